@@ -1,0 +1,1 @@
+"""Figures, each beside a named peer or limit, measured in one run."""

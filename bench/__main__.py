@@ -1,0 +1,196 @@
+"""`make bench`: prints every figure beside its peer or limit."""
+
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.load import requests_per_second
+from softaxe import Device, Pool, Simulation
+from softaxe.bitcoin import kernel
+
+ROUNDS = 5
+LOAD_S = 2.0
+INFO = "/api/system/info"
+HOUR_S = 3600
+KERNEL_NONCES = {"c": 1 << 21, "python": 1 << 17}
+
+
+def main() -> None:
+    """Measure and print."""
+    print(f"{'figure':44} {'softaxe':>12} {'peer or limit':>14}  ratio")
+    http_figures()
+    start_figures()
+    hour_figure()
+    kernel_figures()
+
+
+def http_figures() -> None:
+    """Requests per second on one core, softaxe and the peer in turns."""
+    with softaxe_running() as (port, process), tempfile.TemporaryDirectory() as folder:
+        body = Path(folder) / "info.json"
+        body.write_bytes(fetch(port))
+        peer_port = free_port()
+        with running("-m", "bench.peer", str(peer_port), str(body)) as peer:
+            wait_for(peer_port)
+            pin(process.pid, 0)
+            pin(peer.pid, 0)
+            pin(0, 1)
+            ours, theirs, ratios = [], [], []
+            for _ in range(ROUNDS):
+                ours.append(requests_per_second("127.0.0.1", port, INFO, LOAD_S))
+                theirs.append(requests_per_second("127.0.0.1", peer_port, INFO, LOAD_S))
+                ratios.append(ours[-1] / theirs[-1])
+            row(
+                "info answers per second, one core",
+                f"{statistics.median(ours):,.0f}",
+                f"{statistics.median(theirs):,.0f}",
+                statistics.median(ratios),
+            )
+            row(
+                "memory of the process after load",
+                f"{resident_mb(process.pid):.0f} MB",
+                f"{resident_mb(peer.pid):.0f} MB",
+                resident_mb(process.pid) / resident_mb(peer.pid),
+            )
+    unpin()
+
+
+def start_figures() -> None:
+    """Command to first answer."""
+    ours, theirs = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        body = Path(folder) / "info.json"
+        body.write_bytes(b"{}")
+        for _ in range(ROUNDS):
+            began = time.perf_counter()
+            with softaxe_running():
+                ours.append(time.perf_counter() - began)
+            port = free_port()
+            began = time.perf_counter()
+            with running("-m", "bench.peer", str(port), str(body)):
+                wait_for(port)
+                theirs.append(time.perf_counter() - began)
+    mine, peer = statistics.median(ours), statistics.median(theirs)
+    row("start to first answer", f"{mine:.2f} s", f"{peer:.2f} s", mine / peer)
+    row("", "", "limit 1.00 s", mine)
+
+
+def hour_figure() -> None:
+    """CPU for one hour of a mining Gamma with its pool in the same process."""
+    simulation = Simulation(Device(seed=1), Pool.for_scaled_work(seed=1))
+    simulation.advance(60)
+    began = time.process_time()
+    simulation.advance(HOUR_S)
+    took = time.process_time() - began
+    speed = HOUR_S / took
+    row("one simulated hour, CPU time", f"{took:.2f} s", "", 0)
+    row("times real time", f"{speed:,.0f}", "limit 1,000", speed / 1000)
+
+
+def kernel_figures() -> None:
+    """Nonces searched per second by each kernel."""
+    header = bytes(range(80))
+    rates = {}
+    for name, search in (("c", kernel.search_c), ("python", kernel.search_python)):
+        if search is None:
+            continue
+        count = KERNEL_NONCES[name]
+        runs = []
+        for _ in range(ROUNDS):
+            began = time.perf_counter()
+            search(header, 0, count, 0)
+            runs.append(count / (time.perf_counter() - began) / 1e6)
+        rates[name] = statistics.median(runs)
+    if "c" in rates:
+        row(
+            "MH/s of one core, C kernel (peer: Python)",
+            f"{rates['c']:.2f}",
+            f"{rates['python']:.2f}",
+            rates["c"] / rates["python"],
+        )
+
+
+def row(name: str, ours: str, peer: str, ratio: float) -> None:
+    """Print one line."""
+    print(f"{name:44} {ours:>12} {peer:>14}  {f'{ratio:.2f}' if ratio else ''}")
+
+
+@contextmanager
+def softaxe_running() -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
+    """A softaxe on a free port, from its command to its first answer and on."""
+    port = free_port()
+    arguments = ("-m", "softaxe", "run", "--ephemeral", "--port", str(port))
+    with running(*arguments) as process:
+        wait_for(port)
+        yield port, process
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A Python program that is stopped at the end."""
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def wait_for(port: int) -> None:
+    """Return after the first answer."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            fetch(port)
+        except OSError:
+            time.sleep(0.005)
+        else:
+            return
+    raise TimeoutError(f"nothing answers on port {port}")
+
+
+def fetch(port: int) -> bytes:
+    """Return the body of the info route."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{INFO}", timeout=5) as answer:
+        body: bytes = answer.read()
+    return body
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+    return port
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process, in megabytes."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def pin(pid: int, core: int) -> None:
+    """Keep a process on one core where the system can and has two."""
+    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(pid, {core})
+
+
+def unpin() -> None:
+    """Let this process run anywhere again."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, set(range(os.cpu_count() or 1)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+"""Builds the optional nonce-search kernel; everything else is in pyproject.toml."""
+
+from setuptools import Extension, setup
+
+setup(
+    ext_modules=[
+        Extension(
+            "softaxe.bitcoin._kernel",
+            sources=["src/softaxe/bitcoin/_kernel.c"],
+            extra_compile_args=["-O3"],
+            define_macros=[("Py_LIMITED_API", "0x030B0000")],
+            py_limited_api=True,
+            optional=True,  # without a C compiler the Python kernel serves
+        )
+    ],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+)

@@ -1,0 +1,5 @@
+"""`python -m softaxe` is the `softaxe` command."""
+
+from softaxe.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""The AxeOS dialect: payloads and their mapping."""

@@ -1,0 +1,187 @@
+"""Who may use the API: the firmware's address check, and our wider one.
+
+The firmware trusts private IPv4 addresses, of the client and of the page (`Origin`)
+that made it ask. A program on the same machine has neither, so the documented profile
+adds loopback clients and pages that the device itself serves. It does not add names
+that an attacker may point at this machine (DNS rebinding).
+"""
+
+import re
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    ip_address,
+)
+
+PRIVATE_NETWORKS = (
+    IPv4Network("10.0.0.0/8"),
+    IPv4Network("172.16.0.0/12"),
+    IPv4Network("192.168.0.0/16"),
+)
+"""Source: ESP-Miner main/http_server/http_server.c (is_network_allowed)."""
+MAX_ORIGIN_BYTES = 127
+"""A longer Origin does not fit the firmware's buffer and counts as missing."""
+MAX_ORIGIN_ADDRESS_CHARACTERS = 15
+"""A dotted quad; a longer text is no address to the firmware."""
+
+_HTTP = "http://"
+_NO_ADDRESS = IPv4Address("255.255.255.255")
+_UNSET_ADDRESS = IPv4Address("0.0.0.0")
+_NUMBER = re.compile(r"0[xX][0-9a-fA-F]*|0[0-7]*|[1-9][0-9]*", re.ASCII)
+_ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[^/:\[\]]+)(?::[0-9]+)?")
+
+
+def is_allowed(
+    client_ip: str,
+    origin: str | None,
+    host: str | None,
+    *,
+    is_strict: bool,
+    hostname: str,
+    is_ap_enabled: bool,
+) -> bool:
+    """Tell whether a request passes the device's access check.
+
+    Args:
+        client_ip: Address of the peer, as text.
+        origin: Value of the `Origin` header, or None.
+        host: Value of the `Host` header, or None.
+        is_strict: True for the firmware's rule and nothing more.
+        hostname: The device's own name.
+        is_ap_enabled: True while the device is its own network; then all may.
+    """
+    if is_ap_enabled:
+        return True
+    try:
+        client = ip_address(client_ip.partition("%")[0])
+    except ValueError:
+        return False
+    if is_strict:
+        return _is_allowed_by_firmware(client, origin)
+    return _is_allowed_as_documented(client, origin, host, hostname.lower())
+
+
+def inet_addr(text: str) -> IPv4Address | None:
+    """Read an IPv4 address in every form that lwIP's `inet_addr` takes.
+
+    One to four numbers, decimal, octal (`0…`) or hexadecimal (`0x…`); the last fills
+    the remaining bytes. White space, and anything after it, may follow.
+
+    Returns:
+        None when the text is no address.
+    """
+    head = re.split(r"[ \t\n\r\f\v]", text, maxsplit=1)[0]
+    parts = head.split(".")
+    if len(parts) > 4 or not all(_NUMBER.fullmatch(part) for part in parts):
+        return None
+    # lwIP counts in 32 bits and lets a longer number wrap.
+    *firsts, last = (_number(part) & 0xFFFFFFFF for part in parts)
+    last_bits = 32 - 8 * len(firsts)
+    if last >> last_bits or any(first > 0xFF for first in firsts):
+        return None
+    for index, first in enumerate(firsts):
+        last |= first << (24 - 8 * index)
+    return IPv4Address(last)
+
+
+def _is_allowed_by_firmware(
+    client: IPv4Address | IPv6Address, origin: str | None
+) -> bool:
+    # The firmware reads the last 32 bits of whatever address the peer has.
+    address = IPv4Address(int(client) & 0xFFFFFFFF)
+    if origin is None or len(origin) > MAX_ORIGIN_BYTES:
+        return _is_private(address)
+    return _is_private(address) and _is_private(_origin_address(origin))
+
+
+def _is_allowed_as_documented(
+    client: IPv4Address | IPv6Address,
+    origin: str | None,
+    host: str | None,
+    hostname: str,
+) -> bool:
+    address = _unmapped(client)
+    is_loopback = address.is_loopback
+    if not is_loopback and not _is_private(address):
+        return False
+    host_name = _host_name(host)
+    if origin is None:
+        return not is_loopback or not _is_foreign(host_name, hostname)
+    if len(origin) > MAX_ORIGIN_BYTES:
+        return False
+    if _is_private(_origin_address(origin)):
+        return True
+    match = _ORIGIN.fullmatch(origin.lower())
+    if match is None:
+        return False
+    page = match[1].strip("[]")
+    if is_loopback and _is_loopback_name(page):
+        return True
+    return page == host_name and (
+        page in {hostname, f"{hostname}.local", "localhost"}
+        or _is_trusted_literal(page)
+    )
+
+
+def _is_private(address: IPv4Address | IPv6Address) -> bool:
+    return any(address in network for network in PRIVATE_NETWORKS)
+
+
+def _origin_address(origin: str) -> IPv4Address:
+    """Return what the firmware takes for the page's address."""
+    _, scheme, rest = origin.partition(_HTTP)
+    text = rest.partition("/")[0]
+    if not scheme or len(text) > MAX_ORIGIN_ADDRESS_CHARACTERS:
+        return _UNSET_ADDRESS
+    return inet_addr(text) or _NO_ADDRESS
+
+
+def _number(text: str) -> int:
+    if text[:2] in {"0x", "0X"}:
+        return int(text[2:] or "0", 16)
+    return int(text, 8 if text.startswith("0") else 10)
+
+
+def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def _literal(name: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return _unmapped(ip_address(name))
+    except ValueError:
+        return None
+
+
+def _is_trusted_literal(name: str) -> bool:
+    address = _literal(name)
+    return address is not None and (address.is_loopback or _is_private(address))
+
+
+def _is_loopback_name(name: str) -> bool:
+    address = _literal(name)
+    return name == "localhost" or (address is not None and address.is_loopback)
+
+
+def _host_name(host: str | None) -> str | None:
+    """Return the Host header's name without its port, in lower case."""
+    if host is None:
+        return None
+    text = host.strip().lower()
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0]
+
+
+def _is_foreign(name: str | None, hostname: str) -> bool:
+    """Tell whether a name is one that the public DNS may answer.
+
+    A page of such a name could have pointed it at this machine to read from here what
+    only programs of this machine may.
+    """
+    if name is None or name in {hostname, f"{hostname}.local"} or _literal(name):
+        return False
+    return "." in name and not name.endswith((".localhost", ".local"))

@@ -1,0 +1,143 @@
+"""Writes docs/api.md and the table of docs/fidelity.md from the tables.
+
+`python -m softaxe.api.docs docs` writes them; a test compares them.
+"""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from softaxe.api.schema import ASIC, COLUMNS, INFO, TIMESTAMP_COLUMN
+from softaxe.device.profile import DOCUMENTED, differences
+from softaxe.device.settings import SETTINGS, Kind, Setting
+
+BEGIN = "<!-- table of differences: made by make docs -->"
+END = "<!-- end of the table -->"
+
+_ROUTES = (
+    ("GET /api/system/info", "All readings and settings, see below"),
+    ("GET /api/system/asic", "The chip and its options"),
+    ("GET /api/system/statistics", "Samples; `?columns=` picks columns"),
+    ("GET /api/system/statistics/dashboard", "Four columns without labels"),
+    ("GET /api/system/wifi/scan", "Networks in range"),
+    ("PATCH /api/system", "Change settings: all of the request, or nothing"),
+    ("POST /api/system/restart", "Reset the device in a second"),
+    ("POST /api/system/identify", "Say hi for 30 seconds, or stop"),
+    ("POST /api/system/OTA", "Install a firmware image and restart into it"),
+    ("POST /api/system/OTAWWW", "Install an image of the web page"),
+    ("GET /api/theme, POST /api/theme", "Colours of the web page"),
+    ("WebSocket /api/ws", "The device's log, a line per text frame"),
+    ("GET /recovery", "A page to install a www image or restart"),
+    ("GET /", "The web page: ours, or the one of the flashed image"),
+    ("GET /openapi.json", "This API as OpenAPI 3.1; softaxe's own"),
+    ("GET /softaxe/status.json", "Version, work mode and pool; softaxe's own"),
+)
+_INTRODUCTION = (
+    "Made from the tables in the code by `make docs`. Ranges are those of the "
+    "`documented` profile; [fidelity.md](fidelity.md) lists where firmware v2.12.2 "
+    "differs."
+)
+_ERRORS = (
+    "Errors: 400 names the member, its value and what is allowed; 401 when the client "
+    "or its page is outside the allowed networks; 404 for an unknown `/api/` route; "
+    "500 when the device cannot do it."
+)
+
+
+def api_page() -> str:
+    """docs/api.md, whole."""
+    return (
+        "\n\n".join(
+            (
+                "# API",
+                "Made from the tables in the code by `make docs`. Ranges are those of the "
+                "`documented` profile; [fidelity.md](fidelity.md) lists where firmware "
+                "v2.12.2 differs.",
+                "## Routes",
+                table(("route", "what it does"), ((f"`{a}`", b) for a, b in _ROUTES)),
+                "Errors: 400 names the member, its value and what is allowed; 401 when the "
+                "client or its page is outside the allowed networks; 404 for an unknown "
+                "`/api/` route; 500 when the device cannot do it.",
+                "## Settings",
+                "Members of `PATCH /api/system`. Names are compared without case, unknown "
+                "ones are ignored, booleans are 0, 1, false or true.",
+                table(
+                    ("member", "type", "allowed", "unit", "default", "felt", "meaning"),
+                    (_setting_row(row) for row in SETTINGS if row.rest_name),
+                ),
+                "## `/api/system/info`",
+                table(
+                    ("member", "type", "unit", "meaning"),
+                    ((f"`{r.name}`", r.kind, r.unit, r.description) for r in INFO),
+                ),
+                "## `/api/system/asic`",
+                table(
+                    ("member", "meaning"),
+                    ((f"`{r.name}`", r.description) for r in ASIC),
+                ),
+                "## Columns of `/api/system/statistics`",
+                table(
+                    ("column", "unit"),
+                    ((f"`{c.label}`", c.unit) for c in (*COLUMNS, TIMESTAMP_COLUMN)),
+                ),
+            )
+        ).rstrip()
+        + "\n"
+    )
+
+
+def fidelity_table() -> str:
+    """The table of docs/fidelity.md."""
+    rows = ((f"`{d.name}`", d.page, d.firmware) for d in differences())
+    return table(("difference", "`documented`", "`firmware`"), rows)
+
+
+def with_fidelity_table(page: str) -> str:
+    """Put the table into docs/fidelity.md, between its markers."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{fidelity_table()}\n\n{END}{after}"
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Lay out a Markdown table."""
+    names = list(heads)
+    lines = [_line(names), _line(["---"] * len(names)), *map(_line, rows)]
+    return "\n".join(lines)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _setting_row(row: Setting) -> tuple[str, ...]:
+    low, high = row.limits(DOCUMENTED)
+    allowed = f"{low}..{high}"
+    if row.kind is Kind.STRING:
+        allowed += " bytes"
+    default = "" if row.is_secret else f"`{row.default}`"
+    if row.kind is Kind.BOOLEAN:
+        default = f"`{int(row.default)}`"
+        allowed = "0" if high == 0 else "0, 1"
+    return (
+        f"`{row.rest_name}`",
+        row.kind,
+        allowed,
+        row.unit,
+        default,
+        row.effect,
+        row.description,
+    )
+
+
+def main() -> None:
+    """Write both pages into the folder given as argument."""
+    folder = Path(sys.argv[1])
+    (folder / "api.md").write_text(api_page(), encoding="utf-8")
+    fidelity = folder / "fidelity.md"
+    page = with_fidelity_table(fidelity.read_text(encoding="utf-8"))
+    fidelity.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The chip protocol, both ends, without I/O."""

@@ -1,0 +1,462 @@
+"""The host's end of the chip wire: what the firmware does with its chips.
+
+Reset, enumeration, initialisation, frequency ramps, jobs and results, as a state
+machine with deadlines. Source of sequence, times and texts: asic-wire.md 4 to 10.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from math import ceil, floor
+
+from softaxe.asic import frames
+from softaxe.asic.frames import NonceReply, Register, RegisterReply
+from softaxe.asic.monitor import HashrateMonitor
+from softaxe.bitcoin.header import Work
+from softaxe.catalog import Chip
+from softaxe.units import NEVER, Level, Log
+
+START_FREQUENCY_MHZ = 50.0
+"""What the ramp believes the chips run at after boot."""
+RAMP_STEP_MHZ = 6.25
+RAMP_STEP_S = 0.1
+RAMP_EPSILON_MHZ = 0.0001
+RESET_PULSE_S = 0.1
+ENUMERATION_SILENCE_S = 1.0
+RECOVERY_WAIT_S = 2.0
+JOB_IDS = 128
+FULL_VERSION_MASK = 0x1FFFE000
+FAST_UART_1M = 0x11300200
+"""Fast UART value for 1000000 baud."""
+
+Write = tuple[Register, int]
+# What the BM1370 wants between taking its addresses and its first frequency.
+_BEFORE_ADDRESSES: tuple[Write, ...] = (
+    (Register.SOFT_RESET, 0x00070000),
+    (Register.MISC_CONTROL, 0xF000C100),
+)
+_CORES: tuple[Write, ...] = (
+    (Register.CORE_CONTROL, 0x80008B00),
+    (Register.CORE_CONTROL, 0x8000800C),
+)
+_PER_CHIP: tuple[Write, ...] = (
+    (Register.SOFT_RESET, 0x000701F0),
+    (Register.MISC_CONTROL, 0xF000C100),
+    *_CORES,
+    (Register.CORE_CONTROL, 0x800082AA),
+)
+_LAST: tuple[Write, ...] = (
+    (Register.MISC_B9, 0x00004480),
+    (Register.ANALOG_MUX, 0x00000002),
+    (Register.MISC_B9, 0x00004480),
+    (Register.CORE_CONTROL, 0x80008DEE),
+)
+_IO_STRENGTH: Write = (Register.IO_STRENGTH, 0x00011111)
+
+
+class DriverState(StrEnum):
+    """How far the chips are."""
+
+    OFF = "off"
+    STARTING = "starting"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class _Phase(StrEnum):
+    NONE = "none"
+    RESET_LOW = "reset low"
+    RESET_HIGH = "reset high"
+    ENUMERATING = "enumerating"
+    RAMPING = "ramping"
+    STABILISING = "stabilising"
+
+
+@dataclass(frozen=True, slots=True)
+class DriverReady:
+    """The chips are initialised and take work."""
+
+    chip_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class DriverFailed:
+    """No chip answered."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrequencyReached:
+    """A `set_frequency` is done."""
+
+    frequency_mhz: float
+
+
+@dataclass(frozen=True, slots=True)
+class HashrateMeasured:
+    """The monitor has new sums."""
+
+
+@dataclass(frozen=True, slots=True)
+class NonceFound:
+    """A chip reported a nonce; nothing about it has been checked."""
+
+    job_id: int
+    nonce: int
+    """As `mining.submit` wants it: the wire's bytes read little-endian."""
+    version_bits: int
+    """Rolled bits in their place in the version."""
+    asic_number: int
+    core: int
+    small_core: int
+
+
+DriverEvent = (
+    DriverReady | DriverFailed | FrequencyReached | HashrateMeasured | NonceFound
+)
+
+
+class Driver:
+    """The firmware's chip driver.
+
+    After each call take `data_to_chip`, `events` and the level of the reset line,
+    `is_reset_low`.
+    """
+
+    def __init__(self, chip: Chip, *, asic_count: int, log: Log) -> None:
+        self.state = DriverState.OFF
+        self.frequency_mhz = START_FREQUENCY_MHZ
+        """What the ramp last wrote; survives a reset of the chips, as in v2.12.2."""
+        self.detected_count = 0
+        self.is_reset_low = True
+        self.monitor = HashrateMonitor(asic_count)
+        self.next_wake = NEVER
+        self._chip = chip
+        self._asic_count = asic_count
+        self._log = log
+        self._tag = chip.name.lower()
+        self._reader = frames.ReplyReader()
+        self._out: list[bytes] = []
+        self._events: list[DriverEvent] = []
+        self._phase = _Phase.NONE
+        self._due = NEVER
+        self._ramp: deque[float] = deque()
+        self._target_mhz = 0.0
+        self._is_logged_ramp = False
+        self._has_used_uart = False
+        self._is_recovery = False
+        self._replies: list[bytes] = []
+        self._address_interval = 256
+        self._job_id = 0
+
+    @property
+    def bad_frames(self) -> int:
+        """Frames dropped for a wrong preamble or CRC."""
+        return self._reader.bad_frames
+
+    # Calls
+
+    def start(
+        self, frequency_mhz: float, now: float, *, is_recovery: bool = False
+    ) -> None:
+        """Reset, enumerate and initialise the chips; ends in an event.
+
+        Args:
+            frequency_mhz: Where the first ramp ends.
+            now: Device time.
+            is_recovery: True after overheating: two more seconds of patience.
+        """
+        mode = "recovery mode" if is_recovery else "cold boot mode"
+        self._say("asic_init", f"Starting ASIC initialization ({mode})")
+        self.state = DriverState.STARTING
+        self._target_mhz = frequency_mhz
+        self._is_recovery = is_recovery
+        self.is_reset_low = True
+        self._go(_Phase.RESET_LOW, now + RESET_PULSE_S)
+
+    def stop(self) -> None:
+        """Hold the chips in reset."""
+        self.state = DriverState.OFF
+        self.is_reset_low = True
+        self._ramp.clear()
+        self._go(_Phase.NONE, NEVER)
+
+    def set_frequency(self, frequency_mhz: float, now: float) -> None:
+        """Ramp to a frequency; `FrequencyReached` tells when."""
+        self._target_mhz = frequency_mhz
+        self._begin_ramp(now)
+
+    def set_version_mask(self, mask: int) -> None:
+        """Let the chips roll these version bits."""
+        self._write(Register.VERSION_MASK, frames.version_mask_value(mask))
+
+    def send_work(self, work: Work) -> int:
+        """Send one work; return the job id that its nonces will carry."""
+        self._job_id = (self._job_id + self._chip.job_id_step) % JOB_IDS
+        self._out.append(frames.job(self._job_id, work))
+        return self._job_id
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Bytes came from the chips."""
+        for body in self._reader.feed(data):
+            if self._phase is _Phase.ENUMERATING:
+                self._replies.append(body)
+                self._go(_Phase.ENUMERATING, now + ENUMERATION_SILENCE_S)
+            else:
+                self._take(frames.read_reply(body), now)
+
+    def step(self, now: float) -> None:
+        """Do what is due."""
+        if self._due <= now:
+            self._step_phase(self._due)
+        if self.monitor.next_wake <= now:
+            to_chip, has_sums = self.monitor.step(now)
+            if to_chip and self.state is not DriverState.STARTING:
+                self._out.append(to_chip)
+            if has_sums:
+                self._events.append(HashrateMeasured())
+        self._schedule()
+
+    def start_monitor(self, now: float) -> None:
+        """Begin to measure hash rates."""
+        self.monitor.start(now)
+        self._schedule()
+
+    def data_to_chip(self) -> bytes:
+        """Return and forget the bytes to send."""
+        if not self._out:
+            return b""
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+    def events(self) -> list[DriverEvent]:
+        """Return and forget what happened."""
+        if not self._events:
+            return []
+        events, self._events = self._events, []
+        return events
+
+    # The way to READY
+
+    def _step_phase(self, now: float) -> None:
+        match self._phase:
+            case _Phase.RESET_LOW:
+                self.is_reset_low = False
+                self._go(_Phase.RESET_HIGH, now + RESET_PULSE_S)
+            case _Phase.RESET_HIGH:
+                self._enumerate(now)
+            case _Phase.ENUMERATING:
+                self._initialise(now)
+            case _Phase.RAMPING:
+                self._step_ramp(now)
+            case _Phase.STABILISING:
+                self._become_ready()
+            case _Phase.NONE:
+                self._go(_Phase.NONE, NEVER)
+
+    def _enumerate(self, now: float) -> None:
+        if self._has_used_uart:
+            self._say("asic_init", "UART already initialized, resetting baud to 115200")
+        else:
+            self._say("asic_init", "Performing full UART initialization")
+            self._say("serial", "Initializing serial")
+        self._has_used_uart = True
+        self._reader.flush()
+        self._replies.clear()
+        self._say("asic_init", "Detecting ASIC chips...")
+        self._say("asic", f"Initializing {self._asic_count}x {self._chip.name}")
+        for _ in range(3):
+            self.set_version_mask(FULL_VERSION_MASK)
+        self._out.append(frames.read_all(Register.CHIP_ID))
+        self._go(_Phase.ENUMERATING, now + ENUMERATION_SILENCE_S)
+
+    def _initialise(self, now: float) -> None:
+        count = self._count_chips()
+        self.detected_count = count
+        if count == 0:
+            reason = "Chip count 0"
+            text = "ASIC initialization failed - chip count 0"
+            self._log(Level.ERROR, "asic_init", text)
+            self.state = DriverState.FAILED
+            self._events.append(DriverFailed(reason))
+            self._go(_Phase.NONE, NEVER)
+            return
+        self._address_interval = 256 // count
+        self.set_version_mask(FULL_VERSION_MASK)
+        self._write_all(_BEFORE_ADDRESSES)
+        self._out.append(frames.chain_inactive())
+        addresses = [index * self._address_interval for index in range(count)]
+        self._out.extend(frames.set_address(address) for address in addresses)
+        self._write_all(_CORES)
+        ticket = frames.ticket_mask(self._chip.ticket_difficulty)
+        self._write(Register.TICKET_MASK, ticket)
+        self._write(*_IO_STRENGTH)
+        for address in addresses:
+            for register, value in _PER_CHIP:
+                self._out.append(frames.write_one(address, register, value))
+        self._write_all(_LAST)
+        self._begin_ramp(now)
+
+    def _count_chips(self) -> int:
+        expected = self._chip.chip_id.to_bytes(2)
+        count = 0
+        for body in self._replies:
+            if body[:2] != expected:
+                text = f"Unexpected chip id reply: {body.hex(' ')}"
+                self._log(Level.WARNING, "common", text)
+                continue
+            core_num, address = body[2], body[3]
+            text = (
+                f"Chip {count} detected: CORE_NUM: 0x{core_num:02x} "
+                f"ADDR: 0x{address:02x}"
+            )
+            self._say("common", text)
+            count += 1
+        if count not in (0, self._asic_count):
+            text = f"{count} chip(s) detected on the chain, expected {self._asic_count}"
+            self._log(Level.WARNING, "common", text)
+        return min(count, self._asic_count)
+
+    def _finish_start(self, now: float) -> None:
+        self._write(Register.HASH_COUNTING, self._chip.hash_counting_number)
+        self._say("asic_init", "Setting max baud rate and clearing buffers")
+        self._say(self._tag, f"Setting max baud of {self._chip.max_baud} ")
+        self._write(Register.FAST_UART, FAST_UART_1M)
+        self._say("serial", f"Changing UART baud to {self._chip.max_baud}")
+        if self._is_recovery:
+            wait_ms = int(RECOVERY_WAIT_S * 1000)
+            text = f"Waiting {wait_ms} ms for tasks to stabilize..."
+            self._say("asic_init", text)
+            self._go(_Phase.STABILISING, now + RECOVERY_WAIT_S)
+        else:
+            self._become_ready()
+
+    def _become_ready(self) -> None:
+        mode = "recovery mode" if self._is_recovery else "cold boot mode"
+        self._say(
+            "asic_init",
+            f"ASIC initialized successfully with {self.detected_count} chip(s) "
+            f"({mode})",
+        )
+        self.state = DriverState.READY
+        self._events.append(DriverReady(self.detected_count))
+        self._go(_Phase.NONE, NEVER)
+
+    # Frequency
+
+    def _begin_ramp(self, now: float) -> None:
+        self._ramp.extend(ramp_steps(self.frequency_mhz, self._target_mhz))
+        difference = abs(self._target_mhz - self.frequency_mhz)
+        self._is_logged_ramp = difference >= RAMP_STEP_MHZ
+        if self._is_logged_ramp:
+            self._say(
+                "frequency_transition",
+                f"Ramping up frequency from {self.frequency_mhz:g} MHz "
+                f"to {self._target_mhz:g} MHz",
+            )
+        self._phase = _Phase.RAMPING
+        self._step_ramp(now)
+
+    def _step_ramp(self, now: float) -> None:
+        if self._ramp:
+            self._write_frequency(self._ramp.popleft())
+            if self._is_logged_ramp:
+                self._go(_Phase.RAMPING, now + RAMP_STEP_S)
+                return
+        if self._is_logged_ramp:
+            text = f"Successfully transitioned to {self._target_mhz:g} MHz"
+            self._say("frequency_transition", text)
+        if self.state is DriverState.STARTING:
+            self._finish_start(now)
+        else:
+            self._events.append(FrequencyReached(self.frequency_mhz))
+            self._go(_Phase.NONE, NEVER)
+
+    def _write_frequency(self, frequency_mhz: float) -> None:
+        chip = self._chip
+        pll = frames.pll_for(
+            frequency_mhz, fb_min=chip.pll_fb_min, fb_max=chip.pll_fb_max
+        )
+        self.frequency_mhz = frequency_mhz
+        if pll is None:
+            text = f"Failed to find PLL settings for target frequency {frequency_mhz:g}"
+            self._log(Level.ERROR, "pll", text)
+            return
+        self._write(Register.PLL0, pll.value)
+        self._say(
+            "pll",
+            f"Frequency: {frequency_mhz:g} MHz (fb_divider: {pll.fb_divider}, "
+            f"refdiv: {pll.refdiv}, postdiv1: {pll.postdiv1}, "
+            f"postdiv2: {pll.postdiv2})",
+        )
+        text = f"Setting Frequency to {frequency_mhz:g} MHz ({pll.frequency_mhz:g})"
+        self._say(self._tag, text)
+
+    # Replies
+
+    def _take(self, reply: NonceReply | RegisterReply, now: float) -> None:
+        interval = self._address_interval
+        if isinstance(reply, RegisterReply):
+            number = reply.address // interval
+            if number >= len(self.monitor.asics):
+                text = f"Asic nr out of bounds [{number}]"
+                self._log(Level.ERROR, "hashrate_monitor", text)
+            elif not self.monitor.take(reply, number, now):
+                text = f"Unknown register read: {reply.register:02x}"
+                self._log(Level.WARNING, self._tag, text)
+            return
+        found = NonceFound(
+            job_id=(reply.id_byte & 0xF0) >> 1,
+            nonce=int.from_bytes(reply.nonce.to_bytes(4), "little"),
+            version_bits=reply.version_field << frames.VERSION_SHIFT,
+            asic_number=(reply.nonce >> 17 & 0xFF) // interval,
+            core=reply.nonce >> 25 & 0x7F,
+            small_core=reply.id_byte & 0x0F,
+        )
+        self._say(
+            self._tag,
+            f"Job ID: {found.job_id:02X}, Asic nr: {found.asic_number}, "
+            f"Core: {found.core}/{found.small_core}, Ver: {found.version_bits:08X}",
+        )
+        self._events.append(found)
+
+    # Helpers
+
+    def _write(self, register: Register, value: int) -> None:
+        self._out.append(frames.write_all(register, value))
+
+    def _write_all(self, writes: tuple[Write, ...]) -> None:
+        for register, value in writes:
+            self._write(register, value)
+
+    def _go(self, phase: _Phase, due: float) -> None:
+        self._phase = phase
+        self._due = due
+        self._schedule()
+
+    def _schedule(self) -> None:
+        self.next_wake = min(self._due, self.monitor.next_wake)
+
+    def _say(self, tag: str, text: str) -> None:
+        self._log(Level.INFO, tag, text)
+
+
+def ramp_steps(from_mhz: float, to_mhz: float) -> list[float]:
+    """Frequencies to write, one per 100 ms, on the 6.25 MHz grid and then exactly.
+
+    Source: asic-wire.md 6.
+    """
+    difference = abs(to_mhz - from_mhz)
+    if difference < RAMP_EPSILON_MHZ:
+        return []
+    if difference < RAMP_STEP_MHZ:
+        return [to_mhz]
+    rounding, step = (floor, 1) if to_mhz > from_mhz else (ceil, -1)
+    first = rounding(from_mhz / RAMP_STEP_MHZ)
+    last = rounding(to_mhz / RAMP_STEP_MHZ)
+    grid = [n * RAMP_STEP_MHZ for n in range(first + step, last + step, step)]
+    if not grid or abs(grid[-1] - to_mhz) >= RAMP_EPSILON_MHZ:
+        grid.append(to_mhz)
+    return grid

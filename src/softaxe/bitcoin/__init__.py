@@ -1,0 +1,1 @@
+"""What any miner must know: headers, difficulty and the nonce search."""

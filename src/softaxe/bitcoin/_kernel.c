@@ -1,0 +1,211 @@
+/* Nonce search: double SHA-256 over an 80-byte header, portable C.
+ *
+ * The first 64 bytes are hashed once per call (the midstate). Of the second block only
+ * word 3, the nonce, changes; what does not depend on it is worked out before the loop.
+ * The hash read little-endian is compared from its top word down, so nearly every nonce
+ * is dismissed after one comparison. Source of the algorithm: FIPS 180-4.
+ */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdint.h>
+#include <string.h>
+
+#define HEADER_BYTES 80
+#define TARGET_BYTES 32
+/* Below this the cost of releasing the interpreter lock is more than it brings. */
+#define RELEASE_FROM 4096
+/* Searching stops to hand over hits when this many are waiting. */
+#define MAX_HITS 1024
+
+static const uint32_t K[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
+    0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
+    0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
+    0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147,
+    0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13,
+    0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b,
+    0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a,
+    0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208,
+    0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+
+static const uint32_t H0[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                               0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+
+static inline uint32_t ror(uint32_t x, int n) { return x >> n | x << (32 - n); }
+static inline uint32_t s0(uint32_t x) { return ror(x, 7) ^ ror(x, 18) ^ x >> 3; }
+static inline uint32_t s1(uint32_t x) { return ror(x, 17) ^ ror(x, 19) ^ x >> 10; }
+
+static inline uint32_t load_be(const uint8_t *p) {
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static inline uint32_t load_le(const uint8_t *p) {
+    return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+}
+
+static inline uint32_t swap(uint32_t x) {
+    return x << 24 | (x & 0xff00) << 8 | (x >> 8 & 0xff00) | x >> 24;
+}
+
+#define ROUND(a, b, c, d, e, f, g, h, i)                                          \
+    do {                                                                          \
+        uint32_t t = h + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) +                  \
+                     (g ^ (e & (f ^ g))) + K[i] + w[i];                           \
+        d += t;                                                                   \
+        h = t + (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) + ((a & b) | (c & (a | b))); \
+    } while (0)
+
+/* Rounds `from`..63 over state s with message words w[0..15], expanded in place. */
+static inline void rounds(uint32_t s[8], uint32_t w[64], int from) {
+    uint32_t a = s[0], b = s[1], c = s[2], d = s[3];
+    uint32_t e = s[4], f = s[5], g = s[6], h = s[7];
+    int i;
+    for (i = 16; i < 64; i++)
+        w[i] = s1(w[i - 2]) + w[i - 7] + s0(w[i - 15]) + w[i - 16];
+    for (i = from; i & 7; i++) { /* up to a multiple of eight, one at a time */
+        uint32_t t = h + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) +
+                     (g ^ (e & (f ^ g))) + K[i] + w[i];
+        h = g, g = f, f = e, e = d + t, d = c;
+        t += (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) + ((a & b) | (c & (a | b)));
+        c = b, b = a, a = t;
+    }
+    for (; i < 64; i += 8) {
+        ROUND(a, b, c, d, e, f, g, h, i);
+        ROUND(h, a, b, c, d, e, f, g, i + 1);
+        ROUND(g, h, a, b, c, d, e, f, i + 2);
+        ROUND(f, g, h, a, b, c, d, e, i + 3);
+        ROUND(e, f, g, h, a, b, c, d, i + 4);
+        ROUND(d, e, f, g, h, a, b, c, i + 5);
+        ROUND(c, d, e, f, g, h, a, b, i + 6);
+        ROUND(b, c, d, e, f, g, h, a, i + 7);
+    }
+    s[0] = a, s[1] = b, s[2] = c, s[3] = d;
+    s[4] = e, s[5] = f, s[6] = g, s[7] = h;
+}
+
+/* Rounds 0..2 of the second block do not see the nonce. */
+static void first_rounds(uint32_t s[8], const uint32_t w[3]) {
+    int i;
+    for (i = 0; i < 3; i++) {
+        uint32_t t = s[7] + (ror(s[4], 6) ^ ror(s[4], 11) ^ ror(s[4], 25)) +
+                     (s[6] ^ (s[4] & (s[5] ^ s[6]))) + K[i] + w[i];
+        uint32_t u = (ror(s[0], 2) ^ ror(s[0], 13) ^ ror(s[0], 22)) +
+                     ((s[0] & s[1]) | (s[2] & (s[0] | s[1])));
+        s[7] = s[6], s[6] = s[5], s[5] = s[4], s[4] = s[3] + t;
+        s[3] = s[2], s[2] = s[1], s[1] = s[0], s[0] = t + u;
+    }
+}
+
+/* Search until `count` nonces are tried or MAX_HITS are found; returns the hits and
+ * moves *nonce and *count on. */
+static int search(const uint8_t *header, uint32_t *nonce, uint64_t *count,
+                  const uint32_t target[8], uint32_t *hits) {
+    uint32_t mid[8], early[8], w[64], s[8];
+    uint32_t tail[3];
+    uint32_t n = *nonce;
+    uint64_t left = *count;
+    int found = 0, i;
+
+    memcpy(mid, H0, sizeof mid);
+    for (i = 0; i < 16; i++)
+        w[i] = load_be(header + 4 * i);
+    rounds(mid, w, 0);
+    for (i = 0; i < 8; i++)
+        mid[i] += H0[i];
+    for (i = 0; i < 3; i++)
+        tail[i] = load_be(header + 64 + 4 * i);
+    memcpy(early, mid, sizeof early);
+    first_rounds(early, tail);
+
+    for (; left && found < MAX_HITS; left--, n++) {
+        memset(w + 3, 0, 13 * sizeof *w);
+        memcpy(w, tail, sizeof tail);
+        w[3] = n;
+        w[4] = 0x80000000;
+        w[15] = HEADER_BYTES * 8;
+        memcpy(s, early, sizeof s);
+        rounds(s, w, 3);
+
+        for (i = 0; i < 8; i++)
+            w[i] = s[i] + mid[i];
+        memset(w + 9, 0, 6 * sizeof *w);
+        w[8] = 0x80000000;
+        w[15] = 256;
+        memcpy(s, H0, sizeof s);
+        rounds(s, w, 0);
+
+        for (i = 7; i >= 0; i--) {
+            uint32_t word = swap(s[i] + H0[i]);
+            if (word > target[i])
+                break;
+            if (word < target[i] || i == 0) {
+                hits[found++] = n;
+                break;
+            }
+        }
+    }
+    *nonce = n;
+    *count = left;
+    return found;
+}
+
+static PyObject *kernel_search(PyObject *self, PyObject *args) {
+    const char *header, *target_le;
+    Py_ssize_t header_size, target_size;
+    unsigned long long first, total;
+    uint32_t target[8], hits[MAX_HITS], nonce;
+    uint64_t left;
+    PyObject *list;
+    int i;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y#KKy#", &header, &header_size, &first, &total,
+                          &target_le, &target_size))
+        return NULL;
+    if (header_size != HEADER_BYTES || target_size != TARGET_BYTES) {
+        PyErr_SetString(PyExc_ValueError, "header: 80 bytes; target_le: 32 bytes");
+        return NULL;
+    }
+    for (i = 0; i < 8; i++)
+        target[i] = load_le((const uint8_t *)target_le + 4 * i);
+    list = PyList_New(0);
+    if (list == NULL)
+        return NULL;
+    nonce = (uint32_t)first;
+    left = total;
+    while (left) {
+        int found;
+        if (left >= RELEASE_FROM) {
+            Py_BEGIN_ALLOW_THREADS
+            found = search((const uint8_t *)header, &nonce, &left, target, hits);
+            Py_END_ALLOW_THREADS
+        } else {
+            found = search((const uint8_t *)header, &nonce, &left, target, hits);
+        }
+        for (i = 0; i < found; i++) {
+            PyObject *number = PyLong_FromUnsignedLong(hits[i]);
+            int failed = number == NULL || PyList_Append(list, number) < 0;
+            Py_XDECREF(number);
+            if (failed) {
+                Py_DECREF(list);
+                return NULL;
+            }
+        }
+    }
+    return list;
+}
+
+static PyMethodDef methods[] = {
+    {"search", kernel_search, METH_VARARGS,
+     "search(header, first_nonce, count, target_le) -> list of nonces"},
+    {NULL, NULL, 0, NULL}};
+
+static PyModuleDef_Slot slots[] = {{0, NULL}};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_kernel", "Nonce search in C.", 0, methods, slots,
+    NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__kernel(void) { return PyModuleDef_Init(&module); }

@@ -1,0 +1,3 @@
+def search(
+    header: bytes, first_nonce: int, count: int, target_le: bytes, /
+) -> list[int]: ...

@@ -1,0 +1,1 @@
+"""What surrounds the chip: power, heat, fan and radio."""

@@ -1,0 +1,128 @@
+"""The fan, and the firmware's PID controller that turns it.
+
+Source of the controller: board.md 4.1 (v2.12.2).
+"""
+
+from math import exp
+
+from softaxe.catalog import Board
+from softaxe.units import Level, Log
+
+PWM_STEPS = 63
+"""Of the EMC2101's fan setting register."""
+TACH_CLOCK = 5_400_000
+"""The EMC2101 reports this over the speed. Source: board.md 4."""
+TACH_STANDSTILL = 0xFFFF
+STANDSTILL_RPM = 82
+"""What a standing fan's count would give; shown as 0."""
+
+KP = 15.0
+KI = 0.2
+KD = 3.0
+KD_AT_START = 20.0
+HOLD_PASSES = 3
+RAMP_PASSES = 17
+"""Passes after the hold in which the derivative's weight falls to KD."""
+SAMPLE_S = 1.799
+MAX_PERCENT = 100.0
+TAG = "power_management"
+
+
+class Fan:
+    """One fan with its speed controller chip."""
+
+    def __init__(self, board: Board) -> None:
+        self._curve = board.fan
+        self._duty = 0.0
+        self._rpm = 0.0
+
+    def set_percent(self, percent: float) -> None:
+        """Command a duty, 0 to 100; the controller chip cuts it to its steps."""
+        self._duty = int(PWM_STEPS * percent / 100) / PWM_STEPS
+
+    def step(self, dt_s: float) -> None:
+        """Let the speed follow the duty for `dt_s` seconds."""
+        curve = self._curve
+        end_rpm = 0.0
+        if self._duty >= curve.stall_duty:
+            rise = curve.rpm_at_full - curve.rpm_at_zero
+            end_rpm = curve.rpm_at_zero + rise * self._duty
+        self._rpm = end_rpm + (self._rpm - end_rpm) * exp(-dt_s / curve.inertia_s)
+
+    @property
+    def rpm(self) -> int:
+        """Speed as the controller chip reports it."""
+        count = TACH_STANDSTILL
+        if self._rpm > STANDSTILL_RPM:
+            count = int(TACH_CLOCK / self._rpm)
+        rpm = TACH_CLOCK // count
+        return 0 if rpm == STANDSTILL_RPM else rpm
+
+    @property
+    def airflow(self) -> float:
+        """Share of the full flow."""
+        return self._rpm / self._curve.rpm_at_full
+
+
+class FanController:
+    """The firmware's PID: hotter than the set point means faster.
+
+    Args:
+        min_percent: Lower limit of the output.
+        log: For the line of every pass.
+    """
+
+    def __init__(self, min_percent: float, *, log: Log) -> None:
+        self._min_percent = min_percent
+        self._log = log
+        self._sum = min_percent
+        self._last_c = 0.0
+        self._passes = 0
+
+    def compute(self, temperature_c: float, setpoint_c: float) -> float:
+        """Take one pass; return the duty in percent."""
+        kd = self._derivative_weight()
+        error = setpoint_c - temperature_c
+        change = temperature_c - self._last_c
+        low, high = self._min_percent, MAX_PERCENT
+        self._sum = min(max(self._sum - KI * SAMPLE_S * error, low), high)
+        output = -KP * error + self._sum + kd / SAMPLE_S * change
+        # The integral gives up what the limits cut off, so that it does not wind up.
+        if output > high:
+            self._sum -= output - high
+            output = high
+        elif output < low:
+            self._sum += low - output
+            output = low
+        self._last_c = temperature_c
+        self._say(
+            f"Temp: {temperature_c:.1f} °C, SetPoint: {setpoint_c:.1f} °C, "
+            f"Output: {output:.1f}% (P:{KP:.1f} I:{KI:.1f} D_val:{kd:.1f} "
+            f"D_start_val:{KD_AT_START:.1f})"
+        )
+        return output
+
+    def _derivative_weight(self) -> float:
+        self._passes += 1
+        passes = self._passes
+        if passes <= HOLD_PASSES:
+            self._say(
+                f"PID startup hold phase: {passes}/{HOLD_PASSES}, "
+                f"holding D at: {KD_AT_START:.1f}"
+            )
+            return KD_AT_START
+        ramp = passes - HOLD_PASSES
+        if ramp < RAMP_PASSES:
+            kd = KD_AT_START - ramp
+            self._say(
+                f"PID startup ramp phase: {ramp}/{RAMP_PASSES} "
+                f"(Total cycle: {passes}), current D: {kd:.1f}"
+            )
+            return kd
+        if ramp == RAMP_PASSES:
+            text = f"PID startup phase complete, switching to normal D value: {KD:.1f}"
+            self._say(text)
+        return KD
+
+    def _say(self, text: str) -> None:
+        self._log(Level.INFO, TAG, text)

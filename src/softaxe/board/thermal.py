@@ -1,0 +1,88 @@
+"""Heat from chip and regulator into the air.
+
+Three masses: the chip sits on the sink, the sink in the fan's air, the regulator beside
+both. Each follows an exact exponential towards its steady state, so that a step of any
+length is right for constant inputs.
+"""
+
+from math import exp, floor
+
+from softaxe.catalog import Board
+
+CHIP_STEP_C = 0.125
+"""Resolution of the EMC2101's external diode. Source: board.md 5."""
+MIN_AIRFLOW = 1e-3
+
+
+class Thermal:
+    """Temperatures of a board.
+
+    Args:
+        board: Whose.
+        ambient_c: Air, and everything else at the beginning.
+    """
+
+    def __init__(self, board: Board, *, ambient_c: float) -> None:
+        self.sink_c = ambient_c
+        self.vr_c = ambient_c
+        self._over_sink_k = 0.0
+        self._board = board
+
+    @property
+    def chip_c(self) -> float:
+        """The chip itself."""
+        return self.sink_c + self._over_sink_k
+
+    def step(
+        self,
+        dt_s: float,
+        *,
+        core_power_w: float,
+        regulator_heat_w: float,
+        airflow: float,
+        ambient_c: float,
+    ) -> None:
+        """Advance by `dt_s` seconds of constant inputs.
+
+        Args:
+            dt_s: Seconds, at least 0; any length is exact.
+            core_power_w: Heat of all chips, into the sink.
+            regulator_heat_w: Heat of the regulator.
+            airflow: Share of the fan's full flow.
+            ambient_c: Air, in degrees Celsius.
+        """
+        cooling = self._board.cooling
+        thinning = max(airflow, MIN_AIRFLOW) ** -cooling.airflow_exponent
+        to_air = min(cooling.sink_to_air_k_per_w * thinning, cooling.still_air_k_per_w)
+        sink_end_c = ambient_c + core_power_w * to_air
+        sink_s = cooling.sink_j_per_k * to_air
+        self.sink_c = _approach(self.sink_c, sink_end_c, dt_s, sink_s)
+
+        chip_w = core_power_w / self._board.asic_count
+        over_end_k = chip_w * cooling.chip_to_sink_k_per_w
+        chip_s = cooling.chip_j_per_k * cooling.chip_to_sink_k_per_w
+        self._over_sink_k = _approach(self._over_sink_k, over_end_k, dt_s, chip_s)
+
+        vr_to_air = cooling.vr_to_air_k_per_w * thinning**0.5
+        vr_end_c = (
+            ambient_c
+            + cooling.vr_coupling * (sink_end_c - ambient_c)
+            + regulator_heat_w * vr_to_air
+        )
+        vr_s = cooling.vr_j_per_k * vr_to_air
+        self.vr_c = _approach(self.vr_c, vr_end_c, dt_s, vr_s)
+
+    @property
+    def temp_reading_c(self) -> float:
+        """The chip, as its sensor and the board's offset show it."""
+        steps = floor(self.chip_c / CHIP_STEP_C)
+        return steps * CHIP_STEP_C + self._board.temp_offset_c
+
+    @property
+    def vr_reading_c(self) -> float:
+        """The regulator, in whole degrees."""
+        return float(floor(self.vr_c))
+
+
+def _approach(value: float, end: float, dt_s: float, time_constant_s: float) -> float:
+    return end + (value - end) * exp(-dt_s / time_constant_s)

@@ -1,0 +1,333 @@
+"""The command line: `softaxe run` and `softaxe pool`."""
+
+import asyncio
+import gc
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Coroutine
+from contextlib import nullcontext
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from softaxe import __version__
+from softaxe.bitcoin import kernel
+from softaxe.catalog import board as board_named
+from softaxe.device.logbook import LogLine
+from softaxe.device.profile import DOCUMENTED, FIRMWARE
+from softaxe.errors import SoftaxeError
+from softaxe.units import Level
+
+app = typer.Typer(
+    help="A complete Bitaxe in software: real HTTP, Stratum and SHA-256d.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Work(StrEnum):
+    """What one searched hash stands for."""
+
+    AUTO = "auto"
+    SCALED = "scaled"
+    REAL = "real"
+
+
+class ProfileName(StrEnum):
+    """Which dialect of the API the device speaks."""
+
+    DOCUMENTED = "documented"
+    FIRMWARE = "firmware"
+
+
+class LogLevel(StrEnum):
+    """From which level the device's log is printed."""
+
+    NONE = "none"
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+_SHOWN = {
+    LogLevel.NONE: frozenset[Level](),
+    LogLevel.ERROR: frozenset({Level.ERROR}),
+    LogLevel.WARNING: frozenset({Level.ERROR, Level.WARNING}),
+    LogLevel.INFO: frozenset(Level),
+}
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"softaxe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Print the version and leave.",
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(  # noqa: PLR0917 - Typer reads the options from the arguments
+    host: Annotated[
+        str, typer.Option(help="Address to serve; loopback unless you say otherwise.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="HTTP port; 0 takes a free one.")
+    ] = 8080,
+    board: Annotated[
+        str, typer.Option(help="Board version or family, such as 601 or gamma.")
+    ] = "601",
+    pool: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Your pool, as HOST:PORT or stratum+tcp://HOST:PORT; "
+            "without it a built-in pool starts.",
+        ),
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Pool user for this run.")
+    ] = None,
+    password: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Pool password for this run.")
+    ] = None,
+    work: Annotated[
+        Work,
+        typer.Option(
+            help="scaled: each searched hash stands for 2^32 of the chip; "
+            "real: a hash is a hash; auto: scaled on the built-in pool, else real."
+        ),
+    ] = Work.AUTO,
+    cpu_percent: Annotated[
+        int,
+        typer.Option(
+            min=1, max=6400, help="CPU for real work; 100 is one core, 200 two."
+        ),
+    ] = 50,
+    speed: Annotated[
+        float,
+        typer.Option(min=0.01, max=10_000, help="Device seconds per real second."),
+    ] = 1.0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of MAC address, silicon and all chance.")
+    ] = 0,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where settings and images last.  [user's data folder]"
+        ),
+    ] = None,
+    ephemeral: Annotated[
+        bool, typer.Option("--ephemeral", help="Forget everything at the end.")
+    ] = False,
+    profile: Annotated[
+        ProfileName,
+        typer.Option(
+            help="documented: the API page's promises; firmware: v2.12.2 exactly."
+        ),
+    ] = ProfileName.DOCUMENTED,
+    log_level: Annotated[
+        LogLevel, typer.Option(help="Print the device's own log from this level.")
+    ] = LogLevel.NONE,
+) -> None:
+    """Run a Bitaxe: web API on HOST:PORT, mining on a pool."""
+    from softaxe.shell.runner import Runner, RunOptions, parse_pool  # noqa: PLC0415
+
+    if state is not None and ephemeral:
+        _fail("--ephemeral: forgets its state, so --state cannot be given with it")
+    try:
+        board_named(board)
+        if pool is not None:
+            parse_pool(pool)
+    except SoftaxeError as error:
+        _fail(str(error))
+    if kernel.KERNEL_NAME == "python":
+        _warn("no C kernel was built; searching with the slower Python one")
+
+    folder = (
+        tempfile.TemporaryDirectory(prefix="softaxe-")
+        if ephemeral
+        else nullcontext(str(state or _data_folder()))
+    )
+    shown = _SHOWN[log_level]
+
+    def show_log(line: LogLine) -> None:
+        if line.level in shown:
+            text = line.coloured if sys.stdout.isatty() else line.plain + "\n"
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+    async def main(directory: str) -> None:
+        runner = Runner(
+            RunOptions(
+                state=Path(directory),
+                host=host,
+                port=port,
+                board=board,
+                pool=pool,
+                user=user,
+                password=password,
+                work=work.value,
+                cpu_percent=cpu_percent,
+                speed=speed,
+                seed=seed,
+                profile=DOCUMENTED if profile is ProfileName.DOCUMENTED else FIRMWARE,
+            ),
+            show_log=show_log,
+        )
+        _stop_on_signals(runner.stop)
+        try:
+            await runner.start()
+            row = runner.device.board
+            chips = f"{row.asic_count} x {row.chip.name}"
+            where = f"[{host}]" if ":" in host else host
+            typer.echo(f"softaxe {__version__}")
+            typer.echo(f"  address  http://{where}:{runner.port}")
+            typer.echo(f"  board    {row.version} {row.family} ({chips})")
+            typer.echo(f"  pool     {runner.pool_text}")
+            typer.echo(f"  work     {_work_text(work, is_own=pool is None)}")
+            typer.echo(
+                f"  state    {'forgotten at the end' if ephemeral else directory}"
+            )
+            typer.echo("Ctrl-C stops it.")
+            gc.freeze()
+            await runner.run()
+        finally:
+            await runner.close()
+
+    with folder as directory:
+        _run(main(directory))
+
+
+@app.command("pool")
+def run_pool(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")
+    ] = 3333,
+    difficulty: Annotated[
+        float,
+        typer.Option(min=1e-9, help="First difficulty of a miner that suggests none."),
+    ] = 0.001,
+    network_difficulty: Annotated[
+        float, typer.Option(min=1e-9, help="Difficulty of a block.")
+    ] = 34103.0,
+    block_interval: Annotated[
+        float,
+        typer.Option(min=1, help="Mean seconds between blocks found by others."),
+    ] = 600.0,
+) -> None:
+    """Run the built-in Stratum v1 pool alone; it checks every share by hashing."""
+    from softaxe.shell.clock import Clock  # noqa: PLC0415
+    from softaxe.shell.pool_server import PoolServer  # noqa: PLC0415
+    from softaxe.stratum.pool import Pool  # noqa: PLC0415
+
+    async def main() -> None:
+        clock = Clock()
+        stopped = asyncio.Event()
+        _stop_on_signals(stopped.set)
+        pool = Pool(
+            start_difficulty=difficulty,
+            network_difficulty=network_difficulty,
+            block_interval_s=block_interval,
+            start_time=int(time.time()),
+            seed=time.time_ns(),
+            log=_print_pool_log,
+        )
+        server = PoolServer(pool, clock)
+        address, bound = await server.listen(host, port)
+        typer.echo(f"softaxe {__version__}")
+        typer.echo(f"  pool     stratum+tcp://{address}:{bound}")
+        typer.echo(f"  shares   difficulty {difficulty:g} to begin with")
+        typer.echo(f"  blocks   difficulty {network_difficulty:g}")
+        typer.echo("Ctrl-C stops it.")
+        try:
+            while not stopped.is_set():
+                server.step(clock.advance())
+                delay = min(clock.real_delay(pool.next_wake), 1.0)
+                try:
+                    async with asyncio.timeout(delay):
+                        await stopped.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            await server.close()
+
+    _run(main())
+
+
+def main() -> None:
+    """Entry point of the `softaxe` command."""
+    app(prog_name="softaxe")
+
+
+def _print_pool_log(level: Level, tag: str, text: str) -> None:
+    sys.stdout.write(f"{level} {tag}: {text}\n")
+    sys.stdout.flush()
+
+
+def _work_text(work: Work, *, is_own: bool) -> str:
+    is_scaled = work is Work.SCALED or (work is Work.AUTO and is_own)
+    name = "scaled" if is_scaled else "real"
+    meaning = (
+        "each searched hash stands for 2^32 of the chip"
+        if is_scaled
+        else f"a hash is a hash ({kernel.KERNEL_NAME} kernel)"
+    )
+    chosen = ", chosen by the pool" if work is Work.AUTO else ""
+    return f"{name}: {meaning}{chosen}"
+
+
+def _data_folder() -> Path:
+    from platformdirs import user_data_path  # noqa: PLC0415
+
+    return user_data_path("softaxe", appauthor=False)
+
+
+def _stop_on_signals(stop: "Any") -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop)
+        except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        import uvloop  # noqa: PLC0415
+    except ImportError:
+        factory = None
+    else:
+        factory = uvloop.new_event_loop
+    try:
+        with asyncio.Runner(loop_factory=factory) as loop:
+            loop.run(work)
+    except (SoftaxeError, OSError) as error:
+        _fail(str(error))
+
+
+def _warn(text: str) -> None:
+    typer.echo(f"softaxe: {text}", err=True)
+
+
+def _fail(text: str) -> "Any":
+    typer.echo(f"softaxe: {text}", err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""The Bitaxe: components wired into one object without I/O."""

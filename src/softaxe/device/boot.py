@@ -1,0 +1,64 @@
+"""What a Bitaxe prints and starts while it boots, as a table of times.
+
+Times are seconds after power-on. Source of the lines and their order: board.md 15;
+the times are estimates from a console's time stamps.
+"""
+
+from collections.abc import Iterator
+from enum import Enum, auto
+
+from softaxe.catalog import Board
+from softaxe.device.settings import Settings
+from softaxe.units import Level
+
+SYSTEM_INIT_S = 1.0
+"""Power-on to the moment from which `uptimeSeconds` counts."""
+ON_NETWORK_S = 3.5
+"""Power-on to the first answer on the network."""
+
+
+class Milestone(Enum):
+    """What else happens at a boot time."""
+
+    RADIO = auto()
+    POWER_MANAGEMENT = auto()
+
+
+BootStep = tuple[float, Milestone | tuple[Level, str, str]]
+
+
+def boot_steps(
+    board: Board, settings: Settings, *, axeos_version: str
+) -> Iterator[BootStep]:
+    """Yield what happens when, in order."""
+
+    def say(at_s: float, tag: str, text: str) -> BootStep:
+        return at_s, (Level.INFO, tag, text)
+
+    chip, overheat = board.chip, int(settings.is_overheated)
+    asics = f"ASIC: {board.asic_count}x {chip.name} ({chip.core_count} cores)"
+    yield say(0.3, "bitaxe", "Welcome to the bitaxe - FOSS || GTFO!")
+    yield say(0.3, "bitaxe", "I2C initialized successfully")
+    yield say(0.3, "bitaxe", "RST pin initialized to low")
+    yield say(0.4, "adc", "calibration scheme version is Curve Fitting")
+    yield say(0.4, "adc", "Calibration Success")
+    yield say(0.42, "device_config", f"Device Model: {board.family}")
+    yield say(0.42, "device_config", f"Board Version: {board.version}")
+    yield say(0.42, "device_config", asics)
+    yield say(0.45, "system", f"Initial overheat_mode value: {overheat}")
+    yield 0.5, Milestone.RADIO
+    if board.has_tps546:
+        yield say(0.6, "TPS546", "Initializing the core voltage regulator")
+        yield say(0.6, "TPS546", "Device ID: 54 49 54 6d 24 41")
+    yield say(1.1, "system", f"Existing overheat_mode value: {overheat}")
+    yield say(1.15, "display", settings.display)
+    if settings.display != "NONE":
+        yield say(1.15, "display", "Install panel IO")
+        yield say(1.15, "display", "Install panel driver")
+        yield say(1.2, "display", "Initialize LVGL")
+        yield say(1.2, "display", f"Rotation: {settings.rotation_degrees}")
+        yield say(1.25, "display", "Display init success!")
+    yield say(1.25, "input", "Install button driver")
+    yield 1.3, Milestone.POWER_MANAGEMENT
+    yield say(1.35, "http_server", f"AxeOS version: {axeos_version}")
+    yield say(1.35, "http_server", "Starting HTTP Server")

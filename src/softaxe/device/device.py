@@ -1,0 +1,832 @@
+"""The Bitaxe: every component wired to the next, and nothing else.
+
+Three things drive a device: a user (`patch`, `restart`, ...), the network (`pool_*`)
+and time (`step`). It answers with state to read, bytes for the pools and events. It
+knows no socket, file, clock or thread, so it can live a month in a second and do the
+same again from the same seed.
+"""
+
+import random
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal
+
+from softaxe.asic.chip import REAL, SCALED, Chain, Search, WorkMode
+from softaxe.asic.driver import (
+    Driver,
+    DriverEvent,
+    DriverFailed,
+    DriverReady,
+    FrequencyReached,
+    HashrateMeasured,
+    NonceFound,
+)
+from softaxe.board.fan import Fan
+from softaxe.board.power import PowerStage
+from softaxe.board.radio import Radio
+from softaxe.board.thermal import Thermal
+from softaxe.catalog import board as board_named
+from softaxe.device.boot import (
+    ON_NETWORK_S,
+    SYSTEM_INIT_S,
+    BootStep,
+    Milestone,
+    boot_steps,
+)
+from softaxe.device.events import (
+    BlockFound,
+    CameUp,
+    ClosePool,
+    CloseReason,
+    Event,
+    Link,
+    Overheated,
+    SaveFlash,
+    SaveSettings,
+    ShareAccepted,
+    ShareRejected,
+    WentDown,
+)
+from softaxe.device.logbook import Logbook
+from softaxe.device.mining import BlockInfo, Mining
+from softaxe.device.pools import PoolLost, Pools, SessionEvent
+from softaxe.device.profile import DOCUMENTED, Profile
+from softaxe.device.protection import Body, PowerManagement, Readings
+from softaxe.device.settings import JsonValue, Settings, check_patch
+from softaxe.device.statistics import (
+    HashrateAverages,
+    Sample,
+    ShareCounters,
+    Statistics,
+)
+from softaxe.errors import UpdateRefused
+from softaxe.flash.image import AppImage
+from softaxe.flash.partitions import Flash
+from softaxe.stratum import session as stratum
+from softaxe.units import NEVER
+
+WorkChoice = Literal["auto", "scaled", "real"]
+
+BODY_PERIOD_S = 1.0
+"""How often power, heat and fan are worked out."""
+RESTART_DELAY_S = 1.0
+"""Between the answer to a restart request and the reset. Source: http-api.md 5.1."""
+IDENTIFY_S = 30.0
+"""How long the device says hi. Source: board.md 11."""
+HOME_OUI = bytes.fromhex("10f512")
+"""First three bytes of every MAC address; those of the page's sample."""
+POWER_ON = "Reset due to power-on event"
+SOFTWARE_RESET = "Software reset via esp_restart"
+HEAP_INTERNAL = 104_027
+"""Free internal heap in bytes. Source: the page's sample, as the next one."""
+HEAP_SPIRAM = 8_140_652
+HEAP_JITTER = 1500
+"""Bytes by which free heap comes and goes; an estimate."""
+MAX_EVENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells this device from another on the network."""
+
+    mac: bytes
+    """Six bytes of the station interface."""
+    ipv4: str
+    ipv6: str
+    """Link-local, as the firmware prints it: upper case."""
+
+    @property
+    def mac_text(self) -> str:
+        """The MAC address in upper case with colons."""
+        return self.mac.hex(":").upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Heap:
+    """Free memory, in bytes."""
+
+    free: int
+    internal: int
+    spiram: int
+
+
+@dataclass(frozen=True, slots=True)
+class AsicReading:
+    """What the hash rate monitor knows about one chip."""
+
+    total_hs: float
+    domains_hs: tuple[float, ...]
+    error_count: int
+    """The error register as read; it counts up until the chip is reset."""
+
+
+class Device:
+    """A complete Bitaxe without I/O.
+
+    Call `step` when `next_wake` comes, and after every call take `events` and
+    `data_to_pool`. An hour of a Gamma on the built-in pool, in a test:
+
+    >>> from softaxe import Device, Pool, Simulation
+    >>> device = Device(board="601", seed=1)
+    >>> simulation = Simulation(device, Pool.for_scaled_work(seed=1))
+    >>> simulation.advance(3600)
+    >>> round(device.hashrate.one_hour_hs / 1e12, 1)
+    1.1
+    >>> device.shares.accepted > 700, device.shares.rejected
+    (True, 0)
+
+    Args:
+        board: Version (`"601"`) or family (`"gamma"`).
+        seed: Of everything that is chance in this device.
+        profile: Which dialect of the API it speaks.
+        settings: Stored settings by NVS key; factory settings fill the rest.
+        flash: Stored contents of the flash.
+        www: Files of the www image in flash, or None when there is none.
+        work: What a hash stands for; `"auto"` decides by the pool.
+        ambient_c: Air around the device, in degrees Celsius.
+        ipv4: Its address.
+        now: Device time at power-on, in seconds.
+    """
+
+    def __init__(
+        self,
+        board: str = "601",
+        *,
+        seed: int = 0,
+        profile: Profile = DOCUMENTED,
+        settings: Mapping[str, str | int | float] | None = None,
+        flash: Flash | None = None,
+        www: Mapping[str, bytes] | None = None,
+        work: WorkChoice = "auto",
+        ambient_c: float = 25.0,
+        ipv4: str = "127.0.0.1",
+        now: float = 0.0,
+    ) -> None:
+        self.board = board_named(board)
+        self.profile = profile
+        self.settings = Settings.from_nvs(settings or {}, self.board)
+        self.identity = _identity(seed, ipv4)
+        self.now = now
+        self.revision = 0
+        """Grows whenever anything may have changed."""
+        self.log = Logbook()
+        self.flash = flash or Flash()
+        self.www = www
+        self.ambient_c = ambient_c
+        self.work = work
+        self._rng = random.Random(seed)
+        self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
+        self._body = Body(
+            PowerStage(self.board, log=self.log),
+            Thermal(self.board, ambient_c=ambient_c),
+            Fan(self.board),
+        )
+        self._created_at = now
+        self._body_ticks = 0
+        self._body_due = now
+        self._boot_due = NEVER
+        self._restart_at = NEVER
+        self._identify_until = NEVER
+        self._is_identifying = False
+        self.chain = Chain(
+            self.board.chip,
+            asic_count=self.board.asic_count,
+            rng=random.Random(self._rng.getrandbits(64)),
+        )
+        self.chain.set_mode(REAL if work == "real" else SCALED, now)
+        self._boot(now, POWER_ON)
+
+    # Time
+
+    @property
+    def next_wake(self) -> float:
+        """When to call `step` next."""
+        return min(
+            self._boot_due,
+            self._body_due,
+            self._restart_at,
+            self._identify_until,
+            self.radio.next_wake,
+            self.chain.next_wake,
+            self.driver.next_wake,
+            self.power_management.next_wake,
+            self.mining.next_wake,
+            self.pools.next_wake,
+            self.statistics.next_wake,
+        )
+
+    def step(self, now: float) -> None:
+        """Let everything that is due up to `now` happen, in its order."""
+        while (due := self.next_wake) <= now:
+            self.now = max(self.now, due)
+            self.log.boot_ms = self.boot_ms
+            self._step_due(due)
+            self._settle()
+        self.now = max(self.now, now)
+        self.log.boot_ms = self.boot_ms
+
+    def _step_due(self, due: float) -> None:
+        if self._restart_at <= due:
+            self._reset()
+        elif self._boot_due <= due:
+            self._step_boot()
+        elif self.radio.next_wake <= due:
+            self._step_radio(due)
+        elif self._body_due <= due:
+            self._tick_body(due)
+        elif self.mining.next_wake <= due:
+            # Before the chain, which would search on for a job that is over.
+            self.mining.step(due, self.driver)
+        elif self.chain.next_wake <= due:
+            self.chain.step(due)
+        elif self.driver.next_wake <= due:
+            self.driver.step(due)
+        elif self.power_management.next_wake <= due:
+            self._manage_power(due)
+        elif self.pools.next_wake <= due:
+            self.pools.step(due, has_wifi=self.radio.is_connected)
+        elif self.statistics.next_wake <= due:
+            self._step_statistics()
+        else:
+            self._identify_until = NEVER
+
+    # The user
+
+    def patch(self, members: list[tuple[str, JsonValue]], now: float) -> None:
+        """Change settings: all of `members`, or none.
+
+        Args:
+            members: Names and values in the order of the request.
+            now: Device time.
+
+        Raises:
+            SettingError: A value is not allowed; nothing has changed.
+        """
+        self.step(now)
+        changes = check_patch(
+            self.settings, members, profile=self.profile, board=self.board
+        )
+        self._change_settings(changes)
+
+    def set_theme(
+        self, scheme: str | None, colors_json: str | None, now: float
+    ) -> None:
+        """Store the page's theme; None leaves a part as it is."""
+        self.step(now)
+        changes = {"theme_scheme": scheme, "theme_colors": colors_json}
+        self._change_settings({k: v for k, v in changes.items() if v is not None})
+
+    def settings_not_saved(self, request: SaveSettings) -> None:
+        """Take back a change that could not be stored."""
+        self.settings = request.previous
+        self.revision += 1
+
+    def restart(self, now: float) -> None:
+        """Reset the device one second from now."""
+        self.step(now)
+        if self._restart_at == NEVER:
+            self._restart_at = now + RESTART_DELAY_S
+
+    def identify(self, now: float) -> bool:
+        """Start or stop saying hi; True when it now does."""
+        self.step(now)
+        is_saying_hi = self._is_identifying
+        self._is_identifying = not is_saying_hi
+        has_display = self.settings.display != "NONE"
+        self._identify_until = NEVER
+        if self._is_identifying and has_display:
+            self._identify_until = now + IDENTIFY_S
+        return self._is_identifying
+
+    def check_update_allowed(self) -> None:
+        """Raise UpdateRefused when images are not taken now."""
+        if self.radio.is_ap_enabled:
+            raise UpdateRefused("Not allowed in AP mode")
+
+    def write_firmware(self, image: AppImage, now: float) -> None:
+        """Put a checked image into the next slot, boot from it a second from now."""
+        self.step(now)
+        self.flash.install(image)
+        self._events.append(SaveFlash(self.flash.to_rows()))
+        self.restart(now)
+
+    def write_www(
+        self, sha256_hex: str, files: Mapping[str, bytes] | None, now: float
+    ) -> None:
+        """Put a www image into its partition; `files` is None when it has none."""
+        self.step(now)
+        self.flash.install_www(sha256_hex)
+        self.www = files
+        self.revision += 1
+        self._events.append(SaveFlash(self.flash.to_rows()))
+
+    # The network
+
+    def pool_connected(
+        self,
+        now: float,
+        *,
+        link: Link = Link.MAIN,
+        address: str = "127.0.0.1",
+        family: int = 2,
+        is_own_pool: bool = False,
+    ) -> None:
+        """The shell opened the connection that `ConnectPool` asked for.
+
+        Args:
+            now: Device time.
+            link: Which one.
+            address: The pool's address, for the log.
+            family: 2 for IPv4, 10 for IPv6.
+            is_own_pool: True when the pool runs inside the shell's own process, where
+                a searched hash stands for 2**32 of the chip.
+        """
+        self.step(now)
+        if link is Link.MAIN:
+            self._set_work_mode(is_own_pool=is_own_pool)
+        self.pools.connected(
+            now, link=link, address=address, family=family, scale=self.chain.mode.scale
+        )
+        self._settle()
+
+    def pool_received(self, data: bytes, now: float, *, link: Link = Link.MAIN) -> None:
+        """Bytes came from the pool, in any slices."""
+        self.step(now)
+        self.pools.received(data, now, link=link)
+        self._settle()
+
+    def pool_closed(
+        self,
+        reason: CloseReason,
+        now: float,
+        *,
+        link: Link = Link.MAIN,
+        detail: str = "errno 128: Socket is not connected",
+    ) -> None:
+        """The connection could not be opened or has ended."""
+        self.step(now)
+        self.pools.closed(reason, now, link=link, detail=detail)
+        self._settle()
+
+    def data_to_pool(self, link: Link = Link.MAIN) -> bytes:
+        """Return and forget the bytes to send on a connection."""
+        return self.pools.data_to_pool(link)
+
+    def events(self) -> list[Event]:
+        """Return and forget what happened and what the shell must do."""
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    # Real work: the search itself happens outside, without holding anything up
+
+    def take_search(self, max_nonces: int) -> Search | None:
+        """Return up to `max_nonces` nonces to search, when real work waits."""
+        return self.chain.take_search(max_nonces)
+
+    def finish_search(self, search: Search, found: list[int], now: float) -> None:
+        """Give back a search with the nonces that `kernel.search` found."""
+        self.step(now)
+        self.chain.finish_search(search, found, now)
+        self._settle()
+
+    # State to read
+
+    @property
+    def boot_ms(self) -> int:
+        """Milliseconds since power-on or restart."""
+        return round((self.now - self._booted_at) * 1000)
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since system init."""
+        return max(0.0, self.now - self._booted_at - SYSTEM_INIT_S)
+
+    @property
+    def is_on_network(self) -> bool:
+        """True when the device answers HTTP requests."""
+        return self.radio.is_connected
+
+    @property
+    def ipv4(self) -> str:
+        """IPv4 address; empty before the first lease."""
+        return self.identity.ipv4 if self.radio.is_connected else ""
+
+    @property
+    def ipv6(self) -> str:
+        """IPv6 address; empty before the first."""
+        return self.identity.ipv6 if self.radio.is_connected else ""
+
+    @property
+    def readings(self) -> Readings:
+        """What the last power management pass read."""
+        return self.power_management.readings
+
+    @property
+    def current_a(self) -> float:
+        """Current as the regulator reports it now, in amperes."""
+        return self._body.power.reported_current_a
+
+    @property
+    def core_voltage_actual_v(self) -> float:
+        """Core voltage per domain as measured now, in volts."""
+        return self._body.power.reported_core_voltage_v
+
+    @property
+    def expected_hashrate_hs(self) -> float:
+        """What the applied frequency should give."""
+        return self.power_management.expected_hashrate_hs
+
+    @property
+    def asics(self) -> list[AsicReading]:
+        """One reading per chip; empty before the monitor runs."""
+        if not self._has_started_mining:
+            return []
+        return [
+            AsicReading(asic.total_hs, tuple(asic.domains_hs), asic.error_count)
+            for asic in self.driver.monitor.asics
+        ]
+
+    @property
+    def error_percentage(self) -> float:
+        """Errored share of the hash rate, in percent."""
+        total_hs = self.hashrate.current_hs
+        return self.driver.monitor.error_hs / total_hs * 100 if total_hs else 0.0
+
+    @property
+    def best_difficulty(self) -> int:
+        """Best difficulty ever, kept over restarts."""
+        return self.mining.best_difficulty
+
+    @property
+    def best_session_difficulty(self) -> int:
+        """Best difficulty since boot."""
+        return self.mining.best_session_difficulty
+
+    @property
+    def pool_difficulty(self) -> int:
+        """What the pool last asked for, integer part."""
+        return int(self.pools.pool_difficulty)
+
+    @property
+    def is_using_fallback(self) -> bool:
+        """True while the fallback pool is the one in use."""
+        return self.pools.is_using_fallback
+
+    @property
+    def pool_address_family(self) -> int:
+        """0 before the first connection, 2 for IPv4, 10 for IPv6."""
+        return self.pools.address_family
+
+    @property
+    def shares(self) -> ShareCounters:
+        """Shares answered since boot or failover."""
+        return self.pools.shares
+
+    @property
+    def response_time_ms(self) -> float:
+        """The pool's last response time, in milliseconds."""
+        return self.pools.response_time_ms
+
+    @property
+    def is_block_found(self) -> bool:
+        """True once a nonce beat the network difficulty."""
+        return self.mining.is_block_found
+
+    @property
+    def block(self) -> BlockInfo | None:
+        """The block being worked on, when the pool told."""
+        return self.mining.block
+
+    @property
+    def power_fault(self) -> str | None:
+        """The regulator's fault in words, while there is one."""
+        return self._body.power.fault_text
+
+    @property
+    def version(self) -> str:
+        """Version of the running firmware."""
+        return self.flash.running_version
+
+    @property
+    def idf_version(self) -> str:
+        """ESP-IDF version of the running firmware."""
+        return self.flash.running_idf_version
+
+    @property
+    def running_partition(self) -> str:
+        """Label of the partition the firmware runs from."""
+        return self.flash.running
+
+    @property
+    def axeos_version(self) -> str:
+        """Version of the web page; empty when its image cannot be mounted."""
+        if self.is_www_broken:
+            return ""
+        if self.www is None:
+            return self.version
+        text = self.www.get("/version.txt")
+        return "unknown" if text is None else text[:31].decode("utf-8", "replace")
+
+    @property
+    def is_www_broken(self) -> bool:
+        """True when the www partition holds something that is no file system."""
+        return self.flash.www_sha256 is not None and self.www is None
+
+    @property
+    def work_mode(self) -> WorkMode:
+        """What a searched hash stands for at present."""
+        return self.chain.mode
+
+    # Boot and restart
+
+    def _boot(self, now: float, reset_reason: str) -> None:
+        self.reset_reason = reset_reason
+        self._booted_at = now
+        self.log.boot_ms = 0
+        self.radio = Radio(
+            self.settings.ssid,
+            self.settings.wifi_password,
+            hostname=self.settings.hostname,
+            mac=self.identity.mac,
+            ipv4=self.identity.ipv4,
+            rng=random.Random(self._rng.getrandbits(64)),
+            log=self.log,
+        )
+        self.driver = Driver(
+            self.board.chip, asic_count=self.board.asic_count, log=self.log
+        )
+        self.driver.monitor.set_hashes_per_count(_hashes_per_count(self.chain.mode))
+        self.power_management = PowerManagement(
+            self.settings,
+            board=self.board,
+            body=self._body,
+            driver=self.driver,
+            log=self.log,
+        )
+        self.mining = Mining(
+            interval_s=int(self.board.job_interval_ms) / 1000,
+            chip_tag=self.board.chip.name.lower(),
+            best_difficulty=self.settings.best_difficulty,
+            log=self.log,
+        )
+        self.mining.scale = self.chain.mode.scale
+        self.pools = Pools(
+            self.settings,
+            board=self.board,
+            firmware_version=self.version,
+            profile=self.profile,
+            log=self.log,
+        )
+        self.hashrate = HashrateAverages()
+        self.statistics = Statistics()
+        self.heap = Heap(HEAP_INTERNAL + HEAP_SPIRAM, HEAP_INTERNAL, HEAP_SPIRAM)
+        self._has_started_asic = False
+        self._has_started_mining = False
+        self._is_identifying = False
+        self._identify_until = NEVER
+        self._restart_at = NEVER
+        self._boot_steps: Iterator[BootStep] = boot_steps(
+            self.board, self.settings, axeos_version=self.axeos_version
+        )
+        self._next_boot_step = next(self._boot_steps)
+        self._boot_due = now + self._next_boot_step[0]
+        self._copy_reset_line()
+
+    def _reset(self) -> None:
+        now = self._restart_at
+        self._events.append(WentDown())
+        for link in Link:
+            self._events.append(ClosePool(link))
+        self.flash.boot()
+        self._events.append(SaveFlash(self.flash.to_rows()))
+        self._boot(now, SOFTWARE_RESET)
+
+    def _step_boot(self) -> None:
+        now = self._boot_due
+        _, action = self._next_boot_step
+        if action is Milestone.RADIO:
+            self.radio.start(now)
+        elif action is Milestone.POWER_MANAGEMENT:
+            self.power_management.start(now)
+        else:
+            self.log(*action)
+        following = next(self._boot_steps, None)
+        if following is None:
+            self._boot_due = NEVER
+        else:
+            self._next_boot_step = following
+            self._boot_due = self._booted_at + following[0]
+
+    def _step_radio(self, due: float) -> None:
+        was_connected = self.radio.is_connected
+        self.radio.step(due)
+        if self.radio.is_connected and not was_connected:
+            self._events.append(CameUp())
+            if not self._has_started_asic:
+                self._has_started_asic = True
+                self.driver.start(self.settings.frequency_mhz, due)
+
+    # The body
+
+    def _tick_body(self, due: float) -> None:
+        self._body_ticks += 1
+        self._body_due = self._created_at + self._body_ticks * BODY_PERIOD_S
+        power, thermal, fan = self._body.power, self._body.thermal, self._body.fan
+        fan.step(BODY_PERIOD_S)
+        power.step(
+            frequency_mhz=self.chain.frequency_mhz,
+            activity=self.chain.activity,
+            chip_temperature_c=thermal.chip_c,
+            rng=self._rng,
+        )
+        thermal.step(
+            BODY_PERIOD_S,
+            core_power_w=power.core_power_w,
+            regulator_heat_w=power.regulator_heat_w,
+            airflow=fan.airflow,
+            ambient_c=self.ambient_c,
+        )
+        self.chain.set_operating_point(
+            core_voltage_v=power.core_voltage_v, temperature_c=thermal.chip_c, now=due
+        )
+
+    def _manage_power(self, due: float) -> None:
+        self.power_management.step(
+            self.settings, due, is_ap_enabled=self.radio.is_ap_enabled
+        )
+
+    def _step_statistics(self) -> None:
+        if not self.statistics.is_sample_due(
+            self.boot_ms, self.settings.statistics_interval_s
+        ):
+            return
+        read, rates = self.readings, self.hashrate
+        self.statistics.add(
+            Sample(
+                timestamp_ms=self.boot_ms,
+                hashrate_hs=rates.current_hs,
+                hashrate_1m_hs=rates.one_minute_hs,
+                hashrate_10m_hs=rates.ten_minutes_hs,
+                hashrate_1h_hs=rates.one_hour_hs,
+                error_percentage=self.error_percentage,
+                temp_c=read.temp_c,
+                vr_temp_c=read.vr_temp_c,
+                core_voltage_actual_v=self.core_voltage_actual_v,
+                voltage_v=read.input_voltage_v,
+                power_w=read.power_w,
+                current_a=self.current_a,
+                fan_percent=read.fan_percent,
+                fan_rpm=read.fan_rpm,
+                fan2_rpm=read.fan2_rpm,
+                rssi_dbm=self.radio.rssi_dbm,
+                free_heap=self.heap.free,
+                response_time_ms=self.response_time_ms,
+            )
+        )
+
+    # Wiring
+
+    def _settle(self) -> None:
+        """Carry outputs to inputs until nothing moves any more."""
+        self.revision += 1
+        driver, chain, pools = self.driver, self.chain, self.pools
+        is_moving = True
+        while is_moving:
+            is_moving = False
+            if driver.is_reset_low is not self._is_reset_low:
+                self._copy_reset_line()
+            if data := driver.data_to_chip():
+                chain.receive(data, self.now)
+            if data := chain.data_to_host():
+                driver.receive(data, self.now)
+                is_moving = True
+            for driver_event in driver.events():
+                self._take_driver_event(driver_event)
+                is_moving = True
+            for session_event in pools.events():
+                self._take_session_event(session_event)
+                is_moving = True
+        if pools.requests:
+            self._events.extend(pools.requests)
+            pools.requests.clear()
+        management = self.power_management
+        if management.has_overheated:
+            management.has_overheated = False
+            read = management.readings
+            self.mining.stop()
+            self._events.append(Overheated(read.temp_c, read.vr_temp_c))
+        if changes := management.changes():
+            self._change_settings(changes)
+
+    def _copy_reset_line(self) -> None:
+        self._is_reset_low = self.driver.is_reset_low
+        self.chain.set_reset(self._is_reset_low, self.now)
+
+    def _take_driver_event(self, event: DriverEvent) -> None:
+        management, now = self.power_management, self.now
+        match event:
+            case NonceFound():
+                self._check_nonce(event)
+            case HashrateMeasured():
+                self.hashrate.update(self.driver.monitor.total_hs)
+                self._vary_heap()
+            case FrequencyReached():
+                management.frequency_reached(self.settings, now)
+            case DriverReady():
+                management.chip_ready(self.settings, now, has_failed=False)
+                self._start_mining()
+            case DriverFailed():
+                management.chip_ready(self.settings, now, has_failed=True)
+
+    def _start_mining(self) -> None:
+        now = self.now
+        if not self._has_started_mining:
+            self._has_started_mining = True
+            self.pools.start(now)
+            self.driver.start_monitor(now)
+            self.statistics.start(now)
+        self.mining.start(now)
+
+    def _check_nonce(self, nonce: NonceFound) -> None:
+        checked = self.mining.check(nonce)
+        if checked is None:
+            return
+        if checked.is_best:
+            self._change_settings({"best_difficulty": self.mining.best_difficulty})
+        if checked.is_block:
+            self._events.append(BlockFound(checked.difficulty))
+        share, session = checked.share, self.pools.session
+        if share is not None and session is not None:
+            session.submit(
+                job_id=share.job_id,
+                extranonce2=share.extranonce2,
+                ntime=share.ntime,
+                nonce=share.nonce,
+                version_bits=share.version_bits,
+                now=self.now,
+            )
+
+    def _take_session_event(self, event: SessionEvent) -> None:
+        mining, session = self.mining, self.pools.session
+        match event:
+            case stratum.NotifyReceived() if session is not None:
+                mining.set_extranonce(session.extranonce1, session.extranonce2_size)
+                mining.take_notify(
+                    event.notify,
+                    self.now,
+                    network_difficulty=event.network_difficulty,
+                    pool_difficulty=session.pool_difficulty,
+                    version_mask=session.version_mask,
+                    driver=self.driver,
+                )
+            case stratum.ExtranonceSet() if session is not None:
+                mining.set_extranonce(session.extranonce1, session.extranonce2_size)
+            case stratum.ShareAccepted():
+                self._events.append(ShareAccepted())
+            case stratum.ShareRejected(reason=reason):
+                self._events.append(ShareRejected(reason))
+            case PoolLost():
+                mining.clean(self.now)
+            case _:
+                pass
+
+    def _set_work_mode(self, *, is_own_pool: bool) -> None:
+        is_scaled = self.work == "scaled" or (self.work == "auto" and is_own_pool)
+        mode = SCALED if is_scaled else REAL
+        if mode is not self.chain.mode:
+            self.chain.set_mode(mode, self.now)
+            self.driver.monitor.set_hashes_per_count(_hashes_per_count(mode))
+        self.mining.scale = mode.scale
+
+    def _change_settings(self, changes: Mapping[str, str | int | float | bool]) -> None:
+        self.revision += 1
+        previous = self.settings
+        self.settings = previous.changed(changes)
+        before, after = previous.to_nvs(), self.settings.to_nvs()
+        rows = {key: value for key, value in after.items() if before[key] != value}
+        if rows:
+            self._events.append(SaveSettings(rows, previous))
+
+    def _vary_heap(self) -> None:
+        internal = HEAP_INTERNAL - self._rng.randrange(HEAP_JITTER)
+        spiram = HEAP_SPIRAM - self._rng.randrange(HEAP_JITTER)
+        self.heap = Heap(internal + spiram, internal, spiram)
+
+
+def _hashes_per_count(mode: WorkMode) -> float:
+    return 2.0**32 * mode.resolution
+
+
+def _identity(seed: int, ipv4: str) -> Identity:
+    mac = HOME_OUI + sha256(f"mac {seed}".encode()).digest()[:3]
+    # EUI-64: the universal bit flipped, ff:fe in the middle. Source: RFC 4291.
+    eui = bytes([mac[0] ^ 0x02]) + mac[1:3] + b"\xff\xfe" + mac[3:]
+    groups = [int.from_bytes(eui[i : i + 2]) for i in range(0, 8, 2)]
+    ipv6 = "FE80::" + ":".join(f"{group:X}" for group in groups)
+    return Identity(mac, ipv4, ipv6)
+
+
+__all__ = ["ON_NETWORK_S", "Device"]

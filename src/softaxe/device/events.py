@@ -1,0 +1,116 @@
+"""What a device tells its surroundings.
+
+Requests are imperative: the shell must do them. Facts are past tense: they may be
+watched or ignored.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from softaxe.device.settings import Settings
+
+
+class Link(StrEnum):
+    """Which of the device's two pool connections is meant."""
+
+    MAIN = "main"
+    PROBE = "probe"
+    """The heartbeat's short look at the primary pool."""
+
+
+class CloseReason(StrEnum):
+    """Why a pool connection is not, or no longer, there."""
+
+    UNRESOLVED = "unresolved"
+    """The host name has no address."""
+    UNREACHABLE = "unreachable"
+    """The address does not take the connection."""
+    CLOSED = "closed"
+    """The pool closed it, or reading failed."""
+    WRITE_FAILED = "write failed"
+    """Sending took too long or failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectPool:
+    """Request: open a TCP connection and answer with `pool_connected` or `_closed`."""
+
+    link: Link
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePool:
+    """Request: close the connection; no answer is expected."""
+
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class SaveSettings:
+    """Request: store these rows in one transaction."""
+
+    rows: Mapping[str, str | int | float]
+    """Changed values by NVS key."""
+    previous: Settings
+    """What to return to with `Device.settings_not_saved` when storing fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaveFlash:
+    """Request: store the flash's contents table in one transaction."""
+
+    rows: Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class WentDown:
+    """Fact: the device restarts; it answers nothing until `CameUp`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameUp:
+    """Fact: the device is on the network (again)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShareAccepted:
+    """Fact: the pool accepted a share."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRejected:
+    """Fact: the pool rejected a share."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFound:
+    """Fact: a nonce was better than the network difficulty."""
+
+    difficulty: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overheated:
+    """Fact: the protection switched the chip off."""
+
+    chip_c: float
+    vr_c: float
+
+
+Event = (
+    ConnectPool
+    | ClosePool
+    | SaveSettings
+    | SaveFlash
+    | WentDown
+    | CameUp
+    | ShareAccepted
+    | ShareRejected
+    | BlockFound
+    | Overheated
+)

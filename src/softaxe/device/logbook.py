@@ -1,0 +1,55 @@
+"""The device's log: the lines a Bitaxe prints on its console and `/api/ws`."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from softaxe.units import Level
+
+KEPT_LINES = 512
+"""Lines kept until somebody takes them; the oldest go first."""
+
+_COLOURS = {Level.ERROR: "31", Level.WARNING: "33", Level.INFO: "32"}
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of the log."""
+
+    boot_ms: int
+    """Milliseconds since the device booted."""
+    level: Level
+    tag: str
+    text: str
+
+    @property
+    def coloured(self) -> str:
+        """The line as ESP-IDF prints it, colours and line end included."""
+        colour = _COLOURS[self.level]
+        return f"\x1b[0;{colour}m{self.plain}\x1b[0m\n"
+
+    @property
+    def plain(self) -> str:
+        """The line without colours and line end."""
+        return f"{self.level} ({self.boot_ms}) {self.tag}: {self.text}"
+
+
+class Logbook:
+    """Collects log lines with the time of the step they belong to.
+
+    The device sets `boot_ms` before anything happens in a step; whoever shows the
+    lines calls `take` now and then.
+    """
+
+    def __init__(self) -> None:
+        self.boot_ms = 0
+        self._lines: deque[LogLine] = deque(maxlen=KEPT_LINES)
+
+    def __call__(self, level: Level, tag: str, text: str) -> None:
+        """Write one line; satisfies `softaxe.units.Log`."""
+        self._lines.append(LogLine(self.boot_ms, level, tag, text))
+
+    def take(self) -> list[LogLine]:
+        """Return the lines written since the last call, oldest first."""
+        lines = list(self._lines)
+        self._lines.clear()
+        return lines

@@ -1,0 +1,296 @@
+"""From a pool's job to work for the chip, and from a nonce to a share.
+
+A *job* comes from the pool; *work* (one header with its own extranonce2) goes to the
+chip; a *nonce* comes back and, when it is good enough, becomes a *share*. The chip is
+never trusted: each nonce is put into its header and hashed here. Source of the rules:
+stratum.md 6 to 8.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+from softaxe.asic.driver import NonceFound
+from softaxe.bitcoin.header import (
+    Work,
+    coinbase_transaction,
+    decode_coinbase,
+    difficulty_of,
+    extranonce2_bytes,
+    merkle_root,
+    sha256d,
+)
+from softaxe.stratum.messages import Notify
+from softaxe.units import NEVER, Level, Log
+
+QUEUED_JOBS = 10
+"""Jobs the creator keeps ready for the chip. Source: stratum.md 6."""
+CLOCK_SYNC_S = 3600
+"""A job's time sets the clock when it is this far past the last time it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockInfo:
+    """What a notify tells about the block being worked on."""
+
+    height: int
+    scriptsig: str | None
+    """The coinbase's text, unprintable bytes as dots."""
+    network_difficulty: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A nonce good enough for the pool, as `mining.submit` wants it."""
+
+    job_id: str
+    extranonce2: bytes
+    ntime: int
+    nonce: int
+    version_bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What hashing a nonce showed."""
+
+    difficulty: float
+    share: Share | None
+    """None when the pool would refuse it."""
+    is_best: bool
+    """True when the all-time best difficulty rose."""
+    is_block: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """A notify with what was in force when it was taken up."""
+
+    notify: Notify
+    network_difficulty: float
+    pool_difficulty: float
+    version_mask: int
+
+
+@dataclass(frozen=True, slots=True)
+class _QueuedJob:
+    template: _Template
+    extranonce1: bytes
+    extranonce2: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _SentJob:
+    template: _Template
+    extranonce2: bytes
+    work: Work
+
+
+class WorkTaker(Protocol):
+    """The host end of the chip's wire, as far as mining needs it."""
+
+    def send_work(self, work: Work) -> int:
+        """Send one work; return the job id the chip will answer with."""
+
+    def set_version_mask(self, mask: int) -> None:
+        """Let the chip roll these version bits."""
+
+
+class Mining:
+    """Job creation, the chip's job slots and the check of every nonce."""
+
+    def __init__(
+        self, *, interval_s: float, chip_tag: str, best_difficulty: int, log: Log
+    ) -> None:
+        self.best_difficulty = best_difficulty
+        """The best ever, integer part."""
+        self.best_session_difficulty = 0
+        self.is_block_found = False
+        self.block: BlockInfo | None = None
+        self.scale = 1
+        """Chip hashes per searched hash; a nonce's difficulty counts in those."""
+        self.next_wake = NEVER
+        self._interval_s = interval_s
+        self._chip_tag = chip_tag
+        self._log = log
+        self._template: _Template | None = None
+        self._counter = 0
+        self._queue: deque[_QueuedJob] = deque()
+        self._slots: dict[int, _SentJob] = {}
+        self._is_started = False
+        self._is_starved = True
+        self._version_mask = 0
+        self._pool_difficulty = 0.0
+        self._extranonce1 = b""
+        self._extranonce2_size = 0
+        self._clock_synced_at = -CLOCK_SYNC_S
+
+    def start(self, now: float) -> None:
+        """Begin (or, after the chip was away, go on) sending work."""
+        if not self._is_started:
+            self._log(
+                Level.INFO,
+                "asic_task",
+                f"ASIC Job Interval: {self._interval_s * 1000:.2f} ms",
+            )
+            self._log(Level.INFO, "asic_task", "ASIC Ready!")
+        self._is_started = True
+        self._is_starved = not self._queue
+        self.next_wake = NEVER if self._is_starved else now
+
+    def stop(self) -> None:
+        """Send nothing until `start`; the chip is away."""
+        self.next_wake = NEVER
+        self._is_starved = False
+
+    def set_extranonce(self, extranonce1: bytes, extranonce2_size: int) -> None:
+        """Use these from the next generated job on."""
+        self._extranonce1 = extranonce1
+        self._extranonce2_size = extranonce2_size
+
+    def take_notify(
+        self,
+        notify: Notify,
+        now: float,
+        *,
+        network_difficulty: float,
+        pool_difficulty: float,
+        version_mask: int,
+        driver: WorkTaker,
+    ) -> None:
+        """Queue jobs for a notify.
+
+        The pool's difficulty and mask are those in force now; jobs already queued keep
+        theirs, and are sent first unless the notify is clean.
+        """
+        if notify.ntime >= self._clock_synced_at + CLOCK_SYNC_S:
+            self._clock_synced_at = notify.ntime
+            self._log(Level.INFO, "system", "Syncing clock")
+        if notify.is_clean and self._queue:
+            self.clean(now)
+        self._decode(notify, network_difficulty)
+        self._template = _Template(
+            notify, network_difficulty, pool_difficulty, version_mask
+        )
+        self._counter = 0
+        tag = "create_jobs_task"
+        self._log(Level.INFO, tag, f"New Work Dequeued {notify.job_id}")
+        if pool_difficulty != self._pool_difficulty:
+            self._pool_difficulty = pool_difficulty
+            text = f"New pool difficulty {int(pool_difficulty)}"
+            self._log(Level.INFO, tag, text)
+        if version_mask != self._version_mask:
+            self._version_mask = version_mask
+            text = f"Set chip version rolls {version_mask >> 13}"
+            self._log(Level.INFO, tag, text)
+            driver.set_version_mask(version_mask)
+        self._refill()
+        if self._is_starved and self._is_started:
+            self._is_starved = False
+            self.next_wake = now
+
+    def clean(self, now: float) -> None:
+        """Drop every job: queued ones and those the chip works on."""
+        self._log(Level.INFO, "stratum_task", "Clean Jobs: clearing queue")
+        self._queue.clear()
+        self._slots.clear()
+        self._template = None
+        if self._is_started and self.next_wake != NEVER:
+            self.next_wake = now
+
+    def step(self, now: float, driver: WorkTaker) -> None:
+        """Send the next job to the chip."""
+        self._refill()
+        if not self._queue:
+            self._is_starved = True
+            self.next_wake = NEVER
+            return
+        job = self._queue.popleft()
+        notify = job.template.notify
+        coinbase = coinbase_transaction(
+            notify.coinbase1, job.extranonce1, job.extranonce2, notify.coinbase2
+        )
+        work = Work(
+            version=notify.version,
+            prevhash=notify.prevhash,
+            merkle_root=merkle_root(sha256d(coinbase), notify.merkle_branch),
+            ntime=notify.ntime,
+            nbits=notify.nbits,
+            version_mask=job.template.version_mask,
+        )
+        slot = driver.send_work(work)
+        self._slots[slot] = _SentJob(job.template, job.extranonce2, work)
+        self.next_wake = now + self._interval_s
+
+    def check(self, nonce: NonceFound) -> Checked | None:
+        """Hash the header a nonce completes.
+
+        Returns:
+            What it is worth, or None when its job is no longer valid.
+        """
+        job = self._slots.get(nonce.job_id)
+        if job is None:
+            text = f"Invalid job nonce found, 0x{nonce.job_id:02X}"
+            self._log(Level.WARNING, self._chip_tag, text)
+            return None
+        work, template = job.work, job.template
+        version = work.version | nonce.version_bits
+        header = work.header(nonce=nonce.nonce, version=version)
+        difficulty = difficulty_of(sha256d(header)) * self.scale
+        text = (
+            f"ID: {template.notify.job_id}, ASIC nr: {nonce.asic_number}, "
+            f"ver: {version:08X} Nonce {nonce.nonce:08X} "
+            f"diff {difficulty:.1f} of {int(template.pool_difficulty)}."
+        )
+        self._log(Level.INFO, "asic_result", text)
+        is_best = self._rate(difficulty, template.network_difficulty)
+        share = None
+        if difficulty >= template.pool_difficulty:
+            share = Share(
+                template.notify.job_id,
+                job.extranonce2,
+                work.ntime,
+                nonce.nonce,
+                version ^ work.version,
+            )
+        is_block = 0 < template.network_difficulty < difficulty
+        return Checked(difficulty, share, is_best, is_block)
+
+    def _rate(self, difficulty: float, network_difficulty: float) -> bool:
+        whole = int(difficulty)
+        self.best_session_difficulty = max(self.best_session_difficulty, whole)
+        if 0 < network_difficulty < difficulty:
+            self.is_block_found = True
+            text = f"FOUND BLOCK!!!!!!!!!!!!!!!!!!!!!! {difficulty:f} > "
+            self._log(Level.INFO, "system", f"{text}{network_difficulty:f}")
+        if whole <= self.best_difficulty:
+            return False
+        self.best_difficulty = whole
+        self._log(Level.INFO, "system", f"Network diff: {network_difficulty:f}")
+        return True
+
+    def _refill(self) -> None:
+        template = self._template
+        while template is not None and len(self._queue) < QUEUED_JOBS:
+            extranonce2 = extranonce2_bytes(self._counter, self._extranonce2_size)
+            self._counter += 1
+            self._queue.append(_QueuedJob(template, self._extranonce1, extranonce2))
+
+    def _decode(self, notify: Notify, network_difficulty: float) -> None:
+        size = len(self._extranonce1) + self._extranonce2_size
+        info = decode_coinbase(notify.coinbase1, notify.coinbase2, size)
+        known = self.block
+        if info is None:
+            if known is not None:
+                self.block = BlockInfo(
+                    known.height, known.scriptsig, int(network_difficulty)
+                )
+            return
+        if known is None or known.height != info.height:
+            self._log(Level.INFO, "stratum_task", f"Block height {info.height}")
+        scriptsig = info.scriptsig
+        if scriptsig is None and known is not None:
+            scriptsig = known.scriptsig
+        elif known is None or known.scriptsig != scriptsig:
+            self._log(Level.INFO, "stratum_task", f"Scriptsig: {scriptsig}")
+        self.block = BlockInfo(info.height, scriptsig, int(network_difficulty))

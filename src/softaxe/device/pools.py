@@ -1,0 +1,417 @@
+"""Which pool the device mines on: primary, fallback, and the way back.
+
+Two small state machines share this file. The *main* one dials, listens, counts
+failures and toggles between primary and fallback; the *heartbeat* looks at the
+primary while the fallback is in use. Neither owns a socket: they ask for one with
+`ConnectPool` and are told what became of it. Source of all times and rules:
+stratum.md 4.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from softaxe.catalog import Board
+from softaxe.device.events import ClosePool, CloseReason, ConnectPool, Link
+from softaxe.device.profile import Profile
+from softaxe.device.settings import Settings
+from softaxe.device.statistics import ShareCounters
+from softaxe.stratum import session as stratum
+from softaxe.stratum.messages import probe_lines
+from softaxe.units import NEVER, Level, Log
+
+TAG = "stratum_task"
+FAILURES_BEFORE_SWITCH = 3
+WIFI_RETRY_S = 10.0
+SOCKET_PAUSE_S = 0.3
+"""The firmware always pauses between creating a socket and connecting it."""
+UNRESOLVED_RETRY_S = 1.0
+UNREACHABLE_RETRY_S = 5.0
+LOST_RETRY_S = 1.0
+RECEIVE_TIMEOUT_S = 180.0
+HEARTBEAT_FIRST_S = 10.0
+HEARTBEAT_PRIMARY_S = 10.0
+"""Look again while the primary is in use, or without Wi-Fi."""
+HEARTBEAT_FAILED_S = 60.0
+PROBE_TIMEOUT_S = 5.0
+PROBE_BYTES = 1023
+"""The probe reads once, at most this much."""
+PROBE_SUCCESS = b"mining.notify"
+"""What the probe looks for; any subscribe reply holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """One of the two configured pools, as read at boot."""
+
+    url: str
+    port: int
+    user: str
+    password: str
+    suggested_difficulty: int
+    wants_extranonce_subscribe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLost:
+    """The main connection is gone; queued work is worthless."""
+
+
+SessionEvent = stratum.Event | PoolLost
+
+
+class _Main(Enum):
+    IDLE = auto()
+    WAITING = auto()
+    PAUSING = auto()
+    DIALLING = auto()
+    CONNECTED = auto()
+
+
+class _Heartbeat(Enum):
+    IDLE = auto()
+    WAITING = auto()
+    DIALLING = auto()
+    LISTENING = auto()
+
+
+class Pools:
+    """The device's pool connections.
+
+    Call `start` once the chip is ready; after every call look at `requests`,
+    `events` and `data_to_pool`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        board: Board,
+        firmware_version: str,
+        profile: Profile,
+        log: Log,
+    ) -> None:
+        self.primary = PoolSettings(
+            settings.stratum_url,
+            settings.stratum_port,
+            settings.stratum_user,
+            settings.stratum_password,
+            settings.stratum_suggested_difficulty,
+            settings.stratum_extranonce_subscribe,
+        )
+        self.fallback = PoolSettings(
+            settings.fallback_stratum_url,
+            settings.fallback_stratum_port,
+            settings.fallback_stratum_user,
+            settings.fallback_stratum_password,
+            settings.fallback_stratum_suggested_difficulty,
+            settings.fallback_stratum_extranonce_subscribe,
+        )
+        self.is_using_fallback = settings.use_fallback_stratum
+        self.shares = ShareCounters()
+        self.address_family = 0
+        """0 before the first connection, then 2 for IPv4 or 10 for IPv6."""
+        self.pool_difficulty = 0.0
+        self.response_time_ms = 0.0
+        self.session: stratum.Session | None = None
+        self.requests: list[ConnectPool | ClosePool] = []
+        self.next_wake = NEVER
+        self._stays_on_fallback = settings.use_fallback_stratum
+        self._asic_model = board.chip.name
+        self._firmware_version = firmware_version
+        self._understands_schemes = profile.pool_url_scheme_understood
+        self._log = log
+        self._events: list[SessionEvent] = []
+        self._failures = 0
+        self._main = _Main.IDLE
+        self._main_due = NEVER
+        self._heartbeat = _Heartbeat.IDLE
+        self._heartbeat_due = NEVER
+        self._probe_out = b""
+
+    @property
+    def current(self) -> PoolSettings:
+        """The pool in use now."""
+        return self.fallback if self.is_using_fallback else self.primary
+
+    @property
+    def is_connected(self) -> bool:
+        """True while the main connection stands."""
+        return self._main is _Main.CONNECTED
+
+    def start(self, now: float) -> None:
+        """Begin to dial, and start the heartbeat."""
+        pool = self.primary
+        self._say(f"Starting heartbeat thread for primary pool: {pool.url}:{pool.port}")
+        pool = self.current
+        self._say(f"Opening connection to pool: {pool.url}:{pool.port}")
+        self._wait_main(_Main.WAITING, now)
+        self._wait_heartbeat(now + HEARTBEAT_FIRST_S)
+
+    def step(self, now: float, *, has_wifi: bool) -> None:
+        """Do what is due."""
+        if self._main_due <= now:
+            self._step_main(now, has_wifi=has_wifi)
+        if self._heartbeat_due <= now:
+            self._step_heartbeat(now, has_wifi=has_wifi)
+        self._schedule()
+
+    def connected(
+        self, now: float, *, link: Link, address: str, family: int, scale: int
+    ) -> None:
+        """The shell opened the connection.
+
+        Args:
+            now: Device time.
+            link: Which connection.
+            address: The pool's address, for the log.
+            family: 2 for IPv4, 10 for IPv6.
+            scale: Chip hashes per searched hash on this connection.
+        """
+        if link is Link.PROBE:
+            self._probe_connected(now)
+        elif self._main is _Main.DIALLING:
+            pool = self.current
+            host, port = self._dial_target(pool)
+            self._say(f"Connecting to: stratum+tcp://{host}:{port} ({address})")
+            self._say(f"Socket created, connecting to {address}:{port}")
+            self.address_family = family
+            self.session = stratum.Session(
+                asic_model=self._asic_model,
+                firmware_version=self._firmware_version,
+                user=pool.user,
+                password=pool.password,
+                suggested_difficulty=pool.suggested_difficulty,
+                wants_extranonce_subscribe=pool.wants_extranonce_subscribe,
+                scale=scale,
+                log=self._log,
+            )
+            self._events.append(PoolLost())  # the firmware cleans its queues here
+            self.session.connected(now)
+            self._wait_main(_Main.CONNECTED, now + RECEIVE_TIMEOUT_S)
+        self._schedule()
+
+    def received(self, data: bytes, now: float, *, link: Link) -> None:
+        """Bytes came from the pool."""
+        if link is Link.PROBE:
+            self._probe_received(data, now)
+        elif self.session is not None:
+            self._wait_main(_Main.CONNECTED, now + RECEIVE_TIMEOUT_S)
+            self.session.receive(data, now)
+            for event in self.session.events():
+                self._take(event, now)
+        self._schedule()
+
+    def closed(
+        self, reason: CloseReason, now: float, *, link: Link, detail: str
+    ) -> None:
+        """The connection could not be opened, or is gone.
+
+        Args:
+            reason: What kind of end.
+            now: Device time.
+            link: Which connection.
+            detail: The system's own words, such as `errno 111: Connection refused`.
+        """
+        if link is Link.PROBE:
+            self._probe_failed(now, is_open=False)
+        elif self._main in (_Main.DIALLING, _Main.CONNECTED):
+            self._main_closed(reason, now, detail)
+        self._schedule()
+
+    def data_to_pool(self, link: Link) -> bytes:
+        """Return and forget the bytes to send."""
+        if link is Link.PROBE:
+            data, self._probe_out = self._probe_out, b""
+            return data
+        return b"" if self.session is None else self.session.data_to_send()
+
+    def events(self) -> list[SessionEvent]:
+        """Return and forget what the session told."""
+        events, self._events = self._events, []
+        return events
+
+    # The main connection
+
+    def _step_main(self, now: float, *, has_wifi: bool) -> None:
+        if self._main is _Main.CONNECTED:
+            self._main_closed(
+                CloseReason.CLOSED, now, "errno 11: No more processes", is_open=True
+            )
+        elif self._main is _Main.PAUSING:
+            self._main = _Main.DIALLING
+            self._main_due = NEVER
+            host, port = self._dial_target(self.current)
+            self.requests.append(ConnectPool(Link.MAIN, host, port))
+        elif not has_wifi:
+            self._say("WiFi disconnected, attempting to reconnect...")
+            self._wait_main(_Main.WAITING, now + WIFI_RETRY_S)
+        else:
+            if self._failures >= FAILURES_BEFORE_SWITCH:
+                self._switch()
+            self._wait_main(_Main.PAUSING, now + SOCKET_PAUSE_S)
+
+    def _switch(self) -> None:
+        if not self.fallback.url:
+            self._say(
+                "Unable to switch to fallback. No url configured. "
+                f"(retries: {self._failures})..."
+            )
+        else:
+            self._say(
+                "Switching target due to too many failures "
+                f"(retries: {self._failures})..."
+            )
+            self.is_using_fallback = not self.is_using_fallback
+            self.shares = ShareCounters()
+        self._failures = 0
+
+    def _main_closed(
+        self, reason: CloseReason, now: float, detail: str, *, is_open: bool = False
+    ) -> None:
+        pool = self.current
+        host, port = self._dial_target(pool)
+        self._failures += 1
+        wait_s = LOST_RETRY_S
+        if reason is CloseReason.UNRESOLVED:
+            self._error(f"getaddrinfo failed for {host}: {detail}")
+            self._error(f"Address resolution failed for {host}")
+            wait_s = UNRESOLVED_RETRY_S
+        elif reason is CloseReason.UNREACHABLE:
+            self._error(f"Socket unable to connect to {host}:{port} ({detail})")
+            wait_s = UNREACHABLE_RETRY_S
+        elif reason is CloseReason.WRITE_FAILED:
+            self._error(
+                "Unable to write share to socket. Closing connection. "
+                f"Ret: -1 ({detail})"
+            )
+        else:
+            self._log(Level.ERROR, "stratum_api", f"Error: recv ({detail})")
+            self._error("Failed to receive JSON-RPC line, reconnecting...")
+        self._drop_main(is_open=is_open)
+        self._wait_main(_Main.WAITING, now + wait_s)
+
+    def _drop_main(self, *, is_open: bool) -> None:
+        if self.session is not None:
+            self._error("Shutting down socket and restarting...")
+            self.session = None
+            self._events.append(PoolLost())
+        if is_open:
+            self.requests.append(ClosePool(Link.MAIN))
+
+    def _take(self, event: stratum.Event, now: float) -> None:
+        match event:
+            case stratum.SetupAccepted() | stratum.SetupRejected():
+                self._failures = 0
+            case stratum.DifficultySet(difficulty=difficulty):
+                self.pool_difficulty = difficulty
+            case stratum.ShareAccepted():
+                self.shares.accepted += 1
+            case stratum.ShareRejected(reason=reason):
+                self.shares.reject(reason)
+            case stratum.ReconnectRequested():
+                self._error("Pool requested client reconnect...")
+                self._drop_main(is_open=True)
+                self._wait_main(_Main.WAITING, now + LOST_RETRY_S)
+            case _:
+                pass
+        self._events.append(event)
+        session = self.session
+        if session is not None and session.response_time_s is not None:
+            self.response_time_ms = session.response_time_s * 1000
+
+    # The heartbeat
+
+    def _step_heartbeat(self, now: float, *, has_wifi: bool) -> None:
+        if self._heartbeat is not _Heartbeat.WAITING:
+            self._probe_failed(now, is_open=True)
+        elif not self.is_using_fallback or not has_wifi:
+            self._wait_heartbeat(now + HEARTBEAT_PRIMARY_S)
+        else:
+            self._heartbeat = _Heartbeat.DIALLING
+            self._heartbeat_due = NEVER
+            host, port = self._dial_target(self.primary)
+            self.requests.append(ConnectPool(Link.PROBE, host, port))
+
+    def _probe_connected(self, now: float) -> None:
+        if self._heartbeat is not _Heartbeat.DIALLING:
+            return
+        self._heartbeat = _Heartbeat.LISTENING
+        self._heartbeat_due = now + PROBE_TIMEOUT_S
+        self._probe_out = probe_lines(
+            user=self.primary.user,
+            password=self.primary.password,
+            asic_model=self._asic_model,
+            firmware_version=self._firmware_version,
+        )
+
+    def _probe_received(self, data: bytes, now: float) -> None:
+        if self._heartbeat is not _Heartbeat.LISTENING:
+            return
+        is_alive = PROBE_SUCCESS in data[:PROBE_BYTES]
+        if not is_alive or self._stays_on_fallback:
+            self._probe_failed(now, is_open=True)
+            return
+        self.requests.append(ClosePool(Link.PROBE))
+        self._wait_heartbeat(now + HEARTBEAT_PRIMARY_S)
+        if self.is_using_fallback:
+            self._say(
+                "Heartbeat successful and in fallback mode. Switching back to primary."
+            )
+            self.is_using_fallback = False
+            self._failures = 0
+            if self._main in (_Main.DIALLING, _Main.CONNECTED):
+                self._drop_main(is_open=True)
+            self._wait_main(_Main.WAITING, now + LOST_RETRY_S)
+
+    def _probe_failed(self, now: float, *, is_open: bool) -> None:
+        if is_open:
+            self.requests.append(ClosePool(Link.PROBE))
+        self._probe_out = b""
+        self._wait_heartbeat(now + HEARTBEAT_FAILED_S)
+
+    # Helpers
+
+    def _dial_target(self, pool: PoolSettings) -> tuple[str, int]:
+        if not self._understands_schemes:
+            return pool.url, pool.port
+        return dial_target(pool.url, pool.port)
+
+    def _wait_main(self, state: _Main, due: float) -> None:
+        self._main = state
+        self._main_due = due
+        self._schedule()
+
+    def _wait_heartbeat(self, due: float) -> None:
+        self._heartbeat = _Heartbeat.WAITING
+        self._heartbeat_due = due
+        self._schedule()
+
+    def _schedule(self) -> None:
+        self.next_wake = min(self._main_due, self._heartbeat_due)
+
+    def _say(self, text: str) -> None:
+        self._log(Level.INFO, TAG, text)
+
+    def _error(self, text: str) -> None:
+        self._log(Level.ERROR, TAG, text)
+
+
+def dial_target(url: str, port: int) -> tuple[str, int]:
+    """Take host and port from a pool URL as a person writes it.
+
+    A scheme and a path are left out, a port inside the URL wins over `port`, and the
+    brackets of an IPv6 address go:
+    `stratum+tcp://pool.example.com:3333/` gives `("pool.example.com", 3333)`.
+    """
+    host = url.partition("://")[2] if "://" in url else url
+    host = host.partition("/")[0]
+    if host.startswith("["):
+        host, _, rest = host[1:].partition("]")
+        text = rest.removeprefix(":")
+    elif host.count(":") == 1:
+        host, _, text = host.partition(":")
+    else:
+        text = ""
+    if text.isascii() and text.isdigit() and 0 < int(text) <= 0xFFFF:
+        port = int(text)
+    return host, port

@@ -1,0 +1,52 @@
+"""Every exception softaxe raises.
+
+SoftaxeError
+├── SettingError (ValueError)     a setting, option or request member is not allowed
+├── ProtocolError                 a peer broke a protocol
+│   ├── StratumError
+│   └── FrameError
+├── ImageError (ValueError)       a firmware or www image is refused
+├── UpdateRefused                 the device does not take an update now
+├── StorageError                  the state directory cannot be used
+│   └── StateInUse
+└── DeviceError                   a client's view of a device
+    ├── DeviceUnreachable
+    ├── DeviceTimeout
+    └── BadResponse
+"""
+
+
+class SoftaxeError(Exception):
+    """Base of all errors of softaxe; its text is one line for a person."""
+
+
+class SettingError(SoftaxeError, ValueError):
+    """A value is not allowed; the text names the field, the value and what is."""
+
+
+class ProtocolError(SoftaxeError):
+    """A peer broke a protocol; raised by parsers, never out of a session."""
+
+
+class StratumError(ProtocolError):
+    """A Stratum line cannot be understood."""
+
+
+class FrameError(ProtocolError):
+    """A chip frame is malformed."""
+
+
+class ImageError(SoftaxeError, ValueError):
+    """A firmware or www image is refused; the text says why."""
+
+
+class UpdateRefused(SoftaxeError):
+    """The device does not take an update in its present state."""
+
+
+class StorageError(SoftaxeError):
+    """The state directory cannot be read or written."""
+
+
+class StateInUse(StorageError):
+    """Another process works in the state directory."""

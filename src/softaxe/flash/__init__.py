@@ -1,0 +1,1 @@
+"""Partitions, application images and the SPIFFS file system."""

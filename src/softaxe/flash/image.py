@@ -1,0 +1,226 @@
+"""ESP32-S3 application images, checked while they stream in.
+
+Source of the layout: http-api.md 9.2. The checks are those that ESP-IDF makes before it
+boots from a slot; what follows a complete image inside its slot is ignored, as there.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from struct import Struct
+
+from softaxe.errors import ImageError
+
+SLOT_BYTES = 4 << 20
+MAGIC = 0xE9
+CHIP_ID_ESP32S3 = 9
+MAX_SEGMENTS = 16
+CHECKSUM_START = 0xEF
+DESCRIPTOR_MAGIC = 0xABCD5432
+DESCRIPTOR_BYTES = 256
+BLOCK_BYTES = 16
+DIGEST_BYTES = 32
+_HEADER_BYTES = 24
+_SEGMENT = Struct("<II")
+_TEXTS = {
+    "version": (16, 32),
+    "project_name": (48, 32),
+    "compile_time": (80, 16),
+    "compile_date": (96, 16),
+    "idf_version": (112, 32),
+}
+"""Offset in the descriptor and size of its texts."""
+
+WRITE_ERROR = "Write Error"
+VALIDATION_ERROR = "Validation / Activation Error"
+
+
+@dataclass(frozen=True, slots=True)
+class AppImage:
+    """What a valid image says of itself."""
+
+    version: str
+    project_name: str
+    idf_version: str
+    compile_date: str
+    compile_time: str
+    size: int
+    """Bytes received, padding included."""
+    sha256: str
+    """Of all received bytes, hexadecimal."""
+
+
+class AppImageReader:
+    """Checks an image as it comes; memory does not grow with the image.
+
+    Feed chunks of any size, then call `finish`. After an ImageError, `firmware_text`
+    is what the firmware would have answered.
+    """
+
+    def __init__(self) -> None:
+        self.firmware_text = VALIDATION_ERROR
+        self._size = 0
+        self._digest = sha256()
+        self._image_digest = sha256()
+        self._pending = bytearray()
+        self._segments_left = -1
+        self._segment_left = 0
+        self._checksum = CHECKSUM_START
+        self._descriptor = bytearray()
+        self._has_digest = False
+        self._image_size = 0
+        self._state = self._take_header
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            ImageError: The image is not valid; says why, at once.
+        """
+        if not self._size and chunk and chunk[0] != MAGIC:
+            self.firmware_text = WRITE_ERROR
+            raise ImageError(
+                f"image: first byte is 0x{chunk[0]:02X}, an ESP32 application "
+                f"begins with 0x{MAGIC:02X}"
+            )
+        self._size += len(chunk)
+        self._digest.update(chunk)
+        if self._size > SLOT_BYTES:
+            self.firmware_text = WRITE_ERROR
+            raise ImageError(f"image: larger than its slot of {SLOT_BYTES} bytes")
+        self._pending += chunk
+        while self._state():
+            pass
+
+    def finish(self) -> AppImage:
+        """Return the image's description after the last chunk.
+
+        Raises:
+            ImageError: The image is not complete.
+        """
+        if not self._size:
+            raise ImageError("image: empty")
+        if self._state != self._ignore:
+            raise ImageError(f"image: ends after {self._size} bytes, before its end")
+        return AppImage(
+            **{name: self._text(*place) for name, place in _TEXTS.items()},
+            size=self._size,
+            sha256=self._digest.hexdigest(),
+        )
+
+    # States: each takes what it needs from the pending bytes; False wants more.
+
+    def _take_header(self) -> bool:
+        header = self._take(_HEADER_BYTES)
+        if header is None:
+            return False
+        segments, chip_id = header[1], int.from_bytes(header[12:14], "little")
+        if not 1 <= segments <= MAX_SEGMENTS:
+            raise ImageError(f"image: {segments} segments, not 1..{MAX_SEGMENTS}")
+        if chip_id != CHIP_ID_ESP32S3:
+            raise ImageError(
+                f"image: chip id {chip_id}, an ESP32-S3 has {CHIP_ID_ESP32S3}"
+            )
+        self._segments_left = segments
+        self._has_digest = header[23] == 1
+        self._state = self._take_segment
+        return True
+
+    def _take_segment(self) -> bool:
+        if not self._segments_left:
+            self._state = self._take_end
+            return True
+        head = self._take(_SEGMENT.size)
+        if head is None:
+            return False
+        _, length = _SEGMENT.unpack(head)
+        if self._image_size + length > SLOT_BYTES:
+            raise ImageError(
+                f"image: a segment of {length} bytes does not fit into the slot"
+            )
+        if length % 4:
+            raise ImageError(f"image: a segment of {length} bytes, not whole words")
+        self._segments_left -= 1
+        self._segment_left = length
+        self._state = self._take_data
+        return True
+
+    def _take_data(self) -> bool:
+        if not self._segment_left:
+            self._check_descriptor()
+            self._state = self._take_segment
+            return True
+        data = self._take(min(len(self._pending), self._segment_left))
+        if not data:
+            return False
+        self._segment_left -= len(data)
+        missing = DESCRIPTOR_BYTES - len(self._descriptor)
+        self._descriptor += data[:missing]
+        self._check_descriptor_magic()
+        self._checksum ^= _xor(data)
+        return True
+
+    def _take_end(self) -> bool:
+        padding = BLOCK_BYTES - 1 - self._image_size % BLOCK_BYTES
+        end = self._take(padding + 1)
+        if end is None:
+            return False
+        if end[-1] != self._checksum:
+            raise ImageError(
+                f"image: checksum 0x{end[-1]:02X}, its data give 0x{self._checksum:02X}"
+            )
+        self._state = self._take_digest if self._has_digest else self._ignore
+        return True
+
+    def _take_digest(self) -> bool:
+        expected = self._image_digest.digest()
+        digest = self._take(DIGEST_BYTES)
+        if digest is None:
+            return False
+        if digest != expected:
+            raise ImageError("image: SHA-256 at the end does not match the image")
+        self._state = self._ignore
+        return True
+
+    def _ignore(self) -> bool:
+        self._pending.clear()
+        return False
+
+    # Helpers
+
+    def _take(self, count: int) -> bytes | None:
+        if len(self._pending) < count:
+            return None
+        taken = bytes(self._pending[:count])
+        del self._pending[:count]
+        self._image_size += count
+        self._image_digest.update(taken)
+        return taken
+
+    def _check_descriptor_magic(self) -> None:
+        if len(self._descriptor) < 4:
+            return
+        magic = int.from_bytes(self._descriptor[:4], "little")
+        if magic != DESCRIPTOR_MAGIC:
+            raise ImageError(
+                f"image: no application description "
+                f"(0x{magic:08X} instead of 0x{DESCRIPTOR_MAGIC:08X})"
+            )
+
+    def _check_descriptor(self) -> None:
+        if len(self._descriptor) < DESCRIPTOR_BYTES:
+            raise ImageError("image: first segment is too short for a description")
+
+    def _text(self, offset: int, size: int) -> str:
+        field = bytes(self._descriptor[offset : offset + size])
+        return field.partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def _xor(data: bytes) -> int:
+    """XOR of all bytes, in words as wide as they come."""
+    value = int.from_bytes(data)
+    width = len(data)
+    while width > 1:
+        half = (width + 1) // 2
+        value = value >> 8 * half ^ value & (1 << 8 * half) - 1
+        width = half
+    return value

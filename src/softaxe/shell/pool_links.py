@@ -1,0 +1,181 @@
+"""The device's connections to pools, on real sockets."""
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from softaxe.device.events import CloseReason, ConnectPool, Link
+
+DIAL_TIMEOUT_S = 20.0
+"""Real seconds until an address counts as unreachable; about lwIP's own default."""
+MAX_UNSENT_BYTES = 1 << 16
+"""More than this unsent means that the pool no longer reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOpened:
+    """A connection stands."""
+
+    link: Link
+    address: str
+    port: int
+    family: int
+    """2 for IPv4, 10 for IPv6, as the firmware counts them."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkReceived:
+    """Bytes came in."""
+
+    link: Link
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LinkClosed:
+    """A connection could not be opened or has ended."""
+
+    link: Link
+    reason: CloseReason
+    detail: str
+
+
+LinkNews = LinkOpened | LinkReceived | LinkClosed
+
+
+class PoolLinks:
+    """Opens, feeds and closes the main and the probe connection.
+
+    Args:
+        tell: Called, on the event loop, with everything that happens to a link.
+    """
+
+    def __init__(self, tell: Callable[[LinkNews], None]) -> None:
+        self._tell = tell
+        self._dials: dict[Link, asyncio.Task[None]] = {}
+        self._open: dict[Link, _Connection] = {}
+
+    def dial(self, request: ConnectPool) -> None:
+        """Start to connect; what becomes of it is told."""
+        self.close(request.link)
+        self._dials[request.link] = asyncio.ensure_future(self._dial(request))
+
+    def send(self, link: Link, data: bytes) -> None:
+        """Send on an open link."""
+        connection = self._open.get(link)
+        if connection is not None and connection.transport is not None:
+            connection.transport.write(data)
+            if connection.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+                self._end(link, connection, CloseReason.WRITE_FAILED, "errno 11: busy")
+
+    def close(self, link: Link) -> None:
+        """Close a link, or stop opening it; nothing more is told of it."""
+        dial = self._dials.pop(link, None)
+        if dial is not None:
+            dial.cancel()
+        connection = self._open.pop(link, None)
+        if connection is not None and connection.transport is not None:
+            connection.transport.close()
+
+    def close_all(self) -> None:
+        """Close every link."""
+        for link in Link:
+            self.close(link)
+
+    async def _dial(self, request: ConnectPool) -> None:
+        link, host, port = request.link, request.host, request.port
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            self._dials.pop(link, None)
+            self._tell(LinkClosed(link, CloseReason.UNRESOLVED, str(error)))
+            return
+        # The firmware takes an IPv6 address first; the rest is tried after it.
+        found.sort(key=lambda entry: entry[0] != socket.AF_INET6)
+        detail = "no address"
+        for family, _, _, _, address in found:
+            connection = _Connection(self, link)
+            try:
+                async with asyncio.timeout(DIAL_TIMEOUT_S):
+                    await loop.create_connection(
+                        lambda c=connection: c, str(address[0]), port, family=family
+                    )
+            except TimeoutError:
+                detail = _errno_text(errno.ETIMEDOUT)
+                continue
+            except OSError as error:
+                detail = _errno_text(error.errno or 0, error)
+                continue
+            self._dials.pop(link, None)
+            self._open[link] = connection
+            number = 10 if family == socket.AF_INET6 else 2
+            self._tell(LinkOpened(link, str(address[0]), port, number))
+            connection.deliver_early()
+            return
+        self._dials.pop(link, None)
+        self._tell(LinkClosed(link, CloseReason.UNREACHABLE, detail))
+
+    def received(self, connection: "_Connection", data: bytes) -> None:
+        """Pass on bytes of a connection that is still wanted."""
+        if self._open.get(connection.link) is connection:
+            self._tell(LinkReceived(connection.link, data))
+
+    def lost(self, connection: "_Connection", error: Exception | None) -> None:
+        """Pass on the end of a connection that was still wanted."""
+        detail = "errno 128: Socket is not connected"
+        if isinstance(error, OSError) and error.errno:
+            detail = _errno_text(error.errno)
+        if self._open.get(connection.link) is connection:
+            self._end(connection.link, connection, CloseReason.CLOSED, detail)
+
+    def _end(
+        self, link: Link, connection: "_Connection", reason: CloseReason, detail: str
+    ) -> None:
+        del self._open[link]
+        if connection.transport is not None:
+            connection.transport.abort()
+        self._tell(LinkClosed(link, reason, detail))
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, links: PoolLinks, link: Link) -> None:
+        self.link = link
+        self.transport: asyncio.Transport | None = None
+        self._links = links
+        self._early: list[bytes] | None = []
+        self._early_end: Exception | bool | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._early is not None:
+            self._early.append(data)
+        else:
+            self._links.received(self, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._early is not None:
+            self._early_end = exc or True
+        else:
+            self._links.lost(self, exc)
+
+    def deliver_early(self) -> None:
+        """Hand over what came before the link was known to stand."""
+        early, self._early = self._early or [], None
+        for data in early:
+            self._links.received(self, data)
+        if self._early_end is not None:
+            error = self._early_end if isinstance(self._early_end, Exception) else None
+            self._links.lost(self, error)
+
+
+def _errno_text(number: int, error: OSError | None = None) -> str:
+    if number:
+        return f"errno {number}: {os.strerror(number)}"
+    return str(error)

@@ -1,0 +1,305 @@
+"""The state directory: settings and flash contents that survive `kill -9`.
+
+One SQLite database holds the small things, one file per image the large ones. A row
+never points to an image that is not completely on disk, because an image gets its name
+(its SHA-256) only after its bytes are.
+"""
+
+import contextlib
+import hashlib
+import os
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from softaxe.errors import ImageError, StateInUse, StorageError
+from softaxe.flash.spiffs import read_spiffs
+
+SCHEMA_VERSION = 1
+"""In the database's `user_version`; 0 is a database not yet filled."""
+DATABASE_NAME = "state.db"
+IMAGES_NAME = "images"
+IMAGE_PATTERN = "[0-9a-f]" * 64
+"""Names of complete images: their SHA-256."""
+PART_SUFFIX = ".part"
+"""Ending of an image that is still being received."""
+
+SettingValue = str | int | float
+FlashValue = str | int
+
+# Values have no declared type, so that SQLite returns them as they were given.
+_SCHEMA = f"""
+CREATE TABLE nvs (device TEXT, key TEXT, value NOT NULL, PRIMARY KEY (device, key));
+CREATE TABLE flash (device TEXT, key TEXT, value NOT NULL, PRIMARY KEY (device, key));
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+_PUT = "INSERT OR REPLACE INTO {} (device, key, value) VALUES (?, ?, ?)"
+
+
+class Storage:
+    """Everything a process remembers, for any number of devices.
+
+    What a method has written is on disk when it returns. All methods may be called
+    from any thread; they block. Call `close` at the end.
+
+    Args:
+        directory: Made when missing, for its owner alone: it holds passwords.
+
+    Raises:
+        StateInUse: Another process works in the directory.
+        StorageError: It cannot be used, or was written by another version.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / DATABASE_NAME
+        self._images = directory / IMAGES_NAME
+        self._lock = threading.Lock()
+        self._unsaved_images: set[str] = set()
+        with _told_as_storage_error(self._path):
+            _make_private_directory(directory)
+            self._database = _open_database(self._path)
+            try:
+                self._images.mkdir(mode=0o700, exist_ok=True)
+                for part in self._images.glob(f"*{PART_SUFFIX}"):
+                    part.unlink()
+                self._drop_unused_images()
+            except (OSError, sqlite3.Error):
+                self._database.close()
+                raise
+
+    def close(self) -> None:
+        """Leave the directory to the next process."""
+        with self._lock:
+            self._database.close()
+
+    def save_settings(self, device_id: str, rows: Mapping[str, SettingValue]) -> None:
+        """Add or change settings: all of `rows`, or none.
+
+        Raises:
+            StorageError: Nothing was stored.
+        """
+        entries = [(device_id, key, value) for key, value in rows.items()]
+        with self._transaction() as database:
+            database.executemany(_PUT.format("nvs"), entries)
+
+    def load_settings(self, device_id: str) -> dict[str, SettingValue]:
+        """Return the stored settings by their NVS keys."""
+        return self._load("nvs", device_id)
+
+    def save_flash(self, device_id: str, rows: Mapping[str, FlashValue]) -> None:
+        """Replace what is known about a device's flash.
+
+        Images that no device's rows name any more are deleted.
+
+        Raises:
+            StorageError: Nothing was stored.
+        """
+        entries = [(device_id, key, value) for key, value in rows.items()]
+        with self._transaction() as database:
+            database.execute("DELETE FROM flash WHERE device = ?", (device_id,))
+            database.executemany(_PUT.format("flash"), entries)
+        texts = [value for value in rows.values() if isinstance(value, str)]
+        with self._lock, _told_as_storage_error(self._images):
+            self._unsaved_images -= {
+                name for name in self._unsaved_images if any(name in t for t in texts)
+            }
+            self._drop_unused_images()
+
+    def load_flash(self, device_id: str) -> dict[str, FlashValue]:
+        """Return the stored rows of `save_flash`."""
+        rows = self._load("flash", device_id)
+        return {k: v for k, v in rows.items() if not isinstance(v, float)}
+
+    def new_image(self) -> "ImageSink":
+        """Start to receive an image.
+
+        Raises:
+            StorageError: No file can be made.
+        """
+        with _told_as_storage_error(self._images):
+            number, name = tempfile.mkstemp(suffix=PART_SUFFIX, dir=self._images)
+        return ImageSink(os.fdopen(number, "w+b", buffering=0), Path(name), self)
+
+    def read_image(self, sha256_hex: str) -> bytes:
+        """Return a committed image.
+
+        Raises:
+            StorageError: It is not there or cannot be read.
+        """
+        path = self._images / sha256_hex
+        with _told_as_storage_error(path):
+            return path.read_bytes()
+
+    def take_image(self, part: Path, sha256_hex: str) -> None:
+        """Give a received file its name; for `ImageSink.commit` alone."""
+        with self._lock:
+            part.replace(self._images / sha256_hex)
+            _sync_directory(self._images)
+            # Until its row is saved, only this keeps it from being deleted.
+            self._unsaved_images.add(sha256_hex)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _told_as_storage_error(self._path):
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    def _load(self, table: str, device_id: str) -> dict[str, SettingValue]:
+        query = f"SELECT key, value FROM {table} WHERE device = ?"
+        with self._lock, _told_as_storage_error(self._path):
+            return dict(self._database.execute(query, (device_id,)).fetchall())
+
+    def _drop_unused_images(self) -> None:
+        query = "SELECT count(*) FROM flash WHERE instr(value, ?)"
+        for path in self._images.glob(IMAGE_PATTERN):
+            if path.name in self._unsaved_images:
+                continue
+            if self._database.execute(query, (path.name,)).fetchone() == (0,):
+                with contextlib.suppress(OSError):  # the next start tries again
+                    path.unlink()
+
+
+class ImageSink:
+    """Receives one image; end with `commit` or `discard`."""
+
+    def __init__(self, file: BinaryIO, path: Path, storage: Storage) -> None:
+        self._file = file
+        self._path = path
+        self._storage = storage
+        self._hash = hashlib.sha256()
+        self._lock = threading.Lock()
+
+    def write(self, chunk: bytes) -> None:
+        """Append bytes.
+
+        Raises:
+            StorageError: They cannot be written, or the sink has ended.
+        """
+        with self._lock, _told_as_storage_error(self._path):
+            if self._file.closed:
+                raise StorageError(f"{self._path}: the image has been discarded")
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            self._hash.update(chunk)
+
+    def read(self) -> bytes:
+        """Return all bytes written so far."""
+        with self._lock, _told_as_storage_error(self._path):
+            return self._path.read_bytes()
+
+    def commit(self) -> str:
+        """Keep the image; return its SHA-256 in hex, by which it can be read.
+
+        Raises:
+            StorageError: It could not be brought to disk.
+        """
+        with self._lock, _told_as_storage_error(self._path):
+            os.fsync(self._file.fileno())
+            self._file.close()
+            sha256_hex = self._hash.hexdigest()
+            self._storage.take_image(self._path, sha256_hex)
+            return sha256_hex
+
+    def discard(self) -> None:
+        """Forget the image; does nothing after `commit`."""
+        with self._lock:
+            self._file.close()
+            self._path.unlink(missing_ok=True)
+
+
+def read_www(storage: Storage, sha256_hex: str | None) -> dict[str, bytes] | None:
+    """Return the files of the stored www image.
+
+    Returns:
+        None when there is no image, or when it is no file system: then the device
+        goes into recovery.
+
+    Raises:
+        StorageError: The image is not there.
+    """
+    if sha256_hex is None:
+        return None
+    try:
+        return read_spiffs(storage.read_image(sha256_hex))
+    except ImageError:
+        return None
+
+
+def _make_private_directory(directory: Path) -> None:
+    if not directory.exists():
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _open_database(path: Path) -> sqlite3.Connection:
+    with contextlib.suppress(FileExistsError):
+        # Not opened when it exists: closing it would release SQLite's lock on it.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    database = sqlite3.connect(
+        path, timeout=0, isolation_level=None, check_same_thread=False
+    )
+    try:
+        # Before the first access: so the lock is held from then to the end.
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("BEGIN EXCLUSIVE")
+        database.execute("COMMIT")
+        _check_schema(database, path)
+    except sqlite3.OperationalError as error:
+        database.close()
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            raise StateInUse(
+                f"{path.parent} is in use by another softaxe; stop that one, or "
+                "choose another directory with --state DIR (or --ephemeral)"
+            ) from error
+        raise
+    except (sqlite3.Error, StorageError):
+        database.close()
+        raise
+    return database
+
+
+def _check_schema(database: sqlite3.Connection, path: Path) -> None:
+    (fault,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    if fault != "ok":
+        raise StorageError(f"{path} is damaged: {fault}")
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    (tables,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if version == 0 and tables == 0:
+        database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+    elif version != SCHEMA_VERSION:
+        raise StorageError(
+            f"{path} has schema {version}; this softaxe reads {SCHEMA_VERSION}. "
+            "Use the version that wrote it, or choose another --state DIR"
+        )
+
+
+def _sync_directory(directory: Path) -> None:
+    if os.name == "nt":  # Windows cannot open directories, and need not
+        return
+    number = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+@contextlib.contextmanager
+def _told_as_storage_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"{error.filename or path}: {reason}") from error
+    except sqlite3.Error as error:
+        raise StorageError(f"{path}: {error}") from error

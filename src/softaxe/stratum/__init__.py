@@ -1,0 +1,1 @@
+"""The pool protocol, both ends, without I/O."""

@@ -1,0 +1,35 @@
+"""Types and numbers that every layer shares.
+
+Inside softaxe quantities are in volts, amperes, watts, degrees Celsius, megahertz
+and hashes per second; the spellings and units of AxeOS exist only in `softaxe.api`.
+"""
+
+from enum import StrEnum
+from struct import Struct
+from typing import Protocol
+
+_FLOAT32 = Struct("<f")
+
+NEVER = float("inf")
+"""The `next_wake` of something that waits for input only."""
+
+
+class Level(StrEnum):
+    """Severity of a device log line, as the letter ESP-IDF prints."""
+
+    ERROR = "E"
+    WARNING = "W"
+    INFO = "I"
+
+
+class Log(Protocol):
+    """Where a component of the device writes its log lines."""
+
+    def __call__(self, level: Level, tag: str, text: str) -> None:
+        """Write one line; `tag` is the firmware's tag, `text` has no line end."""
+
+
+def float32(value: float) -> float:
+    """Round to the nearest single-precision number, as the firmware stores most."""
+    packed: float = _FLOAT32.unpack(_FLOAT32.pack(value))[0]
+    return packed

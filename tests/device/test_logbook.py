@@ -1,0 +1,37 @@
+from softaxe.device.logbook import KEPT_LINES, Logbook
+from softaxe.units import Level
+
+
+def test_a_line_looks_as_esp_idf_prints_it() -> None:
+    log = Logbook()
+    log.boot_ms = 12345
+
+    log(Level.INFO, "stratum_task", "Set pool difficulty: 1000")
+
+    (line,) = log.take()
+    expected = "\x1b[0;32mI (12345) stratum_task: Set pool difficulty: 1000\x1b[0m\n"
+    assert line.coloured == expected
+    assert line.plain == "I (12345) stratum_task: Set pool difficulty: 1000"
+
+
+def test_errors_are_red_and_warnings_yellow() -> None:
+    log = Logbook()
+
+    log(Level.ERROR, "a", "b")
+    log(Level.WARNING, "a", "b")
+
+    error, warning = log.take()
+    assert error.coloured.startswith("\x1b[0;31mE ")
+    assert warning.coloured.startswith("\x1b[0;33mW ")
+
+
+def test_lines_are_taken_once_and_the_oldest_go_when_nobody_takes_them() -> None:
+    log = Logbook()
+
+    for number in range(KEPT_LINES + 10):
+        log(Level.INFO, "a", str(number))
+
+    lines = log.take()
+    assert len(lines) == KEPT_LINES
+    assert lines[0].text == "10"
+    assert log.take() == []
