@@ -37,6 +37,10 @@ _INTRODUCTION = (
     "`documented` profile; [fidelity.md](fidelity.md) lists where firmware v2.12.2 "
     "differs."
 )
+_SETTINGS = (
+    "Members of `PATCH /api/system`. Names are compared without case, unknown ones are "
+    "ignored, booleans are 0, 1, false or true."
+)
 _ERRORS = (
     "Errors: 400 names the member, its value and what is allowed; 401 when the client "
     "or its page is outside the allowed networks; 404 for an unknown `/api/` route; "
@@ -50,17 +54,12 @@ def api_page() -> str:
         "\n\n".join(
             (
                 "# API",
-                "Made from the tables in the code by `make docs`. Ranges are those of the "
-                "`documented` profile; [fidelity.md](fidelity.md) lists where firmware "
-                "v2.12.2 differs.",
+                _INTRODUCTION,
                 "## Routes",
                 table(("route", "what it does"), ((f"`{a}`", b) for a, b in _ROUTES)),
-                "Errors: 400 names the member, its value and what is allowed; 401 when the "
-                "client or its page is outside the allowed networks; 404 for an unknown "
-                "`/api/` route; 500 when the device cannot do it.",
+                _ERRORS,
                 "## Settings",
-                "Members of `PATCH /api/system`. Names are compared without case, unknown "
-                "ones are ignored, booleans are 0, 1, false or true.",
+                _SETTINGS,
                 table(
                     ("member", "type", "allowed", "unit", "default", "felt", "meaning"),
                     (_setting_row(row) for row in SETTINGS if row.rest_name),

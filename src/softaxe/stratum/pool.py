@@ -42,9 +42,11 @@ MIN_DIFFICULTY = 2.0**-40
 MAX_DIFFICULTY = 2.0**64
 RETARGET_AFTER = ((8, 5.0), (32, 2.0))
 """After so many shares, a rate off by more than this factor is corrected."""
-SILENCE_S = 20.0
+FIRST_SILENCE_S = 20.0
+SILENCE_S = 60.0
 SILENCE_FACTOR = 16.0
-"""After each SILENCE_S without a share the difficulty is divided by this."""
+"""After so long without a share (at first, and after one) the difficulty is divided
+by this. With a share every 5 s a minute of silence has a chance of e^-12."""
 OWN_SCRIPT = b"\x51"
 """Pays when the user name is no address: anyone can spend."""
 SCALED_SHARE = 1000 / 2**32
@@ -376,7 +378,7 @@ class PoolConnection:
 
     def break_silence(self, now: float) -> None:
         """No share for a while: lower the difficulty a lot."""
-        self.silence_due = now + SILENCE_S
+        self.silence_due = now + FIRST_SILENCE_S
         self._set_difficulty(self.difficulty / SILENCE_FACTOR, now)
 
     # Lines of the miner
@@ -441,7 +443,7 @@ class PoolConnection:
 
     def _start_work(self, now: float) -> None:
         if self._is_subscribed and self._users:
-            self.silence_due = now + SILENCE_S
+            self.silence_due = now + FIRST_SILENCE_S
             self._window_began = now
             self._set_difficulty(self.difficulty, now, is_first=True)
 

@@ -1,0 +1,102 @@
+import random
+
+import pytest
+
+from softaxe.bitcoin import kernel
+from softaxe.bitcoin.header import nbits_target, sha256d
+
+GENESIS = bytes.fromhex(
+    "0100000000000000000000000000000000000000000000000000000000000000"
+    "000000003ba3edfd7a7b12b27ac72c3e67768f617fc81bc3888a51323a9fb8aa"
+    "4b1e5e4a29ab5f49ffff001d1dac2b7c"
+)
+GENESIS_NONCE = int.from_bytes(GENESIS[76:])
+
+
+@pytest.fixture(params=["c", "python"])
+def search(request: pytest.FixtureRequest) -> kernel.Search:
+    chosen = kernel.search_c if request.param == "c" else kernel.search_python
+    if chosen is None:
+        pytest.skip("the C kernel was not built: no C compiler")
+    return chosen
+
+
+def reference(header: bytes, first: int, count: int, target: int) -> list[int]:
+    """The plainest search there is."""
+    nonces = [n & 0xFFFFFFFF for n in range(first, first + count)]
+    return [
+        nonce
+        for nonce in nonces
+        if int.from_bytes(sha256d(header[:76] + nonce.to_bytes(4)), "little") <= target
+    ]
+
+
+class TestSearch:
+    def test_the_genesis_block_is_found(self, search: kernel.Search) -> None:
+        target = nbits_target(0x1D00FFFF)
+
+        assert search(GENESIS, GENESIS_NONCE - 40, 80, target) == [GENESIS_NONCE]
+
+    def test_random_headers_targets_and_ranges(self, search: kernel.Search) -> None:
+        rng = random.Random(1)
+        for _ in range(60):
+            header = rng.randbytes(80)
+            first = rng.getrandbits(32)
+            count = rng.randrange(200)
+            target = rng.getrandbits(rng.randrange(240, 257))
+
+            found = search(header, first, count, target)
+
+            assert found == reference(header, first, count, target)
+
+    def test_the_range_wraps_around(self, search: kernel.Search) -> None:
+        header = bytes(range(80))
+        target = 1 << 254
+
+        found = search(header, 0xFFFFFFC0, 128, target)
+
+        assert found == reference(header, 0xFFFFFFC0, 128, target)
+        assert min(found) < 64
+        assert max(found) >= 0xFFFFFFC0
+
+    def test_the_target_itself_is_met(self, search: kernel.Search) -> None:
+        header = bytes(80)
+        exact = int.from_bytes(sha256d(header[:76] + (7).to_bytes(4)), "little")
+
+        assert search(header, 7, 1, exact) == [7]
+        assert search(header, 7, 1, exact - 1) == []
+
+    def test_more_hits_than_fit_into_one_batch(self, search: kernel.Search) -> None:
+        found = search(bytes(80), 10, 5000, (1 << 256) - 1)
+
+        assert found == list(range(10, 5010))
+
+    def test_nothing_is_searched_when_nothing_is_asked(
+        self, search: kernel.Search
+    ) -> None:
+        assert search(bytes(80), 0, 0, (1 << 256) - 1) == []
+
+    @pytest.mark.parametrize(
+        ("arguments", "reason"),
+        [
+            ((bytes(79), 0, 1, 0), "header"),
+            ((bytes(80), -1, 1, 0), "first_nonce"),
+            ((bytes(80), 1 << 32, 1, 0), "first_nonce"),
+            ((bytes(80), 0, -1, 0), "count"),
+            ((bytes(80), 0, 1, 1 << 256), "target"),
+        ],
+    )
+    def test_arguments_out_of_range_are_refused(
+        self,
+        search: kernel.Search,
+        arguments: tuple[bytes, int, int, int],
+        reason: str,
+    ) -> None:
+        with pytest.raises(ValueError, match=reason):
+            search(*arguments)
+
+
+def test_search_is_the_c_kernel_where_there_is_one() -> None:
+    assert ("python" if kernel.search_c is None else "c") == kernel.KERNEL_NAME
+    target = nbits_target(0x1D00FFFF)
+    assert kernel.search(GENESIS, GENESIS_NONCE, 1, target) == [GENESIS_NONCE]

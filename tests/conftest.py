@@ -1,0 +1,55 @@
+"""Fixtures that several folders share: reference data and image builders."""
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def vectors() -> dict[str, Any]:
+    """The reference's Stratum, job and chip vectors."""
+    loaded: dict[str, Any] = json.loads(
+        (DATA / "stratum-vectors.json").read_text(encoding="utf-8")
+    )
+    return loaded
+
+
+@pytest.fixture(scope="session")
+def boards_reference() -> dict[str, Any]:
+    """The reference's boards, settings and control vectors."""
+    loaded: dict[str, Any] = json.loads(
+        (DATA / "boards.json").read_text(encoding="utf-8")
+    )
+    return loaded
+
+
+@pytest.fixture(scope="session")
+def builders() -> Any:
+    """Independent builders of firmware and www images."""
+    path = Path(__file__).parent / "flash" / "builders.py"
+    spec = importlib.util.spec_from_file_location("flash_builders", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def make_app_image(builders: Any) -> Callable[..., bytes]:
+    """Build an ESP32-S3 application image."""
+    build: Callable[..., bytes] = builders.app_image
+    return build
+
+
+@pytest.fixture(scope="session")
+def make_www_image(builders: Any) -> Callable[..., bytes]:
+    """Build a SPIFFS image of the www partition."""
+    build: Callable[..., bytes] = builders.spiffs_image
+    return build
