@@ -5,7 +5,7 @@ Clients see every digit, so the rules are kept to the byte: see http-api.md 0.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import floor, isfinite
 from struct import Struct
 from typing import Any
@@ -22,6 +22,8 @@ _ESCAPES = re.compile(r'["\\\x00-\x1f]')
 _SHORT = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n"}
 _SHORT |= {"\r": "\\r", "\t": "\\t"}
 
+
+Printer = Callable[[Any], str]
 
 # Writing
 

@@ -250,6 +250,7 @@ class Device:
         elif self.statistics.next_wake <= due:
             self._step_statistics()
         else:
+            self._is_identifying = False
             self._identify_until = NEVER
 
     # The user

@@ -1,0 +1,68 @@
+from typing import Any
+
+import pytest
+
+from softaxe.board.fan import Fan, FanController
+from softaxe.catalog import board
+from softaxe.units import Level
+
+
+def silent(level: Level, tag: str, text: str) -> None:
+    pass
+
+
+def spun_up(percent: float) -> Fan:
+    fan = Fan(board("601"))
+    fan.set_percent(percent)
+    fan.step(60.0)
+    return fan
+
+
+def test_the_controller_follows_the_firmware_pass_by_pass(
+    boards_reference: dict[str, Any],
+) -> None:
+    vector = boards_reference["control_vectors"]["fan_pid_v2_12_2"]
+    controller = FanController(vector["min"], log=silent)
+
+    for row in vector["rows"]:
+        output = controller.compute(row["temp"], vector["setpoint"])
+        assert output == pytest.approx(row["output"], abs=1e-3)
+
+
+def test_the_controller_tells_its_start_up_and_every_pass() -> None:
+    lines: list[str] = []
+    controller = FanController(25, log=lambda level, tag, text: lines.append(text))
+
+    for _ in range(21):
+        controller.compute(55.0, 60.0)
+
+    assert lines[0] == "PID startup hold phase: 1/3, holding D at: 20.0"
+    assert "PID startup ramp phase: 1/17 (Total cycle: 4), current D: 19.0" in lines
+    assert "PID startup phase complete, switching to normal D value: 3.0" in lines
+    assert lines[1].startswith("Temp: 55.0 °C, SetPoint: 60.0 °C, Output: 100.0%")
+
+
+def test_the_sample_s_duty_gives_the_sample_s_speed() -> None:
+    assert spun_up(48.42).rpm == pytest.approx(3915, rel=0.01)
+
+
+def test_speed_and_airflow_grow_with_the_duty() -> None:
+    fans = [spun_up(percent) for percent in (10, 25, 50, 75, 100)]
+
+    assert [fan.rpm for fan in fans] == sorted({fan.rpm for fan in fans})
+    assert fans[-1].airflow == pytest.approx(1.0)
+
+
+def test_a_fan_without_duty_stands_still() -> None:
+    assert spun_up(0).rpm == 0
+    assert spun_up(3).rpm == 0
+
+
+def test_the_speed_needs_a_moment() -> None:
+    fan = Fan(board("601"))
+    fan.set_percent(100)
+    fan.step(0.5)
+    soon = fan.rpm
+    fan.step(10)
+
+    assert 0 < soon < 0.6 * fan.rpm

@@ -1,0 +1,130 @@
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from softaxe.board.fan import Fan, FanController
+from softaxe.board.power import PowerStage
+from softaxe.board.thermal import Thermal
+from softaxe.catalog import board
+
+BOARD = board("601")
+
+
+class Bench:
+    """Power, heat and fan, stepped as the device does."""
+
+    def __init__(self, *, mhz: float, millivolts: int, ambient_c: float = 25) -> None:
+        def silent(level: object, tag: str, text: str) -> None:
+            pass
+
+        self.power = PowerStage(BOARD, log=silent)
+        self.thermal = Thermal(BOARD, ambient_c=ambient_c)
+        self.fan = Fan(BOARD)
+        self.controller = FanController(25, log=silent)
+        self.percent = 100.0
+        self.power.set_core_voltage(millivolts / 1000)
+        self._mhz = mhz
+        self._ambient_c = ambient_c
+        self._rng = random.Random(1)
+
+    def run(self, seconds: int, *, percent: float | None = None) -> "Bench":
+        for second in range(seconds):
+            if percent is not None:
+                self.percent = percent
+            elif second % 2 == 0:
+                reading = self.thermal.temp_reading_c
+                self.percent = self.controller.compute(reading, 60)
+            self.fan.set_percent(self.percent)
+            self.fan.step(1.0)
+            self.power.step(
+                frequency_mhz=self._mhz,
+                activity=1.0,
+                chip_temperature_c=self.thermal.chip_c,
+                rng=self._rng,
+            )
+            self.thermal.step(
+                1.0,
+                core_power_w=self.power.core_power_w,
+                regulator_heat_w=self.power.regulator_heat_w,
+                airflow=self.fan.airflow,
+                ambient_c=self._ambient_c,
+            )
+        return self
+
+
+def test_a_gamma_settles_at_the_page_s_sample() -> None:
+    bench = Bench(mhz=525, millivolts=1150).run(3600)
+
+    assert 18.0 < bench.power.reported_power_w < 19.5
+    assert 11.5 < bench.power.reported_current_a < 12.5
+    assert 59 < bench.thermal.temp_reading_c < 61
+    assert 40 < bench.percent < 58
+    assert bench.thermal.temp_reading_c < bench.thermal.vr_reading_c < 66
+    assert 5.05 < bench.power.reported_voltage_v < 5.15
+
+
+def test_it_is_warm_within_three_minutes() -> None:
+    bench = Bench(mhz=525, millivolts=1150).run(180)
+
+    assert bench.thermal.temp_reading_c > 55
+
+
+def test_a_slow_fan_overheats_it_and_a_fast_one_cools_it() -> None:
+    slow = Bench(mhz=525, millivolts=1150).run(1200, percent=25)
+    fast = Bench(mhz=525, millivolts=1150).run(1200, percent=100)
+
+    assert slow.thermal.temp_reading_c > 75
+    assert fast.thermal.temp_reading_c < 52
+
+
+def test_more_power_is_more_heat() -> None:
+    temperatures = [
+        Bench(mhz=mhz, millivolts=mv).run(1200, percent=60).thermal.chip_c
+        for mhz, mv in ((400, 1000), (525, 1150), (625, 1250))
+    ]
+
+    assert temperatures == sorted(temperatures)
+    assert temperatures[-1] - temperatures[0] > 15
+
+
+def test_a_warm_room_makes_the_fan_faster() -> None:
+    cool = Bench(mhz=525, millivolts=1150, ambient_c=20).run(1800)
+    warm = Bench(mhz=525, millivolts=1150, ambient_c=32).run(1800)
+
+    assert warm.percent > cool.percent + 15
+
+
+@given(
+    pieces=st.lists(st.floats(0.01, 50), min_size=2, max_size=20),
+    watts=st.floats(0, 40),
+    airflow=st.floats(0, 1),
+)
+def test_any_slicing_of_constant_inputs_gives_the_same_heat(
+    pieces: list[float], watts: float, airflow: float
+) -> None:
+    whole, sliced = Thermal(BOARD, ambient_c=20), Thermal(BOARD, ambient_c=20)
+
+    def step(thermal: Thermal, dt_s: float) -> None:
+        thermal.step(
+            dt_s,
+            core_power_w=watts,
+            regulator_heat_w=watts / 8,
+            airflow=airflow,
+            ambient_c=25,
+        )
+
+    step(whole, sum(pieces))
+    for piece in pieces:
+        step(sliced, piece)
+
+    assert sliced.chip_c == pytest.approx(whole.chip_c, abs=1e-6)
+    assert sliced.vr_c == pytest.approx(whole.vr_c, abs=1e-6)
+
+
+def test_readings_have_the_sensors_steps() -> None:
+    bench = Bench(mhz=525, millivolts=1150).run(100)
+
+    assert (bench.thermal.temp_reading_c * 8).is_integer()
+    assert bench.thermal.vr_reading_c.is_integer()

@@ -1,0 +1,181 @@
+import doctest
+
+import pytest
+
+from softaxe import Device, Pool, Simulation
+from softaxe.device import device as module
+from softaxe.device.events import CameUp, ClosePool, Link, SaveSettings, WentDown
+from softaxe.errors import SettingError, UpdateRefused
+from softaxe.flash.image import AppImage
+
+
+def on_network(seed: int = 0) -> Device:
+    device = Device(seed=seed)
+    device.step(4.0)
+    device.events()
+    return device
+
+
+def image(version: str) -> AppImage:
+    return AppImage(version, "esp-miner", "v5.5.1", "", "", 4096, "ab" * 32)
+
+
+def test_the_example_in_the_docstring_holds() -> None:
+    assert doctest.testmod(module).failed == 0
+
+
+def test_a_patch_is_seen_at_once_and_asked_to_be_saved() -> None:
+    device = on_network()
+
+    device.patch([("temptarget", 65), ("hostname", "rig")], 5.0)
+
+    assert device.settings.target_temperature_c == 65
+    (request,) = device.events()
+    assert isinstance(request, SaveSettings)
+    assert request.rows == {"temptarget": 65, "hostname": "rig"}
+
+
+def test_a_refused_patch_changes_nothing() -> None:
+    device = on_network()
+    before = device.settings
+
+    with pytest.raises(SettingError):
+        device.patch([("hostname", "rig"), ("temptarget", 200)], 5.0)
+
+    assert device.settings is before
+    assert device.events() == []
+
+
+def test_an_equal_value_is_not_saved_again() -> None:
+    device = on_network()
+
+    device.patch([("temptarget", 60)], 5.0)
+
+    assert device.events() == []
+
+
+def test_a_change_that_could_not_be_stored_is_taken_back() -> None:
+    device = on_network()
+    device.patch([("hostname", "rig")], 5.0)
+    (request,) = device.events()
+    assert isinstance(request, SaveSettings)
+
+    device.settings_not_saved(request)
+
+    assert device.settings.hostname == "bitaxe"
+
+
+def test_a_restart_goes_away_and_comes_back_new() -> None:
+    simulation = Simulation(Device(seed=1), Pool.for_scaled_work(seed=1))
+    device = simulation.device
+    simulation.advance(120)
+    best = device.best_difficulty
+    assert device.shares.accepted > 0
+
+    device.restart(simulation.now)
+    simulation.advance(0.9)
+    assert device.is_on_network
+    simulation.advance(0.2)
+    assert not device.is_on_network
+    assert device.uptime_s == 0
+    assert device.shares.accepted == 0
+    assert device.best_session_difficulty == 0
+    assert device.best_difficulty == best
+    assert device.reset_reason == "Software reset via esp_restart"
+    simulation.advance(3.6)
+    assert device.is_on_network
+    simulation.advance(60)
+    assert device.shares.accepted > 0
+
+    facts = [e for e in simulation.events if isinstance(e, WentDown | CameUp)]
+    assert facts == [CameUp(), WentDown(), CameUp()]
+
+
+def test_a_restart_closes_the_pool_connections() -> None:
+    device = on_network()
+    device.restart(5.0)
+
+    device.step(6.0)
+
+    events = device.events()
+    assert ClosePool(Link.MAIN) in events
+    assert ClosePool(Link.PROBE) in events
+
+
+def test_identify_is_a_toggle_of_thirty_seconds() -> None:
+    device = on_network()
+
+    assert device.identify(5.0) is True
+    assert device.identify(6.0) is False
+    assert device.identify(7.0) is True
+    device.step(37.1)
+    assert device.identify(38.0) is True
+
+
+def test_without_a_display_identify_never_ends_by_itself() -> None:
+    device = on_network()
+    device.patch([("display", "NONE")], 4.0)
+
+    device.identify(5.0)
+    device.step(300.0)
+
+    assert device.identify(301.0) is False
+
+
+def test_firmware_runs_from_the_next_slot_after_the_restart() -> None:
+    device = on_network()
+
+    device.write_firmware(image("v2.13.0"), 5.0)
+    device.step(5.5)
+    assert device.version == "v2.12.2"
+    device.step(10.0)
+
+    assert device.version == "v2.13.0"
+    assert device.running_partition == "ota_0"
+    assert device.axeos_version == "v2.13.0"  # ours follows; a www image would not
+
+
+def test_images_are_refused_before_there_is_a_network() -> None:
+    device = Device()
+    device.step(2.0)
+
+    with pytest.raises(UpdateRefused, match="Not allowed in AP mode"):
+        device.check_update_allowed()
+
+
+def test_the_page_s_version_comes_from_its_image() -> None:
+    device = on_network()
+
+    device.write_www("ab" * 32, {"/version.txt": b"v2.13.1"}, 5.0)
+    assert device.axeos_version == "v2.13.1"
+    device.write_www("ab" * 32, {"/index.html": b""}, 6.0)
+    assert device.axeos_version == "unknown"
+    device.write_www("ab" * 32, None, 7.0)
+    assert device.axeos_version == ""
+    assert device.is_www_broken
+
+
+def test_addresses_differ_by_seed_and_are_stable() -> None:
+    macs = {Device(seed=seed).identity.mac_text for seed in range(50)}
+
+    assert len(macs) == 50
+    assert Device(seed=7).identity == Device(seed=7).identity
+    assert all(mac.startswith("10:F5:12:") for mac in macs)
+
+
+def test_there_is_no_address_before_the_network() -> None:
+    device = Device()
+    device.step(1.0)
+
+    assert device.ipv4 == ""
+    assert device.ipv6 == ""
+
+
+def test_uptime_counts_from_system_init() -> None:
+    device = Device(now=100.0)
+    device.step(100.5)
+    assert device.uptime_s == 0
+    device.step(161.0)
+
+    assert device.uptime_s == pytest.approx(60.0)
+    assert device.boot_ms == 61_000

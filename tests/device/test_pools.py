@@ -1,0 +1,288 @@
+import json
+
+import pytest
+
+from softaxe.catalog import board
+from softaxe.device.events import ClosePool, CloseReason, ConnectPool, Link
+from softaxe.device.pools import PoolLost, Pools, dial_target
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
+from softaxe.device.settings import Settings, Value
+from softaxe.units import NEVER, Level
+
+BOARD = board("601")
+PRIMARY = {"stratum_url": "one.example", "stratum_port": 1111}
+FALLBACK = {"fallback_stratum_url": "two.example", "fallback_stratum_port": 2222}
+SUBSCRIBED = b'{"id":1,"result":[[["mining.notify","1"]],"00",4],"error":null}\n'
+SETUP_REPLY = b'{"id":3,"result":true,"error":null}\n'
+
+
+class Bench:
+    """Pools in a network that a test controls."""
+
+    def __init__(self, *, profile: Profile = DOCUMENTED, **changes: Value) -> None:
+        factory = Settings.from_nvs({}, BOARD)
+        self.lines: list[str] = []
+        self.pools = Pools(
+            factory.changed({**PRIMARY, **FALLBACK, **changes}),
+            board=BOARD,
+            firmware_version="v2.12.2",
+            profile=profile,
+            log=self.log,
+        )
+        self.requests: list[tuple[float, ConnectPool | ClosePool]] = []
+        self.now = 0.0
+        self.has_wifi = True
+        self.reachable: set[str] = set()
+        self.pools.start(0.0)
+
+    def log(self, level: Level, tag: str, text: str) -> None:
+        self.lines.append(text)
+
+    def advance(self, until: float) -> None:
+        self.answer()
+        while (due := self.pools.next_wake) <= until:
+            self.now = due
+            self.pools.step(due, has_wifi=self.has_wifi)
+            self.answer()
+        self.now = until
+
+    def answer(self) -> None:
+        while self.pools.requests:
+            request = self.pools.requests.pop(0)
+            self.requests.append((self.now, request))
+            if not isinstance(request, ConnectPool):
+                continue
+            if request.host in self.reachable:
+                self.pools.connected(
+                    self.now, link=request.link, address="10.0.0.1", family=2, scale=1
+                )
+            else:
+                reason = CloseReason.UNREACHABLE
+                self.close(reason, request.link, "errno 111: Connection refused")
+
+    def close(self, reason: CloseReason, link: Link, detail: str = "gone") -> None:
+        self.pools.closed(reason, self.now, link=link, detail=detail)
+
+    def hear(self, data: bytes, link: Link = Link.MAIN) -> None:
+        self.pools.received(data, self.now, link=link)
+
+    def dials(self, link: Link = Link.MAIN) -> list[tuple[float, str]]:
+        return [
+            (round(at, 3), request.host)
+            for at, request in self.requests
+            if isinstance(request, ConnectPool) and request.link is link
+        ]
+
+
+def test_the_first_dial_comes_after_the_socket_pause() -> None:
+    bench = Bench()
+    bench.reachable.add("one.example")
+    bench.advance(1.0)
+
+    assert bench.dials() == [(0.3, "one.example")]
+    assert bench.pools.is_connected
+    assert bench.pools.address_family == 2
+    assert "Socket created, connecting to 10.0.0.1:1111" in bench.lines
+    assert bench.pools.data_to_pool(Link.MAIN).count(b"\n") == 3
+
+
+def test_three_failures_lead_to_the_fallback_and_back() -> None:
+    bench = Bench()
+    bench.advance(60.0)
+
+    hosts = [host for _, host in bench.dials()]
+    assert hosts[:7] == ["one.example"] * 3 + ["two.example"] * 3 + ["one.example"]
+    gaps = [
+        b - a for (a, _), (b, _) in zip(bench.dials(), bench.dials()[1:], strict=False)
+    ]
+    assert gaps == pytest.approx([5.3] * len(gaps))
+    assert "Switching target due to too many failures (retries: 3)..." in bench.lines
+
+
+def test_a_name_without_address_is_tried_again_after_a_second() -> None:
+    bench = Bench()
+    bench.pools.requests.clear()
+    bench.advance(0.29)
+    bench.pools.step(0.3, has_wifi=True)
+    bench.pools.requests.clear()
+    bench.now = 0.3
+
+    bench.close(CloseReason.UNRESOLVED, Link.MAIN, "Name or service not known")
+
+    assert bench.pools.next_wake == pytest.approx(1.3)
+    assert "Address resolution failed for one.example" in bench.lines
+
+
+def test_without_fallback_it_stays_with_the_primary() -> None:
+    bench = Bench(fallback_stratum_url="")
+    bench.advance(60.0)
+
+    assert {host for _, host in bench.dials()} == {"one.example"}
+    assert any("No url configured" in line for line in bench.lines)
+
+
+def test_a_failover_forgets_the_share_counters() -> None:
+    bench = Bench()
+    bench.reachable = {"one.example", "two.example"}
+    bench.advance(1.0)
+    bench.hear(b'{"id":7,"result":false,"error":null}\n')
+    assert bench.pools.shares.rejected == 1
+    bench.reachable.discard("one.example")
+    bench.close(CloseReason.CLOSED, Link.MAIN)
+    bench.advance(20.0)
+
+    assert bench.pools.is_using_fallback
+    assert bench.pools.shares.rejected == 0
+    assert bench.pools.shares.rejected_reasons == []
+
+
+def test_a_setup_reply_forgets_the_failures() -> None:
+    bench = Bench()
+    bench.advance(7.0)  # two failures
+    bench.reachable.add("one.example")
+    bench.advance(12.0)
+    bench.hear(SETUP_REPLY)
+    bench.reachable.clear()
+    bench.close(CloseReason.CLOSED, Link.MAIN)
+    bench.advance(20.0)
+
+    assert not bench.pools.is_using_fallback
+
+
+def test_a_silent_pool_is_given_up_after_three_minutes() -> None:
+    bench = Bench()
+    bench.reachable.add("one.example")
+    bench.advance(180.2)
+    assert bench.pools.is_connected
+
+    bench.advance(180.4)
+
+    assert not bench.pools.is_connected
+    assert "Failed to receive JSON-RPC line, reconnecting..." in bench.lines
+    assert (180.3, ClosePool(Link.MAIN)) in [
+        (round(at, 3), request) for at, request in bench.requests
+    ]
+
+
+def test_any_byte_of_the_pool_restarts_the_silence() -> None:
+    bench = Bench()
+    bench.reachable.add("one.example")
+    bench.advance(100.0)
+    bench.hear(b"\n")
+    bench.advance(279.0)
+
+    assert bench.pools.is_connected
+
+
+def test_a_lost_connection_is_told_and_redialled_after_a_second() -> None:
+    bench = Bench()
+    bench.reachable.add("one.example")
+    bench.advance(5.0)
+    bench.pools.events()
+
+    bench.close(CloseReason.CLOSED, Link.MAIN)
+    assert bench.pools.events() == [PoolLost()]
+    bench.advance(7.0)
+
+    assert [at for at, _ in bench.dials()] == [0.3, 6.3]
+
+
+def test_a_requested_reconnect_goes_to_the_same_pool_and_is_no_failure() -> None:
+    bench = Bench()
+    bench.reachable.add("one.example")
+    bench.advance(1.0)
+    for _ in range(5):
+        bench.hear(b'{"method":"client.reconnect","params":["evil.example",1,0]}\n')
+        bench.advance(bench.now + 3.0)
+
+    assert {host for _, host in bench.dials()} == {"one.example"}
+    assert len(bench.dials()) == 6
+
+
+def test_the_heartbeat_brings_the_primary_back() -> None:
+    bench = Bench()
+    bench.reachable.add("two.example")
+    bench.advance(20.0)
+    assert bench.pools.is_using_fallback
+    bench.hear(b'{"id":5,"result":true,"error":null}\n')
+    bench.reachable.add("one.example")
+    bench.advance(81.0)
+    probe = bench.pools.data_to_pool(Link.PROBE).decode().splitlines()
+    assert [json.loads(line)["method"] for line in probe] == [
+        "mining.subscribe",
+        "mining.authorize",
+    ]
+
+    # This probe is not answered within five seconds; the next, a minute later, is.
+    bench.advance(146.0)
+    assert [at for at, _ in bench.dials(Link.PROBE)] == [20.0, 80.0, 145.0]
+    bench.hear(SUBSCRIBED, Link.PROBE)
+    bench.advance(bench.now + 2.0)
+
+    assert not bench.pools.is_using_fallback
+    assert bench.dials()[-1][1] == "one.example"
+    assert bench.pools.shares.accepted == 1
+
+
+def test_with_use_fallback_the_heartbeat_never_leads_back() -> None:
+    bench = Bench(use_fallback_stratum=True)
+    bench.reachable = {"one.example", "two.example"}
+    bench.advance(10.0)
+    assert bench.dials() == [(0.3, "two.example")]
+    assert bench.dials(Link.PROBE) == [(10.0, "one.example")]
+
+    bench.hear(SUBSCRIBED, Link.PROBE)
+    bench.advance(69.0)
+
+    assert bench.pools.is_using_fallback
+    assert len(bench.dials(Link.PROBE)) == 1
+
+
+def test_without_wifi_nothing_is_dialled_and_nothing_counted() -> None:
+    bench = Bench()
+    bench.has_wifi = False
+    bench.advance(65.0)
+    assert bench.dials() == []
+
+    bench.has_wifi = True
+    bench.reachable.add("one.example")
+    bench.advance(80.0)
+    assert bench.pools.is_connected
+    assert not bench.pools.is_using_fallback
+
+
+def test_before_start_nothing_is_due() -> None:
+    factory = Settings.from_nvs({}, BOARD)
+    pools = Pools(
+        factory,
+        board=BOARD,
+        firmware_version="v",
+        profile=DOCUMENTED,
+        log=lambda level, tag, text: None,
+    )
+
+    assert pools.next_wake == NEVER
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("pool.example", ("pool.example", 3333)),
+        ("stratum+tcp://pool.example", ("pool.example", 3333)),
+        ("stratum+tcp://pool.example:4444/", ("pool.example", 4444)),
+        ("pool.example:4444", ("pool.example", 4444)),
+        ("tcp://[2001:db8::1]:4444", ("2001:db8::1", 4444)),
+        ("2001:db8::1", ("2001:db8::1", 3333)),
+        ("pool.example:x", ("pool.example", 3333)),
+        ("", ("", 3333)),
+    ],
+)
+def test_pool_urls_are_understood(url: str, target: tuple[str, int]) -> None:
+    assert dial_target(url, 3333) == target
+
+
+def test_the_firmware_dials_the_url_as_it_is_written() -> None:
+    bench = Bench(profile=FIRMWARE, stratum_url="stratum+tcp://one.example")
+    bench.advance(1.0)
+
+    assert bench.dials()[0][1] == "stratum+tcp://one.example"

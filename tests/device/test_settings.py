@@ -1,0 +1,219 @@
+from typing import Any
+
+import pytest
+
+from softaxe.catalog import board
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
+from softaxe.device.settings import (
+    SETTINGS,
+    JsonValue,
+    Kind,
+    Settings,
+    Value,
+    check_patch,
+)
+from softaxe.errors import SettingError
+
+BOARD = board("601")
+FACTORY = Settings.from_nvs({}, BOARD)
+KINDS = {
+    "str": Kind.STRING,
+    "u16": Kind.INTEGER,
+    "i32": Kind.INTEGER,
+    "u64": Kind.INTEGER,
+    "float": Kind.FLOAT,
+    "bool": Kind.BOOLEAN,
+}
+
+
+def patch(
+    *members: tuple[str, JsonValue],
+    profile: Profile = DOCUMENTED,
+    settings: Settings = FACTORY,
+) -> dict[str, Value]:
+    return check_patch(settings, list(members), profile=profile, board=BOARD)
+
+
+def test_names_types_and_limits_are_the_firmware_s(
+    boards_reference: dict[str, Any],
+) -> None:
+    reference = {
+        row["nvs_key"]: row for row in boards_reference["nvs_settings"]["settings"]
+    }
+    for row in SETTINGS:
+        known = reference[row.nvs_key]
+        assert row.rest_name == known["rest_name"]
+        assert row.kind is KINDS[known["type"]]
+        if row.rest_name:
+            assert row.limits(FIRMWARE) == (known["min"], known["max"])
+
+
+def test_every_setting_of_the_firmware_s_patch_is_there(
+    boards_reference: dict[str, Any],
+) -> None:
+    wanted = {
+        row["rest_name"]
+        for row in boards_reference["nvs_settings"]["settings"]
+        if row["rest_name"]
+    }
+
+    assert {row.rest_name for row in SETTINGS if row.rest_name} == wanted
+
+
+def test_factory_settings_are_those_of_the_factory_file(
+    boards_reference: dict[str, Any],
+) -> None:
+    file = boards_reference["factory_nvs"]
+    gamma, common = file["per_board"]["601"], file["common"]
+
+    assert FACTORY.frequency_mhz == gamma["asicfrequency"]
+    assert FACTORY.core_voltage_mv == gamma["asicvoltage"]
+    assert FACTORY.stratum_url == common["stratumurl"]
+    assert FACTORY.stratum_user == common["stratumuser"]
+    assert FACTORY.fallback_stratum_url == common["fbstratumurl"]
+    assert FACTORY.fan_manual_percent == common["fanspeed"]
+    assert FACTORY.hostname == common["hostname"]
+
+
+def test_settings_survive_storage() -> None:
+    changed = FACTORY.changed({"hostname": "miner-1", "is_screen_inverted": True})
+
+    rows = changed.to_nvs()
+
+    assert rows["invertscreen"] == 1
+    assert Settings.from_nvs(rows, BOARD) == changed
+
+
+def test_a_stored_value_of_the_wrong_type_is_refused() -> None:
+    with pytest.raises(SettingError, match="stratumport"):
+        Settings.from_nvs({"stratumport": "many"}, BOARD)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "changed"),
+    [
+        ("fanspeed", 50, {"fan_manual_percent": 50}),
+        ("autofanspeed", 1, {"is_fan_automatic": True}),
+        ("autofanspeed", False, {"is_fan_automatic": False}),
+        ("temptarget", 65, {"target_temperature_c": 65}),
+        ("temptarget", 0, {"target_temperature_c": 0}),
+        ("temptarget", 100, {"target_temperature_c": 100}),
+        ("TempTarget", 65.9, {"target_temperature_c": 65}),
+        ("minfanspeed", 30, {"fan_min_percent": 30}),
+        ("coreVoltage", 1200, {"core_voltage_mv": 1200}),
+        ("frequency", 490, {"frequency_mhz": 490.0}),
+        ("rotation", 90.7, {"rotation_degrees": 90}),
+        ("displayTimeout", -1, {"display_timeout_min": -1}),
+        ("overheat_mode", False, {"is_overheated": False}),
+        ("overheat_mode", 0, {"is_overheated": False}),
+        ("stratumURL", "stratum+tcp://a.b", {"stratum_url": "stratum+tcp://a.b"}),
+        ("stratumPort", 65535, {"stratum_port": 65535}),
+        ("wifiPass", "", {"wifi_password": ""}),
+        ("wifiPass", "x" * 63, {"wifi_password": "x" * 63}),
+        ("hostname", "Bit-axe-9", {"hostname": "Bit-axe-9"}),
+        ("chartY1Data", "x", {}),
+        ("bestdiff", 5, {}),
+    ],
+)
+def test_good_values_are_taken(name: str, value: JsonValue, changed: object) -> None:
+    assert patch((name, value)) == changed
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("temptarget", 101, "temptarget: 101 is outside 0..100 °C"),
+        ("temptarget", "60", "temptarget: '60' is no integer (0..100 °C)"),
+        ("temptarget", None, "temptarget: null is no integer (0..100 °C)"),
+        ("temptarget", [1], "temptarget: an array is no integer (0..100 °C)"),
+        ("fanspeed", 101, "manualFanSpeed: 101 is outside 0..100 %"),
+        ("stratumPort", 0, "stratumPort: 0 is outside 1..65535"),
+        ("fallbackStratumPort", 70000, "outside 1..65535"),
+        ("hostname", "", "hostname: '' is outside 1..32 bytes"),
+        ("hostname", "a b", "hostname: 'a b' may hold letters, digits and hyphens"),
+        ("hostname", 5, "hostname: 5 is no string"),
+        ("wifiPass", "short", "wifiPass: 5 bytes is outside 8..63 bytes"),
+        ("wifiPass", 5, "wifiPass: a value is no string"),
+        ("stratumPassword", ["secret"], "stratumPassword: a value is no string"),
+        ("ssid", "x" * 33, "ssid: 33 bytes is outside 1..32 bytes"),
+        ("rotation", 45, "rotation: 45 is none of 0, 90, 180, 270"),
+        ("autofanspeed", 2, "autofanspeed: 2 is outside 0, 1, false or true"),
+        ("autofanspeed", "1", "autofanspeed: '1' is no boolean"),
+        ("overheat_mode", 1, "overheat_mode: 1 is outside 0 or false"),
+        ("overheat_mode", True, "overheat_mode: true is outside 0 or false"),
+        ("frequency", 0.5, "frequency: 0.5 is outside 1..65535 MHz"),
+        ("frequency", 500, "frequency: 500 MHz is none of the board's options 400, "),
+        ("coreVoltage", 1175, "coreVoltage: 1175 mV is none of the board's options"),
+        ("display", "LCD", "display: 'LCD' is none of NONE, SSD1306"),
+        ("display", 5, "display: 5 is no string"),
+        ("statsFrequency", 1e99, "statsFrequency: 1e+99 is outside 0..65535 s"),
+    ],
+)
+def test_bad_values_are_refused_in_words(
+    name: str, value: JsonValue, message: str
+) -> None:
+    with pytest.raises(SettingError) as refusal:
+        patch((name, value))
+    assert message in str(refusal.value)
+
+
+def test_secrets_do_not_appear_in_messages() -> None:
+    for name in ("wifiPass", "stratumPassword", "fallbackStratumPassword"):
+        with pytest.raises(SettingError) as refusal:
+            patch((name, "geheim" * 1000))
+        assert "geheim" not in str(refusal.value)
+
+
+def test_every_bad_member_is_named() -> None:
+    with pytest.raises(SettingError, match=r"hostname: .*; temptarget: "):
+        patch(("temptarget", 200), ("hostname", ""), ("ssid", "fine"))
+
+
+def test_the_first_of_equal_names_counts() -> None:
+    assert patch(("HOSTNAME", "one"), ("hostname", "two")) == {"hostname": "one"}
+
+
+def test_overclocking_may_be_allowed_in_the_same_request() -> None:
+    changed = patch(("frequency", 500), ("overclockEnabled", 1))
+
+    assert changed == {"frequency_mhz": 500.0, "is_overclock_enabled": True}
+
+
+def test_overclocking_may_be_allowed_before() -> None:
+    allowed = FACTORY.changed({"is_overclock_enabled": True})
+
+    assert patch(("coreVoltage", 1175), settings=allowed) == {"core_voltage_mv": 1175}
+
+
+def test_a_value_in_force_may_be_sent_back() -> None:
+    overclocked = FACTORY.changed({"frequency_mhz": 500.0})
+
+    assert patch(("frequency", 500), settings=overclocked) == {"frequency_mhz": 500.0}
+    with pytest.raises(SettingError):
+        patch(("frequency", 501), settings=overclocked)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "changed"),
+    [
+        ("fanspeed", 80, {}),
+        ("temptarget", 35, {"target_temperature_c": 35}),
+        ("stratumPort", 0, {"stratum_port": 0}),
+        ("hostname", "a b_c", {"hostname": "a b_c"}),
+        ("wifiPass", "short", {"wifi_password": "short"}),
+        ("frequency", 485.3, {"frequency_mhz": 485.29998779296875}),
+        ("coreVoltage", 65535, {"core_voltage_mv": 65535}),
+    ],
+)
+def test_the_firmware_profile_takes_what_the_firmware_takes(
+    name: str, value: JsonValue, changed: object
+) -> None:
+    assert patch((name, value), profile=FIRMWARE) == changed
+
+
+@pytest.mark.parametrize(("name", "value"), [("temptarget", 34), ("temptarget", 67)])
+def test_the_firmware_profile_refuses_what_the_firmware_refuses(
+    name: str, value: JsonValue
+) -> None:
+    with pytest.raises(SettingError):
+        patch((name, value), profile=FIRMWARE)

@@ -1,0 +1,111 @@
+"""The three journeys of docs/architecture.md, through every layer."""
+
+import json
+
+import pytest
+
+from softaxe import Device, Pool, Simulation
+from softaxe.api.views import info_body
+from softaxe.device.events import SaveSettings, ShareAccepted
+
+
+@pytest.fixture
+def simulation() -> Simulation:
+    made = Simulation(Device(seed=1), Pool.for_scaled_work(seed=1))
+    made.advance(120)
+    made.device.log.take()
+    return made
+
+
+def info(device: Device) -> dict[str, float]:
+    answer: dict[str, float] = json.loads(info_body(device))
+    return answer
+
+
+def test_a_new_frequency_ramps_and_everything_follows(simulation: Simulation) -> None:
+    device = simulation.device
+    simulation.advance(600)
+    before = info(device)
+    assert device.chain.frequency_mhz == 525
+
+    device.patch([("frequency", 600), ("coreVoltage", 1200)], simulation.now)
+    saved = device.events()
+    at_once = info(device)
+    simulation.advance(2.0)
+    on_the_way = device.chain.frequency_mhz
+    simulation.advance(900)
+    after = info(device)
+
+    assert [type(event) for event in saved] == [SaveSettings]
+    assert at_once["frequency"] == 600
+    assert at_once["expectedHashrate"] == 1071
+    assert 525 < on_the_way < 600
+    assert on_the_way % 6.25 == 0
+    assert device.chain.frequency_mhz == 600
+    assert after["expectedHashrate"] == 1224
+    assert after["hashRate_10m"] == pytest.approx(1224, rel=0.03)
+    assert after["power"] > before["power"] + 2
+    assert after["fanspeed"] > before["fanspeed"] + 10
+    assert after["coreVoltageActual"] == pytest.approx(1194, abs=3)
+
+
+def test_a_notify_becomes_an_accepted_share(simulation: Simulation) -> None:
+    device = simulation.device
+    simulation.pool.new_block(simulation.now)
+    simulation.events.clear()
+    simulation.advance(30)
+
+    texts = [f"{line.tag}: {line.text}" for line in device.log.take()]
+    order = [
+        "stratum_api: rx: {",
+        "create_jobs_task: New Work Dequeued",
+        "bm1370: Job ID: ",
+        "asic_result: ID: ",
+        "stratum_api: tx: {",
+        "stratum_task: Stratum response time: ",
+        "stratum_task: message result accepted",
+    ]
+    at = 0
+    for start in order:
+        at = next(i for i in range(at, len(texts)) if texts[i].startswith(start))
+    assert ShareAccepted() in simulation.events
+    accepted = info(device)["sharesAccepted"]
+    assert accepted == simulation.pool.accepted
+    assert device.block is not None
+    assert device.block.height == simulation.pool.chain.height
+
+
+def test_heat_reaches_sensor_fan_and_statistics() -> None:
+    simulation = Simulation(Device(seed=1), Pool.for_scaled_work(seed=1))
+    device = simulation.device
+    simulation.advance(5)
+    device.patch([("statsFrequency", 60)], simulation.now)
+    simulation.advance(1800)
+
+    reading = info(device)
+    assert reading["temp"] == pytest.approx(60, abs=0.5)
+    assert 60 <= reading["vrTemp"] <= 65
+    assert 18 <= reading["power"] <= 19.5
+    assert 40 <= reading["fanspeed"] <= 58
+    rows = list(device.statistics.rows)
+    assert len(rows) == pytest.approx(30, abs=1)
+    temperatures = [row.temp_c for row in rows]
+    assert temperatures[0] < 55 < temperatures[-1]
+
+
+def test_an_hour_looks_like_the_page_s_sample() -> None:
+    simulation = Simulation(Device(seed=2), Pool.for_scaled_work(seed=2))
+    simulation.advance(3700)
+
+    reading = info(simulation.device)
+    assert reading["hashRate_1h"] == pytest.approx(1071, rel=0.01)
+    assert reading["power"] == pytest.approx(18.75, abs=0.4)
+    assert reading["coreVoltageActual"] == pytest.approx(1144, abs=2)
+    assert reading["voltage"] == pytest.approx(5093.75, abs=40)
+    assert reading["current"] == pytest.approx(12015, abs=300)
+    assert reading["fanrpm"] == pytest.approx(3915, rel=0.1)
+    assert reading["errorPercentage"] < 0.3
+    assert reading["sharesRejected"] == 0
+    work = simulation.pool.workers[simulation.device.settings.stratum_user]
+    hashes = work.accepted_difficulty * 2**64
+    assert hashes == pytest.approx(3650 * 1.071e12, rel=0.15)

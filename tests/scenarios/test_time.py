@@ -1,0 +1,84 @@
+"""The same run from the same seed, however time is sliced."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from softaxe import Device, Pool, Simulation
+from softaxe.api.views import info_body
+
+
+def trace(device: Device) -> tuple[object, ...]:
+    rows = [line.plain for line in device.log.take()]
+    return info_body(device), rows, tuple(device.statistics.rows)
+
+
+def alone(steps: list[float], seed: int = 1) -> tuple[object, ...]:
+    """A device without a pool, stepped at these times."""
+    device = Device(seed=seed, settings={"statsFrequency": 5})
+    events = []
+    for now in steps:
+        device.step(now)
+        events += device.events()
+    return (*trace(device), tuple(map(str, events)))
+
+
+@settings(max_examples=15, deadline=None)
+@given(cuts=st.lists(st.floats(0.001, 59.9), max_size=60))
+def test_one_step_and_many_small_ones_are_the_same(cuts: list[float]) -> None:
+    assert alone([60.0]) == alone([*sorted(cuts), 60.0])
+
+
+def mined(slices: list[float], seed: int) -> tuple[object, ...]:
+    simulation = Simulation(
+        Device(seed=seed, settings={"statsFrequency": 30}),
+        Pool.for_scaled_work(seed=seed),
+    )
+    for piece in slices:
+        simulation.advance(piece)
+    device = simulation.device
+    return (
+        info_body(device),
+        tuple(device.statistics.rows),
+        tuple(map(str, simulation.events)),
+        simulation.pool.accepted,
+    )
+
+
+def test_mining_does_not_depend_on_how_time_is_sliced() -> None:
+    pieces = [0.25] * 40 + [1.0] * 10 + [7.5] * 24
+    assert mined([sum(pieces)], seed=4) == mined(pieces, seed=4)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another() -> None:
+    assert mined([300.0], seed=5) == mined([300.0], seed=5)
+    assert mined([300.0], seed=5) != mined([300.0], seed=6)
+
+
+def test_counters_never_run_backwards() -> None:
+    simulation = Simulation(Device(seed=3), Pool.for_scaled_work(seed=3))
+    last = (0, 0, 0.0, 0)
+    for _ in range(60):
+        simulation.advance(5)
+        device = simulation.device
+        errors = sum(asic.error_count for asic in device.asics)
+        now = (
+            device.shares.accepted,
+            device.best_difficulty,
+            device.uptime_s,
+            errors,
+        )
+        assert all(a >= b for a, b in zip(now, last, strict=True))
+        last = now
+    assert last[0] > 0
+
+
+def test_energy_is_accounted_for() -> None:
+    """What goes in comes out: heat balances power when nothing changes."""
+    simulation = Simulation(Device(seed=3), Pool.for_scaled_work(seed=3))
+    simulation.advance(3600)
+    body = simulation.device._body
+
+    assert body.power.input_power_w == pytest.approx(
+        body.power.core_power_w + simulation.device.board.power_offset_w
+    )

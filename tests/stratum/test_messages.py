@@ -1,0 +1,210 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from softaxe.errors import StratumError
+from softaxe.stratum import messages
+from softaxe.stratum.messages import (
+    Answer,
+    LineSplitter,
+    Notify,
+    Reconnect,
+    SetDifficulty,
+    SetExtranonce,
+    SetVersionMask,
+    Unhandled,
+    parse,
+    swap_words,
+)
+
+
+def check_notify(message: messages.Message, vector: dict[str, Any]) -> None:
+    assert isinstance(message, Notify)
+    assert message.is_clean is vector["clean_jobs"]
+    if "job_id" in vector:
+        assert message.job_id == vector["job_id"]
+        assert swap_words(message.prevhash).hex() == vector["prev_block_hash"]
+        assert message.coinbase1.hex() == vector["coinbase_1"]
+        assert message.coinbase2.hex() == vector["coinbase_2"]
+        assert message.version == int(vector["version"], 16)
+        assert message.nbits == int(vector["nbits"], 16)
+        assert message.ntime == int(vector["ntime"], 16)
+
+
+def test_every_line_of_the_reference_is_read_as_the_firmware_reads_it(
+    vectors: dict[str, Any],
+) -> None:
+    for vector in vectors["parse_v2_12_2"]:
+        message = parse(vector["line"].encode())
+        match vector["method"]:
+            case "mining.notify":
+                check_notify(message, vector)
+            case "mining.set_difficulty":
+                assert message == SetDifficulty(vector["difficulty"])
+            case "mining.set_version_mask" | "configure-result":
+                assert message == SetVersionMask(int(vector["version_mask"], 16))
+            case "subscribe-result":
+                extranonce1 = bytes.fromhex(vector["extranonce1"])
+                size = vector["extranonce2_len"]
+                assert message == SetExtranonce(extranonce1, size)
+            case "result" | "result-setup":
+                assert message == Answer(vector["message_id"], vector.get("error"))
+                assert vector["success"] is ("error" not in vector)
+            case "ignored":
+                assert isinstance(message, Unhandled)
+            case other:
+                pytest.fail(f"unknown kind of vector: {other}")
+
+
+def test_our_lines_are_the_firmware_s_to_the_byte(vectors: dict[str, Any]) -> None:
+    user = "bc1qexample.bitaxe"
+    lines = [
+        messages.configure_line(1),
+        messages.subscribe_line(2, "BM1370", "v2.12.2"),
+        messages.authorize_line(3, user, "x"),
+        messages.suggest_difficulty_line(4, 1000.0),
+        messages.extranonce_subscribe_line(5),
+        messages.submit_line(
+            6,
+            user=user,
+            job_id="1d2e0c4d3d",
+            extranonce2=bytes.fromhex("0100000000000000"),
+            ntime=0x64495522,
+            nonce=0x0A029ED1,
+            version_bits=0x2000,
+        ),
+    ]
+
+    assert lines == vectors["tx_lines_v2_12_2"]
+
+
+def test_header_words_of_the_reference_are_unswapped(vectors: dict[str, Any]) -> None:
+    for vector in vectors["bm_job"]:
+        if "header_prev_bytes" in vector:
+            swapped = bytes.fromhex(vector["prev_block_hash"])
+            assert swap_words(swapped).hex() == vector["header_prev_bytes"]
+    for vector in vectors["utils"]["reverse_endianness_per_word"]:
+        words = bytes.fromhex(vector["input"])
+        assert swap_words(words).hex() == vector["expected"]
+
+
+def test_a_tiny_difficulty_is_suggested_with_every_digit() -> None:
+    line = messages.suggest_difficulty_line(4, 1000 / 2**32)
+
+    assert line.endswith('"params": [2.3283064365386963e-07]}')
+
+
+def test_strings_are_escaped_where_the_firmware_forgets_to() -> None:
+    line = messages.authorize_line(3, 'a"b', "c\\d")
+
+    assert line.endswith(r'"params": ["a\"b", "c\\d"]}')
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[" * 5000, "not JSON"),
+        (b"[1]", "not a JSON object"),
+        (b'{"method":"mining.notify","params":{}}', "params is no array"),
+        (b'{"method":"mining.notify","params":[1,2,3]}', "only 3 params"),
+        (b'{"method":"mining.set_difficulty","params":["1"]}', "no number"),
+        (b'{"method":"mining.set_difficulty","params":[-1]}', "no difficulty"),
+        (b'{"method":"mining.set_difficulty","params":[true]}', "no number"),
+        (b'{"method":"mining.set_difficulty","params":[]}', "only 0 params"),
+        (b'{"method":"mining.set_version_mask","params":["xyz"]}', "not hexadecimal"),
+        (b'{"method":"mining.set_extranonce","params":["zz",4]}', "not hexadecimal"),
+        (b'{"method":"mining.set_extranonce","params":["00",-4]}', "no count"),
+        (b'{"id":2,"result":[1],"error":null}', "no extranonce"),
+    ],
+)
+def test_a_line_that_cannot_be_used_says_why(line: bytes, reason: str) -> None:
+    with pytest.raises(StratumError, match=reason):
+        parse(line)
+
+
+def test_33_merkle_branches_are_refused() -> None:
+    branch = ",".join(['"' + "00" * 32 + '"'] * 33)
+    line = (
+        '{"method":"mining.notify","params":["1","' + "00" * 32 + f'","","",[{branch}],'
+        '"20000000","1d00ffff","5f5e1000",true]}'
+    )
+
+    with pytest.raises(StratumError, match="33 merkle branches"):
+        parse(line.encode())
+
+
+def test_ids_that_are_no_numbers_count_as_minus_one() -> None:
+    for text in ('"5"', "null", "true", "[]"):
+        line = f'{{"id":{text},"result":true,"error":null}}'
+        assert parse(line.encode()) == Answer(-1, None)
+
+
+def test_the_extranonce2_size_is_clamped() -> None:
+    line = b'{"method":"mining.set_extranonce","params":["0102",99]}'
+
+    assert parse(line) == SetExtranonce(b"\x01\x02", 32)
+
+
+def test_reconnect_ignores_its_params() -> None:
+    line = b'{"method":"client.reconnect","params":["evil.example",1,2]}'
+
+    assert parse(line) == Reconnect()
+
+
+@given(
+    lines=st.lists(st.binary(max_size=40).map(lambda b: b.replace(b"\n", b""))),
+    cuts=st.lists(st.integers(1, 50), max_size=40),
+)
+def test_lines_survive_any_slicing(lines: list[bytes], cuts: list[int]) -> None:
+    stream = b"".join(line + b"\n" for line in lines)
+    splitter, got, at = LineSplitter(), [], 0
+    for cut in (*cuts, len(stream) + 1):
+        got += splitter.feed(stream[at : at + cut])
+        at += cut
+
+    assert got == lines
+
+
+def test_over_long_lines_are_dropped_and_counted() -> None:
+    splitter = LineSplitter(max_bytes=10)
+
+    assert splitter.feed(b"x" * 8) == []
+    assert splitter.feed(b"y" * 8) == []
+    assert splitter.feed(b"still the same line") == []
+    assert splitter.feed(b"end\nshort\n" + b"z" * 11 + b"\nnext\n") == [
+        b"short",
+        b"next",
+    ]
+    assert splitter.dropped == 2
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused(line: bytes) -> None:
+    try:
+        parse(line)
+    except StratumError:
+        return
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=9),
+        max_leaves=20,
+    ),
+    st.sampled_from(
+        ["mining.notify", "mining.set_difficulty", "mining.set_extranonce", "x"]
+    ),
+)
+def test_any_params_are_read_or_refused(params: object, method: str) -> None:
+    line = json.dumps({"id": 1, "method": method, "params": params}).encode()
+    try:
+        parse(line)
+    except StratumError:
+        return

@@ -1,0 +1,278 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from softaxe.stratum.session import (
+    DifficultySet,
+    Event,
+    ExtranonceSet,
+    NotifyReceived,
+    ReconnectRequested,
+    Session,
+    SetupAccepted,
+    SetupRejected,
+    ShareAccepted,
+    ShareRejected,
+    VersionMaskSet,
+)
+from softaxe.units import Level
+
+NOTIFY = {
+    "id": None,
+    "method": "mining.notify",
+    "params": [
+        "1",
+        "00" * 32,
+        "01",
+        "02",
+        [],
+        "20000000",
+        "1705ae3a",
+        "647025b5",
+        True,
+    ],
+}
+
+
+class Bench:
+    """A connected session and what it said and told."""
+
+    def __init__(
+        self,
+        *,
+        suggested: int = 1000,
+        extranonce: bool = False,
+        scale: int = 1,
+    ) -> None:
+        self.lines: list[str] = []
+        self.session = Session(
+            asic_model="BM1370",
+            firmware_version="v2.12.2",
+            user="bc1qexample.bitaxe",
+            password="geheim",
+            suggested_difficulty=suggested,
+            wants_extranonce_subscribe=extranonce,
+            scale=scale,
+            log=self.log,
+        )
+        self.session.connected(0.0)
+
+    def log(self, level: Level, tag: str, text: str) -> None:
+        self.lines.append(f"{level} {tag}: {text}")
+
+    def sent(self) -> list[str]:
+        return self.session.data_to_send().decode().splitlines()
+
+    def says(self, message: dict[str, Any], now: float = 1.0) -> list[Event]:
+        return self.says_bytes(json.dumps(message).encode() + b"\n", now)
+
+    def says_bytes(self, data: bytes, now: float = 1.0) -> list[Event]:
+        self.session.receive(data, now)
+        return self.session.events()
+
+    def submit(self, now: float = 2.0) -> int:
+        return self.session.submit(
+            job_id="1",
+            extranonce2=b"\x01\x00",
+            ntime=0x647025B5,
+            nonce=0x0A029ED1,
+            version_bits=0x2000,
+            now=now,
+        )
+
+
+def accepted(message_id: int) -> dict[str, Any]:
+    return {"id": message_id, "result": True, "error": None}
+
+
+def test_a_connection_opens_with_three_lines(vectors: dict[str, Any]) -> None:
+    sent = Bench().sent()
+
+    assert sent[:2] == vectors["tx_lines_v2_12_2"][:2]
+    assert sent[2] == vectors["tx_lines_v2_12_2"][2].replace('"x"', '"geheim"')
+    assert len(sent) == 3
+
+
+def test_the_password_is_never_logged() -> None:
+    bench = Bench()
+
+    assert not any("geheim" in line for line in bench.lines)
+    assert any('"bc1qexample.bitaxe", "*****"]' in line for line in bench.lines)
+
+
+@pytest.mark.parametrize(
+    ("suggested", "extranonce", "ids_and_methods", "first_share"),
+    [
+        (1000, False, [(4, "suggest_difficulty")], 5),
+        (
+            1000,
+            True,
+            [
+                (4, "suggest_difficulty"),
+                (5, "extranonce.subscribe"),
+                (6, "extranonce.subscribe"),
+            ],
+            7,
+        ),
+        (0, False, [], 4),
+    ],
+)
+def test_ids_after_the_setup_are_the_firmware_s(
+    suggested: int,
+    extranonce: bool,
+    ids_and_methods: list[tuple[int, str]],
+    first_share: int,
+) -> None:
+    bench = Bench(suggested=suggested, extranonce=extranonce)
+    bench.sent()
+    bench.says(accepted(3))
+    if suggested:
+        bench.says(accepted(4))
+
+    sent = [json.loads(line) for line in bench.sent()]
+
+    assert [(m["id"], m["method"].removeprefix("mining.")) for m in sent] == (
+        ids_and_methods
+    )
+    assert bench.submit() == first_share
+
+
+def test_a_share_is_submitted_to_the_letter() -> None:
+    bench = Bench()
+    bench.says(accepted(3))
+    bench.sent()
+    bench.submit()
+
+    assert bench.sent() == [
+        '{"id": 5, "method": "mining.submit", "params": ["bc1qexample.bitaxe", "1", '
+        '"0100", "647025b5", "0a029ed1", "00002000"]}'
+    ]
+
+
+def test_answers_to_low_ids_are_setup_and_to_high_ones_shares() -> None:
+    bench = Bench()
+
+    assert bench.says(accepted(4)) == [SetupAccepted()]
+    assert bench.says(accepted(5)) == [ShareAccepted()]
+    refused = {"id": 6, "result": None, "error": [21, "Job not found", None]}
+    assert bench.says(refused) == [ShareRejected("Job not found")]
+    refused["id"] = 3
+    assert bench.says(refused) == [SetupRejected("Job not found")]
+
+
+def test_a_reject_reason_beside_false_is_taken() -> None:
+    bench = Bench()
+    message = {"id": 9, "result": False, "error": None, "reject-reason": "Above target"}
+
+    assert bench.says(message) == [ShareRejected("Above target")]
+    assert bench.lines[-1] == ("W stratum_task: message result rejected: Above target")
+
+
+def test_an_error_without_result_counts_nothing() -> None:
+    assert Bench().says({"id": 9, "error": [21, "Job not found", None]}) == []
+
+
+def test_the_setup_is_taken_up() -> None:
+    bench = Bench()
+    mask = {"version-rolling": True, "version-rolling.mask": "1fffe000"}
+
+    first = bench.says({"id": 1, "error": None, "result": mask})
+    second = bench.says({"id": 2, "error": None, "result": [[], "e9695791", 4]})
+
+    assert first == [VersionMaskSet(0x1FFFE000)]
+    assert second == [ExtranonceSet()]
+    assert bench.session.extranonce1.hex() == "e9695791"
+    assert bench.session.extranonce2_size == 4
+    assert "I stratum_task: Set version mask: 1fffe000" in bench.lines
+    assert (
+        "I stratum_task: Set extranonce: e9695791, extranonce_2_len: 4" in bench.lines
+    )
+
+
+def test_a_notify_may_come_before_the_authorize_answer() -> None:
+    (event,) = Bench().says(NOTIFY)
+
+    assert isinstance(event, NotifyReceived)
+    assert event.network_difficulty == pytest.approx(49549703178592.68)
+
+
+def test_difficulties_are_scaled_in_and_out_and_nowhere_else() -> None:
+    bench = Bench(scale=2**32)
+    bench.says(accepted(3))
+    suggestion = json.loads(bench.sent()[-1])
+    difficulty = {"method": "mining.set_difficulty", "params": [1000 / 2**32]}
+
+    assert suggestion["params"] == [1000 / 2**32]
+    assert bench.says(difficulty) == [DifficultySet(1000.0)]
+    assert bench.session.pool_difficulty == 1000
+    assert bench.lines[-1] == "I stratum_task: Set pool difficulty: 1000"
+    (event,) = bench.says(NOTIFY)
+    assert isinstance(event, NotifyReceived)
+    assert event.network_difficulty == pytest.approx(49549703178592.68 * 2**32)
+
+
+def test_a_fractional_difficulty_is_kept_exactly() -> None:
+    bench = Bench()
+
+    bench.says({"method": "mining.set_difficulty", "params": [0.5]})
+
+    assert bench.session.pool_difficulty == 0.5
+
+
+def test_response_time_is_from_submit_to_answer() -> None:
+    bench = Bench()
+    bench.says(accepted(3), now=0.25)
+    assert bench.session.response_time_s == 0.25
+    number = bench.submit(now=10.0)
+    bench.says(NOTIFY, now=10.01)
+
+    bench.says(accepted(number), now=10.125)
+
+    assert bench.session.response_time_s == 0.125
+    assert "I stratum_task: Stratum response time: 125.00 ms" in bench.lines
+
+
+def test_a_reconnect_is_passed_on() -> None:
+    message = {"method": "client.reconnect", "params": []}
+
+    assert Bench().says(message) == [ReconnectRequested()]
+
+
+def test_several_lines_in_one_packet_and_one_line_in_many() -> None:
+    bench = Bench()
+    line = json.dumps(accepted(5)).encode()
+
+    assert bench.says_bytes(line + b"\r\n" + line + b"\n" + line[:9]) == [
+        ShareAccepted(),
+        ShareAccepted(),
+    ]
+    assert bench.says_bytes(line[9:]) == []
+    assert bench.says_bytes(b"\n") == [ShareAccepted()]
+
+
+def test_broken_and_over_long_lines_are_dropped_with_a_log_line() -> None:
+    bench = Bench()
+
+    assert bench.says_bytes(b"{oops}\n") == []
+    assert bench.lines[-1].startswith(
+        "E stratum_api: Unable to use stratum message: not JSON"
+    )
+    assert bench.says_bytes(b"x" * 70_000 + b"\n") == []
+    assert bench.lines[-1] == "E stratum_api: line over 65536 bytes dropped"
+    assert bench.says(accepted(5)) == [ShareAccepted()]
+
+
+def test_what_the_firmware_has_no_use_for_is_only_logged() -> None:
+    bench = Bench()
+
+    assert bench.says({"id": 7, "method": "mining.ping", "params": []}) == []
+    assert "unhandled method in stratum message" in bench.lines[-1]
+    assert bench.session.data_to_send().count(b"\n") == 3  # nothing but the opening
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_are_survived(data: bytes) -> None:
+    Bench().says_bytes(data + b"\n")
