@@ -48,9 +48,7 @@ def test_switching_power_grows_with_frequency_and_voltage_squared() -> None:
 
 
 def test_heat_and_voltage_raise_leakage() -> None:
-    idle = {"mhz": 50, "activity": 0.0}
-
-    leakage = [stage(**idle, chip_c=c).core_power_w for c in (25, 60, 85)]
+    leakage = [stage(mhz=50, activity=0.0, chip_c=c).core_power_w for c in (25, 60, 85)]
     assert leakage == sorted(leakage)
     assert leakage[2] == pytest.approx(2 * leakage[1], rel=0.01)
 

@@ -10,8 +10,11 @@ from softaxe.device.settings import Settings, Value
 from softaxe.units import NEVER, Level
 
 BOARD = board("601")
-PRIMARY = {"stratum_url": "one.example", "stratum_port": 1111}
-FALLBACK = {"fallback_stratum_url": "two.example", "fallback_stratum_port": 2222}
+PRIMARY: dict[str, Value] = {"stratum_url": "one.example", "stratum_port": 1111}
+FALLBACK: dict[str, Value] = {
+    "fallback_stratum_url": "two.example",
+    "fallback_stratum_port": 2222,
+}
 SUBSCRIBED = b'{"id":1,"result":[[["mining.notify","1"]],"00",4],"error":null}\n'
 SETUP_REPLY = b'{"id":3,"result":true,"error":null}\n'
 

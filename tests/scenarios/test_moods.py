@@ -6,13 +6,8 @@ from softaxe import Device, Pool, Simulation
 from softaxe.device.events import BlockFound, Overheated
 
 
-def mining(seed: int = 1, **pool: float) -> Simulation:
-    made = Simulation(
-        Device(seed=seed),
-        Pool(seed=seed, start_difficulty=1000 / 2**32, network_difficulty=34103, **pool)
-        if pool
-        else Pool.for_scaled_work(seed=seed),
-    )
+def mining(seed: int = 1) -> Simulation:
+    made = Simulation(Device(seed=seed), Pool.for_scaled_work(seed=seed))
     made.advance(120)
     return made
 

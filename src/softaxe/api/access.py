@@ -14,6 +14,8 @@ from ipaddress import (
     ip_address,
 )
 
+from softaxe.device.profile import Profile
+
 PRIVATE_NETWORKS = (
     IPv4Network("10.0.0.0/8"),
     IPv4Network("172.16.0.0/12"),
@@ -37,7 +39,7 @@ def is_allowed(
     origin: str | None,
     host: str | None,
     *,
-    is_strict: bool,
+    profile: Profile,
     hostname: str,
     is_ap_enabled: bool,
 ) -> bool:
@@ -47,7 +49,7 @@ def is_allowed(
         client_ip: Address of the peer, as text.
         origin: Value of the `Origin` header, or None.
         host: Value of the `Host` header, or None.
-        is_strict: True for the firmware's rule and nothing more.
+        profile: Which rule holds.
         hostname: The device's own name.
         is_ap_enabled: True while the device is its own network; then all may.
     """
@@ -57,7 +59,7 @@ def is_allowed(
         client = ip_address(client_ip.partition("%")[0])
     except ValueError:
         return False
-    if is_strict:
+    if not profile.loopback_allowed:
         return _is_allowed_by_firmware(client, origin)
     return _is_allowed_as_documented(client, origin, host, hostname.lower())
 
@@ -105,23 +107,16 @@ def _is_allowed_as_documented(
     is_loopback = address.is_loopback
     if not is_loopback and not _is_private(address):
         return False
-    host_name = _host_name(host)
+    asked_name = _host_name(host)
+    own_names = {hostname, f"{hostname}.local", "localhost"}
     if origin is None:
-        return not is_loopback or not _is_foreign(host_name, hostname)
-    if len(origin) > MAX_ORIGIN_BYTES:
-        return False
+        return not is_loopback or not _is_foreign(asked_name, own_names)
     if _is_private(_origin_address(origin)):
-        return True
-    match = _ORIGIN.fullmatch(origin.lower())
-    if match is None:
-        return False
-    page = match[1].strip("[]")
+        return len(origin) <= MAX_ORIGIN_BYTES
+    page = _page_name(origin)
     if is_loopback and _is_loopback_name(page):
         return True
-    return page == host_name and (
-        page in {hostname, f"{hostname}.local", "localhost"}
-        or _is_trusted_literal(page)
-    )
+    return page == asked_name and (page in own_names or _is_trusted_literal(page))
 
 
 def _is_private(address: IPv4Address | IPv6Address) -> bool:
@@ -166,6 +161,12 @@ def _is_loopback_name(name: str) -> bool:
     return name == "localhost" or (address is not None and address.is_loopback)
 
 
+def _page_name(origin: str) -> str:
+    """Return an Origin's host, in lower case; empty when it has none."""
+    match = _ORIGIN.fullmatch(origin.lower())
+    return match[1].strip("[]") if match else ""
+
+
 def _host_name(host: str | None) -> str | None:
     """Return the Host header's name without its port, in lower case."""
     if host is None:
@@ -176,12 +177,12 @@ def _host_name(host: str | None) -> str | None:
     return text.partition(":")[0]
 
 
-def _is_foreign(name: str | None, hostname: str) -> bool:
+def _is_foreign(name: str | None, own_names: set[str]) -> bool:
     """Tell whether a name is one that the public DNS may answer.
 
-    A page of such a name could have pointed it at this machine to read from here what
+    A page of such a name could have pointed it at this machine, to read from here what
     only programs of this machine may.
     """
-    if name is None or name in {hostname, f"{hostname}.local"} or _literal(name):
+    if name is None or name in own_names or _literal(name) is not None:
         return False
     return "." in name and not name.endswith((".localhost", ".local"))

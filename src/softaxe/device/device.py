@@ -173,11 +173,12 @@ class Device:
         """Grows whenever anything may have changed."""
         self.log = Logbook()
         self.flash = flash or Flash()
+        self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
+        self._boot_flash()
         self.www = www
         self.ambient_c = ambient_c
         self.work = work
         self._rng = random.Random(seed)
-        self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self._body = Body(
             PowerStage(self.board, log=self.log),
             Thermal(self.board, ambient_c=ambient_c),
@@ -601,9 +602,15 @@ class Device:
         self._events.append(WentDown())
         for link in Link:
             self._events.append(ClosePool(link))
-        self.flash.boot()
-        self._events.append(SaveFlash(self.flash.to_rows()))
+        self._boot_flash()
         self._boot(now, SOFTWARE_RESET)
+
+    def _boot_flash(self) -> None:
+        """Run what the boot loader chooses; the choice is saved when it changes."""
+        before = self.flash.to_rows()
+        self.flash.boot()
+        if self.flash.to_rows() != before:
+            self._events.append(SaveFlash(self.flash.to_rows()))
 
     def _step_boot(self) -> None:
         now = self._boot_due

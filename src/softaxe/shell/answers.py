@@ -125,7 +125,7 @@ def is_client_allowed(scope: Scope, device: Device) -> bool:
         client[0] if client else "",
         header(scope, b"origin"),
         header(scope, b"host"),
-        is_strict=not device.profile.loopback_allowed,
+        profile=device.profile,
         hostname=device.settings.hostname,
         is_ap_enabled=device.radio.is_ap_enabled,
     )

@@ -1,6 +1,7 @@
 """The device's HTTP port: a uvicorn server that can vanish and come back."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -49,6 +50,7 @@ class Listener:
             ws_ping_interval=None,
         )
         self._server: uvicorn.Server | None = None
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
 
     @property
     def is_open(self) -> bool:
@@ -94,3 +96,8 @@ class Listener:
             await asyncio.wait(tasks, timeout=CLOSE_S)
         for task in tasks:
             task.cancel()
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    # What uvicorn calls an error when a client is gone before its WebSocket opens.
+    return "without completing handshake" not in record.msg

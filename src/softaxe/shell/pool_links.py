@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from softaxe.device.events import CloseReason, ConnectPool, Link
 
@@ -150,8 +151,8 @@ class _Connection(asyncio.Protocol):
         self._early_end: Exception | bool | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # A TCP transport always; uvloop's is no subclass.
+        self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         if self._early is not None:

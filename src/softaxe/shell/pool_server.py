@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from typing import cast
 
 from softaxe.shell.clock import Clock
 from softaxe.stratum.pool import Pool, PoolConnection
@@ -89,12 +90,12 @@ class _Client(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # A TCP transport always; uvloop's is no subclass.
+        self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self._connection = self._server.connect(self, f"{peer[0]}:{peer[1]}")
         if self._connection is None:
-            transport.abort()
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._connection is not None:

@@ -120,6 +120,7 @@ class Runner:
         self._links = PoolLinks(self._take_link_news)
         self._unsaved: list[SaveSettings | SaveFlash] = []
         self._save_lock = asyncio.Lock()
+        self._listener_lock = asyncio.Lock()
         self._logs: set[LogSubscription] = set()
         self._wake = asyncio.Event()
         self._is_stopping = False
@@ -206,8 +207,8 @@ class Runner:
             now=-ON_NETWORK_S,
         )
         self.device.step(0.0)
-        self._dispatch()
         await self._listener.open()
+        self._dispatch()
 
     async def run(self) -> None:
         """Keep the device going until `stop`."""
@@ -309,14 +310,15 @@ class Runner:
         self._spawn(self._follow_wanted())
 
     async def _follow_wanted(self) -> None:
-        if not self._is_wanted_open:
-            await self._listener.close()
-        while self._is_wanted_open and not self._listener.is_open:
-            try:
-                await self._listener.open()
-            except OSError as error:
-                sys.stderr.write(f"softaxe: {error}; trying again\n")
-                await asyncio.sleep(REOPEN_S)
+        async with self._listener_lock:
+            if not self._is_wanted_open:
+                await self._listener.close()
+            while self._is_wanted_open and not self._listener.is_open:
+                try:
+                    await self._listener.open()
+                except OSError as error:
+                    sys.stderr.write(f"softaxe: {error}; trying again\n")
+                    await asyncio.sleep(REOPEN_S)
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(work)

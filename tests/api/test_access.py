@@ -1,0 +1,255 @@
+from ipaddress import IPv4Address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from softaxe.api.access import inet_addr, is_allowed
+from softaxe.device.profile import DOCUMENTED, FIRMWARE
+
+PRIVATE = "192.168.1.20"
+LOOPBACK = "127.0.0.1"
+
+
+def allowed_as_documented(
+    client_ip: str = LOOPBACK, *, origin: str | None = None, host: str | None = None
+) -> bool:
+    return is_allowed(
+        client_ip,
+        origin,
+        host,
+        profile=DOCUMENTED,
+        hostname="Bitaxe-7",
+        is_ap_enabled=False,
+    )
+
+
+def allowed_by_firmware(
+    client_ip: str = PRIVATE, *, origin: str | None = None, host: str | None = None
+) -> bool:
+    return is_allowed(
+        client_ip,
+        origin,
+        host,
+        profile=FIRMWARE,
+        hostname="Bitaxe-7",
+        is_ap_enabled=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("192.168.1.9", "192.168.1.9"),
+        ("10.1", "10.0.0.1"),
+        ("10.1.2", "10.1.0.2"),
+        ("10.65535.", None),
+        ("10.1.65535", "10.1.255.255"),
+        ("10.1.65536", None),
+        ("3232235777", "192.168.1.1"),
+        ("0xC0A80101", "192.168.1.1"),
+        ("0xc0.0250.1.1", "192.168.1.1"),
+        ("012.0.0.1", "10.0.0.1"),
+        ("08.0.0.1", None),
+        ("0x.0.0.1", "0.0.0.1"),
+        ("256.1.1.1", None),
+        ("1.2.3.256", None),
+        ("1.2.3.4.5", None),
+        ("192.168.1.5:81", None),
+        ("192.168.1.5 :81", "192.168.1.5"),
+        ("4294967297", "0.0.0.1"),
+        ("bitaxe", None),
+        ("+1", None),
+        ("-1", None),
+        ("1_0", None),
+        ("١٠.0.0.1", None),
+        ("", None),
+    ],
+)
+def test_addresses_are_read_as_lwip_reads_them(text: str, address: str | None) -> None:
+    assert inet_addr(text) == (address and IPv4Address(address))
+
+
+@given(st.integers(min_value=0, max_value=2**32 - 1))
+def test_every_dotted_quad_reads_as_itself(number: int) -> None:
+    address = IPv4Address(number)
+
+    assert inet_addr(str(address)) == address
+
+
+@given(st.text(max_size=20))
+def test_any_text_is_an_address_or_none(text: str) -> None:
+    assert isinstance(inet_addr(text), IPv4Address | None)
+
+
+class TestFirmwareRule:
+    @pytest.mark.parametrize(
+        ("client_ip", "is_expected"),
+        [
+            ("10.0.0.1", True),
+            ("172.16.0.1", True),
+            ("172.31.255.255", True),
+            ("172.32.0.1", False),
+            ("192.168.0.1", True),
+            ("::ffff:192.168.0.1", True),
+            ("127.0.0.1", False),
+            ("::1", False),
+            ("169.254.1.1", False),
+            ("100.64.0.1", False),
+            ("8.8.8.8", False),
+            ("fe80::1%eth0", False),
+            ("2001:db8::c0a8:1", True),  # it reads the low 32 bits, whatever they are
+            ("", False),
+            ("testclient", False),
+        ],
+    )
+    def test_only_private_clients_are_let_in(
+        self, client_ip: str, *, is_expected: bool
+    ) -> None:
+        assert allowed_by_firmware(client_ip) is is_expected
+
+    @pytest.mark.parametrize(
+        ("origin", "is_expected"),
+        [
+            ("http://192.168.1.9", True),
+            ("http://192.168.1.9/", True),
+            ("http://10.1", True),
+            ("xhttp://192.168.1.9", True),
+            ("http://bitaxe", False),
+            ("http://bitaxe.local", False),
+            ("http://192.168.1.9:8080", False),
+            ("https://192.168.1.9", False),
+            ("http://8.8.8.8", False),
+            ("http://0000192.168.1.9", False),
+            ("null", False),
+            ("", False),
+            ("http://", False),
+            ("http://" + "a" * 120, False),
+            ("http://" + "a" * 121, True),  # too long for its buffer: not seen
+        ],
+    )
+    def test_the_page_must_be_private_too(
+        self, origin: str, *, is_expected: bool
+    ) -> None:
+        assert allowed_by_firmware(origin=origin) is is_expected
+
+    def test_a_private_page_does_not_help_a_public_client(self) -> None:
+        assert not allowed_by_firmware("8.8.8.8", origin="http://192.168.1.9")
+
+    def test_a_page_of_the_device_itself_is_refused_on_a_port(self) -> None:
+        assert not allowed_by_firmware(
+            origin="http://192.168.1.9:8080", host="192.168.1.9:8080"
+        )
+
+
+@pytest.mark.parametrize("profile", [DOCUMENTED, FIRMWARE])
+def test_in_setup_mode_everybody_is_let_in(profile: object) -> None:
+    assert isinstance(profile, type(DOCUMENTED))
+
+    assert is_allowed(
+        "8.8.8.8",
+        "https://example.com",
+        "example.com",
+        profile=profile,
+        hostname="bitaxe",
+        is_ap_enabled=True,
+    )
+
+
+class TestDocumentedRule:
+    @pytest.mark.parametrize(
+        ("client_ip", "is_expected"),
+        [
+            ("127.0.0.1", True),
+            ("127.8.9.10", True),
+            ("::1", True),
+            ("::ffff:127.0.0.1", True),
+            ("::ffff:192.168.0.1", True),
+            ("192.168.0.1", True),
+            ("8.8.8.8", False),
+            ("2001:db8::c0a8:1", False),
+            ("", False),
+        ],
+    )
+    def test_private_and_loopback_clients_are_let_in(
+        self, client_ip: str, *, is_expected: bool
+    ) -> None:
+        assert allowed_as_documented(client_ip) is is_expected
+
+    @pytest.mark.parametrize(
+        ("origin", "host", "is_expected"),
+        [
+            ("http://127.0.0.1:8080", "127.0.0.1:8080", True),
+            ("https://127.0.0.1", "127.0.0.1", True),
+            ("http://127.0.0.1:4200", "127.0.0.1:8080", True),
+            ("http://localhost:4200", "127.0.0.1:8080", True),
+            ("http://[::1]:8080", "[::1]:8080", True),
+            ("http://192.168.1.9", "127.0.0.1:8080", True),
+            ("http://192.168.1.9:8080", "127.0.0.1:8080", False),
+            ("http://bitaxe-7:8080", "Bitaxe-7:8080", True),
+            ("http://bitaxe-7.local", "bitaxe-7.local", True),
+            ("http://other", "other", False),
+            ("https://example.com", "127.0.0.1:8080", False),
+            ("http://example.com:8080", "example.com:8080", False),
+            ("http://localhost.example.com", "localhost.example.com", False),
+            ("http://127.0.0.1.example.com", "127.0.0.1.example.com", False),
+            ("http://localhost@example.com", "example.com", False),
+            ("http://8.8.8.8:8080", "8.8.8.8:8080", False),
+            ("null", "127.0.0.1:8080", False),
+            ("", "127.0.0.1:8080", False),
+            ("http://" + "a" * 121, "127.0.0.1:8080", False),
+        ],
+    )
+    def test_a_loopback_client_may_come_from_a_page_of_this_machine(
+        self, origin: str, host: str, *, is_expected: bool
+    ) -> None:
+        assert allowed_as_documented(origin=origin, host=host) is is_expected
+
+    @pytest.mark.parametrize(
+        ("origin", "host", "is_expected"),
+        [
+            ("http://192.168.1.9:8080", "192.168.1.9:8080", True),
+            ("http://192.168.1.9:9999", "192.168.1.9:8080", True),
+            ("https://192.168.1.9", "192.168.1.9", True),
+            ("http://192.168.1.9:8080", "192.168.1.10:8080", False),
+            ("http://bitaxe-7", "bitaxe-7", True),
+            ("http://localhost:4200", "192.168.1.9:8080", False),
+            ("http://127.0.0.1:4200", "192.168.1.9:8080", False),
+            # A published container port: the client's address is the gateway's.
+            ("http://localhost:8080", "localhost:8080", True),
+            ("http://127.0.0.1:8080", "127.0.0.1:8080", True),
+            ("http://example.com", "example.com", False),
+            ("http://192.168.1.9:8080", None, False),
+        ],
+    )
+    def test_a_private_client_may_come_from_the_devices_own_page(
+        self, origin: str, host: str | None, *, is_expected: bool
+    ) -> None:
+        assert allowed_as_documented(PRIVATE, origin=origin, host=host) is is_expected
+
+    @pytest.mark.parametrize(
+        ("host", "is_expected"),
+        [
+            ("127.0.0.1:8080", True),
+            ("[::1]:8080", True),
+            ("localhost:8080", True),
+            ("bitaxe-7.local", True),
+            ("my-machine", True),
+            ("axe.localhost", True),
+            ("rebound.example.com:8080", False),
+        ],
+    )
+    def test_a_name_pointed_at_this_machine_reads_nothing(
+        self, host: str, *, is_expected: bool
+    ) -> None:
+        assert allowed_as_documented(LOOPBACK, host=host) is is_expected
+
+    @given(
+        st.ip_addresses(v=4) | st.ip_addresses(v=4, network="172.0.0.0/8"),
+        st.sampled_from(["http://192.168.1.9", "http://10.1", "http://8.8.8.8", None]),
+    )
+    def test_it_allows_whatever_the_firmware_allows_an_ipv4_client(
+        self, client: IPv4Address, origin: str | None
+    ) -> None:
+        if allowed_by_firmware(str(client), origin=origin):
+            assert allowed_as_documented(str(client), origin=origin)

@@ -1,0 +1,99 @@
+"""A device on a real socket, and helpers to talk to it."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from softaxe.shell.runner import Runner, RunOptions
+
+
+class Running:
+    """A runner in a thread of its own, with a client."""
+
+    def __init__(self, options: RunOptions) -> None:
+        self._options = options
+        self._ready = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._main, daemon=True)
+        self._thread.start()
+        assert self._ready.wait(20)
+        if self._error is not None:
+            raise self._error
+        self.url = f"http://127.0.0.1:{self.runner.port}"
+        self.client = httpx.Client(base_url=self.url, timeout=10, trust_env=False)
+
+    def _main(self) -> None:
+        asyncio.run(self._run())
+
+    async def _run(self) -> None:
+        try:
+            self.runner = Runner(self._options)
+            self._loop = asyncio.get_running_loop()
+            await self.runner.start()
+        except BaseException as error:  # noqa: BLE001 - handed to the test
+            self._error = error
+            self._ready.set()
+            return
+        self._ready.set()
+        try:
+            await self.runner.run()
+        finally:
+            await self.runner.close()
+
+    def info(self) -> dict[str, Any]:
+        answer: dict[str, Any] = self.client.get("/api/system/info").json()
+        return answer
+
+    def patch(self, **members: object) -> httpx.Response:
+        return self.client.patch("/api/system", json=members)
+
+    def raw(self, request: bytes) -> bytes:
+        """Send bytes; return what comes until the other side is quiet."""
+        with socket.create_connection(("127.0.0.1", self.runner.port), 5) as sock:
+            sock.sendall(request)
+            sock.settimeout(0.3)
+            answer = b""
+            try:
+                while data := sock.recv(65536):
+                    answer += data
+            except TimeoutError:
+                pass
+        return answer
+
+    def close(self) -> None:
+        self.client.close()
+        self._loop.call_soon_threadsafe(self.runner.stop)
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+
+@contextmanager
+def running(directory: Path, **options: Any) -> Iterator[Running]:
+    """Run a device on a free port with this state directory."""
+    chosen = replace(RunOptions(state=directory, port=0, seed=1), **options)
+    device = Running(chosen)
+    try:
+        yield device
+    finally:
+        device.close()
+
+
+@pytest.fixture(scope="session")
+def run_device() -> Any:
+    """The context manager `running`."""
+    return running
+
+
+@pytest.fixture
+def bitaxe(tmp_path: Path) -> Iterator[Running]:
+    """A fresh device in the documented profile, as fast as it goes."""
+    with running(tmp_path, speed=20.0) as device:
+        yield device

@@ -1,0 +1,277 @@
+"""The shell as a user meets it: processes, signals, sockets, `kill -9`."""
+
+import json
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from softaxe.errors import SettingError
+from softaxe.shell.runner import parse_pool
+
+Make = Callable[..., bytes]
+KILLS = 200
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    with socket.socket() as sock:
+        sock.bind((host, 0))
+        port: int = sock.getsockname()[1]
+    return port
+
+
+@contextmanager
+def command(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "softaxe", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(url: str, seconds: float = 15.0) -> dict[str, Any]:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            answer: dict[str, Any] = httpx.get(url, trust_env=False, timeout=5).json()
+        except httpx.TransportError:
+            assert time.monotonic() < deadline, f"{url} does not answer"
+            time.sleep(0.01)
+        else:
+            return answer
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_run_says_what_runs_and_ends_cleanly(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    port = free_port()
+    with command("run", "--port", str(port), "--state", str(tmp_path)) as process:
+        info = wait_for(f"http://127.0.0.1:{port}/api/system/info")
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=10)
+
+    assert process.returncode == 0
+    assert errors == ""
+    assert f"address  http://127.0.0.1:{port}" in output
+    assert "board    601 Gamma (1 x BM1370)" in output
+    assert re.search(r"pool     built-in 127\.0\.0\.1:\d+", output)
+    assert "work     scaled" in output
+    assert info["ASICModel"] == "BM1370"
+    assert info["stratumURL"] == info["fallbackStratumURL"] == "127.0.0.1"
+    assert info["stratumPort"] != info["fallbackStratumPort"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--board", "9000"], "board: '9000' is none of"),
+        (["--pool", "stratum+ssl://a:1"], "plain Stratum v1 only"),
+        (["--pool", "://"], "--pool"),
+        (["--state", "x", "--ephemeral"], "--ephemeral"),
+        (["--port", "70000"], "65535"),
+        (["--work", "fake"], "fake"),
+    ],
+)
+def test_bad_options_are_refused_in_words(arguments: list[str], complaint: str) -> None:
+    with command("run", *arguments) as process:
+        _, errors = process.communicate(timeout=10)
+
+    assert process.returncode != 0
+    assert complaint in re.sub(r"\s+", " ", re.sub(r"[│╭╮╰╯─]", " ", errors))
+    assert "Traceback" not in errors
+
+
+def test_a_taken_port_is_told(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        arguments = ("run", "--port", str(port), "--state", str(tmp_path))
+        with command(*arguments) as process:
+            _, errors = process.communicate(timeout=10)
+
+    assert process.returncode == 1
+    assert "in use" in errors
+    assert "Traceback" not in errors
+
+
+def test_a_second_process_on_one_state_is_refused(tmp_path: Path) -> None:
+    port = free_port()
+    with command("run", "--port", str(port), "--state", str(tmp_path)):
+        wait_for(f"http://127.0.0.1:{port}/api/system/info")
+        with command("run", "--port", "0", "--state", str(tmp_path)) as second:
+            _, errors = second.communicate(timeout=10)
+
+    assert second.returncode == 1
+    assert f"{tmp_path} is in use by another softaxe" in errors
+
+
+def test_passwords_are_neither_printed_nor_logged(tmp_path: Path) -> None:
+    port = free_port()
+    arguments = ("--state", str(tmp_path), "--port", str(port), "--log-level", "info")
+    secret = "sehr-geheim"
+    with command("run", *arguments, "--speed", "20", "--password", secret) as process:
+        wait_for(f"http://127.0.0.1:{port}/api/system/info")
+        time.sleep(1.5)
+        process.terminate()
+        output, errors = process.communicate(timeout=10)
+
+    assert "mining.authorize" in output
+    assert secret not in output + errors
+    assert "softaxe-wifi" not in output + errors
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("pool.example", ("pool.example", 3333)),
+        ("pool.example:21496", ("pool.example", 21496)),
+        ("stratum+tcp://pool.example:21496", ("pool.example", 21496)),
+        ("[::1]:3333", ("::1", 3333)),
+    ],
+)
+def test_pools_are_read_as_people_write_them(
+    text: str, target: tuple[str, int]
+) -> None:
+    assert parse_pool(text) == target
+
+
+@pytest.mark.parametrize("text", ["", "a b", "http://pool", "stratum+ssl://pool:1"])
+def test_what_is_no_pool_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match="--pool"):
+        parse_pool(text)
+
+
+def test_real_shares_convince_a_pool_in_another_process(tmp_path: Path) -> None:
+    pool_port, port = free_port(), free_port()
+    pool = ("pool", "--port", str(pool_port), "--difficulty", "0.0005")
+    with command(*pool) as pool_process:
+        assert pool_process.stdout is not None
+        arguments = (
+            *("run", "--port", str(port), "--state", str(tmp_path), "--speed", "10"),
+            *(
+                "--pool",
+                f"127.0.0.1:{pool_port}",
+                "--user",
+                "me",
+                "--cpu-percent",
+                "90",
+            ),
+        )
+        with command(*arguments) as process:
+            url = f"http://127.0.0.1:{port}/api/system"
+            wait_for(f"{url}/info")
+            # The factory setting suggests 1000, which a CPU reaches once in years.
+            body = json.dumps({"stratumSuggestedDifficulty": 0})
+            httpx.patch(url, content=body, trust_env=False).raise_for_status()
+            httpx.post(f"{url}/restart", trust_env=False).raise_for_status()
+            time.sleep(0.5)
+            deadline = time.monotonic() + 40
+            info = wait_for(f"{url}/info")
+            while info["sharesAccepted"] < 3:
+                assert time.monotonic() < deadline, info
+                time.sleep(0.2)
+                info = wait_for(f"{url}/info")
+            status = wait_for(f"http://127.0.0.1:{port}/softaxe/status.json")
+            process.terminate()
+            output, errors = process.communicate(timeout=10)
+
+    assert status["work"] == "real"
+    assert info["sharesRejected"] == 0
+    assert 0 < info["hashRate"] < 1, "a CPU's rate, in GH/s"
+    assert "work     real: a hash is a hash" in output
+    assert errors == ""
+
+
+def test_a_patch_moves_a_device_to_another_pool_and_to_real_work(
+    run_device: Any, tmp_path: Path
+) -> None:
+    pool_port = free_port()
+    with (
+        command("pool", "--port", str(pool_port)),
+        run_device(tmp_path, speed=10.0) as device,
+    ):
+        status = f"{device.url}/softaxe/status.json"
+        assert wait_for(status)["work"] == "scaled"
+        device.patch(stratumURL="stratum+tcp://127.0.0.1", stratumPort=pool_port)
+        device.client.post("/api/system/restart")
+        deadline = time.monotonic() + 20
+        while wait_for(status)["work"] != "real":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the target forks")
+def test_kill_9_loses_nothing_that_was_answered(
+    tmp_path: Path, make_app_image: Make
+) -> None:
+    """200 times: patches and an upload, `kill -9` at a random moment, look again."""
+    rng = random.Random(1)
+    image = make_app_image(version="v9.9.9", segments=(4096, 400_000))
+    target = Path(__file__).parent / "kill_target.py"
+    answered, answered_image = 0, False
+    with subprocess.Popen(
+        [sys.executable, str(target), str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        for trial in range(KILLS):
+            parent.stdin.write("another\n")
+            parent.stdin.flush()
+            told = json.loads(parent.stdout.readline())
+            # What was answered is there, and what belongs together is together.
+            number = told["statsFrequency"]
+            assert number >= answered
+            assert told["hostname"] == f"h{number}"
+            assert told["temptarget"] == number % 90
+            if answered_image:
+                assert told["version"] == "v9.9.9"
+            kill = partial(os.kill, told["pid"], signal.SIGKILL)
+            threading.Timer(rng.uniform(0.0, 0.08), kill).start()
+            answered = number
+            base = f"http://127.0.0.1:{told['port']}/api/system"
+            with (
+                suppress(httpx.TransportError),
+                httpx.Client(trust_env=False) as client,
+            ):
+                if trial % 4 == 3:
+                    answer = client.post(f"{base}/OTA", content=image)
+                    answered_image |= answer.status_code == 200
+                while True:
+                    number = answered + 1
+                    body = {
+                        "statsFrequency": number,
+                        "hostname": f"h{number}",
+                        "temptarget": number % 90,
+                    }
+                    assert client.patch(base, json=body).status_code == 200
+                    answered = number
+        parent.stdin.close()
+    assert answered > KILLS // 2
+    assert answered_image
+    parts = [p for p in (tmp_path / "images").iterdir() if p.suffix == ".part"]
+    assert len(parts) <= 1

@@ -1,0 +1,532 @@
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from softaxe.api.schema import INFO
+from softaxe.device.profile import FIRMWARE
+
+CORS = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
+    "access-control-allow-headers": "Content-Type",
+}
+Make = Callable[..., bytes]
+
+
+def has_cors(answer: httpx.Response) -> bool:
+    return all(answer.headers.get(name) == value for name, value in CORS.items())
+
+
+def until(check: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def old_firmware(run_device: Any, tmp_path: Path) -> Iterator[Any]:
+    """A device in the firmware profile, with a private client address."""
+    with run_device(tmp_path, profile=FIRMWARE) as device:
+        device.runner.device.radio.is_ap_enabled = True  # lets every client in
+        yield device
+
+
+def test_info_has_every_member_in_the_firmware_s_order(bitaxe: Any) -> None:
+    until(lambda: "blockHeight" in bitaxe.info())
+
+    answer = bitaxe.client.get("/api/system/info")
+
+    members = list(json.loads(answer.content))
+    expected = [row.name for row in INFO if row.name != "power_fault"]
+    assert members == expected
+    assert answer.headers["content-type"] == "application/json"
+    assert has_cors(answer)
+
+
+def test_passwords_are_in_no_answer(bitaxe: Any) -> None:
+    bitaxe.patch(wifiPass="geheimes-wort", stratumPassword="geheim2")
+
+    for path in ("/api/system/info", "/openapi.json", "/api/theme", "/"):
+        text = bitaxe.client.get(path).text
+        assert "geheim" not in text
+        assert "softaxe-wifi" not in text
+
+
+def test_headers_come_as_the_firmware_sends_them(bitaxe: Any) -> None:
+    answer = bitaxe.raw(b"GET /api/system/asic HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+
+    head = answer.partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    assert head[0] == "HTTP/1.1 200 OK"
+    assert [line.partition(":")[0] for line in head[1:]] == [
+        "Content-Type",
+        "Content-Length",
+        "Access-Control-Allow-Origin",
+        "Access-Control-Allow-Methods",
+        "Access-Control-Allow-Headers",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/"),
+        ("GET", "/api/swarm/info"),
+        ("GET", "/api/system/info/"),
+        ("GET", "/api/system/restart"),
+        ("POST", "/api/system/info"),
+        ("OPTIONS", "/api/system/info"),
+        ("OPTIONS", "/api/system/OTA"),
+        ("DELETE", "/api/system"),
+        ("GET", "/api/system/%69nfo"),
+    ],
+)
+def test_unknown_api_routes_are_a_json_404(bitaxe: Any, method: str, path: str) -> None:
+    request = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+
+    answer = bitaxe.raw(request)
+
+    assert answer.startswith(b"HTTP/1.1 404 Not Found\r\n")
+    assert answer.endswith(b'{\n\t"error":\t"unknown route"\n}')
+    assert b"Access-Control-Allow-Origin: *" in answer
+
+
+def test_unknown_pages_lead_to_the_start_page(bitaxe: Any) -> None:
+    for path in ("/settings", "/api", "/index.html?v=1", "/../etc/passwd"):
+        answer = bitaxe.raw(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        assert answer.startswith(b"HTTP/1.1 302 ")
+        assert b"Location: /\r\n" in answer
+        assert answer.endswith(b"Redirect to the captive portal")
+
+
+def test_other_methods_elsewhere_are_refused(bitaxe: Any) -> None:
+    assert bitaxe.client.post("/x").status_code == 405
+    assert bitaxe.client.options("/").status_code == 405
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/system", "/api/system/restart", "/api/system/identify"]
+)
+def test_preflights_are_answered(bitaxe: Any, path: str) -> None:
+    answer = bitaxe.client.options(path)
+
+    assert answer.status_code == 200
+    assert answer.content == b""
+    assert has_cors(answer)
+
+
+def test_the_start_page_is_an_axeos_page(bitaxe: Any) -> None:
+    answer = bitaxe.client.get("/")
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html"
+    assert "AxeOS" in answer.text.partition("<title>")[2].partition("</title>")[0]
+    assert "softaxe" in answer.text
+
+
+def test_recovery_and_theme_and_openapi_are_there(bitaxe: Any) -> None:
+    assert "AxeOS Recovery" in bitaxe.client.get("/recovery").text
+    theme = bitaxe.client.get("/api/theme")
+    assert theme.json()["colorScheme"] == "dark"
+    assert len(theme.json()["accentColors"]) == 21
+    assert theme.headers["access-control-allow-methods"] == "GET, POST, OPTIONS"
+    assert bitaxe.client.get("/openapi.json").json()["openapi"] == "3.1.0"
+    status = bitaxe.client.get("/softaxe/status.json").json()
+    assert status["work"] == "scaled"
+    assert status["pool"].startswith("built-in 127.0.0.1:")
+
+
+def test_a_theme_is_stored(bitaxe: Any) -> None:
+    theme = {"colorScheme": "light", "accentColors": {"--primary-color": "#00ff00"}}
+
+    answer = bitaxe.client.post("/api/theme", json=theme)
+
+    assert answer.text == '{"status":"ok"}'
+    assert bitaxe.client.get("/api/theme").json() == theme
+    assert bitaxe.client.post("/api/theme", content=b"").status_code == 500
+    assert bitaxe.client.post("/api/theme", content=b"{").status_code == 400
+
+
+def test_a_refused_patch_names_field_value_and_range_and_stores_nothing(
+    bitaxe: Any,
+) -> None:
+    answer = bitaxe.patch(hostname="rig", temptarget=200)
+
+    assert answer.status_code == 400
+    assert answer.json() == {"error": "temptarget: 200 is outside 0..100 °C"}
+    assert has_cors(answer)
+    assert bitaxe.info()["hostname"] == "bitaxe"
+
+
+def test_an_accepted_patch_answers_an_empty_object(bitaxe: Any) -> None:
+    answer = bitaxe.patch(hostname="rig")
+
+    assert answer.status_code == 200
+    assert answer.json() == {}
+    assert bitaxe.info()["hostname"] == "rig"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"{}", 200),
+        (b"[1,2]", 200),
+        (b'{"hostname":"a"} junk', 200),
+        (b'{"foo":1}', 200),
+        (b'{"HostName":"x"}', 200),
+        (b'{"hostname":""}', 400),
+        (b'{"hostname":5}', 400),
+        (b'{"rotation":45}', 400),
+        (b'{"rotation":90.7}', 200),
+        (b'{"autofanspeed":true}', 200),
+        (b'{"autofanspeed":2}', 400),
+        (b'{"overheat_mode":1}', 400),
+        (b'{"overheat_mode":false}', 200),
+        (b'{"minfanspeed":30}', 200),
+        (b'{"fanspeed":80}', 200),
+        (b'{"x":"' + b"y" * 10_240 + b'"}', 500),
+    ],
+)
+def test_the_patch_table_of_the_reference(
+    bitaxe: Any, body: bytes, status: int
+) -> None:
+    assert bitaxe.client.patch("/api/system", content=body).status_code == status
+
+
+def test_the_firmware_profile_answers_as_the_firmware(old_firmware: Any) -> None:
+    client = old_firmware.client
+    good = old_firmware.raw(
+        b"PATCH /api/system HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
+    )
+    bad = client.patch("/api/system", content=b'{"temptarget":34,"hostname":"ok"}')
+
+    assert b"Content-Type: text/html\r\nTransfer-Encoding: chunked\r\n" in good
+    assert good.endswith(b"\r\n\r\n0\r\n\r\n")
+    assert (bad.status_code, bad.text) == (400, "Wrong API input")
+    assert client.patch("/api/system", content=b"{").text == "Invalid JSON"
+    assert client.post("/api/system/identify").text == (
+        'The device says "Hi!" for 30 seconds.'
+    )
+    assert client.get("/api/system/statistics/dashboard").status_code == 404
+    labels = client.get("/api/system/statistics").json()["labels"]
+    assert "responseTime" not in labels
+    client.patch("/api/system", content=b'{"frequency":485.3}')
+    assert '"frequency":\t485.29998779296875' in client.get("/api/system/info").text
+
+
+def test_the_firmware_profile_refuses_loopback_but_not_the_scan(
+    run_device: Any, tmp_path: Path
+) -> None:
+    with run_device(tmp_path, profile=FIRMWARE) as device:
+        refused = device.client.get("/api/system/info")
+        assert (refused.status_code, refused.text) == (401, "Unauthorized")
+        assert "access-control-allow-origin" not in refused.headers
+        assert device.client.get("/api/system/wifi/scan").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/system/info",
+        "/api/system/wifi/scan",
+        "/api/nothing",
+        "/recovery",
+        "/openapi.json",
+    ],
+)
+def test_pages_of_strangers_are_refused(bitaxe: Any, path: str) -> None:
+    answer = bitaxe.client.get(path, headers={"Origin": "https://evil.example"})
+
+    assert answer.status_code == 401
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_statistics_are_sampled_and_filtered(bitaxe: Any) -> None:
+    bitaxe.patch(statsFrequency=5)
+    until(lambda: bitaxe.client.get("/api/system/statistics").json()["statistics"])
+
+    some = bitaxe.client.get("/api/system/statistics?columns=power,hashrate").json()
+    encoded = bitaxe.client.get("/api/system/statistics?columns=power%2Chashrate")
+    everything = bitaxe.client.get("/api/system/statistics").json()
+    dashboard = bitaxe.client.get("/api/system/statistics/dashboard").json()
+
+    assert some["labels"] == ["hashrate", "power", "timestamp"]
+    assert encoded.json()["labels"] == some["labels"]
+    assert len(everything["labels"]) == 18
+    assert all(len(row) == 3 for row in some["statistics"])
+    assert all(len(row) == 4 for row in dashboard["statistics"])
+
+
+def test_the_log_streams_to_websockets(bitaxe: Any) -> None:
+    url = f"ws://127.0.0.1:{bitaxe.runner.port}/api/ws"
+    with connect(url, proxy=None) as socket:
+        lines = [str(socket.recv(timeout=10)) for _ in range(20)]
+
+    assert all(line.endswith("\x1b[0m\n") for line in lines)
+    assert all(line.startswith("\x1b[0;3") for line in lines)
+    assert any("stratum" in line or "bm1370" in line for line in lines)
+
+
+def test_an_eleventh_websocket_is_refused_before_the_upgrade(bitaxe: Any) -> None:
+    url = f"ws://127.0.0.1:{bitaxe.runner.port}/api/ws"
+    request = (
+        b"GET /api/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\n"
+        b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    )
+
+    with ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(connect(url, proxy=None))
+        full = bitaxe.raw(request + b"\r\n")
+    stranger = bitaxe.raw(request + b"Origin: https://evil.example\r\n\r\n")
+
+    assert full.startswith(b"HTTP/1.1 429 ")
+    assert stranger.startswith(b"HTTP/1.1 401 ")
+
+
+def test_a_restart_closes_the_port_and_comes_back(
+    run_device: Any, tmp_path: Path
+) -> None:
+    with run_device(tmp_path, speed=4.0) as device:
+        device.patch(hostname="still-me")
+        answer = device.client.post("/api/system/restart")
+        assert answer.json() == {"message": "System will restart shortly."}
+
+        def is_closed() -> bool:
+            try:
+                device.client.get("/api/system/info")
+            except httpx.TransportError:
+                return True
+            return False
+
+        until(is_closed, 5)
+        until(lambda: not is_closed(), 10)
+        info = device.info()
+
+    assert info["uptimeSeconds"] < 10
+    assert info["resetReason"] == "Software reset via esp_restart"
+    assert info["hostname"] == "still-me"
+
+
+def test_firmware_is_installed_and_runs_after_the_restart(
+    run_device: Any, tmp_path: Path, make_app_image: Make
+) -> None:
+    image = make_app_image(version="v2.13.2", segments=(4096, 300_000))
+    with run_device(tmp_path, speed=20.0) as device:
+        answer = device.client.post("/api/system/OTA", content=image)
+        assert answer.status_code == 200
+        assert answer.text == "Firmware update complete, rebooting now!\n"
+
+        def runs_new() -> bool:
+            try:
+                return bool(device.info()["version"] == "v2.13.2")
+            except httpx.TransportError:
+                return False
+
+        until(runs_new)
+        assert device.info()["runningPartition"] == "ota_0"
+    with run_device(tmp_path) as again:
+        assert again.info()["version"] == "v2.13.2"
+        assert again.info()["runningPartition"] == "ota_0"
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda image: b"MZ" + image[2:], "first byte is 0x4D"),
+        (lambda image: image[:-40], "before its end"),
+        (lambda image: image[:9000] + b"\xff" + image[9001:], "checksum"),
+        (lambda image: b"", "empty"),
+        (lambda image: image + bytes(5 << 20), "larger than its slot"),
+    ],
+)
+def test_a_bad_firmware_is_a_400_with_the_reason_and_changes_nothing(
+    bitaxe: Any, make_app_image: Make, damage: Callable[[bytes], bytes], reason: str
+) -> None:
+    image = make_app_image(segments=(4096, 30_000))
+
+    answer = bitaxe.client.post("/api/system/OTA", content=damage(image))
+
+    assert answer.status_code == 400
+    assert reason in answer.text
+    assert bitaxe.info()["version"] == "v2.12.2"
+    assert list((bitaxe.runner.options.state / "images").iterdir()) == []
+
+
+def test_a_bad_firmware_gets_the_firmware_s_texts_in_its_profile(
+    old_firmware: Any, make_app_image: Make
+) -> None:
+    post = old_firmware.client.post
+    old_firmware.runner.device.check_update_allowed = lambda: None
+
+    wrong = post("/api/system/OTA", content=b"MZ" * 50)
+    short = post("/api/system/OTA", content=make_app_image()[:-1])
+
+    assert (wrong.status_code, wrong.text) == (500, "Write Error")
+    assert (short.status_code, short.text) == (500, "Validation / Activation Error")
+
+
+def test_an_upload_cut_off_changes_nothing(bitaxe: Any, make_app_image: Make) -> None:
+    image = make_app_image(segments=(4096, 30_000))
+    head = (
+        b"POST /api/system/OTA HTTP/1.1\r\nHost: a\r\n"
+        b"Content-Length: " + str(len(image)).encode() + b"\r\n\r\n"
+    )
+
+    bitaxe.raw(head + image[:20_000])
+
+    images = bitaxe.runner.options.state / "images"
+    until(lambda: not list(images.iterdir()))
+    assert bitaxe.info()["version"] == "v2.12.2"
+
+
+def test_a_www_image_is_served_by_the_firmware_s_rules(
+    run_device: Any, tmp_path: Path, make_www_image: Make
+) -> None:
+    files = {
+        "/index.html.gz": b"\x1f\x8b gzipped page",
+        "/main.js.gz": b"\x1f\x8b gzipped script",
+        "/assets/a.woff2": b"wOF2",
+        "/version.txt": b"v2.13.9",
+    }
+    with run_device(tmp_path, speed=20.0) as device:
+        answer = device.client.post("/api/system/OTAWWW", content=make_www_image(files))
+        assert (answer.status_code, answer.text) == (200, "WWW update complete\n")
+        page = device.raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        script = device.raw(b"GET /main.js HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b"Content-Encoding: gzip" in page
+        assert b"Content-Type: text/html" in page
+        assert b"Cache-Control" not in page
+        assert b"gzipped page" in page
+        assert b"Content-Type: application/javascript" in script
+        assert b"Cache-Control: max-age=2592000" in script
+        assert device.client.get("/assets/a.woff2").content == b"wOF2"
+        assert device.client.get("/version.txt").text == "v2.13.9"
+        assert device.client.get("/gone.js").status_code == 302
+        assert device.info()["axeOSVersion"] == "v2.13.9"
+    with run_device(tmp_path) as again:
+        assert again.info()["axeOSVersion"] == "v2.13.9"
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [(b"short", "5 bytes, not exactly 3145728"), (b"\xff" * 3145728, "no SPIFFS")],
+)
+def test_a_bad_www_image_is_refused_with_the_reason(
+    bitaxe: Any, image: bytes, reason: str
+) -> None:
+    answer = bitaxe.client.post("/api/system/OTAWWW", content=image)
+
+    assert answer.status_code == 400
+    assert reason in answer.text
+    assert bitaxe.info()["axeOSVersion"] == "v2.12.2"
+
+
+def test_the_firmware_profile_stores_a_bad_www_image_and_goes_into_recovery(
+    old_firmware: Any,
+) -> None:
+    old_firmware.runner.device.check_update_allowed = lambda: None
+
+    answer = old_firmware.client.post("/api/system/OTAWWW", content=b"short")
+
+    assert answer.text == "WWW update complete\n"
+    assert "AxeOS Recovery" in old_firmware.client.get("/anything").text
+    assert "AxeOS Recovery" in old_firmware.client.get("/api/anything").text
+    assert old_firmware.info()["axeOSVersion"] == ""
+
+
+def test_an_over_long_target_is_refused(bitaxe: Any) -> None:
+    assert bitaxe.client.get("/" + "x" * 3000).status_code == 414
+
+
+def test_every_example_of_the_page_in_its_order(
+    run_device: Any, tmp_path: Path, make_app_image: Make, make_www_image: Make
+) -> None:
+    with run_device(tmp_path, speed=20.0) as device:
+        client = device.client
+        binary = {"Content-Type": "application/octet-stream"}
+
+        def up() -> bool:
+            try:
+                return bool(client.get("/api/system/info").status_code == 200)
+            except httpx.TransportError:
+                return False
+
+        for path in ("info", "asic", "statistics", "statistics/dashboard"):
+            assert client.get(f"/api/system/{path}").status_code == 200
+        columns = "hashrate,hashrate_1m,hashrate_10m,hashrate_1h,asicTemp,vrTemp,power"
+        filtered = client.get(f"/api/system/statistics?columns={columns}").json()
+        assert filtered["labels"] == [*columns.split(","), "timestamp"]
+        networks = client.get("/api/system/wifi/scan").json()["networks"]
+        assert {"ssid", "rssi", "authmode"} == set(networks[0])
+        client.post("/api/system/restart").raise_for_status()
+        until(lambda: not up())
+        until(up)
+        assert client.post("/api/system/identify").status_code == 200
+        image = make_app_image(version="v2.13.0")
+        client.post("/api/system/OTA", content=image, headers=binary).raise_for_status()
+        until(lambda: not up())
+        until(up)
+        page = make_www_image({"/index.html": b"AxeOS", "/version.txt": b"v2.13.0"})
+        client.post(
+            "/api/system/OTAWWW", content=page, headers=binary
+        ).raise_for_status()
+
+        examples: list[tuple[dict[str, object], int]] = [
+            ({"fanspeed": 50}, 200),
+            ({"autofanspeed": 1}, 200),
+            ({"temptarget": 65}, 200),
+            ({"frequency": 500}, 400),  # "requires overclock enabled"
+            ({"coreVoltage": 1200}, 200),
+            (
+                {
+                    "stratumURL": "stratum+tcp://pool.example.com",
+                    "stratumPort": 3333,
+                    "stratumUser": "your_wallet.worker_name",
+                    "stratumPassword": "x",
+                },
+                200,
+            ),
+            (
+                {
+                    "ssid": "YourWiFiNetwork",
+                    "wifiPass": "YourPassword",
+                    "hostname": "bitaxe",
+                },
+                200,
+            ),
+            (
+                {
+                    "autofanspeed": 1,
+                    "temptarget": 60,
+                    "displayTimeout": 10,
+                    "statsFrequency": 120,
+                },
+                200,
+            ),
+            ({"overclockEnabled": 1, "frequency": 500}, 200),
+        ]
+        for members, status in examples:
+            assert device.patch(**members).status_code == status
+        info = device.info()
+
+    assert info["manualFanSpeed"] == 50
+    assert info["autofanspeed"] == 1
+    assert info["temptarget"] == 60
+    assert info["frequency"] == 500
+    assert info["coreVoltage"] == 1200
+    assert info["stratumURL"] == "stratum+tcp://pool.example.com"
+    assert info["ssid"] == "YourWiFiNetwork"
+    assert info["displayTimeout"] == 10
+    assert info["statsFrequency"] == 120
+    assert info["version"] == info["axeOSVersion"] == "v2.13.0"
