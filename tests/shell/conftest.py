@@ -27,7 +27,7 @@ class Running:
         assert self._ready.wait(20)
         if self._error is not None:
             raise self._error
-        self.url = f"http://127.0.0.1:{self.runner.port}"
+        self.url = f"http://{options.host}:{self.runner.port}"
         self.client = httpx.Client(base_url=self.url, timeout=10, trust_env=False)
 
     def _main(self) -> None:

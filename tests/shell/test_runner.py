@@ -165,7 +165,7 @@ def test_what_is_no_pool_is_refused(text: str) -> None:
 
 def test_real_shares_convince_a_pool_in_another_process(tmp_path: Path) -> None:
     pool_port, port = free_port(), free_port()
-    pool = ("pool", "--port", str(pool_port), "--difficulty", "0.0005")
+    pool = ("pool", "--port", str(pool_port), "--difficulty", "0.0003")
     with command(*pool) as pool_process:
         assert pool_process.stdout is not None
         arguments = (
