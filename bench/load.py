@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import cast
 
 import uvloop
 
@@ -19,9 +20,9 @@ class _Client(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(self._request)
+        # uvloop's TCP transport is no subclass of it.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         self._missing -= len(data)

@@ -49,61 +49,91 @@ static inline uint32_t swap(uint32_t x) {
     return x << 24 | (x & 0xff00) << 8 | (x >> 8 & 0xff00) | x >> 24;
 }
 
-#define ROUND(a, b, c, d, e, f, g, h, i)                                          \
+/* One round; the eight state words are named anew in each instead of being moved. */
+#define ROUND(a, b, c, d, e, f, g, h, i, x)                                       \
     do {                                                                          \
         uint32_t t = h + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) +                  \
-                     (g ^ (e & (f ^ g))) + K[i] + w[i];                           \
+                     (g ^ (e & (f ^ g))) + K[i] + (x);                            \
         d += t;                                                                   \
         h = t + (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) + ((a & b) | (c & (a | b))); \
     } while (0)
+/* The message word of round i >= 16, kept in a ring of sixteen. */
+#define NEXT(i)                                                                   \
+    (w[(i) & 15] += s1(w[((i) - 2) & 15]) + w[((i) - 7) & 15] + s0(w[((i) - 15) & 15]))
+#define EIGHT(WORD, i)                                                            \
+    ROUND(a, b, c, d, e, f, g, h, (i), WORD(i));                                  \
+    ROUND(h, a, b, c, d, e, f, g, (i) + 1, WORD((i) + 1));                        \
+    ROUND(g, h, a, b, c, d, e, f, (i) + 2, WORD((i) + 2));                        \
+    ROUND(f, g, h, a, b, c, d, e, (i) + 3, WORD((i) + 3));                        \
+    ROUND(e, f, g, h, a, b, c, d, (i) + 4, WORD((i) + 4));                        \
+    ROUND(d, e, f, g, h, a, b, c, (i) + 5, WORD((i) + 5));                        \
+    ROUND(c, d, e, f, g, h, a, b, (i) + 6, WORD((i) + 6));                        \
+    ROUND(b, c, d, e, f, g, h, a, (i) + 7, WORD((i) + 7))
+#define GIVEN(i) w[i]
 
-/* Rounds `from`..63 over state s with message words w[0..15], expanded in place. */
-static inline void rounds(uint32_t s[8], uint32_t w[64], int from) {
+/* All 64 rounds over state s with the message words w, which are used up. */
+static inline void compress(uint32_t s[8], uint32_t w[16]) {
     uint32_t a = s[0], b = s[1], c = s[2], d = s[3];
     uint32_t e = s[4], f = s[5], g = s[6], h = s[7];
-    int i;
-    for (i = 16; i < 64; i++)
-        w[i] = s1(w[i - 2]) + w[i - 7] + s0(w[i - 15]) + w[i - 16];
-    for (i = from; i & 7; i++) { /* up to a multiple of eight, one at a time */
-        uint32_t t = h + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) +
-                     (g ^ (e & (f ^ g))) + K[i] + w[i];
-        h = g, g = f, f = e, e = d + t, d = c;
-        t += (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) + ((a & b) | (c & (a | b)));
-        c = b, b = a, a = t;
-    }
-    for (; i < 64; i += 8) {
-        ROUND(a, b, c, d, e, f, g, h, i);
-        ROUND(h, a, b, c, d, e, f, g, i + 1);
-        ROUND(g, h, a, b, c, d, e, f, i + 2);
-        ROUND(f, g, h, a, b, c, d, e, i + 3);
-        ROUND(e, f, g, h, a, b, c, d, i + 4);
-        ROUND(d, e, f, g, h, a, b, c, i + 5);
-        ROUND(c, d, e, f, g, h, a, b, i + 6);
-        ROUND(b, c, d, e, f, g, h, a, i + 7);
-    }
-    s[0] = a, s[1] = b, s[2] = c, s[3] = d;
-    s[4] = e, s[5] = f, s[6] = g, s[7] = h;
+    EIGHT(GIVEN, 0);
+    EIGHT(GIVEN, 8);
+    EIGHT(NEXT, 16);
+    EIGHT(NEXT, 24);
+    EIGHT(NEXT, 32);
+    EIGHT(NEXT, 40);
+    EIGHT(NEXT, 48);
+    EIGHT(NEXT, 56);
+    s[0] += a, s[1] += b, s[2] += c, s[3] += d;
+    s[4] += e, s[5] += f, s[6] += g, s[7] += h;
 }
 
-/* Rounds 0..2 of the second block do not see the nonce. */
-static void first_rounds(uint32_t s[8], const uint32_t w[3]) {
+/* Rounds 3..63 of the second block; the first three do not see the nonce. */
+static inline void compress_tail(const uint32_t mid[8], const uint32_t early[8],
+                                 uint32_t w[16], uint32_t out[8]) {
+    uint32_t a = early[0], b = early[1], c = early[2], d = early[3];
+    uint32_t e = early[4], f = early[5], g = early[6], h = early[7];
+    ROUND(f, g, h, a, b, c, d, e, 3, w[3]);
+    ROUND(e, f, g, h, a, b, c, d, 4, w[4]);
+    ROUND(d, e, f, g, h, a, b, c, 5, w[5]);
+    ROUND(c, d, e, f, g, h, a, b, 6, w[6]);
+    ROUND(b, c, d, e, f, g, h, a, 7, w[7]);
+    EIGHT(GIVEN, 8);
+    EIGHT(NEXT, 16);
+    EIGHT(NEXT, 24);
+    EIGHT(NEXT, 32);
+    EIGHT(NEXT, 40);
+    EIGHT(NEXT, 48);
+    EIGHT(NEXT, 56);
+    out[0] = mid[0] + a, out[1] = mid[1] + b, out[2] = mid[2] + c;
+    out[3] = mid[3] + d, out[4] = mid[4] + e, out[5] = mid[5] + f;
+    out[6] = mid[6] + g, out[7] = mid[7] + h;
+}
+
+/* State after rounds 0..2, its words in the places where round 3 expects them. */
+static void first_rounds(const uint32_t mid[8], const uint32_t w[3], uint32_t s[8]) {
+    uint32_t a = mid[0], b = mid[1], c = mid[2], d = mid[3];
+    uint32_t e = mid[4], f = mid[5], g = mid[6], h = mid[7];
+    ROUND(a, b, c, d, e, f, g, h, 0, w[0]);
+    ROUND(h, a, b, c, d, e, f, g, 1, w[1]);
+    ROUND(g, h, a, b, c, d, e, f, 2, w[2]);
+    s[0] = a, s[1] = b, s[2] = c, s[3] = d, s[4] = e, s[5] = f, s[6] = g, s[7] = h;
+}
+
+static int meets(const uint32_t hash[8], const uint32_t target[8]) {
     int i;
-    for (i = 0; i < 3; i++) {
-        uint32_t t = s[7] + (ror(s[4], 6) ^ ror(s[4], 11) ^ ror(s[4], 25)) +
-                     (s[6] ^ (s[4] & (s[5] ^ s[6]))) + K[i] + w[i];
-        uint32_t u = (ror(s[0], 2) ^ ror(s[0], 13) ^ ror(s[0], 22)) +
-                     ((s[0] & s[1]) | (s[2] & (s[0] | s[1])));
-        s[7] = s[6], s[6] = s[5], s[5] = s[4], s[4] = s[3] + t;
-        s[3] = s[2], s[2] = s[1], s[1] = s[0], s[0] = t + u;
+    for (i = 7; i > 0; i--) {
+        uint32_t word = swap(hash[i]);
+        if (word != target[i])
+            return word < target[i];
     }
+    return swap(hash[0]) <= target[0];
 }
 
 /* Search until `count` nonces are tried or MAX_HITS are found; returns the hits and
  * moves *nonce and *count on. */
 static int search(const uint8_t *header, uint32_t *nonce, uint64_t *count,
                   const uint32_t target[8], uint32_t *hits) {
-    uint32_t mid[8], early[8], w[64], s[8];
-    uint32_t tail[3];
+    uint32_t mid[8], early[8], hash[8], w[16], v[16], tail[3];
     uint32_t n = *nonce;
     uint64_t left = *count;
     int found = 0, i;
@@ -111,40 +141,27 @@ static int search(const uint8_t *header, uint32_t *nonce, uint64_t *count,
     memcpy(mid, H0, sizeof mid);
     for (i = 0; i < 16; i++)
         w[i] = load_be(header + 4 * i);
-    rounds(mid, w, 0);
-    for (i = 0; i < 8; i++)
-        mid[i] += H0[i];
+    compress(mid, w);
     for (i = 0; i < 3; i++)
         tail[i] = load_be(header + 64 + 4 * i);
-    memcpy(early, mid, sizeof early);
-    first_rounds(early, tail);
+    first_rounds(mid, tail, early);
 
     for (; left && found < MAX_HITS; left--, n++) {
-        memset(w + 3, 0, 13 * sizeof *w);
-        memcpy(w, tail, sizeof tail);
-        w[3] = n;
+        w[0] = tail[0], w[1] = tail[1], w[2] = tail[2], w[3] = n;
         w[4] = 0x80000000;
+        for (i = 5; i < 15; i++)
+            w[i] = 0;
         w[15] = HEADER_BYTES * 8;
-        memcpy(s, early, sizeof s);
-        rounds(s, w, 3);
+        compress_tail(mid, early, w, v);
 
-        for (i = 0; i < 8; i++)
-            w[i] = s[i] + mid[i];
-        memset(w + 9, 0, 6 * sizeof *w);
-        w[8] = 0x80000000;
-        w[15] = 256;
-        memcpy(s, H0, sizeof s);
-        rounds(s, w, 0);
-
-        for (i = 7; i >= 0; i--) {
-            uint32_t word = swap(s[i] + H0[i]);
-            if (word > target[i])
-                break;
-            if (word < target[i] || i == 0) {
-                hits[found++] = n;
-                break;
-            }
-        }
+        v[8] = 0x80000000;
+        for (i = 9; i < 15; i++)
+            v[i] = 0;
+        v[15] = 256;
+        memcpy(hash, H0, sizeof hash);
+        compress(hash, v);
+        if (meets(hash, target))
+            hits[found++] = n;
     }
     *nonce = n;
     *count = left;
