@@ -131,7 +131,8 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     state: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Where settings and images last.  [user's data folder]"
+            metavar="DIR",
+            help="Where settings and images last; by default the user's data folder.",
         ),
     ] = None,
     ephemeral: Annotated[
@@ -145,7 +146,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     ] = ProfileName.DOCUMENTED,
     log_level: Annotated[
         LogLevel, typer.Option(help="Print the device's own log from this level.")
-    ] = LogLevel.NONE,
+    ] = LogLevel.ERROR,
 ) -> None:
     """Run a Bitaxe: web API on HOST:PORT, mining on a pool."""
     from softaxe.shell.runner import Runner, RunOptions, parse_pool  # noqa: PLC0415

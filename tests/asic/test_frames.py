@@ -95,6 +95,20 @@ def test_job_packets(vectors: Vectors) -> None:
     assert checked >= 2
 
 
+def test_words_are_reversed_as_in_the_reference(vectors: Vectors) -> None:
+    for vector in vectors["utils"]["reverse_32bit_words"]:
+        words = bytes.fromhex(vector["input"])
+        assert frames.reverse_words(words).hex() == vector["expected"]
+    for vector in vectors["bm_job"]:
+        if "job_prev_block_hash_bytes" not in vector:
+            continue
+        prevhash = swap_words(bytes.fromhex(vector["prev_block_hash"]))
+        root = bytes.fromhex(vector["merkle_root"])
+        expected = vector["job_prev_block_hash_bytes"]
+        assert frames.reverse_words(prevhash).hex() == expected
+        assert frames.reverse_words(root).hex() == vector["job_merkle_root_bytes"]
+
+
 def test_a_job_is_read_back_from_its_packet(vectors: Vectors) -> None:
     work = reference_work(vectors)
 

@@ -81,6 +81,21 @@ def test_headers_hash_to_the_difficulties_of_the_reference(vectors: Vectors) -> 
         )
 
 
+def test_whole_notifies_give_the_roots_of_the_reference(vectors: Vectors) -> None:
+    reference = vectors["bm1397_reference"]
+    params = reference["notify"]["params"]
+    notify = {"coinbase_1": params[2], "coinbase_2": params[3], "branches": params[4]}
+    expected = [
+        ({**reference, **notify}, reference["expected_root"]),
+        (vectors["self_test_job"], vectors["self_test_job"]["merkle_root"]),
+    ]
+    for job, root in expected:
+        parts = ("coinbase_1", "extranonce1", "extranonce2", "coinbase_2")
+        coinbase = coinbase_transaction(*(bytes.fromhex(job[part]) for part in parts))
+        branch = [bytes.fromhex(entry) for entry in job["branches"]]
+        assert merkle_root(sha256d(coinbase), branch).hex() == root
+
+
 def test_network_difficulty_comes_from_nbits(vectors: Vectors) -> None:
     for vector in vectors["utils"]["network_difficulty"]:
         difficulty = nbits_difficulty(number(vector["nbits"]))

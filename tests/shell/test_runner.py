@@ -19,8 +19,17 @@ from typing import Any
 import httpx
 import pytest
 
+from softaxe.bitcoin import kernel
+from softaxe.bitcoin.header import (
+    Work,
+    coinbase_transaction,
+    merkle_root,
+    sha256d,
+    target_for,
+)
 from softaxe.errors import SettingError
 from softaxe.shell.runner import parse_pool
+from softaxe.stratum.messages import Message, Notify, parse
 
 Make = Callable[..., bytes]
 KILLS = 200
@@ -202,6 +211,71 @@ def test_real_shares_convince_a_pool_in_another_process(tmp_path: Path) -> None:
     assert 0 < info["hashRate"] < 1, "a CPU's rate, in GH/s"
     assert "work     real: a hash is a hash" in output
     assert errors == ""
+
+
+def test_an_altered_share_is_refused_by_a_pool_in_another_process() -> None:
+    port = free_port()
+    with command("pool", "--port", str(port), "--difficulty", "1e-6") as pool:
+        assert pool.stdout is not None
+        while "Ctrl-C" not in pool.stdout.readline():
+            pass
+        with socket.create_connection(("127.0.0.1", port), 5) as sock:
+            lines = sock.makefile("rb")
+
+            def ask(number: int, method: str, *params: object) -> dict[str, Any]:
+                request = {"id": number, "method": f"mining.{method}", "params": params}
+                sock.sendall(json.dumps(request).encode() + b"\n")
+                while (answer := json.loads(lines.readline()))["id"] != number:
+                    if answer.get("method") == "mining.notify":
+                        notifies.append(parse(json.dumps(answer).encode()))
+                return dict(answer)
+
+            notifies: list[Message] = []
+            extranonce1 = ask(1, "subscribe", "test")["result"][1]
+            ask(2, "authorize", "me", "x")
+            ask(3, "ping")
+            notify = notifies[-1]
+            assert isinstance(notify, Notify)
+            extranonce2 = bytes(8)
+            coinbase = coinbase_transaction(
+                notify.coinbase1,
+                bytes.fromhex(extranonce1),
+                extranonce2,
+                notify.coinbase2,
+            )
+            root = merkle_root(sha256d(coinbase), notify.merkle_branch)
+            work = Work(
+                notify.version, notify.prevhash, root, notify.ntime, notify.nbits
+            )
+            target = target_for(1e-6)
+            found = kernel.search(work.header(), 0, 1 << 16, target)[0]
+            nonce = int.from_bytes(found.to_bytes(4), "little")
+            share = ["me", notify.job_id, extranonce2.hex(), f"{notify.ntime:08x}"]
+
+            altered = ask(4, "submit", *share, f"{nonce ^ 1:08x}")
+            good = ask(5, "submit", *share, f"{nonce:08x}")
+
+    assert altered["error"] == [23, "Low difficulty share", None]
+    assert good["result"] is True
+
+
+def test_scaled_work_on_a_pool_in_another_process(
+    run_device: Any, tmp_path: Path
+) -> None:
+    pool_port = free_port()
+    with (
+        command("pool", "--port", str(pool_port)),
+        run_device(
+            tmp_path, speed=60.0, work="scaled", pool=f"127.0.0.1:{pool_port}"
+        ) as device,
+    ):
+        deadline = time.monotonic() + 20
+        while (info := device.info())["sharesAccepted"] < 5:
+            assert time.monotonic() < deadline, info
+            time.sleep(0.1)
+
+    assert info["sharesRejected"] == 0
+    assert info["hashRate"] == pytest.approx(1071, rel=0.2)
 
 
 def test_a_patch_moves_a_device_to_another_pool_and_to_real_work(

@@ -449,6 +449,56 @@ def test_an_over_long_target_is_refused(bitaxe: Any) -> None:
     assert bitaxe.client.get("/" + "x" * 3000).status_code == 414
 
 
+def test_endless_headers_are_refused(bitaxe: Any) -> None:
+    answer = bitaxe.raw(
+        b"GET / HTTP/1.1\r\n" + b"X-Filler: " + b"x" * 200_000 + b"\r\n" * 2
+    )
+
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert bitaxe.info()["hostname"] == "bitaxe"
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /api/system/info HTTP/1.0\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"GET /api/system/info HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        b"PATCH /api/system HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n{}",
+        b"PATCH /api/system HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{",
+        b"POST /api/system/OTA HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+        b"\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"GET /%ff%00 HTTP/1.1\r\nHost: \xff\r\nOrigin: \xff\xfe\r\n\r\n",
+        b"GET /api/ws HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /api/ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+        b"Upgrade: websocket\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
+    ],
+)
+def test_odd_requests_do_no_harm(bitaxe: Any, request_bytes: bytes) -> None:
+    answer = bitaxe.raw(request_bytes)
+
+    assert b"HTTP/1.1 500" not in answer
+    assert bitaxe.info()["hostname"] == "bitaxe"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"hostname":"\\ud800"}',
+        b'{"hostname":"a\\u0000b"}',
+        b'{"stratumUser":"' + b"\xf0\x9f\x98\x80" * 900 + b'"}',
+        b'{"frequency":1e400}',
+        b'{"statsFrequency":' + b"9" * 5000 + b"}",
+        b'{"a":' + b"[" * 9000 + b"}",
+        b'{"ssid":"\\u2028<script>"}',
+    ],
+)
+def test_odd_bodies_do_no_harm(bitaxe: Any, body: bytes) -> None:
+    assert bitaxe.client.patch("/api/system", content=body).status_code in (200, 400)
+    assert bitaxe.client.get("/api/system/info").json()["ASICModel"] == "BM1370"
+
+
 def test_every_example_of_the_page_in_its_order(
     run_device: Any, tmp_path: Path, make_app_image: Make, make_www_image: Make
 ) -> None:

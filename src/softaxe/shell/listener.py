@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 Scope = MutableMapping[str, Any]
 AsgiApp = Callable[
@@ -19,10 +20,45 @@ AsgiApp = Callable[
 ]
 
 BACKLOG = 256
+MAX_CONNECTIONS = 1000
+"""The firmware takes 20 and drops the one unused for longest."""
+MAX_HEAD_BYTES = 16 << 10
+"""Of a request's line and headers. The firmware takes 1 KiB; some browsers send more."""
+HEAD_TOO_LONG = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/html\r\n"
+    b"Content-Length: 26\r\n\r\nHeader fields are too long"
+)
 KEEP_ALIVE_S = 3600
 """The firmware never closes an idle connection; an hour is close to never."""
 CLOSE_S = 2.0
 """How long requests in progress may take to notice that their client is gone."""
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """uvicorn's protocol with a bound on the head of a request, which it lacks."""
+
+    _head_bytes = 0
+    _is_head = True
+
+    def data_received(self, data: bytes) -> None:
+        """Count what belongs to a head; refuse too much of it."""
+        if self._is_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES + len(data):
+                self.transport.write(HEAD_TOO_LONG)
+                self.transport.close()
+                return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        self._is_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head is over."""
+        self._is_head = False
+        super().on_headers_complete()
 
 
 class Listener:
@@ -36,7 +72,7 @@ class Listener:
         self.port = port
         self._config = uvicorn.Config(
             app,
-            http="httptools",
+            http=BoundedHttp,
             ws="websockets-sansio",
             lifespan="off",
             log_config=None,
@@ -46,6 +82,7 @@ class Listener:
             proxy_headers=False,  # they would let a client forge its address
             timeout_keep_alive=KEEP_ALIVE_S,
             backlog=BACKLOG,
+            limit_concurrency=MAX_CONNECTIONS,
             ws_max_size=1 << 16,
             ws_ping_interval=None,
         )

@@ -53,6 +53,8 @@ class PoolServer:
 
     def step(self, now: float) -> None:
         """Let the pool's time pass, and send what it says."""
+        if self.pool.next_wake > now:
+            return
         self.pool.step(now)
         for client in list(self._clients):
             client.flush()
