@@ -23,7 +23,7 @@ BACKLOG = 256
 MAX_CONNECTIONS = 1000
 """The firmware takes 20 and drops the one unused for longest."""
 MAX_HEAD_BYTES = 16 << 10
-"""Of a request's line and headers. The firmware takes 1 KiB; some browsers send more."""
+"""Of a request line and headers. The firmware takes 1 KiB; browsers may send more."""
 HEAD_TOO_LONG = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/html\r\n"
     b"Content-Length: 26\r\n\r\nHeader fields are too long"
