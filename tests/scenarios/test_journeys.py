@@ -49,6 +49,16 @@ def test_a_new_frequency_ramps_and_everything_follows(simulation: Simulation) ->
     assert after["coreVoltageActual"] == pytest.approx(1194, abs=3)
 
 
+def test_a_frequency_set_while_the_chip_starts_is_not_forgotten() -> None:
+    simulation = Simulation(Device(seed=1), Pool.for_scaled_work(seed=1))
+    simulation.advance(6)
+    simulation.device.patch([("frequency", 490)], simulation.now)
+    simulation.advance(20)
+
+    assert simulation.device.chain.frequency_mhz == 490
+    assert info(simulation.device)["expectedHashrate"] == pytest.approx(999.6)
+
+
 def test_a_notify_becomes_an_accepted_share(simulation: Simulation) -> None:
     device = simulation.device
     simulation.pool.new_block(simulation.now)

@@ -67,6 +67,30 @@ def test_a_second_overheat_asks_for_too_little_voltage_as_the_firmware_does() ->
     assert any("is out of range" in line for line in lines(device))
 
 
+def test_after_recovery_only_the_pool_s_version_bits_are_rolled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("softaxe.stratum.pool.VERSION_MASK", 0x00C00000)
+    simulation = mining()
+    device = simulation.device
+    device.patch([("autofanspeed", 0), ("fanspeed", 15)], simulation.now)
+    simulation.advance(400)
+
+    assert device.settings.frequency_mhz == 425
+    assert device.shares.accepted > 0
+    assert device.shares.rejected == 0
+
+
+def test_a_pool_without_version_rolling_gets_plain_versions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("softaxe.stratum.pool.VERSION_MASK", 0)
+    simulation = mining()
+
+    assert simulation.device.shares.accepted > 5
+    assert simulation.device.shares.rejected == 0
+
+
 def test_too_little_voltage_costs_hash_rate_and_shows_as_errors() -> None:
     simulation = mining()
     device = simulation.device

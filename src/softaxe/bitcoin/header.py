@@ -98,7 +98,10 @@ def nbits_difficulty(nbits: int) -> float:
     mantissa, exponent = nbits & 0x7FFFFF, nbits >> 24
     if not mantissa:
         return float("inf")
-    return _DIFFICULTY_1 / (mantissa * 256.0 ** (exponent - 3))
+    # In whole numbers: exponents that no block has would overflow a float.
+    if exponent < 3:
+        return (DIFFICULTY_1_TARGET << 8 * (3 - exponent)) / mantissa
+    return DIFFICULTY_1_TARGET / (mantissa << 8 * (exponent - 3))
 
 
 @dataclass(frozen=True, slots=True)

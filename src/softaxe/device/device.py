@@ -63,7 +63,7 @@ from softaxe.device.statistics import (
 )
 from softaxe.errors import UpdateRefused
 from softaxe.flash.image import AppImage
-from softaxe.flash.partitions import Flash
+from softaxe.flash.partitions import SHIPPED_VERSION, Flash
 from softaxe.stratum import session as stratum
 from softaxe.units import NEVER
 
@@ -528,7 +528,7 @@ class Device:
         if self.is_www_broken:
             return ""
         if self.www is None:
-            return self.version
+            return SHIPPED_VERSION
         text = self.www.get("/version.txt")
         return "unknown" if text is None else text[:31].decode("utf-8", "replace")
 

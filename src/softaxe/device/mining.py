@@ -25,6 +25,10 @@ from softaxe.units import NEVER, Level, Log
 
 QUEUED_JOBS = 10
 """Jobs the creator keeps ready for the chip. Source: stratum.md 6."""
+MAX_U64 = 2**64 - 1
+DEFAULT_DIFFICULTY = 1
+"""Of the wire, until the pool sets one. Source: Stratum's convention; the firmware
+submits every nonce then, and those are always better."""
 CLOCK_SYNC_S = 3600
 """A job's time sets the clock when it is this far past the last time it did."""
 
@@ -119,7 +123,7 @@ class Mining:
         self._slots: dict[int, _SentJob] = {}
         self._is_started = False
         self._is_starved = True
-        self._version_mask = 0
+        self._version_mask: int | None = None
         self._pool_difficulty = 0.0
         self._extranonce1 = b""
         self._extranonce2_size = 0
@@ -135,6 +139,7 @@ class Mining:
             )
             self._log(Level.INFO, "asic_task", "ASIC Ready!")
         self._is_started = True
+        self._version_mask = None  # chips forget it with their power
         self._is_starved = not self._queue
         self.next_wake = NEVER if self._is_starved else now
 
@@ -179,11 +184,8 @@ class Mining:
             self._pool_difficulty = pool_difficulty
             text = f"New pool difficulty {int(pool_difficulty)}"
             self._log(Level.INFO, tag, text)
-        if version_mask != self._version_mask:
-            self._version_mask = version_mask
-            text = f"Set chip version rolls {version_mask >> 13}"
-            self._log(Level.INFO, tag, text)
-            driver.set_version_mask(version_mask)
+        if self._version_mask not in (None, version_mask):
+            self._set_version_mask(version_mask, driver)
         self._refill()
         if self._is_starved and self._is_started:
             self._is_starved = False
@@ -206,6 +208,8 @@ class Mining:
             self.next_wake = NEVER
             return
         job = self._queue.popleft()
+        if self._version_mask is None:
+            self._set_version_mask(job.template.version_mask, driver)
         notify = job.template.notify
         coinbase = coinbase_transaction(
             notify.coinbase1, job.extranonce1, job.extranonce2, notify.coinbase2
@@ -245,7 +249,8 @@ class Mining:
         self._log(Level.INFO, "asic_result", text)
         is_best = self._rate(difficulty, template.network_difficulty)
         share = None
-        if difficulty >= template.pool_difficulty:
+        needed = template.pool_difficulty or DEFAULT_DIFFICULTY * self.scale
+        if difficulty >= needed:
             share = Share(
                 template.notify.job_id,
                 job.extranonce2,
@@ -256,8 +261,14 @@ class Mining:
         is_block = 0 < template.network_difficulty < difficulty
         return Checked(difficulty, share, is_best, is_block)
 
+    def _set_version_mask(self, mask: int, driver: WorkTaker) -> None:
+        self._version_mask = mask
+        text = f"Set chip version rolls {mask >> 13}"
+        self._log(Level.INFO, "create_jobs_task", text)
+        driver.set_version_mask(mask)
+
     def _rate(self, difficulty: float, network_difficulty: float) -> bool:
-        whole = int(difficulty)
+        whole = _whole(difficulty)
         self.best_session_difficulty = max(self.best_session_difficulty, whole)
         if 0 < network_difficulty < difficulty:
             self.is_block_found = True
@@ -283,7 +294,7 @@ class Mining:
         if info is None:
             if known is not None:
                 self.block = BlockInfo(
-                    known.height, known.scriptsig, int(network_difficulty)
+                    known.height, known.scriptsig, _whole(network_difficulty)
                 )
             return
         if known is None or known.height != info.height:
@@ -293,4 +304,8 @@ class Mining:
             scriptsig = known.scriptsig
         elif known is None or known.scriptsig != scriptsig:
             self._log(Level.INFO, "stratum_task", f"Scriptsig: {scriptsig}")
-        self.block = BlockInfo(info.height, scriptsig, int(network_difficulty))
+        self.block = BlockInfo(info.height, scriptsig, _whole(network_difficulty))
+
+
+def _whole(difficulty: float) -> int:
+    return int(min(difficulty, MAX_U64))

@@ -233,7 +233,8 @@ class PowerManagement:
 
     def _apply_frequency(self, settings: Settings, now: float) -> None:
         wanted = settings.frequency_mhz
-        if abs(wanted - self.frequency_mhz) < FREQUENCY_EPSILON_MHZ:
+        is_ready = self._driver.state is DriverState.READY
+        if abs(wanted - self.frequency_mhz) < FREQUENCY_EPSILON_MHZ or not is_ready:
             self._finish_pass(settings, now)
             return
         self._say(
@@ -241,12 +242,8 @@ class PowerManagement:
             f"(current: {self.frequency_mhz:g} MHz)"
         )
         self.frequency_mhz = wanted
-        if self._driver.state is DriverState.READY:
-            self._go(_Phase.RAMPING, NEVER)
-            self._driver.set_frequency(wanted, now)
-        else:
-            self._expect()
-            self._finish_pass(settings, now)
+        self._go(_Phase.RAMPING, NEVER)
+        self._driver.set_frequency(wanted, now)
 
     def _finish_pass(self, settings: Settings, now: float) -> None:
         if self._shows_overheat != settings.is_overheated:

@@ -126,6 +126,7 @@ class Runner:
         self._is_stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_wanted_open = True
+        self._fault: BaseException | None = None
 
     # What the server uses
 
@@ -226,6 +227,8 @@ class Runner:
                     await self._wake.wait()
             except TimeoutError:
                 pass
+        if self._fault is not None:
+            raise self._fault
 
     def stop(self) -> None:
         """Let `run` return."""
@@ -323,7 +326,14 @@ class Runner:
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._take_end)
+
+    def _take_end(self, task: asyncio.Task[None]) -> None:
+        """Note the end of a task; a fault in one ends the run."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fault = error
+            self.stop()
 
     # Pools
 

@@ -24,6 +24,8 @@ CONFIGURE_ID = 1
 SUBSCRIBE_ID = 2
 AUTHORIZE_ID = 3
 HASH_BYTES = 32
+MAX_DIFFICULTY = 2.0**128
+"""Far beyond what any hash can reach."""
 VERSION_MASK_WANTED = "ffffffff"
 
 
@@ -204,7 +206,7 @@ def _parse_difficulty(params: list[Any]) -> SetDifficulty:
         difficulty = float(value)
     except OverflowError as error:
         raise StratumError("mining.set_difficulty: too large") from error
-    if not isfinite(difficulty) or difficulty < 0:
+    if not 0 <= difficulty <= MAX_DIFFICULTY:
         raise StratumError(f"mining.set_difficulty: {difficulty} is no difficulty")
     return SetDifficulty(difficulty)
 
