@@ -4,7 +4,14 @@ import pytest
 
 from softaxe import Device, Pool, Simulation
 from softaxe.device import device as module
-from softaxe.device.events import CameUp, ClosePool, Link, SaveSettings, WentDown
+from softaxe.device.events import (
+    CameUp,
+    ClosePool,
+    Link,
+    SaveFlash,
+    SaveSettings,
+    WentDown,
+)
 from softaxe.errors import SettingError, UpdateRefused
 from softaxe.flash.image import AppImage
 
@@ -133,6 +140,20 @@ def test_firmware_runs_from_the_next_slot_after_the_restart() -> None:
     assert device.version == "v2.13.0"
     assert device.running_partition == "ota_0"
     assert device.axeos_version == "v2.12.2"  # the page is another partition
+
+
+def test_an_image_that_could_not_be_stored_is_taken_back() -> None:
+    device = on_network()
+    device.write_firmware(image("v2.13.0"), 5.0)
+    (request,) = device.events()
+    assert isinstance(request, SaveFlash)
+
+    device.flash_not_saved(request)
+    device.step(60.0)
+
+    assert device.version == "v2.12.2"
+    assert device.running_partition == "factory"
+    assert WentDown() not in device.events()
 
 
 def test_images_are_refused_before_there_is_a_network() -> None:

@@ -11,6 +11,7 @@ from websockets.sync.client import connect
 
 from softaxe.api.schema import INFO
 from softaxe.device.profile import FIRMWARE
+from softaxe.errors import StorageError
 
 CORS = {
     "access-control-allow-origin": "*",
@@ -374,6 +375,26 @@ def test_a_bad_firmware_gets_the_firmware_s_texts_in_its_profile(
 
     assert (wrong.status_code, wrong.text) == (500, "Write Error")
     assert (short.status_code, short.text) == (500, "Validation / Activation Error")
+
+
+def test_a_full_disk_is_told_and_nothing_is_half_applied(
+    bitaxe: Any, make_app_image: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StorageError("state.db: database or disk is full")
+
+    monkeypatch.setattr(bitaxe.runner.storage, "save_settings", full)
+    monkeypatch.setattr(bitaxe.runner.storage, "save_flash", full)
+
+    patched = bitaxe.patch(hostname="rig")
+    updated = bitaxe.client.post("/api/system/OTA", content=make_app_image())
+    time.sleep(0.5)  # ten seconds of the device: it would have restarted
+
+    assert (patched.status_code, updated.status_code) == (500, 500)
+    assert "disk is full" in patched.text
+    assert bitaxe.info()["hostname"] == "bitaxe"
+    assert bitaxe.info()["version"] == "v2.12.2"
+    assert bitaxe.info()["uptimeSeconds"] > 5
 
 
 def test_an_upload_cut_off_changes_nothing(bitaxe: Any, make_app_image: Make) -> None:

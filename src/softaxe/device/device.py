@@ -10,7 +10,6 @@ import random
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Literal
 
 from softaxe.asic.chip import REAL, SCALED, Chain, Search, WorkMode
@@ -29,7 +28,6 @@ from softaxe.board.radio import Radio
 from softaxe.board.thermal import Thermal
 from softaxe.catalog import board as board_named
 from softaxe.device.boot import (
-    ON_NETWORK_S,
     SYSTEM_INIT_S,
     BootStep,
     Milestone,
@@ -49,6 +47,7 @@ from softaxe.device.events import (
     ShareRejected,
     WentDown,
 )
+from softaxe.device.identity import Identity
 from softaxe.device.logbook import Logbook
 from softaxe.device.mining import BlockInfo, Mining
 from softaxe.device.pools import PoolLost, Pools, SessionEvent
@@ -75,8 +74,6 @@ RESTART_DELAY_S = 1.0
 """Between the answer to a restart request and the reset. Source: http-api.md 5.1."""
 IDENTIFY_S = 30.0
 """How long the device says hi. Source: board.md 11."""
-HOME_OUI = bytes.fromhex("10f512")
-"""First three bytes of every MAC address; those of the page's sample."""
 POWER_ON = "Reset due to power-on event"
 SOFTWARE_RESET = "Software reset via esp_restart"
 HEAP_INTERNAL = 104_027
@@ -85,22 +82,6 @@ HEAP_SPIRAM = 8_140_652
 HEAP_JITTER = 1500
 """Bytes by which free heap comes and goes; an estimate."""
 MAX_EVENTS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What tells this device from another on the network."""
-
-    mac: bytes
-    """Six bytes of the station interface."""
-    ipv4: str
-    ipv6: str
-    """Link-local, as the firmware prints it: upper case."""
-
-    @property
-    def mac_text(self) -> str:
-        """The MAC address in upper case with colons."""
-        return self.mac.hex(":").upper()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,15 +148,15 @@ class Device:
         self.board = board_named(board)
         self.profile = profile
         self.settings = Settings.from_nvs(settings or {}, self.board)
-        self.identity = _identity(seed, ipv4)
+        self.identity = Identity.from_seed(seed, ipv4)
         self.now = now
         self.revision = 0
         """Grows whenever anything may have changed."""
         self.log = Logbook()
         self.flash = flash or Flash()
         self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
-        self._boot_flash()
         self.www = www
+        self._boot_flash()
         self.ambient_c = ambient_c
         self.work = work
         self._rng = random.Random(seed)
@@ -310,8 +291,9 @@ class Device:
     def write_firmware(self, image: AppImage, now: float) -> None:
         """Put a checked image into the next slot, boot from it a second from now."""
         self.step(now)
+        before = self.flash.to_rows()
         self.flash.install(image)
-        self._events.append(SaveFlash(self.flash.to_rows()))
+        self._save_flash(before, self.www)
         self.restart(now)
 
     def write_www(
@@ -319,10 +301,17 @@ class Device:
     ) -> None:
         """Put a www image into its partition; `files` is None when it has none."""
         self.step(now)
+        before, before_www = self.flash.to_rows(), self.www
         self.flash.install_www(sha256_hex)
         self.www = files
+        self._save_flash(before, before_www)
+
+    def flash_not_saved(self, request: SaveFlash) -> None:
+        """Take back an image that could not be stored, and the restart into it."""
+        self.flash = Flash.from_rows(request.previous)
+        self.www = request.previous_www
+        self._restart_at = NEVER
         self.revision += 1
-        self._events.append(SaveFlash(self.flash.to_rows()))
 
     # The network
 
@@ -610,7 +599,16 @@ class Device:
         before = self.flash.to_rows()
         self.flash.boot()
         if self.flash.to_rows() != before:
-            self._events.append(SaveFlash(self.flash.to_rows()))
+            self._save_flash(before, self.www)
+
+    def _save_flash(
+        self,
+        before: Mapping[str, str | int],
+        before_www: Mapping[str, bytes] | None,
+    ) -> None:
+        self.revision += 1
+        request = SaveFlash(self.flash.to_rows(), before, before_www)
+        self._events.append(request)
 
     def _step_boot(self) -> None:
         now = self._boot_due
@@ -826,15 +824,3 @@ class Device:
 
 def _hashes_per_count(mode: WorkMode) -> float:
     return 2.0**32 * mode.resolution
-
-
-def _identity(seed: int, ipv4: str) -> Identity:
-    mac = HOME_OUI + sha256(f"mac {seed}".encode()).digest()[:3]
-    # EUI-64: the universal bit flipped, ff:fe in the middle. Source: RFC 4291.
-    eui = bytes([mac[0] ^ 0x02]) + mac[1:3] + b"\xff\xfe" + mac[3:]
-    groups = [int.from_bytes(eui[i : i + 2]) for i in range(0, 8, 2)]
-    ipv6 = "FE80::" + ":".join(f"{group:X}" for group in groups)
-    return Identity(mac, ipv4, ipv6)
-
-
-__all__ = ["ON_NETWORK_S", "Device"]

@@ -63,6 +63,10 @@ class SaveFlash:
     """Request: store the flash's contents table in one transaction."""
 
     rows: Mapping[str, str | int]
+    previous: Mapping[str, str | int]
+    """What to return to with `Device.flash_not_saved` when storing fails."""
+    previous_www: Mapping[str, bytes] | None
+    """Files of the www image before."""
 
 
 @dataclass(frozen=True, slots=True)

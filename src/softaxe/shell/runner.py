@@ -156,6 +156,8 @@ class Runner:
                 for request in reversed(unsaved):
                     if isinstance(request, SaveSettings):
                         self.device.settings_not_saved(request)
+                    else:
+                        self.device.flash_not_saved(request)
                 raise
 
     def subscribe_log(self) -> LogSubscription:
