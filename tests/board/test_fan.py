@@ -58,6 +58,18 @@ def test_a_fan_without_duty_stands_still() -> None:
     assert spun_up(3).rpm == 0
 
 
+def test_any_slicing_gives_the_same_speed() -> None:
+    whole, sliced = Fan(board("601")), Fan(board("601"))
+    for fan in (whole, sliced):
+        fan.set_percent(48)
+
+    whole.step(1.0)
+    for _ in range(10):
+        sliced.step(0.1)
+
+    assert sliced.airflow == pytest.approx(whole.airflow, abs=1e-9)
+
+
 def test_the_speed_needs_a_moment() -> None:
     fan = Fan(board("601"))
     fan.set_percent(100)

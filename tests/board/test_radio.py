@@ -54,6 +54,21 @@ def test_the_access_point_is_on_until_there_is_an_address() -> None:
     assert made.ap_name == "Bitaxe_BB00"
 
 
+def test_late_and_early_steps_end_as_punctual_ones_do() -> None:
+    (punctual, _), (late, _) = radio(), radio()
+    punctual.start(0.0)
+    late.start(0.0)
+
+    run(punctual, 60.0)
+    late.step(0.5)
+    assert late.status_text == "Initializing..."
+    late.step(60.0)
+
+    assert late.status_text == punctual.status_text == "Connected!"
+    assert late.rssi_dbm == punctual.rssi_dbm
+    assert late.next_wake == punctual.next_wake
+
+
 def test_without_a_name_it_stays_an_access_point() -> None:
     made, lines = radio(ssid="")
     made.start(0.0)
@@ -61,7 +76,10 @@ def test_without_a_name_it_stays_an_access_point() -> None:
 
     assert made.is_ap_enabled
     assert not made.is_connected
-    assert "No WiFi SSID provided, skipping connection" in lines
+    assert lines == [
+        "Configuration Access Point enabled",
+        "No WiFi SSID provided, skipping connection",
+    ]
 
 
 def test_the_signal_wanders_but_stays_around_its_mean() -> None:

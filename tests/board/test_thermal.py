@@ -15,7 +15,15 @@ BOARD = board("601")
 class Bench:
     """Power, heat and fan, stepped as the device does."""
 
-    def __init__(self, *, mhz: float, millivolts: int, ambient_c: float = 25) -> None:
+    def __init__(
+        self,
+        *,
+        mhz: float,
+        millivolts: int,
+        ambient_c: float = 25,
+        activity: float = 1.0,
+        seed: int = 1,
+    ) -> None:
         def silent(level: object, tag: str, text: str) -> None:
             pass
 
@@ -27,7 +35,8 @@ class Bench:
         self.power.set_core_voltage(millivolts / 1000)
         self._mhz = mhz
         self._ambient_c = ambient_c
-        self._rng = random.Random(1)
+        self._activity = activity
+        self._rng = random.Random(seed)
 
     def run(self, seconds: int, *, percent: float | None = None) -> "Bench":
         for second in range(seconds):
@@ -40,7 +49,7 @@ class Bench:
             self.fan.step(1.0)
             self.power.step(
                 frequency_mhz=self._mhz,
-                activity=1.0,
+                activity=self._activity,
                 chip_temperature_c=self.thermal.chip_c,
                 rng=self._rng,
             )
@@ -61,7 +70,9 @@ def test_a_gamma_settles_at_the_page_s_sample() -> None:
     assert 11.5 < bench.power.reported_current_a < 12.5
     assert 59 < bench.thermal.temp_reading_c < 61
     assert 40 < bench.percent < 58
-    assert bench.thermal.temp_reading_c < bench.thermal.vr_reading_c < 66
+    assert 60 <= bench.thermal.vr_reading_c <= 65
+    assert bench.thermal.temp_reading_c < bench.thermal.vr_reading_c
+    assert bench.fan.rpm == pytest.approx(3915, rel=0.1)
     assert 5.05 < bench.power.reported_voltage_v < 5.15
 
 
@@ -87,6 +98,49 @@ def test_more_power_is_more_heat() -> None:
 
     assert temperatures == sorted(temperatures)
     assert temperatures[-1] - temperatures[0] > 15
+
+
+def test_frequency_and_voltage_each_raise_the_power_of_the_warm_board() -> None:
+    base, faster, higher = (
+        Bench(mhz=mhz, millivolts=mv).run(1200).power.core_power_w
+        for mhz, mv in ((500, 1100), (550, 1100), (500, 1200))
+    )
+
+    assert faster > 1.05 * base
+    assert higher == pytest.approx(base * (1200 / 1100) ** 2, rel=0.01)
+
+
+def test_an_idle_board_stays_cool_at_the_slowest_fan() -> None:
+    idle = Bench(mhz=50, millivolts=1150, activity=0.0).run(1800, percent=25)
+
+    assert idle.thermal.chip_c < 30
+    assert idle.power.reported_power_w < 6
+
+
+def test_a_hot_chip_finds_an_end_to_its_leakage() -> None:
+    hot = Bench(mhz=525, millivolts=1150).run(5400, percent=15)
+    before_c = hot.thermal.chip_c
+    hot.run(1800, percent=15)
+
+    assert 95 < hot.thermal.chip_c < 110
+    assert hot.thermal.chip_c == pytest.approx(before_c, abs=0.01)
+
+
+def test_without_any_wind_the_regulator_still_loses_its_heat_to_the_air() -> None:
+    thermal = Thermal(BOARD, ambient_c=25)
+
+    thermal.step(1e6, core_power_w=0.0, regulator_heat_w=1.8, airflow=0.0, ambient_c=25)
+
+    assert 50 < thermal.vr_c < 85
+
+
+def test_the_same_seed_gives_the_same_readings() -> None:
+    def currents(seed: int) -> list[float]:
+        bench = Bench(mhz=525, millivolts=1150, seed=seed)
+        return [bench.run(1).power.reported_current_a for _ in range(50)]
+
+    assert currents(3) == currents(3)
+    assert currents(3) != currents(4)
 
 
 def test_a_warm_room_makes_the_fan_faster() -> None:
@@ -119,8 +173,8 @@ def test_any_slicing_of_constant_inputs_gives_the_same_heat(
     for piece in pieces:
         step(sliced, piece)
 
-    assert sliced.chip_c == pytest.approx(whole.chip_c, abs=1e-6)
-    assert sliced.vr_c == pytest.approx(whole.vr_c, abs=1e-6)
+    assert sliced.chip_c == pytest.approx(whole.chip_c, abs=1e-9)
+    assert sliced.vr_c == pytest.approx(whole.vr_c, abs=1e-9)
 
 
 def test_readings_have_the_sensors_steps() -> None:

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from softaxe.errors import ImageError
@@ -118,11 +118,10 @@ def test_any_bytes_get_an_answer_and_never_another_exception(data: bytes) -> Non
 
 @settings(max_examples=80, deadline=None)
 @given(at=st.integers(0, 3000), value=st.integers(0, 255))
-def test_one_changed_byte_is_noticed_or_is_harmless(
-    make_app_image: Make, at: int, value: int
-) -> None:
+def test_one_changed_byte_is_noticed(make_app_image: Make, at: int, value: int) -> None:
     image = bytearray(make_app_image())
     at %= len(image)
+    assume(at != 23)  # without its digest the image is as valid as before
     unchanged = image[at] == value
     image[at] = value
 

@@ -1,6 +1,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -397,6 +398,21 @@ def test_a_full_disk_is_told_and_nothing_is_half_applied(
     assert bitaxe.info()["uptimeSeconds"] > 5
 
 
+def test_a_change_saved_by_another_s_commit_still_learns_that_it_failed(
+    bitaxe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow_and_full(*_: object) -> None:
+        time.sleep(0.05)
+        raise StorageError("state.db: database or disk is full")
+
+    monkeypatch.setattr(bitaxe.runner.storage, "save_settings", slow_and_full)
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda n: bitaxe.patch(hostname=f"h{n}"), range(12)))
+
+    assert {answer.status_code for answer in answers} == {500}
+    assert bitaxe.info()["hostname"] == "bitaxe"
+
+
 def test_an_upload_cut_off_changes_nothing(bitaxe: Any, make_app_image: Make) -> None:
     image = make_app_image(segments=(4096, 30_000))
     head = (
@@ -601,3 +617,42 @@ def test_every_example_of_the_page_in_its_order(
     assert info["displayTimeout"] == 10
     assert info["statsFrequency"] == 120
     assert info["version"] == info["axeOSVersion"] == "v2.13.0"
+
+
+def test_in_recovery_strangers_do_not_see_the_page(
+    run_device: Any, tmp_path: Path
+) -> None:
+    with run_device(tmp_path) as device:
+        device.runner.device.write_www("0" * 64, None, device.runner.device.now)
+        stranger = {"Origin": "http://stranger.example"}
+
+        page = device.client.get("/")
+        refused = device.client.get("/", headers=stranger)
+
+    assert "AxeOS Recovery" in page.text
+    assert (refused.status_code, refused.text) == (401, "Unauthorized")
+
+
+def test_theme_members_are_found_as_cjson_finds_them(bitaxe: Any) -> None:
+    body = b'{"COLORSCHEME": "light", "colorScheme": "dark"}'
+
+    bitaxe.client.post("/api/theme", content=body)
+
+    assert bitaxe.client.get("/api/theme").json()["colorScheme"] == "light"
+
+
+def test_an_image_that_cannot_be_stored_is_a_500_and_changes_nothing(
+    bitaxe: Any, make_app_image: Make
+) -> None:
+    images = bitaxe.runner.options.state / "images"
+    images.rmdir()
+    images.write_text("in the way")
+
+    answer = bitaxe.client.post("/api/system/OTA", content=make_app_image())
+
+    assert answer.status_code == 500
+    assert str(images) in answer.text
+    assert bitaxe.info()["runningPartition"] == "factory"
+    images.unlink()
+    images.mkdir()
+    assert bitaxe.client.post("/api/system/OTA", content=make_app_image()).is_success

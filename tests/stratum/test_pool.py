@@ -1,369 +1,896 @@
 import json
-from typing import Any
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from struct import pack
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from softaxe.bitcoin import kernel
-from softaxe.bitcoin.address import script_for_address
-from softaxe.bitcoin.header import (
-    Work,
-    coinbase_transaction,
-    decode_coinbase,
-    merkle_root,
-    sha256d,
-    target_for,
+from softaxe.bitcoin.header import difficulty_of, sha256d, target_for
+from softaxe.errors import SettingError
+from softaxe.stratum.pool import (
+    MAX_JOBS,
+    MAX_MALFORMED_LINES,
+    MAX_UNSENT_BYTES,
+    MAX_WORKERS_PER_CONNECTION,
+    SCALED_START_DIFFICULTY,
+    Pool,
+    PoolConnection,
+    difficulty_text,
 )
-from softaxe.stratum.messages import Notify, parse
-from softaxe.stratum.pool import Pool
+from softaxe.stratum.vardiff import LOWEST_DIFFICULTY
+from softaxe.units import Level
 
-USER = "bc1qnp980s5fpp8l94p5cvttmtdqy8rvrq74qly2yrfmzkdsntqzlc5qkc4rkq.rig"
-EASY = 2.0**-30
-"""A share about every fourth nonce."""
+VECTORS = json.loads(
+    (Path(__file__).parent.parent / "data" / "stratum-vectors.json").read_text()
+)
+START_TIME = 1_768_000_000
+USER = "bc1qnp980s5fpp8l94p5cvttmtdqy8rvrq74qly2yrfmzkdsntqzlc5qkc4rkq.bitaxe"
+EASY = 2.0**-26
+"""Difficulty of a share in 64 hashes."""
+
+
+def make_pool(
+    *,
+    seed: int = 1,
+    start_difficulty: float = EASY,
+    network_difficulty: float = 34_103.0,
+    block_interval_s: float = 1e9,
+    target_share_interval_s: float = 5.0,
+) -> Pool:
+    return Pool(
+        seed=seed,
+        start_difficulty=start_difficulty,
+        network_difficulty=network_difficulty,
+        block_interval_s=block_interval_s,
+        start_time=START_TIME,
+        target_share_interval_s=target_share_interval_s,
+    )
+
+
+def dsha(data: bytes) -> bytes:
+    return sha256(sha256(data).digest()).digest()
+
+
+@dataclass(frozen=True)
+class MinersJob:
+    """A notify, with what held when it came."""
+
+    params: list[object]
+    difficulty: float
+    extranonce1: str
+
+    @property
+    def id(self) -> str:
+        return str(self.params[0])
+
+    @property
+    def is_clean(self) -> bool:
+        return self.params[-1] is True
 
 
 class Miner:
-    """A miner written by hand against the protocol, not with our session."""
+    """Written from the protocol alone; shares no code with the pool."""
 
     def __init__(self, pool: Pool, *, now: float = 0.0, user: str = USER) -> None:
-        self.connection = pool.connect(now, "test")
+        self.pool = pool
         self.user = user
-        self.now = now
-        self.messages: list[dict[str, Any]] = []
-        self.extranonce1 = b""
-        self.size = 0
-        self._number = 0
+        self.connection: PoolConnection = pool.connect(now, "miner")
+        self.jobs: list[MinersJob] = []
+        self.methods: list[str] = []
+        self.difficulty = 0.0
+        self.extranonce1 = ""
+        self._id = 0
+        self._replies: dict[int, dict[str, object]] = {}
+        self._next_extranonce2 = 0
 
-    def say(self, method: str, params: list[Any], now: float | None = None) -> Any:
-        """Send a request; return its answer."""
-        self._number += 1
-        self.now = self.now if now is None else now
-        request = {"id": self._number, "method": f"mining.{method}", "params": params}
-        self.connection.receive(json.dumps(request).encode() + b"\n", self.now)
-        self.listen()
-        return next(m for m in self.messages if m["id"] == self._number)
+    def call(self, method: str, *params: object, now: float = 0.0) -> dict[str, object]:
+        self._id += 1
+        line = json.dumps({"id": self._id, "method": method, "params": params})
+        self.connection.receive(line.encode() + b"\n", now)
+        self.read()
+        return self._replies[self._id]
 
-    def listen(self) -> None:
-        lines = self.connection.data_to_send().splitlines()
-        self.messages += [json.loads(line) for line in lines]
+    def error(self, method: str, *params: object, now: float = 0.0) -> object:
+        reply = self.call(method, *params, now=now)
+        assert reply["result"] is None
+        return reply["error"]
 
-    def set_up(self) -> "Miner":
-        self.say(
-            "configure", [["version-rolling"], {"version-rolling.mask": "ffffffff"}]
+    def read(self) -> None:
+        for line in self.connection.data_to_send().splitlines():
+            message = json.loads(line)
+            if "method" not in message:
+                self._replies[message["id"]] = message
+                continue
+            assert message["id"] is None
+            method, params = message["method"], message["params"]
+            self.methods.append(method)
+            if method == "mining.set_difficulty":
+                [self.difficulty] = params
+            elif method == "mining.set_extranonce":
+                self.extranonce1 = params[0]
+            elif method == "mining.notify":
+                self.jobs.append(MinersJob(params, self.difficulty, self.extranonce1))
+
+    def begin(self, now: float = 0.0, *, mask: str = "ffffffff") -> None:
+        configure = {"version-rolling.mask": mask}
+        self.call("mining.configure", ["version-rolling"], configure, now=now)
+        reply = self.call("mining.subscribe", "bitaxe/BM1370/v2.12.2", now=now)
+        result = reply["result"]
+        assert isinstance(result, list)
+        self.extranonce1 = result[1]
+        self.call("mining.authorize", self.user, "x", now=now)
+
+    def mine(
+        self, job: MinersJob | None = None, *, version_bits: int = 0
+    ) -> list[object]:
+        """Search until a share is found; return the parameters of its submit."""
+        job = job or self.jobs[-1]
+        job_id, prevhash, coinbase1, coinbase2, branch, version, nbits, ntime, _ = (
+            job.params
         )
-        result = self.say("subscribe", ["test/1"])["result"]
-        self.extranonce1, self.size = bytes.fromhex(result[1]), result[2]
-        self.say("authorize", [self.user, "x"])
-        return self
+        assert isinstance(branch, list)
+        for extranonce2 in self._extranonces2():
+            root = dsha(
+                bytes.fromhex(f"{coinbase1}{job.extranonce1}{extranonce2}{coinbase2}")
+            )
+            for sibling in branch:
+                root = dsha(root + bytes.fromhex(sibling))
+            words = bytes.fromhex(str(prevhash))
+            header = (
+                pack("<I", int(str(version), 16) ^ version_bits)
+                + b"".join(words[i : i + 4][::-1] for i in range(0, 32, 4))
+                + root
+                + pack("<I", int(str(ntime), 16))
+                + pack("<I", int(str(nbits), 16))
+                + bytes(4)
+            )
+            if found := kernel.search(header, 0, 4096, target_for(job.difficulty)):
+                nonce = pack(">I", found[0])[::-1].hex()
+                bits = f"{version_bits:08x}"
+                return [self.user, job_id, extranonce2, ntime, nonce, bits]
+        raise AssertionError
 
-    def notifies(self) -> list[Notify]:
-        self.listen()
-        lines = [m for m in self.messages if m.get("method") == "mining.notify"]
-        parsed = [parse(json.dumps(line).encode()) for line in lines]
-        return [notify for notify in parsed if isinstance(notify, Notify)]
+    def submit(self, params: list[object], *, now: float = 0.0) -> object:
+        """Return True, or the error."""
+        reply = self.call("mining.submit", *params, now=now)
+        return reply["error"] or reply["result"]
 
-    def difficulties(self) -> list[float]:
-        self.listen()
-        return [
-            m["params"][0]
-            for m in self.messages
-            if m.get("method") == "mining.set_difficulty"
-        ]
-
-    def find(
-        self,
-        notify: Notify,
-        *,
-        extranonce2: bytes = bytes(8),
-        version_bits: int = 0,
-        meets: float | None = None,
-    ) -> list[Any]:
-        """Search a share; return the params of its submit."""
-        coinbase = coinbase_transaction(
-            notify.coinbase1, self.extranonce1, extranonce2, notify.coinbase2
-        )
-        root = merkle_root(sha256d(coinbase), notify.merkle_branch)
-        work = Work(
-            notify.version ^ version_bits,
-            notify.prevhash,
-            root,
-            notify.ntime,
-            notify.nbits,
-        )
-        difficulty = self.connection.difficulty if meets is None else meets
-        found = kernel.search(work.header(), 0, 1 << 14, target_for(difficulty))
-        nonce = int.from_bytes(found[0].to_bytes(4), "little")
-        return [
-            self.user,
-            notify.job_id,
-            extranonce2.hex(),
-            f"{notify.ntime:08x}",
-            f"{nonce:08x}",
-            f"{version_bits:08x}",
-        ]
+    def _extranonces2(self) -> Iterator[str]:
+        while True:
+            self._next_extranonce2 += 1
+            yield pack("<Q", self._next_extranonce2).hex()
 
 
-@pytest.fixture
-def pool() -> Pool:
-    return Pool(start_difficulty=EASY, network_difficulty=1e6, seed=1)
+def make_miner(pool: Pool | None = None, *, now: float = 0.0) -> Miner:
+    miner = Miner(pool or make_pool(), now=now)
+    miner.begin(now)
+    return miner
 
 
-def test_the_firmware_s_own_lines_are_answered(
-    pool: Pool, vectors: dict[str, Any]
-) -> None:
-    connection = pool.connect(0.0)
-    lines = vectors["tx_lines_v2_12_2"][:5]
-
-    connection.receive("".join(f"{line}\n" for line in lines).encode(), 0.0)
-
-    answers = [json.loads(line) for line in connection.data_to_send().splitlines()]
-    results = {m["id"]: m["result"] for m in answers if m["id"] is not None}
-    assert results[1]["version-rolling.mask"] == "1fffe000"
-    assert results[2][0][1][0] == "mining.notify"
-    assert results[3] is results[4] is results[5] is True
-    methods = [m["method"] for m in answers if m["id"] is None]
-    assert methods[:2] == ["mining.set_difficulty", "mining.notify"]
+# Setting up
 
 
-def test_a_job_pays_the_user_and_names_its_height(pool: Pool) -> None:
-    miner = Miner(pool).set_up()
-    notify = miner.notifies()[0]
+def test_the_firmwares_own_lines_bring_difficulty_and_a_job() -> None:
+    pool = Pool.for_scaled_work(start_time=START_TIME)
+    miner = Miner(pool)
+    lines = [line.encode() + b"\n" for line in VECTORS["tx_lines_v2_12_2"]]
 
-    info = decode_coinbase(notify.coinbase1, notify.coinbase2, 12)
+    for line in lines[:3]:
+        miner.connection.receive(line, 0.0)
+    replies = miner.connection.data_to_send().splitlines()
 
-    assert info is not None
-    assert info.height == pool.chain.height
-    assert info.scriptsig is not None
-    assert info.scriptsig.endswith("/softaxe/")
-    assert script_for_address(USER.partition(".")[0]) in notify.coinbase2
+    assert [json.loads(line)["id"] for line in replies] == [1, 2, 3, None, None]
+    assert json.loads(replies[0])["result"] == {
+        "version-rolling": True,
+        "version-rolling.mask": "1fffe000",
+    }
+    subscriptions, extranonce1, extranonce2_size = json.loads(replies[1])["result"]
+    assert ["mining.notify", "1"] in subscriptions
+    assert len(extranonce1) == 8
+    assert extranonce2_size == 8
+    assert json.loads(replies[2])["result"] is True
+    assert json.loads(replies[3]) == {
+        "id": None,
+        "method": "mining.set_difficulty",
+        "params": [SCALED_START_DIFFICULTY],
+    }
+    assert json.loads(replies[4])["method"] == "mining.notify"
+    assert json.loads(replies[4])["params"][-1] is True
 
+    for line in lines[3:]:
+        miner.connection.receive(line, 0.0)
+    replies = miner.connection.data_to_send().splitlines()
 
-def test_a_good_share_is_accepted_and_counted(pool: Pool) -> None:
-    miner = Miner(pool).set_up()
-
-    answer = miner.say("submit", miner.find(miner.notifies()[0]))
-
-    assert answer["result"] is True
-    assert pool.workers[USER].accepted == 1
-    assert pool.workers[USER].accepted_difficulty == EASY
-    assert pool.workers[USER].best_difficulty >= EASY
-
-
-def test_a_share_altered_by_one_bit_is_refused() -> None:
-    pool = Pool(start_difficulty=2.0**-24, network_difficulty=1e6, seed=1)
-    miner = Miner(pool).set_up()
-    params = miner.find(miner.notifies()[0])
-    for bit in range(32):
-        altered = [*params]
-        altered[4] = f"{int(params[4], 16) ^ 1 << bit:08x}"
-
-        answer = miner.say("submit", altered)
-
-        if answer["error"] is not None:
-            assert answer["error"] == [23, "Low difficulty share", None]
-    assert pool.workers[USER].rejected["Low difficulty share"] > 25
-    assert miner.say("submit", params)["result"] is True
+    answers = [json.loads(line) for line in replies]
+    answers = [answer for answer in answers if answer["id"] is not None]
+    assert [answer["id"] for answer in answers] == [4, 5, 6]
+    assert [answer["result"] for answer in answers] == [True, True, None]
+    assert answers[2]["error"] == [21, "Job not found", None]
 
 
-def test_the_same_share_twice_is_a_duplicate(pool: Pool) -> None:
-    miner = Miner(pool).set_up()
-    params = miner.find(miner.notifies()[0])
-    miner.say("submit", params)
+def test_the_newest_firmwares_lines_are_understood_too() -> None:
+    miner = Miner(make_pool())
+    lines = [line for line in VECTORS["tx_lines_newest"] if '"method"' in line]
 
-    answer = miner.say("submit", params)
+    miner.connection.receive("\n".join([*lines, ""]).encode(), 0.0)
 
-    assert answer["error"] == [22, "Duplicate share", None]
-    assert pool.accepted == 1
-
-
-def test_a_share_of_the_last_block_is_stale(pool: Pool) -> None:
-    miner = Miner(pool).set_up()
-    params = miner.find(miner.notifies()[0])
-    pool.new_block(1.0)
-
-    answer = miner.say("submit", params, now=1.0)
-
-    assert answer["error"] == [21, "Job not found", None]
-    assert miner.notifies()[-1].is_clean
+    for line in miner.connection.data_to_send().splitlines():
+        assert "Malformed" not in line.decode()
 
 
-def test_rolled_versions_are_taken_within_the_mask_only(pool: Pool) -> None:
-    miner = Miner(pool).set_up()
-    notify = miner.notifies()[0]
+def test_the_subscribe_reply_passes_the_heartbeats_look() -> None:
+    connection = make_pool().connect(0.0)
 
-    good = miner.say("submit", miner.find(notify, version_bits=0x00ABC000 & ~0x1FFF))
-    bad = miner.say("submit", miner.find(notify, version_bits=0x20000000))
+    connection.receive(b'{"id": 1, "method": "mining.subscribe", "params": []}\n', 0.0)
 
-    assert good["result"] is True
-    assert bad["error"] == [20, "Version bits outside the mask", None]
+    assert b"mining.notify" in connection.data_to_send()[:1023]
+
+
+def test_no_job_is_sent_before_subscribe_and_authorize() -> None:
+    miner = Miner(make_pool())
+
+    miner.call("mining.authorize", USER, "x")
+    miner.pool.step(60.0)
+    miner.read()
+    assert miner.methods == []
+
+    miner.call("mining.subscribe", "x", now=60.0)
+    assert miner.methods == ["mining.set_difficulty", "mining.notify"]
+
+    miner.call("mining.authorize", USER, "x", now=60.0)
+    miner.call("mining.subscribe", "x", now=60.0)
+    assert miner.methods == ["mining.set_difficulty", "mining.notify"]
+
+
+def test_every_connection_searches_its_own_space() -> None:
+    pool = make_pool()
+
+    extranonces = {make_miner(pool).extranonce1 for _ in range(20)}
+
+    assert len(extranonces) == 20
+
+
+def test_only_extensions_we_know_are_granted() -> None:
+    miner = Miner(make_pool())
+
+    reply = miner.call(
+        "mining.configure",
+        ["minimum-difficulty", "subscribe-extranonce", "version-rolling"],
+        {"version-rolling.mask": "0000ffff"},
+    )
+
+    assert reply["result"] == {
+        "minimum-difficulty": False,
+        "subscribe-extranonce": True,
+        "version-rolling": True,
+        "version-rolling.mask": "0000e000",
+    }
+
+
+def test_a_mask_without_common_bits_grants_no_rolling() -> None:
+    miner = Miner(make_pool())
+
+    reply = miner.call(
+        "mining.configure", ["version-rolling"], {"version-rolling.mask": "00000fff"}
+    )
+
+    assert reply["result"] == {
+        "version-rolling": False,
+        "version-rolling.mask": "00000000",
+    }
 
 
 @pytest.mark.parametrize(
-    ("change", "error"),
+    "params",
     [
-        ({0: "stranger"}, [24, "Unauthorized worker", None]),
-        ({1: "ffff"}, [21, "Job not found", None]),
-        ({1: 7}, [21, "Job not found", None]),
-        ({2: "00"}, [20, "Wrong extranonce2 size", None]),
-        ({3: "00000000"}, [20, "Time out of range", None]),
-        ({3: "zz"}, [20, "Malformed share", None]),
-        ({4: None}, [20, "Malformed share", None]),
+        [],
+        ["version-rolling"],
+        [["version-rolling"], []],
+        [["version-rolling"], {"version-rolling.mask": 1}],
+        [["version-rolling"], {"version-rolling.mask": "mask"}],
+        [[1]],
     ],
 )
-def test_malformed_shares_are_refused(
-    pool: Pool, change: dict[int, Any], error: list[Any]
-) -> None:
-    miner = Miner(pool).set_up()
-    params = miner.find(miner.notifies()[0])
-    for index, value in change.items():
-        params[index] = value
+def test_a_malformed_configure_is_an_error(params: list[object]) -> None:
+    miner = Miner(make_pool())
 
-    assert miner.say("submit", params)["error"] == error
+    error = miner.error("mining.configure", *params)
+
+    assert isinstance(error, list)
+    assert error[0] == 20
 
 
-def test_shares_before_subscribe_or_authorize_are_refused(pool: Pool) -> None:
-    miner = Miner(pool)
+@pytest.mark.parametrize("name", ["", "x" * 129, "two\nlines", "\x1b[0m"])
+def test_a_bad_worker_name_is_not_authorized(name: str) -> None:
+    miner = Miner(make_pool())
 
-    assert miner.say("submit", [USER, "1"])["error"] == [25, "Not subscribed", None]
-    miner.say("subscribe", [])
-    assert miner.say("submit", [USER])["error"] == [24, "Unauthorized worker", None]
-
-
-def test_a_suggested_difficulty_is_taken_to_the_last_digit(pool: Pool) -> None:
-    miner = Miner(pool).set_up()
-
-    miner.say("suggest_difficulty", [1000 / 2**32])
-
-    assert miner.difficulties()[-1] == 1000 / 2**32
-    assert not miner.notifies()[-1].is_clean
+    assert miner.error("mining.authorize", name, "x") == [24, "Bad worker name", None]
+    assert miner.pool.workers == {}
 
 
-def test_a_share_of_the_old_difficulty_stays_good_for_its_job(pool: Pool) -> None:
-    miner = Miner(pool).set_up()
-    params = miner.find(miner.notifies()[0])
-    miner.say("suggest_difficulty", [2.0**-10])
+def test_a_connection_may_bring_only_so_many_workers() -> None:
+    miner = make_miner()
+    for number in range(MAX_WORKERS_PER_CONNECTION - 1):
+        assert miner.call("mining.authorize", f"w{number}", "x")["result"] is True
 
-    assert miner.say("submit", params)["result"] is True
+    error = miner.error("mining.authorize", "one more", "x")
 
-
-def test_the_difficulty_follows_the_share_rate(pool: Pool) -> None:
-    miner = Miner(pool).set_up()
-    pool.step(1.0)
-    for number in range(12):
-        notify = miner.notifies()[-1]
-        params = miner.find(notify, extranonce2=number.to_bytes(8))
-        assert miner.say("submit", params, now=number * 0.05)["error"] is None
-
-    assert miner.difficulties()[-1] > 16 * EASY
+    assert error == [24, "Too many workers", None]
 
 
-def test_a_steady_miner_keeps_its_difficulty(pool: Pool) -> None:
-    miner = Miner(pool).set_up()
-    for number in range(100):
-        now = 4.0 * number
-        pool.step(now)
-        notify = miner.notifies()[-1]
-        params = miner.find(notify, extranonce2=number.to_bytes(8), meets=EASY)
-        miner.say("submit", params, now=now)
+def test_ping_is_answered_and_pong_is_not() -> None:
+    miner = make_miner()
 
-    assert set(miner.difficulties()) == {EASY}
-
-
-def test_silence_lowers_the_difficulty_quickly(pool: Pool) -> None:
-    miner = Miner(pool).set_up()
-    miner.say("suggest_difficulty", [1000])
-    for second in range(0, 130, 5):
-        pool.step(float(second))
-
-    assert miner.difficulties()[-1] == 1000 / 16**6
-
-
-def test_transactions_bring_new_jobs_and_time_brings_blocks(pool: Pool) -> None:
-    miner = Miner(pool).set_up()
-    height = pool.chain.height
-    for second in range(0, 3600, 10):
-        pool.step(float(second))
-        miner.listen()
-
-    notifies = miner.notifies()
-    assert 2 <= pool.chain.height - height <= 15
-    assert len({n.job_id for n in notifies}) > 100
-    assert max(len(n.merkle_branch) for n in notifies) > 5
-    cleans = [n for n in notifies if n.is_clean]
-    assert len(cleans) == pool.chain.height - height + 1
-
-
-def test_a_share_that_meets_the_network_is_a_block() -> None:
-    pool = Pool(start_difficulty=EASY, network_difficulty=EASY, seed=1)
-    miner = Miner(pool).set_up()
-    height, tip = pool.chain.height, pool.chain.tip
-
-    miner.say("submit", miner.find(miner.notifies()[0]))
-
-    assert pool.blocks_found == 1
-    assert pool.chain.height == height + 1
-    assert pool.chain.tip != tip
-    assert miner.notifies()[-1].prevhash == pool.chain.tip
-
-
-def test_the_pool_misbehaves_on_command(pool: Pool) -> None:
-    miner = Miner(pool).set_up()
-    params = miner.find(miner.notifies()[0])
-
-    pool.refuse_shares("Maintenance")
-    assert miner.say("submit", params)["error"] == [20, "Maintenance", None]
-    pool.refuse_shares(None)
-    pool.set_silent(True)
-    miner.connection.receive(b'{"id":9,"method":"mining.ping","params":[]}\n', 1.0)
+    assert miner.call("mining.ping")["result"] == "pong"
+    miner.connection.receive(b'{"id":7,"method":"pong","params":[]}\n', 0.0)
+    miner.connection.receive(b'{"id":8,"result":"v2.12.2","error":null}\n', 0.0)
     assert miner.connection.data_to_send() == b""
-    pool.set_silent(False)
-    miner.connection.request_reconnect()
-    assert b"client.reconnect" in miner.connection.data_to_send()
-    pool.drop_connections()
-    assert miner.connection.wants_close
 
 
-def test_over_long_lines_end_the_connection(pool: Pool) -> None:
-    connection = pool.connect(0.0)
+def test_an_unknown_method_is_an_error() -> None:
+    assert make_miner().error("mining.fly") == [20, "Unknown method", None]
 
-    connection.receive(b"x" * 20_000, 0.0)
+
+def test_ids_are_echoed_as_they_came() -> None:
+    connection = make_pool().connect(0.0)
+
+    for id_ in ('"a\\"b"', "null", "123456789012345678901234567890"):
+        line = f'{{"id":{id_},"method":"mining.ping"}}\n'
+        connection.receive(line.encode(), 0.0)
+
+    answers = connection.data_to_send().splitlines()
+    assert [json.loads(line)["id"] for line in answers] == [
+        'a"b',
+        None,
+        123456789012345678901234567890,
+    ]
+
+
+def test_settings_must_be_positive() -> None:
+    with pytest.raises(SettingError, match="start_difficulty: 0 is not"):
+        make_pool(start_difficulty=0)
+    with pytest.raises(SettingError, match="network_difficulty: inf is not"):
+        make_pool(network_difficulty=float("inf"))
+
+
+# Shares
+
+
+def test_a_mined_share_is_accepted_and_counted() -> None:
+    miner = make_miner()
+    share = miner.mine()
+
+    assert miner.submit(share) is True
+
+    worker = miner.pool.workers[USER]
+    assert worker.accepted == miner.pool.totals.accepted == 1
+    assert worker.accepted_difficulty == EASY
+    assert worker.best_difficulty >= EASY
+    assert worker.rejected == {}
+
+
+@pytest.mark.parametrize("version_bits", [0x2000, 0x10000000, 0x1FFFE000])
+def test_a_share_with_rolled_version_is_accepted(version_bits: int) -> None:
+    miner = make_miner()
+
+    assert miner.submit(miner.mine(version_bits=version_bits)) is True
+
+
+def test_a_share_without_version_bits_is_one_that_rolled_nothing() -> None:
+    miner = make_miner()
+
+    assert miner.submit(miner.mine()[:5]) is True
+
+
+def test_rolling_what_was_not_negotiated_is_refused() -> None:
+    miner = Miner(make_pool())
+    miner.begin(mask="0000ffff")
+
+    refused = miner.submit(miner.mine(version_bits=0x10000))
+
+    assert refused == [20, "Version bits outside the mask", None]
+    assert miner.submit(miner.mine(version_bits=0x2000)) is True
+
+
+def test_a_share_altered_by_one_bit_is_refused() -> None:
+    miner = make_miner(make_pool(start_difficulty=2.0**-20))
+    share = miner.mine()
+    nonce = int(str(share[4]), 16)
+
+    for bit in range(32):
+        altered = [*share[:4], f"{nonce ^ 1 << bit:08x}", share[5]]
+        assert miner.submit(altered) == [23, "Low difficulty share", None]
+
+    assert miner.submit(share) is True
+    assert miner.pool.workers[USER].rejected == {"Low difficulty share": 32}
+
+
+def test_a_share_twice_is_a_duplicate() -> None:
+    miner = make_miner()
+    share = miner.mine()
+    miner.submit(share)
+
+    assert miner.submit(share) == [22, "Duplicate share", None]
+    assert miner.pool.totals.rejected == {"Duplicate share": 1}
+
+
+def test_a_share_of_the_last_block_is_stale() -> None:
+    miner = make_miner(make_pool(block_interval_s=600.0))
+    share = miner.mine()
+    height = miner.pool.height
+
+    miner.pool.step(miner.pool.chain.next_wake)
+    while miner.pool.height == height:
+        miner.pool.step(miner.pool.next_wake)
+    now = miner.pool.next_wake - 0.001
+    miner.read()
+
+    assert miner.jobs[-1].is_clean
+    assert miner.submit(share, now=now) == [21, "Job not found", None]
+    assert miner.submit(miner.mine(), now=now) is True
+
+
+def test_a_block_of_others_can_come_on_request() -> None:
+    miner = make_miner()
+    height, share = miner.pool.height, miner.mine()
+
+    miner.pool.new_block(1.0)
+    miner.read()
+
+    assert miner.pool.height == height + 1
+    assert miner.jobs[-1].is_clean
+    assert miner.submit(share, now=1.0) == [21, "Job not found", None]
+
+
+def test_a_share_of_an_older_job_of_the_same_block_is_accepted() -> None:
+    miner = make_miner()
+    share = miner.mine()
+
+    miner.pool.step(95.0)
+    miner.read()
+
+    assert [job.is_clean for job in miner.jobs[-3:]] == [False] * 3
+    assert miner.submit(share, now=95.0) is True
+
+
+def test_only_the_latest_jobs_are_kept() -> None:
+    miner = make_miner()
+    first = miner.mine()
+
+    now = 30.0 * (MAX_JOBS + 1)
+    miner.pool.step(now)
+
+    assert miner.submit(first, now=now) == [21, "Job not found", None]
+
+
+def test_who_has_not_introduced_himself_cannot_submit() -> None:
+    miner = Miner(make_pool())
+    share = [USER, "1", "00" * 8, "00000000", "00000000", "00000000"]
+
+    assert miner.error("mining.submit", *share) == [25, "Not subscribed", None]
+    miner.call("mining.subscribe", "x")
+    assert miner.error("mining.submit", *share) == [24, "Unauthorized worker", None]
+    miner.call("mining.authorize", USER, "x")
+    share[0] = "someone.else"
+    assert miner.error("mining.submit", *share) == [24, "Unauthorized worker", None]
+
+    assert miner.pool.totals.rejected == {"Not subscribed": 1, "Unauthorized worker": 2}
+    assert miner.pool.workers[USER].rejected == {}
+
+
+@pytest.mark.parametrize(
+    "change", [{3: 0}, {4: None}, {2: "zz"}, {1: ["1"]}, {5: 0}, {0: 5}]
+)
+def test_a_malformed_share_is_refused(change: dict[int, object]) -> None:
+    miner = make_miner()
+    share = miner.mine()
+    for index, value in change.items():
+        share[index] = value
+
+    error = miner.error("mining.submit", *share)
+
+    assert isinstance(error, list)
+    assert error[0] == 20
+    assert miner.error("mining.submit") == [20, "Malformed request", None]
+
+
+def test_a_share_dated_far_ahead_is_refused() -> None:
+    miner = make_miner()
+    share = miner.mine()
+    share[3] = f"{START_TIME + 7201:08x}"
+
+    assert miner.submit(share) == [20, "ntime out of range", None]
+    assert miner.submit(share, now=1.0) == [23, "Low difficulty share", None]
+
+
+def test_statistics_belong_to_the_name_and_outlive_the_connection() -> None:
+    pool = make_pool()
+    first, second = make_miner(pool), make_miner(pool)
+    first.submit(first.mine())
+    first.connection.closed(1.0)
+    second.submit(second.mine(), now=1.0)
+
+    assert pool.workers[USER].accepted == 2
+    assert pool.connections == (second.connection,)
+
+
+# Difficulty
+
+
+def test_a_suggested_difficulty_holds_from_the_next_job_on() -> None:
+    miner = make_miner()
+    old_share = miner.mine()
+
+    miner.call("mining.suggest_difficulty", 2.3283064365386963e-07)
+
+    assert miner.methods[-2:] == ["mining.set_difficulty", "mining.notify"]
+    assert miner.difficulty == 2.3283064365386963e-07
+    assert not miner.jobs[-1].is_clean
+    assert miner.jobs[-1].id != miner.jobs[-2].id
+    assert miner.submit(old_share) is True
+    assert miner.submit(miner.mine()) is True
+    asked = miner.pool.workers[USER].accepted_difficulty
+    assert asked == EASY + 2.3283064365386963e-07
+
+
+def test_an_easy_share_of_a_harder_job_is_refused() -> None:
+    miner = make_miner()
+    miner.call("mining.suggest_difficulty", 2.0**-14)
+    job = miner.jobs[-1]
+
+    easy = MinersJob(job.params, EASY, job.extranonce1)
+
+    assert miner.submit(miner.mine(easy)) == [23, "Low difficulty share", None]
+
+
+def test_suggesting_what_already_holds_changes_nothing() -> None:
+    miner = make_miner()
+
+    assert miner.call("mining.suggest_difficulty", EASY)["result"] is True
+
+    assert len(miner.jobs) == 1
+
+
+def test_a_suggestion_before_the_first_job_is_kept() -> None:
+    miner = Miner(make_pool())
+    miner.call("mining.suggest_difficulty", 1000)
+
+    miner.begin()
+
+    assert miner.difficulty == 1000
+    assert len(miner.jobs) == 1
+
+
+@pytest.mark.parametrize("wanted", [0, -1, True, "1000", None, []])
+def test_a_difficulty_that_is_none_is_an_error(wanted: object) -> None:
+    miner = make_miner()
+
+    error = miner.error("mining.suggest_difficulty", wanted)
+
+    assert isinstance(error, list)
+    assert error[0] == 20
+    assert miner.connection.difficulty == EASY
+
+
+def test_more_than_the_networks_difficulty_is_never_asked() -> None:
+    miner = make_miner(make_pool(network_difficulty=1.0))
+
+    miner.call("mining.suggest_difficulty", 10**40)
+
+    assert miner.difficulty == miner.pool.chain.network_difficulty == 1.0
+
+
+@given(st.floats(min_value=2.0**-32, max_value=1e300))
+def test_a_reader_gets_exactly_the_same_difficulty_back(difficulty: float) -> None:
+    assert float(json.loads(difficulty_text(difficulty))) == difficulty
+
+
+def test_whole_difficulties_are_printed_as_integers() -> None:
+    assert difficulty_text(1000.0) == "1000"
+    assert difficulty_text(1000 / 2**32) == "2.3283064365386963e-07"
+
+
+def test_a_flood_of_shares_raises_the_difficulty() -> None:
+    miner = make_miner(make_pool(start_difficulty=2.0**-31))
+
+    for number in range(120):
+        assert miner.submit(miner.mine(), now=number * 0.1) is True
+
+    assert miner.difficulty >= 2.0**-31 * 32
+    assert len(miner.jobs) == 2
+    assert miner.submit(miner.mine(), now=13.0) is True
+
+
+def test_silence_lowers_the_difficulty() -> None:
+    miner = make_miner(make_pool(start_difficulty=1000.0))
+
+    miner.pool.step(40.0)
+    miner.read()
+
+    assert miner.difficulty == 1000.0 / 256
+    assert miner.methods[-2:] == ["mining.set_difficulty", "mining.notify"]
+
+
+# Blocks
+
+
+def test_a_share_that_meets_the_network_target_is_a_block() -> None:
+    pool = make_pool(network_difficulty=EASY)
+    finder, other = make_miner(pool), make_miner(pool)
+    height, share = pool.height, finder.mine()
+    stale = other.mine()
+
+    assert finder.submit(share) is True
+    finder.read()
+    other.read()
+
+    assert pool.blocks_found == pool.workers[USER].blocks_found == 1
+    assert pool.height == height + 1
+    header = pool.chain.headers[-1]
+    assert difficulty_of(sha256d(header)) >= pool.chain.network_difficulty
+    for miner in (finder, other):
+        job = miner.jobs[-1]
+        assert job.is_clean
+        words = bytes.fromhex(str(job.params[1]))
+        prevhash = b"".join(words[i : i + 4][::-1] for i in range(0, 32, 4))
+        assert prevhash == sha256d(header)
+    assert other.submit(stale) == [21, "Job not found", None]
+
+
+def test_the_difficulty_is_told_before_the_job_it_holds_for() -> None:
+    miner = make_miner(
+        make_pool(start_difficulty=2.0**-31, network_difficulty=2.0**-30)
+    )
+
+    for number in range(125):
+        share = miner.mine()
+        assert miner.submit(share, now=number * 0.01) is True
+
+    assert miner.difficulty == miner.connection.difficulty == 2.0**-30
+
+
+def test_a_new_job_comes_every_thirty_seconds_and_the_clock_runs() -> None:
+    miner = make_miner(make_pool(start_difficulty=LOWEST_DIFFICULTY))
+
+    miner.pool.step(61.0)
+    miner.read()
+
+    times = [int(str(job.params[7]), 16) for job in miner.jobs]
+    assert times == [START_TIME, START_TIME + 30, START_TIME + 60]
+    assert [job.id for job in miner.jobs] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("slice_s", [0.3, 5.0, 47.0])
+def test_slices_of_time_change_nothing(slice_s: float) -> None:
+    whole = make_miner(make_pool(block_interval_s=100.0))
+    sliced = make_miner(make_pool(block_interval_s=100.0))
+
+    whole.pool.step(600.0)
+    for number in range(1, int(600 / slice_s) + 1):
+        sliced.pool.step(number * slice_s)
+    sliced.pool.step(600.0)
+
+    assert sliced.connection.data_to_send() == whole.connection.data_to_send()
+
+
+def test_input_brings_the_pool_up_to_its_time() -> None:
+    miner = make_miner(make_pool(start_difficulty=LOWEST_DIFFICULTY))
+
+    miner.call("mining.ping", now=30.0)
+
+    assert len(miner.jobs) == 2
+    assert miner.pool.next_wake > 30.0
+
+
+# Bad peers
+
+
+def test_lines_may_come_in_any_slices() -> None:
+    whole, sliced = Miner(make_pool()), Miner(make_pool())
+    data = "".join(line + "\n" for line in VECTORS["tx_lines_v2_12_2"]).encode()
+
+    whole.connection.receive(data, 0.0)
+    for index in range(len(data)):
+        sliced.connection.receive(data[index : index + 1], 0.0)
+
+    assert sliced.connection.data_to_send() == whole.connection.data_to_send()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"hello",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b'{"id":{},"method":"mining.ping"}',
+        b'{"id":1,"method":5}',
+        b'{"id":1,"method":"mining.ping","params":{}}',
+        b'{"params":' + b"[" * 10_000,
+        b'{"id":1,"method":"\\ud800"}',
+    ],
+)
+def test_a_malformed_line_gets_an_error_and_does_no_harm(line: bytes) -> None:
+    miner = make_miner()
+
+    miner.connection.receive(line + b"\n", 0.0)
+
+    [answer] = miner.connection.data_to_send().splitlines()
+    assert json.loads(answer)["error"] == [20, "Malformed request", None]
+    assert miner.call("mining.ping")["result"] == "pong"
+
+
+def test_who_sends_only_rubbish_is_dropped() -> None:
+    connection = make_pool().connect(0.0)
+
+    connection.receive(b"rubbish\n" * MAX_MALFORMED_LINES, 0.0)
+    assert not connection.wants_close
+    connection.receive(b"rubbish\nrubbish\n", 0.0)
 
     assert connection.wants_close
+    assert connection.data_to_send() == b""
 
 
-def test_a_client_that_does_not_read_is_dropped(pool: Pool) -> None:
-    connection = pool.connect(0.0)
-    for _ in range(5000):
-        connection.receive(b'{"id":1,"method":"mining.nope","params":[]}\n', 0.0)
+def test_who_does_not_read_is_dropped() -> None:
+    connection = make_pool().connect(0.0)
+    ping = b'{"id":1,"method":"mining.ping"}\n'
+
+    for _ in range(MAX_UNSENT_BYTES // 40):
+        connection.receive(ping, 0.0)
 
     assert connection.wants_close
+    assert connection.data_to_send() == b""
 
 
-@settings(max_examples=200)
-@given(data=st.binary(max_size=300))
-def test_any_bytes_are_survived(data: bytes) -> None:
-    connection = Pool(seed=1).connect(0.0)
+@given(st.lists(st.binary(max_size=60), max_size=20))
+def test_no_bytes_raise(slices: list[bytes]) -> None:
+    connection = make_pool().connect(0.0)
 
-    connection.receive(data + b"\n", 0.0)
+    for data in slices:
+        connection.receive(data, 0.0)
+
     connection.data_to_send()
 
 
-@settings(max_examples=200)
-@given(
-    method=st.sampled_from(["configure", "subscribe", "authorize", "submit", "ping"]),
-    params=st.lists(
-        st.none()
-        | st.booleans()
-        | st.integers()
-        | st.floats(allow_nan=False, allow_infinity=False)
-        | st.text(max_size=9)
-        | st.lists(st.text(max_size=3), max_size=3)
-        | st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
-        max_size=7,
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=7)
+        | st.dictionaries(
+            st.sampled_from(["version-rolling.mask", "a"]), inner, max_size=2
+        )
     ),
+    max_leaves=8,
 )
-def test_any_params_get_an_answer(method: str, params: list[Any]) -> None:
-    miner = Miner(Pool(seed=1)).set_up()
+METHODS = (
+    "configure subscribe authorize extranonce.subscribe suggest_difficulty ping submit"
+)
 
-    assert "result" in miner.say(method, params)
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([f"mining.{name}" for name in METHODS.split()]) | JSON,
+            st.lists(st.sampled_from([USER, "1", "00" * 8, "696091f0"]) | JSON) | JSON,
+            JSON,
+        ),
+        max_size=12,
+    )
+)
+@settings(max_examples=50)
+def test_no_request_raises(requests: list[tuple[object, object, object]]) -> None:
+    miner = make_miner(make_pool())
+
+    for number, (method, params, id_) in enumerate(requests):
+        line = json.dumps({"id": id_, "method": method, "params": params}) + "\n"
+        miner.connection.receive(line.encode(), number * 7.0)
+
+    for answer in miner.connection.data_to_send().splitlines():
+        json.loads(answer)
+
+
+def test_random_bit_errors_never_raise() -> None:
+    rng = random.Random(1)
+    lines = [line.encode() + b"\n" for line in VECTORS["tx_lines_v2_12_2"]]
+
+    for _ in range(500):
+        connection = make_pool().connect(0.0)
+        for line in lines:
+            damaged = bytearray(line)
+            damaged[rng.randrange(len(line))] ^= 1 << rng.randrange(8)
+            connection.receive(bytes(damaged), 0.0)
+        for answer in connection.data_to_send().splitlines():
+            json.loads(answer)
+
+
+# Misbehaviour on request
+
+
+def test_a_silent_pool_neither_hears_nor_speaks() -> None:
+    miner = make_miner(make_pool(start_difficulty=1000.0))
+
+    miner.pool.set_silent(True)
+    miner.connection.receive(b'{"id":1,"method":"mining.ping"}\n', 1.0)
+    miner.pool.step(100.0)
+    assert miner.connection.data_to_send() == b""
+
+    miner.pool.set_silent(False)
+    assert miner.call("mining.ping", now=101.0)["result"] == "pong"
+    miner.pool.step(119.0)
+    assert miner.connection.difficulty == 1000.0
+
+
+def test_shares_can_be_refused_on_request() -> None:
+    miner = make_miner()
+    share = miner.mine()
+
+    miner.pool.refuse_shares("Pool is in a bad mood")
+    assert miner.submit(share) == [20, "Pool is in a bad mood", None]
+    assert miner.pool.workers[USER].rejected == {"Pool is in a bad mood": 1}
+
+    miner.pool.refuse_shares(None)
+    assert miner.submit(share) is True
+
+
+def test_connections_can_be_dropped_on_request() -> None:
+    pool = make_pool()
+    miners = [make_miner(pool), make_miner(pool)]
+
+    pool.drop_connections()
+    pool.step(30.0)
+
+    for miner in miners:
+        assert miner.connection.wants_close
+        miner.connection.receive(b'{"id":1,"method":"mining.ping"}\n', 30.0)
+        assert miner.connection.data_to_send() == b""
+        miner.connection.closed(31.0)
+        assert miner.connection.is_closed
+    assert pool.connections == ()
+
+
+def test_a_miner_can_be_asked_to_reconnect() -> None:
+    miner = make_miner()
+
+    miner.connection.request_reconnect()
+    miner.read()
+
+    assert miner.methods[-1] == "client.reconnect"
+    assert not miner.connection.wants_close
+
+
+def test_the_extranonce_changes_only_for_who_subscribed_to_it() -> None:
+    miner = make_miner()
+    before, stale = miner.extranonce1, miner.mine()
+
+    assert not miner.connection.change_extranonce()
+    miner.read()
+    assert miner.extranonce1 == before
+    assert len(miner.jobs) == 1
+
+    miner.call("mining.extranonce.subscribe")
+    assert miner.connection.change_extranonce()
+    miner.read()
+    assert miner.extranonce1 != before
+    assert miner.jobs[-1].is_clean
+    assert miner.submit(miner.mine()) is True
+    assert miner.submit(stale) == [21, "Job not found", None]
+
+
+def test_the_log_tells_who_mines_but_no_password() -> None:
+    lines: list[str] = []
+
+    def log(level: Level, tag: str, text: str) -> None:
+        lines.append(f"{level} {tag}: {text}")
+
+    pool = Pool(start_difficulty=EASY, network_difficulty=1.0, log=log)
+    miner = Miner(pool)
+    miner.call("mining.authorize", USER, "secret")
+
+    assert lines == [f"I pool: miner: worker {USER}"]

@@ -7,12 +7,7 @@ that an attacker may point at this machine (DNS rebinding).
 """
 
 import re
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    ip_address,
-)
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
 from softaxe.device.profile import Profile
 

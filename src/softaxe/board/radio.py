@@ -102,7 +102,7 @@ class Radio:
     def start(self, now: float) -> None:
         """Switch the radio on and begin to join."""
         self._started_at = now
-        self._say(f"Configuration Access Point enabled: {self.ap_name}")
+        self._say("Configuration Access Point enabled")
         if not self._ssid:
             self._say("No WiFi SSID provided, skipping connection")
             return
@@ -117,6 +117,11 @@ class Radio:
         self.next_wake = now + CONNECTING_S
 
     def step(self, now: float) -> None:
+        """Do all that is due at or before `now`, in order."""
+        while self.next_wake <= now:
+            self._advance(self.next_wake)
+
+    def _advance(self, due: float) -> None:
         """Take the next stage of joining, or let the signal wander."""
         self._stage += 1
         if self._stage == 1:
@@ -134,8 +139,8 @@ class Radio:
             self._say(f"IPv4 Address: {self._ipv4}")
             self._say(f"Connected to SSID: {self._ssid}")
             self._say("Configuration Access Point disabled")
-            self._started_at = now
-            self.next_wake = now + RSSI_PERIOD_S
+            self._started_at = due
+            self.next_wake = due + RSSI_PERIOD_S
         else:
             self._periods += 1
             self.next_wake = self._started_at + (self._periods + 1) * RSSI_PERIOD_S

@@ -52,8 +52,11 @@ class Thermal:
             ambient_c: Air, in degrees Celsius.
         """
         cooling = self._board.cooling
+        # Still air bounds both paths: without a fan, convection is left.
+        still = cooling.still_air_k_per_w / cooling.sink_to_air_k_per_w
         thinning = max(airflow, MIN_AIRFLOW) ** -cooling.airflow_exponent
-        to_air = min(cooling.sink_to_air_k_per_w * thinning, cooling.still_air_k_per_w)
+        thinning = min(thinning, still)
+        to_air = cooling.sink_to_air_k_per_w * thinning
         sink_end_c = ambient_c + core_power_w * to_air
         sink_s = cooling.sink_j_per_k * to_air
         self.sink_c = _approach(self.sink_c, sink_end_c, dt_s, sink_s)

@@ -72,6 +72,10 @@ class Profile:
     actions_answer_json: bool = _row(
         'restart and identify answer JSON, `{"message": ...}`', "plain text"
     )
+    chunked_bodies_read: bool = _row(
+        "a request body may come in chunks, as HTTP clients stream it",
+        "only Content-Length counts; a chunked body is empty",
+    )
     websocket_refused_early: bool = _row(
         "a WebSocket is refused with 401 or 429 before the upgrade",
         "it is accepted and then closed",

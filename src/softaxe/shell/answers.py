@@ -74,8 +74,8 @@ class Answer:
         """Return a copy with `headers` after its own."""
         return replace(self, headers=self.headers + headers)
 
-    async def send_to(self, send: Send) -> None:
-        """Send it as ASGI messages."""
+    async def send_to(self, send: Send, more_headers: Headers = ()) -> None:
+        """Send it as ASGI messages, with `more_headers` after its own."""
         length = (_CONTENT_LENGTH, b"%d" % len(self.body))
         await send(
             {
@@ -85,6 +85,7 @@ class Answer:
                     (_CONTENT_TYPE, self.content_type),
                     _CHUNKED if self.is_chunked else length,
                     *self.headers,
+                    *more_headers,
                 ],
             }
         )
@@ -167,7 +168,7 @@ def body_source(scope: Scope, receive: Receive, device: Device) -> Receive:
     The firmware knows no chunked request bodies: to it they are empty.
     """
     is_chunked = header(scope, b"transfer-encoding") is not None
-    if not is_chunked or device.profile.patch_answers_json:
+    if not is_chunked or device.profile.chunked_bodies_read:
         return receive
 
     async def nothing() -> Message:

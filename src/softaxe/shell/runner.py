@@ -71,6 +71,14 @@ class RunOptions:
     profile: Profile = DOCUMENTED
 
 
+@dataclass(slots=True)
+class _Unsaved:
+    """A request to save, and what became of it."""
+
+    request: SaveSettings | SaveFlash
+    error: StorageError | None = None
+
+
 class LogSubscription:
     """Log lines for one reader; the oldest are dropped when it falls behind."""
 
@@ -118,7 +126,7 @@ class Runner:
         self._clock = Clock(speed=options.speed)
         self._listener = Listener(build_app(self), options.host, options.port)
         self._links = PoolLinks(self._take_link_news)
-        self._unsaved: list[SaveSettings | SaveFlash] = []
+        self._unsaved: list[_Unsaved] = []
         self._save_lock = asyncio.Lock()
         self._listener_lock = asyncio.Lock()
         self._logs: set[LogSubscription] = set()
@@ -146,19 +154,22 @@ class Runner:
             StorageError: It could not be saved; the device has taken it back.
         """
         self._dispatch()
+        asked = list(self._unsaved)
         async with self._save_lock:
-            unsaved, self._unsaved = self._unsaved, []
-            if not unsaved:
-                return
-            try:
-                await asyncio.to_thread(self._save, unsaved)
-            except StorageError:
-                for request in reversed(unsaved):
-                    if isinstance(request, SaveSettings):
-                        self.device.settings_not_saved(request)
-                    else:
-                        self.device.flash_not_saved(request)
-                raise
+            batch, self._unsaved = self._unsaved, []
+            await asyncio.to_thread(self._save, batch)
+            for unsaved in reversed(batch):
+                if unsaved.error is not None:
+                    self._take_back(unsaved.request)
+        for unsaved in asked:
+            if unsaved.error is not None:
+                raise unsaved.error
+
+    def _take_back(self, request: SaveSettings | SaveFlash) -> None:
+        if isinstance(request, SaveSettings):
+            self.device.settings_not_saved(request)
+        else:
+            self.device.flash_not_saved(request)
 
     def subscribe_log(self) -> LogSubscription:
         """Start to receive log lines as the device prints them, colours included."""
@@ -264,7 +275,7 @@ class Runner:
                 case SaveSettings() | SaveFlash():
                     if not self._unsaved:
                         self._spawn(self._save_soon())
-                    self._unsaved.append(event)
+                    self._unsaved.append(_Unsaved(event))
                 case WentDown():
                     self._want_open(is_open=False)
                 case CameUp():
@@ -303,12 +314,20 @@ class Runner:
         except StorageError as error:
             sys.stderr.write(f"softaxe: {error}\n")
 
-    def _save(self, requests: list[SaveSettings | SaveFlash]) -> None:
-        for request in requests:
-            if isinstance(request, SaveSettings):
-                self.storage.save_settings(self.device_id, request.rows)
-            else:
-                self.storage.save_flash(self.device_id, request.rows)
+    def _save(self, batch: list["_Unsaved"]) -> None:
+        """Save in order; what follows a failure is not saved either."""
+        error: StorageError | None = None
+        for unsaved in batch:
+            request = unsaved.request
+            try:
+                if error is not None:
+                    raise error
+                if isinstance(request, SaveSettings):
+                    self.storage.save_settings(self.device_id, request.rows)
+                else:
+                    self.storage.save_flash(self.device_id, request.rows)
+            except StorageError as failure:
+                unsaved.error = error = failure
 
     def _want_open(self, *, is_open: bool) -> None:
         self._is_wanted_open = is_open

@@ -94,7 +94,7 @@ class Endpoint:
             answer = await self.respond(scope, receive)
         except StorageError as error:
             answer = Answer(str(error).encode(), status=500)
-        await answer.with_headers(self.cors).send_to(send)
+        await answer.send_to(send, self.cors)
 
 
 class Server:
@@ -221,9 +221,10 @@ class Server:
 
     async def _page(self, scope: Scope, _receive: Receive) -> Answer:
         device = self._host.device
-        if device.is_www_broken:
-            return RECOVERY_PAGE
-        return file_answer(files_of(device), target_of(scope))
+        if not device.is_www_broken:
+            return file_answer(files_of(device), target_of(scope))
+        # Unlike files, the recovery page is only for those who may use the API.
+        return RECOVERY_PAGE if is_client_allowed(scope, device) else UNAUTHORIZED
 
     async def _unknown_api(self, scope: Scope, _receive: Receive) -> Answer:
         if self._host.device.is_www_broken and scope["method"] == "GET":
@@ -268,10 +269,12 @@ class Server:
         if not body:
             return THEME_NOT_RECEIVED.with_headers((CONNECTION_CLOSE,))
         try:
-            members = dict(reversed(cjson.parse(body)))
+            parsed = cjson.parse(body)
         except ValueError:
             return INVALID_JSON.with_headers((CONNECTION_CLOSE,))
-        scheme, colors = members.get("colorScheme"), members.get("accentColors")
+        # As in cJSON, case does not matter and the first of equal names counts.
+        members = {name.lower(): value for name, value in reversed(parsed)}
+        scheme, colors = members.get("colorscheme"), members.get("accentcolors")
         async with self._changing:
             device = self._host.sync()
             device.set_theme(

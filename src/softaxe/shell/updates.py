@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from starlette.types import Receive, Scope
 
-from softaxe.errors import ImageError, UpdateRefused
-from softaxe.flash.image import SLOT_BYTES, AppImageReader
+from softaxe.errors import ImageError, StorageError, UpdateRefused
+from softaxe.flash.image import SLOT_BYTES, WRITE_ERROR, AppImageReader
 from softaxe.flash.partitions import WWW_BYTES
 from softaxe.flash.spiffs import read_spiffs
 from softaxe.shell.answers import (
@@ -37,7 +37,6 @@ TOO_LARGE = Answer(b"File provided is too large for device", status=400)
 BUSY = Answer(b"Another update is in progress", status=500)
 FIRMWARE_DONE = Answer(b"Firmware update complete, rebooting now!\n")
 WWW_DONE = Answer(b"WWW update complete\n")
-WWW_WRITE_ERROR = "Write Error"
 
 
 class Upload:
@@ -124,7 +123,7 @@ class Updates:
             return WWW_DONE
 
         body = body_source(scope, receive, self._host.device)
-        return await self._update(body, check, install, lambda: WWW_WRITE_ERROR)
+        return await self._update(body, check, install, lambda: WRITE_ERROR)
 
     async def _update(
         self,
@@ -149,15 +148,20 @@ class Updates:
                 await host.commit()
             except BodyCutOff:
                 return PROTOCOL_ERROR.with_headers((CONNECTION_CLOSE,))
-            except ImageError as error:
+            except (ImageError, StorageError) as error:
                 is_read = await upload.drain()
-                answer = Answer(firmware_text().encode(), status=500)
-                if host.device.profile.image_refused_with_reason:
-                    answer = reason(str(error))
+                answer = self._refusal(error, firmware_text())
                 return answer if is_read else answer.with_headers((CONNECTION_CLOSE,))
             finally:
                 await asyncio.to_thread(sink.discard)
             return answer
+
+    def _refusal(self, error: ImageError | StorageError, firmware_text: str) -> Answer:
+        is_fault_of_image = isinstance(error, ImageError)
+        if self._host.device.profile.image_refused_with_reason:
+            return reason(str(error), status=400 if is_fault_of_image else 500)
+        text = firmware_text if is_fault_of_image else WRITE_ERROR
+        return Answer(text.encode(), status=500)
 
 
 def _pages(sink: ImageSink, *, is_checked: bool) -> dict[str, bytes] | None:

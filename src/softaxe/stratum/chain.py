@@ -1,123 +1,192 @@
-"""The built-in pool's own small block chain, and the templates to extend it."""
+"""The built-in pool's own small block chain, and the templates it mines on.
+
+Two things happen by themselves: transactions arrive at even intervals and give a new
+template for the same block, and now and then the rest of the network finds a block.
+Those blocks of others are drawn, not mined: their 80 bytes link to the block before
+them, but nobody has searched for their nonce.
+"""
 
 import random
-from dataclasses import dataclass, field
+from collections import deque
+from dataclasses import dataclass
 
-from softaxe.bitcoin.header import nbits_for, nbits_target, sha256d, target_for
+from softaxe.bitcoin.header import (
+    Work,
+    nbits_difficulty,
+    nbits_for,
+    sha256d,
+    target_for,
+)
 
-VERSION = 0x20000000
-FIRST_HEIGHT = 931_409
-"""Height of the page's sample."""
-SUBSIDY_SAT = 312_500_000
-"""Block reward since height 840000. Source: Bitcoin's halving schedule."""
-TAG = b"/softaxe/"
+START_HEIGHT = 931_409
+"""Height of the first block to be mined; that of the real chain in January 2026."""
+BLOCK_VERSION = 0x20000000
+"""No soft fork is signalled. Source: BIP 9."""
 HALVING_BLOCKS = 210_000
-MAX_TRANSACTIONS = 12
-"""Merkle branches grow to this number, as for a block of 4095 transactions."""
+FIRST_SUBSIDY_SAT = 50 * 100_000_000
+KEPT_HEADERS = 144
+"""A day of blocks; older ones are forgotten."""
+FIRST_TRANSACTIONS = 20
+MAX_NEW_TRANSACTIONS = 10
+"""At most as many arrive in one interval; far fewer than in life, to keep it cheap."""
+MAX_TRANSACTIONS = 255
+"""In one template beside the coinbase, so that a branch has at most eight entries."""
+MAX_FEE_SAT = 20_000
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Template:
-    """What a job is made of, but for the miner's own part of the coinbase."""
+    """A block to be mined, all but its coinbase."""
 
     height: int
     prevhash: bytes
     """Internal order."""
     merkle_branch: tuple[bytes, ...]
+    """What the coinbase's hash is folded with, first entry first."""
+    value_sat: int
+    """What the coinbase may pay: subsidy and fees."""
+    version: int
     nbits: int
-    version: int = VERSION
+    ntime: int
+    """Unix seconds of its creation; a share's may not be earlier."""
 
 
-@dataclass(slots=True)
 class Chain:
-    """Tip of the chain and the mempool's picture of the next block.
+    """The blocks so far, the waiting transactions and the template made of them.
+
+    Call `step` when `next_wake` comes.
 
     Args:
-        rng: For other miners' blocks and transactions.
-        network_difficulty: What a block must reach; kept in compact form.
+        rng: Draws blocks of others and transactions.
+        network_difficulty: Of a block; the compact form in the header rounds it.
+        block_interval_s: Mean time between blocks found by others.
+        transaction_interval_s: New transactions, and so a new template, this often.
+        start_time: Unix seconds at `now` = 0.
     """
 
-    rng: random.Random
-    network_difficulty: float
-    height: int = FIRST_HEIGHT
-    tip: bytes = b""
-    """Hash of the last block, internal order."""
-    nbits: int = 0
-    _branch: list[bytes] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.nbits = nbits_for(target_for(self.network_difficulty))
-        self.tip = self._other_block()
+    def __init__(
+        self,
+        rng: random.Random,
+        *,
+        network_difficulty: float,
+        block_interval_s: float,
+        transaction_interval_s: float,
+        start_time: int,
+    ) -> None:
+        self.headers: deque[bytes] = deque(maxlen=KEPT_HEADERS)
+        """The latest blocks, newest last."""
+        self.nbits = nbits_for(target_for(network_difficulty))
+        self.network_difficulty = nbits_difficulty(self.nbits)
+        """What `nbits` stands for; the compact form has rounded what was wanted."""
+        self._rng = rng
+        self._block_interval_s = block_interval_s
+        self._transaction_interval_s = transaction_interval_s
+        self._start_time = start_time
+        self._height = START_HEIGHT
+        self._prevhash = rng.randbytes(32)
+        self._transactions: list[bytes] = []
+        self._fees_sat = 0
+        self._arrivals = 0
+        self._next_block = self._draw_interval_s()
+        self._add_transactions(FIRST_TRANSACTIONS)
+        self.template = self._make_template(0.0)
 
     @property
-    def target(self) -> int:
-        """What the hash of a block must not exceed."""
-        return nbits_target(self.nbits)
+    def height(self) -> int:
+        """Height of the block that is being mined."""
+        return self.template.height
 
     @property
-    def template(self) -> Template:
-        """The block to be mined now."""
-        return Template(self.height, self.tip, tuple(self._branch), self.nbits)
+    def next_wake(self) -> float:
+        """When the template changes next."""
+        return min(self._next_block, self._next_arrival)
 
-    def add_transactions(self) -> None:
-        """New transactions came in: another merkle branch."""
-        if len(self._branch) < MAX_TRANSACTIONS:
-            self._branch.append(self.rng.randbytes(32))
-        else:
-            self._branch[-1] = self.rng.randbytes(32)
+    def step(self, now: float) -> None:
+        """Let others find a block and transactions arrive, whatever is due."""
+        while (due := self.next_wake) <= now:
+            if self._next_block <= due:
+                self._next_block = due + self._draw_interval_s()
+                self.extend_by_others(due)
+            else:
+                self._arrivals += 1
+                self._add_transactions(self._rng.randint(1, MAX_NEW_TRANSACTIONS))
+                self.template = self._make_template(due)
 
-    def extend(self, block_hash: bytes | None = None) -> None:
-        """A block was found: by a miner of ours, or (None) by somebody else."""
-        self.tip = self._other_block() if block_hash is None else block_hash
-        self.height += 1
-        self._branch.clear()
+    def extend(self, header: bytes, now: float) -> None:
+        """Take up a block that was found on top of the last one.
 
-    def _other_block(self) -> bytes:
-        # Nobody ever sees that block whole, so a hash below the target stands for it.
-        value = int.from_bytes(sha256d(self.rng.randbytes(80)), "little")
-        return (value % (self.target + 1)).to_bytes(32, "little")
+        Args:
+            header: Its 80 bytes; its hash is not checked here.
+            now: When it was found.
+        """
+        self.headers.append(header)
+        self._prevhash = sha256d(header)
+        self._height += 1
+        self._transactions.clear()
+        self._fees_sat = 0
+        self.template = self._make_template(now)
+
+    def extend_by_others(self, now: float) -> None:
+        """Let somebody else find a block."""
+        self.extend(self._foreign_header(now), now)
+
+    def unix_time(self, now: float) -> int:
+        """The pool's clock, in Unix seconds."""
+        return self._start_time + int(now)
+
+    @property
+    def _next_arrival(self) -> float:
+        return (self._arrivals + 1) * self._transaction_interval_s
+
+    def _draw_interval_s(self) -> float:
+        return self._rng.expovariate(1 / self._block_interval_s)
+
+    def _add_transactions(self, count: int) -> None:
+        count = min(count, MAX_TRANSACTIONS - len(self._transactions))
+        for _ in range(count):
+            self._transactions.append(self._rng.randbytes(32))
+            self._fees_sat += self._rng.randrange(MAX_FEE_SAT)
+
+    def _make_template(self, now: float) -> Template:
+        return Template(
+            height=self._height,
+            prevhash=self._prevhash,
+            merkle_branch=merkle_branch(self._transactions),
+            value_sat=subsidy_sat(self._height) + self._fees_sat,
+            version=BLOCK_VERSION,
+            nbits=self.nbits,
+            ntime=self.unix_time(now),
+        )
+
+    def _foreign_header(self, now: float) -> bytes:
+        return Work(
+            version=BLOCK_VERSION,
+            prevhash=self._prevhash,
+            merkle_root=self._rng.randbytes(32),
+            ntime=self.unix_time(now),
+            nbits=self.nbits,
+        ).header(self._rng.getrandbits(32))
 
 
-def coinbase_parts(
-    template: Template, *, time_s: int, extranonce_size: int, script: bytes
-) -> tuple[bytes, bytes]:
-    """Build the two halves of a coinbase around its extranonces.
+def merkle_branch(transactions: list[bytes]) -> tuple[bytes, ...]:
+    """Hashes to fold a coinbase's hash with, to get the merkle root of a block.
 
     Args:
-        template: For height and subsidy.
-        time_s: Goes into the script, so that no two coinbases are alike.
-        extranonce_size: Bytes of both extranonces together.
-        script: Output script that is paid.
+        transactions: Ids, internal order, of all transactions but the coinbase.
     """
-    height = _push(_script_number(template.height))
-    before = height + _push(time_s.to_bytes(4, "little"))
-    script_size = len(before) + 1 + extranonce_size + 1 + len(TAG)
-    coinbase1 = (
-        (2).to_bytes(4, "little")
-        + b"\x01"
-        + bytes(32)
-        + b"\xff\xff\xff\xff"
-        + bytes((script_size,))
-        + before
-        + bytes((extranonce_size,))
-    )
-    subsidy = SUBSIDY_SAT >> max(0, template.height // HALVING_BLOCKS - 4)
-    coinbase2 = (
-        _push(TAG)
-        + b"\xff\xff\xff\xff"
-        + b"\x01"
-        + subsidy.to_bytes(8, "little")
-        + bytes((len(script),))
-        + script
-        + bytes(4)
-    )
-    return coinbase1, coinbase2
+    branch = []
+    level = transactions
+    while level:
+        branch.append(level[0])
+        # An odd level repeats its last hash; the coinbase's side stands before it.
+        rest = level[1:] if len(level) % 2 else [*level[1:], level[-1]]
+        level = [
+            sha256d(left + right)
+            for left, right in zip(rest[::2], rest[1::2], strict=True)
+        ]
+    return tuple(branch)
 
 
-def _push(data: bytes) -> bytes:
-    return bytes((len(data),)) + data
-
-
-def _script_number(value: int) -> bytes:
-    # BIP 34: little-endian, a top bit of its own for the sign.
-    return value.to_bytes(value.bit_length() // 8 + 1, "little")
+def subsidy_sat(height: int) -> int:
+    """New coins of a block, in satoshi."""
+    return FIRST_SUBSIDY_SAT >> min(height // HALVING_BLOCKS, 63)

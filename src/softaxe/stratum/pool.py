@@ -1,600 +1,607 @@
-"""The pool's side of Stratum v1: a real pool with its own small chain.
+"""The built-in pool: the other end of Stratum v1, with every share checked by hashing.
 
-Every share is verified by hashing. Difficulties here are those of the wire; the pool
-knows nothing of what a hash stands for at the miner's. Like the miner's session it has
-no I/O: bytes in, bytes out, time as an argument.
+A `Pool` has a chain and workers; a `PoolConnection` is one miner's line to it. Both are
+pure: bytes come in with `now`, bytes to send are taken out. Difficulties are those of
+real hashes throughout; a pool cannot tell that a miner lets each hash stand for many.
 """
 
 import json
+import math
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import isfinite, log2
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
-from softaxe.bitcoin.address import script_for_address
-from softaxe.bitcoin.header import (
-    Work,
-    coinbase_transaction,
-    difficulty_of,
-    merkle_root,
-    sha256d,
+from softaxe.errors import SettingError
+from softaxe.stratum.chain import Chain
+from softaxe.stratum.messages import LineSplitter
+from softaxe.stratum.pool_job import (
+    ANYONE_CAN_SPEND,
+    JOB_NOT_FOUND,
+    NOT_SUBSCRIBED,
+    OTHER,
+    UNAUTHORIZED,
+    Job,
+    RequestError,
+    Submission,
+    VerifiedShare,
+    payout_script,
+    word,
 )
-from softaxe.stratum.chain import Chain, Template, coinbase_parts
-from softaxe.stratum.messages import LineSplitter, swap_words
-from softaxe.units import NEVER, Level, Log
+from softaxe.stratum.vardiff import Vardiff
+from softaxe.units import Level, Log
 
 TAG = "pool"
-VERSION_MASK = 0x1FFFE000
+SCALED_START_DIFFICULTY = 1000 / 2**32
+"""What a factory Bitaxe suggests (1000), seen through work scaled by 2**32."""
+SCALED_NETWORK_DIFFICULTY = 146_472_570_619_930 / 2**32
+"""The real network's of January 2026, through the same scale."""
+START_TIME = 1_768_000_000
+"""Unix seconds at `now` = 0 unless told otherwise: 2026-01-09."""
 EXTRANONCE1_SIZE = 4
 EXTRANONCE2_SIZE = 8
-KEPT_JOBS = 32
-"""Jobs of the present block that shares are taken for."""
-MAX_JOB_SHARES = 100_000
-"""Shares remembered per job and connection, against duplicates."""
+"""Bytes, as at the solo pool that a factory Bitaxe falls back to."""
+VERSION_MASK = 0x1FFFE000
+"""Version bits a miner may roll. Source: BIP 320."""
+MAX_AHEAD_S = 7200
+"""A share may be dated this far ahead of the clock, as a block may. Source: Bitcoin
+Core's MAX_FUTURE_BLOCK_TIME."""
+SILENCE_CHECK_S = 5.0
+"""How often to look for miners that send nothing."""
+
 MAX_UNSENT_BYTES = 1 << 18
-MAX_NAME_CHARS = 256
-NTIME_SLACK_S = 7200
-"""How far a share's time may be ahead. Source: Bitcoin's two-hour rule."""
-MIN_DIFFICULTY = 2.0**-40
-MAX_DIFFICULTY = 2.0**64
-RETARGET_AFTER = ((8, 5.0), (32, 2.0))
-"""After so many shares, a rate off by more than this factor is corrected."""
-FIRST_SILENCE_S = 20.0
-SILENCE_S = 60.0
-SILENCE_FACTOR = 16.0
-"""After so long without a share (at first, and after one) the difficulty is divided
-by this. With a share every 5 s a minute of silence has a chance of e^-12."""
-OWN_SCRIPT = b"\x51"
-"""Pays when the user name is no address: anyone can spend."""
-SCALED_SHARE = 1000 / 2**32
-"""First difficulty for scaled work: 1000 of the chip's."""
-SCALED_NETWORK = 146_472_570_619_930 / 2**32
-"""Network difficulty of the page's sample, for scaled work."""
+"""A connection that lets more pile up is closed."""
+MAX_MALFORMED_LINES = 20
+MAX_NAME_CHARACTERS = 128
+MAX_WORKERS = 100_000
+MAX_WORKERS_PER_CONNECTION = 8
+MAX_JOBS = 32
+"""The latest jobs of a connection, for which shares are taken."""
 
-JOB_NOT_FOUND = (21, "Job not found")
-DUPLICATE = (22, "Duplicate share")
-LOW_DIFFICULTY = (23, "Low difficulty share")
-UNAUTHORIZED = (24, "Unauthorized worker")
-NOT_SUBSCRIBED = (25, "Not subscribed")
+_MALFORMED = "Malformed request"
+
+T = TypeVar("T")
 
 
-def _other(text: str) -> tuple[int, str]:
-    return 20, text
+class _Request(msgspec.Struct):
+    method: str | None = None
+    """None in an answer to something that we have said."""
+    id: int | str | None = None
+    params: list[object] | None = None
+
+
+_decode = msgspec.json.Decoder(_Request).decode
 
 
 @dataclass(slots=True)
-class Worker:
-    """What the pool knows of one user name."""
+class WorkerStatistics:
+    """What one worker, or the whole pool, has brought."""
 
     accepted: int = 0
     accepted_difficulty: float = 0.0
-    """Sum over the accepted shares."""
+    """Sum of the difficulties that were asked of the accepted shares."""
     best_difficulty: float = 0.0
-    rejected: dict[str, int] = field(default_factory=dict)
-    """Count by reason."""
+    blocks_found: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    """RequestError shares by reason."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    job_id: str
-    template: Template
-    ntime: int
-
-
-@dataclass(slots=True)
-class _SentJob:
-    job: _Job
-    coinbase1: bytes
-    coinbase2: bytes
-    difficulty: float
-    seen: set[tuple[bytes, int, int, int]] = field(default_factory=set)
+    def accept(self, share: VerifiedShare, *, asked_difficulty: float) -> None:
+        """Count an accepted share."""
+        self.accepted += 1
+        self.accepted_difficulty += asked_difficulty
+        self.best_difficulty = max(self.best_difficulty, share.difficulty)
+        self.blocks_found += share.is_block
 
 
 class Pool:
-    """A mining pool.
+    """A pool with one chain and any number of connections.
+
+    Call `step` when `next_wake` comes, and after every call take each connection's
+    `data_to_send`.
 
     Args:
-        seed: Of blocks, transactions and extranonces.
-        start_difficulty: For miners that suggest none.
-        network_difficulty: What a block must reach.
-        block_interval_s: Mean time between blocks of other miners.
-        transaction_interval_s: Between two templates of one block.
-        target_share_interval_s: Between two shares of one miner.
-        start_time: Unix time when device time is 0.
-        log: For the pool's own lines.
+        seed: Of blocks, transactions and their times.
+        start_difficulty: Of a connection that suggests none.
+        network_difficulty: Of a block, as near as the header can express it.
+        block_interval_s: Mean time between blocks found by others.
+        transaction_interval_s: A new job for the same block this often.
+        start_time: Unix seconds at `now` = 0.
+        target_share_interval_s: What each connection's difficulty aims at.
+        log: Where to write what happens.
+
+    Raises:
+        SettingError: A number is not positive.
     """
 
     def __init__(
         self,
         *,
+        seed: int = 0,
         start_difficulty: float = 1.0,
         network_difficulty: float = 1.0,
         block_interval_s: float = 600.0,
         transaction_interval_s: float = 30.0,
+        start_time: int = START_TIME,
         target_share_interval_s: float = 5.0,
-        start_time: int = 1_767_700_000,
-        seed: int = 0,
-        log: Log = lambda level, tag, text: None,
+        log: Log | None = None,
     ) -> None:
+        _check_positive(
+            start_difficulty=start_difficulty,
+            network_difficulty=network_difficulty,
+            block_interval_s=block_interval_s,
+            transaction_interval_s=transaction_interval_s,
+            target_share_interval_s=target_share_interval_s,
+        )
+        self.chain = Chain(
+            random.Random(seed),
+            network_difficulty=network_difficulty,
+            block_interval_s=block_interval_s,
+            transaction_interval_s=transaction_interval_s,
+            start_time=start_time,
+        )
+        self.workers: dict[str, WorkerStatistics] = {}
+        """By name, and kept when the worker has gone."""
+        self.totals = WorkerStatistics()
+        """Of all workers, and of submits that came from none."""
         self.start_difficulty = start_difficulty
         self.target_share_interval_s = target_share_interval_s
-        self.workers: dict[str, Worker] = {}
-        self.blocks_found = 0
-        """By miners of this pool."""
-        self._rng = random.Random(seed)
-        self.chain = Chain(self._rng, network_difficulty)
-        self._block_interval_s = block_interval_s
-        self._transaction_interval_s = transaction_interval_s
-        self._start_time = start_time
+        self.is_silent = False
+        self.share_refusal: str | None = None
         self._log = log
         self._connections: dict[PoolConnection, None] = {}
-        self._jobs: dict[str, _Job] = {}
-        self._job_number = 0
-        self._extranonce1 = self._rng.getrandbits(32)
-        self._refusal: str | None = None
-        self._is_silent = False
-        self._block_due = self._next_block(0.0)
-        self._templates = 0
-        self._template_due = transaction_interval_s
-        self._new_job(0.0)
+        self._extranonces = 0
+        self._silence_checks = 0
 
     @classmethod
     def for_scaled_work(
-        cls, *, seed: int = 0, start_time: int = 1_767_700_000
+        cls, *, seed: int = 0, start_time: int = START_TIME, log: Log | None = None
     ) -> "Pool":
-        """A pool whose difficulties suit devices on scaled work."""
+        """Make a pool that shows scaled work the proportions of the real network."""
         return cls(
-            start_difficulty=SCALED_SHARE,
-            network_difficulty=SCALED_NETWORK,
             seed=seed,
+            start_difficulty=SCALED_START_DIFFICULTY,
+            network_difficulty=SCALED_NETWORK_DIFFICULTY,
             start_time=start_time,
+            log=log,
         )
 
     @property
-    def next_wake(self) -> float:
-        """When to call `step` next."""
-        silence = min((c.silence_due for c in self._connections), default=NEVER)
-        return min(self._block_due, self._template_due, silence)
+    def height(self) -> int:
+        """Height of the block that is being mined."""
+        return self.chain.template.height
 
     @property
     def accepted(self) -> int:
         """Shares accepted from all workers."""
-        return sum(worker.accepted for worker in self.workers.values())
+        return self.totals.accepted
+
+    @property
+    def blocks_found(self) -> int:
+        """Blocks found by the pool's own workers."""
+        return self.totals.blocks_found
+
+    @property
+    def connections(self) -> tuple["PoolConnection", ...]:
+        """The open connections, oldest first."""
+        return tuple(self._connections)
+
+    @property
+    def next_wake(self) -> float:
+        """When to step next."""
+        return min(self.chain.next_wake, self._next_silence_check)
 
     def connect(self, now: float, name: str = "") -> "PoolConnection":
         """Take up a miner.
 
         Args:
-            now: Device time.
-            name: For the log, such as the peer's address.
+            now: Time.
+            name: Its address, for the log.
         """
-        self._extranonce1 = self._extranonce1 + 1 & 0xFFFFFFFF
-        extranonce1 = self._extranonce1.to_bytes(EXTRANONCE1_SIZE)
-        connection = PoolConnection(self, extranonce1, now, name)
+        self.step(now)
+        connection = PoolConnection(self, now, name=name)
         self._connections[connection] = None
         return connection
 
-    def forget(self, connection: "PoolConnection") -> None:
-        """A miner's connection has ended."""
-        self._connections.pop(connection, None)
-
     def step(self, now: float) -> None:
-        """Let blocks and transactions come, and lower difficulties in silence."""
-        while min(self._block_due, self._template_due) <= now:
-            if self._block_due <= self._template_due:
-                due = self._block_due
-                self._block_due = self._next_block(due)
-                self.new_block(due)
+        """Send the jobs and difficulties that are due."""
+        while (due := self.next_wake) <= now:
+            if self._next_silence_check <= due:
+                self._silence_checks += 1
+                for connection in self.connections:
+                    connection.check_silence(due)
             else:
-                due = self._template_due
-                self._templates += 1
-                period = self._transaction_interval_s
-                self._template_due = (self._templates + 1) * period
-                self.chain.add_transactions()
-                self._new_job(due)
-                self._notify(due, is_clean=False)
-        for connection in self._connections:
-            if connection.silence_due <= now:
-                connection.break_silence(now)
+                height = self.height
+                self.chain.step(due)
+                self._send_jobs(is_clean=self.height != height)
 
-    def new_block(self, now: float, block_hash: bytes | None = None) -> None:
-        """Begin a new block; the jobs of the old one are stale."""
-        self.chain.extend(block_hash)
-        self._log(Level.INFO, TAG, f"new block, height {self.chain.height}")
-        self._jobs.clear()
-        self._new_job(now)
-        self._notify(now, is_clean=True)
+    # On request
 
-    # Ways to misbehave
+    def new_block(self, now: float) -> None:
+        """Let others find a block at once."""
+        self.step(now)
+        self.chain.extend_by_others(now)
+        self._send_jobs(is_clean=True)
 
     def set_silent(self, is_silent: bool) -> None:
-        """Answer nothing and send nothing, but stay connected."""
-        self._is_silent = is_silent
+        """Hear and say nothing at all, or answer again."""
+        self.is_silent = is_silent
 
     def refuse_shares(self, reason: str | None) -> None:
-        """Refuse every share with this reason; None ends it."""
-        self._refusal = reason
+        """Refuse every share with this reason, or check them again (None)."""
+        self.share_refusal = reason
 
     def drop_connections(self) -> None:
-        """Close every connection."""
-        for connection in self._connections:
-            connection.wants_close = True
+        """Want every connection closed."""
+        for connection in self.connections:
+            connection.close("dropped on request")
 
-    # What connections need
+    # For the connections
 
-    @property
-    def is_silent(self) -> bool:
-        """True while nothing is to be sent."""
-        return self._is_silent
+    def new_extranonce1(self) -> bytes:
+        """Return one that no other connection of this pool has."""
+        self._extranonces += 1
+        return (self._extranonces & 0xFFFFFFFF).to_bytes(EXTRANONCE1_SIZE)
 
-    @property
-    def refusal(self) -> str | None:
-        """Why every share is refused, if it is."""
-        return self._refusal
+    def worker(self, name: str) -> WorkerStatistics | None:
+        """Return a worker's statistics; None when no more workers are taken."""
+        if name not in self.workers and len(self.workers) >= MAX_WORKERS:
+            return None
+        return self.workers.setdefault(name, WorkerStatistics())
 
-    @property
-    def latest_job(self) -> _Job:
-        """The job to work on."""
-        return next(reversed(self._jobs.values()))
+    def take_block(self, header: bytes, now: float) -> None:
+        """Put a worker's block on the chain and let everybody mine on it."""
+        self.say(f"block {self.height} found by one of ours")
+        self.chain.extend(header, now)
+        self._send_jobs(is_clean=True)
 
-    def is_current(self, job: _Job) -> bool:
-        """True while shares of the job are taken."""
-        return job.job_id in self._jobs
-
-    def time_s(self, now: float) -> int:
-        """Unix time."""
-        return self._start_time + int(now)
-
-    def worker(self, name: str) -> Worker:
-        """The record of a user name."""
-        return self.workers.setdefault(name, Worker())
-
-    def found_block(self, block_hash: bytes, user: str, now: float) -> None:
-        """A share was a block: the chain goes on from it."""
-        self.blocks_found += 1
-        shown = block_hash[::-1].hex()
-        text = f"block {self.chain.height} found by {user}: {shown}"
-        self._log(Level.INFO, TAG, text)
-        self.new_block(now, block_hash)
+    def forget(self, connection: "PoolConnection") -> None:
+        """A connection has ended."""
+        self._connections.pop(connection, None)
 
     def say(self, text: str) -> None:
-        """Log a line."""
-        self._log(Level.INFO, TAG, text)
+        """Write a log line."""
+        if self._log is not None:
+            self._log(Level.INFO, TAG, text)
 
-    def _new_job(self, now: float) -> None:
-        self._job_number += 1
-        job_id = f"{self._job_number:x}"
-        self._jobs[job_id] = _Job(job_id, self.chain.template, self.time_s(now))
-        if len(self._jobs) > KEPT_JOBS:
-            del self._jobs[next(iter(self._jobs))]
+    @property
+    def _next_silence_check(self) -> float:
+        return (self._silence_checks + 1) * SILENCE_CHECK_S
 
-    def _notify(self, now: float, *, is_clean: bool) -> None:
-        for connection in self._connections:
-            connection.send_job(now, is_clean=is_clean)
-
-    def _next_block(self, now: float) -> float:
-        return now + self._rng.expovariate(1 / self._block_interval_s)
+    def _send_jobs(self, *, is_clean: bool) -> None:
+        if is_clean:
+            self.say(f"mining block {self.height}")
+        for connection in self.connections:
+            connection.send_job(is_clean=is_clean)
 
 
 class PoolConnection:
-    """The pool's end of one connection.
+    """One miner's connection; made by `Pool.connect`.
 
-    After each call take `data_to_send` and look at `wants_close`.
+    After every call take `data_to_send` and look at `wants_close`; call `closed` when
+    the connection has ended. Whatever the miner sends, nothing is raised.
     """
 
-    def __init__(self, pool: Pool, extranonce1: bytes, now: float, name: str) -> None:
+    def __init__(self, pool: Pool, now: float, *, name: str) -> None:
+        self.name = name
         self.wants_close = False
-        self.difficulty = pool.start_difficulty
-        self.silence_due = NEVER
+        """The pool is through with this miner; close the connection."""
+        self.is_closed = False
+        self.version_mask = 0
+        """Version bits this miner may roll."""
+        self.extranonce1 = pool.new_extranonce1()
         self._pool = pool
-        self._name = name
-        self._extranonce1 = extranonce1
-        self._splitter = LineSplitter(1 << 14)
-        self._out: list[bytes] = []
-        self._unsent = 0
-        self._users: set[str] = set()
-        self._script = OWN_SCRIPT
+        self._vardiff = Vardiff(
+            pool.start_difficulty,
+            now,
+            target_interval_s=pool.target_share_interval_s,
+            highest=pool.chain.network_difficulty,
+        )
+        self._lines = LineSplitter()
+        self._out = bytearray()
+        self._malformed = 0
         self._is_subscribed = False
-        self._version_mask = 0
-        self._jobs: dict[str, _SentJob] = {}
-        self._window_began = now
-        self._window_shares = 0
-        self._methods: dict[str, Callable[[Any, list[Any], float], None]] = {
-            "mining.configure": self._configure,
-            "mining.subscribe": self._subscribe,
-            "mining.authorize": self._authorize,
-            "mining.submit": self._submit,
-            "mining.suggest_difficulty": self._suggest_difficulty,
-            "mining.extranonce.subscribe": self._extranonce_subscribe,
-            "mining.ping": lambda number, params, now: self._answer(number, "pong"),
-        }
+        self._wants_extranonce = False
+        self._workers: dict[str, WorkerStatistics] = {}
+        self._payout = ANYONE_CAN_SPEND
+        self._jobs: dict[str, Job] = {}
+        self._jobs_sent = 0
+
+    @property
+    def difficulty(self) -> float:
+        """What shares of the next job have to meet."""
+        return self._vardiff.difficulty
+
+    @property
+    def is_mining(self) -> bool:
+        """True while the miner has introduced itself and gets jobs."""
+        return self._is_subscribed and bool(self._workers) and not self.wants_close
 
     def receive(self, data: bytes, now: float) -> None:
-        """Take bytes of the miner, in any slices."""
-        for line in self._splitter.feed(data):
+        """Take bytes from the miner, in any slices."""
+        self._pool.step(now)
+        if self._pool.is_silent:
+            return
+        for line in self._lines.feed(data):
+            if self.wants_close or self.is_closed:
+                return
             if line.strip():
                 self._receive_line(line, now)
-        if self._splitter.dropped:
-            self.wants_close = True
 
     def data_to_send(self) -> bytes:
-        """Return and forget the bytes to send."""
-        if not self._out:
-            return b""
-        data = b"".join(self._out)
+        """Return and forget the bytes for the miner."""
+        data = bytes(self._out)
         self._out.clear()
-        self._unsent = 0
         return data
 
     def closed(self, now: float) -> None:
         """The connection has ended."""
-        self._pool.forget(self)
         self._pool.step(now)
+        self.is_closed = True
+        self._pool.forget(self)
+
+    def close(self, reason: str) -> None:
+        """Want the connection closed; what was not sent yet is lost."""
+        if not self.wants_close:
+            self._pool.say(f"{self.name}: closing, {reason}")
+        self.wants_close = True
+        self._out.clear()
 
     def request_reconnect(self) -> None:
         """Ask the miner to connect anew."""
-        self._method("client.reconnect", [])
+        self._notify("client.reconnect", "[]")
 
-    def send_job(self, now: float, *, is_clean: bool) -> None:
-        """Send the latest job, if the miner is ready for jobs."""
-        if not self._is_subscribed or not self._users:
-            return
-        job = self._pool.latest_job
-        size = EXTRANONCE1_SIZE + EXTRANONCE2_SIZE
-        coinbase1, coinbase2 = coinbase_parts(
-            job.template, time_s=job.ntime, extranonce_size=size, script=self._script
-        )
+    def change_extranonce(self) -> bool:
+        """Give the miner another extranonce1 and a fresh job.
+
+        Returns:
+            False, and nothing changes, when the miner has not subscribed to that.
+        """
+        if not self._wants_extranonce:
+            return False
+        self.extranonce1 = self._pool.new_extranonce1()
+        params = [self.extranonce1.hex(), EXTRANONCE2_SIZE]
+        self._notify("mining.set_extranonce", json.dumps(params))
+        self.send_job(is_clean=True)
+        return True
+
+    def send_job(self, *, is_clean: bool) -> None:
+        """Send the pool's template as a new job, if the miner is ready for one."""
         if is_clean:
             self._jobs.clear()
-        elif len(self._jobs) >= KEPT_JOBS:
+        if not self.is_mining:
+            return
+        self._jobs_sent += 1
+        job = Job(
+            number=self._jobs_sent,
+            template=self._pool.chain.template,
+            difficulty=self.difficulty,
+            extranonce1=self.extranonce1,
+            extranonce2_size=EXTRANONCE2_SIZE,
+            payout=self._payout,
+        )
+        self._jobs[job.id] = job
+        if len(self._jobs) > MAX_JOBS:
             del self._jobs[next(iter(self._jobs))]
-        known = self._jobs.get(job.job_id)
-        # A job sent again keeps what it has seen, and takes the easier difficulty.
-        self._jobs[job.job_id] = _SentJob(
-            job,
-            coinbase1,
-            coinbase2,
-            min(self.difficulty, known.difficulty) if known else self.difficulty,
-            known.seen if known else set(),
-        )
-        template = job.template
-        self._method(
-            "mining.notify",
-            [
-                job.job_id,
-                swap_words(template.prevhash).hex(),
-                coinbase1.hex(),
-                coinbase2.hex(),
-                [entry.hex() for entry in template.merkle_branch],
-                f"{template.version:08x}",
-                f"{template.nbits:08x}",
-                f"{job.ntime:08x}",
-                is_clean,
-            ],
-        )
+        self._notify("mining.notify", job.notify_params(is_clean=is_clean))
 
-    def break_silence(self, now: float) -> None:
-        """No share for a while: lower the difficulty a lot."""
-        self.silence_due = now + FIRST_SILENCE_S
-        self._set_difficulty(self.difficulty / SILENCE_FACTOR, now)
+    def check_silence(self, now: float) -> None:
+        """Make it easier for a miner that has sent nothing for long."""
+        if self._pool.is_silent:  # then it is not the miner's fault
+            self._vardiff.set(self.difficulty, now)
+        elif self.is_mining and self._vardiff.check_silence(now):
+            self._send_difficulty()
 
-    # Lines of the miner
+    # Requests
 
     def _receive_line(self, line: bytes, now: float) -> None:
         try:
-            root = msgspec.json.decode(line)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-            self._refuse(None, _other("Not JSON"))
+            request = _decode(line)
+        except (ValueError, RecursionError):  # no UTF-8, no JSON, no request
+            self._refuse(None, RequestError(OTHER, _MALFORMED))
+            self._malformed += 1
+            if self._malformed > MAX_MALFORMED_LINES:
+                self.close("too many malformed lines")
             return
-        if not isinstance(root, dict):
-            self._refuse(None, _other("Not a JSON object"))
+        if request.method is None or request.method == "pong":
             return
-        number, params = root.get("id"), root.get("params")
-        method = self._methods.get(str(root.get("method")))
-        if method is None:
-            self._refuse(number, _other("Unknown method"))
-        elif not isinstance(params, list):
-            self._refuse(number, _other("params is no array"))
-        else:
-            method(number, params, now)
-
-    def _configure(self, number: object, params: list[Any], _now: float) -> None:
-        extensions = params[0] if params and isinstance(params[0], list) else []
-        options = params[1] if len(params) > 1 and isinstance(params[1], dict) else {}
-        result: dict[str, object] = {str(name): False for name in extensions[:16]}
-        if "version-rolling" in result:
-            wanted = _hex_u32(options.get("version-rolling.mask"))
-            self._version_mask = (
-                VERSION_MASK if wanted is None else wanted & VERSION_MASK
-            )
-            result["version-rolling"] = True
-            result["version-rolling.mask"] = f"{self._version_mask:08x}"
-        self._answer(number, result)
-
-    def _subscribe(self, number: object, _params: list[Any], now: float) -> None:
-        subscription = self._extranonce1.hex()
-        names = ["mining.set_difficulty", "mining.notify"]
-        result = [
-            [[name, subscription] for name in names],
-            self._extranonce1.hex(),
-            EXTRANONCE2_SIZE,
-        ]
-        self._answer(number, result)
-        self._is_subscribed = True
-        self._start_work(now)
-
-    def _authorize(self, number: object, params: list[Any], now: float) -> None:
-        user = params[0] if params else None
-        if not isinstance(user, str) or not 0 < len(user) <= MAX_NAME_CHARS:
-            self._refuse(number, UNAUTHORIZED)
-            return
-        self._answer(number, True)
-        if len(self._users) < KEPT_JOBS:
-            self._users.add(user)
+        handler = _HANDLERS.get(request.method)
         try:
-            self._script = script_for_address(user.partition(".")[0])
-        except ValueError:
-            self._script = OWN_SCRIPT
-        self._pool.say(f"{self._name} mines for {user}")
-        self._start_work(now)
+            if handler is None:
+                raise RequestError(OTHER, "Unknown method")
+            handler(self, request, now)
+        except RequestError as refused:
+            self._refuse(request.id, refused)
 
-    def _start_work(self, now: float) -> None:
-        if self._is_subscribed and self._users:
-            self.silence_due = now + FIRST_SILENCE_S
-            self._window_began = now
-            self._set_difficulty(self.difficulty, now, is_first=True)
+    def _configure(self, request: _Request, now: float) -> None:
+        """Negotiate extensions. Source: BIP 310."""
+        names = _param(request, 0, list)
+        values = _param(request, 1, dict, default={})
+        result: dict[str, bool | str] = {}
+        for name in names:
+            wanted = values.get("version-rolling.mask", "ffffffff")
+            if not isinstance(name, str) or not isinstance(wanted, str):
+                raise RequestError(OTHER, _MALFORMED)
+            if name == "version-rolling":
+                self.version_mask = VERSION_MASK & word(wanted)
+                result[name] = self.version_mask != 0
+                result["version-rolling.mask"] = f"{self.version_mask:08x}"
+            elif name == "subscribe-extranonce":
+                self._wants_extranonce = result[name] = True
+            else:
+                result[name] = False
+        self._reply(request, result)
 
-    def _suggest_difficulty(
-        self, number: object, params: list[Any], now: float
-    ) -> None:
-        value = params[0] if params else None
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        difficulty = float(value) if is_number and value is not None else 0.0
-        if not isfinite(difficulty) or difficulty <= 0:
-            self._refuse(number, _other("Difficulty is no positive number"))
-            return
-        self._answer(number, True)
-        self._set_difficulty(difficulty, now)
+    def _subscribe(self, request: _Request, now: float) -> None:
+        was_mining = self.is_mining
+        self._is_subscribed = True
+        notifications = [["mining.set_difficulty", "1"], ["mining.notify", "1"]]
+        self._reply(request, [notifications, self.extranonce1.hex(), EXTRANONCE2_SIZE])
+        if not was_mining:
+            self._begin_mining(now)
 
-    def _extranonce_subscribe(
-        self, number: object, _params: list[Any], _now: float
-    ) -> None:
-        self._answer(number, True)
+    def _authorize(self, request: _Request, now: float) -> None:
+        was_mining = self.is_mining
+        name = _param(request, 0, str)
+        if name not in self._workers:
+            self._add_worker(name)
+        self._reply(request, True)
+        if not was_mining:
+            self._begin_mining(now)
 
-    # Shares
+    def _add_worker(self, name: str) -> None:
+        if not name or len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
+            raise RequestError(UNAUTHORIZED, "Bad worker name")
+        is_full = len(self._workers) >= MAX_WORKERS_PER_CONNECTION
+        worker = None if is_full else self._pool.worker(name)
+        if worker is None:
+            raise RequestError(UNAUTHORIZED, "Too many workers")
+        if not self._workers:
+            self._payout = payout_script(name)
+        self._workers[name] = worker
+        self._pool.say(f"{self.name}: worker {name}")
 
-    def _submit(self, number: object, params: list[Any], now: float) -> None:
-        user = params[0] if params else None
+    def _subscribe_extranonce(self, request: _Request, now: float) -> None:
+        self._wants_extranonce = True
+        self._reply(request, True)
+
+    def _suggest_difficulty(self, request: _Request, now: float) -> None:
+        wanted = (request.params or [None])[0]
+        if not isinstance(wanted, int | float) or isinstance(wanted, bool):
+            raise RequestError(OTHER, _MALFORMED)
+        if wanted <= 0:
+            raise RequestError(OTHER, "Difficulty must be positive")
+        before = self.difficulty
+        self._vardiff.set(wanted, now)
+        self._reply(request, True)
+        if self.is_mining and self.difficulty != before:
+            self._send_difficulty()
+
+    def _ping(self, request: _Request, now: float) -> None:
+        self._reply(request, "pong")
+
+    def _submit(self, request: _Request, now: float) -> None:
+        worker = None
+        try:
+            worker = self._submitter(request)
+            job, share = self._check_share(request, now)
+        except RequestError as refused:
+            self._pool.totals.rejected[refused.reason] += 1
+            if worker is not None:
+                worker.rejected[refused.reason] += 1
+            raise
+        self._reply(request, True)
+        worker.accept(share, asked_difficulty=job.difficulty)
+        self._pool.totals.accept(share, asked_difficulty=job.difficulty)
+        is_changed = self._vardiff.share(share.difficulty, now)
+        if is_changed:
+            self._say_difficulty()
+        if share.is_block:
+            self._pool.take_block(share.header, now)
+        elif is_changed or job.is_used_up:
+            self.send_job(is_clean=job.is_used_up)
+
+    def _submitter(self, request: _Request) -> WorkerStatistics:
         if not self._is_subscribed:
-            self._refuse(number, NOT_SUBSCRIBED)
-            return
-        if not isinstance(user, str) or user not in self._users:
-            self._refuse(number, UNAUTHORIZED)
-            return
-        worker = self._pool.worker(user)
-        error = self._check(params, user, worker, now)
-        if error is None:
-            self._answer(number, True)
-            self._count_share(now)
-        else:
-            self._refuse(number, error)
-            reason = error[1]
-            worker.rejected[reason] = worker.rejected.get(reason, 0) + 1
+            raise RequestError(NOT_SUBSCRIBED, "Not subscribed")
+        worker = self._workers.get(_param(request, 0, str))
+        if worker is None:
+            raise RequestError(UNAUTHORIZED, "Unauthorized worker")
+        return worker
 
-    def _check(
-        self, params: list[Any], user: str, worker: Worker, now: float
-    ) -> tuple[int, str] | None:
-        """Judge a share by hashing; None means that it is good."""
-        if len(params) < 5:
-            return _other("Too few params")
-        job_id, extranonce2_hex = params[1], params[2]
-        ntime, nonce = _hex_u32(params[3]), _hex_u32(params[4])
-        version_bits = _hex_u32(params[5]) if len(params) > 5 else 0
-        extranonce2 = _hex_bytes(extranonce2_hex, EXTRANONCE2_SIZE)
-        if ntime is None or nonce is None or version_bits is None:
-            return _other("Malformed share")
-        if extranonce2 is None:
-            return _other("Wrong extranonce2 size")
-        sent = self._jobs.get(job_id) if isinstance(job_id, str) else None
-        if sent is None or not self._pool.is_current(sent.job):
-            return JOB_NOT_FOUND
-        if version_bits & ~self._version_mask:
-            return _other("Version bits outside the mask")
-        if not sent.job.ntime <= ntime <= self._pool.time_s(now) + NTIME_SLACK_S:
-            return _other("Time out of range")
-        key = (extranonce2, ntime, nonce, version_bits)
-        if key in sent.seen:
-            return DUPLICATE
-        if self._pool.refusal is not None:
-            return _other(self._pool.refusal)
-        template = sent.job.template
-        coinbase = coinbase_transaction(
-            sent.coinbase1, self._extranonce1, extranonce2, sent.coinbase2
+    def _check_share(self, request: _Request, now: float) -> tuple[Job, VerifiedShare]:
+        if self._pool.share_refusal is not None:
+            raise RequestError(OTHER, self._pool.share_refusal)
+        job_id = _param(request, 1, str)
+        submission = Submission(
+            extranonce2=_param(request, 2, str),
+            ntime=_param(request, 3, str),
+            nonce=_param(request, 4, str),
+            version_bits=_param(request, 5, str, default="00000000"),
         )
-        work = Work(
-            version=template.version ^ version_bits,
-            prevhash=template.prevhash,
-            merkle_root=merkle_root(sha256d(coinbase), template.merkle_branch),
-            ntime=ntime,
-            nbits=template.nbits,
+        job = self._jobs.get(job_id)
+        if job is None:
+            raise RequestError(JOB_NOT_FOUND, "Job not found")
+        share = job.check(
+            submission,
+            version_mask=self.version_mask,
+            latest_ntime=self._pool.chain.unix_time(now) + MAX_AHEAD_S,
         )
-        block_hash = sha256d(work.header(nonce))
-        difficulty = difficulty_of(block_hash)
-        if difficulty < sent.difficulty:
-            return LOW_DIFFICULTY
-        if len(sent.seen) < MAX_JOB_SHARES:
-            sent.seen.add(key)
-        worker.accepted += 1
-        worker.accepted_difficulty += sent.difficulty
-        worker.best_difficulty = max(worker.best_difficulty, difficulty)
-        if int.from_bytes(block_hash, "little") <= self._pool.chain.target:
-            self._pool.found_block(block_hash, user, now)
-        return None
+        return job, share
 
-    # Difficulty
+    # To the miner
 
-    def _count_share(self, now: float) -> None:
-        self.silence_due = now + SILENCE_S
-        self._window_shares += 1
-        interval_s = max((now - self._window_began) / self._window_shares, 1e-3)
-        factor = self._pool.target_share_interval_s / interval_s
-        for shares, tolerance in RETARGET_AFTER:
-            is_off = not 1 / tolerance <= factor <= tolerance
-            if self._window_shares == shares and is_off:
-                self._set_difficulty(self.difficulty * 2.0 ** round(log2(factor)), now)
-                return
-        if self._window_shares >= RETARGET_AFTER[-1][0]:
-            self._window_began, self._window_shares = now, 0
+    def _begin_mining(self, now: float) -> None:
+        if self.is_mining:
+            self._vardiff.set(self.difficulty, now)
+            self._say_difficulty()
+            self.send_job(is_clean=True)
 
-    def _set_difficulty(
-        self, difficulty: float, now: float, *, is_first: bool = False
-    ) -> None:
-        bounded = min(max(difficulty, MIN_DIFFICULTY), MAX_DIFFICULTY)
-        if bounded == self.difficulty and not is_first:
-            return
-        self.difficulty = bounded
-        self._window_began, self._window_shares = now, 0
-        if self._is_subscribed and self._users:
-            number = int(bounded) if bounded == int(bounded) else bounded
-            self._method("mining.set_difficulty", [number])
-            self.send_job(now, is_clean=is_first)
+    def _send_difficulty(self) -> None:
+        """Tell the difficulty and, as it holds from the next job on, send one."""
+        self._say_difficulty()
+        self.send_job(is_clean=False)
 
-    # Sending
+    def _say_difficulty(self) -> None:
+        self._pool.say(f"{self.name}: difficulty {self.difficulty:g}")
+        text = difficulty_text(self.difficulty)
+        self._notify("mining.set_difficulty", f"[{text}]")
 
-    def _answer(self, number: object, result: object) -> None:
-        self._send({"id": number, "result": result, "error": None})
+    def _notify(self, method: str, params: str) -> None:
+        self._send(f'{{"id": null, "method": "{method}", "params": {params}}}\n')
 
-    def _refuse(self, number: object, error: tuple[int, str]) -> None:
-        self._send({"id": number, "result": None, "error": [*error, None]})
+    def _reply(self, request: _Request, result: object) -> None:
+        self._send(_line({"id": request.id, "result": result, "error": None}))
 
-    def _method(self, name: str, params: list[object]) -> None:
-        self._send({"id": None, "method": name, "params": params})
+    def _refuse(self, id_: int | str | None, refused: RequestError) -> None:
+        error = [refused.code, refused.reason, None]
+        self._send(_line({"id": id_, "result": None, "error": error}))
 
-    def _send(self, message: dict[str, object]) -> None:
+    def _send(self, line: str) -> None:
         if self._pool.is_silent or self.wants_close:
             return
-        try:
-            line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
-        except (TypeError, ValueError):
-            return  # an id that cannot be said back
-        self._out.append(line)
-        self._unsent += len(line)
-        if self._unsent > MAX_UNSENT_BYTES:
-            self.wants_close = True
+        self._out += line.encode()
+        if len(self._out) > MAX_UNSENT_BYTES:
+            self.close("it does not read")
 
 
-def _hex_u32(value: object) -> int | None:
-    data = _hex_bytes(value, 4)
-    return None if data is None else int.from_bytes(data)
+_HANDLERS: dict[str, Callable[[PoolConnection, _Request, float], None]] = {
+    "mining.configure": PoolConnection._configure,
+    "mining.subscribe": PoolConnection._subscribe,
+    "mining.authorize": PoolConnection._authorize,
+    "mining.extranonce.subscribe": PoolConnection._subscribe_extranonce,
+    "mining.suggest_difficulty": PoolConnection._suggest_difficulty,
+    "mining.ping": PoolConnection._ping,
+    "mining.submit": PoolConnection._submit,
+}
 
 
-def _hex_bytes(value: object, size: int) -> bytes | None:
-    if not isinstance(value, str) or len(value) != 2 * size:
-        return None
-    try:
-        return bytes.fromhex(value)
-    except ValueError:
-        return None
+def difficulty_text(difficulty: float) -> str:
+    """Print a difficulty so that a reader gets exactly the same number back."""
+    if difficulty.is_integer() and difficulty < 2**53:
+        return str(int(difficulty))
+    return repr(difficulty)
+
+
+def _line(message: dict[str, object]) -> str:
+    return json.dumps(message) + "\n"
+
+
+def _param(
+    request: _Request, index: int, kind: type[T], *, default: T | None = None
+) -> T:
+    params = request.params or []
+    if index >= len(params) and default is not None:
+        return default
+    value = params[index] if index < len(params) else None
+    if not isinstance(value, kind):
+        raise RequestError(OTHER, _MALFORMED)
+    return value
+
+
+def _check_positive(**numbers: float) -> None:
+    for name, value in numbers.items():
+        if not 0 < value < math.inf:
+            raise SettingError(f"{name}: {value} is not a positive number")

@@ -1,0 +1,214 @@
+"""One job as the built-in pool sent it, and the check of a share against it.
+
+Each job has a coinbase of its own: its number is the lock time. So no two jobs share a
+search space, and duplicates can be told within one job.
+"""
+
+import json
+from dataclasses import dataclass, field
+from struct import Struct
+
+from softaxe.bitcoin.address import script_for_address
+from softaxe.bitcoin.header import (
+    Work,
+    coinbase_transaction,
+    difficulty_of,
+    merkle_root,
+    nbits_target,
+    sha256d,
+)
+from softaxe.errors import StratumError
+from softaxe.stratum.chain import Template
+from softaxe.stratum.messages import swap_words
+
+OTHER = 20
+JOB_NOT_FOUND = 21
+DUPLICATE = 22
+LOW_DIFFICULTY = 23
+UNAUTHORIZED = 24
+NOT_SUBSCRIBED = 25
+"""Error codes. Source: the Stratum v1 description of Slush Pool."""
+
+SCRIPTSIG_TAG = b"/softaxe/"
+ANYONE_CAN_SPEND = b"\x51"
+"""Script (OP_TRUE) that is paid when the user's name is no address."""
+MAX_SHARES = 1024
+"""Of one job; a job with so many is to be replaced."""
+
+_COINBASE_HEAD = (1).to_bytes(4, "little") + b"\x01" + bytes(32) + b"\xff" * 4
+"""Version 1, one input, the null outpoint."""
+_SEQUENCE = b"\xff" * 4
+"""Final, so that the lock time means nothing to the chain."""
+_OUTPUT = Struct("<BQB")
+_U32 = Struct("<I")
+
+
+class RequestError(StratumError):
+    """A request is answered with this error; it never leaves the connection."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """The parameters of `mining.submit` after the job id, as sent."""
+
+    extranonce2: str
+    ntime: str
+    nonce: str
+    version_bits: str = "00000000"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedShare:
+    """A share whose hash is good enough."""
+
+    header: bytes
+    difficulty: float
+    """That of its hash."""
+    is_block: bool
+
+
+@dataclass(slots=True)
+class Job:
+    """A template as one miner was asked to work on it."""
+
+    number: int
+    """Unique among the jobs of one extranonce1."""
+    template: Template
+    difficulty: float
+    """What shares must meet, also after the connection's difficulty has changed."""
+    extranonce1: bytes
+    extranonce2_size: int
+    """Bytes the miner may choose."""
+    payout: bytes
+    """Script that the coinbase pays."""
+    _coinbase1: bytes = field(init=False)
+    _coinbase2: bytes = field(init=False)
+    _headers: set[bytes] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._coinbase1 = _coinbase1(
+            self.template.height,
+            extranonce_size=len(self.extranonce1) + self.extranonce2_size,
+        )
+        self._coinbase2 = _coinbase2(
+            self.template.value_sat, self.payout, lock_time=self.number
+        )
+
+    @property
+    def id(self) -> str:
+        """The number as it goes over the wire."""
+        return f"{self.number:x}"
+
+    @property
+    def is_used_up(self) -> bool:
+        """True when no more shares should come for it."""
+        return len(self._headers) >= MAX_SHARES
+
+    def notify_params(self, *, is_clean: bool) -> str:
+        """Return the JSON array for `mining.notify`."""
+        template = self.template
+        return json.dumps(
+            [
+                self.id,
+                swap_words(template.prevhash).hex(),
+                self._coinbase1.hex(),
+                self._coinbase2.hex(),
+                [sibling.hex() for sibling in template.merkle_branch],
+                f"{template.version:08x}",
+                f"{template.nbits:08x}",
+                f"{template.ntime:08x}",
+                is_clean,
+            ]
+        )
+
+    def check(
+        self,
+        submission: Submission,
+        *,
+        version_mask: int,
+        latest_ntime: int,
+    ) -> VerifiedShare:
+        """Build the share's header, hash it and remember it.
+
+        Args:
+            submission: What the miner sent.
+            version_mask: Version bits it may set.
+            latest_ntime: Its time may not be after this, nor before the template's.
+
+        Raises:
+            RequestError: The share is malformed, too easy or not the first of its kind.
+        """
+        ntime = word(submission.ntime)
+        if not self.template.ntime <= ntime <= latest_ntime:
+            raise RequestError(OTHER, "ntime out of range")
+        bits = word(submission.version_bits)
+        if bits & ~version_mask:
+            raise RequestError(OTHER, "Version bits outside the mask")
+        extranonce2 = _hex_bytes(submission.extranonce2, self.extranonce2_size)
+        coinbase = coinbase_transaction(
+            self._coinbase1, self.extranonce1, extranonce2, self._coinbase2
+        )
+        work = Work(
+            version=self.template.version & ~version_mask | bits,
+            prevhash=self.template.prevhash,
+            merkle_root=merkle_root(sha256d(coinbase), self.template.merkle_branch),
+            ntime=ntime,
+            nbits=self.template.nbits,
+        )
+        header = work.header(word(submission.nonce))
+        hash_ = sha256d(header)
+        difficulty = difficulty_of(hash_)
+        if difficulty < self.difficulty:
+            raise RequestError(LOW_DIFFICULTY, "Low difficulty share")
+        if header in self._headers:
+            raise RequestError(DUPLICATE, "Duplicate share")
+        self._headers.add(header)
+        target = nbits_target(self.template.nbits)
+        is_block = int.from_bytes(hash_, "little") <= target
+        return VerifiedShare(header, difficulty, is_block)
+
+
+def word(text: str) -> int:
+    """Read a 32-bit number of exactly eight hex digits.
+
+    Raises:
+        RequestError: It is anything else.
+    """
+    return int.from_bytes(_hex_bytes(text, 4))
+
+
+def payout_script(user: str) -> bytes:
+    """Script that pays the address before the first dot of a user's name."""
+    try:
+        return script_for_address(user.partition(".")[0])
+    except ValueError:
+        return ANYONE_CAN_SPEND
+
+
+def _hex_bytes(text: str, size: int) -> bytes:
+    try:
+        data = bytes.fromhex(text)
+    except ValueError:
+        data = b""
+    # Both lengths: fromhex lets blanks through.
+    if len(data) != size or len(text) != 2 * size:
+        raise RequestError(OTHER, "Malformed share")
+    return data
+
+
+def _coinbase1(height: int, *, extranonce_size: int) -> bytes:
+    """Bytes before the extranonces: the height as BIP 34 wants it, and our tag."""
+    number = height.to_bytes(height.bit_length() // 8 + 1, "little")
+    script = bytes([len(number)]) + number + SCRIPTSIG_TAG
+    return _COINBASE_HEAD + bytes([len(script) + extranonce_size]) + script
+
+
+def _coinbase2(value_sat: int, script: bytes, *, lock_time: int) -> bytes:
+    """Bytes after the extranonces: one output that pays everything to `script`."""
+    output = _OUTPUT.pack(1, value_sat, len(script)) + script
+    return _SEQUENCE + output + _U32.pack(lock_time)

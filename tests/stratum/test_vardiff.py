@@ -1,0 +1,153 @@
+import random
+from itertools import pairwise
+
+import pytest
+
+from softaxe.stratum.vardiff import LOWEST_DIFFICULTY, WINDOW_SHARES, Vardiff
+
+GAMMA_HS = 1.07e12
+SCALE = 2**32
+SUGGESTED = 1000 / SCALE
+
+
+def make_vardiff(difficulty: float, *, highest: float = 34_103.0) -> Vardiff:
+    return Vardiff(difficulty, 0.0, target_interval_s=5.0, highest=highest)
+
+
+def mine(
+    vardiff: Vardiff,
+    *,
+    hashrate_hs: float,
+    duration_s: float,
+    seed: int = 1,
+    easiest: float = 0.0,
+    begin_s: float = 0.0,
+) -> list[float]:
+    """Submit as a miner with this rate would; return the difficulties asked for.
+
+    Args:
+        easiest: Difficulty of the easiest nonce the miner's chip reports.
+    """
+    rng = random.Random(seed)
+    asked = [vardiff.difficulty]
+    now, end_s, next_check = begin_s, begin_s + duration_s, begin_s + 5.0
+    while now < end_s:
+        hardness = max(vardiff.difficulty, easiest)
+        share_at = now + rng.expovariate(hashrate_hs / (hardness * SCALE))
+        now = min(share_at, next_check)  # the wait for a share has no memory
+        if now == next_check:
+            next_check += 5.0
+            is_changed = vardiff.check_silence(now)
+        else:
+            is_changed = vardiff.share(hardness / (1 - rng.random()), now)
+        if is_changed:
+            asked.append(vardiff.difficulty)
+    return asked
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_gamma_stays_at_what_it_suggests_for_a_day(seed: int) -> None:
+    vardiff = make_vardiff(SUGGESTED)
+
+    asked = mine(vardiff, hashrate_hs=GAMMA_HS / SCALE, duration_s=86_400.0, seed=seed)
+
+    assert asked == [SUGGESTED]
+
+
+@pytest.mark.parametrize("hashrate_hs", [1e5, 1e6, 1e9, 1e12])
+@pytest.mark.parametrize("difficulty", [2.0**-22, 0.001, 1000.0])
+def test_any_miner_soon_sends_shares_at_about_the_wanted_rate(
+    hashrate_hs: float, difficulty: float
+) -> None:
+    vardiff = make_vardiff(difficulty)
+
+    asked = mine(vardiff, hashrate_hs=hashrate_hs, duration_s=1800.0)
+
+    interval_s = vardiff.difficulty * SCALE / hashrate_hs
+    assert 2.0 < interval_s < 12.5
+    assert len(asked) < 15
+
+
+def test_changes_are_powers_of_two() -> None:
+    vardiff = make_vardiff(0.001)
+
+    asked = mine(vardiff, hashrate_hs=3e9, duration_s=600.0)
+
+    assert len(asked) > 1
+    for before, after in pairwise(asked):
+        mantissa = (after / before).as_integer_ratio()
+        assert 1 in mantissa
+        assert max(mantissa).bit_count() == 1
+
+
+def test_silence_divides_by_sixteen_every_twenty_seconds() -> None:
+    vardiff = make_vardiff(1000.0)
+
+    assert not vardiff.check_silence(19.9)
+    assert vardiff.check_silence(20.0)
+    assert vardiff.difficulty == 1000.0 / 16
+    assert not vardiff.check_silence(39.9)
+    assert vardiff.check_silence(40.0)
+    assert vardiff.difficulty == 1000.0 / 256
+
+
+def test_a_difficulty_that_has_brought_shares_survives_a_chance_gap() -> None:
+    vardiff = make_vardiff(1.0)
+    vardiff.share(3.0, 10.0)
+
+    assert not vardiff.check_silence(10.0 + 99.9)
+    assert vardiff.check_silence(10.0 + 100.0)
+
+
+def test_silence_does_not_lower_without_end() -> None:
+    vardiff = make_vardiff(SUGGESTED)
+
+    for number in range(1000):
+        vardiff.check_silence(number * 20.0)
+
+    assert vardiff.difficulty == SUGGESTED / 256
+    assert vardiff.difficulty >= LOWEST_DIFFICULTY
+
+
+def test_a_chip_that_holds_back_easy_nonces_finds_back_after_a_pause() -> None:
+    vardiff = make_vardiff(SUGGESTED)
+    for number in range(1000):
+        vardiff.check_silence(number * 20.0)
+
+    mine(
+        vardiff,
+        hashrate_hs=GAMMA_HS / SCALE,
+        duration_s=600.0,
+        easiest=256 / SCALE,
+        begin_s=20_000.0,
+    )
+
+    assert SUGGESTED / 2 <= vardiff.difficulty <= SUGGESTED * 2
+
+
+def test_shares_of_older_easier_jobs_count_for_nothing() -> None:
+    vardiff = make_vardiff(8.0)
+
+    changes = [vardiff.share(1.0, number * 0.001) for number in range(1000)]
+
+    assert not any(changes)
+    assert vardiff.check_silence(20.0)
+
+
+def test_a_window_that_comes_at_once_gives_a_finite_difficulty() -> None:
+    vardiff = make_vardiff(1.0)
+
+    changes = [vardiff.share(1.0, 0.0) for _ in range(WINDOW_SHARES)]
+
+    assert changes[-1]
+    assert vardiff.difficulty == 34_103.0
+
+
+def test_difficulty_stays_between_lowest_and_network() -> None:
+    vardiff = make_vardiff(1.0, highest=10.0)
+
+    vardiff.set(1000, 0.0)
+    assert vardiff.difficulty == 10.0
+    vardiff.set(1e-30, 0.0)
+    assert vardiff.difficulty == LOWEST_DIFFICULTY
+    assert make_vardiff(1.0, highest=1e-30).difficulty == LOWEST_DIFFICULTY
