@@ -86,7 +86,7 @@ class WorkerStatistics:
     best_difficulty: float = 0.0
     blocks_found: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
-    """RequestError shares by reason."""
+    """Refused shares by reason."""
 
     def accept(self, share: VerifiedShare, *, asked_difficulty: float) -> None:
         """Count an accepted share."""
