@@ -202,12 +202,12 @@ class Mining:
 
     def step(self, now: float, driver: WorkTaker) -> None:
         """Send the next job to the chip."""
-        self._refill()
         if not self._queue:
             self._is_starved = True
             self.next_wake = NEVER
             return
         job = self._queue.popleft()
+        self._refill()
         if self._version_mask is None:
             self._set_version_mask(job.template.version_mask, driver)
         notify = job.template.notify
