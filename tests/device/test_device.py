@@ -72,6 +72,23 @@ def test_a_change_that_could_not_be_stored_is_taken_back() -> None:
     assert device.settings.hostname == "bitaxe"
 
 
+def test_taking_back_a_change_leaves_later_ones_alone() -> None:
+    device = on_network()
+    device.patch([("hostname", "rig")], 5.0)
+    (first,) = device.events()
+    device.patch([("temptarget", 65)], 6.0)
+    (second,) = device.events()
+    assert isinstance(first, SaveSettings)
+    assert isinstance(second, SaveSettings)
+
+    device.settings_not_saved(first)
+    assert device.settings.target_temperature_c == 65
+    device.settings_not_saved(second)
+
+    assert device.settings.hostname == "bitaxe"
+    assert device.settings.target_temperature_c == 60
+
+
 def test_a_restart_goes_away_and_comes_back_new() -> None:
     simulation = Simulation(Device(seed=1), Pool.for_scaled_work(seed=1))
     device = simulation.device

@@ -60,49 +60,55 @@ def app_image(
     return bytes(image)
 
 
-PAGE, BLOCK, SIZE = 256, 4096, 0x300000
+def spiffs_image(
+    files: dict[str, bytes],
+    *,
+    size: int = 0x300000,
+    block: int = 4096,
+    name_length: int = 64,
+    meta_length: int = 4,
+) -> bytes:
+    """A SPIFFS image with pages of 256 bytes, laid out as ESP-IDF's spiffsgen.py does.
 
+    The list of page numbers follows the meta bytes at once, thus at an odd offset.
+    """
+    page_size = 256
+    per_block = block // page_size
+    lookup_pages = max(1, per_block * 2 // page_size)
+    usable = [
+        number
+        for number in range(size // page_size)
+        if number % per_block >= lookup_pages
+    ]
+    written: list[tuple[int, bytes]] = []  # id in the look-up page, page
 
-def spiffs_image(files: dict[str, bytes]) -> bytes:
-    """A SPIFFS image of the www partition, as mkspiffs lays it out."""
-    pages: list[tuple[int, bytes]] = []  # object id as in the look-up, page bytes
-
-    def used_pages(block: int) -> range:
-        return range(block * 16 + 1, block * 16 + 16)
-
-    numbers = [n for block in range(SIZE // BLOCK) for n in used_pages(block)]
     for object_id, (name, content) in enumerate(files.items(), start=1):
-        index_at = len(pages)
-        data_count = -(-len(content) // 251)
-        first_room = (PAGE - 82) // 2
-        room = (PAGE - 8) // 2
-        extra = max(0, -(-(data_count - first_room) // room))
-        index_count = 1 + extra
-        pages += [(0, b"")] * index_count
-        table = []
-        for span in range(data_count):
-            chunk = content[span * 251 : span * 251 + 251]
-            table.append(numbers[len(pages)])
-            body = struct.pack("<HHB", object_id, span, 0xFC) + chunk
-            pages.append((object_id, body.ljust(PAGE, b"\xff")))
-        for span in range(index_count):
-            index_id = object_id | 0x8000
-            page = struct.pack("<HHB", index_id, span, 0xF8) + b"\xff\xff\xff"
-            part = table[first_room + (span - 1) * room : first_room + span * room]
-            if span == 0:
-                page += struct.pack("<IB", len(content), 1)
-                page += name.encode().ljust(64, b"\0") + bytes(4) + b"\xff"
-                part = table[:first_room]
-            page += b"".join(struct.pack("<H", number) for number in part)
-            pages[index_at + span] = (index_id, page.ljust(PAGE, b"\xff"))
-    image = bytearray(b"\xff" * SIZE)
-    for number, (object_id, page) in zip(numbers, pages, strict=False):
-        image[number * PAGE : number * PAGE + PAGE] = page
-        lookup = number // 16 * BLOCK + (number % 16 - 1) * 2
-        image[lookup : lookup + 2] = struct.pack("<H", object_id)
-    blocks = SIZE // BLOCK
-    for block in range(blocks):
-        magic = (0x20140529 ^ PAGE ^ (blocks - block)) & 0xFFFF
-        at = block * BLOCK + PAGE - 4
-        image[at : at + 4] = struct.pack("<HH", magic, 0xFFFF)
+        index_id = object_id | 0x8000
+        head = struct.pack("<IB", len(content), 1)
+        head += name.encode().ljust(name_length, b"\0") + bytes(meta_length)
+        chunks = [content[at : at + 251] for at in range(0, len(content), 251)]
+        index_span = data_span = 0
+        while index_span == 0 or data_span < len(chunks):
+            index = struct.pack("<HHB3s", index_id, index_span, 0xF8, b"\xff" * 3)
+            index += head if index_span == 0 else b""
+            index_place = len(written)
+            written.append((index_id, b""))
+            for chunk in chunks[data_span:][: (page_size - len(index)) // 2]:
+                index += struct.pack("<H", usable[len(written)])
+                data = struct.pack("<HHB", object_id, data_span, 0xFC) + chunk
+                written.append((object_id, data))
+                data_span += 1
+            written[index_place] = (index_id, index)
+            index_span += 1
+
+    image = bytearray(b"\xff" * size)
+    for number, (object_id, page) in zip(usable, written, strict=False):
+        image[number * page_size : number * page_size + len(page)] = page
+        entry_at = number // per_block * block
+        entry_at += (number % per_block - lookup_pages) * 2
+        image[entry_at : entry_at + 2] = struct.pack("<H", object_id)
+    for number in range(size // block):
+        magic = (0x20140529 ^ page_size ^ (size // block - number)) & 0xFFFF
+        at = number * block + lookup_pages * page_size - 4
+        image[at : at + 2] = struct.pack("<H", magic)
     return bytes(image)

@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +15,8 @@ from softaxe.flash.image import (
 )
 
 Make = Callable[..., bytes]
+
+HAS_DIGEST_AT = 23
 
 
 def read(image: bytes, chunk_size: int = 1000) -> AppImage:
@@ -46,19 +49,49 @@ def test_padding_after_the_image_is_ignored(make_app_image: Make) -> None:
     assert read(padded).size == len(padded)
 
 
-@settings(max_examples=40, deadline=None)
-@given(sizes=st.lists(st.integers(1, 700), min_size=1, max_size=40))
-def test_any_slicing_gives_the_same_answer(
-    make_app_image: Make, sizes: list[int]
-) -> None:
-    image = make_app_image()
+def verdict(image: bytes, cuts: list[int]) -> AppImage | tuple[str, str]:
     reader, start = AppImageReader(), 0
-    for size in sizes:
-        reader.feed(image[start : start + size])
-        start += size
-    reader.feed(image[start:])
+    try:
+        for cut in [*sorted(cuts), len(image)]:
+            reader.feed(image[start:cut])
+            start = max(start, cut)
+        return reader.finish()
+    except ImageError as error:
+        return str(error), reader.firmware_text
 
-    assert reader.finish() == read(image)
+
+@settings(max_examples=100, deadline=None)
+@given(
+    cuts=st.lists(st.integers(0, 3300), max_size=40),
+    at=st.integers(0, 3100),
+    value=st.integers(0, 255),
+    length=st.integers(0, 3300),
+)
+def test_any_slicing_gives_the_same_answer(
+    make_app_image: Make, cuts: list[int], at: int, value: int, length: int
+) -> None:
+    image = bytearray(make_app_image() + bytes(50))
+    image[at] = value
+    cut_off = bytes(image[:length])
+
+    assert verdict(cut_off, cuts) == verdict(cut_off, [])
+
+
+def test_byte_by_byte_is_as_good_as_all_at_once(make_app_image: Make) -> None:
+    image = make_app_image()
+
+    assert read(image, chunk_size=1) == read(image, chunk_size=len(image))
+
+
+@pytest.mark.parametrize("chunk_size", [1000, 8 << 20])
+def test_the_first_reason_counts_however_the_image_comes(
+    make_app_image: Make, chunk_size: int
+) -> None:
+    image = bytearray(make_app_image())
+    image[400] ^= 1
+
+    with pytest.raises(ImageError, match="checksum"):
+        read(bytes(image) + bytes(SLOT_BYTES), chunk_size)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +108,7 @@ def test_any_slicing_gives_the_same_answer(
         (lambda i: i[:-1], "before its end"),
         (lambda i: i[:300], "before its end"),
         (lambda i: b"", "empty"),
+        (lambda i: i[:28] + b"\x02" + i[29:], "not whole words"),
     ],
 )
 def test_a_damaged_image_is_refused_with_its_reason(
@@ -84,6 +118,49 @@ def test_a_damaged_image_is_refused_with_its_reason(
         read(damage(make_app_image()))
 
 
+@pytest.mark.parametrize("has_digest", [True, False])
+@pytest.mark.parametrize(
+    ("cut_off", "is_exact"),
+    [(1, True), (15, True), (40, True), (1500, True), (2500, False), (3100, False)],
+)
+def test_a_truncated_image_tells_how_much_is_missing(
+    make_app_image: Make, *, has_digest: bool, cut_off: int, is_exact: bool
+) -> None:
+    image = make_app_image(has_digest=has_digest)
+
+    with pytest.raises(ImageError, match="before its end") as refusal:
+        read(image[:-cut_off])
+
+    words = str(refusal.value).split(": ")[-1]
+    missing = int(words.split()[-4])
+    assert words.startswith("at least") is not is_exact
+    assert missing == cut_off if is_exact else 0 < missing <= cut_off
+
+
+def test_a_whole_slot_is_accepted_and_one_byte_more_is_not(
+    make_app_image: Make,
+) -> None:
+    image = make_app_image().ljust(SLOT_BYTES, b"\xff")
+
+    assert read(image, 1 << 16).size == SLOT_BYTES
+    with pytest.raises(ImageError, match="larger than its slot"):
+        read(image + b"\xff", 1 << 16)
+
+
+def test_memory_does_not_grow_with_the_image(make_app_image: Make) -> None:
+    image = make_app_image(segments=(1024, 1 << 18)) + bytes(1 << 16)
+    reader = AppImageReader()
+    reader.feed(image[:1000])
+    tracemalloc.start()
+    for start in range(1000, len(image), 1000):
+        reader.feed(image[start : start + 1000])
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    reader.finish()
+    assert peak_bytes < 50_000
+
+
 def test_a_first_segment_too_short_for_a_description_is_refused(
     make_app_image: Make,
 ) -> None:
@@ -91,9 +168,11 @@ def test_a_first_segment_too_short_for_a_description_is_refused(
         read(make_app_image(segments=(64, 64)))
 
 
-def test_more_than_a_slot_is_refused_as_soon_as_it_is_known() -> None:
+def test_more_than_a_slot_is_refused_as_soon_as_it_is_known(
+    make_app_image: Make,
+) -> None:
     reader = AppImageReader()
-    reader.feed(b"\xe9")
+    reader.feed(make_app_image())
 
     with pytest.raises(ImageError, match="larger than its slot"):
         reader.feed(bytes(SLOT_BYTES))
@@ -117,16 +196,29 @@ def test_any_bytes_get_an_answer_and_never_another_exception(data: bytes) -> Non
 
 
 @settings(max_examples=80, deadline=None)
-@given(at=st.integers(0, 3000), value=st.integers(0, 255))
-def test_one_changed_byte_is_noticed(make_app_image: Make, at: int, value: int) -> None:
+@given(at=st.integers(0, 3100), flip=st.integers(1, 255))
+def test_one_changed_byte_is_noticed(make_app_image: Make, at: int, flip: int) -> None:
     image = bytearray(make_app_image())
-    at %= len(image)
-    assume(at != 23)  # without its digest the image is as valid as before
-    unchanged = image[at] == value
-    image[at] = value
+    assume((at, image[at] ^ flip) != (HAS_DIGEST_AT, 0))
+    image[at] ^= flip
 
-    if unchanged:
+    with pytest.raises(ImageError):
         read(bytes(image))
-    else:
-        with pytest.raises(ImageError):
-            read(bytes(image))
+
+
+def test_a_header_that_denies_its_digest_leaves_only_the_checksum(
+    make_app_image: Make,
+) -> None:
+    image = bytearray(make_app_image())
+    image[HAS_DIGEST_AT] = 0
+    image[-1] ^= 1
+
+    assert read(bytes(image)).version == "v2.13.0"
+
+
+def test_any_other_digest_mark_than_0_wants_the_digest(make_app_image: Make) -> None:
+    image = bytearray(make_app_image())
+    image[HAS_DIGEST_AT] = 2
+
+    with pytest.raises(ImageError, match="SHA-256"):
+        read(bytes(image))

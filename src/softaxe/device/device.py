@@ -53,7 +53,7 @@ from softaxe.device.mining import BlockInfo, Mining
 from softaxe.device.pools import PoolLost, Pools, SessionEvent
 from softaxe.device.profile import DOCUMENTED, Profile
 from softaxe.device.protection import Body, PowerManagement, Readings
-from softaxe.device.settings import JsonValue, Settings, check_patch
+from softaxe.device.settings import BY_NVS_KEY, JsonValue, Settings, check_patch
 from softaxe.device.statistics import (
     HashrateAverages,
     Sample,
@@ -262,8 +262,10 @@ class Device:
         self._change_settings({k: v for k, v in changes.items() if v is not None})
 
     def settings_not_saved(self, request: SaveSettings) -> None:
-        """Take back a change that could not be stored."""
-        self.settings = request.previous
+        """Take back a change that could not be stored, and no other."""
+        names = [BY_NVS_KEY[key].name for key in request.rows]
+        old = {name: getattr(request.previous, name) for name in names}
+        self.settings = self.settings.changed(old)
         self.revision += 1
 
     def restart(self, now: float) -> None:

@@ -205,6 +205,7 @@ SETTINGS: tuple[Setting, ...] = (
 # fmt: on
 
 BY_NAME = {row.name: row for row in SETTINGS}
+BY_NVS_KEY = {row.nvs_key: row for row in SETTINGS}
 BY_REST_NAME = {row.rest_name.lower(): row for row in SETTINGS if row.rest_name}
 
 

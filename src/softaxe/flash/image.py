@@ -1,7 +1,9 @@
 """ESP32-S3 application images, checked while they stream in.
 
-Source of the layout: http-api.md 9.2. The checks are those that ESP-IDF makes before it
-boots from a slot; what follows a complete image inside its slot is ignored, as there.
+Source of the layout: http-api.md 9.2. The checks are those of ESP-IDF's
+esp_image_format.c, with three differences: an application description is wanted, no
+segments at all are refused, load addresses and chip revisions are not looked at. What
+follows a complete image inside its slot is ignored, as there.
 """
 
 from dataclasses import dataclass
@@ -52,8 +54,9 @@ class AppImage:
 class AppImageReader:
     """Checks an image as it comes; memory does not grow with the image.
 
-    Feed chunks of any size, then call `finish`. After an ImageError, `firmware_text`
-    is what the firmware would have answered.
+    Feed chunks of any size, then call `finish`; how the image is cut makes no
+    difference. After an ImageError the reader is spent, and `firmware_text` is what the
+    firmware would have answered.
     """
 
     def __init__(self) -> None:
@@ -62,7 +65,7 @@ class AppImageReader:
         self._digest = sha256()
         self._image_digest = sha256()
         self._pending = bytearray()
-        self._segments_left = -1
+        self._segments_left = 1
         self._segment_left = 0
         self._checksum = CHECKSUM_START
         self._descriptor = bytearray()
@@ -82,14 +85,15 @@ class AppImageReader:
                 f"image: first byte is 0x{chunk[0]:02X}, an ESP32 application "
                 f"begins with 0x{MAGIC:02X}"
             )
-        self._size += len(chunk)
-        self._digest.update(chunk)
-        if self._size > SLOT_BYTES:
-            self.firmware_text = WRITE_ERROR
-            raise ImageError(f"image: larger than its slot of {SLOT_BYTES} bytes")
-        self._pending += chunk
+        fits = chunk[: SLOT_BYTES - self._size]
+        self._size += len(fits)
+        self._digest.update(fits)
+        self._pending += fits
         while self._state():
             pass
+        if len(fits) < len(chunk):
+            self.firmware_text = WRITE_ERROR
+            raise ImageError(f"image: larger than its slot of {SLOT_BYTES} bytes")
 
     def finish(self) -> AppImage:
         """Return the image's description after the last chunk.
@@ -100,12 +104,25 @@ class AppImageReader:
         if not self._size:
             raise ImageError("image: empty")
         if self._state != self._ignore:
-            raise ImageError(f"image: ends after {self._size} bytes, before its end")
+            raise ImageError(
+                f"image: ends after {self._size} bytes, before its end: "
+                f"{self._missing()} bytes are missing"
+            )
         return AppImage(
             **{name: self._text(*place) for name, place in _TEXTS.items()},
             size=self._size,
             sha256=self._digest.hexdigest(),
         )
+
+    def _missing(self) -> str:
+        """How many bytes would have to follow, as far as the segments tell."""
+        end = self._image_size
+        if self._state != self._take_digest:
+            heads = self._segments_left * _SEGMENT.size
+            data_end = max(end, _HEADER_BYTES) + self._segment_left + heads
+            end = _end_of_block(data_end)
+        missing = end + DIGEST_BYTES * self._has_digest - self._size
+        return f"at least {missing}" if self._segments_left else f"{missing}"
 
     # States: each takes what it needs from the pending bytes; False wants more.
 
@@ -121,7 +138,7 @@ class AppImageReader:
                 f"image: chip id {chip_id}, an ESP32-S3 has {CHIP_ID_ESP32S3}"
             )
         self._segments_left = segments
-        self._has_digest = header[23] == 1
+        self._has_digest = header[23] != 0
         self._state = self._take_segment
         return True
 
@@ -160,8 +177,7 @@ class AppImageReader:
         return True
 
     def _take_end(self) -> bool:
-        padding = BLOCK_BYTES - 1 - self._image_size % BLOCK_BYTES
-        end = self._take(padding + 1)
+        end = self._take(_end_of_block(self._image_size) - self._image_size)
         if end is None:
             return False
         if end[-1] != self._checksum:
@@ -213,6 +229,11 @@ class AppImageReader:
     def _text(self, offset: int, size: int) -> str:
         field = bytes(self._descriptor[offset : offset + size])
         return field.partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def _end_of_block(data_end: int) -> int:
+    """Where the block ends whose last byte is the checksum of the data before it."""
+    return (data_end // BLOCK_BYTES + 1) * BLOCK_BYTES
 
 
 def _xor(data: bytes) -> int:

@@ -3,140 +3,201 @@
 Each block begins with look-up pages: one 16-bit object id per following page. A page
 whose id has the top bit set is an index of a file; index page 0 of a file holds its
 name and size, and every index page lists the pages with its contents in order. Flags
-are active low. Source: the SPIFFS technical specification and http-api.md 9.3.
+are active low, numbers little-endian. Sources: the public SPIFFS format with the
+configuration of ESP-IDF (components/spiffs/include/spiffs_config.h), http-api.md 9.3.
+
+Stricter than the firmware in two things: it would mount an image of which one block
+lacks its magic, and one that holds no file or a damaged one. An image is checked here
+while somebody can still be told.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct, unpack_from
 
 from softaxe.errors import ImageError
 
-PAGE_BYTES = 256
-BLOCK_BYTES = 4096
-NAME_BYTES = 64
-META_BYTES = 4
-IMAGE_BYTES = 0x300000
+MAGIC = 0x20140529
 FREE_ID = 0xFFFF
 DELETED_ID = 0x0000
 INDEX_BIT = 0x8000
-MAGIC = 0x20140529
+UNDEFINED_SIZE = 0xFFFFFFFF
+"""Of a file that was created and never written: it is empty."""
+
+_ID = Struct("<H")
 _HEADER = Struct("<HHB")
-_HEADER_BYTES = 5
-_INDEX_TABLE_AT = 8
-"""In index pages after the first: the header, padded to a word."""
-_SIZE_AT = 8
-_NAME_AT = 13
-_FIRST_TABLE_AT = _NAME_AT + NAME_BYTES + META_BYTES + 1 & ~1
+"""Object id, number of the page within its file (span), flags."""
+_INDEX_HEADER_BYTES = 8
+"""The page header, padded to a word."""
+_SIZE_AND_TYPE = Struct("<IB")
+
 _USED, _FINAL, _INDEX, _INDEX_DELETED, _DELETED = 0x01, 0x02, 0x04, 0x40, 0x80
-_PAGES_PER_BLOCK = BLOCK_BYTES // PAGE_BYTES
-_LOOKUP_PAGES = 1
-"""A page holds the ids of 128 pages; a block has 16."""
-_MAGIC_AT = PAGE_BYTES - 4
-"""The magic is in the last but one entry of the look-up page."""
-_DATA_BYTES = PAGE_BYTES - _HEADER_BYTES
-_UNDEFINED_SIZE = 0xFFFFFFFF
+_INDEX_FLAGS = _USED | _FINAL | _INDEX | _INDEX_DELETED | _DELETED
+_LIVE_INDEX = _INDEX_DELETED | _DELETED
+_DATA_FLAGS = _USED | _FINAL | _INDEX | _DELETED
+_LIVE_DATA = _INDEX | _DELETED
 
 
 @dataclass(frozen=True, slots=True)
-class _IndexPage:
-    span: int
-    """Number of this index page within its file."""
-    table: tuple[int, ...]
-    """Page numbers of the contents."""
-    name: str
-    size: int
+class Geometry:
+    """Sizes that an image does not tell; the defaults are those of AxeOS."""
+
+    page_bytes: int = 256
+    block_bytes: int = 4096
+    name_bytes: int = 64
+    meta_bytes: int = 4
+    image_bytes: int = 0x300000
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of the image."""
+        return self.image_bytes // self.block_bytes
+
+    @property
+    def pages_per_block(self) -> int:
+        """Pages of a block, look-up pages included."""
+        return self.block_bytes // self.page_bytes
+
+    @property
+    def lookup_pages(self) -> int:
+        """Look-up pages at the begin of each block."""
+        return max(1, self.pages_per_block * _ID.size // self.page_bytes)
+
+    @property
+    def data_bytes(self) -> int:
+        """Contents of a data page."""
+        return self.page_bytes - _HEADER.size
+
+    @property
+    def name_at(self) -> int:
+        """Offset of the name in index page 0 of a file."""
+        return _INDEX_HEADER_BYTES + _SIZE_AND_TYPE.size
+
+    def table_at(self, span: int) -> int:
+        """Offset of the page numbers in an index page.
+
+        Odd in page 0: ESP-IDF keeps SPIFFS_ALIGNED_OBJECT_INDEX_TABLES off.
+        """
+        if span:
+            return _INDEX_HEADER_BYTES
+        return self.name_at + self.name_bytes + self.meta_bytes
+
+    def magic(self, block: int) -> int:
+        """Return the mark of a block; it depends on the size of the image."""
+        return (MAGIC ^ self.page_bytes ^ self.blocks - block) & 0xFFFF
 
 
-def read_spiffs(image: bytes) -> dict[str, bytes]:
+AXEOS = Geometry()
+
+
+def read_spiffs(
+    image: bytes | memoryview, geometry: Geometry = AXEOS
+) -> dict[str, bytes]:
     """Return the files of an image by name.
 
     Args:
-        image: The whole partition, 3145728 bytes.
+        image: The whole partition, for AxeOS 3145728 bytes.
+        geometry: How it was built.
 
     Raises:
-        ImageError: It is no such file system, or a file in it is damaged.
+        ImageError: It is no such file system, or no file or a damaged one is in it.
     """
-    if len(image) != IMAGE_BYTES:
-        raise ImageError(f"www: {len(image)} bytes, not exactly {IMAGE_BYTES}")
-    _check_magic(image)
-    files = {}
-    for object_id, pages in _index_pages(image).items():
-        first = pages.get(0)
-        if first is None or first.size == _UNDEFINED_SIZE:
-            continue  # a file that was never finished
-        files[first.name] = _read_file(image, object_id, first, pages)
+    if len(image) != geometry.image_bytes:
+        raise ImageError(f"www: {len(image)} bytes, not exactly {geometry.image_bytes}")
+    files = _Reader(memoryview(image), geometry).files()
     if not files:
         raise ImageError("www: the file system holds no file")
     return files
 
 
-def _check_magic(image: bytes) -> None:
-    blocks = IMAGE_BYTES // BLOCK_BYTES
-    for block in range(blocks):
-        expected = (MAGIC ^ PAGE_BYTES ^ blocks - block) & 0xFFFF
-        (found,) = unpack_from("<H", image, block * BLOCK_BYTES + _MAGIC_AT)
-        if found != expected:
-            raise ImageError(
-                f"www: no SPIFFS block {block}: magic 0x{found:04X}, "
-                f"not 0x{expected:04X}"
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    image: memoryview
+    geometry: Geometry
+
+    def files(self) -> dict[str, bytes]:
+        self._check_magic()
+        files: dict[str, bytes] = {}
+        for object_id, index in self._indexes().items():
+            if 0 in index:
+                name = self._name(index[0])
+                files.setdefault(name, self._contents(name, object_id, index))
+        return files
+
+    def _check_magic(self) -> None:
+        """The last but one entry that the look-up pages have room for is the magic."""
+        geometry = self.geometry
+        magic_at = geometry.lookup_pages * geometry.page_bytes - 2 * _ID.size
+        for block in range(geometry.blocks):
+            expected = geometry.magic(block)
+            (found,) = _ID.unpack_from(
+                self.image, block * geometry.block_bytes + magic_at
             )
+            if found != expected:
+                raise ImageError(
+                    f"www: no SPIFFS block {block}: magic 0x{found:04X}, "
+                    f"not 0x{expected:04X}"
+                )
 
+    def _indexes(self) -> dict[int, dict[int, int]]:
+        """Offsets of each file's index pages by span, by the file's object id."""
+        indexes: dict[int, dict[int, int]] = {}
+        for page_at, object_id in self._index_pages():
+            page_id, span, flags = _HEADER.unpack_from(self.image, page_at)
+            if page_id == object_id and flags & _INDEX_FLAGS == _LIVE_INDEX:
+                indexes.setdefault(object_id & ~INDEX_BIT, {}).setdefault(span, page_at)
+        return indexes
 
-def _index_pages(image: bytes) -> dict[int, dict[int, _IndexPage]]:
-    """Find the index pages of every file, by object id and span."""
-    found: dict[int, dict[int, _IndexPage]] = {}
-    per_block = _PAGES_PER_BLOCK - _LOOKUP_PAGES
-    for block_at in range(0, IMAGE_BYTES, BLOCK_BYTES):
-        ids = unpack_from(f"<{per_block}H", image, block_at)
-        for entry, object_id in enumerate(ids):
-            if object_id in (FREE_ID, DELETED_ID) or not object_id & INDEX_BIT:
-                continue
-            page_at = block_at + (entry + _LOOKUP_PAGES) * PAGE_BYTES
-            page = _read_index_page(image, page_at, object_id)
-            if page is not None:
-                found.setdefault(object_id & ~INDEX_BIT, {})[page.span] = page
-    return found
+    def _index_pages(self) -> Iterator[tuple[int, int]]:
+        """Offset and id of every page that the look-up pages call an index."""
+        geometry = self.geometry
+        lookup = Struct(f"<{geometry.pages_per_block - geometry.lookup_pages}H")
+        for block_at in range(0, geometry.image_bytes, geometry.block_bytes):
+            first_page_at = block_at + geometry.lookup_pages * geometry.page_bytes
+            ids = lookup.unpack_from(self.image, block_at)
+            for entry, object_id in enumerate(ids):
+                if object_id not in (FREE_ID, DELETED_ID) and object_id & INDEX_BIT:
+                    yield first_page_at + entry * geometry.page_bytes, object_id
 
+    def _contents(self, name: str, object_id: int, index: dict[int, int]) -> bytes:
+        page_bytes = self.geometry.page_bytes
+        size, _ = _SIZE_AND_TYPE.unpack_from(self.image, index[0] + _INDEX_HEADER_BYTES)
+        if size == UNDEFINED_SIZE:
+            return b""
+        if size > self.geometry.image_bytes:
+            raise ImageError(f"www: {name!r}: {size} bytes in a smaller image")
+        parts = []
+        for span, number in enumerate(self._page_numbers(name, index, size)):
+            page_at = number * page_bytes
+            if page_at >= self.geometry.image_bytes:
+                raise ImageError(f"www: {name!r}: page {number} is outside the image")
+            page_id, page_span, flags = _HEADER.unpack_from(self.image, page_at)
+            if (page_id, page_span) != (object_id, span):
+                raise ImageError(f"www: {name!r}: page {number} is not its own")
+            if flags & _DATA_FLAGS != _LIVE_DATA:
+                raise ImageError(
+                    f"www: {name!r}: page {number} has flags 0x{flags:02X}, "
+                    "not those of finished data"
+                )
+            parts.append(self.image[page_at + _HEADER.size : page_at + page_bytes])
+        return b"".join(parts)[:size]
 
-def _read_index_page(image: bytes, page_at: int, object_id: int) -> _IndexPage | None:
-    page_id, span, flags = _HEADER.unpack_from(image, page_at)
-    is_live = flags & (_DELETED | _INDEX_DELETED) == _DELETED | _INDEX_DELETED
-    is_index = not flags & (_USED | _FINAL | _INDEX)
-    if page_id != object_id or not is_live or not is_index:
-        return None
-    name, size = "", 0
-    table_at = _INDEX_TABLE_AT
-    if span == 0:
-        (size,) = unpack_from("<I", image, page_at + _SIZE_AT)
-        raw = image[page_at + _NAME_AT : page_at + _NAME_AT + NAME_BYTES]
-        name = raw.partition(b"\0")[0].decode("utf-8", "replace")
-        table_at = _FIRST_TABLE_AT
-    count = (PAGE_BYTES - table_at) // 2
-    table = unpack_from(f"<{count}H", image, page_at + table_at)
-    return _IndexPage(span, table, name, size)
+    def _page_numbers(self, name: str, index: dict[int, int], size: int) -> list[int]:
+        """Numbers of the pages with a file's contents, in order."""
+        needed = -(-size // self.geometry.data_bytes)
+        numbers: list[int] = []
+        span = 0
+        while len(numbers) < needed:
+            if span not in index:
+                raise ImageError(f"www: {name!r}: index page {span} is missing")
+            table_at = self.geometry.table_at(span)
+            room = (self.geometry.page_bytes - table_at) // _ID.size
+            count = min(room, needed - len(numbers))
+            numbers += unpack_from(f"<{count}H", self.image, index[span] + table_at)
+            span += 1
+        return numbers
 
-
-def _read_file(
-    image: bytes, object_id: int, first: _IndexPage, pages: dict[int, _IndexPage]
-) -> bytes:
-    if first.size > IMAGE_BYTES:
-        raise ImageError(f"www: {first.name}: {first.size} bytes in a smaller image")
-    needed = -(-first.size // _DATA_BYTES)
-    table = list(first.table)
-    span = 1
-    while len(table) < needed:
-        page = pages.get(span)
-        if page is None:
-            raise ImageError(f"www: {first.name}: index page {span} is missing")
-        table += page.table
-        span += 1
-    parts = []
-    for data_span, page_number in enumerate(table[:needed]):
-        page_at = page_number * PAGE_BYTES
-        if page_at >= IMAGE_BYTES:
-            raise ImageError(f"www: {first.name}: page {page_number} is outside")
-        page_id, page_span, _ = _HEADER.unpack_from(image, page_at)
-        if page_id != object_id or page_span != data_span & 0xFFFF:
-            raise ImageError(f"www: {first.name}: page {page_number} is not its own")
-        parts.append(image[page_at + _HEADER_BYTES : page_at + PAGE_BYTES])
-    return b"".join(parts)[: first.size]
+    def _name(self, page_at: int) -> str:
+        name_at = page_at + self.geometry.name_at
+        raw = bytes(self.image[name_at : name_at + self.geometry.name_bytes])
+        return raw.partition(b"\0")[0].decode("utf-8", "replace")
