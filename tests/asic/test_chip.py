@@ -1,17 +1,24 @@
+import itertools
 import random
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from softaxe.asic import frames
-from softaxe.asic.chip import REAL, SCALED, Chain, failing_share
-from softaxe.asic.frames import NonceReply, RegisterReply, ReplyReader
+from softaxe.asic.chip import HASHES_PER_COUNT, REAL, SCALED, Chain, Search
+from softaxe.asic.frames import NonceReply, Register, RegisterReply, ReplyReader
 from softaxe.bitcoin import kernel
 from softaxe.bitcoin.header import Work, difficulty_of, sha256d
-from softaxe.catalog import board
+from softaxe.catalog import Chip, board
+from softaxe.units import NEVER
 
 CHIP = board("601").chip
 PLL_525 = 0x40A80230
-"""The reference's register value for 525 MHz."""
+"""The reference's register value for 525 MHz, as the next for 400 MHz."""
+PLL_400 = 0x40A00240
+GOOD_V = 1.144
+WEAK_V = 1.06
 
 
 def work(number: int = 0) -> Work:
@@ -22,25 +29,36 @@ def work(number: int = 0) -> Work:
 class Bench:
     """A powered chain at 525 MHz, and a record of what it says."""
 
-    def __init__(self, *, seed: int = 1, volts: float = 1.144) -> None:
-        self.chain = Chain(CHIP, asic_count=1, rng=random.Random(seed))
-        self.reader = ReplyReader()
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        volts: float = GOOD_V,
+        chip: Chip = CHIP,
+        asic_count: int = 1,
+        version_mask: int = 0x1FFFE000,
+        ticket: int = 256,
+    ) -> None:
+        self.chip = chip
+        self.chain = Chain(chip, asic_count=asic_count, rng=random.Random(seed))
+        self.reader = ReplyReader(frames.WIRES[chip.name].reply_bytes)
         self.replies: list[tuple[float, NonceReply | RegisterReply]] = []
         self.jobs: dict[int, Work] = {}
         self.chain.set_operating_point(core_voltage_v=volts, temperature_c=60, now=0)
         self.chain.set_reset(False, 0.0)
+        mask = frames.version_mask_value(version_mask)
         for frame in (
-            frames.write_all(frames.Register.PLL0, PLL_525),
-            frames.write_all(frames.Register.TICKET_MASK, frames.ticket_mask(256)),
-            frames.write_all(
-                frames.Register.VERSION_MASK, frames.version_mask_value(0x1FFFE000)
-            ),
+            frames.write_all(Register.PLL0, PLL_525),
+            frames.write_all(Register.TICKET_MASK, frames.ticket_mask(ticket)),
+            frames.write_all(Register.VERSION_MASK, mask),
         ):
             self.chain.receive(frame, 0.0)
 
-    def send_job(self, job_id: int, now: float) -> None:
+    def send_job(self, job_id: int, now: float) -> Work:
         self.jobs[job_id] = work(len(self.jobs))
         self.chain.receive(frames.job(job_id, self.jobs[job_id]), now)
+        self.take(now)
+        return self.jobs[job_id]
 
     def advance(self, until: float) -> None:
         while (due := self.chain.next_wake) <= until:
@@ -51,12 +69,24 @@ class Bench:
         for body in self.reader.feed(self.chain.data_to_host()):
             self.replies.append((now, frames.read_reply(body)))
 
-    def mine(self, jobs: int) -> None:
-        """Half a second of each of `jobs` jobs."""
+    def mine(self, jobs: int, *, interval_s: float = 0.5) -> None:
+        """Send `jobs` jobs, one after another."""
         for number in range(jobs):
-            self.advance(number * 0.5 - 1e-9)
-            self.send_job((24 * number + 24) % 128, number * 0.5)
-        self.advance(jobs * 0.5 - 1e-9)
+            self.advance(number * interval_s)
+            self.send_job((24 * number + 24) % 128, number * interval_s)
+        self.advance(jobs * interval_s)
+
+    def read(self, register: int, now: float) -> int:
+        """Read a register of the first chip."""
+        self.chain.receive(frames.read_all(register), now)
+        self.take(now)
+        reply = self.replies.pop()[1]
+        assert isinstance(reply, RegisterReply)
+        assert reply.register == register
+        return reply.value
+
+    def expected_nonces(self, seconds: float) -> float:
+        return seconds * self.chain.hashrate_hs / (256 * 2**32)
 
     @property
     def nonces(self) -> list[NonceReply]:
@@ -69,23 +99,45 @@ def difficulty(job: Work, reply: NonceReply) -> float:
     return difficulty_of(sha256d(job.header(nonce=nonce, version=version)))
 
 
+def search(bench: Bench, nonces: int, now: float = 1.0) -> Search:
+    """Take a search, do it and give it back."""
+    taken = bench.chain.take_search(nonces)
+    assert taken is not None
+    found = kernel.search(taken.header, taken.first_nonce, taken.count, taken.target)
+    bench.chain.finish_search(taken, found, now)
+    bench.take(now)
+    return taken
+
+
 def test_every_nonce_was_searched_and_meets_the_ticket() -> None:
     bench = Bench()
-    bench.send_job(24, 0.0)
+    job = bench.send_job(24, 0.0)
     bench.advance(120.0)
 
-    assert len(bench.nonces) > 60
-    for reply in bench.nonces:
-        assert reply.id_byte & 0xF0 == 24 << 1
-        value = difficulty(bench.jobs[24], reply) * SCALED.scale
-        assert value >= 256 or value < 1  # rubbish is 0.03 % of them
+    scaled = [difficulty(job, reply) * SCALED.scale for reply in bench.nonces]
+    assert len(scaled) > 60
+    rubbish = [value for value in scaled if value < 256]
+    assert len(rubbish) <= 1  # a 16 000th of them
+    assert all(reply.id_byte & 0xF0 == 24 << 1 for reply in bench.nonces)
 
 
-def test_the_nonce_rate_is_that_of_the_hash_rate() -> None:
+def test_difficulties_are_spread_as_hashing_spreads_them() -> None:
     bench = Bench()
-    bench.mine(4000)
+    job = bench.send_job(24, 0.0)
+    bench.advance(2000.0)
 
-    expected = 2000 * bench.chain.hashrate_hs / (256 * 2**32)
+    values = [difficulty(job, reply) * SCALED.scale for reply in bench.nonces]
+    above_1024 = sum(value > 1024 for value in values) / len(values)
+    assert above_1024 == pytest.approx(1 / 4, abs=4 * (3 / 16 / len(values)) ** 0.5)
+
+
+@pytest.mark.parametrize("interval_s", [0.05, 0.5, 2.0])
+def test_the_nonce_rate_is_that_of_the_hash_rate(interval_s: float) -> None:
+    bench = Bench()
+    seconds = 1000 * interval_s + 300
+    bench.mine(round(seconds / interval_s), interval_s=interval_s)
+
+    expected = bench.expected_nonces(seconds)
     assert len(bench.nonces) == pytest.approx(expected, abs=4 * expected**0.5)
 
 
@@ -98,7 +150,7 @@ def test_no_nonce_of_a_job_is_reported_twice() -> None:
     assert len(set(seen)) == len(seen)
 
 
-def test_nonces_come_at_their_own_time_not_at_the_job_s() -> None:
+def test_nonces_come_at_their_own_time_not_at_the_jobs() -> None:
     bench = Bench()
     bench.mine(200)
 
@@ -106,175 +158,299 @@ def test_nonces_come_at_their_own_time_not_at_the_job_s() -> None:
     assert any(0.1 < fraction < 0.4 for fraction in fractions)
 
 
-def test_an_early_new_job_drops_what_the_old_one_would_have_brought() -> None:
+def test_a_new_job_ends_the_old_one_at_once() -> None:
     bench = Bench()
-    for number in range(3000):
-        bench.send_job(24, number * 0.05)
-        bench.advance(number * 0.05 + 0.05 - 1e-9)
+    for number in range(400):
+        bench.send_job(24, number * 0.5)
+        bench.advance(number * 0.5 + 0.25)
+        bench.replies.clear()
+        bench.send_job(48, number * 0.5 + 0.25)
+        bench.advance(number * 0.5 + 0.5)
+        assert all(reply.id_byte & 0xF0 == 48 << 1 for reply in bench.nonces)
 
-    expected = 150 * bench.chain.hashrate_hs / (256 * 2**32)
+
+@pytest.mark.parametrize("version_mask", [0, 0x00C00000, 0x1FFFE000])
+def test_versions_are_rolled_inside_the_mask_only(version_mask: int) -> None:
+    bench = Bench(version_mask=version_mask)
+    bench.mine(200)
+
+    fields = {reply.version_field for reply in bench.nonces}
+    assert all((field << 13) & ~version_mask == 0 for field in fields)
+    assert len(fields) >= min(4, version_mask + 1)
+
+
+def test_a_slower_clock_slows_the_nonces_at_once() -> None:
+    bench = Bench()
+    bench.send_job(24, 0.0)
+    bench.advance(10.0)
+    bench.chain.receive(frames.write_all(Register.PLL0, PLL_400), 10.0)
+    bench.replies.clear()
+    bench.advance(2010.0)
+
+    assert bench.chain.hashrate_hs == pytest.approx(400e6 * 2040, rel=0.001)
+    expected = bench.expected_nonces(2000.0)
     assert len(bench.nonces) == pytest.approx(expected, abs=4 * expected**0.5)
 
 
-def test_counters_count_hashes() -> None:
+def test_counters_count_hashes_and_scatter() -> None:
     bench = Bench()
     bench.mine(200)
-    bench.chain.receive(frames.read_all(0x8C), 100.0)
-    bench.chain.receive(frames.read_all(0x88), 100.0)
-    bench.take(100.0)
 
-    registers = {r.register: r.value for _, r in bench.replies[-2:]}  # type: ignore[union-attr]
-    expected = 100 * bench.chain.hashrate_hs / 2**32
-    assert registers[0x8C] == pytest.approx(expected, rel=0.03)
-    assert registers[0x88] == pytest.approx(expected / 4, rel=0.1)
+    total, domain = bench.read(Register.TOTAL, 100.0), bench.read(0x88, 100.0)
+    expected = 100 * bench.chain.hashrate_hs / HASHES_PER_COUNT
+    assert total == pytest.approx(expected, abs=4 * expected**0.5)
+    assert domain == pytest.approx(expected / 4, rel=0.1)
+
+
+def test_domains_differ_as_on_a_real_chip_and_add_up() -> None:
+    bench = Bench()
+    bench.mine(4000)
+
+    total = bench.read(Register.TOTAL, 2000.0)
+    domains = [bench.read(Register.DOMAIN_0 + n, 2000.0) for n in range(4)]
+    assert sum(domains) == total
+    assert domains[3] < domains[1]
+
+
+def test_registers_that_are_no_counters_read_as_written() -> None:
+    bench = Bench()
+
+    assert bench.read(Register.PLL0, 1.0) == PLL_525
+    assert bench.read(Register.VERSION_MASK, 1.0) == 0x9000FFFF
+    assert bench.read(Register.HASH_COUNTING, 1.0) == 0
 
 
 def test_a_chain_without_power_says_nothing_and_forgets() -> None:
     bench = Bench()
     bench.mine(4)
-    bench.chain.set_operating_point(core_voltage_v=0, temperature_c=60, now=2.0)
     bench.replies.clear()
+    bench.chain.set_operating_point(core_voltage_v=0, temperature_c=60, now=2.0)
 
     bench.chain.receive(frames.read_all(0), 2.0)
     bench.advance(60.0)
 
     assert bench.replies == []
+    assert bench.chain.next_wake == NEVER
     assert bench.chain.frequency_mhz == 50
+    assert bench.chain.activity == 0
     assert not bench.chain.is_hashing
 
 
-def test_reset_forgets_the_registers() -> None:
+def test_reset_forgets_registers_work_and_half_a_command() -> None:
     bench = Bench()
+    bench.send_job(24, 0.0)
+    bench.chain.receive(b"\x55\xaa\x52", 0.5)
     bench.chain.set_reset(True, 1.0)
     bench.chain.set_reset(False, 1.1)
 
     assert bench.chain.frequency_mhz == 50
+    assert bench.chain.hashrate_hs == 0
+    assert bench.read(Register.TICKET_MASK, 1.2) == 0
 
 
-def test_the_chip_answers_its_id_at_its_address() -> None:
-    bench = Bench()
-    bench.chain.receive(frames.chain_inactive() + frames.set_address(0x2A), 0.0)
+def test_a_chain_takes_its_addresses_one_by_one() -> None:
+    bench = Bench(asic_count=3)
+    bench.chain.receive(frames.chain_inactive(), 0.0)
+    for address in (0x00, 0x55, 0xAA):
+        bench.chain.receive(frames.set_address(address), 0.0)
     bench.chain.receive(frames.read_all(0), 0.0)
 
-    assert bench.chain.data_to_host() == frames.chip_id_reply(CHIP.chip_id, 0x2A)
+    expected = [frames.chip_id_reply(CHIP.chip_id, a) for a in (0x00, 0x55, 0xAA)]
+    assert bench.chain.data_to_host() == b"".join(expected)
 
 
-def test_bad_commands_are_counted() -> None:
+def test_a_write_to_one_chip_changes_that_chip_only() -> None:
+    bench = Bench(asic_count=2)
+    bench.chain.receive(frames.set_address(0) + frames.set_address(0x80), 0.0)
+
+    bench.chain.receive(frames.write_one(0x80, Register.PLL0, PLL_400), 0.0)
+    bench.chain.receive(frames.read_all(Register.PLL0), 0.0)
+
+    assert bench.chain.frequency_mhz == (525 + 400) / 2
+    assert bench.chain.data_to_host() == frames.register_reply(
+        PLL_525, 0x00, Register.PLL0
+    ) + frames.register_reply(PLL_400, 0x80, Register.PLL0)
+
+
+@pytest.mark.parametrize("mode", [SCALED, REAL])
+def test_every_chip_of_a_chain_searches_under_its_own_addresses(
+    mode: Any, make_chip: Callable[[str], Chip]
+) -> None:
+    bench = Bench(chip=make_chip("BM1366"), asic_count=6, ticket=1)
+    bench.chain.set_mode(mode, 0.0)
+    job = bench.send_job(8, 0.0)
+    if mode is REAL:
+        for _ in range(120):
+            search(bench, 1 << 12)
+    bench.advance(1.0)
+
+    chips = [(reply.nonce >> 17 & 0xFF) // 42 for reply in bench.nonces]
+    assert set(chips) == set(range(6))
+    assert all(reply.id_byte & 0xF8 == 8 for reply in bench.nonces)
+    unit = mode.resolution / mode.scale
+    values = [difficulty(job, reply) / unit for reply in bench.nonces]
+    assert sum(value < 1 for value in values) <= 2
+
+
+def test_bad_commands_are_counted_and_ignored() -> None:
     bench = Bench()
-    bad = bytearray(frames.read_all(0))
+    bad = bytearray(frames.write_all(Register.PLL0, PLL_400))
     bad[-1] ^= 1
     bench.chain.receive(bytes(bad), 0.0)
 
-    assert bench.chain.data_to_host() == b""
     assert bench.chain.bad_frames == 1
+    assert bench.chain.frequency_mhz == 525
 
 
-@pytest.mark.parametrize(
-    ("mhz", "volts", "celsius", "low", "high"),
-    [
-        (525, 1.144, 60, 0.0, 0.001),
-        (525, 1.0, 60, 0.5, 1.0),
-        (625, 1.144, 60, 0.1, 0.9),
-        (625, 1.244, 60, 0.0, 0.001),
-        (400, 1.0, 60, 0.0, 0.1),
-    ],
-)
-def test_too_little_voltage_for_the_frequency_fails(
-    mhz: float, volts: float, celsius: float, low: float, high: float
-) -> None:
-    share = failing_share(
-        CHIP.silicon, frequency_mhz=mhz, core_voltage_v=volts, temperature_c=celsius
-    )
+def test_a_job_of_the_wrong_length_is_ignored() -> None:
+    bench = Bench()
+    midstates = [bytes(32)] * 4
 
-    assert low <= share <= high
+    bench.chain.receive(frames.midstate_job(4, work(), midstates), 0.0)
 
-
-def test_heat_makes_failing_worse() -> None:
-    shares = [
-        failing_share(
-            CHIP.silicon, frequency_mhz=525, core_voltage_v=1.06, temperature_c=t
-        )
-        for t in (40, 60, 80)
-    ]
-
-    assert shares == sorted(shares)
+    assert not bench.chain.is_hashing
 
 
 def test_an_undervolted_chip_reports_rubbish_and_counts_errors() -> None:
-    bench = Bench(volts=1.06)
-    bench.mine(2000)
-    bench.chain.receive(frames.read_all(0x4C), 1000.0)
-    bench.take(1000.0)
+    bench = Bench(volts=WEAK_V)
+    job = bench.send_job(24, 0.0)
+    bench.advance(3000.0)
 
-    assert isinstance(bench.replies[-1][1], RegisterReply)
-    assert bench.replies[-1][1].value > 1000
-    assert bench.chain.error_fraction > 0.01
+    expected = bench.expected_nonces(3000.0)
+    assert len(bench.nonces) == pytest.approx(expected, abs=4 * expected**0.5)
+    share = bench.chain.error_fraction
+    assert 0.1 < share < 0.5
+    scaled = [difficulty(job, reply) * SCALED.scale for reply in bench.nonces]
+    rubbish = sum(value < 256 for value in scaled)
+    assert rubbish == pytest.approx(share * expected, abs=4 * expected**0.5)
+    hashes = 3000.0 * bench.chain.hashrate_hs / HASHES_PER_COUNT
+    assert bench.read(Register.ERROR_COUNT, 3000.0) == pytest.approx(
+        share * hashes, rel=0.02
+    )
 
 
-def test_time_may_be_sliced_in_any_way() -> None:
-    coarse, fine = Bench(seed=3), Bench(seed=3)
-    for bench in (coarse, fine):
+def test_a_chip_with_far_too_little_voltage_reports_nothing() -> None:
+    bench = Bench(volts=0.6)
+    bench.mine(200)
+
+    assert bench.nonces == []
+    assert bench.chain.activity == 1
+
+
+def test_a_chip_recovers_when_its_voltage_comes_back() -> None:
+    bench = Bench(volts=0.6)
+    bench.send_job(24, 0.0)
+    bench.advance(10.0)
+    bench.chain.set_operating_point(core_voltage_v=GOOD_V, temperature_c=60, now=10.0)
+    bench.advance(70.0)
+
+    expected = bench.expected_nonces(60.0)
+    assert len(bench.nonces) == pytest.approx(expected, abs=4 * expected**0.5)
+
+
+@pytest.mark.parametrize("slice_s", [0.013, 1.0, 60.0])
+def test_time_may_be_sliced_in_any_way(slice_s: float) -> None:
+    exact, sliced = Bench(seed=3), Bench(seed=3)
+    for bench in (exact, sliced):
         bench.send_job(24, 0.0)
-    coarse.advance(60.0)
-    for step in range(1, 6001):
-        now = step / 100
-        fine.chain.step(now) if fine.chain.next_wake <= now else None
-        fine.take(now)
+    exact.advance(60.0)
+    for number in range(1, round(60 / slice_s) + 1):
+        sliced.chain.step(number * slice_s)
+        sliced.take(number * slice_s)
+    sliced.chain.step(60.0)
+    sliced.take(60.0)
 
-    assert coarse.nonces == fine.nonces
+    assert exact.nonces == sliced.nonces
+    assert len(exact.nonces) > 30
+    assert exact.read(Register.TOTAL, 60.0) == sliced.read(Register.TOTAL, 60.0)
 
 
-def test_real_work_is_searched_outside_and_counted() -> None:
+def test_inputs_come_after_what_was_due_before_them() -> None:
+    stepped, lazy = Bench(seed=4), Bench(seed=4)
+    for bench in (stepped, lazy):
+        bench.send_job(24, 0.0)
+    stepped.advance(30.0)
+    for bench in (stepped, lazy):
+        bench.send_job(48, 30.0)
+
+    assert stepped.nonces == lazy.nonces
+
+
+def test_real_work_is_searched_outside_and_counted_exactly() -> None:
+    bench = Bench(ticket=1)
+    bench.chain.set_mode(REAL, 0.0)
+    job = bench.send_job(24, 0.0)
+    searched = sum(search(bench, 1 << 14).count for _ in range(32))
+
+    assert len(bench.nonces) > 60
+    for reply in bench.nonces:
+        assert difficulty(job, reply) >= REAL.resolution
+    total = bench.read(Register.TOTAL, 1.0)
+    assert total == pytest.approx(searched / 4096, abs=4)
+
+
+def test_real_searches_never_overlap_though_several_are_out() -> None:
     bench = Bench()
+    bench.chain.set_mode(REAL, 0.0)
+    bench.send_job(24, 0.0)
+    taken = [bench.chain.take_search(1 << 22) for _ in range(300)]
+
+    spans = sorted((s.version_field, s.first_nonce, s.count) for s in taken if s)
+    for (version, first, count), (following, next_first, _) in itertools.pairwise(
+        spans
+    ):
+        assert version != following or first + count <= next_first
+
+
+def test_real_searches_end_when_all_nonces_are_tried() -> None:
+    bench = Bench(version_mask=0)
     bench.chain.set_mode(REAL, 0.0)
     bench.send_job(24, 0.0)
     searched = 0
-    for _ in range(8):
-        search = bench.chain.take_search(1 << 15)
-        assert search is not None
-        found = kernel.search(
-            search.header, search.first_nonce, search.count, search.target
-        )
-        bench.chain.finish_search(search, found, 1.0)
-        searched += search.count
-    bench.chain.receive(frames.read_all(0x8C), 1.0)
-    bench.take(1.0)
+    while taken := bench.chain.take_search(1 << 32):
+        searched += taken.count
 
-    for reply in bench.nonces:
-        assert difficulty(bench.jobs[24], reply) >= 256 * REAL.resolution
-    total = bench.replies[-1][1]
-    assert isinstance(total, RegisterReply)
-    assert total.value == pytest.approx(searched / 4096, rel=0.5)
+    assert searched == 1 << 32
 
 
-def test_real_searches_never_overlap_and_roll_the_version_at_the_end() -> None:
+def test_nonces_of_the_job_before_are_still_reported_in_real_work() -> None:
     bench = Bench()
     bench.chain.set_mode(REAL, 0.0)
     bench.send_job(24, 0.0)
-    ranges = []
-    for _ in range(6):
-        search = bench.chain.take_search(1 << 30)
-        assert search is not None
-        ranges.append((search.version_field, search.first_nonce, search.count))
+    taken = bench.chain.take_search(1000)
+    assert taken is not None
+    bench.send_job(48, 0.5)
 
-    for version, first, count in ranges:
-        others = [r for r in ranges if r[0] == version and r[1] != first]
-        assert all(not first <= other < first + count for _, other, _ in others)
-    assert len({version for version, _, _ in ranges}) == 2
+    bench.chain.finish_search(taken, [taken.first_nonce], 0.6)
+    bench.take(0.6)
+
+    assert [reply.id_byte & 0xF0 for reply in bench.nonces] == [24 << 1]
 
 
 def test_a_search_from_before_a_reset_is_worthless() -> None:
     bench = Bench()
     bench.chain.set_mode(REAL, 0.0)
     bench.send_job(24, 0.0)
-    search = bench.chain.take_search(1000)
-    assert search is not None
+    taken = bench.chain.take_search(1000)
+    assert taken is not None
     bench.chain.set_reset(True, 1.0)
     bench.chain.set_reset(False, 1.1)
 
-    bench.chain.finish_search(search, [1, 2, 3], 1.2)
+    bench.chain.finish_search(taken, [1, 2, 3], 1.2)
 
     assert bench.chain.data_to_host() == b""
+    assert bench.read(Register.TOTAL, 1.2) == 0
+
+
+def test_another_mode_forgets_work_and_counts() -> None:
+    bench = Bench()
+    bench.mine(10)
+    bench.chain.set_mode(REAL, 5.0)
+
+    assert not bench.chain.is_hashing
+    assert bench.chain.take_search(1000) is None
+    assert bench.read(Register.TOTAL, 5.0) == 0
+    assert bench.read(Register.PLL0, 5.0) == PLL_525
 
 
 def test_scaled_work_leaves_nothing_to_search_outside() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,13 +58,14 @@ class Running:
     def raw(self, request: bytes) -> bytes:
         """Send bytes; return what comes until the other side is quiet."""
         with socket.create_connection(("127.0.0.1", self.runner.port), 5) as sock:
-            sock.sendall(request)
+            with suppress(ConnectionError):  # it may have heard enough
+                sock.sendall(request)
             sock.settimeout(0.3)
             answer = b""
             try:
                 while data := sock.recv(65536):
                     answer += data
-            except TimeoutError:
+            except (TimeoutError, ConnectionError):
                 pass
         return answer
 

@@ -1,37 +1,44 @@
 """The chips' end of the wire: an emulated chain that searches for real.
 
-Only register writes change what the chain does. Every reported nonce was searched; what
-a searched hash stands for is the chain's `WorkMode`, known to nobody else but the two
+Only register writes change what a chip does. Every reported nonce was searched; what a
+searched hash stands for is the chain's `WorkMode`, known to nobody else but the two
 places that translate difficulties. Source of the wire: asic-wire.md.
 """
 
 import random
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, sqrt
+from math import ceil
 
 from softaxe.asic import frames
-from softaxe.asic.frames import Pll, Register
+from softaxe.asic.frames import Register
+from softaxe.asic.hashing import (
+    ADDRESS_SHIFT,
+    HashCounters,
+    NonceCursor,
+    error_share,
+    failing_share,
+)
+from softaxe.asic.pll import Pll
 from softaxe.bitcoin import kernel
-from softaxe.bitcoin.header import Work, target_for
-from softaxe.catalog import Chip, Silicon
+from softaxe.bitcoin.header import target_for
+from softaxe.catalog import Chip
 from softaxe.units import NEVER
 
-QUANTUM_S = 0.5
-"""Scaled work is searched this far ahead; hits are told at their own time."""
+SEARCH_AHEAD_S = 0.51
+"""Scaled work is searched this far ahead; hits are told at their own time. A little
+more than the usual job interval, so that one search per job is enough."""
 RESET_FREQUENCY_MHZ = 50.0
 """Clock of a chip whose PLL was not written; an estimate."""
-REFERENCE_C = 60.0
-FAILING_OFFSET_V = 0.03
-"""Missing volts at which half the hashes fail; an estimate."""
-FAILING_ERRORS = 0.6
-"""Share of failing hashes that end as counted errors; an estimate."""
 IDLE_ACTIVITY = 0.12
 """Switching of a clocked chip without work, as a share of hashing; an estimate."""
-NONCES = 1 << 32
-COUNTER_MASK = NONCES - 1
+DOMAIN_SPREAD = 0.02
+"""How far a domain's share differs from specimen to specimen; an estimate."""
+HASHES_PER_COUNT = 1 << 32
+"""Unit of the hash counters. Source: asic-wire.md 10."""
 ADDRESSES = 256
-FREE_NONCE_BITS = 17
-"""Low bits of a nonce that belong to neither core nor chip."""
+FREE_NONCES = 1 << ADDRESS_SHIFT
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,11 @@ class WorkMode:
     """Chip hashes per searched hash."""
     resolution: float
     """Size of the ticket mask's and the hash counters' unit, relative to a chip's."""
+
+    @property
+    def counts_per_search(self) -> float:
+        """What a searched hash adds to the hash counters."""
+        return self.scale / (HASHES_PER_COUNT * self.resolution)
 
 
 SCALED = WorkMode("scaled", 1 << 32, 1.0)
@@ -61,53 +73,63 @@ class Search:
     target: int
     job_id: int
     version_field: int
+    asic_index: int
     epoch: int
     """Tells work from before a reset."""
 
 
-@dataclass(slots=True)
 class _Asic:
-    """State of one chip that others on the chain do not share."""
+    """One chip: its registers, and what it is doing with its work.
 
-    address: int | None = None
-    counters: dict[int, int] | None = None
-    """Counts by register."""
-    expected: float = 0.0
-    """Counts since the counters were last read."""
-    expected_errors: float = 0.0
-    cursor: int = 0
-    credit: float = 0.0
-    """Searched hashes owed: the fraction left by the last quantum."""
-
-
-@dataclass(slots=True)
-class _Job:
-    job_id: int
-    work: Work
-    header: bytes
-    version_field: int
-    tried: int = 0
-
-
-def failing_share(
-    silicon: Silicon,
-    *,
-    frequency_mhz: float,
-    core_voltage_v: float,
-    temperature_c: float,
-) -> float:
-    """Share of hashes that fail because the voltage is too low for the frequency.
-
-    A smooth step around the needed voltage, which grows with frequency and heat; the
-    shape is an estimate.
+    Nonces of scaled work are searched a batch ahead. Number n of a batch is done at
+    `as_of + (n - progress) / rate`, so a change of rate moves what is to come.
     """
-    needed_v = (
-        silicon.needed_voltage_at_400mhz_v
-        + silicon.needed_voltage_v_per_mhz * (frequency_mhz - 400)
-        + silicon.needed_voltage_v_per_c * (temperature_c - REFERENCE_C)
-    )
-    margin_v = core_voltage_v - needed_v + FAILING_OFFSET_V
-    return 1 / (1 + exp(min(margin_v / silicon.margin_width_v, 700.0)))
+
+    def __init__(self, addresses: range, domain_shares: Sequence[float]) -> None:
+        self.addresses = addresses
+        self.domain_shares = domain_shares
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, as after power-on."""
+        self.address: int | None = None
+        self.registers: dict[int, int] = {}
+        self.frequency_mhz = RESET_FREQUENCY_MHZ
+        self.ticket_difficulty = 1
+        self.failing = 0.0
+        self.errors = 0.0
+        self.counters = HashCounters(self.domain_shares)
+        self.forget_work()
+
+    def forget_work(self) -> None:
+        """Have nothing to do."""
+        self.job_id = 0
+        self.cursor: NonceCursor | None = None
+        self.target = 0
+        self.rate = 0.0
+        self.as_of = 0.0
+        self.progress = 0.0
+        self.batch = 0
+        self.hits: deque[tuple[int, bytes]] = deque()
+
+    @property
+    def next_wake(self) -> float:
+        """When the next hit is told or the batch ends."""
+        if not self.rate or not self.batch:
+            return NEVER
+        place = self.hits[0][0] if self.hits else self.batch
+        return self.as_of + (place - self.progress) / self.rate
+
+    def go_on(self, now: float, counts_per_search: float) -> None:
+        """Bring progress and expected counts up to `now`."""
+        searched = self.rate * (now - self.as_of)
+        self.as_of = now
+        self.progress += searched
+        self.count(searched * counts_per_search)
+
+    def count(self, counts: float) -> None:
+        """Expect these counts, and their errors."""
+        self.counters.add(counts, counts * self.errors)
 
 
 class Chain:
@@ -123,35 +145,40 @@ class Chain:
 
     def __init__(self, chip: Chip, *, asic_count: int, rng: random.Random) -> None:
         self.mode = SCALED
-        self.frequency_mhz = RESET_FREQUENCY_MHZ
-        self.error_fraction = 0.0
-        """Errored share of the hash rate at the present operating point."""
         self.next_wake = NEVER
         self._chip = chip
+        self._wire = frames.WIRES[chip.name]
         self._rng = rng
-        self._asics = [_Asic() for _ in range(asic_count)]
         self._reader = frames.CommandReader()
         self._out: list[bytes] = []
-        self._hits: list[tuple[float, bytes]] = []
         self._core_voltage_v = 0.0
         self._temperature_c = 25.0
         self._is_reset_low = True
-        self._registers: dict[int, int] = {}
-        self._job: _Job | None = None
-        self._failing = 0.0
-        self._quantum_end = NEVER
-        self._counted_to = 0.0
         self._epoch = 0
-        self._target = 0
-        spread = [
-            weight * rng.uniform(0.98, 1.02) for weight in chip.silicon.domain_weights
+        self._turn = 0
+        interval = ADDRESSES // asic_count
+        self._asics = [
+            _Asic(
+                range(first, first + interval),
+                _domain_shares(chip.silicon.domain_weights, rng),
+            )
+            for first in range(0, interval * asic_count, interval)
         ]
-        self._weights = [weight / sum(spread) for weight in spread]
 
     @property
     def bad_frames(self) -> int:
         """Host frames dropped for a wrong CRC."""
         return self._reader.bad_frames
+
+    @property
+    def frequency_mhz(self) -> float:
+        """Hash clock, the chips' mean."""
+        return sum(asic.frequency_mhz for asic in self._asics) / len(self._asics)
+
+    @property
+    def error_fraction(self) -> float:
+        """Errored share of the hash rate at the present operating point."""
+        return sum(asic.errors for asic in self._asics) / len(self._asics)
 
     @property
     def is_on(self) -> bool:
@@ -161,7 +188,7 @@ class Chain:
     @property
     def is_hashing(self) -> bool:
         """True while there is work."""
-        return self._job is not None
+        return any(asic.cursor is not None for asic in self._asics)
 
     @property
     def activity(self) -> float:
@@ -173,54 +200,60 @@ class Chain:
     @property
     def hashrate_hs(self) -> float:
         """Good hashes per second of the chain at this operating point."""
-        return self._asic_hs() * len(self._asics) if self.is_hashing else 0.0
+        return sum(self._asic_hs(asic) for asic in self._asics if asic.cursor)
 
     # Inputs
 
     def set_mode(self, mode: WorkMode, now: float) -> None:
         """Change what a hash stands for; running work and counts are forgotten."""
+        self.step(now)
         self.mode = mode
-        self._forget_work(now)
+        self._epoch += 1
         for asic in self._asics:
-            asic.counters = None
-        self._set_target()
+            asic.forget_work()
+            asic.counters = HashCounters(asic.domain_shares)
+        self._schedule()
 
     def set_operating_point(
         self, *, core_voltage_v: float, temperature_c: float, now: float
     ) -> None:
         """Power and heat of the chips; 0 V switches them off."""
-        self._count(now)
+        self.step(now)
         was_on = self.is_on
         self._core_voltage_v = core_voltage_v
         self._temperature_c = temperature_c
         if was_on and not self.is_on:
-            self._forget_everything(now)
-        self._rate()
+            self._forget_everything()
+        for asic in self._asics:
+            self._set_rate(asic, now)
+        self._schedule()
 
     def set_reset(self, is_low: bool, now: float) -> None:
         """Level of the reset line; low forgets everything."""
+        self.step(now)
         if is_low and not self._is_reset_low:
-            self._forget_everything(now)
+            self._forget_everything()
         self._is_reset_low = is_low
 
     def receive(self, data: bytes, now: float) -> None:
         """Bytes came from the host."""
+        self.step(now)
         if not self.is_on:
             return
         for header, body in self._reader.feed(data):
-            if header & frames.JOB:
-                self._take_job(body, now)
-            else:
+            if not header & frames.JOB:
                 self._take_command(header, body, now)
+            elif len(body) == frames.JOB_BYTES:
+                self._take_job(body, now)
+        self._schedule()
 
     def step(self, now: float) -> None:
         """Tell the hits that are due and search on."""
-        hits = self._hits
-        while hits and hits[-1][0] <= now:
-            self._out.append(hits.pop()[1])
-        if self._quantum_end <= now:
-            self._search_quantum(self._quantum_end)
-        self._schedule()
+        while (due := self.next_wake) <= now:
+            for asic in self._asics:
+                if asic.next_wake <= due:
+                    self._step_asic(asic, due)
+            self._schedule()
 
     def data_to_host(self) -> bytes:
         """Return and forget the bytes to send."""
@@ -234,48 +267,40 @@ class Chain:
 
     def take_search(self, max_nonces: int) -> Search | None:
         """Return nonces nobody searched yet, when real work waits."""
-        job = self._job
-        if self.mode is not REAL or job is None:
+        if self.mode is not REAL:
             return None
-        cursor = self._asics[0].cursor
-        count = min(max_nonces, NONCES - job.tried, NONCES - cursor)
-        if count <= 0:
-            # All nonces of this version are tried: roll it.
-            mask = self._registers.get(Register.VERSION_MASK, 0) & 0xFFFF
-            self._roll_version(job, job.version_field + (~mask & 0xFFFF) + 1 & mask)
-            job.tried = 0
-            count = min(max_nonces, NONCES - cursor)
-        search = Search(
-            job.header,
-            cursor,
-            count,
-            self._target,
-            job.job_id,
-            job.version_field,
-            self._epoch,
-        )
-        self._asics[0].cursor = (cursor + count) % NONCES
-        job.tried += count
-        return search
+        for _ in self._asics:
+            index = self._turn
+            self._turn = (index + 1) % len(self._asics)
+            asic = self._asics[index]
+            if asic.cursor is not None and (span := asic.cursor.take(max_nonces)):
+                return Search(
+                    span.header,
+                    span.first_nonce,
+                    span.count,
+                    asic.target,
+                    asic.job_id,
+                    span.version_field,
+                    index,
+                    self._epoch,
+                )
+        return None
 
     def finish_search(self, search: Search, found: list[int], now: float) -> None:
         """Report what a search found, and count its hashes."""
-        if search.epoch != self._epoch or not self.is_on:
+        self.step(now)
+        if search.epoch != self._epoch:
             return
-        self._counted_to = now
-        asic = self._asics[0]
-        counts = search.count * self.mode.scale / (NONCES * self.mode.resolution)
-        asic.expected += counts
-        asic.expected_errors += counts * self.error_fraction
+        asic = self._asics[search.asic_index]
+        asic.count(search.count * self.mode.counts_per_search)
         for nonce in found:
-            reply = self._reply(nonce, search.job_id, search.version_field)
+            reply = self._reply(asic, nonce, search.job_id, search.version_field)
             self._out.append(reply)
 
     # Commands
 
     def _take_command(self, header: int, body: bytes, now: float) -> None:
         kind = header & ~frames.BROADCAST
-        is_broadcast = bool(header & frames.BROADCAST)
         if kind == frames.INACTIVE:
             for asic in self._asics:
                 asic.address = None
@@ -284,184 +309,131 @@ class Chain:
                 if asic.address is None:
                     asic.address = body[0]
                     break
-        elif kind == frames.READ:
-            for asic in self._addressed(body[0], is_broadcast=is_broadcast):
-                self._answer(asic, body[1], now)
-        elif kind == frames.WRITE and self._addressed(
-            body[0], is_broadcast=is_broadcast
-        ):
-            # Chips of a chain are set up alike, so one set of registers serves all.
-            self._count(now)
-            self._registers[body[1]] = int.from_bytes(body[2:6])
-            if body[1] == Register.PLL0:
-                self.frequency_mhz = Pll.from_value(
-                    self._registers[body[1]]
-                ).frequency_mhz
-                self._rate()
-            elif body[1] == Register.TICKET_MASK:
-                self._set_target()
+        elif kind in (frames.READ, frames.WRITE):
+            address = None if header & frames.BROADCAST else body[0]
+            for asic in self._asics:
+                if address not in (None, asic.address or 0):
+                    continue
+                if kind == frames.READ:
+                    self._answer(asic, body[1], now)
+                else:
+                    self._write(asic, body[1], int.from_bytes(body[2:6]), now)
 
-    def _addressed(self, address: int, *, is_broadcast: bool) -> list[_Asic]:
-        return [a for a in self._asics if is_broadcast or (a.address or 0) == address]
+    def _write(self, asic: _Asic, register: int, value: int, now: float) -> None:
+        asic.registers[register] = value
+        if register == Register.PLL0:
+            is_raw = self._wire.has_raw_dividers
+            asic.frequency_mhz = Pll.from_value(
+                value, has_raw_dividers=is_raw
+            ).frequency_mhz
+            self._set_rate(asic, now)
+        elif register == Register.TICKET_MASK:
+            asic.ticket_difficulty = frames.ticket_difficulty(value)
 
     def _answer(self, asic: _Asic, register: int, now: float) -> None:
         address = asic.address or 0
         if register == Register.CHIP_ID:
             self._out.append(frames.chip_id_reply(self._chip.chip_id, address))
             return
-        if register == Register.ERROR_COUNT or register >= Register.DOMAIN_0:
-            self._count(now)
-            self._draw_counts(asic)
-            value = (asic.counters or {}).get(register, 0)
-        else:
-            value = self._registers.get(register, 0)
+        asic.go_on(now, self.mode.counts_per_search)
+        # Real hashes are counted one by one; those that scaled work stands for are not
+        # there to be counted, and a chip's counters scatter.
+        value = asic.counters.read(register, None if self.mode is REAL else self._rng)
+        if value is None:
+            value = asic.registers.get(register, 0)
         self._out.append(frames.register_reply(value, address, register))
-
-    # Counters
-
-    def _count(self, now: float) -> None:
-        """Bring the expected counts up to `now` at the rate so far."""
-        seconds = now - self._counted_to
-        self._counted_to = now
-        if seconds <= 0 or self._job is None or self.mode is REAL:
-            return
-        counts = self._asic_hs() * seconds / NONCES
-        errors = counts * self.error_fraction
-        for asic in self._asics:
-            asic.expected += counts
-            asic.expected_errors += errors
-
-    def _draw_counts(self, asic: _Asic) -> None:
-        """Turn expected counts into counts, with the scatter of counted nonces."""
-        if asic.counters is None:
-            asic.counters = {}
-        counters = asic.counters
-        if asic.expected > 0:
-            total = 0
-            for index, weight in enumerate(self._weights):
-                count = self._scatter(asic.expected * weight)
-                register = Register.DOMAIN_0 + index
-                counters[register] = counters.get(register, 0) + count & COUNTER_MASK
-                total += count
-            total += counters.get(Register.TOTAL, 0)
-            counters[Register.TOTAL] = total & COUNTER_MASK
-            asic.expected = 0.0
-        if asic.expected_errors >= 1:
-            count = int(asic.expected_errors)
-            asic.expected_errors -= count
-            count += counters.get(Register.ERROR_COUNT, 0)
-            counters[Register.ERROR_COUNT] = count & COUNTER_MASK
-
-    def _scatter(self, mean: float) -> int:
-        return max(0, round(mean + self._rng.gauss(0, 1) * sqrt(mean)))
 
     # Work
 
     def _take_job(self, body: bytes, now: float) -> None:
-        self._count(now)
-        self._drop_quantum(now)
         job_id, work = frames.read_job(body)
-        self._job = _Job(job_id, work, b"", 0)
-        mask = self._registers.get(Register.VERSION_MASK, 0) & 0xFFFF
-        rng = self._rng
-        self._roll_version(self._job, rng.getrandbits(16) & mask)
-        interval = ADDRESSES // len(self._asics)
-        for index, asic in enumerate(self._asics):
-            core = rng.randrange(min(self._chip.core_count, 128))
-            address = index * interval + rng.randrange(interval)
-            low = rng.getrandbits(FREE_NONCE_BITS - 1)
-            asic.cursor = (core << 8 | address) << FREE_NONCE_BITS | low
-        if self.mode is SCALED:
-            self._search_quantum(now)
-        self._schedule()
-
-    def _roll_version(self, job: _Job, version_field: int) -> None:
-        job.version_field = version_field
-        version = job.work.version | version_field << frames.VERSION_SHIFT
-        job.header = job.work.header(version=version)
-
-    def _search_quantum(self, now: float) -> None:
-        """Search what the next half second brings."""
-        job = self._job
-        if job is None or not self.is_on:
-            self._quantum_end = NEVER
-            return
-        good = 1 - min(1.0, self.error_fraction)
-        hashes = self._asic_hs() * good * QUANTUM_S / self.mode.scale
         for asic in self._asics:
-            asic.credit += hashes
-            count = int(asic.credit)
-            asic.credit -= count
-            found = kernel.search(job.header, asic.cursor, count, self._target)
-            for nonce in found:
-                place = (nonce - asic.cursor) % NONCES + 1
-                due = now + QUANTUM_S * place / count
-                reply = self._reply(nonce, job.job_id, job.version_field)
-                self._hits.append((due, reply))
-            asic.cursor = (asic.cursor + count) % NONCES
-        if len(self._hits) > 1:
-            self._hits.sort(key=lambda hit: -hit[0])
-        self._quantum_end = now + QUANTUM_S
+            asic.go_on(now, self.mode.counts_per_search)
+            mask = asic.registers.get(Register.VERSION_MASK, 0) & 0xFFFF
+            asic.job_id = job_id
+            asic.cursor = NonceCursor(
+                work,
+                addresses=asic.addresses,
+                version_field_mask=mask,
+                rng=self._rng,
+            )
+            ticket = asic.ticket_difficulty * self.mode.resolution
+            asic.target = target_for(ticket / self.mode.scale)
+            # What the old job would still have brought is not searched time: only
+            # the hash under way goes on, with the new job.
+            asic.progress %= 1.0
+            asic.batch = 0
+            asic.hits.clear()
+            self._set_rate(asic, now)
 
-    def _reply(self, nonce: int, job_id: int, version_field: int) -> bytes:
-        rng = self._rng
-        if self.error_fraction > 0 and rng.random() < self.error_fraction:
-            nonce ^= rng.getrandbits(32)  # an undervolted chip reports rubbish
-        id_byte = job_id << 1 & 0xF0 | rng.randrange(16)
+    def _step_asic(self, asic: _Asic, due: float) -> None:
+        if asic.hits:
+            self._out.append(asic.hits.popleft()[1])
+            return
+        asic.go_on(due, self.mode.counts_per_search)
+        asic.progress = max(0.0, asic.progress - asic.batch)
+        self._search_ahead(asic)
+
+    def _search_ahead(self, asic: _Asic) -> None:
+        size = ceil(asic.rate * SEARCH_AHEAD_S)
+        asic.batch = 0
+        while asic.cursor is not None and asic.batch < size:
+            span = asic.cursor.take(size - asic.batch)
+            if span is None:
+                break
+            found = kernel.search(
+                span.header, span.first_nonce, span.count, asic.target
+            )
+            for nonce in found:
+                place = asic.batch + nonce - span.first_nonce + 1
+                reply = self._reply(asic, nonce, asic.job_id, span.version_field)
+                asic.hits.append((place, reply))
+            asic.batch += span.count
+
+    def _reply(self, asic: _Asic, nonce: int, job_id: int, version_field: int) -> bytes:
+        rng, wire = self._rng, self._wire
+        if rng.random() < asic.errors:
+            nonce ^= rng.randrange(1, FREE_NONCES)  # an undervolted chip's rubbish
+        id_byte = (
+            job_id << wire.job_id_shift | rng.getrandbits(4) & wire.small_core_mask
+        )
         return frames.nonce_reply(nonce, id_byte, version_field)
 
-    def _drop_quantum(self, now: float) -> None:
-        """Take back what the rest of the quantum would bring.
+    # State
 
-        Its time is searched anew, for the next job.
-        """
-        self._hits = [hit for hit in self._hits if hit[0] <= now]
-        self._quantum_end = NEVER
-
-    def _forget_work(self, now: float) -> None:
-        self._count(now)
-        self._job = None
-        self._hits.clear()
-        self._quantum_end = NEVER
+    def _forget_everything(self) -> None:
         self._epoch += 1
+        self._reader = frames.CommandReader()
         for asic in self._asics:
-            asic.credit = asic.expected = asic.expected_errors = 0.0
+            asic.reset()
         self._schedule()
 
-    def _forget_everything(self, now: float) -> None:
-        self._forget_work(now)
-        self._registers.clear()
-        self._out.clear()
-        self._reader = frames.CommandReader()
-        self.frequency_mhz = RESET_FREQUENCY_MHZ
-        for asic in self._asics:
-            asic.address = None
-            asic.counters = None
-        self._set_target()
-        self._rate()
-
-    # The operating point
-
-    def _rate(self) -> None:
+    def _set_rate(self, asic: _Asic, now: float) -> None:
+        """Work out how a chip does at its clock, voltage and temperature."""
+        asic.go_on(now, self.mode.counts_per_search)
         silicon = self._chip.silicon
-        self._failing = failing_share(
+        asic.failing = failing_share(
             silicon,
-            frequency_mhz=self.frequency_mhz,
+            frequency_mhz=asic.frequency_mhz,
             core_voltage_v=self._core_voltage_v,
             temperature_c=self._temperature_c,
         )
-        errors = silicon.error_floor + FAILING_ERRORS * self._failing
-        self.error_fraction = min(1.0, errors)
+        asic.errors = error_share(silicon, asic.failing)
+        is_searched_here = asic.cursor is not None and self.mode is not REAL
+        asic.rate = self._asic_hs(asic) / self.mode.scale if is_searched_here else 0.0
+        if not asic.batch:
+            self._search_ahead(asic)
 
-    def _asic_hs(self) -> float:
-        nominal = self.frequency_mhz * 1e6 * self._chip.small_core_count
-        return nominal * (1 - self._failing)
-
-    def _set_target(self) -> None:
-        mask = self._registers.get(Register.TICKET_MASK, 0)
-        ticket = frames.ticket_difficulty(mask) * self.mode.resolution
-        self._target = target_for(ticket / self.mode.scale)
+    def _asic_hs(self, asic: _Asic) -> float:
+        nominal_hs = asic.frequency_mhz * 1e6 * self._chip.small_core_count
+        return nominal_hs * (1 - asic.failing)
 
     def _schedule(self) -> None:
-        hit = self._hits[-1][0] if self._hits else NEVER
-        self.next_wake = min(hit, self._quantum_end)
+        self.next_wake = min(asic.next_wake for asic in self._asics)
+
+
+def _domain_shares(weights: Sequence[float], rng: random.Random) -> list[float]:
+    spread = [
+        weight * rng.uniform(1 - DOMAIN_SPREAD, 1 + DOMAIN_SPREAD) for weight in weights
+    ]
+    return [weight / sum(spread) for weight in spread]

@@ -5,53 +5,30 @@ machine with deadlines. Source of sequence, times and texts: asic-wire.md 4 to 1
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil, floor
 
 from softaxe.asic import frames
 from softaxe.asic.frames import NonceReply, Register, RegisterReply
 from softaxe.asic.monitor import HashrateMonitor
+from softaxe.asic.pll import RAMP_STEP_MHZ, pll_for, ramp_steps
+from softaxe.asic.startup import STARTUP, PerChip, Step, Write
 from softaxe.bitcoin.header import Work
 from softaxe.catalog import Chip
 from softaxe.units import NEVER, Level, Log
 
 START_FREQUENCY_MHZ = 50.0
 """What the ramp believes the chips run at after boot."""
-RAMP_STEP_MHZ = 6.25
 RAMP_STEP_S = 0.1
-RAMP_EPSILON_MHZ = 0.0001
 RESET_PULSE_S = 0.1
 ENUMERATION_SILENCE_S = 1.0
 RECOVERY_WAIT_S = 2.0
+UART_RESET_S = 0.1
+"""To bring the port back to its first baud rate, when it was open before."""
 JOB_IDS = 128
+ADDRESSES = 256
 FULL_VERSION_MASK = 0x1FFFE000
-FAST_UART_1M = 0x11300200
-"""Fast UART value for 1000000 baud."""
-
-Write = tuple[Register, int]
-# What the BM1370 wants between taking its addresses and its first frequency.
-_BEFORE_ADDRESSES: tuple[Write, ...] = (
-    (Register.SOFT_RESET, 0x00070000),
-    (Register.MISC_CONTROL, 0xF000C100),
-)
-_CORES: tuple[Write, ...] = (
-    (Register.CORE_CONTROL, 0x80008B00),
-    (Register.CORE_CONTROL, 0x8000800C),
-)
-_PER_CHIP: tuple[Write, ...] = (
-    (Register.SOFT_RESET, 0x000701F0),
-    (Register.MISC_CONTROL, 0xF000C100),
-    *_CORES,
-    (Register.CORE_CONTROL, 0x800082AA),
-)
-_LAST: tuple[Write, ...] = (
-    (Register.MISC_B9, 0x00004480),
-    (Register.ANALOG_MUX, 0x00000002),
-    (Register.MISC_B9, 0x00004480),
-    (Register.CORE_CONTROL, 0x80008DEE),
-)
-_IO_STRENGTH: Write = (Register.IO_STRENGTH, 0x00011111)
 
 
 class DriverState(StrEnum):
@@ -67,7 +44,9 @@ class _Phase(StrEnum):
     NONE = "none"
     RESET_LOW = "reset low"
     RESET_HIGH = "reset high"
+    RESETTING_UART = "resetting the port"
     ENUMERATING = "enumerating"
+    INITIALISING = "initialising"
     RAMPING = "ramping"
     STABILISING = "stabilising"
 
@@ -136,7 +115,8 @@ class Driver:
         self._asic_count = asic_count
         self._log = log
         self._tag = chip.name.lower()
-        self._reader = frames.ReplyReader()
+        self._wire = frames.WIRES[chip.name]
+        self._reader = frames.ReplyReader(self._wire.reply_bytes)
         self._out: list[bytes] = []
         self._events: list[DriverEvent] = []
         self._phase = _Phase.NONE
@@ -146,8 +126,9 @@ class Driver:
         self._is_logged_ramp = False
         self._has_used_uart = False
         self._is_recovery = False
-        self._replies: list[bytes] = []
-        self._address_interval = 256
+        self._heard = b""
+        self._startup: Iterator[bytes | float | Step] = iter(())
+        self._address_interval = ADDRESSES
         self._job_id = 0
 
     @property
@@ -183,12 +164,20 @@ class Driver:
         self._go(_Phase.NONE, NEVER)
 
     def set_frequency(self, frequency_mhz: float, now: float) -> None:
-        """Ramp to a frequency; `FrequencyReached` tells when."""
+        """Ramp to a frequency; `FrequencyReached` tells when.
+
+        A ramp still under way is given up where it is.
+
+        Raises:
+            RuntimeError: The chips are not `READY`.
+        """
+        if self.state is not DriverState.READY:
+            raise RuntimeError(f"set_frequency: the chips are {self.state}, not ready")
         self._target_mhz = frequency_mhz
         self._begin_ramp(now)
 
     def set_version_mask(self, mask: int) -> None:
-        """Let the chips roll these version bits."""
+        """Let the chips roll these version bits, until they are started anew."""
         self._write(Register.VERSION_MASK, frames.version_mask_value(mask))
 
     def send_work(self, work: Work) -> int:
@@ -199,24 +188,25 @@ class Driver:
 
     def receive(self, data: bytes, now: float) -> None:
         """Bytes came from the chips."""
+        if self._phase is _Phase.ENUMERATING:
+            self._heard += data
+            self._go(_Phase.ENUMERATING, now + ENUMERATION_SILENCE_S)
+            return
+        bad_frames = self._reader.bad_frames
         for body in self._reader.feed(data):
-            if self._phase is _Phase.ENUMERATING:
-                self._replies.append(body)
-                self._go(_Phase.ENUMERATING, now + ENUMERATION_SILENCE_S)
-            else:
-                self._take(frames.read_reply(body), now)
+            self._take(frames.read_reply(body), now)
+        if self._reader.bad_frames != bad_frames:
+            text = "Reply with a wrong preamble or checksum; receive buffer flushed"
+            self._log(Level.ERROR, "common", text)
 
     def step(self, now: float) -> None:
         """Do what is due."""
-        if self._due <= now:
-            self._step_phase(self._due)
-        if self.monitor.next_wake <= now:
-            to_chip, has_sums = self.monitor.step(now)
-            if to_chip and self.state is not DriverState.STARTING:
-                self._out.append(to_chip)
-            if has_sums:
-                self._events.append(HashrateMeasured())
-        self._schedule()
+        while (due := self.next_wake) <= now:
+            if self._due <= due:
+                self._step_phase(due)
+            else:
+                self._step_monitor()
+            self._schedule()
 
     def start_monitor(self, now: float) -> None:
         """Begin to measure hash rates."""
@@ -246,9 +236,13 @@ class Driver:
                 self.is_reset_low = False
                 self._go(_Phase.RESET_HIGH, now + RESET_PULSE_S)
             case _Phase.RESET_HIGH:
-                self._enumerate(now)
+                self._open_uart(now)
+            case _Phase.RESETTING_UART:
+                self._begin_startup(now)
             case _Phase.ENUMERATING:
-                self._initialise(now)
+                self._count_chips(now)
+            case _Phase.INITIALISING:
+                self._continue_startup(now)
             case _Phase.RAMPING:
                 self._step_ramp(now)
             case _Phase.STABILISING:
@@ -256,75 +250,115 @@ class Driver:
             case _Phase.NONE:
                 self._go(_Phase.NONE, NEVER)
 
-    def _enumerate(self, now: float) -> None:
+    def _open_uart(self, now: float) -> None:
         if self._has_used_uart:
             self._say("asic_init", "UART already initialized, resetting baud to 115200")
-        else:
-            self._say("asic_init", "Performing full UART initialization")
-            self._say("serial", "Initializing serial")
+            self._go(_Phase.RESETTING_UART, now + UART_RESET_S)
+            return
         self._has_used_uart = True
-        self._reader.flush()
-        self._replies.clear()
+        self._say("asic_init", "Performing full UART initialization")
+        self._say("serial", "Initializing serial")
+        self._begin_startup(now)
+
+    def _begin_startup(self, now: float) -> None:
         self._say("asic_init", "Detecting ASIC chips...")
         self._say("asic", f"Initializing {self._asic_count}x {self._chip.name}")
-        for _ in range(3):
-            self.set_version_mask(FULL_VERSION_MASK)
-        self._out.append(frames.read_all(Register.CHIP_ID))
-        self._go(_Phase.ENUMERATING, now + ENUMERATION_SILENCE_S)
+        self._startup = self._startup_items()
+        self._continue_startup(now)
 
-    def _initialise(self, now: float) -> None:
-        count = self._count_chips()
-        self.detected_count = count
-        if count == 0:
-            reason = "Chip count 0"
-            text = "ASIC initialization failed - chip count 0"
-            self._log(Level.ERROR, "asic_init", text)
-            self.state = DriverState.FAILED
-            self._events.append(DriverFailed(reason))
-            self._go(_Phase.NONE, NEVER)
-            return
-        self._address_interval = 256 // count
-        self.set_version_mask(FULL_VERSION_MASK)
-        self._write_all(_BEFORE_ADDRESSES)
-        self._out.append(frames.chain_inactive())
-        addresses = [index * self._address_interval for index in range(count)]
-        self._out.extend(frames.set_address(address) for address in addresses)
-        self._write_all(_CORES)
-        ticket = frames.ticket_mask(self._chip.ticket_difficulty)
-        self._write(Register.TICKET_MASK, ticket)
-        self._write(*_IO_STRENGTH)
-        for address in addresses:
-            for register, value in _PER_CHIP:
-                self._out.append(frames.write_one(address, register, value))
-        self._write_all(_LAST)
-        self._begin_ramp(now)
+    def _continue_startup(self, now: float) -> None:
+        """Send until something takes time."""
+        for item in self._startup:
+            if isinstance(item, bytes):
+                self._out.append(item)
+            elif isinstance(item, float):
+                self._go(_Phase.INITIALISING, now + item)
+                return
+            elif item is Step.ENUMERATE:
+                self._out.append(frames.read_all(Register.CHIP_ID))
+                self._heard = b""
+                self._go(_Phase.ENUMERATING, now + ENUMERATION_SILENCE_S)
+                return
+            else:
+                self._begin_ramp(now)
+                return
+        self._finish_start(now)
 
-    def _count_chips(self) -> int:
-        expected = self._chip.chip_id.to_bytes(2)
+    def _startup_items(self) -> Iterator[bytes | float | Step]:
+        """Yield frames, pauses in seconds, and the steps that have a phase."""
+        chip = self._chip
+        version_mask = frames.version_mask_value(FULL_VERSION_MASK)
+        simple = {
+            Step.VERSION_MASK: frames.write_all(Register.VERSION_MASK, version_mask),
+            Step.INACTIVE: frames.chain_inactive(),
+            Step.TICKET_MASK: frames.write_all(
+                Register.TICKET_MASK, frames.ticket_mask(chip.ticket_difficulty)
+            ),
+            Step.HASH_COUNTING: frames.write_all(
+                Register.HASH_COUNTING, chip.hash_counting_number
+            ),
+        }
+        for step in STARTUP[chip.name]:
+            match step:
+                case Write(register, value, None):
+                    yield frames.write_all(register, value)
+                case Write(register, value, int(address)):
+                    yield frames.write_one(address, register, value)
+                case PerChip(writes, pause_s):
+                    for address in self._addresses():
+                        for register, value in writes:
+                            yield frames.write_one(address, register, value)
+                        if pause_s:
+                            yield pause_s
+                case Step.ADDRESSES:
+                    yield from map(frames.set_address, self._addresses())
+                case Step():
+                    yield simple.get(step, step)
+
+    def _addresses(self) -> list[int]:
+        return [n * self._address_interval for n in range(self.detected_count)]
+
+    def _count_chips(self, now: float) -> None:
         count = 0
-        for body in self._replies:
-            if body[:2] != expected:
-                text = f"Unexpected chip id reply: {body.hex(' ')}"
+        size = self._wire.reply_bytes
+        for start in range(0, len(self._heard) - size + 1, size):
+            frame = self._heard[start : start + size]
+            if not frames.is_reply(frame) or not self._is_own_kind(frame[2:]):
+                text = f"Unexpected answer from the chain, skipped: {frame.hex(' ')}"
                 self._log(Level.WARNING, "common", text)
                 continue
-            core_num, address = body[2], body[3]
+            core_num, address = frame[4], frame[5]
             text = (
                 f"Chip {count} detected: CORE_NUM: 0x{core_num:02x} "
                 f"ADDR: 0x{address:02x}"
             )
             self._say("common", text)
             count += 1
-        if count not in (0, self._asic_count):
+        self.detected_count = count
+        if count == 0:
+            self._fail("Chip count 0", "ASIC initialization failed - chip count 0")
+            return
+        if count != self._asic_count:
             text = f"{count} chip(s) detected on the chain, expected {self._asic_count}"
             self._log(Level.WARNING, "common", text)
-        return min(count, self._asic_count)
+        self._address_interval = ADDRESSES // min(count, ADDRESSES)
+        self._continue_startup(now)
+
+    def _is_own_kind(self, body: bytes) -> bool:
+        return int.from_bytes(body[:2]) == self._chip.chip_id
+
+    def _fail(self, reason: str, text: str) -> None:
+        self._log(Level.ERROR, "asic_init", text)
+        self.state = DriverState.FAILED
+        self._events.append(DriverFailed(reason))
+        self._go(_Phase.NONE, NEVER)
 
     def _finish_start(self, now: float) -> None:
-        self._write(Register.HASH_COUNTING, self._chip.hash_counting_number)
         self._say("asic_init", "Setting max baud rate and clearing buffers")
         self._say(self._tag, f"Setting max baud of {self._chip.max_baud} ")
-        self._write(Register.FAST_UART, FAST_UART_1M)
+        self._write(*self._wire.fastest_baud)
         self._say("serial", f"Changing UART baud to {self._chip.max_baud}")
+        self._reader.flush()
         if self._is_recovery:
             wait_ms = int(RECOVERY_WAIT_S * 1000)
             text = f"Waiting {wait_ms} ms for tasks to stabilize..."
@@ -347,7 +381,7 @@ class Driver:
     # Frequency
 
     def _begin_ramp(self, now: float) -> None:
-        self._ramp.extend(ramp_steps(self.frequency_mhz, self._target_mhz))
+        self._ramp = deque(ramp_steps(self.frequency_mhz, self._target_mhz))
         difference = abs(self._target_mhz - self.frequency_mhz)
         self._is_logged_ramp = difference >= RAMP_STEP_MHZ
         if self._is_logged_ramp:
@@ -369,22 +403,21 @@ class Driver:
             text = f"Successfully transitioned to {self._target_mhz:g} MHz"
             self._say("frequency_transition", text)
         if self.state is DriverState.STARTING:
-            self._finish_start(now)
+            self._continue_startup(now)
         else:
             self._events.append(FrequencyReached(self.frequency_mhz))
             self._go(_Phase.NONE, NEVER)
 
     def _write_frequency(self, frequency_mhz: float) -> None:
         chip = self._chip
-        pll = frames.pll_for(
-            frequency_mhz, fb_min=chip.pll_fb_min, fb_max=chip.pll_fb_max
-        )
+        pll = pll_for(frequency_mhz, fb_min=chip.pll_fb_min, fb_max=chip.pll_fb_max)
         self.frequency_mhz = frequency_mhz
         if pll is None:
             text = f"Failed to find PLL settings for target frequency {frequency_mhz:g}"
             self._log(Level.ERROR, "pll", text)
             return
-        self._write(Register.PLL0, pll.value)
+        value = pll.value(has_raw_dividers=self._wire.has_raw_dividers)
+        self._write(Register.PLL0, value)
         self._say(
             "pll",
             f"Frequency: {frequency_mhz:g} MHz (fb_divider: {pll.fb_divider}, "
@@ -397,7 +430,7 @@ class Driver:
     # Replies
 
     def _take(self, reply: NonceReply | RegisterReply, now: float) -> None:
-        interval = self._address_interval
+        wire, interval = self._wire, self._address_interval
         if isinstance(reply, RegisterReply):
             number = reply.address // interval
             if number >= len(self.monitor.asics):
@@ -408,12 +441,12 @@ class Driver:
                 self._log(Level.WARNING, self._tag, text)
             return
         found = NonceFound(
-            job_id=(reply.id_byte & 0xF0) >> 1,
+            job_id=(reply.id_byte & wire.job_id_mask) >> wire.job_id_shift,
             nonce=int.from_bytes(reply.nonce.to_bytes(4), "little"),
             version_bits=reply.version_field << frames.VERSION_SHIFT,
             asic_number=(reply.nonce >> 17 & 0xFF) // interval,
             core=reply.nonce >> 25 & 0x7F,
-            small_core=reply.id_byte & 0x0F,
+            small_core=reply.id_byte & wire.small_core_mask,
         )
         self._say(
             self._tag,
@@ -424,12 +457,15 @@ class Driver:
 
     # Helpers
 
+    def _step_monitor(self) -> None:
+        request = self.monitor.step()
+        if request is None:
+            self._events.append(HashrateMeasured())
+        elif self.state is not DriverState.STARTING:  # its replies would be miscounted
+            self._out.append(request)
+
     def _write(self, register: Register, value: int) -> None:
         self._out.append(frames.write_all(register, value))
-
-    def _write_all(self, writes: tuple[Write, ...]) -> None:
-        for register, value in writes:
-            self._write(register, value)
 
     def _go(self, phase: _Phase, due: float) -> None:
         self._phase = phase
@@ -441,22 +477,3 @@ class Driver:
 
     def _say(self, tag: str, text: str) -> None:
         self._log(Level.INFO, tag, text)
-
-
-def ramp_steps(from_mhz: float, to_mhz: float) -> list[float]:
-    """Frequencies to write, one per 100 ms, on the 6.25 MHz grid and then exactly.
-
-    Source: asic-wire.md 6.
-    """
-    difference = abs(to_mhz - from_mhz)
-    if difference < RAMP_EPSILON_MHZ:
-        return []
-    if difference < RAMP_STEP_MHZ:
-        return [to_mhz]
-    rounding, step = (floor, 1) if to_mhz > from_mhz else (ceil, -1)
-    first = rounding(from_mhz / RAMP_STEP_MHZ)
-    last = rounding(to_mhz / RAMP_STEP_MHZ)
-    grid = [n * RAMP_STEP_MHZ for n in range(first + step, last + step, step)]
-    if not grid or abs(grid[-1] - to_mhz) >= RAMP_EPSILON_MHZ:
-        grid.append(to_mhz)
-    return grid

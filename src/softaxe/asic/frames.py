@@ -6,11 +6,12 @@ its low five bits are a CRC. Source: asic-wire.md 2, 3, 6 to 9.
 """
 
 from binascii import crc_hqx
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from struct import Struct
 
 from softaxe.bitcoin.header import Work
-from softaxe.units import float32
 
 HOST_PREAMBLE = b"\x55\xaa"
 CHIP_PREAMBLE = b"\xaa\x55"
@@ -21,12 +22,16 @@ WRITE = 0x41
 READ = 0x42
 INACTIVE = 0x43
 JOB_HEADER = 0x21
-REPLY_BYTES = 11
+JOB_BYTES = 82
+"""Data of a job that carries a whole header."""
+MAX_MIDSTATES = 4
+MIDSTATE_BYTES = 32
 NONCE_FLAG = 0x80
-CRYSTAL_MHZ = 25
 MAX_PENDING_BYTES = 4096
 VERSION_SHIFT = 13
 """The lowest version bit that a chip rolls."""
+_JOB_START = Struct("<BBIII")
+_WORDS = Struct("<8I")
 
 
 class Register(IntEnum):
@@ -38,6 +43,7 @@ class Register(IntEnum):
     TICKET_MASK = 0x14
     MISC_CONTROL = 0x18
     FAST_UART = 0x28
+    UNNAMED_2C = 0x2C
     CORE_CONTROL = 0x3C
     ERROR_COUNT = 0x4C
     ANALOG_MUX = 0x54
@@ -50,6 +56,41 @@ class Register(IntEnum):
     VERSION_MASK = 0xA4
     SOFT_RESET = 0xA8
     MISC_B9 = 0xB9
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What one kind of chip does differently on the wire."""
+
+    reply_bytes: int
+    """Length of every reply, preamble included."""
+    job_id_mask: int
+    """Job bits of a reply's id byte."""
+    job_id_shift: int
+    """How far the id byte holds them too high."""
+    small_core_mask: int
+    """Small core bits of a reply's id byte."""
+    fastest_baud: tuple[Register, int]
+    """The write that switches to the chip's highest baud rate."""
+    has_raw_dividers: bool = False
+    """How the PLL register holds its dividers, see `pll.Pll.value`."""
+
+
+_FAST_UART_1M = (Register.FAST_UART, 0x11300200)
+WIRES = {
+    "BM1397": Wire(
+        reply_bytes=9,
+        job_id_mask=0xFC,
+        job_id_shift=0,
+        small_core_mask=0x0F,
+        fastest_baud=(Register.MISC_CONTROL, 0x00006031),
+        has_raw_dividers=True,
+    ),
+    "BM1366": Wire(11, 0xF8, 0, 0x07, _FAST_UART_1M),
+    "BM1368": Wire(11, 0xF0, 1, 0x0F, _FAST_UART_1M),
+    "BM1370": Wire(11, 0xF0, 1, 0x0F, _FAST_UART_1M),
+}
+"""By chip name. Source: asic-wire.md 2, 5, 6 and 9."""
 
 
 def _crc5_step(crc: int, byte: int, bits: int = 8) -> int:
@@ -108,37 +149,58 @@ def chain_inactive() -> bytes:
 
 def job(job_id: int, work: Work) -> bytes:
     """Frame a whole header for chips that roll versions themselves."""
-    data = b"".join(
-        (
-            bytes((job_id, 1)),
-            b"\0\0\0\0",  # starting nonce
-            work.nbits.to_bytes(4, "little"),
-            work.ntime.to_bytes(4, "little"),
-            reverse_words(work.merkle_root),
-            reverse_words(work.prevhash),
-            work.version.to_bytes(4, "little"),
-        )
+    return _job(
+        _job_start(job_id, 1, work)
+        + reverse_words(work.merkle_root)
+        + reverse_words(work.prevhash)
+        + work.version.to_bytes(4, "little")
     )
+
+
+def midstate_job(job_id: int, work: Work, midstates: Sequence[bytes]) -> bytes:
+    """Frame the end of a header with midstates of its first 64 bytes (BM1397).
+
+    Args:
+        job_id: With its low two bits free for the index of a midstate.
+        work: Where the end of the header comes from.
+        midstates: Up to four, one per version, last word first.
+    """
+    size = MAX_MIDSTATES * MIDSTATE_BYTES
+    return _job(
+        _job_start(job_id, len(midstates), work)
+        + work.merkle_root[28:]
+        + b"".join(midstates).ljust(size, b"\0")
+    )
+
+
+def _job_start(job_id: int, midstate_count: int, work: Work) -> bytes:
+    starting_nonce = 0
+    return _JOB_START.pack(
+        job_id, midstate_count, starting_nonce, work.nbits, work.ntime
+    )
+
+
+def _job(data: bytes) -> bytes:
     body = bytes((JOB_HEADER, len(data) + 4)) + data
     return HOST_PREAMBLE + body + crc16(body).to_bytes(2)
 
 
 def read_job(data: bytes) -> tuple[int, Work]:
-    """Take job id and work out of a job's data; the inverse of `job`."""
-    little = int.from_bytes
+    """Take job id and work out of the `JOB_BYTES` of a job; the inverse of `job`."""
+    job_id, _, _, nbits, ntime = _JOB_START.unpack_from(data)
     work = Work(
-        nbits=little(data[6:10], "little"),
-        ntime=little(data[10:14], "little"),
-        merkle_root=reverse_words(data[14:46]),
+        version=int.from_bytes(data[78:82], "little"),
         prevhash=reverse_words(data[46:78]),
-        version=little(data[78:82], "little"),
+        merkle_root=reverse_words(data[14:46]),
+        ntime=ntime,
+        nbits=nbits,
     )
-    return data[0], work
+    return job_id, work
 
 
 def reverse_words(data: bytes) -> bytes:
-    """Reverse the order of 32-bit words, bytes inside words kept."""
-    return b"".join(data[i : i + 4] for i in range(len(data) - 4, -1, -4))
+    """Reverse the order of a hash's eight 32-bit words, bytes inside words kept."""
+    return _WORDS.pack(*_WORDS.unpack(data)[::-1])
 
 
 def ticket_mask(difficulty: int) -> int:
@@ -162,75 +224,6 @@ def _reverse_bits(byte: int) -> int:
 def version_mask_value(mask: int) -> int:
     """Register value for a version mask of the pool."""
     return 0x90000000 | mask >> VERSION_SHIFT & 0xFFFF
-
-
-@dataclass(frozen=True, slots=True)
-class Pll:
-    """Dividers of a frequency: 25 MHz * fb / (ref * post1 * post2)."""
-
-    fb_divider: int
-    refdiv: int
-    postdiv1: int
-    postdiv2: int
-
-    @property
-    def frequency_mhz(self) -> float:
-        """What the dividers give."""
-        post = self.refdiv * self.postdiv1 * self.postdiv2
-        return CRYSTAL_MHZ * self.fb_divider / post
-
-    @property
-    def value(self) -> int:
-        """Register value: vdo scale, fb, ref, both post dividers minus one."""
-        vco_mhz = self.fb_divider * CRYSTAL_MHZ / self.refdiv
-        vdo_scale = 0x50 if vco_mhz >= 2400 else 0x40
-        post = self.postdiv1 - 1 << 4 | self.postdiv2 - 1
-        return vdo_scale << 24 | self.fb_divider << 16 | self.refdiv << 8 | post
-
-    @classmethod
-    def from_value(cls, value: int) -> "Pll":
-        """Read the register."""
-        return cls(
-            fb_divider=value >> 16 & 0xFF,
-            refdiv=value >> 8 & 0xFF or 1,
-            postdiv1=(value >> 4 & 0xF) + 1,
-            postdiv2=(value & 0xF) + 1,
-        )
-
-
-def pll_for(frequency_mhz: float, *, fb_min: int, fb_max: int) -> Pll | None:
-    """Find the dividers nearest to a frequency.
-
-    Among equally near ones the lowest VCO frequency wins, then the smallest post
-    dividers, then the first found.
-
-    Returns:
-        None when no dividers fit.
-    """
-    best: tuple[float, float, int] | None = None
-    found = None
-    for refdiv in (2, 1):
-        for postdiv1 in range(7, 0, -1):
-            for postdiv2 in range(postdiv1 - 1, 0, -1):
-                post = postdiv1 * postdiv2
-                fb_divider = int(frequency_mhz / CRYSTAL_MHZ * refdiv * post + 0.5)
-                if not fb_min <= fb_divider <= fb_max:
-                    continue
-                pll = Pll(fb_divider, refdiv, postdiv1, postdiv2)
-                error = abs(float32(pll.frequency_mhz) - frequency_mhz)
-                key = (error, CRYSTAL_MHZ * fb_divider / refdiv, post)
-                if best is None or _is_better(key, best):
-                    best, found = key, pll
-    return found
-
-
-def _is_better(
-    candidate: tuple[float, float, int], best: tuple[float, float, int]
-) -> bool:
-    for new, old in zip(candidate, best, strict=True):
-        if abs(new - old) >= 0.0001:
-            return new < old
-    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +259,7 @@ def register_reply(value: int, address: int, register: int) -> bytes:
 
 def chip_id_reply(chip_id: int, address: int) -> bytes:
     """Frame the answer to the enumeration (chip's side)."""
-    return _reply(chip_id.to_bytes(2) + bytes((0, address, 0, 0, 0, 0)), 0)
+    return register_reply(chip_id << 16 | address, address, Register.CHIP_ID)
 
 
 def _reply(payload: bytes, flag: int) -> bytes:
@@ -276,27 +269,36 @@ def _reply(payload: bytes, flag: int) -> bytes:
     return CHIP_PREAMBLE + payload + bytes((flag | crc,))
 
 
+def is_reply(frame: bytes) -> bool:
+    """Tell whether preamble and CRC of a complete reply are right."""
+    return frame.startswith(CHIP_PREAMBLE) and crc5(frame[2:]) == 0
+
+
 class ReplyReader:
     """Takes chip frames out of a byte stream (host's side).
 
     As the firmware does, a frame of wrong preamble or CRC empties the buffer.
+
+    Args:
+        reply_bytes: Length of each frame.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reply_bytes: int) -> None:
         self.bad_frames = 0
+        self._reply_bytes = reply_bytes
         self._buffer = b""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the bodies (payload and last byte) of the complete, valid frames."""
         self._buffer += data
         bodies = []
-        while len(self._buffer) >= REPLY_BYTES:
-            frame = self._buffer[:REPLY_BYTES]
-            if not frame.startswith(CHIP_PREAMBLE) or crc5(frame[2:]):
+        while len(self._buffer) >= self._reply_bytes:
+            frame = self._buffer[: self._reply_bytes]
+            if not is_reply(frame):
                 self.bad_frames += 1
                 self._buffer = b""
                 break
-            self._buffer = self._buffer[REPLY_BYTES:]
+            self._buffer = self._buffer[self._reply_bytes :]
             bodies.append(frame[2:])
         return bodies
 
@@ -306,10 +308,11 @@ class ReplyReader:
 
 
 def read_reply(body: bytes) -> NonceReply | RegisterReply:
-    """Read a body that `ReplyReader` returned."""
-    if body[8] & NONCE_FLAG:
-        return NonceReply(int.from_bytes(body[:4]), body[5], int.from_bytes(body[6:8]))
-    return RegisterReply(int.from_bytes(body[:4]), body[4], body[5])
+    """Read a body that `ReplyReader` returned; a BM1397's is two bytes shorter."""
+    first = int.from_bytes(body[:4])
+    if body[-1] & NONCE_FLAG:
+        return NonceReply(first, body[5], int.from_bytes(body[6:-1]))
+    return RegisterReply(first, body[4], body[5])
 
 
 class CommandReader:

@@ -4,14 +4,17 @@ Counters are 32 bits wide and count in units of 2**32 hashes; a rate is the diff
 of two readings over the time between their arrivals. Source: asic-wire.md 10.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from softaxe.asic.frames import Register, RegisterReply, read_all
-from softaxe.units import NEVER
+from softaxe.units import NEVER, float32
 
 PERIOD_S = 5.0
-REPLY_WAIT_S = 0.106
-"""Six requests of 1 ms and 100 ms for the replies."""
+REQUEST_S = 0.001
+"""After each request."""
+REPLY_WAIT_S = 0.1
+"""After the last request, before the sums."""
 COUNTER_MODULUS = 1 << 32
 POLLED = (
     Register.ERROR_COUNT,
@@ -21,7 +24,14 @@ POLLED = (
     Register.DOMAIN_3,
     Register.TOTAL,
 )
-_POLL = b"".join(read_all(register) for register in POLLED)
+DOMAINS = Register.TOTAL - Register.DOMAIN_0
+GIGA = 1e9
+_REQUESTS = tuple(read_all(register) for register in POLLED)
+_OFFSETS_S = (
+    *(index * REQUEST_S for index in range(len(POLLED))),
+    len(POLLED) * REQUEST_S + REPLY_WAIT_S,
+)
+"""When the requests of a poll go out and, last, when it is summed up."""
 
 
 @dataclass(slots=True)
@@ -29,7 +39,7 @@ class AsicMeasurement:
     """What is known of one chip."""
 
     total_hs: float = 0.0
-    domains_hs: list[float] = field(default_factory=lambda: [0.0] * 4)
+    domains_hs: list[float] = field(default_factory=lambda: [0.0] * DOMAINS)
     error_hs: float = 0.0
     error_count: int = 0
     """The error register as last read."""
@@ -38,7 +48,10 @@ class AsicMeasurement:
 
 
 class HashrateMonitor:
-    """Polls the counters every five seconds and works out the rates."""
+    """Polls the counters every five seconds and works out the rates.
+
+    Rates are rounded to single precision in GH/s, in which the firmware keeps them.
+    """
 
     def __init__(self, asic_count: int) -> None:
         self.asics = [AsicMeasurement() for _ in range(asic_count)]
@@ -48,14 +61,12 @@ class HashrateMonitor:
         self.next_wake = NEVER
         self._started_at = 0.0
         self._polls = 0
-        self._sums_due = NEVER
-        self._poll_due = NEVER
+        self._place = 0
 
     def start(self, now: float) -> None:
         """Begin to poll; the first poll is now."""
-        self._started_at = now
-        self._polls = 0
-        self._poll_due = self.next_wake = now
+        self._started_at = self.next_wake = now
+        self._polls = self._place = 0
 
     def set_hashes_per_count(self, hashes: float) -> None:
         """Let one count stand for `hashes`, and measure anew."""
@@ -63,25 +74,22 @@ class HashrateMonitor:
         self.asics = [AsicMeasurement() for _ in self.asics]
         self.total_hs = self.error_hs = 0.0
 
-    def step(self, now: float) -> tuple[bytes, bool]:
-        """Do what is due.
+    def step(self) -> bytes | None:
+        """Do what is due at `next_wake`.
 
         Returns:
-            Bytes for the chips, and whether the sums are new.
+            A request for the chips, or None when the poll is over and the sums are new.
         """
-        to_chip, has_sums = b"", False
-        if self._poll_due <= now:
-            self._polls += 1
-            self._sums_due = self._poll_due + REPLY_WAIT_S
-            self._poll_due = self._started_at + self._polls * PERIOD_S
-            to_chip = _POLL
-        elif self._sums_due <= now:
-            self._sums_due = NEVER
-            self.total_hs = sum(asic.total_hs for asic in self.asics)
-            self.error_hs = sum(asic.error_hs for asic in self.asics)
-            has_sums = True
-        self.next_wake = min(self._poll_due, self._sums_due)
-        return to_chip, has_sums
+        place = self._place
+        self._place = (place + 1) % len(_OFFSETS_S)
+        self._polls += self._place == 0
+        poll_at = self._started_at + self._polls * PERIOD_S
+        self.next_wake = poll_at + _OFFSETS_S[self._place]
+        if place < len(_REQUESTS):
+            return _REQUESTS[place]
+        self.total_hs = _sum(asic.total_hs for asic in self.asics)
+        self.error_hs = _sum(asic.error_hs for asic in self.asics)
+        return None
 
     def take(self, reply: RegisterReply, asic_number: int, now: float) -> bool:
         """Take a counter's value; False when nobody knows the register."""
@@ -94,14 +102,27 @@ class HashrateMonitor:
         asic.readings[register] = (value, arrival_ms)
         if register == Register.ERROR_COUNT:
             asic.error_count = value
-        if last is None or arrival_ms <= last[1]:
+        if last is None:
             return True
         counts = (value - last[0]) % COUNTER_MODULUS
-        rate = counts * self.hashes_per_count / ((arrival_ms - last[1]) / 1000)
+        rate_hs = self._rate_hs(counts, arrival_ms - last[1])
         if register == Register.TOTAL:
-            asic.total_hs = rate
+            asic.total_hs = rate_hs
         elif register == Register.ERROR_COUNT:
-            asic.error_hs = rate
+            asic.error_hs = rate_hs
         else:
-            asic.domains_hs[register - Register.DOMAIN_0] = rate
+            asic.domains_hs[register - Register.DOMAIN_0] = rate_hs
         return True
+
+    def _rate_hs(self, counts: int, duration_ms: int) -> float:
+        if duration_ms <= 0:
+            return 0.0
+        counts_per_s = float32(counts / float32(duration_ms / 1000))
+        return float32(counts_per_s * self.hashes_per_count / GIGA) * GIGA
+
+
+def _sum(rates_hs: Iterable[float]) -> float:
+    total_ghs = 0.0
+    for rate_hs in rates_hs:
+        total_ghs = float32(total_ghs + rate_hs / GIGA)
+    return total_ghs * GIGA
