@@ -1,5 +1,7 @@
+import contextlib
 import json
 import math
+from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 from hypothesis import given
@@ -20,6 +22,17 @@ from softaxe.api import cjson
         (cjson.float7, -1.0, "-1"),
         (cjson.float7, 60.0, "60"),
         (cjson.float7, -0.0, "0"),
+        (cjson.float7, 0.0, "0"),
+        (cjson.float7, 1 / 256, "0.0039063"),
+        (cjson.float7, -1 / 256, "-0.0039063"),
+        (cjson.float7, 1e-7, "1e-07"),
+        (cjson.float7, 4e-8, "0"),
+        (cjson.float7, 123456792.0, "123456792"),
+        (cjson.float7, 1e12, "999999995904"),
+        (cjson.float7, 1e300, "null"),
+        (cjson.float7, math.inf, "null"),
+        (cjson.float7, math.nan, "null"),
+        (cjson.float_raw, 1e300, "null"),
         (cjson.float_raw, 485.3, "485.29998779296875"),
         (cjson.float_raw, 485.5, "485.5"),
         (cjson.float_raw, 11.67, "11.670000076293945"),
@@ -30,6 +43,13 @@ from softaxe.api import cjson
         (cjson.number, 1000000000000000, "1e+15"),
         (cjson.number, 1234500000000000, "1.2345e+15"),
         (cjson.number, 1234567890123456, "1234567890123456"),
+        (cjson.number, -2147483648, "-2147483648"),
+        (cjson.number, 999999999999999, "999999999999999"),
+        (cjson.number, 188.482, "188.482"),
+        (cjson.number, 0.1 + 0.2, "0.3"),
+        (cjson.number, 1 / 3, "0.33333333333333331"),
+        (cjson.number, 0.1, "0.1"),
+        (cjson.number, 10**400, "null"),
         (cjson.number, math.nan, "null"),
         (cjson.number, -math.inf, "null"),
         (cjson.boolean01, True, "1"),
@@ -80,9 +100,31 @@ def test_what_is_printed_reads_back_as_the_same(value: object) -> None:
         assert type(again) is type(value)
 
 
+def test_values_nested_deeper_than_the_stack_are_printed() -> None:
+    text = cjson.document(nested(5000))
+
+    assert text == "[" * 5000 + "]" * 5000
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_single_precision_numbers_are_rounded_half_away_from_zero(value: float) -> None:
+    product = Decimal(value * 1e7)  # in double precision, as the firmware multiplies
+
+    rounded = product.to_integral_value(ROUND_HALF_UP)
+
+    assert cjson.float7(value) == cjson.number(float(rounded) / 1e7)
+
+
 @given(st.floats(-1e300, 1e300))
 def test_doubles_keep_their_value(value: float) -> None:
     assert float(cjson.number(value)) == pytest.approx(value, rel=1e-15, abs=0)
+
+
+def nested(depth: int) -> list[object]:
+    value: list[object] = []
+    for _ in range(depth - 1):
+        value = [value]
+    return value
 
 
 @pytest.mark.parametrize(
@@ -96,8 +138,21 @@ def test_doubles_keep_their_value(value: float) -> None:
         (b'{"a":1} junk', [("a", 1)]),
         (b'{"a":1}\0{', [("a", 1)]),
         (b'{"b":1,"a":2,"b":3}', [("b", 1), ("a", 2), ("b", 3)]),
-        (b'{"a":{"x":1,"x":2}}', [("a", {"x": 2})]),
+        (b'{"a":{"x":1,"x":2}}', [("a", {"x": 1})]),
+        (b'{"a":[{"x":[1]}]}', [("a", [{"x": [1]}])]),
         (b'{"a":"x\\u0000y"}', [("a", "x")]),
+        (b'{"a":["x\\u0000y"]}', [("a", ["x"])]),
+        (b'{"a":"\\ud83d\\ude00\\\\ud800"}', [("a", "\U0001f600\\ud800")]),
+        (b'{"a":"tab\tand\nline"}', [("a", "tab\tand\nline")]),
+        (b'{"a":01, "b":-007.50}', [("a", 1), ("b", -7.5)]),
+        (b'{"a":1., "b":1.e2, "c":-.5}', [("a", 1), ("b", 100.0), ("c", -0.5)]),
+        (b'{"a":"01."}', [("a", "01.")]),
+        (b'{"a":1e999}', [("a", math.inf)]),
+        (b'{"a":9007199254740993}', [("a", 9007199254740992.0)]),
+        (b'{"a":1' + b"0" * 5000 + b"}", [("a", math.inf)]),
+        (b'\x0b{\x01"a"\x0c:\x1f1}', [("a", 1)]),
+        (b'{"a":1}\xff\xfe', [("a", 1)]),
+        (b'{"a":' + b"[" * 500 + b"]" * 500 + b"}", [("a", nested(500))]),
         ('{"a":"é"}'.encode(), [("a", "é")]),
     ],
 )
@@ -113,6 +168,19 @@ def test_requests_are_read_as_tolerantly_as_cjson(
         b"",
         b"{",
         b"hello",
+        b'{"a":.5}',
+        b'{"a":+1}',
+        b'{"a":-}',
+        b'{"a":1 -e}',
+        b'{"a":1.5.2}',
+        b'{"a":1e}',
+        b'{"a":0x10}',
+        b'{"a":-Infinity}',
+        b'{"a":1,}',
+        b'{"a":tru}',
+        b'{"a":"\\x"}',
+        b'{"a":["\\ud800"]}',
+        b'{"\\udc00":1}',
         b'{"a":NaN}',
         b'{"a":Infinity}',
         b'{"a":"\xff"}',
@@ -122,6 +190,40 @@ def test_requests_are_read_as_tolerantly_as_cjson(
 )
 def test_what_is_not_json_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
+        cjson.parse(body)
+
+
+@given(json_values)
+def test_what_is_standard_json_is_read_as_such(value: object) -> None:
+    (member,) = cjson.parse(json.dumps({"a": value}).encode())
+
+    assert member == ("a", cut_at_nul(value))
+
+
+def cut_at_nul(value: object) -> object:
+    if isinstance(value, str):
+        return value.partition("\0")[0]
+    if isinstance(value, list):
+        return [cut_at_nul(entry) for entry in value]
+    if isinstance(value, dict):
+        return {name: cut_at_nul(entry) for name, entry in value.items()}
+    return value
+
+
+@given(st.text('{}[]":,\\0123456789.eE+-tru \x01u', max_size=60))
+def test_what_python_reads_is_read(text: str) -> None:
+    try:
+        json.loads(text, strict=False)
+    except ValueError:
+        return
+    cjson.parse(text.encode())
+
+
+@pytest.mark.parametrize("text", ['"', '\\"', "[", '{"a":', "-", "0", '"\\u'])
+def test_no_body_takes_long(text: str) -> None:
+    body = (text * 10240)[:10240].encode()
+
+    with contextlib.suppress(ValueError):
         cjson.parse(body)
 
 

@@ -1,8 +1,11 @@
+import json
+from collections.abc import Iterator
 from typing import Any
 
 from softaxe import Device
 from softaxe.api import openapi
 from softaxe.api.schema import INFO
+from softaxe.api.views import asic_body, info_body
 from softaxe.device.profile import FIRMWARE
 from softaxe.device.settings import SETTINGS
 
@@ -12,8 +15,7 @@ def document(**options: Any) -> dict[str, Any]:
 
 
 def patch_members(of: dict[str, Any]) -> dict[str, Any]:
-    content = of["paths"]["/api/system"]["patch"]["requestBody"]["content"]
-    members: dict[str, Any] = content["application/json"]["schema"]["properties"]
+    members: dict[str, Any] = of["components"]["schemas"]["Settings"]["properties"]
     return members
 
 
@@ -32,8 +34,7 @@ def test_every_setting_and_member_is_there() -> None:
 
     names = {row.rest_name for row in SETTINGS if row.rest_name}
     assert set(patch_members(made)) == names | {"fanspeed"}
-    info = made["paths"]["/api/system/info"]["get"]["responses"]["200"]
-    schema = info["content"]["application/json"]["schema"]
+    schema = made["components"]["schemas"]["Info"]
     assert list(schema["properties"]) == [row.name for row in INFO]
     assert "power_fault" not in schema["required"]
 
@@ -62,3 +63,55 @@ def test_operation_ids_are_unique() -> None:
         for operation in path.values()
     ]
     assert len(set(ids)) == len(ids)
+
+
+def test_every_reference_is_there() -> None:
+    made = document()
+
+    for found in references(made):
+        of, name = found.removeprefix("#/components/").split("/")
+        assert name in made["components"][of]
+
+
+def references(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        if "$ref" in value:
+            yield value["$ref"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for entry in value:
+            yield from references(entry)
+
+
+def test_answers_hold_what_is_described() -> None:
+    device = Device()
+    device.step(60.0)
+    schemas = document()["components"]["schemas"]
+
+    for name, body in (("Info", info_body(device)), ("Asic", asic_body(device))):
+        answer = json.loads(body)
+        assert set(schemas[name]["required"]) <= set(answer)
+        assert set(answer) <= set(schemas[name]["properties"])
+
+
+def test_refusals_are_described_where_they_happen() -> None:
+    documented, firmware = document()["paths"], document(profile=FIRMWARE)["paths"]
+
+    scan = "/api/system/wifi/scan"
+    assert "401" in documented[scan]["get"]["responses"]
+    assert "401" not in firmware[scan]["get"]["responses"]
+    assert "401" not in documented["/api/theme"]["get"]["responses"]
+    for paths, kind in ((documented, "application/json"), (firmware, "text/html")):
+        responses = paths["/api/system"]["patch"]["responses"]
+        assert set(responses) == {"200", "400", "401", "500"}
+        assert set(responses["400"]["content"]) == {kind}
+
+
+def test_a_setting_s_schema_says_what_its_check_does() -> None:
+    members = patch_members(document())
+
+    assert members["rotation"]["enum"] == [0, 90, 180, 270]
+    assert members["wifiPass"]["anyOf"][0] == {"maxLength": 0}
+    assert members["wifiPass"]["anyOf"][1]["minLength"] == 8
+    assert members["overheat_mode"]["anyOf"][1] == {"enum": [False]}
+    assert members["fanspeed"] == members["manualFanSpeed"]

@@ -1,30 +1,23 @@
 import json
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from softaxe import Device, Pool, Simulation
-from softaxe.api import views
+from softaxe.api import cjson, views
 from softaxe.api.schema import COLUMNS, INFO
+from softaxe.catalog import board
+from softaxe.device.device import AsicReading, Heap
+from softaxe.device.mining import BlockInfo
 from softaxe.device.profile import FIRMWARE
+from softaxe.device.protection import Readings
+from softaxe.device.settings import Settings
+from softaxe.device.statistics import RejectedReason, ShareCounters
+from softaxe.units import float32
 
-# The order of http-api.md 2; kept here apart from the table it checks.
-_ORDER = """
-power voltage current temp temp2 vrTemp maxPower nominalVoltage hashRate hashRate_1m
-hashRate_10m hashRate_1h expectedHashrate errorPercentage bestDiff bestSessionDiff
-poolDifficulty isUsingFallbackStratum poolAddrFamily isPSRAMAvailable freeHeap
-freeHeapInternal freeHeapSpiram coreVoltage coreVoltageActual frequency ssid macAddr
-hostname ipv4 ipv6 wifiStatus wifiRSSI apEnabled sharesAccepted sharesRejected
-sharesRejectedReasons uptimeSeconds smallCoreCount ASICModel stratumURL stratumPort
-stratumUser stratumSuggestedDifficulty stratumExtranonceSubscribe fallbackStratumURL
-fallbackStratumPort fallbackStratumUser fallbackStratumSuggestedDifficulty
-fallbackStratumExtranonceSubscribe responseTime version axeOSVersion idfVersion
-boardVersion resetReason runningPartition overheat_mode overclockEnabled display
-rotation invertscreen displayTimeout autofanspeed fanspeed manualFanSpeed minFanSpeed
-temptarget fanrpm fan2rpm statsFrequency blockFound power_fault blockHeight scriptsig
-networkDifficulty hashrateMonitor
-"""
-FIRMWARE_ORDER = _ORDER.split()
+DATA = Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +35,93 @@ def read(body: bytes) -> dict[str, Any]:
     return answer
 
 
-def test_the_table_has_the_firmware_s_77_members_in_its_order() -> None:
-    assert [row.name for row in INFO] == FIRMWARE_ORDER
-    assert len(FIRMWARE_ORDER) == 77
+def sample_device() -> Device:
+    """A device in the state of the page's sample."""
+    settings = Settings.from_nvs(
+        {
+            "wifissid": "HomeNET",
+            "asicfrequency_f": 525.0,
+            "asicvoltage": 1150,
+            "fanspeed": 100,
+        },
+        board("601"),
+    )
+    sample = SimpleNamespace(
+        board=board("601"),
+        settings=settings,
+        identity=SimpleNamespace(mac_text="10:F5:12:33:BB:F0"),
+        ipv4="10.1.10.111",
+        ipv6="FE80::F2F5:BDFF:FE44:B2F0",
+        readings=Readings(
+            power_w=18.7522583,
+            input_voltage_v=5.09375,
+            temp_c=60.125,
+            vr_temp_c=62.0,
+            fan_percent=48.4200668,
+            fan_rpm=3915,
+        ),
+        current_a=12.015625,
+        core_voltage_actual_v=1.14453125,
+        hashrate=SimpleNamespace(
+            current_hs=1072.2407227e9,
+            one_minute_hs=1088.9354248e9,
+            ten_minutes_hs=1072.3271484e9,
+            one_hour_hs=1071.8736572e9,
+        ),
+        expected_hashrate_hs=1071e9,
+        error_percentage=0.0,
+        best_difficulty=49224525,
+        best_session_difficulty=2038368,
+        pool_difficulty=1000,
+        is_using_fallback=True,
+        pool_address_family=2,
+        heap=Heap(free=8212708, internal=104027, spiram=8140652),
+        radio=SimpleNamespace(
+            status_text="Connected!", rssi_dbm=-44, is_ap_enabled=False
+        ),
+        shares=ShareCounters(4768, 13, [RejectedReason("Stale", 13)]),
+        uptime_s=18574.9,
+        response_time_ms=188.482,
+        version="v2.12.2",
+        axeos_version="v2.12.2",
+        idf_version="v5.5.1",
+        reset_reason="Software reset via esp_restart",
+        running_partition="factory",
+        is_block_found=False,
+        power_fault=None,
+        block=BlockInfo(
+            931409, "...._i.F.W...ckpool./solo.ckpool.org/", 146472570619930
+        ),
+        asics=[
+            AsicReading(
+                1072.2407227e9,
+                (273.5812073e9, 276.209198e9, 268.4890747e9, 252.1910095e9),
+                1415,
+            )
+        ],
+    )
+    return cast(Device, sample)
+
+
+def test_the_sample_of_the_page_to_the_byte() -> None:
+    expected = (DATA / "info-sample.json").read_bytes().rstrip()
+
+    assert views.info_body(sample_device()) == expected
+
+
+def test_a_power_fault_stands_before_the_block() -> None:
+    device = sample_device()
+    fault: Any = device
+    fault.power_fault = "Power Fault Detected."
+    fault.block = BlockInfo(931409, None, 146472570619930)
+
+    text = views.info_body(device).decode()
+
+    assert '\t"blockFound":\t0,\n\t"power_fault":\t"Power Fault Detected.",\n' in text
+    assert '\t"blockHeight":\t931409,\n\t"networkDifficulty":\t1464' in text
+    assert list(json.loads(text)) == [
+        row.name for row in INFO if row.name != "scriptsig"
+    ]
 
 
 def test_info_is_laid_out_as_the_page_shows_it(device: Device) -> None:
@@ -170,13 +247,12 @@ def test_the_dashboard_is_compact_and_unlabelled(device: Device) -> None:
     assert b"\n" not in body
     assert set(answer) == {"currentTimestamp", "statistics"}
     sample = device.statistics.rows[-1]
-    row = answer["statistics"][-1]
-    assert row[0] == pytest.approx(sample.hashrate_hs / 1e9)
-    assert row[1:] == [
-        sample.temp_c,
-        pytest.approx(sample.power_w),
-        sample.timestamp_ms,
-    ]
+    hashrate, temperature, power, timestamp = answer["statistics"][-1]
+    assert hashrate == float32(sample.hashrate_hs / 1e9)
+    assert temperature == sample.temp_c
+    assert power == float32(sample.power_w)
+    assert timestamp == sample.timestamp_ms
+    assert f",{sample.timestamp_ms}]]}}".encode() in body
 
 
 def test_a_scan_lists_networks(device: Device) -> None:
@@ -190,3 +266,48 @@ def test_a_theme_that_is_not_json_is_left_out(device: Device) -> None:
     device.set_theme("light", "{oops", device.now)
 
     assert read(views.theme_body(device)) == {"colorScheme": "light"}
+
+
+def test_the_factory_theme_is_laid_out_as_cjson_does() -> None:
+    text = views.theme_body(Device()).decode()
+
+    assert text.startswith(
+        '{\n\t"colorScheme":\t"dark",\n\t"accentColors":\t{\n'
+        '\t\t"--primary-color":\t"#F80421",\n'
+    )
+    assert text.endswith('\t\t"--togglebutton-text-color":\t"#ffffff"\n\t}\n}')
+    assert len(json.loads(text)["accentColors"]) == 21
+
+
+@pytest.mark.parametrize(
+    "colors",
+    [
+        "[" * 490 + "]" * 490,
+        "1" + "0" * 900,
+        "1" + "0" * 5000,
+        "1e999",
+        '[{"a":[]},{}]',
+        "null",
+    ],
+)
+def test_no_stored_theme_makes_the_answer_fail(device: Device, colors: str) -> None:
+    device.set_theme("dark", colors, device.now)
+
+    assert read(views.theme_body(device))["colorScheme"] == "dark"
+
+
+def test_what_a_request_may_store_as_a_theme_can_be_answered(device: Device) -> None:
+    body = b'{"accentColors":[{"b":"\\ud83d\\ude00","a":[1e999, 01]}, "x\\u0000y"]}'
+    ((_, colors),) = cjson.parse(body)
+    device.set_theme(None, json.dumps(colors), device.now)
+
+    answer = read(views.theme_body(device))
+
+    assert answer["accentColors"] == [{"b": "\U0001f600", "a": [None, 1]}, "x"]
+
+
+def test_errors_and_messages_are_json() -> None:
+    text = "hostname: 'a\"b' may hold letters only"
+
+    assert read(views.error_body(text)) == {"error": text}
+    assert views.message_body("Hi!") == b'{\n\t"message":\t"Hi!"\n}'

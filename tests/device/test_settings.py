@@ -1,6 +1,9 @@
+import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from softaxe.catalog import board
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
@@ -8,6 +11,7 @@ from softaxe.device.settings import (
     SETTINGS,
     JsonValue,
     Kind,
+    Limits,
     Settings,
     Value,
     check_patch,
@@ -16,6 +20,8 @@ from softaxe.errors import SettingError
 
 BOARD = board("601")
 FACTORY = Settings.from_nvs({}, BOARD)
+OVERCLOCKED = FACTORY.changed({"is_overclock_enabled": True})
+PROFILES = (DOCUMENTED, FIRMWARE)
 KINDS = {
     "str": Kind.STRING,
     "u16": Kind.INTEGER,
@@ -45,7 +51,7 @@ def test_names_types_and_limits_are_the_firmware_s(
         assert row.rest_name == known["rest_name"]
         assert row.kind is KINDS[known["type"]]
         if row.rest_name:
-            assert row.limits(FIRMWARE) == (known["min"], known["max"])
+            assert row.limits(FIRMWARE) == Limits(known["min"], known["max"])
 
 
 def test_every_setting_of_the_firmware_s_patch_is_there(
@@ -126,13 +132,13 @@ def test_good_values_are_taken(name: str, value: JsonValue, changed: object) -> 
         ("temptarget", "60", "temptarget: '60' is no integer (0..100 °C)"),
         ("temptarget", None, "temptarget: null is no integer (0..100 °C)"),
         ("temptarget", [1], "temptarget: an array is no integer (0..100 °C)"),
-        ("fanspeed", 101, "manualFanSpeed: 101 is outside 0..100 %"),
+        ("fanspeed", 101, "fanspeed: 101 is outside 0..100 %"),
         ("stratumPort", 0, "stratumPort: 0 is outside 1..65535"),
         ("fallbackStratumPort", 70000, "outside 1..65535"),
         ("hostname", "", "hostname: '' is outside 1..32 bytes"),
         ("hostname", "a b", "hostname: 'a b' may hold letters, digits and hyphens"),
         ("hostname", 5, "hostname: 5 is no string"),
-        ("wifiPass", "short", "wifiPass: 5 bytes is outside 8..63 bytes"),
+        ("wifiPass", "short", "wifiPass: 5 bytes is outside 8..63 bytes, or empty"),
         ("wifiPass", 5, "wifiPass: a value is no string"),
         ("stratumPassword", ["secret"], "stratumPassword: a value is no string"),
         ("ssid", "x" * 33, "ssid: 33 bytes is outside 1..32 bytes"),
@@ -146,6 +152,14 @@ def test_good_values_are_taken(name: str, value: JsonValue, changed: object) -> 
         ("coreVoltage", 1175, "coreVoltage: 1175 mV is none of the board's options"),
         ("display", "LCD", "display: 'LCD' is none of NONE, SSD1306"),
         ("display", 5, "display: 5 is no string"),
+        ("stratumPort", 10**400, "stratumPort: inf is outside 1..65535"),
+        ("frequency", -(10**400), "frequency: -inf is outside 1..65535 MHz"),
+        ("temptarget", math.nan, "temptarget: nan is outside 0..100 °C"),
+        ("hostname", "a\nb", r"hostname: 'a\nb' may hold letters"),
+        ("hostname", "x" * 32 + "\n", "hostname: 33 bytes is outside 1..32 bytes"),
+        ("ssid", "é" * 17, "ssid: 34 bytes is outside 1..32 bytes"),
+        ("stratumURL", "x" * 4000, "stratumURL: 4000 bytes is outside 0..3999 bytes"),
+        ("display", "x" * 300, "xxx... is none of NONE"),
         ("statsFrequency", 1e99, "statsFrequency: 1e+99 is outside 0..65535 s"),
     ],
 )
@@ -155,6 +169,56 @@ def test_bad_values_are_refused_in_words(
     with pytest.raises(SettingError) as refusal:
         patch((name, value))
     assert message in str(refusal.value)
+
+
+def test_an_error_is_one_line() -> None:
+    with pytest.raises(SettingError) as refusal:
+        patch(("temptarget", 80), ("ssid", "\r\n" * 20), profile=FIRMWARE)
+
+    assert str(refusal.value) == (
+        "ssid: 40 bytes is outside 1..32 bytes; temptarget: 80 is outside 35..66 °C"
+    )
+
+
+def test_the_real_name_of_the_fan_speed_counts_before_the_page_s() -> None:
+    assert patch(("fanspeed", 30), ("manualFanSpeed", 40)) == {"fan_manual_percent": 40}
+    with pytest.raises(SettingError, match="fanspeed: 101 is outside"):
+        patch(("fanspeed", 101), ("manualFanSpeed", 40))
+
+
+def test_the_least_and_the_most_of_every_setting_are_taken() -> None:
+    for row in SETTINGS:
+        limits = row.limits(DOCUMENTED)
+        if row.rest_name is None or row.choices or row.kind is Kind.STRING:
+            continue
+        for value in (limits.minimum, limits.maximum):
+            assert row.name in patch((row.rest_name, value), settings=OVERCLOCKED)
+        for value in (limits.minimum - 1, limits.maximum + 1):
+            with pytest.raises(SettingError, match=row.rest_name):
+                patch((row.rest_name, value), settings=OVERCLOCKED)
+
+
+values = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=70)
+    | st.lists(st.none(), max_size=1)
+)
+names = st.sampled_from([row.rest_name for row in SETTINGS if row.rest_name])
+
+
+@given(st.lists(st.tuples(names, values), max_size=4), st.sampled_from(PROFILES))
+def test_whatever_comes_is_taken_whole_or_refused_whole(
+    members: list[tuple[str, JsonValue]], profile: Profile
+) -> None:
+    try:
+        changes = patch(*members, profile=profile)
+    except SettingError:
+        return
+    changed = FACTORY.changed(changes)
+    assert Settings.from_nvs(changed.to_nvs(), BOARD) == changed
 
 
 def test_secrets_do_not_appear_in_messages() -> None:
@@ -180,9 +244,9 @@ def test_overclocking_may_be_allowed_in_the_same_request() -> None:
 
 
 def test_overclocking_may_be_allowed_before() -> None:
-    allowed = FACTORY.changed({"is_overclock_enabled": True})
+    changed = patch(("coreVoltage", 1175), settings=OVERCLOCKED)
 
-    assert patch(("coreVoltage", 1175), settings=allowed) == {"core_voltage_mv": 1175}
+    assert changed == {"core_voltage_mv": 1175}
 
 
 def test_a_value_in_force_may_be_sent_back() -> None:

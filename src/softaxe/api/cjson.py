@@ -6,7 +6,8 @@ Clients see every digit, so the rules are kept to the byte: see http-api.md 0.
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from math import floor, isfinite
+from json.encoder import encode_basestring
+from math import isfinite
 from struct import Struct
 from typing import Any
 
@@ -18,9 +19,10 @@ _INT_MAX = 2**31 - 1
 _INT_MIN = -(2**31)
 _EPSILON = 2.0**-52
 _DECIMALS = 1e7
-_ESCAPES = re.compile(r'["\\\x00-\x1f]')
-_SHORT = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n"}
-_SHORT |= {"\r": "\\r", "\t": "\\t"}
+_EXACT_DIGITS = 15
+"""Decimal digits that a double always keeps."""
+_EXACT = 1e15
+_CONSTANTS = {None: "null", False: "false", True: "true"}
 
 
 Printer = Callable[[Any], str]
@@ -28,47 +30,55 @@ Printer = Callable[[Any], str]
 # Writing
 
 
+def string(value: str) -> str:
+    """Print a string; only what must be escaped is."""
+    return encode_basestring(value)
+
+
 def number(value: float) -> str:
     """Print a number: whole ones in 32 bits as such, else up to 17 digits."""
+    if _INT_MIN <= value <= _INT_MAX:
+        if type(value) is int:
+            return str(value)
+        if value == int(value):
+            return str(int(value))
+    try:
+        value = float(value)
+    except OverflowError:
+        return "null"
     if not isfinite(value):
         return "null"
-    if _INT_MIN <= value <= _INT_MAX and value == int(value):
-        return str(int(value))
-    value = float(value)
-    text = f"{value:1.15g}"
+    text = f"{value:.15g}"
     again = float(text)
     if abs(again - value) > _EPSILON * max(abs(again), abs(value)):
-        text = f"{value:1.17g}"
+        text = f"{value:.17g}"
     return text
 
 
 def float7(value: float) -> str:
     """Print a single-precision number rounded to seven decimals."""
-    (single,) = _unpack(_pack(value))
-    scaled = single * _DECIMALS
-    rounded = floor(scaled + 0.5) if scaled >= 0 else -floor(-scaled + 0.5)
-    return number(rounded / _DECIMALS)
+    try:
+        scaled: float = _unpack(_pack(value))[0] * _DECIMALS
+    except OverflowError:
+        return "null"
+    if -_EXACT < scaled < _EXACT:
+        # Half away from zero. So few digits print as `number` would print them.
+        rounded = int(scaled + 0.5) if scaled >= 0 else int(scaled - 0.5)
+        return f"{rounded / _DECIMALS:.15g}"
+    return number(scaled / _DECIMALS)
 
 
 def float_raw(value: float) -> str:
     """Print a single-precision number with all its digits."""
-    (single,) = _unpack(_pack(value))
-    return number(single)
+    try:
+        return number(_unpack(_pack(value))[0])
+    except OverflowError:
+        return "null"
 
 
 def boolean01(value: bool) -> str:
     """Print a boolean as 0 or 1."""
     return "1" if value else "0"
-
-
-def string(value: str) -> str:
-    """Print a string; only what must be escaped is."""
-    return f'"{_ESCAPES.sub(_escape, value)}"'
-
-
-def _escape(match: re.Match[str]) -> str:
-    letter = match.group()
-    return _SHORT.get(letter) or f"\\u{ord(letter):04x}"
 
 
 def members(rows: Iterable[tuple[str, str]], depth: int = 1) -> str:
@@ -84,74 +94,118 @@ def array(values: Iterable[str]) -> str:
 
 
 def document(value: Any, depth: int = 1) -> str:
-    """Lay out any JSON value; an array counts as a level, as in cJSON."""
+    """Lay out any JSON value; an array counts as a level, as in cJSON.
+
+    It does not recurse: clients store values as deeply nested as they like.
+    """
+    text: list[str] = []
+    left: list[str | tuple[Any, int]] = [(value, depth)]
+    while left:
+        piece = left.pop()
+        if isinstance(piece, str):
+            text.append(piece)
+        else:
+            left += reversed(_pieces(*piece))
+    return "".join(text)
+
+
+def _pieces(value: Any, depth: int) -> list[str | tuple[Any, int]]:
+    """Take a value apart, one level: text, and inner values with their depth."""
+    pieces: list[str | tuple[Any, int]] = []
     if isinstance(value, Mapping):
-        rows = ((escape_name(k), document(v, depth + 1)) for k, v in value.items())
-        return members(rows, depth)
+        tabs = "\t" * depth
+        for name, member in value.items():
+            pieces += (f"{tabs}{string(name)}:\t", (member, depth + 1), ",\n")
+        end = "\n" if pieces else ""
+        return ["{\n", *pieces[:-1], f"{end}{tabs[1:]}}}"]
     if isinstance(value, list):
-        return array(document(entry, depth + 1) for entry in value)
+        for entry in value:
+            pieces += ((entry, depth + 1), ", ")
+        return ["[", *pieces[:-1], "]"]
     if isinstance(value, str):
-        return string(value)
+        return [string(value)]
     if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    return number(value)
-
-
-def escape_name(name: str) -> str:
-    """Print a member's name without its quotes."""
-    return string(name)[1:-1]
+        return [_CONSTANTS[value]]
+    return [number(value)]
 
 
 # Reading
 
 
-class Members(list[tuple[str, JsonValue]]):
-    """The members of an object in their order, equal names kept."""
+class _Object(dict[str, JsonValue]):
+    """An object in which the first of equal names counts."""
+
+    def __init__(self, pairs: list[tuple[str, JsonValue]]) -> None:
+        super().__init__()
+        self.pairs = pairs
+        for name, value in pairs:
+            self.setdefault(name, value)
 
 
-class _NotStandard(ValueError):
-    pass
-
-
-def _take_members(pairs: list[tuple[str, Any]]) -> Members:
-    return Members((_text(name), _value(value)) for name, value in pairs)
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, Members):
-        return dict(value)
-    return value
-
-
-def _text(text: str) -> str:
-    if not text.isascii():
-        text.encode()  # raises for half a surrogate pair, which cJSON refuses
-    return text.partition("\0")[0]  # a C string ends there
+def _integer(text: str) -> float:
+    """Read a whole number; one that a double may not hold becomes a double."""
+    return int(text) if len(text) <= _EXACT_DIGITS else float(text)
 
 
 def _refuse_constant(name: str) -> float:
-    raise _NotStandard(name)
+    raise ValueError(f"{name} is no JSON")
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_take_members, parse_constant=_refuse_constant, strict=False
+    object_pairs_hook=_Object,
+    parse_int=_integer,
+    parse_constant=_refuse_constant,
+    strict=False,
 )
+_TOKEN = re.compile(
+    r'"[^"\\]*(?:\\.[^"\\]*)*"?|[-0-9][-+.0-9eE]*|[\x01-\x1f]', re.DOTALL
+)
+_STRTOD = re.compile(r"(-?)(?=\.?[0-9])0*([0-9]*)\.?([0-9]*)((?:[eE][-+]?[0-9]+)?)")
 
 
-def parse(body: bytes) -> Members:
+def _standard(token: re.Match[str]) -> str:
+    """Write a string, number or white space of cJSON's JSON as standard JSON."""
+    text = token.group()
+    if text[0] == '"':
+        return _standard_string(text)
+    if parts := _STRTOD.match(text):
+        sign, whole, decimals, exponent = parts.groups()
+        point = "." if decimals else ""
+        rest = text[parts.end() :]
+        return f"{sign}{whole or 0}{point}{decimals}{exponent}{rest}"
+    return " " if text < "!" else text
+
+
+def _standard_string(text: str) -> str:
+    if text.isascii() and "\\u" not in text:
+        return text
+    value: str = _DECODER.decode(text)
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        # Half a surrogate pair, or a byte that is no UTF-8.
+        raise ValueError("a string is not Unicode") from error
+    # To C a string ends at its first NUL.
+    return string(value.partition("\0")[0])
+
+
+def parse(body: bytes) -> list[tuple[str, JsonValue]]:
     """Read a request's JSON as tolerantly as cJSON.
 
     A byte order mark and white space may lead, anything may follow the first value, the
-    text ends at a NUL, and a root that is no object has no members.
+    text ends at a NUL, numbers are what C's `strtod` reads, and a root that is no
+    object has no members.
+
+    Returns:
+        The members in their order, equal names kept.
 
     Raises:
         ValueError: It is not JSON; says where.
     """
-    text = body.removeprefix(b"\xef\xbb\xbf").partition(b"\0")[0].decode()
+    raw = body.removeprefix(b"\xef\xbb\xbf").partition(b"\0")[0]
+    text = _TOKEN.sub(_standard, raw.decode("utf-8", "surrogateescape"))
     try:
-        root, _ = _DECODER.raw_decode(text.lstrip(" \t\r\n"))
+        root, _ = _DECODER.raw_decode(text.lstrip(" "))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-    return root if isinstance(root, Members) else Members()
+    return root.pairs if isinstance(root, _Object) else []

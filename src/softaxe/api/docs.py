@@ -39,7 +39,9 @@ _INTRODUCTION = (
 )
 _SETTINGS = (
     "Members of `PATCH /api/system`. Names are compared without case, unknown ones are "
-    "ignored, booleans are 0, 1, false or true."
+    "ignored. A `frequency` or `coreVoltage` outside the board's options needs "
+    "`overclockEnabled` 1, stored or in the same request. Defaults are those of a 601; "
+    "`softaxe run` points the pools at its own."
 )
 _ERRORS = (
     "Errors: 400 names the member, its value and what is allowed; 401 when the client "
@@ -61,7 +63,7 @@ def api_page() -> str:
                 "## Settings",
                 _SETTINGS,
                 table(
-                    ("member", "type", "allowed", "unit", "default", "felt", "meaning"),
+                    ("member", "type", "allowed", "default", "felt", "meaning"),
                     (_setting_row(row) for row in SETTINGS if row.rest_name),
                 ),
                 "## `/api/system/info`",
@@ -71,8 +73,8 @@ def api_page() -> str:
                 ),
                 "## `/api/system/asic`",
                 table(
-                    ("member", "meaning"),
-                    ((f"`{r.name}`", r.description) for r in ASIC),
+                    ("member", "type", "unit", "meaning"),
+                    ((f"`{r.name}`", r.kind, r.unit, r.description) for r in ASIC),
                 ),
                 "## Columns of `/api/system/statistics`",
                 table(
@@ -110,22 +112,19 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _setting_row(row: Setting) -> tuple[str, ...]:
-    low, high = row.limits(DOCUMENTED)
-    allowed = f"{low}..{high}"
-    if row.kind is Kind.STRING:
-        allowed += " bytes"
-    default = "" if row.is_secret else f"`{row.default}`"
-    if row.kind is Kind.BOOLEAN:
-        default = f"`{int(row.default)}`"
-        allowed = "0" if high == 0 else "0, 1"
+    limits = row.limits(DOCUMENTED)
+    allowed = row.allowed(DOCUMENTED)
+    if limits.pattern_in_words:
+        allowed += f": {limits.pattern_in_words}"
+    default = int(row.default) if row.kind is Kind.BOOLEAN else row.default
+    aliases = row.rest_names(DOCUMENTED)[1:]
     return (
         f"`{row.rest_name}`",
         row.kind,
         allowed,
-        row.unit,
-        default,
+        "" if row.is_secret else f"`{default}`",
         row.effect,
-        row.description,
+        "; ".join([row.description, *(f"`{name}` sets it too" for name in aliases)]),
     )
 
 

@@ -1,68 +1,62 @@
 """From a device to the bytes of an answer."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from urllib.parse import unquote
 
 from softaxe.api import cjson
 from softaxe.api.schema import (
     ASIC,
-    COLUMNS,
+    DASHBOARD,
     INFO,
     PRINTERS,
-    RESPONSE_TIME,
     TIMESTAMP_COLUMN,
     Column,
-    Kind,
-    monitor_text,
+    Field,
+    offered_columns,
 )
 from softaxe.device.device import Device
 
-GIGA = 1e9
-DASHBOARD_LABELS = ("hashrate", "asicTemp", "power", "timestamp")
+
+def _writer(rows: tuple[Field, ...]) -> Callable[[Device], bytes]:
+    """Compile a table into one template and the functions that fill it."""
+    template = "{\n"
+    cells: list[tuple[cjson.Printer, Callable[[Device], object]]] = []
+    for row in rows:
+        comma = ",\n" if cells else ""
+        start, printer = f'{comma}\t"{row.name}":\t', PRINTERS[row.kind]
+        if row.is_optional:
+            template += "%s"
+            printer = partial(_optional_text, start, printer)
+        else:
+            template += f"{start}%s"
+        cells.append((printer, row.get))
+    template += "\n}"
+
+    def write(device: Device) -> bytes:
+        values = tuple([printer(get(device)) for printer, get in cells])
+        return (template % values).encode("utf-8", "surrogateescape")
+
+    return write
+
+
+def _optional_text(start: str, printer: cjson.Printer, value: object) -> str:
+    return "" if value is None else start + printer(value)
+
+
+_write_info = _writer(INFO)
+_write_asic = _writer(ASIC)
 
 
 def info_body(device: Device) -> bytes:
     """Print the answer of `/api/system/info`."""
-    return _info_text(device).encode("utf-8", "surrogateescape")
-
-
-def _info_text(device: Device) -> str:
-    lines = []
-    for name, kind, get in _INFO_ROWS:
-        value = get(device)
-        if value is None:
-            continue
-        printer = PRINTERS.get(kind)
-        if printer is not None:
-            text = printer(value)
-        elif kind is Kind.REASONS:
-            text = _reasons_text(device)
-        else:
-            text = monitor_text(device.asics)
-        lines.append(f'\t"{name}":\t{text}')
-    return "{\n" + ",\n".join(lines) + "\n}"
-
-
-_INFO_ROWS = tuple((row.name, row.kind, row.get) for row in INFO)
-
-
-def _reasons_text(device: Device) -> str:
-    return cjson.array(
-        cjson.members(
-            (
-                ("message", cjson.string(reason.message)),
-                ("count", cjson.number(reason.count)),
-            ),
-            depth=3,
-        )
-        for reason in device.shares.rejected_reasons
-    )
+    return _write_info(device)
 
 
 def asic_body(device: Device) -> bytes:
     """Print the answer of `/api/system/asic`."""
-    rows = ((row.name, cjson.document(row.get(device))) for row in ASIC)
-    return cjson.members(rows).encode()
+    return _write_asic(device)
 
 
 def statistics_body(device: Device, query: str) -> bytes:
@@ -73,9 +67,9 @@ def statistics_body(device: Device, query: str) -> bytes:
         query: The request's query string, undecoded.
     """
     columns = [*_columns(device, query), TIMESTAMP_COLUMN]
-    getters = [(PRINTERS[column.kind], column.get) for column in columns]
+    cells = [(PRINTERS[column.kind], column.get) for column in columns]
     samples = cjson.array(
-        cjson.array([printer(get(sample)) for printer, get in getters])
+        cjson.array([printer(get(sample)) for printer, get in cells])
         for sample in device.statistics.rows
     )
     return cjson.members(
@@ -89,36 +83,31 @@ def statistics_body(device: Device, query: str) -> bytes:
 
 def _columns(device: Device, query: str) -> list[Column]:
     """The columns a query asks for, in the fixed order; all when it names none."""
-    profile = device.profile
     wanted: set[str] = set()
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
         if name.lower() == "columns":
-            text = unquote(value) if profile.columns_decoded else value
+            text = unquote(value) if device.profile.columns_decoded else value
             wanted = set(text.split(","))
             break
-    offered = [
-        column
-        for column in COLUMNS
-        if profile.response_time_column or column.label != RESPONSE_TIME
-    ]
+    offered = offered_columns(device.profile)
     chosen = [column for column in offered if column.label in wanted]
-    return chosen or offered
+    return chosen or list(offered)
 
 
 def dashboard_body(device: Device) -> bytes:
-    """Print the answer of `/api/system/statistics/dashboard`: compact, unlabelled."""
-    rows = [
-        [
-            float(cjson.float7(sample.hashrate_hs / GIGA)),
-            sample.temp_c,
-            float(cjson.float7(sample.power_w)),
-            sample.timestamp_ms,
-        ]
+    """Print the answer of `/api/system/statistics/dashboard`: compact, unlabelled.
+
+    Its numbers are not rounded. Source: http-api.md 3.3.
+    """
+    getters = [column.get for column in DASHBOARD]
+    rows = ",".join(
+        f"[{','.join([cjson.float_raw(get(sample)) for get in getters])},"
+        f"{cjson.number(sample.timestamp_ms)}]"
         for sample in device.statistics.rows
-    ]
-    answer = {"currentTimestamp": device.boot_ms, "statistics": rows}
-    return json.dumps(answer, separators=(",", ":")).encode()
+    )
+    now = cjson.number(device.boot_ms)
+    return f'{{"currentTimestamp":{now},"statistics":[{rows}]}}'.encode()
 
 
 def scan_body(device: Device) -> bytes:
@@ -143,7 +132,7 @@ def theme_body(device: Device) -> bytes:
     rows = [("colorScheme", cjson.string(settings.theme_scheme))]
     try:
         colors = json.loads(settings.theme_colors)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass  # the firmware leaves out what is not JSON
     else:
         rows.append(("accentColors", cjson.document(colors, depth=2)))

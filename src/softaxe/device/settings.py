@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import inf
 from typing import Any
 
 from softaxe.catalog import Board
@@ -28,9 +29,9 @@ DISPLAYS = (
     "SH1107 (128x128)",
 )
 ROTATIONS = (0, 90, 180, 270)
-HOSTNAME = re.compile(r"[A-Za-z0-9-]+")
-MIN_WIFI_PASSWORD = 8
 INT_LIMIT = 2**31
+MAX_SHOWN = 80
+"""Characters of a refused value that an error quotes."""
 POOL_USER = "bc1qnp980s5fpp8l94p5cvttmtdqy8rvrq74qly2yrfmzkdsntqzlc5qkc4rkq.bitaxe"
 """The factory files' user. Source: http-api.md 6."""
 THEME_COLORS = (
@@ -70,6 +71,20 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What values of a setting are allowed."""
+
+    minimum: int
+    """Of the number, or of the bytes of a string."""
+    maximum: int
+    pattern: str | None = None
+    """What the whole string must match."""
+    pattern_in_words: str = ""
+    may_be_empty: bool = False
+    """An empty string is allowed, however many bytes another one must have."""
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """One row."""
 
@@ -80,22 +95,42 @@ class Setting:
     """None: not to be had through PATCH."""
     kind: Kind
     default: Value
-    minimum: int
-    """Of the number, or of the bytes of a string."""
-    maximum: int
+    firmware_limits: Limits
     effect: Effect
     description: str
     unit: str = ""
     is_secret: bool = False
     is_in_info: bool = True
+    choices: tuple[int, ...] | tuple[str, ...] = ()
+    """The only values allowed; empty where the limits say it all."""
+    page_limits: Limits | None = None
+    """What the API page says instead, in profiles where `has_page_limits`."""
+    has_page_limits: Callable[[Profile], bool] = lambda _profile: False
+    alias: str | None = None
+    """Another name in a PATCH, in profiles where `has_alias`."""
+    has_alias: Callable[[Profile], bool] = lambda _profile: False
 
-    def limits(self, profile: Profile) -> tuple[int, int]:
-        """Minimum and maximum in a profile."""
-        if self.name == "target_temperature_c" and profile.wide_target_temperature:
-            return 0, 100
-        if self.name.endswith("_port") and profile.port_zero_refused:
-            return 1, 65535
-        return self.minimum, self.maximum
+    def limits(self, profile: Profile) -> Limits:
+        """What a profile allows."""
+        if self.page_limits and self.has_page_limits(profile):
+            return self.page_limits
+        return self.firmware_limits
+
+    def rest_names(self, profile: Profile) -> tuple[str, ...]:
+        """Names in a PATCH, best first."""
+        names = (self.rest_name, self.alias if self.has_alias(profile) else None)
+        return tuple(name for name in names if name)
+
+    def allowed(self, profile: Profile) -> str:
+        """What a profile allows, in words."""
+        limits = self.limits(profile)
+        if self.choices:
+            return f"{', '.join(map(str, self.choices))} {self.unit}".rstrip()
+        if self.kind is Kind.BOOLEAN:
+            return "0 or false" if limits.maximum == 0 else "0, 1, false or true"
+        unit = "bytes" if self.kind is Kind.STRING else self.unit
+        text = f"{limits.minimum}..{limits.maximum} {unit}".rstrip()
+        return f"{text}, or empty" if limits.may_be_empty else text
 
 
 def _s(  # noqa: PLR0917 - a table reads best as columns
@@ -111,38 +146,50 @@ def _s(  # noqa: PLR0917 - a table reads best as columns
     *,
     is_secret: bool = False,
     is_in_info: bool = True,
+    choices: tuple[int, ...] | tuple[str, ...] = (),
+    page: tuple[Limits, Callable[[Profile], bool]] | None = None,
+    alias: tuple[str, Callable[[Profile], bool]] | None = None,
 ) -> Setting:
     kinds = {str: Kind.STRING, int: Kind.INTEGER, float: Kind.FLOAT, bool: Kind.BOOLEAN}
-    return Setting(
+    row = Setting(
         name,
         nvs_key,
         rest_name,
         kinds[type(default)],
         default,
-        minimum,
-        maximum,
+        Limits(minimum, maximum),
         effect,
         description,
         unit,
         is_secret,
         is_in_info and not is_secret,
+        choices,
     )
+    if page:
+        row = replace(row, page_limits=page[0], has_page_limits=page[1])
+    if alias:
+        row = replace(row, alias=alias[0], has_alias=alias[1])
+    return row
 
 
 _REBOOT, _PASS, _NOW = Effect.RESTART, Effect.NEXT_PASS, Effect.AT_ONCE
+_PORT = (Limits(1, 65535), lambda profile: profile.port_zero_refused)
+_WIFI_PASSWORD = Limits(8, 63, may_be_empty=True)
+_HOSTNAME = Limits(1, 32, "[A-Za-z0-9-]+", "letters, digits and hyphens only")
 
 # fmt: off
 SETTINGS: tuple[Setting, ...] = (
     _s("ssid", "wifissid", "ssid", "softaxe", 1, 32, _REBOOT,
        "Wi-Fi network"),
     _s("wifi_password", "wifipass", "wifiPass", "softaxe-wifi", 0, 63, _REBOOT,
-       "Wi-Fi password; empty for an open network", is_secret=True),
+       "Wi-Fi password; empty for an open network", is_secret=True,
+       page=(_WIFI_PASSWORD, lambda p: p.short_wifi_password_refused)),
     _s("hostname", "hostname", "hostname", "bitaxe", 1, 32, _REBOOT,
-       "Name given to the DHCP server"),
+       "Name given to the DHCP server", page=(_HOSTNAME, lambda p: p.hostname_checked)),
     _s("stratum_url", "stratumurl", "stratumURL", "public-pool.io", 0, 3999, _REBOOT,
        "Primary pool's host"),
     _s("stratum_port", "stratumport", "stratumPort", 21496, 0, 65535, _REBOOT,
-       "Primary pool's port"),
+       "Primary pool's port", page=_PORT),
     _s("stratum_user", "stratumuser", "stratumUser", POOL_USER, 0, 3999, _REBOOT,
        "User at the primary pool"),
     _s("stratum_password", "stratumpass", "stratumPassword", "x", 0, 3999, _REBOOT,
@@ -154,7 +201,7 @@ SETTINGS: tuple[Setting, ...] = (
     _s("fallback_stratum_url", "fbstratumurl", "fallbackStratumURL",
        "solo.ckpool.org", 0, 3999, _REBOOT, "Fallback pool's host; empty for none"),
     _s("fallback_stratum_port", "fbstratumport", "fallbackStratumPort",
-       3333, 0, 65535, _REBOOT, "Fallback pool's port"),
+       3333, 0, 65535, _REBOOT, "Fallback pool's port", page=_PORT),
     _s("fallback_stratum_user", "fbstratumuser", "fallbackStratumUser",
        POOL_USER, 0, 3999, _REBOOT, "User at the fallback pool"),
     _s("fallback_stratum_password", "fbstratumpass", "fallbackStratumPassword",
@@ -174,9 +221,9 @@ SETTINGS: tuple[Setting, ...] = (
     _s("is_overclock_enabled", "oc_enabled", "overclockEnabled", False, 0, 1, _NOW,
        "Allow frequencies and voltages outside the board's options"),
     _s("display", "display", "display", "SSD1306 (128x32)", 0, 3999, _REBOOT,
-       "Kind of display"),
+       "Kind of display", choices=DISPLAYS),
     _s("rotation_degrees", "rotation", "rotation", 0, 0, 270, _REBOOT,
-       "Screen rotation", "degrees"),
+       "Screen rotation", "degrees", choices=ROTATIONS),
     _s("is_screen_inverted", "invertscreen", "invertscreen", False, 0, 1, _REBOOT,
        "Invert the screen"),
     _s("display_offset", "displayOffset", "displayOffset", 96, 0, 255, _REBOOT,
@@ -186,11 +233,13 @@ SETTINGS: tuple[Setting, ...] = (
     _s("is_fan_automatic", "autofanspeed", "autofanspeed", True, 0, 1, _PASS,
        "Control the fan by temperature"),
     _s("fan_manual_percent", "manualfanspeed", "manualFanSpeed", 100, 0, 100, _PASS,
-       "Fan speed without automatic control; `fanspeed` sets it too", "%"),
+       "Fan speed without automatic control", "%",
+       alias=("fanspeed", lambda p: p.fanspeed_sets_fan)),
     _s("fan_min_percent", "minfanspeed", "minFanSpeed", 25, 0, 99, _REBOOT,
        "Least fan speed of the automatic control", "%"),
     _s("target_temperature_c", "temptarget", "temptarget", 60, 35, 66, _PASS,
-       "Target of the automatic fan control", "°C"),
+       "Target of the automatic fan control", "°C",
+       page=(Limits(0, 100), lambda p: p.wide_target_temperature)),
     _s("is_overheated", "overheat_mode", "overheat_mode", False, 0, 0, _PASS,
        "Set by the overheat protection; can only be cleared"),
     _s("statistics_interval_s", "statsFrequency", "statsFrequency", 0, 0, 65535,
@@ -206,7 +255,6 @@ SETTINGS: tuple[Setting, ...] = (
 
 BY_NAME = {row.name: row for row in SETTINGS}
 BY_NVS_KEY = {row.nvs_key: row for row in SETTINGS}
-BY_REST_NAME = {row.rest_name.lower(): row for row in SETTINGS if row.rest_name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,17 +366,18 @@ def check_patch(
     given: dict[str, JsonValue] = {}
     for name, value in members:
         given.setdefault(name.lower(), value)
-    if profile.fanspeed_sets_fan and "fanspeed" in given:
-        given.setdefault("manualfanspeed", given["fanspeed"])
     changes: dict[str, Value] = {}
     errors = []
-    for rest_name, row in BY_REST_NAME.items():
-        if rest_name not in given:
-            continue
-        try:
-            changes[row.name] = _check(row, given[rest_name], profile)
-        except SettingError as error:
-            errors.append(str(error))
+    for row in SETTINGS:
+        for name in row.rest_names(profile):
+            if name.lower() not in given:
+                continue
+            try:
+                value = _check(row, name, given[name.lower()], profile)
+            except SettingError as error:
+                errors.append(str(error))
+            else:
+                changes.setdefault(row.name, value)
     if profile.overclock_guarded:
         errors += _check_overclock(settings, changes, board)
     if errors:
@@ -336,57 +385,42 @@ def check_patch(
     return changes
 
 
-def _check(row: Setting, value: JsonValue, profile: Profile) -> Value:
+def _check(row: Setting, name: str, value: JsonValue, profile: Profile) -> Value:
     if row.kind is Kind.STRING:
-        return _check_string(row, value, profile)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    is_allowed = is_number or (row.kind is Kind.BOOLEAN and isinstance(value, bool))
-    low, high = row.limits(profile)
-    if not is_allowed or not isinstance(value, int | float):
-        wanted = _range(row, profile)
-        raise SettingError(
-            f"{row.rest_name}: {_show(value)} is no {row.kind} ({wanted})"
-        )
-    number = float(value) if row.kind is Kind.FLOAT else _whole(value)
-    if not low <= number <= high:
-        raise SettingError(
-            f"{row.rest_name}: {_show(value)} is outside {_range(row, profile)}"
-        )
-    if row.name == "rotation_degrees" and number not in ROTATIONS:
-        raise SettingError(f"rotation: {_show(value)} is none of 0, 90, 180, 270")
+        return _check_string(row, name, value, profile)
+    allowed = row.allowed(profile)
+    is_boolean = isinstance(value, bool)
+    if not isinstance(value, int | float) or (
+        is_boolean and row.kind is not Kind.BOOLEAN
+    ):
+        raise SettingError(f"{name}: {_show(value)} is no {row.kind} ({allowed})")
+    double = _double(value)
+    number = double if row.kind is Kind.FLOAT else _whole(double)
+    limits = row.limits(profile)
+    if not limits.minimum <= number <= limits.maximum:
+        raise SettingError(f"{name}: {_show(value)} is outside {allowed}")
+    if row.choices and number not in row.choices:
+        raise SettingError(f"{name}: {_show(value)} is none of {allowed}")
     if row.kind is Kind.BOOLEAN:
         return bool(number)
     return float32(number) if row.kind is Kind.FLOAT else number
 
 
-def _check_string(row: Setting, value: JsonValue, profile: Profile) -> str:
-    name = row.rest_name
+def _check_string(row: Setting, name: str, value: JsonValue, profile: Profile) -> str:
+    limits = row.limits(profile)
     if not isinstance(value, str):
         shown = "a value" if row.is_secret else _show(value)
         raise SettingError(f"{name}: {shown} is no string")
+    if not value and limits.may_be_empty:
+        return value
     size = len(value.encode("utf-8", "surrogateescape"))
-    shown = f"{size} bytes" if row.is_secret or size > row.maximum else repr(value)
-    if not row.minimum <= size <= row.maximum:
-        raise SettingError(
-            f"{name}: {shown} is outside {row.minimum}..{row.maximum} bytes"
-        )
-    if row.name == "display" and value not in DISPLAYS:
-        raise SettingError(f"{name}: {shown} is none of {', '.join(DISPLAYS)}")
-    if (
-        row.name == "hostname"
-        and profile.hostname_checked
-        and not HOSTNAME.fullmatch(value)
-    ):
-        raise SettingError(f"{name}: {shown} may hold letters, digits and hyphens only")
-    if (
-        row.name == "wifi_password"
-        and profile.short_wifi_password_refused
-        and 0 < size < MIN_WIFI_PASSWORD
-    ):
-        raise SettingError(
-            f"{name}: {shown} is outside {MIN_WIFI_PASSWORD}..{row.maximum} bytes "
-            "(or empty for an open network)"
-        )
+    shown = f"{size} bytes" if row.is_secret or size > limits.maximum else _show(value)
+    if not limits.minimum <= size <= limits.maximum:
+        raise SettingError(f"{name}: {shown} is outside {row.allowed(profile)}")
+    if row.choices and value not in row.choices:
+        raise SettingError(f"{name}: {shown} is none of {row.allowed(profile)}")
+    if limits.pattern and not re.fullmatch(limits.pattern, value):
+        raise SettingError(f"{name}: {shown} may hold {limits.pattern_in_words}")
     return value
 
 
@@ -412,17 +446,17 @@ def _check_overclock(
     return errors
 
 
+def _double(value: float) -> float:
+    """Read a number as cJSON does: as a double, infinite when it is too large."""
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf
+
+
 def _whole(value: float) -> int:
     """Cut towards zero and saturate, as cJSON's integers do."""
-    return int(max(min(value, INT_LIMIT - 1), -INT_LIMIT))
-
-
-def _range(row: Setting, profile: Profile) -> str:
-    low, high = row.limits(profile)
-    if row.kind is Kind.BOOLEAN:
-        return "0 or false" if high == 0 else "0, 1, false or true"
-    unit = f" {row.unit}" if row.unit else ""
-    return f"{low}..{high}{unit}"
+    return int(max(-INT_LIMIT, min(INT_LIMIT - 1, value)))
 
 
 def _show(value: JsonValue) -> str:
@@ -432,5 +466,5 @@ def _show(value: JsonValue) -> str:
         return "true" if value else "false"
     if isinstance(value, list | dict):
         return "an array" if isinstance(value, list) else "an object"
-    text = repr(value) if isinstance(value, str) else f"{value:.10g}"
-    return text if len(text) <= 80 else text[:77] + "..."
+    text = repr(value) if isinstance(value, str) else f"{_double(value):.10g}"
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."

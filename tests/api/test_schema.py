@@ -1,0 +1,113 @@
+from softaxe.api.schema import (
+    ASIC,
+    COLUMNS,
+    DASHBOARD,
+    INFO,
+    PRINTERS,
+    Kind,
+    monitor_text,
+    offered_columns,
+    reasons_text,
+)
+from softaxe.device.device import AsicReading
+from softaxe.device.profile import DOCUMENTED, FIRMWARE
+from softaxe.device.settings import SETTINGS
+from softaxe.device.statistics import RejectedReason
+
+# The order of http-api.md 2; kept here apart from the table it checks.
+_ORDER = """
+power voltage current temp temp2 vrTemp maxPower nominalVoltage hashRate hashRate_1m
+hashRate_10m hashRate_1h expectedHashrate errorPercentage bestDiff bestSessionDiff
+poolDifficulty isUsingFallbackStratum poolAddrFamily isPSRAMAvailable freeHeap
+freeHeapInternal freeHeapSpiram coreVoltage coreVoltageActual frequency ssid macAddr
+hostname ipv4 ipv6 wifiStatus wifiRSSI apEnabled sharesAccepted sharesRejected
+sharesRejectedReasons uptimeSeconds smallCoreCount ASICModel stratumURL stratumPort
+stratumUser stratumSuggestedDifficulty stratumExtranonceSubscribe fallbackStratumURL
+fallbackStratumPort fallbackStratumUser fallbackStratumSuggestedDifficulty
+fallbackStratumExtranonceSubscribe responseTime version axeOSVersion idfVersion
+boardVersion resetReason runningPartition overheat_mode overclockEnabled display
+rotation invertscreen displayTimeout autofanspeed fanspeed manualFanSpeed minFanSpeed
+temptarget fanrpm fan2rpm statsFrequency blockFound power_fault blockHeight scriptsig
+networkDifficulty hashrateMonitor
+"""
+FIRMWARE_ORDER = _ORDER.split()
+_COLUMN_ORDER = """
+hashrate hashrate_1m hashrate_10m hashrate_1h errorPercentage asicTemp vrTemp
+asicVoltage voltage power current fanSpeed fanRpm fan2Rpm wifiRssi freeHeap responseTime
+"""
+_ASIC_ORDER = """
+ASICModel deviceModel swarmColor asicCount hashDomains defaultFrequency frequencyOptions
+defaultVoltage voltageOptions
+"""
+
+
+def test_info_has_the_firmware_s_77_members_in_its_order() -> None:
+    assert [row.name for row in INFO] == FIRMWARE_ORDER
+    assert len(FIRMWARE_ORDER) == 77
+
+
+def test_asic_has_the_firmware_s_members_in_its_order() -> None:
+    assert [row.name for row in ASIC] == _ASIC_ORDER.split()
+
+
+def test_columns_have_the_firmware_s_order_and_the_page_s_last() -> None:
+    labels = [column.label for column in COLUMNS]
+
+    assert labels == _COLUMN_ORDER.split()
+    assert [column.label for column in offered_columns(DOCUMENTED)] == labels
+    assert [column.label for column in offered_columns(FIRMWARE)] == labels[:-1]
+
+
+def test_the_dashboard_has_three_columns_before_the_time() -> None:
+    assert [column.label for column in DASHBOARD] == ["hashrate", "asicTemp", "power"]
+
+
+def test_only_what_comes_and_goes_is_optional() -> None:
+    optional = {row.name for row in INFO if row.is_optional}
+
+    assert optional == {"power_fault", "blockHeight", "scriptsig", "networkDifficulty"}
+
+
+def test_every_setting_that_says_so_is_in_info() -> None:
+    names = {row.name for row in INFO}
+
+    for setting in SETTINGS:
+        if setting.rest_name:
+            assert (setting.rest_name in names) is setting.is_in_info
+
+
+def test_numbers_are_of_the_firmware_s_kinds() -> None:
+    kinds = {row.name: row.kind for row in INFO}
+
+    assert kinds["frequency"] is Kind.FLOAT_RAW
+    assert kinds["responseTime"] is Kind.DOUBLE
+    assert {name for name, kind in kinds.items() if kind is Kind.FLOAT7} == {
+        *("power", "voltage", "current", "temp", "temp2", "vrTemp", "fanspeed"),
+        *("hashRate", "hashRate_1m", "hashRate_10m", "hashRate_1h"),
+        *("expectedHashrate", "errorPercentage"),
+    }
+
+
+def test_every_kind_can_be_printed() -> None:
+    assert set(PRINTERS) == set(Kind)
+
+
+def test_reasons_stand_at_three_tabs() -> None:
+    text = reasons_text([RejectedReason("Stale", 13), RejectedReason("Low", 1)])
+
+    assert text == (
+        '[{\n\t\t\t"message":\t"Stale",\n\t\t\t"count":\t13\n\t\t}, '
+        '{\n\t\t\t"message":\t"Low",\n\t\t\t"count":\t1\n\t\t}]'
+    )
+    assert reasons_text([]) == "[]"
+
+
+def test_chips_stand_at_four_tabs() -> None:
+    text = monitor_text([AsicReading(0.5e9, (0.2e9, 0.0), 2**31)])
+
+    assert text == (
+        '{\n\t\t"asics":\t[{\n\t\t\t\t"total":\t0.5,\n'
+        '\t\t\t\t"domains":\t[0.2, 0],\n'
+        '\t\t\t\t"errorCount":\t2147483648\n\t\t\t}]\n\t}'
+    )
+    assert monitor_text([]) == '{\n\t\t"asics":\t[]\n\t}'
