@@ -1,3 +1,4 @@
+import struct
 from itertools import pairwise
 from typing import Any
 
@@ -6,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softaxe.bitcoin.header import (
+    DIFFICULTY_1_TARGET,
     MAX_TARGET,
+    CoinbaseInfo,
     Work,
     coinbase_transaction,
     decode_coinbase,
@@ -81,6 +84,29 @@ def test_headers_hash_to_the_difficulties_of_the_reference(vectors: Vectors) -> 
         )
 
 
+def test_headers_start_with_version_prevhash_and_root(vectors: Vectors) -> None:
+    for vector in vectors["bm_job"]:
+        if "notify" in vector:  # tells only its merkle root
+            continue
+        work = Work(
+            version=number(vector["version"]),
+            prevhash=swap_words(bytes.fromhex(vector["prev_block_hash"])),
+            merkle_root=bytes.fromhex(vector["merkle_root"]),
+            ntime=number(vector["ntime"]),
+            nbits=number(vector["nbits"]),
+        )
+        version = work.version
+        for rolled in vector.get("rolled_versions", [vector["version"]]):
+            header = work.header(version=version)
+
+            assert header[:4] == number(rolled).to_bytes(4, "little")
+            if "header_prev_bytes" in vector:
+                assert header[4:36].hex() == vector["header_prev_bytes"]
+            assert header[36:68].hex() == vector["merkle_root"]
+            assert header[68:] == struct.pack("<3I", work.ntime, work.nbits, 0)
+            version = increment_version(version, number(vector["version_mask"]))
+
+
 def test_whole_notifies_give_the_roots_of_the_reference(vectors: Vectors) -> None:
     reference = vectors["bm1397_reference"]
     params = reference["notify"]["params"]
@@ -89,6 +115,15 @@ def test_whole_notifies_give_the_roots_of_the_reference(vectors: Vectors) -> Non
         ({**reference, **notify}, reference["expected_root"]),
         (vectors["self_test_job"], vectors["self_test_job"]["merkle_root"]),
     ]
+    for vector in vectors["bm_job"]:
+        if "notify" in vector:
+            params = vector["notify"]["params"]
+            notify = {
+                "coinbase_1": params[2],
+                "coinbase_2": params[3],
+                "branches": params[4],
+            }
+            expected.append(({**vector, **notify}, vector["expected_root"]))
     for job, root in expected:
         parts = ("coinbase_1", "extranonce1", "extranonce2", "coinbase_2")
         coinbase = coinbase_transaction(*(bytes.fromhex(job[part]) for part in parts))
@@ -132,6 +167,23 @@ def test_a_coinbase_cut_short_is_not_decoded(size: int) -> None:
     assert decode_coinbase(coinbase1, b"", 12) is None
 
 
+def test_text_beyond_a_cut_coinbase2_is_unknown() -> None:
+    coinbase1 = bytes(41) + b"\x20\x03\x01\x02\x03"
+
+    info = decode_coinbase(coinbase1, bytes(4), 12)
+
+    assert info == CoinbaseInfo(height=0x030201, scriptsig=None)
+
+
+def test_targets_of_powers_of_two_are_exact() -> None:
+    assert target_for(1) == DIFFICULTY_1_TARGET == nbits_target(0x1D00FFFF)
+    for exponent in range(-32, 209):
+        difficulty = 2.0**exponent
+        target = min(DIFFICULTY_1_TARGET * 2**32 >> (exponent + 32), MAX_TARGET)
+        assert target_for(difficulty) == target
+    assert target_for(8192 / 2**32) == DIFFICULTY_1_TARGET << 19
+
+
 @given(difficulty=st.floats(2.0**-60, 2.0**100))
 def test_the_target_is_the_edge_of_its_difficulty(difficulty: float) -> None:
     target = target_for(difficulty)
@@ -156,3 +208,5 @@ def test_extreme_values_have_an_answer() -> None:
     assert difficulty_of(bytes(32)) == float("inf")
     assert nbits_difficulty(0x1D000000) == float("inf")
     assert increment_version(0x20000004, 0) == 0x20000004
+    assert nbits_for(0x80) == 0x02008000  # the mantissa's top bit is a sign
+    assert nbits_difficulty(0x02008000) == DIFFICULTY_1_TARGET / 0x80

@@ -14,6 +14,8 @@ _P2PKH_VERSIONS = frozenset({0x00, 0x6F})
 _P2SH_VERSIONS = frozenset({0x05, 0xC4})
 _PREFIXES = frozenset({"bc", "tb", "bcrt"})
 _BASE58_BYTES = 25
+_MAX_LETTERS = 90
+"""No address is longer. Source: BIP 173."""
 _MAX_WITNESS_VERSION = 16
 
 
@@ -23,6 +25,8 @@ def script_for_address(address: str) -> bytes:
     Raises:
         ValueError: It is no address; says why.
     """
+    if not address.isascii() or len(address) > _MAX_LETTERS:
+        raise ValueError(f"address: not ASCII, or longer than {_MAX_LETTERS}")
     prefix, separator, _ = address.lower().rpartition("1")
     if separator and prefix in _PREFIXES:
         return _segwit_script(address)
@@ -36,9 +40,10 @@ def _base58_script(address: str) -> bytes:
         if digit < 0:
             raise ValueError(f"address: {letter!r} is no base58 digit")
         value = value * 58 + digit
-    if value >> 8 * _BASE58_BYTES:
-        raise ValueError(f"address: longer than {_BASE58_BYTES} bytes")
-    data = value.to_bytes(_BASE58_BYTES)
+    zeros = len(address) - len(address.lstrip(_BASE58[0]))
+    data = bytes(zeros) + value.to_bytes((value.bit_length() + 7) // 8)
+    if len(data) != _BASE58_BYTES:
+        raise ValueError(f"address: {len(data)} bytes, not {_BASE58_BYTES}")
     if sha256d(data[:-4])[:4] != data[-4:]:
         raise ValueError("address: wrong checksum")
     if data[0] in _P2PKH_VERSIONS:

@@ -2,7 +2,8 @@
 
 Hashes are 32 bytes in internal order, the order in which SHA-256 gives them and the
 header holds them. Difficulty 1 is the target 0xFFFF * 2**208. Source of the rules:
-stratum.md 7 to 9.
+ESP-Miner v2.12.2, components/stratum/mining.c and utils.c; main/tasks/stratum_task.c
+for what the coinbase tells.
 """
 
 from collections.abc import Sequence
@@ -68,7 +69,10 @@ def difficulty_of(hash_: bytes) -> float:
 
 
 def target_for(difficulty: float) -> int:
-    """Largest target whose hashes have at least this difficulty."""
+    """Largest target whose hashes have at least this difficulty, which is finite.
+
+    In exact arithmetic; `difficulty_of` rounds, by one part in 2**52 at most.
+    """
     if difficulty <= 0:
         return MAX_TARGET
     numerator, denominator = difficulty.as_integer_ratio()
