@@ -14,7 +14,7 @@ from softaxe.device.profile import DOCUMENTED, FIRMWARE
 from softaxe.device.settings import SETTINGS
 from softaxe.device.statistics import RejectedReason
 
-# The order of http-api.md 2; kept here apart from the table it checks.
+# The order of the firmware; kept here apart from the table it checks.
 _ORDER = """
 power voltage current temp temp2 vrTemp maxPower nominalVoltage hashRate hashRate_1m
 hashRate_10m hashRate_1h expectedHashrate errorPercentage bestDiff bestSessionDiff

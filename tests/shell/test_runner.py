@@ -198,7 +198,7 @@ def test_real_shares_convince_a_pool_in_another_process(tmp_path: Path) -> None:
             time.sleep(0.5)
             deadline = time.monotonic() + 40
             info = wait_for(f"{url}/info")
-            while info["sharesAccepted"] < 3:
+            while info["sharesAccepted"] < 3 or not info["hashRate"]:
                 assert time.monotonic() < deadline, info
                 time.sleep(0.2)
                 info = wait_for(f"{url}/info")

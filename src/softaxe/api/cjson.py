@@ -1,6 +1,6 @@
 """JSON as the firmware's cJSON writes and reads it.
 
-Clients see every digit, so the rules are kept to the byte: see http-api.md 0.
+Clients see every digit, so the rules are kept to the byte: see cJSON 1.7.
 """
 
 import json

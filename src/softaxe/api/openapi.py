@@ -11,7 +11,7 @@ from softaxe.device.settings import Kind as SettingKind
 Schema = dict[str, Any]
 
 MAX_AUTHMODE = 12
-"""Last of ESP-IDF's authentication modes. Source: http-api.md 3.4."""
+"""Last of ESP-IDF's authentication modes. Source: wifi_auth_mode_t."""
 
 _STRING: Schema = {"type": "string"}
 _INTEGER: Schema = {"type": "integer"}

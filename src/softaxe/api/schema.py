@@ -1,7 +1,7 @@
 """What each answer holds: one row per member, in the firmware's order.
 
 The writer (views), the OpenAPI document and docs/api.md read these rows. Mill units and
-AxeOS spellings exist only here. Source: http-api.md 2 and 3.
+AxeOS spellings exist only here. Source: ESP-Miner http_server.c.
 """
 
 from collections.abc import Callable, Iterable
@@ -299,7 +299,7 @@ COLUMNS_WITHOUT_RESPONSE_TIME = tuple(
 )
 _BY_LABEL = {column.label: column for column in COLUMNS}
 DASHBOARD = tuple(_BY_LABEL[label] for label in ("hashrate", "asicTemp", "power"))
-"""Columns of the dashboard, before the time stamp. Source: http-api.md 3.3."""
+"""Columns of the dashboard, before the time stamp. Source: ESP-Miner v2.10."""
 
 
 def offered_columns(profile: Profile) -> tuple[Column, ...]:

@@ -98,7 +98,7 @@ def _columns(device: Device, query: str) -> list[Column]:
 def dashboard_body(device: Device) -> bytes:
     """Print the answer of `/api/system/statistics/dashboard`: compact, unlabelled.
 
-    Its numbers are not rounded. Source: http-api.md 3.3.
+    Its numbers are not rounded. Source: ESP-Miner v2.10.
     """
     getters = [column.get for column in DASHBOARD]
     rows = ",".join(

@@ -2,7 +2,7 @@
 
 Only register writes change what a chip does. Every reported nonce was searched; what a
 searched hash stands for is the chain's `WorkMode`, known to nobody else but the two
-places that translate difficulties. Source of the wire: asic-wire.md.
+places that translate difficulties. Source of the wire: ESP-Miner components/asic.
 """
 
 import random
@@ -36,7 +36,7 @@ IDLE_ACTIVITY = 0.12
 DOMAIN_SPREAD = 0.02
 """How far a domain's share differs from specimen to specimen; an estimate."""
 HASHES_PER_COUNT = 1 << 32
-"""Unit of the hash counters. Source: asic-wire.md 10."""
+"""Unit of the hash counters. Source: ESP-Miner components/asic."""
 ADDRESSES = 256
 FREE_NONCES = 1 << ADDRESS_SHIFT
 

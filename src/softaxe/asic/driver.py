@@ -1,7 +1,7 @@
 """The host's end of the chip wire: what the firmware does with its chips.
 
 Reset, enumeration, initialisation, frequency ramps, jobs and results, as a state
-machine with deadlines. Source of sequence, times and texts: asic-wire.md 4 to 10.
+machine with deadlines. Source of sequence, times and texts: ESP-Miner components/asic.
 """
 
 from collections import deque

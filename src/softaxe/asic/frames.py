@@ -2,7 +2,7 @@
 
 Host to chip: `55 AA | header | length | data | CRC`. Chip to host:
 `AA 55 | payload | last`, where the top bit of `last` tells a nonce from a register and
-its low five bits are a CRC. Source: asic-wire.md 2, 3, 6 to 9.
+its low five bits are a CRC. Source: ESP-Miner components/asic.
 """
 
 from binascii import crc_hqx
@@ -90,7 +90,7 @@ WIRES = {
     "BM1368": Wire(11, 0xF0, 1, 0x0F, _FAST_UART_1M),
     "BM1370": Wire(11, 0xF0, 1, 0x0F, _FAST_UART_1M),
 }
-"""By chip name. Source: asic-wire.md 2, 5, 6 and 9."""
+"""By chip name. Source: ESP-Miner components/asic."""
 
 
 def _crc5_step(crc: int, byte: int, bits: int = 8) -> int:

@@ -13,7 +13,7 @@ from softaxe.bitcoin.header import Work
 from softaxe.catalog import Silicon
 
 CORES = 128
-"""Values of a nonce's core bits, 31 to 25. Source: asic-wire.md 11."""
+"""Values of a nonce's core bits, 31 to 25. Source: ESP-Miner bm1370.c."""
 CORE_SHIFT = 25
 ADDRESS_SHIFT = 17
 """A nonce's bits 24 to 17 name the chip, those below are free. Source: as above."""

@@ -1,7 +1,7 @@
 """Hash rates from the chips' counters.
 
 Counters are 32 bits wide and count in units of 2**32 hashes; a rate is the difference
-of two readings over the time between their arrivals. Source: asic-wire.md 10.
+of two readings over the time between their arrivals. Source: hashrate_monitor_task.c.
 """
 
 from collections.abc import Iterable

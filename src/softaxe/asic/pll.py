@@ -1,6 +1,6 @@
 """A chip's hash clock: the dividers that make it, and the way from one to another.
 
-Frequency = 25 MHz * fb / (refdiv * postdiv1 * postdiv2). Source: asic-wire.md 6.
+Frequency = 25 MHz * fb / (refdiv * postdiv1 * postdiv2). Source: ESP-Miner pll.c.
 """
 
 from dataclasses import dataclass
@@ -99,7 +99,7 @@ def _is_better(
 def ramp_steps(from_mhz: float, to_mhz: float) -> list[float]:
     """Frequencies to write, one per 100 ms, on the 6.25 MHz grid and then exactly.
 
-    Source: asic-wire.md 6.
+    Source: ESP-Miner pll.c.
     """
     difference = abs(to_mhz - from_mhz)
     if difference < TIE:

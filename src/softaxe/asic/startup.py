@@ -1,7 +1,7 @@
 """What each kind of chip wants between reset and its first work, as a table.
 
 One row per chip: register writes, and the steps that need to know the chain or take
-time. A chip joins by a row here and one in `frames.WIRES`. Source: asic-wire.md 4.3.
+time. A chip joins by a row here and one in `frames.WIRES`. Source: ESP-Miner bm13xx.c.
 """
 
 from dataclasses import dataclass

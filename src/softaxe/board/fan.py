@@ -1,6 +1,6 @@
 """The fan, and the firmware's PID controller that turns it.
 
-Source of the controller: board.md 4.1 (v2.12.2).
+Source of the controller: ESP-Miner PID.c and power_management_task.c (v2.12.2).
 """
 
 from math import exp
@@ -11,7 +11,7 @@ from softaxe.units import Level, Log
 PWM_STEPS = 63
 """Of the EMC2101's fan setting register."""
 TACH_CLOCK = 5_400_000
-"""The EMC2101 reports this over the speed. Source: board.md 4."""
+"""The EMC2101 reports this over the speed. Source: ESP-Miner EMC2101.c."""
 TACH_STANDSTILL = 0xFFFF
 STANDSTILL_RPM = 82
 """What a standing fan's count would give; shown as 0."""

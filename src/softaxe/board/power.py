@@ -2,7 +2,7 @@
 
 Switching power grows with frequency and voltage squared, leakage with voltage and heat.
 The regulator loses a fixed share as heat, the supply sags with what is drawn. What the
-API shows is what the regulator's telemetry would say, in its steps (board.md 5).
+API shows is what the regulator's telemetry would say, in its steps (TPS546.c).
 """
 
 import random

@@ -1,7 +1,7 @@
 """Wi-Fi: joining a network, signal strength and the networks around.
 
 Every network that the device has a name for is in range here and takes it in; without a
-name it stays an access point. Source of texts and order: board.md 10 and 15; times and
+name it stays an access point. Source of texts and order: ESP-Miner connect.c; times and
 signal strengths are estimates.
 """
 

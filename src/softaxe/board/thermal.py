@@ -10,7 +10,7 @@ from math import exp, floor
 from softaxe.catalog import Board
 
 CHIP_STEP_C = 0.125
-"""Resolution of the EMC2101's external diode. Source: board.md 5."""
+"""Resolution of the EMC2101's external diode. Source: ESP-Miner EMC2101.c."""
 MIN_AIRFLOW = 1e-3
 
 

@@ -142,7 +142,7 @@ class Board:
 
     @property
     def job_interval_ms(self) -> int:
-        """Between two jobs for the chain. Source: asic-wire.md 8."""
+        """Between two jobs for the chain. Source: ESP-Miner asic_task.c."""
         return self.chip.job_interval_ms // self.asic_count
 
 

@@ -1,6 +1,6 @@
 """What a Bitaxe prints and starts while it boots, as a table of times.
 
-Times are seconds after power-on. Source of the lines and their order: board.md 15;
+Times are seconds after power-on. Source of the lines and their order: ESP-Miner main.c;
 the times are estimates from a console's time stamps.
 """
 

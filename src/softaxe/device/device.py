@@ -71,9 +71,9 @@ WorkChoice = Literal["auto", "scaled", "real"]
 BODY_PERIOD_S = 1.0
 """How often power, heat and fan are worked out."""
 RESTART_DELAY_S = 1.0
-"""Between the answer to a restart request and the reset. Source: http-api.md 5.1."""
+"""Between the answer to a restart request and the reset. See http_server.c."""
 IDENTIFY_S = 30.0
-"""How long the device says hi. Source: board.md 11."""
+"""How long the device says hi. Source: ESP-Miner screen.c."""
 POWER_ON = "Reset due to power-on event"
 SOFTWARE_RESET = "Software reset via esp_restart"
 HEAP_INTERNAL = 104_027

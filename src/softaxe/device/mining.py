@@ -3,7 +3,7 @@
 A *job* comes from the pool; *work* (one header with its own extranonce2) goes to the
 chip; a *nonce* comes back and, when it is good enough, becomes a *share*. The chip is
 never trusted: each nonce is put into its header and hashed here. Source of the rules:
-stratum.md 6 to 8.
+ESP-Miner mining.c, create_jobs_task.c and asic_result_task.c.
 """
 
 from collections import deque
@@ -24,7 +24,7 @@ from softaxe.stratum.messages import Notify
 from softaxe.units import NEVER, Level, Log
 
 QUEUED_JOBS = 10
-"""Jobs the creator keeps ready for the chip. Source: stratum.md 6."""
+"""Jobs the creator keeps ready for the chip. Source: ESP-Miner create_jobs_task.c."""
 MAX_U64 = 2**64 - 1
 DEFAULT_DIFFICULTY = 1
 """Of the wire, until the pool sets one. Source: Stratum's convention; the firmware

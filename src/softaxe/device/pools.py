@@ -4,7 +4,7 @@ Two small state machines share this file. The *main* one dials, listens, counts
 failures and toggles between primary and fallback; the *heartbeat* looks at the
 primary while the fallback is in use. Neither owns a socket: they ask for one with
 `ConnectPool` and are told what became of it. Source of all times and rules:
-stratum.md 4.
+ESP-Miner stratum_task.c.
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 Overheat protection is a sequence inside it that takes half a minute or more, during
 which the task does nothing else. Source of the order, the texts and all numbers:
-board.md 2 to 4.
+ESP-Miner power_management_task.c.
 """
 
 from collections.abc import Mapping
@@ -330,7 +330,7 @@ class PowerManagement:
 
 
 def _si(value_hs: float) -> str:
-    # The firmware prints GH/s times 1e6 here, so a 601 shows 1.07G. Source: board.md 7.
+    # The firmware prints GH/s times 1e6 here, so a 601 shows 1.07G. See ESP-Miner.
     value = value_hs / 1e3
     for suffix in ("", "k", "M", "G"):
         if value < 1000 or suffix == "G":

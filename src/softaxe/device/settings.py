@@ -1,7 +1,7 @@
 """Every setting, one row each.
 
 PATCH, the info answer, storage, the OpenAPI document and docs/api.md read these rows.
-Names, types, limits and defaults are the firmware's (http-api.md 4 and 6); where the
+Names, types, limits and defaults are the firmware's (ESP-Miner nvs_config.c); where the
 API page promises something else, `softaxe.device.profile` names the difference.
 """
 
@@ -33,7 +33,7 @@ INT_LIMIT = 2**31
 MAX_SHOWN = 80
 """Characters of a refused value that an error quotes."""
 POOL_USER = "bc1qnp980s5fpp8l94p5cvttmtdqy8rvrq74qly2yrfmzkdsntqzlc5qkc4rkq.bitaxe"
-"""The factory files' user. Source: http-api.md 6."""
+"""The factory files' user. Source: ESP-Miner config-601.cvs."""
 THEME_COLORS = (
     '{"--primary-color":"#F80421","--primary-color-text":"#ffffff",'
     '"--highlight-bg":"#F80421","--highlight-text-color":"#ffffff",'
@@ -49,7 +49,7 @@ THEME_COLORS = (
     '"--togglebutton-hover-border":"1px solid #df031d",'
     '"--togglebutton-text-color":"#ffffff"}'
 )
-"""Source: http-api.md 5.5."""
+"""Source: ESP-Miner theme_api.c."""
 
 
 class Kind(StrEnum):

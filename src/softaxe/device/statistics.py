@@ -6,24 +6,26 @@ from dataclasses import dataclass, field
 from softaxe.units import NEVER
 
 POLLS_PER_MINUTE = 12
-"""Hash rate polls (every 5 s) in the one-minute window. Source: board.md 8."""
+"""Hash rate polls, every 5 s, in the one-minute window.
+
+Source: ESP-Miner hashrate_monitor_task.c, as the averages below."""
 STATISTICS_PERIOD_S = 5.0
-"""How often the statistics task looks at its interval. Source: board.md 9."""
+"""How often the task looks at its interval. Source: ESP-Miner statistics_task.c."""
 STATISTICS_ROWS = 720
-"""Rows kept before the oldest is overwritten. Source: board.md 9."""
+"""Rows kept before the oldest is overwritten. Source: ESP-Miner statistics_task.c."""
 STATISTICS_SLACK_MS = 2500
-"""Half a period early still counts as on time. Source: board.md 9."""
+"""Half a period early still counts as on time. Source: ESP-Miner statistics_task.c."""
 REASON_BYTES = 63
-"""Bytes of a rejection reason that are kept and compared. Source: stratum.md 3.3."""
+"""Bytes of a reason that are kept and compared. Source: ESP-Miner system.c."""
 MAX_REASONS = 10
-"""Different rejection reasons counted. Source: stratum.md 3.3."""
+"""Different rejection reasons counted. Source: ESP-Miner system.c."""
 
 
 class HashrateAverages:
     """The current hash rate and its 1 m, 10 m and 1 h averages, in H/s.
 
     Each average is a ring of the next shorter one; the slot being filled blends the
-    value it replaces with the running average. Source: board.md 8.
+    value it replaces with the running average.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
 """ESP32-S3 application images, checked while they stream in.
 
-Source of the layout: http-api.md 9.2. The checks are those of ESP-IDF's
+Source of the layout: ESP-IDF esp_app_format.h. The checks are those of ESP-IDF's
 esp_image_format.c, with three differences: an application description is wanted, no
 segments at all are refused, load addresses and chip revisions are not looked at. What
 follows a complete image inside its slot is ignored, as there.

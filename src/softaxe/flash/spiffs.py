@@ -4,7 +4,7 @@ Each block begins with look-up pages: one 16-bit object id per following page. A
 whose id has the top bit set is an index of a file; index page 0 of a file holds its
 name and size, and every index page lists the pages with its contents in order. Flags
 are active low, numbers little-endian. Sources: the public SPIFFS format with the
-configuration of ESP-IDF (components/spiffs/include/spiffs_config.h), http-api.md 9.3.
+configuration of ESP-IDF (components/spiffs/include/spiffs_config.h).
 
 Stricter than the firmware in two things: it would mount an image of which one block
 lacks its magic, and one that holds no file or a damaged one. An image is checked here

@@ -11,9 +11,9 @@ from softaxe.device.device import Device
 from softaxe.errors import SoftaxeError
 
 CHUNK_BYTES = 10240
-"""Largest piece of a file. Source: http-api.md 1.6."""
+"""Largest piece of a file. Source: ESP-Miner http_server.c."""
 BODY_STALL_S = 5.0
-"""A body may pause this long. Source: http-api.md 1.1, receive timeout."""
+"""A body may pause this long. Source: ESP-IDF HTTPD_DEFAULT_CONFIG."""
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -54,7 +54,7 @@ def _cors(methods: bytes) -> Headers:
 NO_CORS: Headers = ()
 FULL_CORS = _cors(b"GET, POST, PUT, PATCH, DELETE, OPTIONS")
 THEME_CORS = _cors(b"GET, POST, OPTIONS")
-"""Source: http-api.md 1.3."""
+"""Source: ESP-Miner http_server.c."""
 
 
 @dataclass(frozen=True, slots=True)

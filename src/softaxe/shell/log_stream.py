@@ -1,6 +1,6 @@
 """The log stream at `/api/ws`: every line of the device's log, as it is printed.
 
-Source: http-api.md 5.6.
+Source: ESP-Miner websocket.c.
 """
 
 import asyncio

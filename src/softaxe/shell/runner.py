@@ -43,7 +43,7 @@ from softaxe.stratum.pool import Pool
 POOL_HOST = "127.0.0.1"
 POOL_PORT = 3333
 LOG_QUEUE_LINES = 128
-"""Lines a slow log listener may fall behind. Source: http-api.md 5.6."""
+"""Lines a slow log listener may fall behind. Source: ESP-Miner websocket.c."""
 LONGEST_SLEEP_S = 1.0
 REAL_SEARCH_S = 0.02
 """Aim for the length of one call of the kernel in `real` work."""

@@ -1,6 +1,6 @@
 """The device's HTTP server: routes, access, and nothing that a view or setting does.
 
-Source of routes and answers: http-api.md 1 and 5, for v2.12.2.
+Source of routes and answers: ESP-Miner http_server.c, v2.12.2.
 """
 
 import asyncio
@@ -43,11 +43,11 @@ from softaxe.shell.static_files import (
 from softaxe.shell.updates import Updates
 
 PATCH_LIMIT_BYTES = 10240
-"""Bodies of this length and more are refused. Source: http-api.md 4.1."""
+"""Bodies of this length and more are refused. Source: ESP-Miner http_server.c."""
 THEME_LIMIT_BYTES = 1024
-"""What the firmware reads of a theme, plus one. Source: http-api.md 5.5."""
+"""What the firmware reads of a theme, plus one. Source: ESP-Miner theme_api.c."""
 MAX_TARGET_BYTES = 2048
-"""Of a request's target. Source: http-api.md 1.1."""
+"""Of a request's target. Source: CONFIG_HTTPD_MAX_URI_LEN."""
 
 JSON = b"application/json"
 TEXT = b"text/plain"

@@ -1,6 +1,6 @@
 """Pages: the files of the www image by the firmware's rules, or our own page.
 
-Source of the rules: http-api.md 1.6 and 1.7.
+Source of the rules: ESP-Miner http_server.c.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Firmware and www uploads: checked while they stream to disk, then all or nothing.
 
-Source of the firmware's texts: http-api.md 5.3 and 5.4.
+Source of the firmware's texts: ESP-Miner http_server.c.
 """
 
 import asyncio

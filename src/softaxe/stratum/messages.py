@@ -1,6 +1,6 @@
 """Stratum v1 lines: splitting, reading and writing.
 
-The rules are those of firmware v2.12.2 (stratum.md 2 and 3), quirks included. Stratum's
+The rules are those of firmware v2.12.2 (stratum_api.c), quirks included. Stratum's
 swapped words in the previous block's hash are undone here and nowhere else.
 """
 
@@ -19,7 +19,7 @@ MAX_LINE_BYTES = 1 << 16
 MAX_MERKLE_BRANCHES = 32
 MAX_EXTRANONCE2_BYTES = 32
 FIRST_SHARE_ID = 5
-"""Replies to lower ids are about the set-up. Source: stratum.md 3.2."""
+"""Replies to lower ids are about the set-up. Source: ESP-Miner stratum_api.c."""
 CONFIGURE_ID = 1
 SUBSCRIBE_ID = 2
 AUTHORIZE_ID = 3

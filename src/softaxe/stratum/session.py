@@ -1,7 +1,7 @@
 """The miner's side of one connection to a pool.
 
 Bytes in, events out; calls in, bytes out. A pool that misbehaves never raises out of
-here: its line is dropped with a log line. Source of the rules: stratum.md 2 to 4.
+here: its line is dropped with a log line. Source: ESP-Miner stratum_api.c.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from softaxe.units import Level, Log
 TAG = "stratum_task"
 API_TAG = "stratum_api"
 MAX_AWAITED = 1024
-"""Messages whose answers are timed. Source: stratum.md 4.3."""
+"""Messages whose answers are timed. Source: ESP-Miner stratum_api.c."""
 LOGGED_LINE_CHARS = 4096
 """Longer lines are cut in the log."""
 
