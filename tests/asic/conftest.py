@@ -45,6 +45,7 @@ class WiredChain:
     def __init__(self, chip: Chip, *, asic_count: int, seed: int = 1) -> None:
         self.lines: list[str] = []
         self.now = 0.0
+        self._asic_count = asic_count
         self.driver = Driver(chip, asic_count=asic_count, log=self._log)
         self.chain = Chain(chip, asic_count=asic_count, rng=random.Random(seed))
         self.to_chip: list[tuple[float, bytes]] = []
@@ -58,7 +59,7 @@ class WiredChain:
 
     def _set_power(self, volts: float) -> None:
         self.chain.set_operating_point(
-            core_voltage_v=volts, temperature_c=60, now=self.now
+            core_voltage_v=volts, temperatures_c=[60] * self._asic_count, now=self.now
         )
 
     def switch_off(self) -> None:

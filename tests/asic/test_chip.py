@@ -44,7 +44,9 @@ class Bench:
         self.reader = ReplyReader(frames.WIRES[chip.name].reply_bytes)
         self.replies: list[tuple[float, NonceReply | RegisterReply]] = []
         self.jobs: dict[int, Work] = {}
-        self.chain.set_operating_point(core_voltage_v=volts, temperature_c=60, now=0)
+        self.chain.set_operating_point(
+            core_voltage_v=volts, temperatures_c=[60] * asic_count, now=0
+        )
         self.chain.set_reset(False, 0.0)
         mask = frames.version_mask_value(version_mask)
         for frame in (
@@ -224,7 +226,7 @@ def test_a_chain_without_power_says_nothing_and_forgets() -> None:
     bench = Bench()
     bench.mine(4)
     bench.replies.clear()
-    bench.chain.set_operating_point(core_voltage_v=0, temperature_c=60, now=2.0)
+    bench.chain.set_operating_point(core_voltage_v=0, temperatures_c=[60], now=2.0)
 
     bench.chain.receive(frames.read_all(0), 2.0)
     bench.advance(60.0)
@@ -341,7 +343,9 @@ def test_a_chip_recovers_when_its_voltage_comes_back() -> None:
     bench = Bench(volts=0.6)
     bench.send_job(24, 0.0)
     bench.advance(10.0)
-    bench.chain.set_operating_point(core_voltage_v=GOOD_V, temperature_c=60, now=10.0)
+    bench.chain.set_operating_point(
+        core_voltage_v=GOOD_V, temperatures_c=[60], now=10.0
+    )
     bench.advance(70.0)
 
     expected = bench.expected_nonces(60.0)

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from softaxe.board.fan import Fan, FanController
 from softaxe.board.power import PowerStage
+from softaxe.board.regulator import regulator_for
+from softaxe.board.sensors import read_temperatures
 from softaxe.board.thermal import Thermal
 from softaxe.catalog import board
 
@@ -27,32 +29,36 @@ class Bench:
         def silent(level: object, tag: str, text: str) -> None:
             pass
 
-        self.power = PowerStage(BOARD, log=silent)
+        self.power = PowerStage(BOARD)
+        self.regulator = regulator_for(BOARD, self.power, log=silent)
         self.thermal = Thermal(BOARD, ambient_c=ambient_c)
         self.fan = Fan(BOARD)
         self.controller = FanController(25, log=silent)
         self.percent = 100.0
-        self.power.set_core_voltage(millivolts / 1000)
+        self.regulator.set_core_voltage(millivolts / 1000)
         self._mhz = mhz
         self._ambient_c = ambient_c
         self._activity = activity
         self._rng = random.Random(seed)
+
+    @property
+    def temp_c(self) -> float:
+        return read_temperatures(BOARD, self.thermal)[0]
 
     def run(self, seconds: int, *, percent: float | None = None) -> "Bench":
         for second in range(seconds):
             if percent is not None:
                 self.percent = percent
             elif second % 2 == 0:
-                reading = self.thermal.temp_reading_c
-                self.percent = self.controller.compute(reading, 60)
+                self.percent = self.controller.compute(self.temp_c, 60)
             self.fan.set_percent(self.percent)
             self.fan.step(1.0)
             self.power.step(
                 frequency_mhz=self._mhz,
                 activity=self._activity,
                 chip_temperature_c=self.thermal.chip_c,
-                rng=self._rng,
             )
+            self.regulator.step(self.thermal.vr_c, self._rng)
             self.thermal.step(
                 1.0,
                 core_power_w=self.power.core_power_w,
@@ -66,28 +72,28 @@ class Bench:
 def test_a_gamma_settles_at_the_page_s_sample() -> None:
     bench = Bench(mhz=525, millivolts=1150).run(3600)
 
-    assert 18.0 < bench.power.reported_power_w < 19.5
-    assert 11.5 < bench.power.reported_current_a < 12.5
-    assert 59 < bench.thermal.temp_reading_c < 61
+    assert 18.0 < bench.regulator.reading.power_w < 19.5
+    assert 11.5 < bench.regulator.reading.current_a < 12.5
+    assert 59 < bench.temp_c < 61
     assert 40 < bench.percent < 58
-    assert 60 <= bench.thermal.vr_reading_c <= 65
-    assert bench.thermal.temp_reading_c < bench.thermal.vr_reading_c
+    assert 60 <= bench.regulator.reading.vr_temp_c <= 65
+    assert bench.temp_c < bench.regulator.reading.vr_temp_c
     assert bench.fan.rpm == pytest.approx(3915, rel=0.1)
-    assert 5.05 < bench.power.reported_voltage_v < 5.15
+    assert 5.05 < bench.regulator.reading.input_voltage_v < 5.15
 
 
 def test_it_is_warm_within_three_minutes() -> None:
     bench = Bench(mhz=525, millivolts=1150).run(180)
 
-    assert bench.thermal.temp_reading_c > 55
+    assert bench.temp_c > 55
 
 
 def test_a_slow_fan_overheats_it_and_a_fast_one_cools_it() -> None:
     slow = Bench(mhz=525, millivolts=1150).run(1200, percent=25)
     fast = Bench(mhz=525, millivolts=1150).run(1200, percent=100)
 
-    assert slow.thermal.temp_reading_c > 75
-    assert fast.thermal.temp_reading_c < 52
+    assert slow.temp_c > 75
+    assert fast.temp_c < 52
 
 
 def test_more_power_is_more_heat() -> None:
@@ -114,7 +120,7 @@ def test_an_idle_board_stays_cool_at_the_slowest_fan() -> None:
     idle = Bench(mhz=50, millivolts=1150, activity=0.0).run(1800, percent=25)
 
     assert idle.thermal.chip_c < 30
-    assert idle.power.reported_power_w < 6
+    assert idle.regulator.reading.power_w < 6
 
 
 def test_a_hot_chip_finds_an_end_to_its_leakage() -> None:
@@ -137,7 +143,7 @@ def test_without_any_wind_the_regulator_still_loses_its_heat_to_the_air() -> Non
 def test_the_same_seed_gives_the_same_readings() -> None:
     def currents(seed: int) -> list[float]:
         bench = Bench(mhz=525, millivolts=1150, seed=seed)
-        return [bench.run(1).power.reported_current_a for _ in range(50)]
+        return [bench.run(1).regulator.reading.current_a for _ in range(50)]
 
     assert currents(3) == currents(3)
     assert currents(3) != currents(4)
@@ -180,5 +186,5 @@ def test_any_slicing_of_constant_inputs_gives_the_same_heat(
 def test_readings_have_the_sensors_steps() -> None:
     bench = Bench(mhz=525, millivolts=1150).run(100)
 
-    assert (bench.thermal.temp_reading_c * 8).is_integer()
-    assert bench.thermal.vr_reading_c.is_integer()
+    assert (bench.temp_c * 8).is_integer()
+    assert bench.regulator.reading.vr_temp_c.is_integer()

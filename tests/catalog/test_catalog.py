@@ -2,56 +2,177 @@ from typing import Any
 
 import pytest
 
-from softaxe.catalog import board, boards
+from softaxe.catalog import (
+    BASE_FIRMWARE,
+    Chip,
+    board,
+    boards,
+    catalog_data,
+    read_boards,
+    read_chips,
+)
 from softaxe.errors import SettingError
 
+Reference = dict[str, Any]
 
-def test_boards_and_chips_are_those_of_the_reference(
-    boards_reference: dict[str, Any],
+
+def every_board(reference: Reference) -> list[Reference]:
+    return [*reference["boards"], *reference["newest"]["boards_added"]]
+
+
+def test_every_board_of_the_reference_is_there_and_no_other(
+    boards_reference: Reference,
 ) -> None:
-    known = {row["board_version"]: row for row in boards_reference["boards"]}
+    versions = [row["board_version"] for row in every_board(boards_reference)]
+    assert sorted(row.version for row in boards()) == sorted(versions)
+
+
+@pytest.mark.parametrize("row", boards(), ids=lambda row: row.version)
+def test_a_board_is_that_of_the_reference(
+    row: Any, boards_reference: Reference
+) -> None:
+    known = {each["board_version"]: each for each in every_board(boards_reference)}
+    reference = known[row.version]
+    newest = boards_reference["newest"]
+    families = {**boards_reference["families"], **newest["families_added"]}
+    family = families[reference["family"]]
+    assert row.family == reference["family"]
+    for name in (
+        "asic_count",
+        "max_power_w",
+        "power_offset_w",
+        "nominal_voltage_v",
+        "voltage_domains",
+        "swarm_color",
+    ):
+        assert getattr(row, name) == family[name], name
+    mhz = row.default_frequency_mhz
+    assert row.job_interval_ms(mhz) == pytest.approx(
+        family["job_interval_ms"], rel=1e-4
+    )
+    assert row.expected_hashrate_hs(mhz) / 1e9 == pytest.approx(
+        family["expected_ghs_at_default"]
+    )
+    assert row.temp_offset_c == reference["temp_offset_c"]
+    assert row.has_tps546 == (reference["regulator"] == "TPS546")
+    assert row.has_tps546 == reference["vr_temp_available"]
+    assert row.fan_controller == reference["fan_controller"]
+    assert row.fan_count == reference["fans"]
+    assert reference["temp_sensor"].startswith(row.temp_sensor.replace("diode", ""))
+    assert (row.sensor_count > 1) == (reference["temp2_sensor"] is not None)
+    assert row.has_plug_sense == reference["plug_sense"]
+    assert row.has_asic_enable == reference["asic_enable"]
+    for name, ours in (
+        ("emc_ideality_factor", row.emc_ideality),
+        ("emc_beta_compensation", row.emc_beta),
+    ):
+        assert reference[name] == (None if ours is None else f"0x{ours:02x}")
+
+
+def test_regulator_limits_are_those_of_the_reference(
+    boards_reference: Reference,
+) -> None:
+    known = {each["board_version"]: each for each in every_board(boards_reference)}
+    shared = boards_reference["tps546_profiles"]["all"]
     for row in boards():
-        reference = known[row.version]
-        family = boards_reference["families"][reference["family"]]
-        asic = boards_reference["asics"][reference["asic"]]
-        assert row.family == reference["family"]
-        assert row.asic_count == reference["asic_count"]
-        assert row.max_power_w == family["max_power_w"]
-        assert row.power_offset_w == family["power_offset_w"]
-        assert row.nominal_voltage_v == family["nominal_voltage_v"]
-        assert row.voltage_domains == family["voltage_domains"]
-        assert row.swarm_color == family["swarm_color"]
-        assert row.job_interval_ms == family["job_interval_ms"]
-        assert row.temp_offset_c == reference["temp_offset_c"]
-        assert row.has_tps546 == (reference["regulator"] == "TPS546")
-        profile = boards_reference["tps546_profiles"][reference["tps546_profile"]]
-        assert row.supply.vout_min_v == profile["vout_min"]
-        assert row.supply.vout_max_v == profile["vout_max"]
-        assert row.supply.input_off_v == profile["vin_off"]
-        assert row.supply.overcurrent_a == profile["iout_oc_fault"]
-        chip = row.chip
-        assert chip.chip_id == int(asic["chip_id"], 16)
-        assert list(chip.frequency_options_mhz) == asic["frequency_options_mhz"]
-        assert list(chip.core_voltage_options_mv) == asic["voltage_options_mv"]
-        assert chip.default_frequency_mhz == asic["default_frequency_mhz"]
-        assert chip.default_core_voltage_mv == asic["default_voltage_mv"]
-        assert chip.core_count == asic["core_count"]
-        assert chip.small_core_count == asic["small_core_count"]
-        assert chip.hash_domains == asic["hash_domains"]
-        assert chip.ticket_difficulty == asic["ticket_difficulty"]
-        assert chip.job_id_step == asic["job_id_step"]
-        assert (chip.pll_fb_min, chip.pll_fb_max) == (
-            asic["pll_fb_min"],
-            asic["pll_fb_max"],
-        )
-        assert chip.max_baud == asic["max_baud"]
-        assert chip.hash_counting_number == int(asic["hash_counting_number"], 16)
+        if not row.has_tps546:
+            assert (row.regulator.vout_min_v, row.regulator.vout_max_v) == (0.046, 2.39)
+            continue
+        name = known[row.version]["tps546_profile"]
+        profile = boards_reference["tps546_profiles"][name]
+        limits = row.regulator
+        assert limits.vout_min_v == profile["vout_min"]
+        assert limits.vout_max_v == profile["vout_max"]
+        assert limits.vin_on_v == profile["vin_on"]
+        assert limits.vin_off_v == profile["vin_off"]
+        assert limits.vin_ov_fault_v == profile["vin_ov_fault"]
+        assert limits.iout_oc_warn_a == profile["iout_oc_warn"]
+        assert limits.iout_oc_fault_a == profile["iout_oc_fault"]
+        assert limits.ot_warn_c == shared["ot_warn_c"]
+        assert limits.ot_fault_c == shared["ot_fault_c"]
+
+
+CHIPS = read_chips(catalog_data())
+
+
+@pytest.mark.parametrize("key", CHIPS)
+def test_a_chip_is_that_of_the_reference(key: str, boards_reference: Reference) -> None:
+    added = boards_reference["newest"]["asics_added"]
+    asic = {**boards_reference["asics"], **added}[key]
+    chip: Chip = CHIPS[key]
+    assert chip.name == asic["name"]
+    assert f"0x{chip.chip_id:04x}" in asic["chip_id"].lower()
+    assert list(chip.frequency_options_mhz) == asic["frequency_options_mhz"]
+    assert list(chip.core_voltage_options_mv) == asic["voltage_options_mv"]
+    assert chip.default_frequency_mhz == asic["default_frequency_mhz"]
+    assert chip.default_core_voltage_mv == asic["default_voltage_mv"]
+    for name in (
+        "core_count",
+        "small_core_count",
+        "hash_domains",
+        "ticket_difficulty",
+        "job_id_step",
+        "pll_fb_min",
+        "pll_fb_max",
+        "max_baud",
+    ):
+        assert getattr(chip, name) == asic[name], name
+    number = asic["hash_counting_number"]
+    assert chip.hash_counting_number == (number and int(number, 16))
+    assert len(chip.silicon.domain_weights) == chip.hash_domains
+
+
+def test_factory_settings_are_those_of_the_reference(
+    boards_reference: Reference,
+) -> None:
+    for version, nvs in boards_reference["factory_nvs"]["per_board"].items():
+        row = board(version)
+        assert row.default_frequency_mhz == nvs["asicfrequency"]
+        assert row.default_core_voltage_mv == nvs["asicvoltage"]
+        assert row.chip.name == nvs["asicmodel"]
+        assert row.family.lower() == nvs["devicemodel"]
+        wifi = {key: nvs[key] for key in ("wifissid", "wifipass") if key in nvs}
+        assert row.factory_nvs == wifi
+
+
+def test_what_is_newer_says_since_when() -> None:
+    newer = {row.version: row.since_firmware for row in boards()}
+    newer |= {key: chip.since_firmware for key, chip in CHIPS.items()}
+    assert {key: since for key, since in newer.items() if since != BASE_FIRMWARE} == {
+        "603": "v2.14.1",
+        "650": "v2.13.0",
+        "BM1370XP": "v2.13.0",
+        "BM1373": "v2.15",
+    }
+
+
+def test_a_board_joins_by_a_row() -> None:
+    data = catalog_data()
+    data["boards"]["699"] = {
+        "family": "Gamma",
+        "asic_count": 3,
+        "cooling": {"sink_j_per_k": 77.0},
+    }
+    row = next(row for row in read_boards(data) if row.version == "699")
+
+    assert (row.asic_count, row.family, row.chip.name) == (3, "Gamma", "BM1370")
+    assert row.cooling.sink_j_per_k == 77.0
+    assert row.cooling.chip_j_per_k == board("601").cooling.chip_j_per_k
+
+
+def test_a_row_with_a_wrong_name_is_refused() -> None:
+    data = catalog_data()
+    data["boards"]["601"]["asics"] = 2
+    with pytest.raises(TypeError, match="asics"):
+        read_boards(data)
 
 
 def test_a_board_is_found_by_version_and_by_family() -> None:
     assert board("600").version == "600"
     assert board("gamma").version == "601"
     assert board("Gamma").version == "601"
+    assert board("hex").version == "303"
+    assert board("SupraHex").version == "702"
 
 
 def test_an_unknown_board_names_the_known_ones() -> None:

@@ -20,7 +20,7 @@ class Bench:
         self.sent: list[Work] = []
         self.masks: list[int] = []
         self.mining = Mining(
-            interval_s=INTERVAL_S,
+            interval_ms=INTERVAL_S * 1000,
             chip_tag="bm1370",
             best_difficulty=best,
             log=self.log,

@@ -88,6 +88,7 @@ class _Asic:
     def __init__(self, addresses: range, domain_shares: Sequence[float]) -> None:
         self.addresses = addresses
         self.domain_shares = domain_shares
+        self.temperature_c = 25.0
         self.reset()
 
     def reset(self) -> None:
@@ -152,7 +153,6 @@ class Chain:
         self._reader = frames.CommandReader()
         self._out: list[bytes] = []
         self._core_voltage_v = 0.0
-        self._temperature_c = 25.0
         self._is_reset_low = True
         self._epoch = 0
         self._turn = 0
@@ -215,16 +215,16 @@ class Chain:
         self._schedule()
 
     def set_operating_point(
-        self, *, core_voltage_v: float, temperature_c: float, now: float
+        self, *, core_voltage_v: float, temperatures_c: Sequence[float], now: float
     ) -> None:
-        """Power and heat of the chips; 0 V switches them off."""
+        """Power of the chips and the heat of each; 0 V switches them off."""
         self.step(now)
         was_on = self.is_on
         self._core_voltage_v = core_voltage_v
-        self._temperature_c = temperature_c
         if was_on and not self.is_on:
             self._forget_everything()
-        for asic in self._asics:
+        for asic, temperature_c in zip(self._asics, temperatures_c, strict=True):
+            asic.temperature_c = temperature_c
             self._set_rate(asic, now)
         self._schedule()
 
@@ -416,7 +416,7 @@ class Chain:
             silicon,
             frequency_mhz=asic.frequency_mhz,
             core_voltage_v=self._core_voltage_v,
-            temperature_c=self._temperature_c,
+            temperature_c=asic.temperature_c,
         )
         asic.errors = error_share(silicon, asic.failing)
         is_searched_here = asic.cursor is not None and self.mode is not REAL

@@ -114,7 +114,7 @@ class Driver:
         self._chip = chip
         self._asic_count = asic_count
         self._log = log
-        self._tag = chip.name.lower()
+        self._tag = chip.log_tag
         self._wire = frames.WIRES[chip.name]
         self._reader = frames.ReplyReader(self._wire.reply_bytes)
         self._out: list[bytes] = []
@@ -295,7 +295,7 @@ class Driver:
                 Register.TICKET_MASK, frames.ticket_mask(chip.ticket_difficulty)
             ),
             Step.HASH_COUNTING: frames.write_all(
-                Register.HASH_COUNTING, chip.hash_counting_number
+                Register.HASH_COUNTING, chip.hash_counting_number or 0
             ),
         }
         for step in STARTUP[chip.name]:

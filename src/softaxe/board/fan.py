@@ -1,20 +1,18 @@
-"""The fan, and the firmware's PID controller that turns it.
+"""The fans, and the firmware's PID controller that turns them.
 
-Source of the controller: ESP-Miner PID.c and power_management_task.c (v2.12.2).
+Source of the controller: ESP-Miner PID.c and power_management_task.c (v2.12.2); of the
+fan controller chips: EMC2101.c, EMC2103.c and EMC2302.c.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import exp
 
 from softaxe.catalog import Board
 from softaxe.units import Level, Log
 
-PWM_STEPS = 63
-"""Of the EMC2101's fan setting register."""
-TACH_CLOCK = 5_400_000
-"""The EMC2101 reports this over the speed. Source: ESP-Miner EMC2101.c."""
-TACH_STANDSTILL = 0xFFFF
 STANDSTILL_RPM = 82
-"""What a standing fan's count would give; shown as 0."""
+"""What the EMC2101's full count of a standing fan would give; shown as 0."""
 
 KP = 15.0
 KI = 0.2
@@ -28,17 +26,52 @@ MAX_PERCENT = 100.0
 TAG = "power_management"
 
 
+@dataclass(frozen=True, slots=True)
+class FanChip:
+    """How a fan controller chip sets and measures."""
+
+    pwm_steps: int
+    shown_rpm: Callable[[float], int]
+    """From the true speed to what the firmware makes of the chip's count."""
+
+
+def _emc2101_rpm(rpm: float) -> int:
+    count = min(0xFFFF, int(5_400_000 / rpm)) if rpm > 0 else 0xFFFF
+    shown = 5_400_000 // count
+    return 0 if shown == STANDSTILL_RPM else shown
+
+
+def _emc2103_rpm(rpm: float) -> int:
+    # The count has 13 bits: a standing fan shows as the slowest that fits in.
+    count = min(0x1FFF, int(7_864_320 / rpm)) if rpm > 0 else 0x1FFF
+    return 7_864_320 // count
+
+
+def _emc2302_rpm(rpm: float) -> int:
+    count = int(7_864_320 / rpm) if rpm > 0 else 0x1FFF
+    return 0 if count << 3 >= 0xFF00 else 7_864_320 // count
+
+
+FAN_CHIPS = {
+    "EMC2101": FanChip(63, _emc2101_rpm),
+    "EMC2103": FanChip(255, _emc2103_rpm),
+    "EMC2302": FanChip(255, _emc2302_rpm),
+}
+
+
 class Fan:
-    """One fan with its speed controller chip."""
+    """The board's fans, all commanded alike, and their controller chip."""
 
     def __init__(self, board: Board) -> None:
         self._curve = board.fan
+        self._chip = FAN_CHIPS[board.fan_controller]
+        self._count = board.fan_count
         self._duty = 0.0
         self._rpm = 0.0
 
     def set_percent(self, percent: float) -> None:
         """Command a duty, 0 to 100; the controller chip cuts it to its steps."""
-        self._duty = int(PWM_STEPS * percent / 100) / PWM_STEPS
+        self._duty = int(self._chip.pwm_steps * percent / 100) / self._chip.pwm_steps
 
     def step(self, dt_s: float) -> None:
         """Let the speed follow the duty for `dt_s` seconds."""
@@ -51,12 +84,13 @@ class Fan:
 
     @property
     def rpm(self) -> int:
-        """Speed as the controller chip reports it."""
-        count = TACH_STANDSTILL
-        if self._rpm > STANDSTILL_RPM:
-            count = int(TACH_CLOCK / self._rpm)
-        rpm = TACH_CLOCK // count
-        return 0 if rpm == STANDSTILL_RPM else rpm
+        """Speed of the first fan as the firmware shows it."""
+        return self._chip.shown_rpm(self._rpm)
+
+    @property
+    def rpm2(self) -> int:
+        """Speed of the second; 0 without one."""
+        return self._chip.shown_rpm(self._rpm) if self._count > 1 else 0
 
     @property
     def airflow(self) -> float:

@@ -5,13 +5,14 @@ both. Each follows an exact exponential towards its steady state, so that a step
 length is right for constant inputs.
 """
 
-from math import exp, floor
+from math import exp
 
 from softaxe.catalog import Board
 
-CHIP_STEP_C = 0.125
-"""Resolution of the EMC2101's external diode. Source: ESP-Miner EMC2101.c."""
 MIN_AIRFLOW = 1e-3
+CHIP_SPREAD = 0.15
+"""By how much the hottest chip of a chain stands more above the sink than the mean, and
+the coolest less; an estimate."""
 
 
 class Thermal:
@@ -26,12 +27,29 @@ class Thermal:
         self.sink_c = ambient_c
         self.vr_c = ambient_c
         self._over_sink_k = 0.0
+        self._ambient_c = ambient_c
         self._board = board
+        count = board.asic_count
+        self._spread = [
+            1 + CHIP_SPREAD * (1 - 2 * index / (count - 1)) if count > 1 else 1.0
+            for index in range(count)
+        ]
 
     @property
     def chip_c(self) -> float:
-        """The chip itself."""
+        """The chips' mean."""
         return self.sink_c + self._over_sink_k
+
+    @property
+    def chips_c(self) -> list[float]:
+        """Every chip, in the order of the chain."""
+        return [self.sink_c + share * self._over_sink_k for share in self._spread]
+
+    @property
+    def board_c(self) -> list[float]:
+        """The board beside every chip."""
+        coupling, air_c = self._board.cooling.board_coupling, self._ambient_c
+        return [air_c + coupling * (chip_c - air_c) for chip_c in self.chips_c]
 
     def step(
         self,
@@ -52,6 +70,7 @@ class Thermal:
             ambient_c: Air, in degrees Celsius.
         """
         cooling = self._board.cooling
+        self._ambient_c = ambient_c
         # Still air bounds both paths: without a fan, convection is left.
         still = cooling.still_air_k_per_w / cooling.sink_to_air_k_per_w
         thinning = max(airflow, MIN_AIRFLOW) ** -cooling.airflow_exponent
@@ -74,17 +93,6 @@ class Thermal:
         )
         vr_s = cooling.vr_j_per_k * vr_to_air
         self.vr_c = _approach(self.vr_c, vr_end_c, dt_s, vr_s)
-
-    @property
-    def temp_reading_c(self) -> float:
-        """The chip, as its sensor and the board's offset show it."""
-        steps = floor(self.chip_c / CHIP_STEP_C)
-        return steps * CHIP_STEP_C + self._board.temp_offset_c
-
-    @property
-    def vr_reading_c(self) -> float:
-        """The regulator, in whole degrees."""
-        return float(floor(self.vr_c))
 
 
 def _approach(value: float, end: float, dt_s: float, time_constant_s: float) -> float:

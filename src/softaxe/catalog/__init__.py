@@ -1,16 +1,21 @@
 """Chips and boards as data: `catalog.json`, read into typed rows.
 
-Facts of the firmware are those of v2.12.2 (`main/device_config.h`). What describes the
-metal itself (heat, errors, supply) is an estimate unless its docstring names a source.
+A board joins by a row; what a row leaves out it takes from its family. Facts of the
+firmware are those of v2.12.2 (`main/device_config.h`), and of the release named in
+`since_firmware` for what is newer. What describes the metal itself (heat, errors,
+supply) is an estimate unless its docstring names a source.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from softaxe.errors import SettingError
+
+BASE_FIRMWARE = "v2.12.2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,15 @@ class Chip:
     pll_fb_min: int
     pll_fb_max: int
     job_id_step: int
-    job_interval_ms: int
-    """Between two jobs for a single chip."""
+    job_interval_ms: int | None
+    """Between two jobs for a single chip; None where the frequency decides."""
     max_baud: int
-    hash_counting_number: int
+    hash_counting_number: int | None
+    """None where the register is not written."""
     silicon: Silicon
+    log_tag: str
+    """Of its driver's log lines."""
+    since_firmware: str = BASE_FIRMWARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,8 @@ class Cooling:
     vr_coupling: float
     """Share of the sink's rise over the air that the regulator sees."""
     vr_j_per_k: float
+    board_coupling: float
+    """Share of the chip's rise over the air that a sensor on the board sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +106,39 @@ class FanCurve:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """Power supply and regulator."""
+    """Power supply and the way to the core."""
 
     open_circuit_v: float
     resistance_ohm: float
     regulator_efficiency: float
     core_path_ohm: float
     """Between the regulator's set point and where it measures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regulator:
+    """The core regulator's chip and its limits.
+
+    Source: ESP-Miner TPS546.h (one row per configuration) and DS4432U.c. What the
+    DS4432U, a mere current source for a regulator's feedback, lacks is infinite here.
+    """
+
+    kind: Literal["TPS546", "DS4432U"]
     vout_min_v: float
     vout_max_v: float
-    """What the regulator takes per command. Source: TPS546 profile SINGLE_5V."""
-    input_off_v: float
-    """Below this the regulator reports a fault. Source: as above, VIN_OFF."""
-    overcurrent_a: float
-    """At this the regulator reports a fault. Source: as above."""
+    """What a command may ask for, over all domains."""
+    vin_on_v: float = 0.0
+    vin_off_v: float = 0.0
+    """Input voltages at which it starts and gives up."""
+    vin_ov_fault_v: float = float("inf")
+    iout_oc_warn_a: float = float("inf")
+    iout_oc_fault_a: float = float("inf")
+    ot_warn_c: float = float("inf")
+    ot_fault_c: float = float("inf")
+
+
+FanChip = Literal["EMC2101", "EMC2103", "EMC2302"]
+Sensor = Literal["EMC2101 internal", "EMC2101 diode", "EMC2103 diode", "TMP1075"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +153,36 @@ class Board:
     power_offset_w: int
     nominal_voltage_v: int
     voltage_domains: int
+    """Groups of chips in series; each gets the core voltage."""
     swarm_color: str
-    has_tps546: bool
+    usual_version: str
+    """The family's board that its bare name means."""
+    regulator: Regulator
+    fan_controller: FanChip
+    fan_count: int
+    temp_sensor: Sensor
+    sensor_count: int
     temp_offset_c: float
+    """Added to every reading."""
+    has_plug_sense: bool
+    """The barrel plug is sensed; power comes from nowhere else."""
+    has_asic_enable: bool
+    """A line switches the chip's power."""
     supply: Supply
     cooling: Cooling
     fan: FanCurve
+    emc_ideality: int | None = None
+    emc_beta: int | None = None
+    """Diode settings of the EMC2101 where the firmware writes them."""
+    factory_nvs: Mapping[str, str | int] = field(default_factory=dict)
+    """Where its factory settings differ from the usual ones."""
+    since_firmware: str = BASE_FIRMWARE
+    """The release that introduced it."""
+
+    @property
+    def has_tps546(self) -> bool:
+        """Whether the regulator reports power, heat and faults."""
+        return self.regulator.kind == "TPS546"
 
     @property
     def default_frequency_mhz(self) -> int:
@@ -140,26 +194,51 @@ class Board:
         """Core voltage of the factory settings."""
         return self.chip.default_core_voltage_mv
 
-    @property
-    def job_interval_ms(self) -> int:
-        """Between two jobs for the chain. Source: ESP-Miner asic_task.c."""
-        return self.chip.job_interval_ms // self.asic_count
+    def expected_hashrate_hs(self, frequency_mhz: float) -> float:
+        """What all small cores give at a frequency."""
+        return frequency_mhz * 1e6 * self.chip.small_core_count * self.asic_count
+
+    def job_interval_ms(self, frequency_mhz: float) -> float:
+        """Time between two jobs for the chain. Source: ESP-Miner asic.c."""
+        if self.chip.job_interval_ms is not None:
+            return self.chip.job_interval_ms // self.asic_count
+        # A chip without its own interval gets a job per 2**32 nonces of a small core.
+        nonces_per_ms = frequency_mhz * 1e3 * self.chip.small_core_count
+        return 2**32 / nonces_per_ms / self.asic_count
 
 
 @cache
 def boards() -> tuple[Board, ...]:
-    """Every board there is, in order of version."""
+    """Every board there is, in the catalogue's order."""
+    return read_boards(catalog_data())
+
+
+def catalog_data() -> dict[str, Any]:
+    """Return the catalogue as it is stored; the caller may change it."""
     text = (files("softaxe.catalog") / "catalog.json").read_text(encoding="utf-8")
-    data = json.loads(text)
-    chips = {name: _chip(name, row) for name, row in data["chips"].items()}
+    data: dict[str, Any] = json.loads(text)
+    return data
+
+
+def read_boards(data: Mapping[str, Any]) -> tuple[Board, ...]:
+    """Make typed rows of a catalogue.
+
+    Raises:
+        KeyError, TypeError: A row lacks something, or has too much.
+    """
+    chips = read_chips(data)
     return tuple(
-        _board(version, data["families"][family], family, chips)
-        for version, family in data["boards"].items()
+        _board(version, row, data, chips) for version, row in data["boards"].items()
     )
 
 
+def read_chips(data: Mapping[str, Any]) -> dict[str, Chip]:
+    """Make typed rows of a catalogue's chips, by their key."""
+    return {key: _chip(key, row) for key, row in data["chips"].items()}
+
+
 def board(name: str) -> Board:
-    """Find a board by version or family; a family means its best known version.
+    """Find a board by version or family; a family means its usual version.
 
     Raises:
         SettingError: There is none of that name.
@@ -167,33 +246,47 @@ def board(name: str) -> Board:
     for row in boards():
         if row.version == name:
             return row
-    family = [row for row in boards() if row.family.lower() == name.lower()]
-    if family:
-        return family[len(family) // 2]
+    for row in boards():
+        if row.family.lower() == name.lower() and row.version == row.usual_version:
+            return row
     known = ", ".join(row.version for row in boards())
-    names = ", ".join(sorted({row.family.lower() for row in boards()}))
+    names = ", ".join(dict.fromkeys(row.family.lower() for row in boards()))
     raise SettingError(f"board: {name!r} is none of {known}; families: {names}")
 
 
-def _chip(name: str, row: dict[str, Any]) -> Chip:
-    silicon = dict(row.pop("silicon"))
-    silicon["domain_weights"] = tuple(silicon["domain_weights"])
-    row["frequency_options_mhz"] = tuple(row["frequency_options_mhz"])
-    row["core_voltage_options_mv"] = tuple(row["core_voltage_options_mv"])
-    return Chip(name=name, silicon=Silicon(**silicon), **row)
+def _chip(key: str, row: Mapping[str, Any]) -> Chip:
+    silicon = row["silicon"]
+    weights = tuple(silicon["domain_weights"])
+    lists = {
+        name: tuple(row[name])
+        for name in ("frequency_options_mhz", "core_voltage_options_mv")
+    }
+    known = Silicon(**{**silicon, "domain_weights": weights})
+    named = {"name": key, "log_tag": row.get("name", key).lower()}
+    return Chip(**{**named, **row, **lists, "silicon": known})
 
 
 def _board(
-    version: str, row: dict[str, Any], family: str, chips: dict[str, Chip]
+    version: str,
+    row: Mapping[str, Any],
+    data: Mapping[str, Any],
+    chips: Mapping[str, Chip],
 ) -> Board:
-    nested = {"chip", "supply", "cooling", "fan"}
-    plain = {key: value for key, value in row.items() if key not in nested}
-    return Board(
-        version=version,
-        family=family,
-        chip=chips[row["chip"]],
-        supply=Supply(**row["supply"]),
-        cooling=Cooling(**row["cooling"]),
-        fan=FanCurve(**row["fan"]),
-        **plain,
-    )
+    merged = _merged(data["families"][row["family"]], row)
+    typed = {
+        "chip": chips[merged["chip"]],
+        "regulator": Regulator(**data["regulators"][merged["regulator"]]),
+        "supply": Supply(**merged["supply"]),
+        "cooling": Cooling(**merged["cooling"]),
+        "fan": FanCurve(**merged["fan"]),
+    }
+    return Board(**{"version": version, **merged, **typed})
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with what `over` says instead, inside its groups too."""
+    merged = dict(base)
+    for key, value in over.items():
+        is_group = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if is_group else value
+    return merged

@@ -25,7 +25,9 @@ from softaxe.asic.driver import (
 from softaxe.board.fan import Fan
 from softaxe.board.power import PowerStage
 from softaxe.board.radio import Radio
+from softaxe.board.regulator import regulator_for
 from softaxe.board.thermal import Thermal
+from softaxe.catalog import Board
 from softaxe.catalog import board as board_named
 from softaxe.device.boot import (
     SYSTEM_INIT_S,
@@ -119,7 +121,7 @@ class Device:
     (True, 0)
 
     Args:
-        board: Version (`"601"`) or family (`"gamma"`).
+        board: Version (`"601"`), family (`"gamma"`) or a row of one's own.
         seed: Of everything that is chance in this device.
         profile: Which dialect of the API it speaks.
         settings: Stored settings by NVS key; factory settings fill the rest.
@@ -133,7 +135,7 @@ class Device:
 
     def __init__(
         self,
-        board: str = "601",
+        board: str | Board = "601",
         *,
         seed: int = 0,
         profile: Profile = DOCUMENTED,
@@ -145,7 +147,7 @@ class Device:
         ipv4: str = "127.0.0.1",
         now: float = 0.0,
     ) -> None:
-        self.board = board_named(board)
+        self.board = board_named(board) if isinstance(board, str) else board
         self.profile = profile
         self.settings = Settings.from_nvs(settings or {}, self.board)
         self.identity = Identity.from_seed(seed, ipv4)
@@ -160,8 +162,10 @@ class Device:
         self.ambient_c = ambient_c
         self.work = work
         self._rng = random.Random(seed)
+        power = PowerStage(self.board)
         self._body = Body(
-            PowerStage(self.board, log=self.log),
+            power,
+            regulator_for(self.board, power, log=self.log),
             Thermal(self.board, ambient_c=ambient_c),
             Fan(self.board),
         )
@@ -419,13 +423,13 @@ class Device:
 
     @property
     def current_a(self) -> float:
-        """Current as the regulator reports it now, in amperes."""
-        return self._body.power.reported_current_a
+        """Current as the board measures it now, in amperes."""
+        return self._body.regulator.reading.current_a
 
     @property
     def core_voltage_actual_v(self) -> float:
         """Core voltage per domain as measured now, in volts."""
-        return self._body.power.reported_core_voltage_v
+        return self._body.regulator.reading.core_voltage_v
 
     @property
     def expected_hashrate_hs(self) -> float:
@@ -496,7 +500,7 @@ class Device:
     @property
     def power_fault(self) -> str | None:
         """The regulator's fault in words, while there is one."""
-        return self._body.power.fault_text
+        return self.power_management.power_fault
 
     @property
     def version(self) -> str:
@@ -539,6 +543,7 @@ class Device:
         self.reset_reason = reset_reason
         self._booted_at = now
         self.log.boot_ms = 0
+        self._body.regulator.boot()
         self.radio = Radio(
             self.settings.ssid,
             self.settings.wifi_password,
@@ -560,8 +565,8 @@ class Device:
             log=self.log,
         )
         self.mining = Mining(
-            interval_s=int(self.board.job_interval_ms) / 1000,
-            chip_tag=self.board.chip.name.lower(),
+            interval_ms=self.board.job_interval_ms(self.settings.frequency_mhz),
+            chip_tag=self.board.chip.log_tag,
             best_difficulty=self.settings.best_difficulty,
             log=self.log,
         )
@@ -643,13 +648,14 @@ class Device:
         self._body_ticks += 1
         self._body_due = self._created_at + self._body_ticks * BODY_PERIOD_S
         power, thermal, fan = self._body.power, self._body.thermal, self._body.fan
+        regulator = self._body.regulator
         fan.step(BODY_PERIOD_S)
         power.step(
             frequency_mhz=self.chain.frequency_mhz,
             activity=self.chain.activity,
             chip_temperature_c=thermal.chip_c,
-            rng=self._rng,
         )
+        regulator.step(thermal.vr_c, self._rng)
         thermal.step(
             BODY_PERIOD_S,
             core_power_w=power.core_power_w,
@@ -658,7 +664,7 @@ class Device:
             ambient_c=self.ambient_c,
         )
         self.chain.set_operating_point(
-            core_voltage_v=power.core_voltage_v, temperature_c=thermal.chip_c, now=due
+            core_voltage_v=power.core_voltage_v, temperatures_c=thermal.chips_c, now=due
         )
 
     def _manage_power(self, due: float) -> None:

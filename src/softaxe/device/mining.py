@@ -104,7 +104,7 @@ class Mining:
     """Job creation, the chip's job slots and the check of every nonce."""
 
     def __init__(
-        self, *, interval_s: float, chip_tag: str, best_difficulty: int, log: Log
+        self, *, interval_ms: float, chip_tag: str, best_difficulty: int, log: Log
     ) -> None:
         self.best_difficulty = best_difficulty
         """The best ever, integer part."""
@@ -114,7 +114,7 @@ class Mining:
         self.scale = 1
         """Chip hashes per searched hash; a nonce's difficulty counts in those."""
         self.next_wake = NEVER
-        self._interval_s = interval_s
+        self._interval_ms = interval_ms
         self._chip_tag = chip_tag
         self._log = log
         self._template: _Template | None = None
@@ -135,7 +135,7 @@ class Mining:
             self._log(
                 Level.INFO,
                 "asic_task",
-                f"ASIC Job Interval: {self._interval_s * 1000:.2f} ms",
+                f"ASIC Job Interval: {self._interval_ms:.2f} ms",
             )
             self._log(Level.INFO, "asic_task", "ASIC Ready!")
         self._is_started = True
@@ -224,7 +224,7 @@ class Mining:
         )
         slot = driver.send_work(work)
         self._slots[slot] = _SentJob(job.template, job.extranonce2, work)
-        self.next_wake = now + self._interval_s
+        self.next_wake = now + int(self._interval_ms) / 1000  # whole ticks
 
     def check(self, nonce: NonceFound) -> Checked | None:
         """Hash the header a nonce completes.

@@ -12,6 +12,8 @@ from enum import Enum, auto
 from softaxe.asic.driver import Driver, DriverState
 from softaxe.board.fan import Fan, FanController
 from softaxe.board.power import PowerStage
+from softaxe.board.regulator import FAULTS, Regulator
+from softaxe.board.sensors import ABSENT_C, has_cold_sensor, read_temperatures
 from softaxe.board.thermal import Thermal
 from softaxe.catalog import Board
 from softaxe.device.settings import Settings
@@ -23,6 +25,7 @@ PERIOD_S = 1.8
 CHIP_LIMIT_C = 75.0
 VR_LIMIT_C = 105.0
 VR_SAFE_C = 95.0
+CHIP_SAFE_C = 45.0
 COOLING_CYCLE_S = 5.0
 COOLING_CYCLES = 6
 REDUCTION_MV = 100
@@ -36,6 +39,7 @@ MIN_INPUT_V = 1.0
 RESTORE_PAUSES_S = (0.5, 0.5, 0.1)
 """After restoring the voltage, stopping the tasks and flushing the UART."""
 FREQUENCY_EPSILON_MHZ = 0.001
+FAULT_TEXT = "Power Fault Detected."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,9 @@ class Readings:
 
     power_w: float = 0.0
     input_voltage_v: float = 0.0
-    temp_c: float = -1.0
+    temp_c: float = ABSENT_C
     """-1 while the chip is not initialised."""
-    temp2_c: float = -1.0
+    temp2_c: float = ABSENT_C
     vr_temp_c: float = 0.0
     fan_percent: float = 0.0
     """As commanded."""
@@ -59,6 +63,7 @@ class Body:
     """The metal around the chip, as the task sees it."""
 
     power: PowerStage
+    regulator: Regulator
     thermal: Thermal
     fan: Fan
 
@@ -95,6 +100,8 @@ class PowerManagement:
         self.next_wake = NEVER
         self.has_overheated = False
         """True from the pass that saw it until somebody takes note."""
+        self.power_fault: str | None = None
+        """The regulator's fault, as the API names it."""
         self._board = board
         self._body = body
         self._driver = driver
@@ -184,18 +191,23 @@ class PowerManagement:
         self._apply_frequency(settings, now)
 
     def _read(self) -> None:
-        power, thermal, fan = self._body.power, self._body.thermal, self._body.fan
-        is_chip_on = self._driver.state is DriverState.READY
+        power, fan = self._body.regulator.reading, self._body.fan
+        temp_c = temp2_c = ABSENT_C
+        if self._driver.state is DriverState.READY:
+            temp_c, temp2_c = self._read_temperatures()
         self.readings = Readings(
-            power_w=power.reported_power_w,
-            input_voltage_v=power.reported_voltage_v,
-            temp_c=thermal.temp_reading_c if is_chip_on else -1.0,
-            temp2_c=-1.0,
-            vr_temp_c=thermal.vr_reading_c,
+            power_w=power.power_w,
+            input_voltage_v=power.input_voltage_v,
+            temp_c=temp_c,
+            temp2_c=temp2_c,
+            vr_temp_c=power.vr_temp_c,
             fan_percent=self.readings.fan_percent,
             fan_rpm=fan.rpm,
-            fan2_rpm=0,
+            fan2_rpm=fan.rpm2,
         )
+
+    def _read_temperatures(self) -> tuple[float, float]:
+        return read_temperatures(self._board, self._body.thermal)
 
     def _is_too_hot(self) -> bool:
         read = self.readings
@@ -249,17 +261,27 @@ class PowerManagement:
         if self._shows_overheat != settings.is_overheated:
             self._shows_overheat = settings.is_overheated
             self._say(f"Overheat mode updated to: {int(settings.is_overheated)}")
+        self._check_regulator()
         self._go(_Phase.RUNNING, now + PERIOD_S)
+
+    def _check_regulator(self) -> None:
+        status = self._body.regulator.status
+        faults = [text for bit, text in FAULTS.items() if status & bit]
+        if faults and self.power_fault is None:
+            for text in (f"Status: 0x{status:04X}", *faults):
+                self._log(Level.ERROR, "TPS546", text)
+        self.power_fault = FAULT_TEXT if faults else None
 
     # Overheat
 
     def _overheat(self, now: float) -> None:
         read = self.readings
-        self._log(
-            Level.ERROR,
-            TAG,
-            f"OVERHEAT! VR: {read.vr_temp_c:f}C ASIC: {read.temp_c:f}C",
-        )
+        if read.temp2_c > 0:
+            asics = f"ASIC1: {read.temp_c:f}C ASIC2: {read.temp2_c:f}C"
+        else:
+            asics = f"ASIC: {read.temp_c:f}C"
+        text = f"OVERHEAT! VR: {read.vr_temp_c:f}C {asics}"
+        self._log(Level.ERROR, TAG, text)
         self._set_fan(FULL_FAN_PERCENT)
         self._set_core_voltage(0.0)
         self._say("Setting RST pin to low due to overheat condition")
@@ -278,11 +300,20 @@ class PowerManagement:
 
     def _cool(self, settings: Settings, now: float) -> None:
         self._cycles += 1
-        vr_c = self._body.thermal.vr_reading_c
-        self._warn(
-            f"Safe mode active (cycle {self._cycles}/{COOLING_CYCLES}) - "
-            f"VR: {vr_c:.1f}C (ASIC temps unavailable while powered down)"
-        )
+        vr_c = self._body.regulator.reading.vr_temp_c
+        if has_cold_sensor(self._board):
+            temp_c, temp2_c = self._read_temperatures()
+            self._warn(
+                f"Safe mode active (cycle {self._cycles}) - VR: {vr_c:.1f}C "
+                f"ASIC1: {temp_c:.1f}C ASIC2: {temp2_c:.1f}C"
+            )
+            if max(temp_c, temp2_c) > CHIP_SAFE_C:
+                self._cycles = 0
+        else:
+            self._warn(
+                f"Safe mode active (cycle {self._cycles}/{COOLING_CYCLES}) - "
+                f"VR: {vr_c:.1f}C (ASIC temps unavailable while powered down)"
+            )
         if self._cycles < COOLING_CYCLES or vr_c > VR_SAFE_C:
             self.next_wake = now + COOLING_CYCLE_S
             return
@@ -307,16 +338,15 @@ class PowerManagement:
 
     def _set_core_voltage(self, volts: float) -> None:
         self._log(Level.INFO, "vcore", f"Set ASIC voltage = {volts:.3f}V")
-        self._body.power.set_core_voltage(volts)
+        self._body.regulator.set_core_voltage(volts)
 
     def _set_fan(self, percent: float) -> None:
         self.readings = replace(self.readings, fan_percent=float(percent))
         self._body.fan.set_percent(percent)
 
     def _expect(self) -> None:
-        chip = self._board.chip
-        cores = chip.small_core_count * self._board.asic_count
-        self.expected_hashrate_hs = self.frequency_mhz * 1e6 * cores
+        expected_hs = self._board.expected_hashrate_hs(self.frequency_mhz)
+        self.expected_hashrate_hs = expected_hs
 
     def _go(self, phase: _Phase, due: float) -> None:
         self._phase = phase

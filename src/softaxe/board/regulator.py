@@ -1,0 +1,282 @@
+"""The core regulator and the power meter, as the firmware sees them.
+
+Two kinds: the TPS546 takes voltages, reports power and faults and protects itself; the
+DS4432U only bends another regulator's feedback, beside an INA260 that measures the
+input. Both set what the `PowerStage` works with. Source: ESP-Miner vcore.c, power.c,
+TPS546.c, DS4432U.c and INA260.c; telemetry noise is an estimate.
+"""
+
+import random
+from dataclasses import dataclass
+from enum import IntFlag
+from math import ceil, floor
+from typing import Protocol
+
+from softaxe.board.power import PowerStage
+from softaxe.catalog import Board
+from softaxe.units import Level, Log
+
+VIN_STEP_V = 1 / 32
+VOUT_STEP_V = 1 / 512
+IOUT_STEP_A = 1 / 64
+CURRENT_NOISE_A = 0.03
+"""Scatter of the TPS546's current."""
+OT_RECOVERY_K = 20.0
+"""Cooling after which it starts again. Source: TPS546D24A data sheet."""
+
+INA260_CURRENT_STEP_A = 0.00125
+INA260_VOLTAGE_STEP_V = 0.00125
+INA260_POWER_STEP_W = 0.01
+INA260_NOISE_A = 0.003
+ADC_NOISE_V = 0.001
+"""Scatter of the ESP32's converter on the core voltage."""
+
+DAC_FULL_SCALE_A = 0.000098921
+DAC_STEPS = 127
+FEEDBACK_V, FEEDBACK_LOW_OHM, FEEDBACK_HIGH_OHM = 0.6, 3320.0, 4750.0
+DAC_NEUTRAL_V = 1.451
+"""Below this the DAC sources, above it sinks."""
+
+
+class Status(IntFlag):
+    """Bits of the TPS546's STATUS_WORD. Source: PMBus 1.3, part II, 17.2."""
+
+    TEMPERATURE = 0x0004
+    VIN_UV = 0x0008
+    IOUT_OC = 0x0010
+    VOUT_OV = 0x0020
+    OFF = 0x0040
+    POWER_NOT_GOOD = 0x0800
+    INPUT = 0x2000
+    IOUT = 0x4000
+    VOUT = 0x8000
+
+
+FAULTS = {
+    Status.OFF: "The voltage regulator is turned off",
+    Status.VOUT_OV: "An output overvoltage fault has occurred",
+    Status.IOUT_OC: "An output overcurrent fault has occurred",
+    Status.VIN_UV: "An input undervoltage fault has occurred",
+    Status.TEMPERATURE: "A temperature fault/warning has occurred",
+}
+"""What the firmware says to each bit, in its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class PowerReading:
+    """What the board measures about its power."""
+
+    power_w: float
+    input_voltage_v: float
+    current_a: float
+    """Core current with a TPS546, input current with an INA260."""
+    core_voltage_v: float
+    """Per domain."""
+    vr_temp_c: float
+    """0 where nothing measures it."""
+
+
+class Regulator(Protocol):
+    """What the firmware needs of either kind."""
+
+    def boot(self) -> None:
+        """Be initialised, as after power-on or a restart."""
+
+    def set_core_voltage(self, volts: float) -> None:
+        """Ask for a voltage per domain; 0 means off, where that is possible."""
+
+    def step(self, vr_c: float, rng: random.Random) -> None:
+        """Take in what the power stage and the heat have become."""
+
+    @property
+    def reading(self) -> PowerReading:
+        """What it measures now."""
+
+    @property
+    def status(self) -> Status:
+        """Its status word; 0 where there is none."""
+
+
+def regulator_for(board: Board, power: PowerStage, *, log: Log) -> Regulator:
+    """Make the regulator a board has."""
+    if board.has_tps546:
+        return Tps546(board, power, log=log)
+    return Ds4432u(board, power)
+
+
+class Tps546:
+    """A regulator that measures, reports and protects itself."""
+
+    def __init__(self, board: Board, power: PowerStage, *, log: Log) -> None:
+        self._board = board
+        self._power = power
+        self._log = log
+        self._commanded_v = 0.0
+        self._vr_c = 0.0
+        self._noise_a = 0.0
+        self._has_low_input = False
+        self._has_high_input = False
+        self._has_overcurrent = False
+        self._is_too_hot = False
+
+    def boot(self) -> None:
+        """Be initialised: output off, faults cleared."""
+        self._commanded_v = 0.0
+        self._has_overcurrent = False
+        self._apply()
+
+    def set_core_voltage(self, volts: float) -> None:
+        """Ask for a voltage per domain; out of range the old one stays."""
+        limits = self._board.regulator
+        total_v = volts * self._board.voltage_domains
+        if total_v and not limits.vout_min_v <= total_v <= limits.vout_max_v:
+            text = f"Voltage requested ({total_v:f} V) is out of range"
+            self._log(Level.ERROR, "TPS546", text)
+            return
+        self._commanded_v = volts
+        self._has_overcurrent = False
+        if total_v:
+            self._log(Level.INFO, "TPS546", f"Vout changed to {total_v:1.2f} V")
+        self._apply()
+
+    def step(self, vr_c: float, rng: random.Random) -> None:
+        """Measure, and switch off what must not go on."""
+        limits, power = self._board.regulator, self._power
+        self._vr_c = vr_c
+        self._noise_a = rng.gauss(0.0, CURRENT_NOISE_A) if power.core_current_a else 0.0
+        if power.input_voltage_v < limits.vin_off_v:
+            self._has_low_input = True
+        elif power.input_voltage_v > limits.vin_on_v:
+            self._has_low_input = False
+        self._has_high_input = power.input_voltage_v > limits.vin_ov_fault_v
+        if power.core_current_a >= limits.iout_oc_fault_a:
+            self._has_overcurrent = True  # latched until a new command
+        if vr_c >= limits.ot_fault_c:
+            self._is_too_hot = True
+        elif vr_c < limits.ot_fault_c - OT_RECOVERY_K:
+            self._is_too_hot = False
+        self._apply()
+
+    def _apply(self) -> None:
+        self._power.core_voltage_setting_v = 0.0 if self._trips else self._commanded_v
+
+    @property
+    def _trips(self) -> bool:
+        return (
+            self._has_low_input
+            or self._has_high_input
+            or self._has_overcurrent
+            or self._is_too_hot
+        )
+
+    @property
+    def status(self) -> Status:
+        """The status word."""
+        status = Status(0)
+        if self._trips or not self._commanded_v:
+            status |= Status.OFF | Status.POWER_NOT_GOOD
+        if self._has_low_input:
+            status |= Status.VIN_UV | Status.INPUT
+        if self._has_high_input:
+            status |= Status.INPUT
+        if self._has_overcurrent:
+            status |= Status.IOUT_OC | Status.IOUT
+        if self._is_too_hot or self._vr_c >= self._board.regulator.ot_warn_c:
+            status |= Status.TEMPERATURE
+        return status
+
+    @property
+    def reading(self) -> PowerReading:
+        """Telemetry in its steps; the power is output and a fixed offset."""
+        power, domains = self._power, self._board.voltage_domains
+        output_v = _quantise(power.core_voltage_v * domains, VOUT_STEP_V)
+        current_a = _quantise(power.core_current_a + self._noise_a, IOUT_STEP_A)
+        current_a = max(0.0, current_a)
+        return PowerReading(
+            power_w=output_v * current_a + self._board.power_offset_w,
+            input_voltage_v=_quantise(power.input_voltage_v, VIN_STEP_V),
+            current_a=current_a,
+            core_voltage_v=output_v / domains,
+            vr_temp_c=float(floor(self._vr_c)),
+        )
+
+
+class Ds4432u:
+    """A current DAC on the regulator's feedback, an INA260 and the ESP32's ADC."""
+
+    def __init__(self, board: Board, power: PowerStage) -> None:
+        self._board = board
+        self._power = power
+        self._is_enabled = True
+        self._feedback_v = dac_voltage(0)
+        self._noise_a = 0.0
+        self._noise_v = 0.0
+        self._apply()
+
+    def boot(self) -> None:
+        """Be initialised: chip power on, the DAC as it was."""
+        self._is_enabled = True
+        self._apply()
+
+    def set_core_voltage(self, volts: float) -> None:
+        """Ask for a voltage; 0 opens the enable line, which nothing closes again.
+
+        A board without that line cannot switch off, and ignores it.
+        """
+        limits = self._board.regulator
+        if volts == 0:
+            self._is_enabled = self._is_enabled and not self._board.has_asic_enable
+        elif limits.vout_min_v <= volts <= limits.vout_max_v:
+            self._feedback_v = dac_voltage(dac_code(volts))
+        self._apply()
+
+    def step(self, vr_c: float, rng: random.Random) -> None:
+        """Measure; nothing here knows the regulator's heat or protects it."""
+        self._noise_a = rng.gauss(0.0, INA260_NOISE_A)
+        self._noise_v = rng.gauss(0.0, ADC_NOISE_V)
+
+    def _apply(self) -> None:
+        volts = self._feedback_v if self._is_enabled else 0.0
+        self._power.core_voltage_setting_v = volts
+
+    @property
+    def status(self) -> Status:
+        """Nothing: it has no status word."""
+        return Status(0)
+
+    @property
+    def reading(self) -> PowerReading:
+        """What INA260 and ADC measure, in their steps."""
+        power = self._power
+        current_a = max(0.0, power.input_current_a + self._noise_a)
+        input_w = power.input_voltage_v * current_a
+        core_v = power.core_voltage_v and power.core_voltage_v + self._noise_v
+        return PowerReading(
+            power_w=_quantise(input_w, INA260_POWER_STEP_W),
+            input_voltage_v=_quantise(power.input_voltage_v, INA260_VOLTAGE_STEP_V),
+            current_a=_quantise(current_a, INA260_CURRENT_STEP_A),
+            core_voltage_v=_quantise(core_v, 0.001),
+            vr_temp_c=0.0,
+        )
+
+
+def dac_code(volts: float) -> int:
+    """Register value of the DS4432U for a core voltage."""
+    source_a = _neutral_a() - (volts - FEEDBACK_V) / FEEDBACK_HIGH_OHM
+    code = ceil(abs(source_a / DAC_FULL_SCALE_A * DAC_STEPS))
+    return code | 0x80 if volts < DAC_NEUTRAL_V else code
+
+
+def dac_voltage(code: int) -> float:
+    """Core voltage that a register value of the DS4432U gives."""
+    current_a = (code & 0x7F) * DAC_FULL_SCALE_A / DAC_STEPS
+    source_a = current_a if code & 0x80 else -current_a
+    return FEEDBACK_V + FEEDBACK_HIGH_OHM * (_neutral_a() - source_a)
+
+
+def _neutral_a() -> float:
+    return FEEDBACK_V / FEEDBACK_LOW_OHM
+
+
+def _quantise(value: float, step: float) -> float:
+    return floor(value / step + 0.5) * step

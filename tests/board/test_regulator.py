@@ -1,0 +1,202 @@
+import random
+
+import pytest
+
+from softaxe.board.power import PowerStage
+from softaxe.board.regulator import (
+    Ds4432u,
+    Regulator,
+    Status,
+    Tps546,
+    dac_code,
+    dac_voltage,
+    regulator_for,
+)
+from softaxe.catalog import Board, board
+from softaxe.units import Level
+
+SUPRAS = [board("401"), board("402")]
+
+
+class Rig:
+    """A power stage and its regulator, under a load."""
+
+    def __init__(self, version: str, *, mhz: float, chip_c: float = 60) -> None:
+        self.board = board(version)
+        self.lines: list[str] = []
+        self.power = PowerStage(self.board)
+        self.regulator = regulator_for(self.board, self.power, log=self._log)
+        self.mhz = mhz
+        self.chip_c = chip_c
+
+    def _log(self, level: Level, tag: str, text: str) -> None:
+        self.lines.append(text)
+
+    def step(self, *, vr_c: float = 60.0, seed: int = 1) -> "Rig":
+        self.power.step(
+            frequency_mhz=self.mhz, activity=1.0, chip_temperature_c=self.chip_c
+        )
+        self.regulator.step(vr_c, random.Random(seed))
+        return self
+
+
+def gamma(*, mhz: float = 525, millivolts: int = 1150) -> Rig:
+    rig = Rig("601", mhz=mhz)
+    rig.regulator.set_core_voltage(millivolts / 1000)
+    return rig.step()
+
+
+def test_the_sample_s_point_gives_the_sample_s_readings() -> None:
+    reading = gamma().regulator.reading
+
+    assert reading.power_w == pytest.approx(18.75, abs=0.3)
+    assert reading.current_a == pytest.approx(12.016, abs=0.2)
+    assert reading.core_voltage_v == pytest.approx(1.144, abs=0.001)
+    assert reading.input_voltage_v == pytest.approx(5.09375)
+    assert reading.vr_temp_c == 60
+
+
+def test_readings_come_in_the_tps546_s_steps() -> None:
+    reading = gamma(mhz=533, millivolts=1163).regulator.reading
+
+    assert (reading.input_voltage_v * 32).is_integer()
+    assert (reading.current_a * 64).is_integer()
+    assert (reading.core_voltage_v * 512).is_integer()
+    output_w = reading.core_voltage_v * reading.current_a
+    assert reading.power_w == pytest.approx(output_w + 5)
+
+
+def test_domains_share_what_the_regulator_gives() -> None:
+    rig = Rig("302", mhz=485)
+    rig.regulator.set_core_voltage(1.2)
+    reading = rig.step().regulator.reading
+
+    assert rig.lines == ["Vout changed to 3.60 V"]
+    assert reading.core_voltage_v == pytest.approx(1.2, abs=0.01)
+    output_w = 3 * reading.core_voltage_v * reading.current_a
+    assert reading.power_w == pytest.approx(output_w + 12)
+
+
+def test_an_ina260_measures_the_input() -> None:
+    rig = Rig("401", mhz=490)
+    rig.regulator.set_core_voltage(1.166)
+    reading = rig.step().regulator.reading
+
+    assert reading.current_a == pytest.approx(rig.power.input_current_a, abs=0.02)
+    assert reading.power_w == pytest.approx(rig.power.input_power_w, abs=0.1)
+    assert reading.vr_temp_c == 0
+    assert reading.current_a / 0.00125 == pytest.approx(
+        round(reading.current_a / 0.00125)
+    )
+    assert reading.power_w * 100 == pytest.approx(round(reading.power_w * 100))
+
+
+@pytest.mark.parametrize("volts", [0.95, 2.1])
+def test_a_voltage_out_of_the_tps546_s_range_is_refused(volts: float) -> None:
+    rig = gamma()
+    rig.regulator.set_core_voltage(volts)
+
+    assert rig.power.core_voltage_setting_v == 1.15
+    assert rig.lines == [
+        "Vout changed to 1.15 V",
+        f"Voltage requested ({volts:f} V) is out of range",
+    ]
+
+
+@pytest.mark.parametrize("supra", SUPRAS, ids=lambda row: row.version)
+def test_a_restart_initialises_the_regulator(supra: Board) -> None:
+    rig = Rig(supra.version, mhz=490)
+    rig.regulator.set_core_voltage(1.166)
+    rig.regulator.boot()
+
+    set_v = rig.power.core_voltage_setting_v
+    assert set_v == (0 if supra.has_tps546 else pytest.approx(1.166, abs=0.004))
+
+
+def test_too_much_current_switches_off_until_the_next_command() -> None:
+    rig = gamma(mhz=1300, millivolts=1300)
+
+    assert rig.regulator.status & (Status.IOUT_OC | Status.OFF) == (
+        Status.IOUT_OC | Status.OFF
+    )
+    rig.mhz = 525
+    assert rig.step().power.core_voltage_v == 0
+    assert rig.regulator.status & Status.IOUT_OC
+    rig.regulator.set_core_voltage(1.15)
+    rig.step()
+    assert rig.power.core_voltage_v > 1.1
+    assert not rig.regulator.status
+
+
+def test_a_weak_input_switches_off_until_it_is_back() -> None:
+    rig = gamma()
+    rig.power.input_voltage_v = 4.4
+    rig.regulator.step(60, random.Random(1))
+    assert rig.regulator.status & (Status.VIN_UV | Status.OFF)
+    assert rig.power.core_voltage_setting_v == 0
+
+    rig.power.input_voltage_v = 4.7  # above off, below on
+    rig.regulator.step(60, random.Random(1))
+    assert rig.regulator.status & Status.VIN_UV
+    rig.power.input_voltage_v = 5.0
+    rig.regulator.step(60, random.Random(1))
+    assert not rig.regulator.status
+    assert rig.power.core_voltage_setting_v == 1.15
+
+
+def test_heat_first_warns_then_switches_off_then_comes_back() -> None:
+    rig = gamma().step(vr_c=106)
+    assert rig.regulator.status == Status.TEMPERATURE
+    assert rig.power.core_voltage_setting_v == 1.15
+
+    rig.step(vr_c=146)
+    assert rig.regulator.status & Status.OFF
+    rig.step(vr_c=130)
+    assert rig.regulator.status & Status.OFF
+    rig.step(vr_c=100)
+    assert not rig.regulator.status
+
+
+def switched_off(version: str) -> tuple[Regulator, PowerStage]:
+    rig = Rig(version, mhz=50)
+    rig.regulator.set_core_voltage(1.2)
+    rig.regulator.set_core_voltage(0)
+    return rig.regulator, rig.power
+
+
+def test_zero_switches_a_tps546_off_and_a_voltage_on_again() -> None:
+    regulator, power = switched_off("402")
+    assert isinstance(regulator, Tps546)
+    assert power.core_voltage_setting_v == 0
+    assert regulator.status & Status.OFF
+
+    regulator.set_core_voltage(1.1)
+    assert power.core_voltage_setting_v == 1.1
+
+
+def test_an_enable_line_once_opened_stays_open_until_the_boot() -> None:
+    regulator, power = switched_off("205")
+    assert isinstance(regulator, Ds4432u)
+    regulator.set_core_voltage(1.2)
+    assert power.core_voltage_setting_v == 0
+
+    regulator.boot()
+    assert power.core_voltage_setting_v == pytest.approx(1.2, abs=0.004)
+
+
+def test_without_an_enable_line_zero_does_nothing() -> None:
+    _, power = switched_off("204")
+
+    assert power.core_voltage_setting_v == pytest.approx(1.2, abs=0.004)
+
+
+def test_dac_codes_are_those_of_the_reference(
+    boards_reference: dict[str, dict[str, dict[str, str]]],
+) -> None:
+    examples = boards_reference["ds4432u_codes"]["examples"]
+
+    for volts, code in examples.items():
+        assert f"0x{dac_code(float(volts)):02X}" == code
+        assert dac_voltage(dac_code(float(volts))) == pytest.approx(
+            float(volts), abs=0.004
+        )
