@@ -116,13 +116,14 @@ class Tps546:
         self._noise_a = 0.0
         self._has_low_input = False
         self._has_high_input = False
-        self._has_overcurrent = False
         self._is_too_hot = False
+        self._faults = Status(0)
+        """Bits that stay, as PMBus has it, until it is commanded off and on."""
 
     def boot(self) -> None:
         """Be initialised: output off, faults cleared."""
         self._commanded_v = 0.0
-        self._has_overcurrent = False
+        self._faults = Status(0)
         self._apply()
 
     def set_core_voltage(self, volts: float) -> None:
@@ -133,8 +134,9 @@ class Tps546:
             text = f"Voltage requested ({total_v:f} V) is out of range"
             self._log(Level.ERROR, "TPS546", text)
             return
+        if not self._commanded_v:
+            self._faults = Status(0)
         self._commanded_v = volts
-        self._has_overcurrent = False
         if total_v:
             self._log(Level.INFO, "TPS546", f"Vout changed to {total_v:1.2f} V")
         self._apply()
@@ -149,41 +151,45 @@ class Tps546:
         elif power.input_voltage_v > limits.vin_on_v:
             self._has_low_input = False
         self._has_high_input = power.input_voltage_v > limits.vin_ov_fault_v
-        if power.core_current_a >= limits.iout_oc_fault_a:
-            self._has_overcurrent = True  # latched until a new command
         if vr_c >= limits.ot_fault_c:
             self._is_too_hot = True
         elif vr_c < limits.ot_fault_c - OT_RECOVERY_K:
             self._is_too_hot = False
+        self._faults |= self._present_faults()
         self._apply()
 
+    def _present_faults(self) -> Status:
+        limits, status = self._board.regulator, Status(0)
+        if self._has_low_input:
+            status |= Status.VIN_UV | Status.INPUT
+        if self._has_high_input:
+            status |= Status.INPUT
+        if self._power.core_current_a >= limits.iout_oc_fault_a:
+            status |= Status.IOUT_OC | Status.IOUT
+        if self._is_too_hot or self._vr_c >= limits.ot_warn_c:
+            status |= Status.TEMPERATURE
+        return status
+
     def _apply(self) -> None:
-        self._power.core_voltage_setting_v = 0.0 if self._trips else self._commanded_v
+        self._power.core_voltage_setting_v = (
+            0.0 if self._is_tripped else self._commanded_v
+        )
 
     @property
-    def _trips(self) -> bool:
+    def _is_tripped(self) -> bool:
         return (
             self._has_low_input
             or self._has_high_input
-            or self._has_overcurrent
+            or bool(self._faults & Status.IOUT_OC)  # does not start again by itself
             or self._is_too_hot
         )
 
     @property
     def status(self) -> Status:
         """The status word."""
-        status = Status(0)
-        if self._trips or not self._commanded_v:
-            status |= Status.OFF | Status.POWER_NOT_GOOD
-        if self._has_low_input:
-            status |= Status.VIN_UV | Status.INPUT
-        if self._has_high_input:
-            status |= Status.INPUT
-        if self._has_overcurrent:
-            status |= Status.IOUT_OC | Status.IOUT
-        if self._is_too_hot or self._vr_c >= self._board.regulator.ot_warn_c:
-            status |= Status.TEMPERATURE
-        return status
+        is_off = self._is_tripped or not self._commanded_v
+        off = Status.OFF | Status.POWER_NOT_GOOD if is_off else Status(0)
+        return self._faults | off
 
     @property
     def reading(self) -> PowerReading:

@@ -1,0 +1,264 @@
+"""Overheating and power faults, on boards that can do different things about them."""
+
+from dataclasses import replace
+
+import pytest
+
+from softaxe import Device, Pool, Simulation
+from softaxe.catalog import Board, board
+from softaxe.device.events import Overheated
+
+
+def mining(row: Board | str, *, warm_s: float = 90) -> Simulation:
+    made = Simulation(Device(board=row, seed=1), Pool.for_scaled_work(seed=1))
+    made.advance(warm_s)
+    return made
+
+
+def stop_fan(simulation: Simulation) -> None:
+    simulation.device.patch([("autofanspeed", 0), ("fanspeed", 0)], simulation.now)
+
+
+def overheat(simulation: Simulation) -> list[str]:
+    """Run until the protection acts; return the log of that pass."""
+    device = simulation.device
+    device.log.take()
+    for _ in range(3600):
+        simulation.advance(1.0)
+        if device.settings.is_overheated:
+            return lines(device)
+        device.log.take()
+    raise AssertionError("it never overheated")
+
+
+def lines(device: Device) -> list[str]:
+    return [f"{line.level} {line.text}" for line in device.log.take()]
+
+
+def hot_regulator(version: str) -> Board:
+    """A board whose regulator has lost its heat sink."""
+    row = board(version)
+    worse = row.cooling.vr_to_air_k_per_w * 5
+    return replace(row, cooling=replace(row.cooling, vr_to_air_k_per_w=worse))
+
+
+def weak_supply(version: str, ohm: float) -> Board:
+    row = board(version)
+    return replace(row, supply=replace(row.supply, resistance_ohm=ohm))
+
+
+@pytest.mark.parametrize("version", ["601", "402", "207", "302", "702", "801"])
+def test_a_board_with_a_tps546_recovers_at_lower_settings(version: str) -> None:
+    simulation = mining(version)
+    device = simulation.device
+    before = device.settings
+    stop_fan(simulation)
+    overheat(simulation)
+    accepted = device.shares.accepted
+    simulation.advance(90)
+
+    assert not device.settings.is_overheated
+    assert device.settings.core_voltage_mv == before.core_voltage_mv - 100
+    assert device.settings.frequency_mhz == before.frequency_mhz - 100
+    assert device.settings.fan_manual_percent == 100
+    assert not device.settings.is_fan_automatic
+    assert device.power_fault is None
+    simulation.advance(120)
+    assert device.shares.accepted > accepted
+    assert device.chain.frequency_mhz == pytest.approx(before.frequency_mhz - 100)
+
+
+@pytest.mark.parametrize("version", ["205", "401"])
+def test_a_board_that_cannot_switch_on_again_stays_off_until_a_restart(
+    version: str,
+) -> None:
+    simulation = mining(version)
+    device = simulation.device
+    stop_fan(simulation)
+    overheat(simulation)
+    simulation.advance(400)
+
+    log = lines(device)
+    assert device.settings.is_overheated
+    assert "E ASIC initialization failed - chip count 0" in log
+    assert device.core_voltage_actual_v == 0
+    assert device.readings.temp_c == -1
+
+    device.patch([("overheat_mode", 0)], simulation.now)
+    device.restart(simulation.now)
+    simulation.advance(120)
+    assert not device.settings.is_overheated
+    assert device.shares.accepted > 0
+
+
+def test_a_board_that_cannot_switch_off_cools_in_reset_and_goes_on() -> None:
+    simulation = mining("204")
+    device = simulation.device
+    stop_fan(simulation)
+    overheat(simulation)
+    simulation.advance(5)
+    assert device.core_voltage_actual_v > 1.1
+    assert device.readings.temp_c > 75
+
+    simulation.advance(300)
+    assert not device.settings.is_overheated
+    assert device.settings.frequency_mhz == 385
+
+
+def test_a_board_with_a_sensor_of_its_own_waits_until_it_is_cool() -> None:
+    simulation = mining("205")
+    stop_fan(simulation)
+    overheat(simulation)
+    simulation.advance(400)
+
+    cooling = [line for line in lines(simulation.device) if "Safe mode active" in line]
+    assert cooling[0].startswith("W Safe mode active (cycle 1) - VR: 0.0C ASIC1: ")
+    assert cooling[0].endswith(" ASIC2: -1.0C")
+    hot = [
+        line for line in cooling if float(line.split("ASIC1: ")[1].split("C")[0]) > 45
+    ]
+    assert len(cooling) == len(hot) + 6
+    assert all("(cycle 1)" in line for line in hot)
+
+
+def test_two_sensors_are_both_told() -> None:
+    simulation = mining("801")
+    stop_fan(simulation)
+    log = overheat(simulation)
+
+    told = next(line for line in log if "OVERHEAT!" in line)
+    assert " ASIC1: " in told
+    assert " ASIC2: " in told
+
+
+def test_the_regulator_s_heat_alone_is_enough_and_is_waited_for() -> None:
+    simulation = mining(hot_regulator("601"))
+    device = simulation.device
+    overheat(simulation)
+
+    fact = next(e for e in simulation.events if isinstance(e, Overheated))
+    assert fact.vr_c > 105
+    assert fact.chip_c < 75
+    simulation.advance(60)
+    assert not device.settings.is_overheated
+
+
+def test_exactly_the_limit_is_not_too_hot() -> None:
+    simulation = mining("601")
+    thermal = simulation.device._body.thermal
+    thermal.sink_c += 75.0 - thermal.chip_c  # one pass reads this
+    simulation.advance(1.8)
+
+    assert not simulation.device.settings.is_overheated
+
+
+def test_while_it_cools_the_answers_stand_still() -> None:
+    simulation = mining("601")
+    device = simulation.device
+    stop_fan(simulation)
+    overheat(simulation)
+    then = device.readings
+    rate_hs = device.hashrate.current_hs
+    simulation.advance(20)
+
+    assert device.readings == then
+    assert device.hashrate.current_hs == rate_hs
+    assert device.readings.fan_percent == 100
+
+
+def test_the_flag_at_boot_is_only_information() -> None:
+    device = Device(seed=1, settings={"overheat_mode": 1})
+    simulation = Simulation(device, Pool.for_scaled_work(seed=1))
+    simulation.advance(60)
+
+    log = lines(device)
+    assert "I Initial overheat_mode value: 1" in log
+    assert "I Existing overheat_mode value: 1" in log
+    assert device.settings.is_overheated
+    assert device.shares.accepted > 0
+    device.patch([("overheat_mode", 0)], simulation.now)
+    simulation.advance(4)
+    assert "I Overheat mode updated to: 0" in lines(device)
+
+
+def test_a_supply_that_gives_way_is_a_power_fault_told_once() -> None:
+    simulation = mining(weak_supply("601", 0.21), warm_s=10)
+    device = simulation.device
+    log = lines(device)
+    for _ in range(20):
+        simulation.advance(1.0)
+        log += lines(device)
+
+    faults = [line for line in log if "undervoltage fault has occurred" in line]
+    assert faults
+    assert log.count("E Status: 0x2008") == len(faults) == 1
+    assert device.power_fault == "Power Fault Detected."
+
+
+def test_an_overcurrent_stays_a_fault_until_a_restart() -> None:
+    row = board("601")
+    limits = replace(row.regulator, iout_oc_fault_a=11.0)
+    simulation = mining(replace(row, regulator=limits))
+    device = simulation.device
+    log = lines(device)
+
+    assert device.power_fault == "Power Fault Detected."
+    assert "E The voltage regulator is turned off" in log
+    assert "E An output overcurrent fault has occurred" in log
+    accepted = device.shares.accepted
+    simulation.advance(60)
+    assert device.shares.accepted == accepted
+    assert device.core_voltage_actual_v == 0
+
+    device.patch([("frequency", 400), ("coreVoltage", 1100)], simulation.now)
+    simulation.advance(4)
+    assert device.power_fault == "Power Fault Detected."
+    device.restart(simulation.now)
+    simulation.advance(20)
+    assert device.power_fault is None
+    assert device.core_voltage_actual_v > 1.0
+
+
+def test_boards_without_a_talking_regulator_never_report_a_fault() -> None:
+    simulation = mining(weak_supply("401", 0.4))
+
+    assert simulation.device.power_fault is None
+
+
+def test_without_wifi_the_fan_runs_at_seventy_percent() -> None:
+    device = Device(seed=1, settings={"wifissid": ""})
+    simulation = Simulation(device, Pool.for_scaled_work(seed=1))
+    simulation.advance(30)
+
+    assert device.readings.fan_percent == 70
+    assert device.readings.temp_c == -1
+    assert (
+        "W AP mode with invalid temperature reading: -1.0 °C - Setting fan to 70%"
+        in lines(device)
+    )
+
+
+def test_the_fan_goes_from_seventy_to_full_to_the_controller() -> None:
+    device = Device(seed=1)
+    simulation = Simulation(device, Pool.for_scaled_work(seed=1))
+    seen: list[float] = []
+    for _ in range(400):
+        simulation.advance(0.1)
+        if not seen or device.readings.fan_percent != seen[-1]:
+            seen.append(device.readings.fan_percent)
+
+    assert seen[:3] == [0, 70, 100]
+    assert 25 in seen  # cold still: the controller lets the fan idle
+    assert device.readings.temp_c > 30
+
+
+def test_the_least_fan_speed_waits_for_a_restart() -> None:
+    simulation = mining("601", warm_s=600)
+    device = simulation.device
+    device.patch([("minFanSpeed", 80)], simulation.now)
+    simulation.advance(60)
+    assert device.readings.fan_percent < 70
+
+    device.restart(simulation.now)
+    simulation.advance(60)
+    assert device.readings.fan_percent >= 80
