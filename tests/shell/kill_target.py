@@ -25,7 +25,7 @@ def main(directory: Path) -> None:
         "hostname": "h0",
         "temptarget": 0,
     }
-    storage.save_settings("device", rows)
+    storage.save_settings("601-0", rows)
     storage.close()
     for _ in sys.stdin:
         child = os.fork()

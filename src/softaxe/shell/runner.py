@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from softaxe.bitcoin import kernel
+from softaxe.catalog import board as board_named
 from softaxe.device.boot import ON_NETWORK_S
 from softaxe.device.device import Device, WorkChoice
 from softaxe.device.events import (
@@ -119,7 +120,8 @@ class Runner:
     ) -> None:
         self.options = options
         self.profile = options.profile
-        self.device_id = "device"
+        board = board_named(options.board)
+        self.device_id = f"{board.version}-{options.seed}"
         self.storage = Storage(options.state)
         self.pool_server: PoolServer | None = None
         self._show_log = show_log
