@@ -104,7 +104,7 @@ def test_a_restart_goes_away_and_comes_back_new() -> None:
     assert device.uptime_s == 0
     assert device.shares.accepted == 0
     assert device.best_session_difficulty == 0
-    assert device.best_difficulty == best
+    assert device.best_difficulty >= best > 0
     assert device.reset_reason == "Software reset via esp_restart"
     simulation.advance(3.6)
     assert device.is_on_network

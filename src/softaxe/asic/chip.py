@@ -26,9 +26,10 @@ from softaxe.bitcoin.header import target_for
 from softaxe.catalog import Chip
 from softaxe.units import NEVER
 
-SEARCH_AHEAD_S = 0.51
-"""Scaled work is searched this far ahead; hits are told at their own time. A little
-more than the usual job interval, so that one search per job is enough."""
+SEARCH_AHEAD_S = (0.02, 0.5)
+"""Least and most that scaled work is searched ahead; hits are told at their time."""
+JOB_SLACK = 1.02
+"""A search goes a little beyond the usual end of a job, so that one is enough."""
 RESET_FREQUENCY_MHZ = 50.0
 """Clock of a chip whose PLL was not written; an estimate."""
 IDLE_ACTIVITY = 0.12
@@ -153,6 +154,8 @@ class Chain:
         self._reader = frames.CommandReader()
         self._out: list[bytes] = []
         self._core_voltage_v = 0.0
+        self._job_at = 0.0
+        self._ahead_s = SEARCH_AHEAD_S[1]
         self._is_reset_low = True
         self._epoch = 0
         self._turn = 0
@@ -347,6 +350,10 @@ class Chain:
 
     def _take_job(self, body: bytes, now: float) -> None:
         job_id, work = frames.read_job(body)
+        least_s, most_s = SEARCH_AHEAD_S
+        usual_s = JOB_SLACK * (now - self._job_at)
+        self._ahead_s = min(max(least_s, usual_s), most_s)
+        self._job_at = now
         for asic in self._asics:
             asic.go_on(now, self.mode.counts_per_search)
             mask = asic.registers.get(Register.VERSION_MASK, 0) & 0xFFFF
@@ -375,7 +382,7 @@ class Chain:
         self._search_ahead(asic)
 
     def _search_ahead(self, asic: _Asic) -> None:
-        size = ceil(asic.rate * SEARCH_AHEAD_S)
+        size = ceil(asic.rate * self._ahead_s)
         asic.batch = 0
         while asic.cursor is not None and asic.batch < size:
             span = asic.cursor.take(size - asic.batch)
