@@ -20,10 +20,12 @@ LAYERS = {
     "device": 4,
     "api": 5,
     "simulation": 5,
+    "client": 6,
     "shell": 6,
-    "cli": 7,
-    "__main__": 8,
-    "__init__": 8,
+    "check": 7,
+    "cli": 8,
+    "__main__": 9,
+    "__init__": 9,
 }
 IMPURE = {
     "asyncio",

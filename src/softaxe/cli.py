@@ -1,4 +1,4 @@
-"""The command line: `softaxe run` and `softaxe pool`."""
+"""The command line: `softaxe run`, `softaxe pool`, `softaxe check`."""
 
 import asyncio
 import gc
@@ -60,6 +60,9 @@ _SHOWN = {
     LogLevel.WARNING: frozenset({Level.ERROR, Level.WARNING}),
     LogLevel.INFO: frozenset(Level),
 }
+
+
+_PROFILES = {ProfileName.DOCUMENTED: DOCUMENTED, ProfileName.FIRMWARE: FIRMWARE}
 
 
 def _show_version(value: bool) -> None:
@@ -189,7 +192,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
                 cpu_percent=cpu_percent,
                 speed=speed,
                 seed=seed,
-                profile=DOCUMENTED if profile is ProfileName.DOCUMENTED else FIRMWARE,
+                profile=_PROFILES[profile],
             ),
             show_log=show_log,
         )
@@ -272,6 +275,42 @@ def run_pool(
             await server.close()
 
     _run(main())
+
+
+@app.command("check")
+def run_check(
+    url: Annotated[str, typer.Argument(help="Of a Bitaxe, as http://HOST[:PORT].")],
+    profile: Annotated[
+        ProfileName, typer.Option(help="Whose promises it should keep.")
+    ] = ProfileName.DOCUMENTED,
+    change: Annotated[
+        bool,
+        typer.Option("--change", help="Also change settings, and change them back."),
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show what is as promised, too.")
+    ] = False,
+) -> None:
+    """Check a real or virtual Bitaxe against the API; exit 1 when it differs."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    from softaxe.check import check  # noqa: PLC0415
+    from softaxe.client import Client  # noqa: PLC0415
+
+    try:
+        chosen = _PROFILES[profile]
+        findings = list(check(Client(url), profile=chosen, may_change=change))
+    except SoftaxeError as error:
+        _fail(str(error))
+    differing = [finding for finding in findings if not finding.is_fine]
+    table = Table("what", "expected", "got")
+    for finding in findings if everything else differing:
+        table.add_row(finding.what, finding.expected, finding.got)
+    if table.row_count:
+        Console().print(table)
+    typer.echo(f"{len(findings)} looked at, {len(differing)} differ")
+    raise typer.Exit(1 if differing else 0)
 
 
 def main() -> None:

@@ -50,3 +50,19 @@ class StorageError(SoftaxeError):
 
 class StateInUse(StorageError):
     """Another process works in the state directory."""
+
+
+class DeviceError(SoftaxeError):
+    """Another device did not answer as a device should."""
+
+
+class DeviceUnreachable(DeviceError):
+    """There is nobody at the address."""
+
+
+class DeviceTimeout(DeviceError):
+    """It took too long."""
+
+
+class BadResponse(DeviceError):
+    """It answered, but not in a way that can be used."""

@@ -1,0 +1,271 @@
+"""`softaxe check`: does something behave as the AxeOS API promises?
+
+Runs against anything that speaks HTTP: a real Bitaxe, softaxe, a mock. It reads, and
+asks for things that must be refused; only `may_change` lets it send what would be
+accepted, and even then it changes nothing in the end.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from softaxe.api.schema import ASIC, INFO, TIMESTAMP, Field, Kind, offered_columns
+from softaxe.client import Client, Reply
+from softaxe.device.profile import DOCUMENTED, Profile
+from softaxe.errors import BadResponse
+
+CORS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
+SHOWN_CHARS = 60
+HASHRATE_TOLERANCE = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    what: str
+    expected: str
+    got: str
+
+    @property
+    def is_fine(self) -> bool:
+        """True when it is as expected."""
+        return self.expected == self.got
+
+
+def check(
+    client: Client, *, profile: Profile = DOCUMENTED, may_change: bool = False
+) -> Iterator[Finding]:
+    """Look at everything in turn.
+
+    Args:
+        client: Talks to what is checked.
+        profile: Whose promises hold.
+        may_change: Also send what changes the device, and change it back.
+
+    Raises:
+        DeviceUnreachable, DeviceTimeout: It went away.
+    """
+    yield from _check_info(client)
+    yield from _check_asic(client)
+    yield from _check_statistics(client, profile)
+    if profile.dashboard_exists:
+        reply = client.request("GET", "/api/system/statistics/dashboard")
+        yield from _json_answer("statistics/dashboard", reply, "currentTimestamp")
+    reply = client.request("GET", "/api/system/wifi/scan")
+    yield from _json_answer("wifi/scan", reply, "networks", has_cors=False)
+    reply = client.request("GET", "/api/theme")
+    yield from _json_answer("theme", reply, "colorScheme", cors="GET, POST, OPTIONS")
+    yield from _check_unknown(client)
+    yield from _check_preflight(client)
+    yield from _check_refusals(client, profile)
+    yield from _check_log_stream(client)
+    if may_change:
+        yield from _check_changes(client)
+
+
+# JSON answers
+
+
+def _check_info(client: Client) -> Iterator[Finding]:
+    reply = client.request("GET", "/api/system/info")
+    yield from _json_answer("info", reply)
+    info = _object(reply)
+    yield from _check_members("info", info, INFO)
+    try:
+        asic = _object(client.request("GET", "/api/system/asic"))
+        cores = info["smallCoreCount"] * asic["asicCount"]
+        expected = info["frequency"] * cores / 1000
+        is_near = abs(info["expectedHashrate"] / expected - 1) < HASHRATE_TOLERANCE
+    except (KeyError, TypeError, ZeroDivisionError):
+        return  # told above
+    told = "frequency x cores" if is_near else f"{info['expectedHashrate']:g}"
+    yield Finding("info: expectedHashrate", "frequency x cores", told)
+
+
+def _check_asic(client: Client) -> Iterator[Finding]:
+    reply = client.request("GET", "/api/system/asic")
+    yield from _json_answer("asic", reply)
+    yield from _check_members("asic", _object(reply), ASIC)
+
+
+def _check_members(
+    where: str, answer: dict[str, Any], rows: tuple[Field, ...]
+) -> Iterator[Finding]:
+    for row in rows:
+        if row.name in answer:
+            value = answer[row.name]
+            kind = _kind_name(row.kind)
+            got = kind if _is_kind(row.kind, value) else _show(value)
+            yield Finding(f"{where}: {row.name}", kind, got)
+        elif not row.is_optional:
+            yield Finding(f"{where}: {row.name}", _kind_name(row.kind), "missing")
+    for name in answer.keys() - {row.name for row in rows}:
+        yield Finding(f"{where}: {name}", "not there", _show(answer[name]))
+
+
+def _kind_name(kind: Kind) -> str:
+    names = {
+        Kind.STRING: "string",
+        Kind.INTEGER: "integer",
+        Kind.BOOLEAN01: "0 or 1",
+        Kind.INTEGERS: "integers",
+        Kind.REASONS: "reasons",
+        Kind.MONITOR: "chips",
+    }
+    return names.get(kind, "number")
+
+
+def _is_kind(kind: Kind, value: object) -> bool:
+    if kind is Kind.STRING:
+        return isinstance(value, str)
+    if kind is Kind.BOOLEAN01:
+        return not isinstance(value, bool) and value in (0, 1)
+    if kind is Kind.INTEGERS:
+        return isinstance(value, list) and all(_is_integer(each) for each in value)
+    if kind is Kind.REASONS:
+        return isinstance(value, list) and all(
+            isinstance(each, dict) and {"message", "count"} <= each.keys()
+            for each in value
+        )
+    if kind is Kind.MONITOR:
+        chips = value.get("asics") if isinstance(value, dict) else None
+        return isinstance(chips, list) and all(
+            isinstance(each, dict) and {"total", "domains", "errorCount"} <= each.keys()
+            for each in chips
+        )
+    if kind is Kind.INTEGER:
+        return _is_integer(value)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_integer(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return float(value).is_integer()
+
+
+def _check_statistics(client: Client, profile: Profile) -> Iterator[Finding]:
+    reply = client.request("GET", "/api/system/statistics")
+    yield from _json_answer("statistics", reply, "statistics")
+    known = [column.label for column in offered_columns(profile)]
+    labels = _object(reply).get("labels")
+    yield Finding("statistics: labels", _show([*known, TIMESTAMP]), _show(labels))
+    some = known[:2]
+    path = f"/api/system/statistics?columns={','.join(some)}"
+    answer = _object(client.request("GET", path))
+    labels, rows = answer.get("labels"), answer.get("statistics")
+    yield Finding("statistics?columns", _show([*some, TIMESTAMP]), _show(labels))
+    widths = {len(row) for row in rows} if isinstance(rows, list) else {0}
+    got = str(len(some) + 1) if widths <= {len(some) + 1} else _show(sorted(widths))
+    yield Finding("statistics: columns in a row", str(len(some) + 1), got)
+
+
+def _json_answer(
+    where: str,
+    reply: Reply,
+    member: str | None = None,
+    *,
+    status: int = 200,
+    has_cors: bool = True,
+    cors: str = CORS,
+) -> Iterator[Finding]:
+    """Status, type, CORS and that it is an object, with a member."""
+    yield Finding(f"{where}: status", str(status), str(reply.status))
+    kind = reply.headers.get("content-type", "none").partition(";")[0]
+    yield Finding(f"{where}: content type", "application/json", kind)
+    if has_cors:
+        got = reply.headers.get("access-control-allow-methods", "none")
+        yield Finding(f"{where}: CORS methods", cors, got)
+        got = reply.headers.get("access-control-allow-origin", "none")
+        yield Finding(f"{where}: CORS origin", "*", got)
+    answer = _object(reply)
+    if member is not None:
+        got = member if member in answer else _show(list(answer))
+        yield Finding(f"{where}: members", member, got)
+
+
+def _object(reply: Reply) -> dict[str, Any]:
+    """The answer's object; empty when it is none."""
+    try:
+        answer = reply.json()
+    except BadResponse:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+# Other behaviour
+
+
+def _check_unknown(client: Client) -> Iterator[Finding]:
+    for method, path in (("GET", "/api/nothing"), ("DELETE", "/api/system/info")):
+        reply = client.request(method, path)
+        where = f"{method} {path}"
+        yield from _json_answer(where, reply, "error", status=404)
+
+
+def _check_preflight(client: Client) -> Iterator[Finding]:
+    for path in ("/api/system", "/api/system/restart", "/api/system/identify"):
+        reply = client.request("OPTIONS", path)
+        yield Finding(f"OPTIONS {path}: status", "200", str(reply.status))
+        got = reply.headers.get("access-control-allow-methods", "none")
+        yield Finding(f"OPTIONS {path}: CORS methods", CORS, got)
+
+
+def _check_refusals(client: Client, profile: Profile) -> Iterator[Finding]:
+    before = _object(client.request("GET", "/api/system/info"))
+    refused: dict[str, bytes] = {
+        "no JSON": b"{",
+        "wrong type": b'{"hostname": 5}',
+        "out of range": b'{"temptarget": 4711, "minFanSpeed": 4711}',
+    }
+    for name, body in refused.items():
+        reply = _patch(client, body)
+        yield Finding(f"PATCH {name}: status", "400", str(reply.status))
+        if profile.patch_errors_explained and name == "out of range":
+            is_named = b"temptarget" in reply.body and b"4711" in reply.body
+            got = "named" if is_named else _show(reply.body.decode("utf-8", "replace"))
+            yield Finding(f"PATCH {name}: field and value", "named", got)
+    after = _object(client.request("GET", "/api/system/info"))
+    for member in ("hostname", "temptarget", "minFanSpeed"):
+        expected, got = _show(before.get(member)), _show(after.get(member))
+        yield Finding(f"after refusals: {member}", expected, got)
+
+
+def _check_log_stream(client: Client) -> Iterator[Finding]:
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    reply = client.request("GET", "/api/ws", headers=upgrade)
+    yield Finding("WebSocket /api/ws: status", "101", str(reply.status))
+    accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # the key's, from RFC 6455 section 1.3
+    got = reply.headers.get("sec-websocket-accept", "none")
+    yield Finding("WebSocket /api/ws: accept", accept, got)
+
+
+def _check_changes(client: Client) -> Iterator[Finding]:
+    info = _object(client.request("GET", "/api/system/info"))
+    before = info.get("temptarget", 60)
+    other = 59 if before != 59 else 60
+    for value in (other, before):
+        reply = _patch(client, json.dumps({"temptarget": value}).encode())
+        yield Finding(f"PATCH temptarget {value}: status", "200", str(reply.status))
+        got = _object(client.request("GET", "/api/system/info")).get("temptarget")
+        yield Finding(f"PATCH temptarget {value}: read back", str(value), _show(got))
+    for turn in ("on", "off"):
+        reply = client.request("POST", "/api/system/identify")
+        yield Finding(f"identify {turn}: status", "200", str(reply.status))
+
+
+def _patch(client: Client, body: bytes) -> Reply:
+    headers = {"Content-Type": "application/json"}
+    return client.request("PATCH", "/api/system", body=body, headers=headers)
+
+
+def _show(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= SHOWN_CHARS else text[: SHOWN_CHARS - 3] + "..."

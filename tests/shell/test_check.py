@@ -1,0 +1,134 @@
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from typer.testing import CliRunner
+
+from softaxe.check import Finding, check
+from softaxe.cli import app
+from softaxe.client import Client
+from softaxe.device.profile import DOCUMENTED, FIRMWARE
+from softaxe.errors import BadResponse, DeviceUnreachable, SettingError
+
+
+class Mock(BaseHTTPRequestHandler):
+    """The kind of mock that answers one route with invented numbers."""
+
+    info: ClassVar[dict[str, object]] = {"hashRate": "1070", "power": 18.5, "more": 1}
+
+    def do_GET(self) -> None:
+        body = json.dumps(self.info).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def differing(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if not finding.is_fine]
+
+
+def test_softaxe_keeps_its_own_promises(bitaxe: Any) -> None:
+    findings = list(check(Client(bitaxe.url), profile=DOCUMENTED, may_change=True))
+
+    assert len(findings) > 120
+    assert differing(findings) == []
+
+
+def test_checking_changes_nothing_unless_told(bitaxe: Any) -> None:
+    before = bitaxe.info()
+    list(check(Client(bitaxe.url)))
+    after = bitaxe.info()
+
+    settings = ("temptarget", "minFanSpeed", "hostname", "frequency", "coreVoltage")
+    assert [after[name] for name in settings] == [before[name] for name in settings]
+
+
+def test_the_firmware_profile_keeps_the_firmware_s(
+    tmp_path: Path, run_device: Any
+) -> None:
+    with run_device(tmp_path, profile=FIRMWARE) as device:
+        # The firmware does not let a loopback client in.
+        found = differing(list(check(Client(device.url), profile=FIRMWARE)))
+        assert Finding("info: status", "200", "401") in found
+
+
+def test_a_mock_is_told_what_it_lacks() -> None:
+    with serving(Mock) as url:
+        found = {each.what: each for each in differing(list(check(Client(url))))}
+
+    assert found["info: hashRate"] == Finding("info: hashRate", "number", '"1070"')
+    assert found["info: temp"].got == "missing"
+    assert found["info: more"].expected == "not there"
+    assert "info: power" not in found
+    assert found["GET /api/nothing: status"].got == "200"
+    assert found["PATCH no JSON: status"].got == "501"
+
+
+def test_the_command_tells_differences_and_exits_with_one() -> None:
+    with serving(Mock) as url:
+        result = CliRunner().invoke(app, ["check", url])
+
+    assert result.exit_code == 1
+    assert "info: temp" in result.output
+    assert "differ" in result.output
+
+
+def test_the_command_is_content_with_softaxe(bitaxe: Any) -> None:
+    result = CliRunner().invoke(app, ["check", bitaxe.url])
+
+    assert result.exit_code == 0, result.output
+    assert result.output.endswith(", 0 differ\n")
+
+
+def test_nobody_there_is_said_in_a_line() -> None:
+    result = CliRunner().invoke(app, ["check", "http://127.0.0.1:1"])
+
+    assert result.exit_code == 1
+    assert "GET http://127.0.0.1:1/api/system/info" in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("url", ["https://10.0.0.5", "http://", "http://x:99999"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(SettingError):
+        Client(url)
+
+
+class Garbage(Mock):
+    """Says JSON, and is none."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "3")
+        self.end_headers()
+        self.wfile.write(b"{no")
+
+
+def test_answers_that_are_none_have_a_name() -> None:
+    with pytest.raises(DeviceUnreachable):
+        Client("127.0.0.1:1").get_json("/")
+    with serving(Garbage) as url, pytest.raises(BadResponse, match="no JSON"):
+        Client(url).get_json("/")
