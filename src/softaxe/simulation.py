@@ -9,7 +9,6 @@ from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 
-from softaxe.bitcoin import kernel
 from softaxe.device.device import Device
 from softaxe.device.events import (
     ClosePool,
@@ -145,8 +144,5 @@ def search_real_work(device: Device, now: float, nonces: int) -> int:
     search = device.take_search(nonces)
     if search is None:
         return 0
-    found = kernel.search(
-        search.header, search.first_nonce, search.count, search.target
-    )
-    device.finish_search(search, found, now)
-    return search.count
+    device.finish_search(search, search.run(), now)
+    return search.span.count

@@ -65,8 +65,8 @@ class WiredChain:
     def switch_off(self) -> None:
         self._set_power(0.0)
 
-    def switch_on(self) -> None:
-        self._set_power(1.144)
+    def switch_on(self, volts: float = 1.144) -> None:
+        self._set_power(volts)
 
     def advance(self, until: float, *, slice_s: float | None = None) -> None:
         """Step both ends, exactly when they ask for it or every `slice_s`."""
@@ -102,16 +102,24 @@ class WiredChain:
         self.exchange()
         self.advance(self.now + seconds)
 
-    def mine(self, jobs: int, *, slice_s: float | None = None) -> dict[int, Work]:
+    def mine(
+        self,
+        jobs: int,
+        *,
+        slice_s: float | None = None,
+        first: int = 0,
+        version_mask: int = 0,
+    ) -> dict[int, Work]:
         """Half a second of each of `jobs` jobs; returns the last of each id."""
         sent = {}
-        for number in range(jobs):
+        for number in range(first, first + jobs):
             work = Work(
                 version=0x20000000,
                 prevhash=bytes(32),
                 merkle_root=number.to_bytes(32, "little"),
                 ntime=1_700_000_000,
                 nbits=0x1705AE3A,
+                version_mask=version_mask,
             )
             sent[self.driver.send_work(work)] = work
             self.exchange()

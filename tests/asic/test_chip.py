@@ -8,12 +8,12 @@ import pytest
 from softaxe.asic import frames
 from softaxe.asic.chip import HASHES_PER_COUNT, REAL, SCALED, Chain, Search
 from softaxe.asic.frames import NonceReply, Register, RegisterReply, ReplyReader
-from softaxe.bitcoin import kernel
 from softaxe.bitcoin.header import Work, difficulty_of, sha256d
 from softaxe.catalog import Chip, board
 from softaxe.units import NEVER
 
 CHIP = board("601").chip
+WIRE = frames.WIRES[CHIP.name]
 PLL_525 = 0x40A80230
 """The reference's register value for 525 MHz, as the next for 400 MHz."""
 PLL_400 = 0x40A00240
@@ -105,7 +105,7 @@ def search(bench: Bench, nonces: int, now: float = 1.0) -> Search:
     """Take a search, do it and give it back."""
     taken = bench.chain.take_search(nonces)
     assert taken is not None
-    found = kernel.search(taken.header, taken.first_nonce, taken.count, taken.target)
+    found = taken.run()
     bench.chain.finish_search(taken, found, now)
     bench.take(now)
     return taken
@@ -257,7 +257,7 @@ def test_a_chain_takes_its_addresses_one_by_one() -> None:
         bench.chain.receive(frames.set_address(address), 0.0)
     bench.chain.receive(frames.read_all(0), 0.0)
 
-    expected = [frames.chip_id_reply(CHIP.chip_id, a) for a in (0x00, 0x55, 0xAA)]
+    expected = [frames.chip_id_reply(WIRE, CHIP.chip_id, a) for a in (0x00, 0x55, 0xAA)]
     assert bench.chain.data_to_host() == b"".join(expected)
 
 
@@ -270,8 +270,8 @@ def test_a_write_to_one_chip_changes_that_chip_only() -> None:
 
     assert bench.chain.frequency_mhz == (525 + 400) / 2
     assert bench.chain.data_to_host() == frames.register_reply(
-        PLL_525, 0x00, Register.PLL0
-    ) + frames.register_reply(PLL_400, 0x80, Register.PLL0)
+        WIRE, PLL_525, 0x00, Register.PLL0
+    ) + frames.register_reply(WIRE, PLL_400, 0x80, Register.PLL0)
 
 
 @pytest.mark.parametrize("mode", [SCALED, REAL])
@@ -384,7 +384,7 @@ def test_real_work_is_searched_outside_and_counted_exactly() -> None:
     bench = Bench(ticket=1)
     bench.chain.set_mode(REAL, 0.0)
     job = bench.send_job(24, 0.0)
-    searched = sum(search(bench, 1 << 14).count for _ in range(32))
+    searched = sum(search(bench, 1 << 14).span.count for _ in range(32))
 
     assert len(bench.nonces) > 60
     for reply in bench.nonces:
@@ -399,7 +399,8 @@ def test_real_searches_never_overlap_though_several_are_out() -> None:
     bench.send_job(24, 0.0)
     taken = [bench.chain.take_search(1 << 22) for _ in range(300)]
 
-    spans = sorted((s.version_field, s.first_nonce, s.count) for s in taken if s)
+    searches = [search.span for search in taken if search]
+    spans = sorted((s.field, s.first_nonce, s.count) for s in searches)
     for (version, first, count), (following, next_first, _) in itertools.pairwise(
         spans
     ):
@@ -412,7 +413,7 @@ def test_real_searches_end_when_all_nonces_are_tried() -> None:
     bench.send_job(24, 0.0)
     searched = 0
     while taken := bench.chain.take_search(1 << 32):
-        searched += taken.count
+        searched += taken.span.count
 
     assert searched == 1 << 32
 
@@ -425,7 +426,7 @@ def test_nonces_of_the_job_before_are_still_reported_in_real_work() -> None:
     assert taken is not None
     bench.send_job(48, 0.5)
 
-    bench.chain.finish_search(taken, [taken.first_nonce], 0.6)
+    bench.chain.finish_search(taken, [taken.span.first_nonce], 0.6)
     bench.take(0.6)
 
     assert [reply.id_byte & 0xF0 for reply in bench.nonces] == [24 << 1]

@@ -15,12 +15,13 @@ from softaxe.asic.driver import (
     NonceFound,
 )
 from softaxe.asic.frames import CommandReader
-from softaxe.asic.startup import STARTUP
 from softaxe.bitcoin.header import Work, difficulty_of, sha256d
-from softaxe.catalog import Chip, board
+from softaxe.catalog import Chip, board, boards
 from softaxe.units import NEVER, Level
 
 CHIP = board("601").chip
+WIRE = frames.WIRES[CHIP.name]
+CHIPS = {row.chip.name: row.chip for row in boards()}
 WORK = Work(0x20000000, bytes(32), bytes(32), 1_700_000_000, 0x1705AE3A)
 
 
@@ -30,7 +31,9 @@ class Bench:
     def __init__(self, chip: Chip = CHIP, *, asic_count: int = 1) -> None:
         self.lines: list[str] = []
         self.driver = Driver(chip, asic_count=asic_count, log=self.log)
-        self.chip_id_reply = frames.chip_id_reply(chip.chip_id, 0)
+        self.chip_id_reply = frames.chip_id_reply(
+            frames.WIRES[chip.name], chip.chip_id, 0
+        )
         self.sent: list[bytes] = []
         self.events: list[DriverEvent] = []
         self.now = 0.0
@@ -159,7 +162,7 @@ def test_a_small_change_is_one_write_without_delay() -> None:
     assert bench.events == [FrequencyReached(527.0)]
 
 
-@pytest.mark.parametrize("name", ["BM1366", "BM1368", "BM1370"])
+@pytest.mark.parametrize("name", ["BM1397", "BM1366", "BM1368", "BM1370"])
 def test_job_ids_go_round(
     name: str, vectors: dict[str, Any], make_chip: Callable[[str], Chip]
 ) -> None:
@@ -173,8 +176,6 @@ def test_nonces_are_decoded_as_in_the_reference(
     vectors: dict[str, Any], make_chip: Callable[[str], Chip]
 ) -> None:
     for vector in vectors["asic"]["result_frames"]:
-        if vector["chip"] not in STARTUP:
-            continue
         count = 256 // vector["address_interval"]
         chip = make_chip(vector["chip"])
         bench = Bench(chip, asic_count=count).start(id_replies=count)
@@ -191,6 +192,7 @@ def test_nonces_are_decoded_as_in_the_reference(
                 asic_number=vector["asic_nr"],
                 core=vector["core_id"],
                 small_core=vector["small_core_id"],
+                midstate_index=vector.get("midstate_index", 0),
             )
         ]
 
@@ -214,7 +216,7 @@ def test_a_silent_chain_leaves_the_last_rate() -> None:
     driver.start_monitor(20.0)
     for now, value in ((20.0, 0), (25.0, 1247)):
         bench.advance(now)
-        driver.receive(frames.register_reply(value, 0, 0x8C), now)
+        driver.receive(frames.register_reply(WIRE, value, 0, 0x8C), now)
     bench.advance(60.0)
 
     assert driver.monitor.total_hs / 1e9 == pytest.approx(1071.1648)
@@ -223,14 +225,14 @@ def test_a_silent_chain_leaves_the_last_rate() -> None:
 def test_unknown_registers_and_chips_are_told() -> None:
     bench = Bench().start()
 
-    bench.driver.receive(frames.register_reply(1, 0, 0x77), 20.0)
+    bench.driver.receive(frames.register_reply(WIRE, 1, 0, 0x77), 20.0)
     assert bench.lines[-1] == "W bm1370: Unknown register read: 77"
 
 
 def test_bad_frames_are_counted_and_dropped() -> None:
     bench = Bench().start()
     bench.events.clear()
-    bad = bytearray(frames.nonce_reply(1, 0x30, 0))
+    bad = bytearray(frames.nonce_reply(WIRE, 1, 0x30, 0))
     bad[-1] ^= 1
 
     bench.driver.receive(bytes(bad), 20.0)
@@ -281,7 +283,7 @@ def test_answers_that_are_no_chips_are_skipped_during_enumeration() -> None:
     bench.advance(0.5, id_replies=0)
     reply = bench.chip_id_reply
     bad = bytes((*reply[:-1], reply[-1] ^ 1))
-    other = frames.chip_id_reply(0x1368, 0)
+    other = frames.chip_id_reply(WIRE, 0x1368, 0)
 
     bench.driver.receive(reply + bad + other + reply + b"\xaa\x55", 0.6)
     bench.advance(20.0, id_replies=0)
@@ -471,3 +473,76 @@ def test_slicing_time_changes_nothing_on_the_wire(
     assert exact.events == sliced.events
     assert exact.to_chip == sliced.to_chip
     assert exact.driver.monitor.asics == sliced.driver.monitor.asics
+
+
+@pytest.mark.parametrize(
+    ("name", "asic_count"),
+    [("BM1397", 1), ("BM1366", 6), ("BM1368", 6), ("BM1370", 2)],
+)
+def test_every_kind_of_chain_finds_nonces_that_hash_right(
+    name: str, asic_count: int, make_wired_chain: Callable[..., Any]
+) -> None:
+    wired = make_wired_chain(CHIPS[name], asic_count=asic_count)
+    wired.switch_on(CHIPS[name].default_core_voltage_mv / 1000)
+    wired.start(CHIPS[name].default_frequency_mhz)
+    seen: list[NonceFound] = []
+    for number in range(80):
+        jobs = wired.mine(1, first=number, version_mask=0x1FFFE000)
+        fresh = [e for e in wired.happened(NonceFound) if e.job_id in jobs]
+        wired.events.clear()
+        for nonce in fresh:
+            work = jobs[nonce.job_id]
+            header = work.header(nonce=nonce.nonce, version=nonce.version(work))
+            assert difficulty_of(sha256d(header)) * 2**32 >= 256
+        seen += fresh
+
+    assert len(seen) > 8
+    assert {nonce.asic_number for nonce in seen} == set(range(asic_count))
+    assert all(nonce.core < 128 for nonce in seen)
+    versions = {nonce.version(WORK) for nonce in seen if not nonce.midstate_index}
+    indices = {nonce.midstate_index for nonce in seen}
+    assert indices == ({0, 1, 2, 3} if name == "BM1397" else {0})
+    assert name == "BM1397" or len(versions) > 3
+
+
+def test_a_bm1397_tells_its_version_with_the_job_s(
+    make_wired_chain: Callable[..., Any],
+) -> None:
+    wired = make_wired_chain(CHIPS["BM1397"])
+    wired.switch_on(1.4)
+    wired.start(425)
+    (job_id,) = wired.mine(1, first=0, version_mask=0x1FFFE000)
+    frame = frames.nonce_reply(frames.WIRES["BM1397"], 0x9B044C0A, job_id | 2, 0)
+
+    wired.driver.receive(frame + frame, wired.now)  # the second is a duplicate
+
+    found = [event for event in wired.driver.events() if isinstance(event, NonceFound)]
+    assert [event.midstate_index for event in found] == [2]
+    assert wired.lines[-1] == (
+        "I bm1397: Job ID: 04, Asic nr: 0, Core: 77/6, Ver: 20004000"
+    )
+
+
+def test_a_bm1397_without_a_mask_gets_a_single_midstate() -> None:
+    bench = Bench(CHIPS["BM1397"]).start()
+    bench.sent.clear()
+    bench.driver.send_work(WORK)
+    bench.take()
+
+    (job,) = bench.sent
+    assert (job[3], job[5], len(job)) == (0x96, 1, 152)
+    bench.driver.set_version_mask(0x1FFFE000)
+    bench.take()
+    assert len(bench.sent) == 1  # there is no register to write
+
+
+def test_a_bm1397_ramps_in_steps_of_150_ms() -> None:
+    bench = Bench(CHIPS["BM1397"]).start()
+    bench.events.clear()
+    bench.driver.set_frequency(550.0, 30.0)
+
+    bench.advance(30.55)
+    assert bench.events == []
+    bench.advance(30.65)
+
+    assert bench.events == [FrequencyReached(550.0)]

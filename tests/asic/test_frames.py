@@ -14,6 +14,7 @@ from softaxe.bitcoin.header import Work
 from softaxe.stratum.messages import swap_words
 
 Vectors = dict[str, Any]
+WIRE = frames.WIRES["BM1370"]
 REPLY_BYTES = frames.WIRES["BM1370"].reply_bytes
 
 
@@ -141,8 +142,9 @@ def test_chip_id_replies(vectors: Vectors) -> None:
         size = frames.WIRES[name].reply_bytes if name in frames.WIRES else 9
         (body,) = ReplyReader(size).feed(bytes.fromhex(frame))
         assert body[:2].hex() == name[2:]
-        if size == REPLY_BYTES:
-            assert frames.chip_id_reply(int(name[2:], 16), 0).hex() == frame
+        if wire := frames.WIRES.get(name):
+            again = frames.chip_id_reply(wire, int(name[2:], 16), 0)
+            assert again.hex() == frame
 
 
 def test_result_frames_are_read_and_written(vectors: Vectors) -> None:
@@ -159,9 +161,10 @@ def test_result_frames_are_read_and_written(vectors: Vectors) -> None:
         job_bits = reply.id_byte & wire.job_id_mask
         assert job_bits >> wire.job_id_shift == vector["job_id"]
         assert reply.id_byte & wire.small_core_mask == vector["small_core_id"]
-        if wire.reply_bytes == REPLY_BYTES:
-            again = frames.nonce_reply(reply.nonce, reply.id_byte, reply.version_field)
-            assert again == frame
+        again = frames.nonce_reply(
+            wire, reply.nonce, reply.id_byte, reply.version_field
+        )
+        assert again == frame
 
 
 def test_register_frames_are_read_and_written(vectors: Vectors) -> None:
@@ -176,14 +179,13 @@ def test_register_frames_are_read_and_written(vectors: Vectors) -> None:
             vector["asic_address"],
             int(vector["register"], 16),
         )
-        if wire.reply_bytes == REPLY_BYTES:
-            again = frames.register_reply(reply.value, reply.address, reply.register)
-            assert again == frame
+        again = frames.register_reply(wire, reply.value, reply.address, reply.register)
+        assert again == frame
 
 
 @given(cuts=st.lists(st.integers(1, 30), max_size=30))
 def test_frames_may_come_in_any_slices(cuts: list[int]) -> None:
-    stream = frames.nonce_reply(1, 2, 3) + frames.register_reply(4, 5, 6)
+    stream = frames.nonce_reply(WIRE, 1, 2, 3) + frames.register_reply(WIRE, 4, 5, 6)
     reader, bodies, at = ReplyReader(REPLY_BYTES), [], 0
     for cut in (*cuts, len(stream)):
         bodies += reader.feed(stream[at : at + cut])
@@ -196,13 +198,13 @@ def test_frames_may_come_in_any_slices(cuts: list[int]) -> None:
 
 
 def test_a_reply_with_a_wrong_crc_empties_the_buffer_and_is_counted() -> None:
-    bad = bytearray(frames.nonce_reply(1, 2, 3))
+    bad = bytearray(frames.nonce_reply(WIRE, 1, 2, 3))
     bad[-1] ^= 1
     reader = ReplyReader(REPLY_BYTES)
 
-    assert reader.feed(bytes(bad) + frames.nonce_reply(4, 5, 6)) == []
+    assert reader.feed(bytes(bad) + frames.nonce_reply(WIRE, 4, 5, 6)) == []
     assert reader.bad_frames == 1
-    assert len(reader.feed(frames.nonce_reply(7, 8, 9))) == 1
+    assert len(reader.feed(frames.nonce_reply(WIRE, 7, 8, 9))) == 1
 
 
 def test_the_chip_skips_rubbish_to_the_next_command() -> None:

@@ -8,12 +8,16 @@ from hypothesis import strategies as st
 from softaxe.asic.frames import Register
 from softaxe.asic.hashing import (
     HashCounters,
+    Header,
+    Midstates,
     NonceCursor,
+    RolledVersions,
     error_share,
     failing_share,
     poisson,
 )
 from softaxe.bitcoin.header import Work
+from softaxe.bitcoin.kernel import midstate
 from softaxe.catalog import board
 
 SILICON = board("601").chip.silicon
@@ -26,7 +30,8 @@ def cursor(
     addresses: range = ALL_NONCES, *, mask: int = 0xFFFF, seed: int = 1
 ) -> NonceCursor:
     rng = random.Random(seed)
-    return NonceCursor(WORK, addresses=addresses, version_field_mask=mask, rng=rng)
+    heads = RolledVersions(WORK, mask)
+    return NonceCursor(heads, addresses=addresses, rng=rng)
 
 
 @given(
@@ -38,7 +43,7 @@ def test_no_nonce_is_handed_out_twice(sizes: list[int], seed: int) -> None:
 
     spans = [span for size in sizes if (span := nonces.take(size))]
 
-    taken = sorted((s.version_field, s.first_nonce, s.count) for s in spans)
+    taken = sorted((s.field, s.first_nonce, s.count) for s in spans)
     for (version, first, count), (next_version, following, _) in itertools.pairwise(
         taken
     ):
@@ -50,7 +55,7 @@ def test_all_nonces_of_one_version_come_before_the_next() -> None:
     for _ in range(400):
         span = nonces.take(1 << 32)
         assert span is not None
-        counts[span.version_field] = counts.get(span.version_field, 0) + span.count
+        counts[span.field] = counts.get(span.field, 0) + span.count
 
     assert list(counts.values())[:3] == [1 << 32] * 3
 
@@ -60,7 +65,7 @@ def test_without_versions_to_roll_the_nonces_end() -> None:
     taken = 0
     while span := nonces.take(1 << 32):
         taken += span.count
-        assert span.version_field == 0
+        assert span.field == 0
 
     assert taken == 1 << 32
     assert nonces.take(1) is None
@@ -69,11 +74,33 @@ def test_without_versions_to_roll_the_nonces_end() -> None:
 def test_versions_stay_inside_the_mask_and_are_in_the_header() -> None:
     nonces, fields = cursor(range(1), mask=0x0006), list[int]()
     while span := nonces.take(1 << 32):
-        version = int.from_bytes(span.header[:4], "little")
-        assert version == WORK.version | span.version_field << 13
-        fields.append(span.version_field)
+        assert isinstance(span.head, Header)
+        version = int.from_bytes(span.head.header[:4], "little")
+        assert version == WORK.version | span.field << 13
+        fields.append(span.field)
 
     assert set(fields) == {0, 2, 4, 6}
+
+
+def test_given_midstates_are_each_searched_once() -> None:
+    midstates = [bytes([number]) * 32 for number in range(4)]
+    heads = Midstates(midstates, bytes(12))
+    nonces = NonceCursor(heads, addresses=ALL_NONCES, rng=random.Random(1))
+    counts = dict[int, int]()
+    while span := nonces.take(1 << 32):
+        counts[span.field] = counts.get(span.field, 0) + span.count
+
+    assert counts == dict.fromkeys(range(4), 1 << 32)
+
+
+def test_a_midstate_is_searched_as_its_header_is() -> None:
+    header = WORK.header()
+    head = Midstates([midstate(header[:64])], header[64:76]).head(0)
+    target = 1 << 250
+
+    found = head.search(1000, 500, target)
+    assert found == Header(header).search(1000, 500, target)
+    assert found
 
 
 def test_a_chip_keeps_to_its_addresses() -> None:

@@ -10,11 +10,17 @@ from softaxe.units import float32
 TOTAL = frames.Register.TOTAL
 
 
+def counting(asic_count: int) -> HashrateMonitor:
+    """A monitor of chips that count per domain."""
+    polled = frames.WIRES["BM1370"].polled
+    return HashrateMonitor(asic_count, domains=4, polled=polled)
+
+
 def measured(
     counts: int, *, seconds: float, hashes_per_count: float = 2.0**32
 ) -> HashrateMonitor:
     """Two readings of the total, so many counts apart, the counter wrapping."""
-    monitor = HashrateMonitor(1)
+    monitor = counting(1)
     monitor.set_hashes_per_count(hashes_per_count)
     first = 2**32 - 10
     monitor.take(RegisterReply(first, 0, TOTAL), 0, 20.0)
@@ -41,7 +47,7 @@ def test_rates_are_those_of_the_reference(vectors: dict[str, Any]) -> None:
 
 
 def test_a_poll_asks_a_millisecond_apart_and_sums_a_tenth_of_a_second_later() -> None:
-    monitor = HashrateMonitor(1)
+    monitor = counting(1)
     monitor.start(100.0)
 
     seen = []
@@ -56,7 +62,7 @@ def test_a_poll_asks_a_millisecond_apart_and_sums_a_tenth_of_a_second_later() ->
 
 
 def test_polls_stay_on_the_grid_for_days() -> None:
-    monitor = HashrateMonitor(1)
+    monitor = counting(1)
     monitor.start(0.1)
     for _ in range(100_000):
         poll(monitor)
@@ -65,7 +71,7 @@ def test_polls_stay_on_the_grid_for_days() -> None:
 
 
 def test_the_first_reading_of_a_register_tells_no_rate() -> None:
-    monitor = HashrateMonitor(1)
+    monitor = counting(1)
 
     monitor.take(RegisterReply(1247, 0, TOTAL), 0, 20.0)
 
@@ -73,7 +79,7 @@ def test_the_first_reading_of_a_register_tells_no_rate() -> None:
 
 
 def test_sums_are_of_all_chips_and_new_only_at_the_end_of_a_poll() -> None:
-    monitor = HashrateMonitor(2)
+    monitor = counting(2)
     monitor.start(0.0)
     for number in (0, 1):
         for value, now in ((0, 0.0), (1247, 5.0)):
@@ -86,7 +92,7 @@ def test_sums_are_of_all_chips_and_new_only_at_the_end_of_a_poll() -> None:
 
 
 def test_domains_and_errors_are_kept_apart() -> None:
-    monitor = HashrateMonitor(1)
+    monitor = counting(1)
     for value, now in ((100, 0.0), (412, 5.0)):
         monitor.take(RegisterReply(value, 0, 0x89), 0, now)
         monitor.take(RegisterReply(value // 100, 0, 0x4C), 0, now)
@@ -117,4 +123,16 @@ def test_another_unit_forgets_what_was_measured() -> None:
 
 
 def test_a_register_that_is_no_counter_is_refused() -> None:
-    assert not HashrateMonitor(1).take(RegisterReply(1, 0, 0x77), 0, 1.0)
+    assert not counting(1).take(RegisterReply(1, 0, 0x77), 0, 1.0)
+
+
+def test_a_bm1397_tells_its_rate_itself() -> None:
+    polled = frames.WIRES["BM1397"].polled
+    monitor = HashrateMonitor(1, domains=1, polled=polled)
+    for value in (0x00042700, 0x80042700, 0x007FFFFF):  # the others are no rates
+        assert monitor.take(RegisterReply(value, 0, frames.Register.HASH_RATE), 0, 5.0)
+    poll(monitor)
+
+    assert monitor.total_hs / 1e9 == pytest.approx(285.3469, rel=1e-6)
+    assert monitor.asics[0].domains_hs == [monitor.total_hs]
+    assert not monitor.take(RegisterReply(1, 0, TOTAL), 0, 5.0)

@@ -8,12 +8,13 @@ from softaxe.asic.driver import DriverReady
 from softaxe.asic.startup import STARTUP
 from softaxe.catalog import Chip
 
-PLL_WRITE = "55aa51090008"
+PLL_WRITES = ("55aa51090008", "55aa51090070")
 
 
 @pytest.mark.parametrize(
     ("name", "count"),
     [
+        ("BM1397", 1),
         ("BM1366", 1),
         ("BM1366", 6),
         ("BM1368", 1),
@@ -41,9 +42,9 @@ def test_every_chip_is_sent_the_frames_of_the_reference(
 
     sent = [frame.hex() for frame in wired.frames()]
     # The reference's sequences leave out the ramp and the baud rate.
-    ramp = [frame for frame in sent if frame.startswith(PLL_WRITE)]
+    ramp = [frame for frame in sent if frame.startswith(PLL_WRITES)]
     assert [f for f in sent if f not in ramp] == [*expected, baud_frame]
-    assert len(ramp) == 76
+    assert len(ramp) == (4 * 76 if name == "BM1397" else 76)
     assert wired.happened(DriverReady) == [DriverReady(count)]
     assert wired.chain.bad_frames == 0
     assert wired.chain.frequency_mhz == 525

@@ -4,6 +4,7 @@ import pytest
 
 from softaxe.bitcoin import kernel
 from softaxe.bitcoin.header import nbits_target, sha256d
+from softaxe.bitcoin.sha256 import INITIAL_STATE, compress
 
 GENESIS = bytes.fromhex(
     "0100000000000000000000000000000000000000000000000000000000000000"
@@ -13,9 +14,33 @@ GENESIS = bytes.fromhex(
 GENESIS_NONCE = int.from_bytes(GENESIS[76:])
 
 
-@pytest.fixture(params=["c", "python"])
+def from_midstate(
+    search_midstate: kernel.MidstateSearch | None,
+) -> kernel.Search | None:
+    """Let a search from a midstate take whole headers."""
+    if search_midstate is None:
+        return None
+
+    def search(header: bytes, first: int, count: int, target: int) -> list[int]:
+        if len(header) != 80:
+            raise ValueError(f"header: {len(header)} bytes, not 80")
+        state = kernel.midstate(header[:64])
+        return search_midstate(state, header[64:76], first, count, target)
+
+    return search
+
+
+SEARCHES = {
+    "c": kernel.search_c,
+    "c from a midstate": from_midstate(kernel.search_midstate_c),
+    "python": kernel.search_python,
+    "python from a midstate": from_midstate(kernel.search_midstate_python),
+}
+
+
+@pytest.fixture(params=SEARCHES)
 def search(request: pytest.FixtureRequest) -> kernel.Search:
-    chosen = kernel.search_c if request.param == "c" else kernel.search_python
+    chosen = SEARCHES[request.param]
     if chosen is None:
         pytest.skip("the C kernel was not built: no C compiler")
     return chosen
@@ -100,3 +125,15 @@ def test_search_is_the_c_kernel_where_there_is_one() -> None:
     assert ("python" if kernel.search_c is None else "c") == kernel.KERNEL_NAME
     target = nbits_target(0x1D00FFFF)
     assert kernel.search(GENESIS, GENESIS_NONCE, 1, target) == [GENESIS_NONCE]
+
+
+def test_a_midstate_is_the_state_after_the_first_block() -> None:
+    assert kernel.midstate(GENESIS[:64]) == compress(INITIAL_STATE, GENESIS[:64])
+    with pytest.raises(ValueError, match="head: 63 bytes"):
+        kernel.midstate(bytes(63))
+
+
+@pytest.mark.parametrize(("state", "tail"), [(31, 12), (32, 11), (33, 13)])
+def test_midstates_and_tails_have_their_sizes(state: int, tail: int) -> None:
+    with pytest.raises(ValueError, match="bytes, not"):
+        kernel.search_midstate(bytes(state), bytes(tail), 0, 1, 0)

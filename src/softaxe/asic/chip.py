@@ -7,7 +7,7 @@ places that translate difficulties. Source of the wire: ESP-Miner components/asi
 
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -16,12 +16,15 @@ from softaxe.asic.frames import Register
 from softaxe.asic.hashing import (
     ADDRESS_SHIFT,
     HashCounters,
+    Heads,
+    Midstates,
     NonceCursor,
+    RolledVersions,
+    Span,
     error_share,
     failing_share,
 )
 from softaxe.asic.pll import Pll
-from softaxe.bitcoin import kernel
 from softaxe.bitcoin.header import target_for
 from softaxe.catalog import Chip
 from softaxe.units import NEVER
@@ -38,6 +41,10 @@ DOMAIN_SPREAD = 0.02
 """How far a domain's share differs from specimen to specimen; an estimate."""
 HASHES_PER_COUNT = 1 << 32
 """Unit of the hash counters. Source: ESP-Miner components/asic."""
+COUNTS_PER_S = 1 << 12
+"""Of the BM1397's hash rate register, whose unit is 2**20 hashes. Source: bm1397.c."""
+HASH_RATE_INVALID = 0x007FFFFF
+"""The largest value of that register; the firmware ignores it."""
 ADDRESSES = 256
 FREE_NONCES = 1 << ADDRESS_SHIFT
 
@@ -66,17 +73,18 @@ never report a nonce nor count."""
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A piece of real work, for `kernel.search`."""
+    """A piece of real work; `run` it wherever there is time."""
 
-    header: bytes
-    first_nonce: int
-    count: int
+    span: Span
     target: int
     job_id: int
-    version_field: int
     asic_index: int
     epoch: int
     """Tells work from before a reset."""
+
+    def run(self) -> list[int]:
+        """Search; return the nonces that meet the target."""
+        return self.span.search(self.target)
 
 
 class _Asic:
@@ -115,6 +123,11 @@ class _Asic:
         self.hits: deque[tuple[int, bytes]] = deque()
 
     @property
+    def version_field_mask(self) -> int:
+        """Version bits it may roll, shifted down."""
+        return self.registers.get(Register.VERSION_MASK, 0) & 0xFFFF
+
+    @property
     def next_wake(self) -> float:
         """When the next hit is told or the batch ends."""
         if not self.rate or not self.batch:
@@ -150,6 +163,11 @@ class Chain:
         self.next_wake = NEVER
         self._chip = chip
         self._wire = frames.WIRES[chip.name]
+        self._job_bytes = (
+            frames.MIDSTATE_JOB_BYTES
+            if self._wire.takes_midstates
+            else frames.JOB_BYTES
+        )
         self._rng = rng
         self._reader = frames.CommandReader()
         self._out: list[bytes] = []
@@ -246,7 +264,7 @@ class Chain:
         for header, body in self._reader.feed(data):
             if not header & frames.JOB:
                 self._take_command(header, body, now)
-            elif len(body) == frames.JOB_BYTES:
+            elif len(body) == self._job_bytes:
                 self._take_job(body, now)
         self._schedule()
 
@@ -277,16 +295,7 @@ class Chain:
             self._turn = (index + 1) % len(self._asics)
             asic = self._asics[index]
             if asic.cursor is not None and (span := asic.cursor.take(max_nonces)):
-                return Search(
-                    span.header,
-                    span.first_nonce,
-                    span.count,
-                    asic.target,
-                    asic.job_id,
-                    span.version_field,
-                    index,
-                    self._epoch,
-                )
+                return Search(span, asic.target, asic.job_id, index, self._epoch)
         return None
 
     def finish_search(self, search: Search, found: list[int], now: float) -> None:
@@ -295,9 +304,9 @@ class Chain:
         if search.epoch != self._epoch:
             return
         asic = self._asics[search.asic_index]
-        asic.count(search.count * self.mode.counts_per_search)
+        asic.count(search.span.count * self.mode.counts_per_search)
         for nonce in found:
-            reply = self._reply(asic, nonce, search.job_id, search.version_field)
+            reply = self._reply(asic, nonce, search.job_id, search.span.field)
             self._out.append(reply)
 
     # Commands
@@ -336,33 +345,37 @@ class Chain:
     def _answer(self, asic: _Asic, register: int, now: float) -> None:
         address = asic.address or 0
         if register == Register.CHIP_ID:
-            self._out.append(frames.chip_id_reply(self._chip.chip_id, address))
+            chip_id = self._chip.chip_id
+            self._out.append(frames.chip_id_reply(self._wire, chip_id, address))
             return
         asic.go_on(now, self.mode.counts_per_search)
         # Real hashes are counted one by one; those that scaled work stands for are not
         # there to be counted, and a chip's counters scatter.
-        value = asic.counters.read(register, None if self.mode is REAL else self._rng)
+        rng = None if self.mode is REAL else self._rng
+        value = None
+        if register == Register.HASH_RATE:
+            rate = asic.counters.rate(now, rng) * COUNTS_PER_S
+            value = round(rate) if rate < HASH_RATE_INVALID else HASH_RATE_INVALID
+        elif register in self._wire.polled:
+            value = asic.counters.read(register, rng)
         if value is None:
             value = asic.registers.get(register, 0)
-        self._out.append(frames.register_reply(value, address, register))
+        reply = frames.register_reply(self._wire, value, address, register)
+        self._out.append(reply)
 
     # Work
 
     def _take_job(self, body: bytes, now: float) -> None:
-        job_id, work = frames.read_job(body)
+        job_id, heads = self._read_job(body)
         least_s, most_s = SEARCH_AHEAD_S
         usual_s = JOB_SLACK * (now - self._job_at)
         self._ahead_s = min(max(least_s, usual_s), most_s)
         self._job_at = now
         for asic in self._asics:
             asic.go_on(now, self.mode.counts_per_search)
-            mask = asic.registers.get(Register.VERSION_MASK, 0) & 0xFFFF
             asic.job_id = job_id
             asic.cursor = NonceCursor(
-                work,
-                addresses=asic.addresses,
-                version_field_mask=mask,
-                rng=self._rng,
+                heads(asic), addresses=asic.addresses, rng=self._rng
             )
             ticket = asic.ticket_difficulty * self.mode.resolution
             asic.target = target_for(ticket / self.mode.scale)
@@ -372,6 +385,14 @@ class Chain:
             asic.batch = 0
             asic.hits.clear()
             self._set_rate(asic, now)
+
+    def _read_job(self, body: bytes) -> tuple[int, Callable[[_Asic], Heads]]:
+        if self._wire.takes_midstates:
+            job_id, midstates, tail = frames.read_midstate_job(body)
+            given = Midstates(midstates, tail)
+            return job_id, lambda asic: given
+        job_id, work = frames.read_job(body)
+        return job_id, lambda asic: RolledVersions(work, asic.version_field_mask)
 
     def _step_asic(self, asic: _Asic, due: float) -> None:
         if asic.hits:
@@ -388,23 +409,22 @@ class Chain:
             span = asic.cursor.take(size - asic.batch)
             if span is None:
                 break
-            found = kernel.search(
-                span.header, span.first_nonce, span.count, asic.target
-            )
-            for nonce in found:
+            for nonce in span.search(asic.target):
                 place = asic.batch + nonce - span.first_nonce + 1
-                reply = self._reply(asic, nonce, asic.job_id, span.version_field)
+                reply = self._reply(asic, nonce, asic.job_id, span.field)
                 asic.hits.append((place, reply))
             asic.batch += span.count
 
-    def _reply(self, asic: _Asic, nonce: int, job_id: int, version_field: int) -> bytes:
+    def _reply(self, asic: _Asic, nonce: int, job_id: int, field: int) -> bytes:
         rng, wire = self._rng, self._wire
         if rng.random() < asic.errors:
             nonce ^= rng.randrange(1, FREE_NONCES)  # an undervolted chip's rubbish
+        if wire.takes_midstates:
+            return frames.nonce_reply(wire, nonce, job_id | field, 0)
         id_byte = (
             job_id << wire.job_id_shift | rng.getrandbits(4) & wire.small_core_mask
         )
-        return frames.nonce_reply(nonce, id_byte, version_field)
+        return frames.nonce_reply(wire, nonce, id_byte, field)
 
     # State
 

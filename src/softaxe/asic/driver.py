@@ -13,8 +13,9 @@ from softaxe.asic import frames
 from softaxe.asic.frames import NonceReply, Register, RegisterReply
 from softaxe.asic.monitor import HashrateMonitor
 from softaxe.asic.pll import RAMP_STEP_MHZ, pll_for, ramp_steps
-from softaxe.asic.startup import STARTUP, PerChip, Step, Write
-from softaxe.bitcoin.header import Work
+from softaxe.asic.startup import STARTUP, Pause, PerChip, Step, Write
+from softaxe.bitcoin.header import Work, increment_version
+from softaxe.bitcoin.kernel import midstate
 from softaxe.catalog import Chip
 from softaxe.units import NEVER, Level, Log
 
@@ -29,6 +30,12 @@ UART_RESET_S = 0.1
 JOB_IDS = 128
 ADDRESSES = 256
 FULL_VERSION_MASK = 0x1FFFE000
+BM1397_PLL_DIVIDER = (Register.PLL0_DIVIDER, 0x0F0F0F00)
+"""Written before each frequency, and both twice. Source: ESP-Miner bm1397.c."""
+HEAD_BYTES = 64
+"""Bytes of a header behind a midstate."""
+MIDSTATES = 4
+MIDSTATE_INDEX_MASK = 0x03
 
 
 class DriverState(StrEnum):
@@ -85,10 +92,19 @@ class NonceFound:
     nonce: int
     """As `mining.submit` wants it: the wire's bytes read little-endian."""
     version_bits: int
-    """Rolled bits in their place in the version."""
+    """Bits the chip rolled, in their place in the version."""
     asic_number: int
     core: int
     small_core: int
+    midstate_index: int = 0
+    """Which of the job's midstates it belongs to."""
+
+    def version(self, work: Work) -> int:
+        """The header's version that was hashed."""
+        version = work.version | self.version_bits
+        for _ in range(self.midstate_index):
+            version = increment_version(version, work.version_mask)
+        return version
 
 
 DriverEvent = (
@@ -109,13 +125,15 @@ class Driver:
         """What the ramp last wrote; survives a reset of the chips, as in v2.12.2."""
         self.detected_count = 0
         self.is_reset_low = True
-        self.monitor = HashrateMonitor(asic_count)
         self.next_wake = NEVER
         self._chip = chip
         self._asic_count = asic_count
         self._log = log
         self._tag = chip.log_tag
-        self._wire = frames.WIRES[chip.name]
+        self._wire = wire = frames.WIRES[chip.name]
+        self.monitor = HashrateMonitor(
+            asic_count, domains=chip.hash_domains, polled=wire.polled
+        )
         self._reader = frames.ReplyReader(self._wire.reply_bytes)
         self._out: list[bytes] = []
         self._events: list[DriverEvent] = []
@@ -130,6 +148,8 @@ class Driver:
         self._startup: Iterator[bytes | float | Step] = iter(())
         self._address_interval = ADDRESSES
         self._job_id = 0
+        self._works: dict[int, Work] = {}
+        self._last_nonce: int | None = None
 
     @property
     def bad_frames(self) -> int:
@@ -177,13 +197,23 @@ class Driver:
         self._begin_ramp(now)
 
     def set_version_mask(self, mask: int) -> None:
-        """Let the chips roll these version bits, until they are started anew."""
+        """Let the chips roll these version bits, until they are started anew.
+
+        Chips that take midstates are told with every job instead.
+        """
+        if self._wire.takes_midstates:
+            return
         self._write(Register.VERSION_MASK, frames.version_mask_value(mask))
 
     def send_work(self, work: Work) -> int:
         """Send one work; return the job id that its nonces will carry."""
         self._job_id = (self._job_id + self._chip.job_id_step) % JOB_IDS
-        self._out.append(frames.job(self._job_id, work))
+        if self._wire.takes_midstates:
+            self._works[self._job_id] = work
+            job = frames.midstate_job(self._job_id, work, _midstates(work))
+        else:
+            job = frames.job(self._job_id, work)
+        self._out.append(job)
         return self._job_id
 
     def receive(self, data: bytes, now: float) -> None:
@@ -304,6 +334,8 @@ class Driver:
                     yield frames.write_all(register, value)
                 case Write(register, value, int(address)):
                     yield frames.write_one(address, register, value)
+                case Pause(seconds):
+                    yield seconds
                 case PerChip(writes, pause_s):
                     for address in self._addresses():
                         for register, value in writes:
@@ -355,7 +387,8 @@ class Driver:
 
     def _finish_start(self, now: float) -> None:
         self._say("asic_init", "Setting max baud rate and clearing buffers")
-        self._say(self._tag, f"Setting max baud of {self._chip.max_baud} ")
+        blank = "" if self._wire.takes_midstates else " "  # as the firmware has it
+        self._say(self._tag, f"Setting max baud of {self._chip.max_baud}{blank}")
         self._write(*self._wire.fastest_baud)
         self._say("serial", f"Changing UART baud to {self._chip.max_baud}")
         self._reader.flush()
@@ -397,7 +430,8 @@ class Driver:
         if self._ramp:
             self._write_frequency(self._ramp.popleft())
             if self._is_logged_ramp:
-                self._go(_Phase.RAMPING, now + RAMP_STEP_S)
+                step_s = RAMP_STEP_S + self._wire.pll_write_s
+                self._go(_Phase.RAMPING, now + step_s)
                 return
         if self._is_logged_ramp:
             text = f"Successfully transitioned to {self._target_mhz:g} MHz"
@@ -417,7 +451,12 @@ class Driver:
             self._log(Level.ERROR, "pll", text)
             return
         value = pll.value(has_raw_dividers=self._wire.has_raw_dividers)
-        self._write(Register.PLL0, value)
+        if self._wire.takes_midstates:
+            for register, number in BM1397_PLL_DIVIDER, (Register.PLL0, value):
+                for _ in range(2):
+                    self._write(register, number)
+        else:
+            self._write(Register.PLL0, value)
         self._say(
             "pll",
             f"Frequency: {frequency_mhz:g} MHz (fb_divider: {pll.fb_divider}, "
@@ -440,6 +479,10 @@ class Driver:
                 text = f"Unknown register read: {reply.register:02x}"
                 self._log(Level.WARNING, self._tag, text)
             return
+        if wire.takes_midstates:
+            if reply.nonce == self._last_nonce:
+                return  # the chip tells some twice
+            self._last_nonce = reply.nonce
         found = NonceFound(
             job_id=(reply.id_byte & wire.job_id_mask) >> wire.job_id_shift,
             nonce=int.from_bytes(reply.nonce.to_bytes(4), "little"),
@@ -447,11 +490,16 @@ class Driver:
             asic_number=(reply.nonce >> 17 & 0xFF) // interval,
             core=reply.nonce >> 25 & 0x7F,
             small_core=reply.id_byte & wire.small_core_mask,
+            midstate_index=(
+                reply.id_byte & MIDSTATE_INDEX_MASK if wire.takes_midstates else 0
+            ),
         )
+        work = self._works.get(found.job_id)
+        version = found.version_bits if work is None else found.version(work)
         self._say(
             self._tag,
             f"Job ID: {found.job_id:02X}, Asic nr: {found.asic_number}, "
-            f"Core: {found.core}/{found.small_core}, Ver: {found.version_bits:08X}",
+            f"Core: {found.core}/{found.small_core}, Ver: {version:08X}",
         )
         self._events.append(found)
 
@@ -477,3 +525,14 @@ class Driver:
 
     def _say(self, tag: str, text: str) -> None:
         self._log(Level.INFO, tag, text)
+
+
+def _midstates(work: Work) -> list[bytes]:
+    """Midstates of the versions a chip shall search, last word first."""
+    count = MIDSTATES if work.version_mask else 1
+    version, states = work.version, []
+    for _ in range(count):
+        head = work.header(version=version)[:HEAD_BYTES]
+        states.append(frames.reverse_words(midstate(head)))
+        version = increment_version(version, work.version_mask)
+    return states

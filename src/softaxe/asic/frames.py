@@ -24,6 +24,8 @@ INACTIVE = 0x43
 JOB_HEADER = 0x21
 JOB_BYTES = 82
 """Data of a job that carries a whole header."""
+MIDSTATE_JOB_BYTES = 146
+"""Data of a job that carries midstates."""
 MAX_MIDSTATES = 4
 MIDSTATE_BYTES = 32
 NONCE_FLAG = 0x80
@@ -38,16 +40,22 @@ class Register(IntEnum):
     """Registers in use."""
 
     CHIP_ID = 0x00
+    HASH_RATE = 0x04
     PLL0 = 0x08
     HASH_COUNTING = 0x10
     TICKET_MASK = 0x14
     MISC_CONTROL = 0x18
+    ORDERED_CLOCK = 0x20
     FAST_UART = 0x28
     UNNAMED_2C = 0x2C
     CORE_CONTROL = 0x3C
     ERROR_COUNT = 0x4C
     ANALOG_MUX = 0x54
     IO_STRENGTH = 0x58
+    PLL3 = 0x68
+    PLL0_DIVIDER = 0x70
+    CLOCK_ORDER_0 = 0x80
+    CLOCK_ORDER_1 = 0x84
     DOMAIN_0 = 0x88
     DOMAIN_1 = 0x89
     DOMAIN_2 = 0x8A
@@ -72,10 +80,26 @@ class Wire:
     """Small core bits of a reply's id byte."""
     fastest_baud: tuple[Register, int]
     """The write that switches to the chip's highest baud rate."""
+    polled: tuple[Register, ...]
+    """What the hash rate monitor reads, in its order."""
+    core_num: int = 0
+    """Told when the chain is enumerated."""
     has_raw_dividers: bool = False
     """How the PLL register holds its dividers, see `pll.Pll.value`."""
+    takes_midstates: bool = False
+    """Jobs carry midstates; a reply's id byte names the one."""
+    pll_write_s: float = 0.0
+    """What the pauses around the frames of one frequency add up to."""
 
 
+_COUNTERS = (
+    Register.ERROR_COUNT,
+    Register.DOMAIN_0,
+    Register.DOMAIN_1,
+    Register.DOMAIN_2,
+    Register.DOMAIN_3,
+    Register.TOTAL,
+)
 _FAST_UART_1M = (Register.FAST_UART, 0x11300200)
 WIRES = {
     "BM1397": Wire(
@@ -84,11 +108,15 @@ WIRES = {
         job_id_shift=0,
         small_core_mask=0x0F,
         fastest_baud=(Register.MISC_CONTROL, 0x00006031),
+        polled=(Register.HASH_RATE, Register.ERROR_COUNT),
+        core_num=0x18,
         has_raw_dividers=True,
+        takes_midstates=True,
+        pll_write_s=0.05,
     ),
-    "BM1366": Wire(11, 0xF8, 0, 0x07, _FAST_UART_1M),
-    "BM1368": Wire(11, 0xF0, 1, 0x0F, _FAST_UART_1M),
-    "BM1370": Wire(11, 0xF0, 1, 0x0F, _FAST_UART_1M),
+    "BM1366": Wire(11, 0xF8, 0, 0x07, _FAST_UART_1M, _COUNTERS),
+    "BM1368": Wire(11, 0xF0, 1, 0x0F, _FAST_UART_1M, _COUNTERS),
+    "BM1370": Wire(11, 0xF0, 1, 0x0F, _FAST_UART_1M, _COUNTERS),
 }
 """By chip name. Source: ESP-Miner components/asic."""
 
@@ -198,6 +226,20 @@ def read_job(data: bytes) -> tuple[int, Work]:
     return job_id, work
 
 
+def read_midstate_job(data: bytes) -> tuple[int, list[bytes], bytes]:
+    """Take apart the `MIDSTATE_JOB_BYTES` of a job; the inverse of `midstate_job`.
+
+    Returns:
+        The job id, the midstates (first word first) and the 12 bytes of the header
+        that come after them.
+    """
+    job_id, count, _, nbits, ntime = _JOB_START.unpack_from(data)
+    tail = data[14:18] + ntime.to_bytes(4, "little") + nbits.to_bytes(4, "little")
+    starts = range(18, 18 + MIDSTATE_BYTES * min(count, MAX_MIDSTATES), MIDSTATE_BYTES)
+    midstates = [reverse_words(data[at : at + MIDSTATE_BYTES]) for at in starts]
+    return job_id, midstates, tail
+
+
 def reverse_words(data: bytes) -> bytes:
     """Reverse the order of a hash's eight 32-bit words, bytes inside words kept."""
     return _WORDS.pack(*_WORDS.unpack(data)[::-1])
@@ -246,20 +288,22 @@ class RegisterReply:
     register: int
 
 
-def nonce_reply(nonce: int, id_byte: int, version_field: int) -> bytes:
-    """Frame a nonce (chip's side)."""
+def nonce_reply(wire: Wire, nonce: int, id_byte: int, version_field: int) -> bytes:
+    """Frame a nonce (chip's side); a chip that takes midstates has no version field."""
     payload = nonce.to_bytes(4) + bytes((0, id_byte)) + version_field.to_bytes(2)
-    return _reply(payload, NONCE_FLAG)
+    return _reply(payload[: wire.reply_bytes - 3], NONCE_FLAG)
 
 
-def register_reply(value: int, address: int, register: int) -> bytes:
+def register_reply(wire: Wire, value: int, address: int, register: int) -> bytes:
     """Frame a register's value (chip's side)."""
-    return _reply(value.to_bytes(4) + bytes((address, register, 0, 0)), 0)
+    payload = value.to_bytes(4) + bytes((address, register, 0, 0))
+    return _reply(payload[: wire.reply_bytes - 3], 0)
 
 
-def chip_id_reply(chip_id: int, address: int) -> bytes:
+def chip_id_reply(wire: Wire, chip_id: int, address: int) -> bytes:
     """Frame the answer to the enumeration (chip's side)."""
-    return register_reply(chip_id << 16 | address, address, Register.CHIP_ID)
+    value = chip_id << 16 | wire.core_num << 8 | address
+    return register_reply(wire, value, address, Register.CHIP_ID)
 
 
 def _reply(payload: bytes, flag: int) -> bytes:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, floor, sqrt
 from random import Random
+from typing import Protocol
 
 from softaxe.asic.frames import VERSION_SHIFT, Register
+from softaxe.bitcoin import kernel
 from softaxe.bitcoin.header import Work
 from softaxe.catalog import Silicon
 
@@ -55,59 +57,145 @@ def error_share(silicon: Silicon, failing: float) -> float:
     return min(1.0, silicon.error_floor + FAILING_ERRORS * failing)
 
 
+class Head(Protocol):
+    """A header without its nonce."""
+
+    def search(self, first_nonce: int, count: int, target: int) -> list[int]:
+        """Search nonces of it; see `kernel.search`."""
+
+
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Nonces in a row of one header."""
+class Header:
+    """A head of which all is known."""
 
     header: bytes
+
+    def search(self, first_nonce: int, count: int, target: int) -> list[int]:
+        """See `Head`."""
+        return kernel.search(self.header, first_nonce, count, target)
+
+
+@dataclass(frozen=True, slots=True)
+class Midstate:
+    """A head of whose first 64 bytes only SHA-256's state is known."""
+
+    midstate: bytes
+    tail: bytes
+
+    def search(self, first_nonce: int, count: int, target: int) -> list[int]:
+        """See `Head`."""
+        return kernel.search_midstate(
+            self.midstate, self.tail, first_nonce, count, target
+        )
+
+
+class Heads(Protocol):
+    """The heads of one work, each known by a number."""
+
+    def first(self, rng: Random) -> int:
+        """Choose where to begin."""
+
+    def after(self, field: int) -> int:
+        """The number that follows, round and round."""
+
+    def head(self, field: int) -> Head:
+        """The head of that number."""
+
+
+@dataclass(frozen=True, slots=True)
+class RolledVersions:
+    """A chip that rolls versions itself: their field, shifted down, is the number."""
+
+    work: Work
+    mask: int
+    """The version bits it may roll, shifted down."""
+
+    def first(self, rng: Random) -> int:
+        """See `Heads`."""
+        return rng.getrandbits(16) & self.mask
+
+    def after(self, field: int) -> int:
+        """See `Heads`."""
+        return ((field | ~self.mask & VERSION_FIELD_MASK) + 1) & self.mask
+
+    def head(self, field: int) -> Head:
+        """See `Heads`."""
+        version = self.work.version | field << VERSION_SHIFT
+        return Header(self.work.header(version=version))
+
+
+@dataclass(frozen=True, slots=True)
+class Midstates:
+    """A chip that is given midstates: their index is the number."""
+
+    midstates: Sequence[bytes]
+    tail: bytes
+
+    def first(self, rng: Random) -> int:
+        """See `Heads`."""
+        return rng.randrange(len(self.midstates))
+
+    def after(self, field: int) -> int:
+        """See `Heads`."""
+        return (field + 1) % len(self.midstates)
+
+    def head(self, field: int) -> Head:
+        """See `Heads`."""
+        return Midstate(self.midstates[field], self.tail)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Nonces in a row of one head."""
+
+    head: Head
     first_nonce: int
     """In search order: the wire's bytes read big-endian."""
     count: int
-    version_field: int
-    """Rolled version bits, shifted down."""
+    field: int
+    """Number of the head among those of its work."""
+
+    def search(self, target: int) -> list[int]:
+        """Search them all."""
+        return self.head.search(self.first_nonce, self.count, target)
 
 
 class NonceCursor:
     """Hands out one chip's nonces of one work, each once.
 
     It begins at a random core and nonce and goes on from there through the chip's
-    addresses under every core, then with the next version.
+    addresses under every core, then with the next head.
 
     Args:
-        work: What is searched.
+        heads: What is searched.
         addresses: Those of the chip.
-        version_field_mask: The version bits it may roll, shifted down.
         rng: Chooses the beginning.
     """
 
     __slots__ = (
         "_base",
         "_core",
+        "_field",
         "_first_field",
-        "_header",
+        "_head",
+        "_heads",
         "_left",
-        "_mask",
         "_offset",
         "_size",
-        "_version_field",
-        "_work",
     )
 
-    def __init__(
-        self, work: Work, *, addresses: range, version_field_mask: int, rng: Random
-    ) -> None:
-        self._work = work
-        self._mask = version_field_mask
+    def __init__(self, heads: Heads, *, addresses: range, rng: Random) -> None:
+        self._heads = heads
         self._base = addresses.start << ADDRESS_SHIFT
         self._size = len(addresses) << ADDRESS_SHIFT
         self._core = rng.getrandbits(7)
         self._offset = int(rng.random() * self._size)
-        self._first_field = rng.getrandbits(16) & version_field_mask
-        self._begin_version(self._first_field)
+        self._first_field = heads.first(rng)
+        self._begin(self._first_field)
 
     def take(self, max_count: int) -> Span | None:
         """Return the next nonces, or None when all were handed out."""
-        if not self._left and not self._roll_version():
+        if not self._left and not self._go_on():
             return None
         count = min(max_count, self._size - self._offset, self._left)
         first_nonce = self._core << CORE_SHIFT | self._base + self._offset
@@ -116,21 +204,19 @@ class NonceCursor:
         if self._offset == self._size:
             self._offset = 0
             self._core = (self._core + 1) % CORES
-        return Span(self._header, first_nonce, count, self._version_field)
+        return Span(self._head, first_nonce, count, self._field)
 
-    def _roll_version(self) -> bool:
-        unmasked = ~self._mask & VERSION_FIELD_MASK
-        field = ((self._version_field | unmasked) + 1) & self._mask
+    def _go_on(self) -> bool:
+        field = self._heads.after(self._field)
         if field == self._first_field:
             return False
-        self._begin_version(field)
+        self._begin(field)
         return True
 
-    def _begin_version(self, field: int) -> None:
-        self._version_field = field
+    def _begin(self, field: int) -> None:
+        self._field = field
         self._left = CORES * self._size
-        version = self._work.version | field << VERSION_SHIFT
-        self._header = self._work.header(version=version)
+        self._head = self._heads.head(field)
 
 
 @dataclass(slots=True)
@@ -159,18 +245,27 @@ class HashCounters:
         domain_shares: Share of the hashes per domain, 1 in all.
     """
 
-    __slots__ = ("_domains", "_errors", "_expected", "_expected_errors")
+    __slots__ = ("_domains", "_errors", "_expected", "_expected_errors", "_rated")
 
     def __init__(self, domain_shares: Sequence[float]) -> None:
         self._domains = [_Counter(share) for share in domain_shares]
         self._errors = _Counter(1.0)
         self._expected = 0.0
         self._expected_errors = 0.0
+        self._rated = (0, -1.0)
 
     def add(self, counts: float, errors: float) -> None:
         """Expect more counts."""
         self._expected += counts
         self._expected_errors += errors
+
+    def rate(self, now: float, rng: Random | None) -> float:
+        """Counts per second since this was last asked; 0 the first time."""
+        total = self.read(Register.TOTAL, rng) or 0
+        counts, seconds = total - self._rated[0] & COUNTER_MASK, now - self._rated[1]
+        is_first = self._rated[1] < 0
+        self._rated = total, now
+        return 0.0 if is_first or seconds <= 0 else counts / seconds
 
     def read(self, register: int, rng: Random | None) -> int | None:
         """Bring a register up to what is expected.

@@ -4,7 +4,7 @@ Counters are 32 bits wide and count in units of 2**32 hashes; a rate is the diff
 of two readings over the time between their arrivals. Source: hashrate_monitor_task.c.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from softaxe.asic.frames import Register, RegisterReply, read_all
@@ -16,30 +16,19 @@ REQUEST_S = 0.001
 REPLY_WAIT_S = 0.1
 """After the last request, before the sums."""
 COUNTER_MODULUS = 1 << 32
-POLLED = (
-    Register.ERROR_COUNT,
-    Register.DOMAIN_0,
-    Register.DOMAIN_1,
-    Register.DOMAIN_2,
-    Register.DOMAIN_3,
-    Register.TOTAL,
-)
-DOMAINS = Register.TOTAL - Register.DOMAIN_0
 GIGA = 1e9
-_REQUESTS = tuple(read_all(register) for register in POLLED)
-_OFFSETS_S = (
-    *(index * REQUEST_S for index in range(len(POLLED))),
-    len(POLLED) * REQUEST_S + REPLY_WAIT_S,
-)
-"""When the requests of a poll go out and, last, when it is summed up."""
+HASH_RATE_UNIT = 2.0**-12
+"""Unit of the BM1397's hash rate register, in counts per second."""
+HASH_RATE_FLAG = 1 << 31
+HASH_RATE_INVALID = 0x007FFFFF
 
 
 @dataclass(slots=True)
 class AsicMeasurement:
     """What is known of one chip."""
 
+    domains_hs: list[float]
     total_hs: float = 0.0
-    domains_hs: list[float] = field(default_factory=lambda: [0.0] * DOMAINS)
     error_hs: float = 0.0
     error_count: int = 0
     """The error register as last read."""
@@ -51,14 +40,27 @@ class HashrateMonitor:
     """Polls the counters every five seconds and works out the rates.
 
     Rates are rounded to single precision in GH/s, in which the firmware keeps them.
+
+    Args:
+        asic_count: Chips in the chain.
+        domains: Of a chip.
+        polled: Registers to read, in this order.
     """
 
-    def __init__(self, asic_count: int) -> None:
-        self.asics = [AsicMeasurement() for _ in range(asic_count)]
+    def __init__(
+        self, asic_count: int, *, domains: int, polled: Sequence[Register]
+    ) -> None:
+        self.asics = [AsicMeasurement([0.0] * domains) for _ in range(asic_count)]
         self.total_hs = 0.0
         self.error_hs = 0.0
         self.hashes_per_count = float(COUNTER_MODULUS)
         self.next_wake = NEVER
+        self._requests = [read_all(register) for register in polled]
+        self._offsets_s = [index * REQUEST_S for index in range(len(polled))]
+        self._offsets_s.append(len(polled) * REQUEST_S + REPLY_WAIT_S)
+        """When the requests of a poll go out and, last, when it is summed up."""
+        self._polled = frozenset(polled)
+        self._domains = domains
         self._started_at = 0.0
         self._polls = 0
         self._place = 0
@@ -71,7 +73,7 @@ class HashrateMonitor:
     def set_hashes_per_count(self, hashes: float) -> None:
         """Let one count stand for `hashes`, and measure anew."""
         self.hashes_per_count = hashes
-        self.asics = [AsicMeasurement() for _ in self.asics]
+        self.asics = [AsicMeasurement([0.0] * self._domains) for _ in self.asics]
         self.total_hs = self.error_hs = 0.0
 
     def step(self) -> bytes | None:
@@ -81,12 +83,12 @@ class HashrateMonitor:
             A request for the chips, or None when the poll is over and the sums are new.
         """
         place = self._place
-        self._place = (place + 1) % len(_OFFSETS_S)
+        self._place = (place + 1) % len(self._offsets_s)
         self._polls += self._place == 0
         poll_at = self._started_at + self._polls * PERIOD_S
-        self.next_wake = poll_at + _OFFSETS_S[self._place]
-        if place < len(_REQUESTS):
-            return _REQUESTS[place]
+        self.next_wake = poll_at + self._offsets_s[self._place]
+        if place < len(self._requests):
+            return self._requests[place]
         self.total_hs = _sum(asic.total_hs for asic in self.asics)
         self.error_hs = _sum(asic.error_hs for asic in self.asics)
         return None
@@ -94,9 +96,15 @@ class HashrateMonitor:
     def take(self, reply: RegisterReply, asic_number: int, now: float) -> bool:
         """Take a counter's value; False when nobody knows the register."""
         register, value = reply.register, reply.value
-        if register not in POLLED:
+        if register not in self._polled:
             return False
         asic = self.asics[asic_number]
+        if register == Register.HASH_RATE:
+            if not value & HASH_RATE_FLAG and value != HASH_RATE_INVALID:
+                hashes_per_s = value * HASH_RATE_UNIT * self.hashes_per_count
+                asic.total_hs = float32(hashes_per_s / GIGA) * GIGA
+                asic.domains_hs[0] = asic.total_hs
+            return True
         arrival_ms = round(now * 1000)
         last = asic.readings.get(register)
         asic.readings[register] = (value, arrival_ms)

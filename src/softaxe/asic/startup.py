@@ -42,8 +42,30 @@ class PerChip:
     """After each chip."""
 
 
-StartupStep = Step | Write | PerChip
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait."""
 
+    seconds: float
+
+
+StartupStep = Step | Write | PerChip | Pause
+
+_BM1397: tuple[StartupStep, ...] = (
+    Step.ENUMERATE,
+    Pause(0.02),
+    Step.INACTIVE,
+    Step.ADDRESSES,
+    Write(Register.CLOCK_ORDER_0, 0x00000000),
+    Write(Register.CLOCK_ORDER_1, 0x00000000),
+    Write(Register.ORDERED_CLOCK, 0x00000001),
+    Write(Register.CORE_CONTROL, 0x80008074),
+    Step.TICKET_MASK,
+    Write(Register.PLL3, 0xC0700111),
+    Write(Register.FAST_UART, 0x0600000F),
+    Write(Register.MISC_CONTROL, 0x00007A31),
+    Step.RAMP,
+)
 _BM1366: tuple[StartupStep, ...] = (
     *[Step.VERSION_MASK] * 3,
     Step.ENUMERATE,
@@ -127,6 +149,7 @@ _BM1370: tuple[StartupStep, ...] = (
 )
 
 STARTUP: dict[str, tuple[StartupStep, ...]] = {
+    "BM1397": _BM1397,
     "BM1366": _BM1366,
     "BM1368": _BM1368,
     "BM1370": _BM1370,

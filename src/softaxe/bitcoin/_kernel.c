@@ -1,6 +1,6 @@
 /* Nonce search: double SHA-256 over an 80-byte header, portable C.
  *
- * The first 64 bytes are hashed once per call (the midstate). Of the second block only
+ * The first 64 bytes are hashed beforehand (the midstate). Of the second block only
  * word 3, the nonce, changes; what does not depend on it is worked out before the loop.
  * The hash read little-endian is compared from its top word down, so nearly every nonce
  * is dismissed after one comparison. Where the compiler knows vector types, neighbouring
@@ -12,6 +12,8 @@
 #include <string.h>
 
 #define HEADER_BYTES 80
+#define HEAD_BYTES 64
+#define TAIL_BYTES 12
 #define HASH_BYTES 32
 /* Below this the cost of releasing the interpreter lock is more than it brings. */
 #define RELEASE_FROM 4096
@@ -148,19 +150,18 @@ static int meets(const lanes hash[8], int lane, const uint32_t target[8]) {
 
 /* Search until `count` nonces are tried or no more hits fit; returns the hits and
  * moves *nonce and *count on. */
-static int search(const uint8_t *header, uint32_t *nonce, uint64_t *count,
-                  const uint32_t target[8], uint32_t hits[MAX_HITS]) {
+static int search(const uint8_t *midstate, const uint8_t *tail_bytes, uint32_t *nonce,
+                  uint64_t *count, const uint32_t target[8], uint32_t hits[MAX_HITS]) {
     lanes start[8], middle[8], early[8], hash[8], w[16], tail[3], place;
     uint32_t numbers[LANES];
     int found = 0, i, lane;
 
-    for (i = 0; i < 8; i++)
+    for (i = 0; i < 8; i++) {
         start[i] = all(H0[i]);
-    for (i = 0; i < 16; i++)
-        w[i] = all(load_be(header + 4 * i));
-    compress(start, w, middle);
+        middle[i] = all(load_be(midstate + 4 * i));
+    }
     for (i = 0; i < 3; i++)
-        tail[i] = all(load_be(header + 64 + 4 * i));
+        tail[i] = all(load_be(tail_bytes + 4 * i));
     first_rounds(middle, tail, early);
     for (i = 0; i < LANES; i++)
         numbers[i] = (uint32_t)i;
@@ -186,9 +187,36 @@ static int search(const uint8_t *header, uint32_t *nonce, uint64_t *count,
     return found;
 }
 
+static PyObject *kernel_midstate(PyObject *self, PyObject *args) {
+    const char *head;
+    Py_ssize_t size;
+    lanes start[8], w[16], hash[8];
+    uint8_t state[HASH_BYTES];
+    int i;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y#", &head, &size))
+        return NULL;
+    if (size != HEAD_BYTES) {
+        PyErr_SetString(PyExc_ValueError, "head: 64 bytes");
+        return NULL;
+    }
+    for (i = 0; i < 8; i++)
+        start[i] = all(H0[i]);
+    for (i = 0; i < 16; i++)
+        w[i] = all(load_be((const uint8_t *)head + 4 * i));
+    compress(start, w, hash);
+    for (i = 0; i < 8; i++) {
+        uint32_t word = one(hash[i], 0);
+        state[4 * i] = (uint8_t)(word >> 24), state[4 * i + 1] = (uint8_t)(word >> 16);
+        state[4 * i + 2] = (uint8_t)(word >> 8), state[4 * i + 3] = (uint8_t)word;
+    }
+    return PyBytes_FromStringAndSize((const char *)state, HASH_BYTES);
+}
+
 static PyObject *kernel_search(PyObject *self, PyObject *args) {
-    const char *header, *target_le;
-    Py_ssize_t header_size, target_size;
+    const char *midstate, *tail, *target_le;
+    Py_ssize_t midstate_size, tail_size, target_size;
     unsigned long long first, total;
     uint32_t target[8], hits[MAX_HITS], nonce;
     uint64_t left;
@@ -196,11 +224,13 @@ static PyObject *kernel_search(PyObject *self, PyObject *args) {
     int i;
 
     (void)self;
-    if (!PyArg_ParseTuple(args, "y#KKy#", &header, &header_size, &first, &total,
-                          &target_le, &target_size))
+    if (!PyArg_ParseTuple(args, "y#y#KKy#", &midstate, &midstate_size, &tail,
+                          &tail_size, &first, &total, &target_le, &target_size))
         return NULL;
-    if (header_size != HEADER_BYTES || target_size != HASH_BYTES) {
-        PyErr_SetString(PyExc_ValueError, "header: 80 bytes; target_le: 32 bytes");
+    if (midstate_size != HASH_BYTES || tail_size != TAIL_BYTES ||
+        target_size != HASH_BYTES) {
+        PyErr_SetString(PyExc_ValueError,
+                        "midstate: 32 bytes; tail: 12 bytes; target_le: 32 bytes");
         return NULL;
     }
     for (i = 0; i < 8; i++)
@@ -214,10 +244,12 @@ static PyObject *kernel_search(PyObject *self, PyObject *args) {
         int found;
         if (left >= RELEASE_FROM) {
             Py_BEGIN_ALLOW_THREADS
-            found = search((const uint8_t *)header, &nonce, &left, target, hits);
+            found = search((const uint8_t *)midstate, (const uint8_t *)tail, &nonce, &left,
+                           target, hits);
             Py_END_ALLOW_THREADS
         } else {
-            found = search((const uint8_t *)header, &nonce, &left, target, hits);
+            found = search((const uint8_t *)midstate, (const uint8_t *)tail, &nonce, &left,
+                           target, hits);
         }
         for (i = 0; i < found; i++) {
             PyObject *number = PyLong_FromUnsignedLong(hits[i]);
@@ -233,8 +265,9 @@ static PyObject *kernel_search(PyObject *self, PyObject *args) {
 }
 
 static PyMethodDef methods[] = {
+    {"midstate", kernel_midstate, METH_VARARGS, "midstate(head) -> state, big-endian"},
     {"search", kernel_search, METH_VARARGS,
-     "search(header, first_nonce, count, target_le) -> list of nonces"},
+     "search(midstate, tail, first_nonce, count, target_le) -> list of nonces"},
     {NULL, NULL, 0, NULL}};
 
 static PyModuleDef_Slot slots[] = {{0, NULL}};

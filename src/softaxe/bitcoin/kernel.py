@@ -5,8 +5,10 @@ SHA-256 read them, and so do the bits sit on the chip's wire. `int.from_bytes(
 nonce.to_bytes(4), "little")` gives the number that `mining.submit` wants.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
+
+from softaxe.bitcoin.sha256 import BLOCK_BYTES, INITIAL_STATE, STATE_BYTES, compress
 
 try:
     from softaxe.bitcoin import _kernel
@@ -14,22 +16,24 @@ except ImportError:  # no C compiler when softaxe was installed
     _kernel = None  # type: ignore[assignment]
 
 HEADER_BYTES = 80
-_HEAD = 64
-_NONCE_AT = 76
+TAIL_BYTES = 12
+"""Bytes of the header between the block of the midstate and the nonce."""
+_NONCE_AT = BLOCK_BYTES + TAIL_BYTES
+_PADDING = b"\x80" + bytes(45) + (8 * HEADER_BYTES).to_bytes(2)
 
 Search = Callable[[bytes, int, int, int], list[int]]
+MidstateSearch = Callable[[bytes, bytes, int, int, int], list[int]]
 
 
 def search_python(
     header: bytes, first_nonce: int, count: int, target: int
 ) -> list[int]:
     """The search in Python; see `search`."""
-    _check(header, first_nonce, count, target)
-    head = sha256(header[:_HEAD])
-    tail = header[_HEAD:_NONCE_AT]
+    _check(len(header), first_nonce, count, target)
+    head = sha256(header[:BLOCK_BYTES])
+    tail = header[BLOCK_BYTES:_NONCE_AT]
     found = []
-    for nonce in range(first_nonce, first_nonce + count):
-        nonce &= 0xFFFFFFFF  # noqa: PLW2901 - the range may wrap
+    for nonce in _nonces(first_nonce, count):
         inner = head.copy()
         inner.update(tail + nonce.to_bytes(4))
         digest = sha256(inner.digest()).digest()
@@ -38,17 +42,55 @@ def search_python(
     return found
 
 
+def search_midstate_python(
+    midstate: bytes, tail: bytes, first_nonce: int, count: int, target: int
+) -> list[int]:
+    """The search from a midstate in Python; see `search_midstate`."""
+    _check_midstate(midstate, tail, first_nonce, count, target)
+    found = []
+    for nonce in _nonces(first_nonce, count):
+        inner = compress(midstate, tail + nonce.to_bytes(4) + _PADDING)
+        digest = sha256(inner).digest()
+        if int.from_bytes(digest, "little") <= target:
+            found.append(nonce)
+    return found
+
+
+def _nonces(first_nonce: int, count: int) -> Iterator[int]:
+    return (nonce & 0xFFFFFFFF for nonce in range(first_nonce, first_nonce + count))
+
+
 def _search_native(
     header: bytes, first_nonce: int, count: int, target: int
 ) -> list[int]:
     """The search in C; see `search`."""
-    _check(header, first_nonce, count, target)
-    return _kernel.search(header, first_nonce, count, target.to_bytes(32, "little"))
+    _check(len(header), first_nonce, count, target)
+    state, tail = _kernel.midstate(header[:BLOCK_BYTES]), header[BLOCK_BYTES:_NONCE_AT]
+    target_le = target.to_bytes(32, "little")
+    return _kernel.search(state, tail, first_nonce, count, target_le)
 
 
-def _check(header: bytes, first_nonce: int, count: int, target: int) -> None:
-    if len(header) != HEADER_BYTES:
-        raise ValueError(f"header: {len(header)} bytes, not {HEADER_BYTES}")
+def _search_midstate_native(
+    midstate: bytes, tail: bytes, first_nonce: int, count: int, target: int
+) -> list[int]:
+    """The search from a midstate in C; see `search_midstate`."""
+    _check_midstate(midstate, tail, first_nonce, count, target)
+    target_le = target.to_bytes(32, "little")
+    return _kernel.search(midstate, tail, first_nonce, count, target_le)
+
+
+def _check_midstate(
+    midstate: bytes, tail: bytes, first_nonce: int, count: int, target: int
+) -> None:
+    if len(midstate) != STATE_BYTES:
+        raise ValueError(f"midstate: {len(midstate)} bytes, not {STATE_BYTES}")
+    size = len(tail) + BLOCK_BYTES + 4
+    _check(size, first_nonce, count, target)
+
+
+def _check(size: int, first_nonce: int, count: int, target: int) -> None:
+    if size != HEADER_BYTES:
+        raise ValueError(f"header: {size} bytes, not {HEADER_BYTES}")
     if not 0 <= first_nonce < 1 << 32:
         raise ValueError(f"first_nonce: {first_nonce} is outside 0..2**32-1")
     if not 0 <= count <= 1 << 32:
@@ -58,6 +100,9 @@ def _check(header: bytes, first_nonce: int, count: int, target: int) -> None:
 
 
 search_c: Search | None = None if _kernel is None else _search_native
+search_midstate_c: MidstateSearch | None = (
+    None if _kernel is None else _search_midstate_native
+)
 
 KERNEL_NAME = "python" if search_c is None else "c"
 """Which one `search` is."""
@@ -81,4 +126,37 @@ def search(header: bytes, first_nonce: int, count: int, target: int) -> list[int
     return _search(header, first_nonce, count, target)
 
 
+def search_midstate(
+    midstate: bytes, tail: bytes, first_nonce: int, count: int, target: int
+) -> list[int]:
+    """Search a range of nonces of a header whose first 64 bytes only a state knows.
+
+    Args:
+        midstate: What `midstate` made of the first 64 bytes.
+        tail: The 12 bytes between those and the nonce.
+        first_nonce: As for `search`, and so the rest.
+        count: How many.
+        target: What to meet.
+
+    Returns:
+        As `search`.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+    return _search_midstate(midstate, tail, first_nonce, count, target)
+
+
+def midstate(head: bytes) -> bytes:
+    """SHA-256's state after the first 64 bytes of a header: 8 big-endian words.
+
+    Raises:
+        ValueError: It is not 64 bytes.
+    """
+    if len(head) != BLOCK_BYTES:
+        raise ValueError(f"head: {len(head)} bytes, not {BLOCK_BYTES}")
+    return compress(INITIAL_STATE, head) if _kernel is None else _kernel.midstate(head)
+
+
 _search: Search = search_c or search_python
+_search_midstate: MidstateSearch = search_midstate_c or search_midstate_python

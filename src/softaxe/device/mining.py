@@ -234,11 +234,13 @@ class Mining:
         """
         job = self._slots.get(nonce.job_id)
         if job is None:
-            text = f"Invalid job nonce found, 0x{nonce.job_id:02X}"
+            is_old = self._chip_tag == "bm1397"  # its driver words it its own way
+            shown = f"id={nonce.job_id}" if is_old else f"0x{nonce.job_id:02X}"
+            text = f"Invalid job nonce found, {shown}"
             self._log(Level.WARNING, self._chip_tag, text)
             return None
         work, template = job.work, job.template
-        version = work.version | nonce.version_bits
+        version = nonce.version(work)
         header = work.header(nonce=nonce.nonce, version=version)
         difficulty = difficulty_of(sha256d(header)) * self.scale
         text = (

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from softaxe.bitcoin import kernel
 from softaxe.catalog import board as board_named
 from softaxe.device.boot import ON_NETWORK_S
 from softaxe.device.device import Device, WorkChoice
@@ -413,14 +412,7 @@ class Runner:
                 await asyncio.sleep(IDLE_SEARCH_S)
                 continue
             began = time.perf_counter()
-            found = await loop.run_in_executor(
-                executor,
-                kernel.search,
-                search.header,
-                search.first_nonce,
-                search.count,
-                search.target,
-            )
+            found = await loop.run_in_executor(executor, search.run)
             took = time.perf_counter() - began
             self.device.finish_search(search, found, self._clock.advance())
             self._dispatch()
@@ -431,7 +423,7 @@ class Runner:
                 min(
                     LAST_SEARCH_NONCES,
                     nonces * 2 if took < REAL_SEARCH_S / 2 else nonces,
-                    int(search.count * REAL_SEARCH_S / max(took, 1e-6)) or 1,
+                    int(search.span.count * REAL_SEARCH_S / max(took, 1e-6)) or 1,
                 ),
             )
             await asyncio.sleep(took * (1 / share - 1) if share < 1 else 0)
