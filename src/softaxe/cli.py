@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 import tempfile
@@ -273,6 +274,58 @@ def run_pool(
                     pass
         finally:
             await server.close()
+
+    _run(main())
+
+
+@app.command("chip")
+def run_chip(
+    board: Annotated[
+        str, typer.Option(help="Board version or family whose chips are offered.")
+    ] = "601",
+    pty: Annotated[
+        bool,
+        typer.Option(
+            "--pty", help="On a pseudo-terminal, which is the only way there is."
+        ),
+    ] = True,
+    seed: Annotated[int, typer.Option(min=0, help="Of all chance.")] = 0,
+    ease_bits: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=40,
+            help="Report nonces so many bits easier than the host's ticket mask asks: "
+            "a CPU finds a nonce of difficulty 256 only every few hours.",
+        ),
+    ] = 0,
+) -> None:
+    """Offer a board's chips to a BM13xx host program; every hash is real."""
+    if not pty or not hasattr(os, "openpty"):
+        _fail("--pty: this system has no pseudo-terminals")
+    from softaxe.shell.serial_chain import (  # noqa: PLC0415
+        SerialChain,
+        SerialOptions,
+    )
+
+    try:
+        row = board_named(board)
+    except SoftaxeError as error:
+        _fail(str(error))
+
+    async def main() -> None:
+        stopped = asyncio.Event()
+        _stop_on_signals(stopped.set)
+        chain = SerialChain(SerialOptions(row, seed=seed, ease_bits=ease_bits))
+        typer.echo(f"softaxe {__version__}")
+        typer.echo(f"  terminal {chain.path}")
+        typer.echo(f"  chips    {row.asic_count} x {row.chip.name}, 115200 baud 8N1")
+        typer.echo(f"  kernel   {kernel.KERNEL_NAME}")
+        typer.echo("Ctrl-C stops it.")
+        try:
+            await chain.run(stopped)
+        finally:
+            chain.close()
 
     _run(main())
 

@@ -279,6 +279,8 @@ def test_every_chip_of_a_chain_searches_under_its_own_addresses(
     mode: Any, make_chip: Callable[[str], Chip]
 ) -> None:
     bench = Bench(chip=make_chip("BM1366"), asic_count=6, ticket=1)
+    for number in range(6):
+        bench.chain.receive(frames.set_address(number * 42), 0.0)
     bench.chain.set_mode(mode, 0.0)
     job = bench.send_job(8, 0.0)
     if mode is REAL:

@@ -546,3 +546,83 @@ def test_a_bm1397_ramps_in_steps_of_150_ms() -> None:
     bench.advance(30.65)
 
     assert bench.events == [FrequencyReached(550.0)]
+
+
+def test_a_part_of_a_frame_is_given_up_after_ten_seconds() -> None:
+    bench = Bench().start()
+    frame = frames.nonce_reply(WIRE, 1, 0x30, 0)
+    bench.driver.receive(frame, 30.0)
+    bench.driver.receive(frame[:7], 34.0)
+    bench.take()
+    bench.events.clear()
+
+    bench.advance(39.9)
+    assert bench.driver.bad_frames == 0
+    bench.advance(40.1)
+    assert bench.driver.bad_frames == 1
+    assert bench.lines[-1] == (
+        "E common: Reply of a wrong length; receive buffer flushed"
+    )
+    bench.driver.receive(frame, 41.0)
+    bench.take()
+    assert len(bench.events) == 1
+    assert bench.driver.next_wake == NEVER
+
+
+def test_a_read_that_brought_nothing_gives_the_next_its_whole_time() -> None:
+    bench = Bench().start()
+    frame = frames.nonce_reply(WIRE, 1, 0x30, 0)
+    bench.driver.receive(frame, 30.0)
+    bench.driver.receive(frame[:7], 58.0)  # the reads of 40 and 50 s timed out
+
+    bench.advance(59.9)
+    assert bench.driver.bad_frames == 0
+    bench.advance(60.1)
+    assert bench.driver.bad_frames == 1
+
+
+def test_a_chain_one_chip_short_is_told_and_mines_on(
+    make_wired_chain: Callable[..., Any],
+) -> None:
+    wired = make_wired_chain(CHIPS["BM1366"], asic_count=6)
+    wired.switch_on(1.2)
+    wired.chain.set_working(5, 0.0)
+    wired.start(485)
+
+    assert wired.driver.detected_count == 5
+    warning = "W common: 5 chip(s) detected on the chain, expected 6"
+    assert warning in wired.lines
+    addresses = [f[4] for f in wired.frames() if f[2] == frames.SET_ADDRESS]
+    assert addresses == [0, 51, 102, 153, 204]
+    wired.driver.start_monitor(wired.now)
+    wired.mine(60)
+    numbers = {event.asic_number for event in wired.happened(NonceFound)}
+    assert numbers == set(range(5))
+    totals = [asic.total_hs for asic in wired.driver.monitor.asics]
+    assert all(total > 3e11 for total in totals[:5])
+    assert totals[5] == 0
+
+
+def test_a_chip_that_dies_while_mining_keeps_its_last_rate(
+    make_wired_chain: Callable[..., Any],
+) -> None:
+    wired = make_wired_chain(asic_count=2)
+    wired.start()
+    wired.driver.start_monitor(wired.now)
+    wired.mine(40)
+    before = [asic.total_hs for asic in wired.driver.monitor.asics]
+    wired.chain.set_working(1, wired.now)
+    wired.events.clear()
+    wired.mine(40)
+
+    assert {event.asic_number for event in wired.happened(NonceFound)} == {0}
+    after = [asic.total_hs for asic in wired.driver.monitor.asics]
+    assert after[1] == before[1] > 0  # as in v2.12.2, which never forgets a rate
+    assert wired.chain.activity < 0.6
+
+
+def test_no_more_chips_work_than_there_are(
+    make_wired_chain: Callable[..., Any],
+) -> None:
+    with pytest.raises(ValueError, match=r"3 is outside 0\.\.2"):
+        make_wired_chain(asic_count=2).chain.set_working(3, 0.0)

@@ -7,7 +7,7 @@ places that translate difficulties. Source of the wire: ESP-Miner components/asi
 
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -60,6 +60,11 @@ class WorkMode:
     """Size of the ticket mask's and the hash counters' unit, relative to a chip's."""
 
     @property
+    def is_real(self) -> bool:
+        """True when a hash is a hash, searched outside."""
+        return self.scale == 1
+
+    @property
     def counts_per_search(self) -> float:
         """What a searched hash adds to the hash counters."""
         return self.scale / (HASHES_PER_COUNT * self.resolution)
@@ -94,8 +99,7 @@ class _Asic:
     `as_of + (n - progress) / rate`, so a change of rate moves what is to come.
     """
 
-    def __init__(self, addresses: range, domain_shares: Sequence[float]) -> None:
-        self.addresses = addresses
+    def __init__(self, domain_shares: Sequence[float]) -> None:
         self.domain_shares = domain_shares
         self.temperature_c = 25.0
         self.reset()
@@ -177,14 +181,13 @@ class Chain:
         self._is_reset_low = True
         self._epoch = 0
         self._turn = 0
-        interval = ADDRESSES // asic_count
-        self._asics = [
-            _Asic(
-                range(first, first + interval),
-                _domain_shares(chip.silicon.domain_weights, rng),
-            )
-            for first in range(0, interval * asic_count, interval)
+        self._addresses_each = ADDRESSES // asic_count
+        self._all_asics = [
+            _Asic(_domain_shares(chip.silicon.domain_weights, rng))
+            for _ in range(asic_count)
         ]
+        self._asics = self._all_asics
+        """Those that the host can reach."""
 
     @property
     def bad_frames(self) -> int:
@@ -194,12 +197,12 @@ class Chain:
     @property
     def frequency_mhz(self) -> float:
         """Hash clock, the chips' mean."""
-        return sum(asic.frequency_mhz for asic in self._asics) / len(self._asics)
+        return _mean(asic.frequency_mhz for asic in self._all_asics)
 
     @property
     def error_fraction(self) -> float:
         """Errored share of the hash rate at the present operating point."""
-        return sum(asic.errors for asic in self._asics) / len(self._asics)
+        return _mean(asic.errors for asic in self._all_asics)
 
     @property
     def is_on(self) -> bool:
@@ -216,7 +219,9 @@ class Chain:
         """Switching relative to full hashing, for the power model."""
         if not self.is_on:
             return 0.0
-        return 1.0 if self.is_hashing else IDLE_ACTIVITY
+        return _mean(
+            IDLE_ACTIVITY if asic.cursor is None else 1.0 for asic in self._all_asics
+        )
 
     @property
     def hashrate_hs(self) -> float:
@@ -244,9 +249,23 @@ class Chain:
         self._core_voltage_v = core_voltage_v
         if was_on and not self.is_on:
             self._forget_everything()
-        for asic, temperature_c in zip(self._asics, temperatures_c, strict=True):
+        for asic, temperature_c in zip(self._all_asics, temperatures_c, strict=True):
             asic.temperature_c = temperature_c
             self._set_rate(asic, now)
+        self._schedule()
+
+    def set_working(self, count: int, now: float) -> None:
+        """Let only the first `count` chips work: a dead one cuts off those behind it.
+
+        Raises:
+            ValueError: The chain does not have so many.
+        """
+        if not 0 <= count <= len(self._all_asics):
+            raise ValueError(f"count: {count} is outside 0..{len(self._all_asics)}")
+        self.step(now)
+        for asic in self._all_asics[count:]:
+            asic.reset()
+        self._asics = self._all_asics[:count]
         self._schedule()
 
     def set_reset(self, is_low: bool, now: float) -> None:
@@ -288,7 +307,7 @@ class Chain:
 
     def take_search(self, max_nonces: int) -> Search | None:
         """Return nonces nobody searched yet, when real work waits."""
-        if self.mode is not REAL:
+        if not self.mode.is_real:
             return None
         for _ in self._asics:
             index = self._turn
@@ -303,7 +322,7 @@ class Chain:
         self.step(now)
         if search.epoch != self._epoch:
             return
-        asic = self._asics[search.asic_index]
+        asic = self._all_asics[search.asic_index]
         asic.count(search.span.count * self.mode.counts_per_search)
         for nonce in found:
             reply = self._reply(asic, nonce, search.job_id, search.span.field)
@@ -351,7 +370,7 @@ class Chain:
         asic.go_on(now, self.mode.counts_per_search)
         # Real hashes are counted one by one; those that scaled work stands for are not
         # there to be counted, and a chip's counters scatter.
-        rng = None if self.mode is REAL else self._rng
+        rng = None if self.mode.is_real else self._rng
         value = None
         if register == Register.HASH_RATE:
             rate = asic.counters.rate(now, rng) * COUNTS_PER_S
@@ -375,7 +394,7 @@ class Chain:
             asic.go_on(now, self.mode.counts_per_search)
             asic.job_id = job_id
             asic.cursor = NonceCursor(
-                heads(asic), addresses=asic.addresses, rng=self._rng
+                heads(asic), addresses=self._addresses(asic), rng=self._rng
             )
             ticket = asic.ticket_difficulty * self.mode.resolution
             asic.target = target_for(ticket / self.mode.scale)
@@ -385,6 +404,10 @@ class Chain:
             asic.batch = 0
             asic.hits.clear()
             self._set_rate(asic, now)
+
+    def _addresses(self, asic: _Asic) -> range:
+        first = min(asic.address or 0, ADDRESSES - self._addresses_each)
+        return range(first, first + self._addresses_each)
 
     def _read_job(self, body: bytes) -> tuple[int, Callable[[_Asic], Heads]]:
         if self._wire.takes_midstates:
@@ -431,7 +454,7 @@ class Chain:
     def _forget_everything(self) -> None:
         self._epoch += 1
         self._reader = frames.CommandReader()
-        for asic in self._asics:
+        for asic in self._all_asics:
             asic.reset()
         self._schedule()
 
@@ -446,7 +469,7 @@ class Chain:
             temperature_c=asic.temperature_c,
         )
         asic.errors = error_share(silicon, asic.failing)
-        is_searched_here = asic.cursor is not None and self.mode is not REAL
+        is_searched_here = asic.cursor is not None and not self.mode.is_real
         asic.rate = self._asic_hs(asic) / self.mode.scale if is_searched_here else 0.0
         if not asic.batch:
             self._search_ahead(asic)
@@ -456,7 +479,12 @@ class Chain:
         return nominal_hs * (1 - asic.failing)
 
     def _schedule(self) -> None:
-        self.next_wake = min(asic.next_wake for asic in self._asics)
+        self.next_wake = min((asic.next_wake for asic in self._asics), default=NEVER)
+
+
+def _mean(values: Iterable[float]) -> float:
+    known = list(values)
+    return sum(known) / len(known)
 
 
 def _domain_shares(weights: Sequence[float], rng: random.Random) -> list[float]:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from math import floor
 
 from softaxe.asic import frames
 from softaxe.asic.frames import NonceReply, Register, RegisterReply
@@ -25,6 +26,8 @@ RAMP_STEP_S = 0.1
 RESET_PULSE_S = 0.1
 ENUMERATION_SILENCE_S = 1.0
 RECOVERY_WAIT_S = 2.0
+RECEIVE_TIMEOUT_S = 10.0
+"""For a whole frame, from the end of the last. Source: ESP-Miner components/asic."""
 UART_RESET_S = 0.1
 """To bring the port back to its first baud rate, when it was open before."""
 JOB_IDS = 128
@@ -150,10 +153,12 @@ class Driver:
         self._job_id = 0
         self._works: dict[int, Work] = {}
         self._last_nonce: int | None = None
+        self._read_since = 0.0
+        self._read_due = NEVER
 
     @property
     def bad_frames(self) -> int:
-        """Frames dropped for a wrong preamble or CRC."""
+        """Frames dropped for a wrong preamble, CRC or length."""
         return self._reader.bad_frames
 
     # Calls
@@ -223,17 +228,36 @@ class Driver:
             self._go(_Phase.ENUMERATING, now + ENUMERATION_SILENCE_S)
             return
         bad_frames = self._reader.bad_frames
-        for body in self._reader.feed(data):
+        bodies = self._reader.feed(data)
+        for body in bodies:
             self._take(frames.read_reply(body), now)
-        if self._reader.bad_frames != bad_frames:
+        is_bad = self._reader.bad_frames != bad_frames
+        if is_bad:
             text = "Reply with a wrong preamble or checksum; receive buffer flushed"
             self._log(Level.ERROR, "common", text)
+        self._await_frame(now, is_new=is_bad or bool(bodies))
+
+    def _await_frame(self, now: float, *, is_new: bool) -> None:
+        """Note until when a frame that has begun must be complete."""
+        if is_new:
+            self._read_since = now
+        self._read_due = NEVER
+        if self._reader.is_waiting:
+            # Reads that bring nothing time out as well, and begin again.
+            waits = floor((now - self._read_since) / RECEIVE_TIMEOUT_S) + 1
+            self._read_due = self._read_since + waits * RECEIVE_TIMEOUT_S
+        self._schedule()
 
     def step(self, now: float) -> None:
         """Do what is due."""
         while (due := self.next_wake) <= now:
             if self._due <= due:
                 self._step_phase(due)
+            elif self._read_due <= due:
+                self._reader.give_up()
+                text = "Reply of a wrong length; receive buffer flushed"
+                self._log(Level.ERROR, "common", text)
+                self._await_frame(due, is_new=True)
             else:
                 self._step_monitor()
             self._schedule()
@@ -392,6 +416,7 @@ class Driver:
         self._write(*self._wire.fastest_baud)
         self._say("serial", f"Changing UART baud to {self._chip.max_baud}")
         self._reader.flush()
+        self._await_frame(now, is_new=True)
         if self._is_recovery:
             wait_ms = int(RECOVERY_WAIT_S * 1000)
             text = f"Waiting {wait_ms} ms for tasks to stabilize..."
@@ -521,7 +546,7 @@ class Driver:
         self._schedule()
 
     def _schedule(self) -> None:
-        self.next_wake = min(self._due, self.monitor.next_wake)
+        self.next_wake = min(self._due, self._read_due, self.monitor.next_wake)
 
     def _say(self, tag: str, text: str) -> None:
         self._log(Level.INFO, tag, text)

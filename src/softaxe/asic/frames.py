@@ -346,9 +346,19 @@ class ReplyReader:
             bodies.append(frame[2:])
         return bodies
 
+    @property
+    def is_waiting(self) -> bool:
+        """True while a part of a frame is there."""
+        return bool(self._buffer)
+
     def flush(self) -> None:
         """Forget what is buffered."""
         self._buffer = b""
+
+    def give_up(self) -> None:
+        """Count the part of a frame that is there as a bad one, and forget it."""
+        self.bad_frames += 1
+        self.flush()
 
 
 def read_reply(body: bytes) -> NonceReply | RegisterReply:
