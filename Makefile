@@ -31,7 +31,7 @@ $(VENV)/.created:
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	touch $@
 
-$(VENV)/.installed: $(VENV)/.created pyproject.toml setup.py src/softaxe/bitcoin/_kernel.c
+$(VENV)/.installed: $(VENV)/.created pyproject.toml setup.py $(wildcard src/softaxe/bitcoin/_kernel*.[ch])
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 

@@ -1,5 +1,7 @@
 """`make bench`: prints every figure beside its peer or limit."""
 
+import http.client
+import json
 import os
 import socket
 import statistics
@@ -12,15 +14,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.kernels import kernel_figures
 from bench.load import requests_per_second
 from softaxe import Device, Pool, Simulation
-from softaxe.bitcoin import kernel
 
 ROUNDS = 5
 LOAD_S = 2.0
 INFO = "/api/system/info"
 HOUR_S = 3600
-KERNEL_NONCES = {"c": 1 << 21, "python": 1 << 17}
+LATENCY_HZ = 200
+LATENCY_REQUESTS = 600
 
 
 def main() -> None:
@@ -29,6 +32,7 @@ def main() -> None:
     http_figures()
     start_figures()
     hour_figure()
+    latency_figures()
     kernel_figures()
 
 
@@ -95,27 +99,48 @@ def hour_figure() -> None:
     row("times real time", f"{speed:,.0f}", "limit 1,000", speed / 1000)
 
 
-def kernel_figures() -> None:
-    """Nonces searched per second by each kernel."""
-    header = bytes(range(80))
-    rates = {}
-    for name, search in (("c", kernel.search_c), ("python", kernel.search_python)):
-        if search is None:
-            continue
-        count = KERNEL_NONCES[name]
-        runs = []
-        for _ in range(ROUNDS):
-            began = time.perf_counter()
-            search(header, 0, count, 0)
-            runs.append(count / (time.perf_counter() - began) / 1e6)
-        rates[name] = statistics.median(runs)
-    if "c" in rates:
-        row(
-            "MH/s of one core, C kernel (peer: Python)",
-            f"{rates['c']:.2f}",
-            f"{rates['python']:.2f}",
-            rates["c"] / rates["python"],
-        )
+def latency_figures() -> None:
+    """HTTP latency while the device searches flat out on every core, beside idle."""
+    cores = os.cpu_count() or 1
+    busy_options = ("--work", "real", "--cpu-percent", str(100 * cores))
+    idle: list[float] = []
+    busy: list[float] = []
+    for _ in range(ROUNDS):
+        for options, times in (("--work", "scaled"), idle), (busy_options, busy):
+            with softaxe_running(*options) as (port, _):
+                wait_for_hashes(port)
+                times.append(p99_ms(port))
+    mine, peer = statistics.median(busy), statistics.median(idle)
+    row(
+        "p99 of info, searching flat out (peer: not)",
+        f"{mine:.2f} ms",
+        f"{peer:.2f} ms",
+        mine / peer,
+    )
+
+
+def wait_for_hashes(port: int) -> None:
+    """Return when the device says that it hashes."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if json.loads(fetch(port))["hashRate"]:
+            return
+        time.sleep(0.2)
+    raise TimeoutError("the device does not hash")
+
+
+def p99_ms(port: int) -> float:
+    """99th percentile of the time of an answer, at LATENCY_HZ."""
+    times = []
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    for _ in range(LATENCY_REQUESTS):
+        began = time.perf_counter()
+        connection.request("GET", INFO)
+        connection.getresponse().read()
+        times.append(time.perf_counter() - began)
+        time.sleep(1 / LATENCY_HZ)
+    connection.close()
+    return statistics.quantiles(times, n=100)[98] * 1000
 
 
 def row(name: str, ours: str, peer: str, ratio: float) -> None:
@@ -124,10 +149,10 @@ def row(name: str, ours: str, peer: str, ratio: float) -> None:
 
 
 @contextmanager
-def softaxe_running() -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
+def softaxe_running(*options: str) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
     """A softaxe on a free port, from its command to its first answer and on."""
     port = free_port()
-    arguments = ("-m", "softaxe", "run", "--ephemeral", "--port", str(port))
+    arguments = ("-m", "softaxe", "run", "--ephemeral", "--port", str(port), *options)
     with running(*arguments) as process:
         wait_for(port)
         yield port, process

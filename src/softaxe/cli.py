@@ -163,7 +163,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             parse_pool(pool)
     except SoftaxeError as error:
         _fail(str(error))
-    if kernel.KERNEL_NAME == "python":
+    if kernel.chosen_variant() == kernel.PYTHON:
         _warn("no C kernel was built; searching with the slower Python one")
 
     folder = (
@@ -320,7 +320,7 @@ def run_chip(
         typer.echo(f"softaxe {__version__}")
         typer.echo(f"  terminal {chain.path}")
         typer.echo(f"  chips    {row.asic_count} x {row.chip.name}, 115200 baud 8N1")
-        typer.echo(f"  kernel   {kernel.KERNEL_NAME}")
+        typer.echo(f"  kernel   {kernel.chosen_variant()}")
         typer.echo("Ctrl-C stops it.")
         try:
             await chain.run(stopped)
@@ -382,7 +382,7 @@ def _work_text(work: Work, *, is_own: bool) -> str:
     meaning = (
         "each searched hash stands for 2^32 of the chip"
         if is_scaled
-        else f"a hash is a hash ({kernel.KERNEL_NAME} kernel)"
+        else f"a hash is a hash ({kernel.chosen_variant()} kernel)"
     )
     chosen = ", chosen by the pool" if work is Work.AUTO else ""
     return f"{name}: {meaning}{chosen}"

@@ -14,12 +14,8 @@ GENESIS = bytes.fromhex(
 GENESIS_NONCE = int.from_bytes(GENESIS[76:])
 
 
-def from_midstate(
-    search_midstate: kernel.MidstateSearch | None,
-) -> kernel.Search | None:
+def from_midstate(search_midstate: kernel.MidstateSearch) -> kernel.Search:
     """Let a search from a midstate take whole headers."""
-    if search_midstate is None:
-        return None
 
     def search(header: bytes, first: int, count: int, target: int) -> list[int]:
         if len(header) != 80:
@@ -31,19 +27,17 @@ def from_midstate(
 
 
 SEARCHES = {
-    "c": kernel.search_c,
-    "c from a midstate": from_midstate(kernel.search_midstate_c),
-    "python": kernel.search_python,
-    "python from a midstate": from_midstate(kernel.search_midstate_python),
+    **kernel.VARIANTS,
+    **{
+        f"{name} from a midstate": from_midstate(search)
+        for name, search in kernel.MIDSTATE_VARIANTS.items()
+    },
 }
 
 
 @pytest.fixture(params=SEARCHES)
 def search(request: pytest.FixtureRequest) -> kernel.Search:
-    chosen = SEARCHES[request.param]
-    if chosen is None:
-        pytest.skip("the C kernel was not built: no C compiler")
-    return chosen
+    return SEARCHES[request.param]
 
 
 def reference(header: bytes, first: int, count: int, target: int) -> list[int]:
@@ -84,6 +78,16 @@ class TestSearch:
         assert min(found) < 64
         assert max(found) >= 0xFFFFFFC0
 
+    @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 49])
+    def test_counts_around_the_width_of_a_variant(
+        self, search: kernel.Search, count: int
+    ) -> None:
+        header = bytes(range(80, 160))
+        for target in (1 << 255, (1 << 256) - 1, 0):
+            found = search(header, 5, count, target)
+
+            assert found == reference(header, 5, count, target)
+
     def test_the_target_itself_is_met(self, search: kernel.Search) -> None:
         header = bytes(80)
         exact = int.from_bytes(sha256d(header[:76] + (7).to_bytes(4)), "little")
@@ -121,10 +125,24 @@ class TestSearch:
             search(*arguments)
 
 
-def test_search_is_the_c_kernel_where_there_is_one() -> None:
-    assert ("python" if kernel.search_c is None else "c") == kernel.KERNEL_NAME
+def test_the_search_is_a_native_one_where_there_is_one() -> None:
+    has_native = len(kernel.VARIANTS) > 1
+    assert has_native == (kernel.chosen_variant() != kernel.PYTHON)
     target = nbits_target(0x1D00FFFF)
     assert kernel.search(GENESIS, GENESIS_NONCE, 1, target) == [GENESIS_NONCE]
+
+
+def test_a_variant_that_does_not_know_the_answer_is_not_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = kernel.chosen_variant()
+    monkeypatch.setitem(kernel.VARIANTS, chosen, lambda *arguments: [])
+    kernel.chosen_variant.cache_clear()
+    try:
+        assert kernel.chosen_variant() != chosen or len(kernel.VARIANTS) == 1
+    finally:
+        monkeypatch.undo()
+        kernel.chosen_variant.cache_clear()
 
 
 def test_a_midstate_is_the_state_after_the_first_block() -> None:

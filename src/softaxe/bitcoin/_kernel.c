@@ -1,35 +1,57 @@
-/* Nonce search: double SHA-256 over an 80-byte header, portable C.
+/* Nonce search: double SHA-256 over an 80-byte header. Source: FIPS 180-4.
  *
  * The first 64 bytes are hashed beforehand (the midstate). Of the second block only
- * word 3, the nonce, changes; what does not depend on it is worked out before the loop.
- * The hash read little-endian is compared from its top word down, so nearly every nonce
- * is dismissed after one comparison. Where the compiler knows vector types, neighbouring
- * nonces are hashed side by side. Source of the algorithm: FIPS 180-4.
+ * word 3, the nonce, changes. The hash read little-endian is compared from its top word
+ * down, so nearly every nonce is dismissed after one comparison, and the last rounds,
+ * which do not reach that word, are left out. Nonces that pass are hashed again, plainly.
+ *
+ * Several variants do the same: plain C with neighbouring nonces in the lanes of
+ * vectors (`_kernel_lanes.h`), and the SHA instructions of x86 and of Arm with several
+ * nonces interleaved. Each is compiled for its own instructions and only offered where
+ * the CPU has them.
  */
+#ifndef KERNEL_WITHOUT_PYTHON
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#endif
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
-#define HEADER_BYTES 80
 #define HEAD_BYTES 64
 #define TAIL_BYTES 12
 #define HASH_BYTES 32
+#define HEADER_BITS 640u
+#define HASH_BITS 256u
+#define PADDING 0x80000000u
 /* Below this the cost of releasing the interpreter lock is more than it brings. */
 #define RELEASE_FROM 4096
 /* Searching stops to hand over hits when this many are waiting. */
 #define MAX_HITS 1024
 
-/* A message or state word of each nonce hashed side by side. Four fit the registers
- * that every x86-64 and every 64-bit ARM has; other compilers do one at a time. */
-#ifdef __GNUC__
-#define LANES 4
-typedef uint32_t lanes __attribute__((vector_size(4 * LANES)));
-#else
-#define LANES 1
-typedef uint32_t lanes;
+#if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
+#define HAS_X86 1
+#include <cpuid.h>
+#include <immintrin.h>
+#elif defined(__GNUC__) && defined(__aarch64__) && defined(__linux__)
+#define HAS_ARM 1
+#include <arm_neon.h>
+#include <sys/auxv.h>
 #endif
 
+/* What is searched; words are in SHA-256's order. */
+struct task {
+    uint32_t midstate[8], tail[3], target[8];
+};
+
+/* Searches until *count nonces are tried or no more hits fit; returns the hits and
+ * moves *nonce and *count on. */
+typedef int searcher(const struct task *task, uint32_t *nonce, uint64_t *count,
+                     uint32_t hits[MAX_HITS]);
+
+#ifdef __GNUC__
+__attribute__((aligned(64)))
+#endif
 static const uint32_t K[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
     0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
@@ -46,152 +68,167 @@ static const uint32_t K[64] = {
 static const uint32_t H0[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
 
-static inline lanes ror(lanes x, int n) { return x >> n | x << (32 - n); }
-static inline lanes s0(lanes x) { return ror(x, 7) ^ ror(x, 18) ^ x >> 3; }
-static inline lanes s1(lanes x) { return ror(x, 17) ^ ror(x, 19) ^ x >> 10; }
-static inline lanes all(uint32_t x) { return (lanes){0} + x; }
+/* Macros, so that they do for words and for vectors of any width. */
+#define ROR(x, n) ((x) >> (n) | (x) << (32 - (n)))
+#define SMALL0(x) (ROR(x, 7) ^ ROR(x, 18) ^ (x) >> 3)
+#define SMALL1(x) (ROR(x, 17) ^ ROR(x, 19) ^ (x) >> 10)
+#define BIG0(x) (ROR(x, 2) ^ ROR(x, 13) ^ ROR(x, 22))
+#define BIG1(x) (ROR(x, 6) ^ ROR(x, 11) ^ ROR(x, 25))
+#define CHOOSE(x, y, z) ((z) ^ ((x) & ((y) ^ (z))))
+#define MAJORITY(x, y, z) (((x) & (y)) | ((z) & ((x) | (y))))
 
-static inline uint32_t one(lanes x, int lane) {
-    uint32_t words[LANES];
-    memcpy(words, &x, sizeof words);
-    return words[lane];
-}
-
-static inline uint32_t load_be(const uint8_t *p) {
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static inline uint32_t load_le(const uint8_t *p) {
-    return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
-}
-
-static inline uint32_t swap(uint32_t x) {
+static uint32_t swap(uint32_t x) {
     return x << 24 | (x & 0xff00) << 8 | (x >> 8 & 0xff00) | x >> 24;
 }
 
-/* One round; the eight state words are named anew in each instead of being moved. */
-#define ROUND(a, b, c, d, e, f, g, h, i, x)                                        \
-    do {                                                                           \
-        lanes t = h + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) +                      \
-                  (g ^ (e & (f ^ g))) + K[i] + (x);                                \
-        d += t;                                                                    \
-        h = t + (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) + ((a & b) | (c & (a | b))); \
-    } while (0)
-#define GIVEN(i) w[i]
-/* The message word of round i >= 16, kept in a ring of sixteen. */
-#define NEXT(i)                                                                    \
-    (w[(i) & 15] += s1(w[((i) - 2) & 15]) + w[((i) - 7) & 15] + s0(w[((i) - 15) & 15]))
-#define EIGHT(WORD, i)                                                             \
-    ROUND(a, b, c, d, e, f, g, h, (i), WORD(i));                                   \
-    ROUND(h, a, b, c, d, e, f, g, (i) + 1, WORD((i) + 1));                         \
-    ROUND(g, h, a, b, c, d, e, f, (i) + 2, WORD((i) + 2));                         \
-    FIVE(WORD, (i) + 3)
-#define FIVE(WORD, i)                                                              \
-    ROUND(f, g, h, a, b, c, d, e, (i), WORD(i));                                   \
-    ROUND(e, f, g, h, a, b, c, d, (i) + 1, WORD((i) + 1));                         \
-    ROUND(d, e, f, g, h, a, b, c, (i) + 2, WORD((i) + 2));                         \
-    ROUND(c, d, e, f, g, h, a, b, (i) + 3, WORD((i) + 3));                         \
-    ROUND(b, c, d, e, f, g, h, a, (i) + 4, WORD((i) + 4))
-
-/* Rounds 0..2 turn `state` into `early`, their words in the places of round 3. */
-static inline void first_rounds(const lanes state[8], const lanes w[3], lanes early[8]) {
-    lanes a = state[0], b = state[1], c = state[2], d = state[3];
-    lanes e = state[4], f = state[5], g = state[6], h = state[7];
-    ROUND(a, b, c, d, e, f, g, h, 0, w[0]);
-    ROUND(h, a, b, c, d, e, f, g, 1, w[1]);
-    ROUND(g, h, a, b, c, d, e, f, 2, w[2]);
-    early[0] = a, early[1] = b, early[2] = c, early[3] = d;
-    early[4] = e, early[5] = f, early[6] = g, early[7] = h;
-}
-
-/* Rounds 3..63 over the message words w, which are used up; the result is added to
- * `state` and goes to `out`. */
-static inline void last_rounds(const lanes state[8], const lanes early[8], lanes w[16],
-                               lanes out[8]) {
-    lanes a = early[0], b = early[1], c = early[2], d = early[3];
-    lanes e = early[4], f = early[5], g = early[6], h = early[7];
-    FIVE(GIVEN, 3);
-    EIGHT(GIVEN, 8);
-    EIGHT(NEXT, 16);
-    EIGHT(NEXT, 24);
-    EIGHT(NEXT, 32);
-    EIGHT(NEXT, 40);
-    EIGHT(NEXT, 48);
-    EIGHT(NEXT, 56);
-    out[0] = state[0] + a, out[1] = state[1] + b, out[2] = state[2] + c;
-    out[3] = state[3] + d, out[4] = state[4] + e, out[5] = state[5] + f;
-    out[6] = state[6] + g, out[7] = state[7] + h;
-}
-
-static inline void compress(const lanes state[8], lanes w[16], lanes out[8]) {
-    lanes early[8];
-    first_rounds(state, w, early);
-    last_rounds(state, early, w, out);
-}
-
-/* The end of a message whose first `used` words of the block are in w. */
-static inline void pad(lanes w[16], int used, uint32_t message_bytes) {
+/* Take a block into a state, without haste. */
+static void compress(uint32_t state[8], const uint32_t block[16]) {
+    uint32_t w[64], v[8];
     int i;
-    w[used] = all(0x80000000);
-    for (i = used + 1; i < 15; i++)
-        w[i] = all(0);
-    w[15] = all(message_bytes * 8);
-}
 
-static int meets(const lanes hash[8], int lane, const uint32_t target[8]) {
-    int i;
-    for (i = 7; i >= 0; i--) {
-        uint32_t word = swap(one(hash[i], lane));
-        if (word != target[i])
-            return word < target[i];
+    memcpy(w, block, HEAD_BYTES);
+    memcpy(v, state, HASH_BYTES);
+    for (i = 16; i < 64; i++)
+        w[i] = SMALL1(w[i - 2]) + w[i - 7] + SMALL0(w[i - 15]) + w[i - 16];
+    for (i = 0; i < 64; i++) {
+        uint32_t t1 = v[7] + BIG1(v[4]) + CHOOSE(v[4], v[5], v[6]) + K[i] + w[i];
+        uint32_t t2 = BIG0(v[0]) + MAJORITY(v[0], v[1], v[2]);
+        memmove(v + 1, v, 7 * sizeof *v);
+        v[4] += t1;
+        v[0] = t1 + t2;
     }
+    for (i = 0; i < 8; i++)
+        state[i] += v[i];
+}
+
+/* Whether a nonce's hash meets the target. */
+static int is_hit(const struct task *task, uint32_t nonce) {
+    uint32_t hash[8], w[16] = {0};
+    int i;
+
+    memcpy(hash, task->midstate, sizeof hash);
+    memcpy(w, task->tail, sizeof task->tail);
+    w[3] = nonce, w[4] = PADDING, w[15] = HEADER_BITS;
+    compress(hash, w);
+    memset(w, 0, sizeof w);
+    memcpy(w, hash, sizeof hash);
+    w[8] = PADDING, w[15] = HASH_BITS;
+    memcpy(hash, H0, sizeof hash);
+    compress(hash, w);
+    for (i = 7; i >= 0; i--)
+        if (swap(hash[i]) != task->target[i])
+            return swap(hash[i]) < task->target[i];
     return 1;
 }
 
-/* Search until `count` nonces are tried or no more hits fit; returns the hits and
- * moves *nonce and *count on. */
-static int search(const uint8_t *midstate, const uint8_t *tail_bytes, uint32_t *nonce,
-                  uint64_t *count, const uint32_t target[8], uint32_t hits[MAX_HITS]) {
-    lanes start[8], middle[8], early[8], hash[8], w[16], tail[3], place;
-    uint32_t numbers[LANES];
-    int found = 0, i, lane;
-
-    for (i = 0; i < 8; i++) {
-        start[i] = all(H0[i]);
-        middle[i] = all(load_be(midstate + 4 * i));
-    }
-    for (i = 0; i < 3; i++)
-        tail[i] = all(load_be(tail_bytes + 4 * i));
-    first_rounds(middle, tail, early);
-    for (i = 0; i < LANES; i++)
-        numbers[i] = (uint32_t)i;
-    memcpy(&place, numbers, sizeof place);
-
-    while (*count && found <= MAX_HITS - LANES) {
-        int used = *count < LANES ? (int)*count : LANES;
-
-        w[0] = tail[0], w[1] = tail[1], w[2] = tail[2], w[3] = place + *nonce;
-        pad(w, 4, HEADER_BYTES);
-        last_rounds(middle, early, w, hash);
-
-        memcpy(w, hash, sizeof hash);
-        pad(w, 8, HASH_BYTES);
-        compress(start, w, hash);
-
-        for (lane = 0; lane < used; lane++)
-            if (meets(hash, lane, target))
-                hits[found++] = *nonce + (uint32_t)lane;
-        *nonce += (uint32_t)used;
-        *count -= (uint64_t)used;
-    }
+/* The nonces that are left when a variant's width does not divide their number. */
+static int search_rest(const struct task *task, uint32_t *nonce, uint64_t *count,
+                       uint32_t hits[MAX_HITS], int found) {
+    for (; *count && found < MAX_HITS; ++*nonce, --*count)
+        if (is_hit(task, *nonce))
+            hits[found++] = *nonce;
     return found;
+}
+
+/* Plain C: one nonce at a time, or as many as every CPU of the kind does at once. */
+#ifdef __GNUC__
+#define LANES 4
+#else
+#define LANES 1
+#endif
+#define NAME(x) x##_plain
+#define TARGET
+#include "_kernel_lanes.h"
+
+#ifdef HAS_X86
+#define LANES 8
+#define NAME(x) x##_avx2
+#define TARGET __attribute__((target("avx2")))
+#include "_kernel_lanes.h"
+#define LANES 16
+#define NAME(x) x##_avx512
+#define TARGET __attribute__((target("avx512f")))
+#include "_kernel_lanes.h"
+#include "_kernel_x86.h"
+#endif
+#ifdef HAS_ARM
+#include "_kernel_arm.h"
+#endif
+
+static int always(void) { return 1; }
+
+#ifdef HAS_X86
+static int has_avx2(void) { return __builtin_cpu_supports("avx2") != 0; }
+static int has_avx512(void) { return __builtin_cpu_supports("avx512f") != 0; }
+
+static int has_sha(void) {
+    unsigned int a, b = 0, c, d;
+    return __builtin_cpu_supports("avx") && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+           b >> 29 & 1;
+}
+#endif
+#ifdef HAS_ARM
+#define HWCAP_ARM_SHA2 (1 << 6)
+static int has_arm_sha2(void) { return (getauxval(AT_HWCAP) & HWCAP_ARM_SHA2) != 0; }
+#endif
+
+static const struct variant {
+    const char *name;
+    searcher *search;
+    int (*is_here)(void);
+} VARIANTS[] = {
+#ifdef HAS_X86
+    {"sha-ni", search_sha_ni, has_sha},
+    {"avx512", search_avx512, has_avx512},
+    {"avx2", search_avx2, has_avx2},
+#endif
+#ifdef HAS_ARM
+    {"arm-sha2", search_arm_sha2, has_arm_sha2},
+#endif
+    {"c", search_plain, always},
+};
+#define VARIANT_COUNT ((int)(sizeof VARIANTS / sizeof *VARIANTS))
+
+static searcher *searcher_named(const char *name) {
+    int i;
+    for (i = 0; i < VARIANT_COUNT; i++)
+        if (strcmp(VARIANTS[i].name, name) == 0 && VARIANTS[i].is_here())
+            return VARIANTS[i].search;
+    return NULL;
+}
+
+#ifndef KERNEL_WITHOUT_PYTHON
+
+static uint32_t load_be(const uint8_t *p) {
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static uint32_t load_le(const uint8_t *p) {
+    return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+}
+
+static PyObject *kernel_variants(PyObject *self, PyObject *nothing) {
+    PyObject *names = PyList_New(0);
+    int i;
+
+    (void)self, (void)nothing;
+    for (i = 0; names != NULL && i < VARIANT_COUNT; i++) {
+        PyObject *name;
+        if (!VARIANTS[i].is_here())
+            continue;
+        name = PyUnicode_FromString(VARIANTS[i].name);
+        if (name == NULL || PyList_Append(names, name) < 0)
+            Py_CLEAR(names);
+        Py_XDECREF(name);
+    }
+    return names;
 }
 
 static PyObject *kernel_midstate(PyObject *self, PyObject *args) {
     const char *head;
     Py_ssize_t size;
-    lanes start[8], w[16], hash[8];
-    uint8_t state[HASH_BYTES];
+    uint32_t state[8], w[16];
+    uint8_t bytes[HASH_BYTES];
     int i;
 
     (void)self;
@@ -201,30 +238,28 @@ static PyObject *kernel_midstate(PyObject *self, PyObject *args) {
         PyErr_SetString(PyExc_ValueError, "head: 64 bytes");
         return NULL;
     }
-    for (i = 0; i < 8; i++)
-        start[i] = all(H0[i]);
     for (i = 0; i < 16; i++)
-        w[i] = all(load_be((const uint8_t *)head + 4 * i));
-    compress(start, w, hash);
-    for (i = 0; i < 8; i++) {
-        uint32_t word = one(hash[i], 0);
-        state[4 * i] = (uint8_t)(word >> 24), state[4 * i + 1] = (uint8_t)(word >> 16);
-        state[4 * i + 2] = (uint8_t)(word >> 8), state[4 * i + 3] = (uint8_t)word;
-    }
-    return PyBytes_FromStringAndSize((const char *)state, HASH_BYTES);
+        w[i] = load_be((const uint8_t *)head + 4 * i);
+    memcpy(state, H0, sizeof state);
+    compress(state, w);
+    for (i = 0; i < HASH_BYTES; i++)
+        bytes[i] = (uint8_t)(state[i / 4] >> (24 - 8 * (i % 4)));
+    return PyBytes_FromStringAndSize((const char *)bytes, HASH_BYTES);
 }
 
 static PyObject *kernel_search(PyObject *self, PyObject *args) {
-    const char *midstate, *tail, *target_le;
+    const char *name, *midstate, *tail, *target_le;
     Py_ssize_t midstate_size, tail_size, target_size;
     unsigned long long first, total;
-    uint32_t target[8], hits[MAX_HITS], nonce;
+    uint32_t hits[MAX_HITS], nonce;
+    struct task task;
+    searcher *search;
     uint64_t left;
     PyObject *list;
     int i;
 
     (void)self;
-    if (!PyArg_ParseTuple(args, "y#y#KKy#", &midstate, &midstate_size, &tail,
+    if (!PyArg_ParseTuple(args, "sy#y#KKy#", &name, &midstate, &midstate_size, &tail,
                           &tail_size, &first, &total, &target_le, &target_size))
         return NULL;
     if (midstate_size != HASH_BYTES || tail_size != TAIL_BYTES ||
@@ -233,41 +268,93 @@ static PyObject *kernel_search(PyObject *self, PyObject *args) {
                         "midstate: 32 bytes; tail: 12 bytes; target_le: 32 bytes");
         return NULL;
     }
-    for (i = 0; i < 8; i++)
-        target[i] = load_le((const uint8_t *)target_le + 4 * i);
-    list = PyList_New(0);
-    if (list == NULL)
+    search = searcher_named(name);
+    if (search == NULL) {
+        PyErr_SetString(PyExc_ValueError, "variant: not on this CPU");
         return NULL;
+    }
+    for (i = 0; i < 8; i++) {
+        task.midstate[i] = load_be((const uint8_t *)midstate + 4 * i);
+        task.target[i] = load_le((const uint8_t *)target_le + 4 * i);
+    }
+    for (i = 0; i < 3; i++)
+        task.tail[i] = load_be((const uint8_t *)tail + 4 * i);
+    list = PyList_New(0);
     nonce = (uint32_t)first;
     left = total;
-    while (left) {
+    while (list != NULL && left) {
         int found;
         if (left >= RELEASE_FROM) {
             Py_BEGIN_ALLOW_THREADS
-            found = search((const uint8_t *)midstate, (const uint8_t *)tail, &nonce, &left,
-                           target, hits);
+            found = search(&task, &nonce, &left, hits);
             Py_END_ALLOW_THREADS
         } else {
-            found = search((const uint8_t *)midstate, (const uint8_t *)tail, &nonce, &left,
-                           target, hits);
+            found = search(&task, &nonce, &left, hits);
         }
-        for (i = 0; i < found; i++) {
+        for (i = 0; list != NULL && i < found; i++) {
             PyObject *number = PyLong_FromUnsignedLong(hits[i]);
-            int failed = number == NULL || PyList_Append(list, number) < 0;
+            if (number == NULL || PyList_Append(list, number) < 0)
+                Py_CLEAR(list);
             Py_XDECREF(number);
-            if (failed) {
-                Py_DECREF(list);
-                return NULL;
-            }
         }
     }
     return list;
 }
 
+static PyObject *kernel_cpu_s(PyObject *self, PyObject *args) {
+    const char *name;
+    unsigned long long count;
+    uint32_t hits[MAX_HITS], nonce = 0;
+    struct task task = {{0}, {0}, {0}};
+    searcher *search;
+    uint64_t left;
+    clock_t began;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "sK", &name, &count))
+        return NULL;
+    search = searcher_named(name);
+    if (search == NULL) {
+        PyErr_SetString(PyExc_ValueError, "variant: not on this CPU");
+        return NULL;
+    }
+    began = clock();
+    for (left = count; left;)
+        search(&task, &nonce, &left, hits);
+    return PyFloat_FromDouble((double)(clock() - began) / CLOCKS_PER_SEC);
+}
+
+/* Additions that wait for each other take a cycle each, so their time tells the clock. */
+#define ADDITIONS 64
+
+static PyObject *kernel_add(PyObject *self, PyObject *args) {
+    unsigned long long rounds;
+    uint64_t sum = 0;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "K", &rounds))
+        return NULL;
+    for (; rounds; rounds--) {
+#ifdef HAS_X86
+        __asm__ volatile(".rept 64\n\tadd $1, %0\n\t.endr" : "+r"(sum));
+#elif defined(__GNUC__) && defined(__aarch64__)
+        __asm__ volatile(".rept 64\n\tadd %0, %0, #1\n\t.endr" : "+r"(sum));
+#else
+        sum += ADDITIONS;
+#endif
+    }
+    return PyLong_FromUnsignedLongLong(sum);
+}
+
 static PyMethodDef methods[] = {
+    {"variants", kernel_variants, METH_NOARGS, "variants() -> names, here on this CPU"},
     {"midstate", kernel_midstate, METH_VARARGS, "midstate(head) -> state, big-endian"},
     {"search", kernel_search, METH_VARARGS,
-     "search(midstate, tail, first_nonce, count, target_le) -> list of nonces"},
+     "search(variant, midstate, tail, first_nonce, count, target_le) -> nonces"},
+    {"cpu_s", kernel_cpu_s, METH_VARARGS,
+     "cpu_s(variant, count) -> CPU seconds that a search takes"},
+    {"add", kernel_add, METH_VARARGS,
+     "add(rounds) -> 64 additions a round, each waiting for the one before"},
     {NULL, NULL, 0, NULL}};
 
 static PyModuleDef_Slot slots[] = {{0, NULL}};
@@ -277,3 +364,5 @@ static struct PyModuleDef module = {
     NULL, NULL, NULL};
 
 PyMODINIT_FUNC PyInit__kernel(void) { return PyModuleDef_Init(&module); }
+
+#endif

@@ -1,11 +1,15 @@
-"""The nonce search, in C where there is a compiler and in Python elsewhere.
+"""The nonce search: in C for the CPU at hand, in Python where there is no compiler.
 
 Nonces are in *search order* here: the header's last four bytes read big-endian. So does
 SHA-256 read them, and so do the bits sit on the chip's wire. `int.from_bytes(
 nonce.to_bytes(4), "little")` gives the number that `mining.submit` wants.
+
+Several variants do the same; the first search chooses among them by a known answer and
+a short race.
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from hashlib import sha256
 
 from softaxe.bitcoin.sha256 import BLOCK_BYTES, INITIAL_STATE, STATE_BYTES, compress
@@ -18,8 +22,19 @@ except ImportError:  # no C compiler when softaxe was installed
 HEADER_BYTES = 80
 TAIL_BYTES = 12
 """Bytes of the header between the block of the midstate and the nonce."""
+PYTHON = "python"
 _NONCE_AT = BLOCK_BYTES + TAIL_BYTES
 _PADDING = b"\x80" + bytes(45) + (8 * HEADER_BYTES).to_bytes(2)
+_RACE_NONCES = 1 << 13
+_RACES = 3
+_KNOWN_HEADER = bytes.fromhex(
+    "0100000000000000000000000000000000000000000000000000000000000000"
+    "000000003ba3edfd7a7b12b27ac72c3e67768f617fc81bc3888a51323a9fb8aa"
+    "4b1e5e4a29ab5f49ffff001d00000000"
+)
+"""Bitcoin's first block, without its nonce."""
+_KNOWN_NONCE = 0x1DAC2B7C
+_KNOWN_TARGET = 0xFFFF << 208
 
 Search = Callable[[bytes, int, int, int], list[int]]
 MidstateSearch = Callable[[bytes, bytes, int, int, int], list[int]]
@@ -60,23 +75,24 @@ def _nonces(first_nonce: int, count: int) -> Iterator[int]:
     return (nonce & 0xFFFFFFFF for nonce in range(first_nonce, first_nonce + count))
 
 
-def _search_native(
-    header: bytes, first_nonce: int, count: int, target: int
-) -> list[int]:
-    """The search in C; see `search`."""
-    _check(len(header), first_nonce, count, target)
-    state, tail = _kernel.midstate(header[:BLOCK_BYTES]), header[BLOCK_BYTES:_NONCE_AT]
-    target_le = target.to_bytes(32, "little")
-    return _kernel.search(state, tail, first_nonce, count, target_le)
+def _native(variant: str) -> tuple[Search, MidstateSearch]:
+    """Make both searches of a variant in C."""
 
+    def search(header: bytes, first_nonce: int, count: int, target: int) -> list[int]:
+        _check(len(header), first_nonce, count, target)
+        state = _kernel.midstate(header[:BLOCK_BYTES])
+        tail = header[BLOCK_BYTES:_NONCE_AT]
+        target_le = target.to_bytes(32, "little")
+        return _kernel.search(variant, state, tail, first_nonce, count, target_le)
 
-def _search_midstate_native(
-    midstate: bytes, tail: bytes, first_nonce: int, count: int, target: int
-) -> list[int]:
-    """The search from a midstate in C; see `search_midstate`."""
-    _check_midstate(midstate, tail, first_nonce, count, target)
-    target_le = target.to_bytes(32, "little")
-    return _kernel.search(midstate, tail, first_nonce, count, target_le)
+    def search_midstate(
+        midstate: bytes, tail: bytes, first_nonce: int, count: int, target: int
+    ) -> list[int]:
+        _check_midstate(midstate, tail, first_nonce, count, target)
+        target_le = target.to_bytes(32, "little")
+        return _kernel.search(variant, midstate, tail, first_nonce, count, target_le)
+
+    return search, search_midstate
 
 
 def _check_midstate(
@@ -99,13 +115,37 @@ def _check(size: int, first_nonce: int, count: int, target: int) -> None:
         raise ValueError("target: outside 0..2**256-1")
 
 
-search_c: Search | None = None if _kernel is None else _search_native
-search_midstate_c: MidstateSearch | None = (
-    None if _kernel is None else _search_midstate_native
-)
+_ALL: dict[str, tuple[Search, MidstateSearch]] = {
+    name: _native(name) for name in ([] if _kernel is None else _kernel.variants())
+}
+_ALL[PYTHON] = search_python, search_midstate_python
+VARIANTS: dict[str, Search] = {name: both[0] for name, both in _ALL.items()}
+"""What this CPU can run, by name: of `sha-ni`, `avx512`, `avx2`, `arm-sha2` and `c`
+those it has instructions for, and always `python`."""
+MIDSTATE_VARIANTS: dict[str, MidstateSearch] = {
+    name: both[1] for name, both in _ALL.items()
+}
+"""The same for `search_midstate`."""
 
-KERNEL_NAME = "python" if search_c is None else "c"
-"""Which one `search` is."""
+
+@cache
+def chosen_variant() -> str:
+    """Name of the variant that `search` uses: the fastest that knows the answer."""
+    right = {name: search for name, search in VARIANTS.items() if _knows(search)}
+    if len(right) > 1:
+        del right[PYTHON]  # never the fastest
+    if _kernel is None or len(right) == 1:
+        return next(iter(right))
+    races = {
+        name: min(_kernel.cpu_s(name, _RACE_NONCES) for _ in range(_RACES))
+        for name in right
+    }
+    return min(races, key=races.__getitem__)
+
+
+def _knows(search: Search) -> bool:
+    first = _KNOWN_NONCE - 20
+    return search(_KNOWN_HEADER, first, 41, _KNOWN_TARGET) == [_KNOWN_NONCE]
 
 
 def search(header: bytes, first_nonce: int, count: int, target: int) -> list[int]:
@@ -123,7 +163,7 @@ def search(header: bytes, first_nonce: int, count: int, target: int) -> list[int
     Raises:
         ValueError: An argument is out of range.
     """
-    return _search(header, first_nonce, count, target)
+    return VARIANTS[chosen_variant()](header, first_nonce, count, target)
 
 
 def search_midstate(
@@ -144,7 +184,8 @@ def search_midstate(
     Raises:
         ValueError: An argument is out of range.
     """
-    return _search_midstate(midstate, tail, first_nonce, count, target)
+    chosen = MIDSTATE_VARIANTS[chosen_variant()]
+    return chosen(midstate, tail, first_nonce, count, target)
 
 
 def midstate(head: bytes) -> bytes:
@@ -156,7 +197,3 @@ def midstate(head: bytes) -> bytes:
     if len(head) != BLOCK_BYTES:
         raise ValueError(f"head: {len(head)} bytes, not {BLOCK_BYTES}")
     return compress(INITIAL_STATE, head) if _kernel is None else _kernel.midstate(head)
-
-
-_search: Search = search_c or search_python
-_search_midstate: MidstateSearch = search_midstate_c or search_midstate_python

@@ -36,6 +36,7 @@ from softaxe.shell.pool_links import (
     PoolLinks,
 )
 from softaxe.shell.pool_server import FIRST_PORT_TRIES, PoolServer
+from softaxe.shell.search_thread import run_timed, yield_to_others
 from softaxe.shell.server import build_app
 from softaxe.shell.storage import Storage, read_www
 from softaxe.stratum.pool import Pool
@@ -394,7 +395,9 @@ class Runner:
         """Search, in threads, what the chip has to search when work is real."""
         percent = self.options.cpu_percent
         threads = max(1, -(-percent // 100))
-        executor = ThreadPoolExecutor(threads, thread_name_prefix="search")
+        executor = ThreadPoolExecutor(
+            threads, thread_name_prefix="search", initializer=yield_to_others
+        )
         share = percent / 100 / threads
         try:
             async with asyncio.TaskGroup() as group:
@@ -412,7 +415,7 @@ class Runner:
                 await asyncio.sleep(IDLE_SEARCH_S)
                 continue
             began = time.perf_counter()
-            found = await loop.run_in_executor(executor, search.run)
+            found, cpu_s = await loop.run_in_executor(executor, run_timed, search)
             took = time.perf_counter() - began
             self.device.finish_search(search, found, self._clock.advance())
             self._dispatch()
@@ -426,7 +429,7 @@ class Runner:
                     int(search.span.count * REAL_SEARCH_S / max(took, 1e-6)) or 1,
                 ),
             )
-            await asyncio.sleep(took * (1 / share - 1) if share < 1 else 0)
+            await asyncio.sleep(max(0.0, cpu_s / share - took))
 
 
 def parse_pool(text: str) -> tuple[str, int]:

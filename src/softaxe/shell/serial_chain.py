@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from softaxe.asic.chip import Chain, WorkMode
 from softaxe.catalog import Board
 from softaxe.shell.clock import Clock
+from softaxe.shell.search_thread import yield_to_others
 
 READ_BYTES = 4096
 CHIP_C = 50.0
@@ -55,7 +56,9 @@ class SerialChain:
         )
         self._clock = Clock()
         self._wake = asyncio.Event()
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="search")
+        self._executor = ThreadPoolExecutor(
+            1, thread_name_prefix="search", initializer=yield_to_others
+        )
         self._master, slave = os.openpty()
         self.path = os.ttyname(slave)
         """What the host program opens."""

@@ -1,0 +1,24 @@
+"""What a thread that searches does: measure itself, and stay out of the way."""
+
+import os
+import sys
+import time
+
+from softaxe.asic.chip import Search
+
+
+def run_timed(search: Search) -> tuple[list[int], float]:
+    """Search in this thread; return the nonces found and the CPU seconds it took."""
+    began = time.thread_time()
+    found = search.run()
+    return found, time.thread_time() - began
+
+
+def yield_to_others() -> None:
+    """Let this thread run only when nothing else wants its core, where that exists."""
+    idle = getattr(os, "SCHED_IDLE", None)
+    if idle is not None:
+        try:
+            os.sched_setscheduler(0, idle, os.sched_param(0))
+        except OSError as error:  # some containers forbid it
+            sys.stderr.write(f"softaxe: searching at normal priority: {error}\n")

@@ -1,0 +1,59 @@
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from softaxe import Device, Pool, Simulation
+from softaxe.shell.search_thread import run_timed, yield_to_others
+
+
+def test_a_search_tells_its_own_cpu_time() -> None:
+    simulation = Simulation(Device(seed=1, work="real"), Pool(seed=1))
+    simulation.advance(20)
+    search = simulation.device.take_search(1 << 18)
+    assert search is not None
+
+    began = time.perf_counter()
+    found, cpu_s = run_timed(search)
+    took = time.perf_counter() - began
+
+    assert found == search.run()
+    assert 0 < cpu_s <= took + 0.01
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="no idle priority here")
+def test_a_search_thread_yields_to_every_other() -> None:
+    seen = []
+
+    def look() -> None:
+        yield_to_others()
+        seen.append(os.sched_getscheduler(0))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+
+    assert seen == [os.SCHED_IDLE]
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+@pytest.mark.parametrize("percent", [25, 80])
+def test_real_work_keeps_to_its_budget(
+    tmp_path: Path, run_device: Any, percent: int
+) -> None:
+    with run_device(tmp_path, work="real", cpu_percent=percent, speed=8.0) as device:
+        deadline = time.monotonic() + 15
+        while device.info()["hashRate"] == 0:  # it boots and gets work
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        began, cpu_began = time.perf_counter(), time.process_time()
+        time.sleep(2.0)
+        used = time.process_time() - cpu_began
+        share = used / (time.perf_counter() - began)
+
+    # Other work of the process counts too; a busy machine gives less.
+    assert share < percent / 100 + 0.15
+    assert share > percent / 100 * 0.5
