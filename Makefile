@@ -23,7 +23,10 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python -m bench
 
 docs: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --group docs
 	$(BIN)/python -m softaxe.api.docs docs
+	$(BIN)/python docs/boards_table.py
+	$(BIN)/python docs/plots.py
 
 $(VENV)/.created:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "softaxe needs Python 3.11 or newer; set PYTHON=...")'

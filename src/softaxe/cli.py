@@ -132,6 +132,13 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     seed: Annotated[
         int, typer.Option(min=0, help="Of MAC address, silicon and all chance.")
     ] = 0,
+    ambient: Annotated[
+        float, typer.Option(min=-40, max=80, help="Air around the device, in °C.")
+    ] = 25.0,
+    ambient_swing: Annotated[
+        float,
+        typer.Option(min=0, max=40, help="By how much the day's warmest air is above."),
+    ] = 0.0,
     state: Annotated[
         Path | None,
         typer.Option(
@@ -193,6 +200,8 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
                 cpu_percent=cpu_percent,
                 speed=speed,
                 seed=seed,
+                ambient_c=ambient,
+                ambient_swing_c=ambient_swing,
                 profile=_PROFILES[profile],
             ),
             show_log=show_log,

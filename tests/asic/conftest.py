@@ -47,7 +47,9 @@ class WiredChain:
         self.now = 0.0
         self._asic_count = asic_count
         self.driver = Driver(chip, asic_count=asic_count, log=self._log)
-        self.chain = Chain(chip, asic_count=asic_count, rng=random.Random(seed))
+        self.chain = Chain(
+            chip, silicons=[chip.silicon] * asic_count, rng=random.Random(seed)
+        )
         self.to_chip: list[tuple[float, bytes]] = []
         self.events: list[tuple[float, DriverEvent]] = []
         self.garble: Callable[[bytes], bytes] = lambda data: data

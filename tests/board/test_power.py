@@ -2,14 +2,17 @@ import pytest
 
 from softaxe.board.power import PowerStage
 from softaxe.catalog import board
+from softaxe.catalog.lottery import typical
 
 
 def stage(
     mhz: float = 525, millivolts: int = 1150, chip_c: float = 60, activity: float = 1
 ) -> PowerStage:
-    power = PowerStage(board("601"))
+    power = PowerStage(typical(board("601")))
     power.core_voltage_setting_v = millivolts / 1000
-    power.step(frequency_mhz=mhz, activity=activity, chip_temperature_c=chip_c)
+    power.step(
+        frequency_mhz=mhz, activity=activity, temperatures_c=[chip_c], airflow=0.5
+    )
     return power
 
 

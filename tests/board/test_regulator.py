@@ -13,6 +13,7 @@ from softaxe.board.regulator import (
     regulator_for,
 )
 from softaxe.catalog import Board, board
+from softaxe.catalog.lottery import typical
 from softaxe.units import Level
 
 SUPRAS = [board("401"), board("402")]
@@ -24,7 +25,7 @@ class Rig:
     def __init__(self, version: str, *, mhz: float, chip_c: float = 60) -> None:
         self.board = board(version)
         self.lines: list[str] = []
-        self.power = PowerStage(self.board)
+        self.power = PowerStage(typical(self.board))
         self.regulator = regulator_for(self.board, self.power, log=self._log)
         self.mhz = mhz
         self.chip_c = chip_c
@@ -34,7 +35,10 @@ class Rig:
 
     def step(self, *, vr_c: float = 60.0, seed: int = 1) -> "Rig":
         self.power.step(
-            frequency_mhz=self.mhz, activity=1.0, chip_temperature_c=self.chip_c
+            frequency_mhz=self.mhz,
+            activity=1.0,
+            temperatures_c=[self.chip_c] * self.board.asic_count,
+            airflow=0.5,
         )
         self.regulator.step(vr_c, random.Random(seed))
         return self

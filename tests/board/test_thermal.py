@@ -10,6 +10,7 @@ from softaxe.board.regulator import regulator_for
 from softaxe.board.sensors import read_temperatures
 from softaxe.board.thermal import Thermal
 from softaxe.catalog import board
+from softaxe.catalog.lottery import typical
 
 BOARD = board("601")
 
@@ -29,7 +30,7 @@ class Bench:
         def silent(level: object, tag: str, text: str) -> None:
             pass
 
-        self.power = PowerStage(BOARD)
+        self.power = PowerStage(typical(BOARD))
         self.regulator = regulator_for(BOARD, self.power, log=silent)
         self.thermal = Thermal(BOARD, ambient_c=ambient_c)
         self.fan = Fan(BOARD)
@@ -56,7 +57,8 @@ class Bench:
             self.power.step(
                 frequency_mhz=self._mhz,
                 activity=self._activity,
-                chip_temperature_c=self.thermal.chip_c,
+                temperatures_c=self.thermal.chips_c,
+                airflow=self.fan.airflow,
             )
             self.regulator.step(self.thermal.vr_c, self._rng)
             self.thermal.step(

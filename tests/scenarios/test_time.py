@@ -77,8 +77,14 @@ def test_energy_is_accounted_for() -> None:
     """What goes in comes out: heat balances power when nothing changes."""
     simulation = Simulation(Device(seed=3), Pool.for_scaled_work(seed=3))
     simulation.advance(3600)
-    body = simulation.device._body
+    body, board = simulation.device._body, simulation.device.board
+    power = body.power
 
-    assert body.power.input_power_w == pytest.approx(
-        body.power.core_power_w + simulation.device.board.power_offset_w
+    fan_w = board.fan.power_w_at_full * body.fan.airflow**3
+    assert power.input_power_w == pytest.approx(
+        power.core_power_w + power.regulator_heat_w + board.supply.aux_w + fan_w,
+        rel=0.01,
+    )
+    assert power.input_voltage_v * power.input_current_a == pytest.approx(
+        power.input_power_w
     )

@@ -26,7 +26,7 @@ from softaxe.asic.hashing import (
 )
 from softaxe.asic.pll import Pll
 from softaxe.bitcoin.header import target_for
-from softaxe.catalog import Chip
+from softaxe.catalog import Chip, Silicon
 from softaxe.units import NEVER
 
 SEARCH_AHEAD_S = (0.02, 0.5)
@@ -37,8 +37,6 @@ RESET_FREQUENCY_MHZ = 50.0
 """Clock of a chip whose PLL was not written; an estimate."""
 IDLE_ACTIVITY = 0.12
 """Switching of a clocked chip without work, as a share of hashing; an estimate."""
-DOMAIN_SPREAD = 0.02
-"""How far a domain's share differs from specimen to specimen; an estimate."""
 HASHES_PER_COUNT = 1 << 32
 """Unit of the hash counters. Source: ESP-Miner components/asic."""
 COUNTS_PER_S = 1 << 12
@@ -99,8 +97,8 @@ class _Asic:
     `as_of + (n - progress) / rate`, so a change of rate moves what is to come.
     """
 
-    def __init__(self, domain_shares: Sequence[float]) -> None:
-        self.domain_shares = domain_shares
+    def __init__(self, silicon: Silicon) -> None:
+        self.silicon = silicon
         self.temperature_c = 25.0
         self.reset()
 
@@ -112,7 +110,7 @@ class _Asic:
         self.ticket_difficulty = 1
         self.failing = 0.0
         self.errors = 0.0
-        self.counters = HashCounters(self.domain_shares)
+        self.counters = HashCounters(self.silicon.domain_weights)
         self.forget_work()
 
     def forget_work(self) -> None:
@@ -158,11 +156,13 @@ class Chain:
 
     Args:
         chip: Their kind.
-        asic_count: How many.
+        silicons: Of each, in their order.
         rng: The chain's own chance.
     """
 
-    def __init__(self, chip: Chip, *, asic_count: int, rng: random.Random) -> None:
+    def __init__(
+        self, chip: Chip, *, silicons: Sequence[Silicon], rng: random.Random
+    ) -> None:
         self.mode = SCALED
         self.next_wake = NEVER
         self._chip = chip
@@ -181,11 +181,8 @@ class Chain:
         self._is_reset_low = True
         self._epoch = 0
         self._turn = 0
-        self._addresses_each = ADDRESSES // asic_count
-        self._all_asics = [
-            _Asic(_domain_shares(chip.silicon.domain_weights, rng))
-            for _ in range(asic_count)
-        ]
+        self._addresses_each = ADDRESSES // len(silicons)
+        self._all_asics = [_Asic(silicon) for silicon in silicons]
         self._asics = self._all_asics
         """Those that the host can reach."""
 
@@ -237,7 +234,7 @@ class Chain:
         self._epoch += 1
         for asic in self._asics:
             asic.forget_work()
-            asic.counters = HashCounters(asic.domain_shares)
+            asic.counters = HashCounters(asic.silicon.domain_weights)
         self._schedule()
 
     def set_operating_point(
@@ -461,14 +458,13 @@ class Chain:
     def _set_rate(self, asic: _Asic, now: float) -> None:
         """Work out how a chip does at its clock, voltage and temperature."""
         asic.go_on(now, self.mode.counts_per_search)
-        silicon = self._chip.silicon
         asic.failing = failing_share(
-            silicon,
+            asic.silicon,
             frequency_mhz=asic.frequency_mhz,
             core_voltage_v=self._core_voltage_v,
             temperature_c=asic.temperature_c,
         )
-        asic.errors = error_share(silicon, asic.failing)
+        asic.errors = error_share(asic.silicon, asic.failing)
         is_searched_here = asic.cursor is not None and not self.mode.is_real
         asic.rate = self._asic_hs(asic) / self.mode.scale if is_searched_here else 0.0
         if not asic.batch:
@@ -485,10 +481,3 @@ class Chain:
 def _mean(values: Iterable[float]) -> float:
     known = list(values)
     return sum(known) / len(known)
-
-
-def _domain_shares(weights: Sequence[float], rng: random.Random) -> list[float]:
-    spread = [
-        weight * rng.uniform(1 - DOMAIN_SPREAD, 1 + DOMAIN_SPREAD) for weight in weights
-    ]
-    return [weight / sum(spread) for weight in spread]

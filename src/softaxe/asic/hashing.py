@@ -23,10 +23,6 @@ VERSION_FIELD_MASK = 0xFFFF
 COUNTER_MASK = (1 << 32) - 1
 REFERENCE_MHZ = 400
 REFERENCE_C = 60
-FAILING_OFFSET_V = 0.03
-"""Missing volts at which half the hashes fail; an estimate."""
-FAILING_ERRORS = 0.6
-"""Share of failing hashes that end as errors; an estimate."""
 NORMAL_MEAN = 30.0
 """From this mean on a Poisson draw is a rounded normal one."""
 
@@ -40,21 +36,21 @@ def failing_share(
 ) -> float:
     """Share of hashes that fail because the voltage is too low for the frequency.
 
-    A smooth step around the needed voltage, which grows with frequency and heat; the
-    shape is an estimate.
+    Each of a chip's many paths needs its own voltage; spread as a logistic curve, so
+    is the share of those that get too little. The shape is an estimate.
     """
-    needed_v = (
-        silicon.needed_voltage_at_400mhz_v
-        + silicon.needed_voltage_v_per_mhz * (frequency_mhz - REFERENCE_MHZ)
-        + silicon.needed_voltage_v_per_c * (temperature_c - REFERENCE_C)
+    half_v = (
+        silicon.half_voltage_at_400mhz_v
+        + silicon.half_voltage_v_per_mhz * (frequency_mhz - REFERENCE_MHZ)
+        + silicon.half_voltage_v_per_c * (temperature_c - REFERENCE_C)
     )
-    margin_v = core_voltage_v - needed_v + FAILING_OFFSET_V
-    return 1 / (1 + exp(min(margin_v / silicon.margin_width_v, 700.0)))
+    margin = (core_voltage_v - half_v) / silicon.margin_width_v
+    return 1 / (1 + exp(min(margin, 700.0)))
 
 
 def error_share(silicon: Silicon, failing: float) -> float:
     """Share of the hash rate that comes out wrong when `failing` of it fails."""
-    return min(1.0, silicon.error_floor + FAILING_ERRORS * failing)
+    return min(1.0, silicon.error_floor + silicon.failing_errors * failing)
 
 
 class Head(Protocol):

@@ -90,7 +90,9 @@ class Fan:
     @property
     def rpm2(self) -> int:
         """Speed of the second; 0 without one."""
-        return self._chip.shown_rpm(self._rpm) if self._count > 1 else 0
+        if self._count == 1:
+            return 0
+        return self._chip.shown_rpm(self._rpm * self._curve.second_share)
 
     @property
     def airflow(self) -> float:

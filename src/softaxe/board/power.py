@@ -1,25 +1,29 @@
-"""Supply, regulator and the chips' appetite.
+"""Supply, regulator and the chips' appetite: what flows, whoever measures it.
 
 Switching power grows with frequency and voltage squared, leakage with voltage and heat.
-The regulator loses a fixed share as heat, the supply sags with what is drawn. What the
-API shows is what `regulator` measures of it.
+The regulator loses a fixed part, one with the current and one with its square; the
+supply sags with what is drawn. What the API shows is what `regulator` measures of it.
 """
 
+from collections.abc import Sequence
 from math import sqrt
 
-from softaxe.catalog import Board
+from softaxe.catalog.lottery import Specimen
 
 LEAKAGE_REFERENCE_C = 60.0
+MOST_DOUBLINGS = 4.0
+"""Beyond this heat a real chip is dead; the model only has to stay finite."""
 
 
 class PowerStage:
-    """Supply and core of a board: what flows, whoever measures it.
+    """Supply and core of a board.
 
     Args:
-        board: Whose.
+        specimen: Whose.
     """
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, specimen: Specimen) -> None:
+        board = specimen.board
         self.core_voltage_setting_v = 0.0
         """Per voltage domain; 0 is off."""
         self.core_voltage_v = 0.0
@@ -29,45 +33,55 @@ class PowerStage:
         self.regulator_heat_w = 0.0
         self.input_voltage_v = board.supply.open_circuit_v
         self.input_power_w = 0.0
-        self._board = board
+        self._supply = board.supply
+        self._domains = board.voltage_domains
+        self._fan_w = board.fan.power_w_at_full * board.fan_count
+        chips = specimen.silicons
+        self._switching_f = sum(chip.switching_f for chip in chips)
+        self._leakages = [
+            (chip.leakage_a_at_60c, 1 / chip.leakage_doubling_c) for chip in chips
+        ]
 
     def step(
         self,
         *,
         frequency_mhz: float,
         activity: float,
-        chip_temperature_c: float,
+        temperatures_c: Sequence[float],
+        airflow: float,
     ) -> None:
         """Work out voltages, currents and powers at this moment.
 
         Args:
             frequency_mhz: Clock of the chips.
             activity: Switching relative to full hashing, 0 to 1.
-            chip_temperature_c: For the leakage.
+            temperatures_c: Of every chip, for its leakage.
+            airflow: Share of the fan's full flow.
         """
-        board, supply = self._board, self._board.supply
-        silicon, volts = board.chip.silicon, self.core_voltage_setting_v
-        heat = (chip_temperature_c - LEAKAGE_REFERENCE_C) / silicon.leakage_doubling_c
-        leakage_a = silicon.leakage_a_at_60c * volts * 2.0 ** min(heat, 4.0)
-        switching_a = silicon.switching_f * volts * frequency_mhz * 1e6 * activity
+        supply, volts = self._supply, self.core_voltage_setting_v
+        leakage_a = sum(
+            amperes * 2.0 ** min((celsius - LEAKAGE_REFERENCE_C) * rate, MOST_DOUBLINGS)
+            for (amperes, rate), celsius in zip(
+                self._leakages, temperatures_c, strict=True
+            )
+        )
+        switching_a = self._switching_f * frequency_mhz * 1e6 * activity
         # Chips of one domain are in parallel, domains in series.
-        per_domain = board.asic_count / board.voltage_domains
-        self.core_current_a = (leakage_a + switching_a) * per_domain
+        self.core_current_a = (leakage_a + switching_a) * volts / self._domains
         drop_v = supply.core_path_ohm * self.core_current_a
         self.core_voltage_v = max(0.0, volts - drop_v)
-        total_v = self.core_voltage_v * board.voltage_domains
+        total_v = self.core_voltage_v * self._domains
         self.core_power_w = total_v * self.core_current_a
-        self.regulator_heat_w = self.core_power_w * (
-            1 / supply.regulator_efficiency - 1
-        )
-        self.input_power_w = self.core_power_w + board.power_offset_w
+        per_ampere_v = supply.loss_v + supply.loss_ohm * self.core_current_a
+        idle_w = supply.loss_w if volts else 0.0
+        self.regulator_heat_w = idle_w + per_ampere_v * self.core_current_a
+        fan_w = self._fan_w * airflow**3
+        core_w = self.core_power_w + self.regulator_heat_w
+        self.input_power_w = core_w + supply.aux_w + fan_w
         self.input_voltage_v = self._loaded_input_v(self.input_power_w)
 
     def _loaded_input_v(self, power_w: float) -> float:
-        open_v, ohm = (
-            self._board.supply.open_circuit_v,
-            self._board.supply.resistance_ohm,
-        )
+        open_v, ohm = self._supply.open_circuit_v, self._supply.resistance_ohm
         square = open_v * open_v - 4 * ohm * power_w
         return (open_v + sqrt(square)) / 2 if square > 0 else open_v / 2
 

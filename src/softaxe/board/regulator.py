@@ -85,8 +85,13 @@ class Regulator(Protocol):
     def set_core_voltage(self, volts: float) -> None:
         """Ask for a voltage per domain; 0 means off, where that is possible."""
 
-    def step(self, vr_c: float, rng: random.Random) -> None:
-        """Take in what the power stage and the heat have become."""
+    def step(self, vr_c: float, rng: random.Random | None) -> None:
+        """Take in what the power stage and the heat have become.
+
+        Args:
+            vr_c: The regulator's temperature.
+            rng: For the scatter of what is measured; None measures without.
+        """
 
     @property
     def reading(self) -> PowerReading:
@@ -141,11 +146,13 @@ class Tps546:
             self._log(Level.INFO, "TPS546", f"Vout changed to {total_v:1.2f} V")
         self._apply()
 
-    def step(self, vr_c: float, rng: random.Random) -> None:
+    def step(self, vr_c: float, rng: random.Random | None) -> None:
         """Measure, and switch off what must not go on."""
         limits, power = self._board.regulator, self._power
         self._vr_c = vr_c
-        self._noise_a = rng.gauss(0.0, CURRENT_NOISE_A) if power.core_current_a else 0.0
+        self._noise_a = 0.0
+        if rng is not None and power.core_current_a:
+            self._noise_a = rng.gauss(0.0, CURRENT_NOISE_A)
         if power.input_voltage_v < limits.vin_off_v:
             self._has_low_input = True
         elif power.input_voltage_v > limits.vin_on_v:
@@ -236,10 +243,11 @@ class Ds4432u:
             self._feedback_v = dac_voltage(dac_code(volts))
         self._apply()
 
-    def step(self, vr_c: float, rng: random.Random) -> None:
+    def step(self, vr_c: float, rng: random.Random | None) -> None:
         """Measure; nothing here knows the regulator's heat or protects it."""
-        self._noise_a = rng.gauss(0.0, INA260_NOISE_A)
-        self._noise_v = rng.gauss(0.0, ADC_NOISE_V)
+        if rng is not None:
+            self._noise_a = rng.gauss(0.0, INA260_NOISE_A)
+            self._noise_v = rng.gauss(0.0, ADC_NOISE_V)
 
     def _apply(self) -> None:
         volts = self._feedback_v if self._is_enabled else 0.0

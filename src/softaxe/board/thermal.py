@@ -10,9 +10,6 @@ from math import exp
 from softaxe.catalog import Board
 
 MIN_AIRFLOW = 1e-3
-CHIP_SPREAD = 0.15
-"""By how much the hottest chip of a chain stands more above the sink than the mean, and
-the coolest less; an estimate."""
 
 
 class Thermal:
@@ -29,9 +26,9 @@ class Thermal:
         self._over_sink_k = 0.0
         self._ambient_c = ambient_c
         self._board = board
-        count = board.asic_count
+        count, spread = board.asic_count, board.cooling.chip_spread
         self._spread = [
-            1 + CHIP_SPREAD * (1 - 2 * index / (count - 1)) if count > 1 else 1.0
+            1 + spread * (1 - 2 * index / (count - 1)) if count > 1 else 1.0
             for index in range(count)
         ]
 

@@ -8,7 +8,7 @@ supply) is an estimate unless its docstring names a source.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -20,7 +20,11 @@ BASE_FIRMWARE = "v2.12.2"
 
 @dataclass(frozen=True, slots=True)
 class Silicon:
-    """How a chip behaves away from its datasheet; all estimates."""
+    """How a chip behaves away from its datasheet; all estimates.
+
+    The numbers are fitted to typical power readings per board and to what owners see
+    when they lower the voltage; docs/physics.md shows how near they come.
+    """
 
     switching_f: float
     """Effective switched capacitance of one chip, in farads: P = C * V^2 * f."""
@@ -28,13 +32,15 @@ class Silicon:
     """Leakage current at 60 °C and 1 V, in amperes."""
     leakage_doubling_c: float
     """Degrees by which leakage doubles."""
-    needed_voltage_at_400mhz_v: float
-    """Core voltage needed at 400 MHz and 60 °C."""
-    needed_voltage_v_per_mhz: float
-    needed_voltage_v_per_c: float
-    """More voltage needed per degree above 60 °C."""
+    half_voltage_at_400mhz_v: float
+    """Core voltage at which half the hashes fail, at 400 MHz and 60 °C."""
+    half_voltage_v_per_mhz: float
+    half_voltage_v_per_c: float
+    """More voltage per degree above 60 °C."""
     margin_width_v: float
-    """Width of the band between working and failing."""
+    """Volts over which the failing share changes by a factor of e."""
+    failing_errors: float
+    """Share of the failing hashes that come out wrong; the rest do not come out."""
     error_floor: float
     """Errored share of hashes with ample voltage. Source: 1415 errors in 18574 s of
     the page's sample."""
@@ -72,14 +78,19 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class Cooling:
-    """Heat paths and thermal masses; estimates fitted to the page's sample."""
+    """Heat paths and thermal masses; estimates fitted to typical readings."""
 
     chip_to_sink_k_per_w: float
+    """Of each chip, through its paste."""
     chip_j_per_k: float
+    chip_spread: float
+    """By how much the first chip of a chain stands more above the sink than the mean,
+    and the last less."""
     sink_to_air_k_per_w: float
     """At full airflow."""
     airflow_exponent: float
-    """The resistance grows with airflow to minus this power."""
+    """The resistance grows with airflow to minus this power. Source: turbulent flow
+    over a plate has 0.8, laminar 0.5."""
     still_air_k_per_w: float
     """Upper end of the resistance, without any airflow."""
     sink_j_per_k: float
@@ -94,7 +105,7 @@ class Cooling:
 
 @dataclass(frozen=True, slots=True)
 class FanCurve:
-    """Speed of the fan over its duty; estimates through the page's sample."""
+    """Speed of the fan over its duty; estimates through typical readings."""
 
     rpm_at_zero: float
     """Where the line through the running range would meet zero duty."""
@@ -102,17 +113,28 @@ class FanCurve:
     stall_duty: float
     """Below this the fan stands still."""
     inertia_s: float
+    power_w_at_full: float
+    """Grows with the cube of the speed. Source: fan laws."""
+    second_share: float = 1.0
+    """Speed of a second fan relative to the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """Power supply and the way to the core."""
+    """Power supply and the way to the core; estimates."""
 
     open_circuit_v: float
     resistance_ohm: float
-    regulator_efficiency: float
+    loss_w: float
+    """The regulator's loss without load."""
+    loss_v: float
+    """Its loss per ampere of core current: switching."""
+    loss_ohm: float
+    """Its loss per ampere squared: conduction."""
     core_path_ohm: float
     """Between the regulator's set point and where it measures."""
+    aux_w: float
+    """Everything but chips, regulator and fan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,15 +277,18 @@ def board(name: str) -> Board:
 
 
 def _chip(key: str, row: Mapping[str, Any]) -> Chip:
-    silicon = row["silicon"]
-    weights = tuple(silicon["domain_weights"])
     lists = {
         name: tuple(row[name])
         for name in ("frequency_options_mhz", "core_voltage_options_mv")
     }
-    known = Silicon(**{**silicon, "domain_weights": weights})
+    known = _silicon(row["silicon"])
     named = {"name": key, "log_tag": row.get("name", key).lower()}
     return Chip(**{**named, **row, **lists, "silicon": known})
+
+
+def _silicon(row: Mapping[str, Any]) -> Silicon:
+    weights = tuple(row["domain_weights"])
+    return Silicon(**{**row, "domain_weights": weights})
 
 
 def _board(
@@ -273,8 +298,12 @@ def _board(
     chips: Mapping[str, Chip],
 ) -> Board:
     merged = _merged(data["families"][row["family"]], row)
+    chip = chips[merged["chip"]]
+    if binned := merged.pop("silicon", None):
+        silicon = data["chips"][merged["chip"]]["silicon"]
+        chip = replace(chip, silicon=_silicon(_merged(silicon, binned)))
     typed = {
-        "chip": chips[merged["chip"]],
+        "chip": chip,
         "regulator": Regulator(**data["regulators"][merged["regulator"]]),
         "supply": Supply(**merged["supply"]),
         "cooling": Cooling(**merged["cooling"]),

@@ -69,6 +69,8 @@ class RunOptions:
     cpu_percent: int = 50
     speed: float = 1.0
     seed: int = 0
+    ambient_c: float = 25.0
+    ambient_swing_c: float = 0.0
     profile: Profile = DOCUMENTED
 
 
@@ -219,6 +221,8 @@ class Runner:
             flash=flash,
             www=read_www(self.storage, flash.www_sha256),
             work=self.options.work,
+            ambient_c=self.options.ambient_c,
+            ambient_swing_c=self.options.ambient_swing_c,
             ipv4=_ipv4(self.options.host),
             now=-ON_NETWORK_S,
         )

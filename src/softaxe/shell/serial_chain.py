@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from softaxe.asic.chip import Chain, WorkMode
 from softaxe.catalog import Board
+from softaxe.catalog.lottery import draw
 from softaxe.shell.clock import Clock
 from softaxe.shell.search_thread import yield_to_others
 
@@ -46,7 +47,9 @@ class SerialChain:
         """True from the opening of the terminal until the chips are reset after it."""
         self._mode = WorkMode("real", 1, 2.0**-options.ease_bits)
         self._chain = Chain(
-            board.chip, asic_count=board.asic_count, rng=random.Random(options.seed)
+            board.chip,
+            silicons=draw(board, options.seed).silicons,
+            rng=random.Random(options.seed),
         )
         self._chain.set_mode(self._mode, 0.0)
         self._chain.set_operating_point(

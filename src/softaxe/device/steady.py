@@ -1,0 +1,173 @@
+"""Where a device settles: the model's answer without waiting for it.
+
+The same power stage, heat and error model as the live device, stepped until nothing
+changes; so a tuner's finding, or a live device after an hour, can be held against it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from softaxe.asic.hashing import error_share, failing_share
+from softaxe.board.fan import Fan
+from softaxe.board.power import PowerStage
+from softaxe.board.regulator import PowerReading, regulator_for
+from softaxe.board.sensors import read_temperatures
+from softaxe.board.thermal import Thermal
+from softaxe.catalog.lottery import Specimen
+from softaxe.units import Level
+
+LONG_S = 1e7
+"""A step that ends in the steady state of its inputs."""
+ROUNDS = 30
+"""After so many, leakage and heat agree to a hundredth of a degree."""
+BISECTIONS = 14
+"""Halvings of the fan's range: to a hundredth of a percent."""
+
+
+@dataclass(frozen=True, slots=True)
+class SteadyState:
+    """A settled device."""
+
+    frequency_mhz: float
+    core_voltage_mv: int
+    hashrate_hs: float
+    """Of the counters, errors included, as `hashRate` shows it."""
+    error_share: float
+    power: PowerReading
+    temp_c: float
+    temp2_c: float
+    fan_percent: float
+    fan_rpm: int
+
+    @property
+    def good_hs(self) -> float:
+        """Hash rate without errors."""
+        return self.hashrate_hs * (1 - self.error_share)
+
+    @property
+    def j_per_th(self) -> float:
+        """Shown power per good hash rate; infinite without any."""
+        return self.power.power_w / (self.good_hs / 1e12) if self.good_hs else 1e9
+
+
+def steady_state(
+    specimen: Specimen,
+    *,
+    frequency_mhz: float,
+    core_voltage_mv: int,
+    ambient_c: float = 25.0,
+    target_c: float = 60.0,
+    fan_percent: float | None = None,
+    least_percent: float = 25.0,
+) -> SteadyState:
+    """Work out where a device settles.
+
+    Args:
+        specimen: Whose metal.
+        frequency_mhz: Clock of the chips.
+        core_voltage_mv: As set.
+        ambient_c: Air.
+        target_c: Where the fan control holds the hotter sensor, if it can.
+        fan_percent: A fan speed set by hand instead.
+        least_percent: Lower limit of the fan control.
+    """
+
+    def at(percent: float) -> SteadyState:
+        return _settle(specimen, frequency_mhz, core_voltage_mv, ambient_c, percent)
+
+    if fan_percent is not None:
+        return at(fan_percent)
+    low, high = least_percent, 100.0
+    if _hottest(at(low)) <= target_c:
+        return at(low)
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        if _hottest(at(middle)) > target_c:
+            low = middle
+        else:
+            high = middle
+    return at(high)
+
+
+def best_efficiency(
+    specimen: Specimen,
+    *,
+    frequencies_mhz: Iterable[float],
+    voltages_mv: Iterable[int],
+    ambient_c: float = 25.0,
+) -> SteadyState:
+    """Find the setting with the fewest joules per terahash, trying all of them."""
+    voltages = list(voltages_mv)
+    states = (
+        steady_state(
+            specimen, frequency_mhz=mhz, core_voltage_mv=mv, ambient_c=ambient_c
+        )
+        for mhz in frequencies_mhz
+        for mv in voltages
+    )
+    return min(states, key=lambda state: state.j_per_th)
+
+
+def _hottest(state: SteadyState) -> float:
+    return max(state.temp_c, state.temp2_c)
+
+
+def _settle(
+    specimen: Specimen,
+    frequency_mhz: float,
+    core_voltage_mv: int,
+    ambient_c: float,
+    fan_percent: float,
+) -> SteadyState:
+    board = specimen.board
+    power, thermal, fan = (
+        PowerStage(specimen),
+        Thermal(board, ambient_c=ambient_c),
+        Fan(board),
+    )
+    regulator = regulator_for(board, power, log=_silent)
+    regulator.set_core_voltage(core_voltage_mv / 1000)
+    fan.set_percent(fan_percent)
+    fan.step(LONG_S)
+    for _ in range(ROUNDS):
+        power.step(
+            frequency_mhz=frequency_mhz,
+            activity=1.0,
+            temperatures_c=thermal.chips_c,
+            airflow=fan.airflow,
+        )
+        thermal.step(
+            LONG_S,
+            core_power_w=power.core_power_w,
+            regulator_heat_w=power.regulator_heat_w,
+            airflow=fan.airflow,
+            ambient_c=ambient_c,
+        )
+    regulator.step(thermal.vr_c, None)
+    counted_hs = wrong_hs = 0.0
+    for silicon, chip_c in zip(specimen.silicons, thermal.chips_c, strict=True):
+        failing = failing_share(
+            silicon,
+            frequency_mhz=frequency_mhz,
+            core_voltage_v=power.core_voltage_v,
+            temperature_c=chip_c,
+        )
+        nominal_hs = board.expected_hashrate_hs(frequency_mhz) / board.asic_count
+        counted_hs += nominal_hs * (1 - failing)
+        wrong_hs += nominal_hs * (1 - failing) * error_share(silicon, failing)
+    temp_c, temp2_c = read_temperatures(board, thermal)
+    return SteadyState(
+        frequency_mhz=frequency_mhz,
+        core_voltage_mv=core_voltage_mv,
+        hashrate_hs=counted_hs,
+        error_share=wrong_hs / counted_hs if counted_hs else 1.0,
+        power=regulator.reading,
+        temp_c=temp_c,
+        temp2_c=temp2_c,
+        fan_percent=fan_percent,
+        fan_rpm=fan.rpm,
+    )
+
+
+def _silent(level: Level, tag: str, text: str) -> None:
+    pass

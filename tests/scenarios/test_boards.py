@@ -1,0 +1,109 @@
+"""Every board of the family, alive."""
+
+import importlib.util
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from softaxe import Device, Pool, Simulation
+from softaxe.api.views import asic_body, info_body
+from softaxe.catalog import Board, board, boards
+
+DOCS = Path(__file__).parents[2] / "docs"
+HALF_HOUR_S = 1800
+TYPICAL = {
+    "102": "Max",
+    "205": "Ultra (INA260 boards)",
+    "207": "Ultra 207 (TPS546)",
+    "303": "Hex",
+    "401": "Supra 400/401 (INA260)",
+    "402": "Supra 402/403 (TPS546)",
+    "601": "Gamma",
+    "702": "SupraHex",
+    "801": "GammaTurbo",
+}
+"""Board to the reference's row of typical values."""
+
+
+def mining(row: Board | str, seconds: float) -> Simulation:
+    made = Simulation(Device(board=row, seed=1), Pool.for_scaled_work(seed=1))
+    made.advance(seconds)
+    return made
+
+
+@pytest.mark.parametrize("version", TYPICAL)
+def test_after_half_an_hour_a_board_is_as_such_boards_are(
+    version: str, boards_reference: dict[str, Any]
+) -> None:
+    estimates = boards_reference["estimates"]["per_family_estimates"]
+    typical = estimates[TYPICAL[version]]
+    device = mining(version, HALF_HOUR_S).device
+    info = json.loads(info_body(device))
+
+    def is_near(name: str, typical_name: str, share: float) -> None:
+        assert info[name] == pytest.approx(typical[typical_name], rel=share), name
+
+    is_near("expectedHashrate", "ghs", 0.001)
+    is_near("hashRate_10m", "ghs", 0.02)
+    is_near("power", "power_w", 0.08)
+    is_near("current", "current_ma", 0.10)
+    assert info["voltage"] == pytest.approx(typical["input_v"] * 1000, rel=0.03)
+    assert info["temp"] == pytest.approx(typical["temp_c"], abs=1.5)
+    assert info["vrTemp"] == pytest.approx(typical["vr_temp_c"], abs=4)
+    assert info["fanspeed"] == pytest.approx(typical["fan_pct"], abs=12)
+    assert info["temp2"] == pytest.approx(typical.get("temp2_c", -1), abs=1.5)
+    assert (info["fan2rpm"] > 0) == ("fan2_rpm" in typical)
+    assert info["sharesAccepted"] > 20
+    assert info["sharesRejected"] <= 2  # on the way when a block came
+
+
+@pytest.mark.parametrize("row", boards(), ids=lambda row: row.version)
+def test_every_board_mines_and_says_what_it_is(row: Board) -> None:
+    device = mining(row, 60).device
+    info, asic = json.loads(info_body(device)), json.loads(asic_body(device))
+
+    assert info["boardVersion"] == row.version
+    assert info["ASICModel"] == asic["ASICModel"] == row.chip.name
+    assert asic["deviceModel"] == row.family
+    assert asic["asicCount"] == row.asic_count
+    assert asic["hashDomains"] == row.chip.hash_domains
+    assert tuple(asic["frequencyOptions"]) == row.chip.frequency_options_mhz
+    assert info["frequency"] == row.default_frequency_mhz
+    assert info["coreVoltage"] == row.default_core_voltage_mv
+    assert info["coreVoltageActual"] == pytest.approx(info["coreVoltage"], rel=0.02)
+    assert info["expectedHashrate"] == pytest.approx(
+        row.expected_hashrate_hs(row.default_frequency_mhz) / 1e9
+    )
+    chips = info["hashrateMonitor"]["asics"]
+    assert len(chips) == row.asic_count
+    assert all(len(chip["domains"]) == row.chip.hash_domains for chip in chips)
+    totals = [chip["total"] for chip in chips]
+    assert info["hashRate"] == pytest.approx(sum(totals), rel=1e-3)
+    assert info["hashRate"] == pytest.approx(info["expectedHashrate"], rel=0.25)
+    assert info["sharesAccepted"] > 0
+
+
+def test_a_board_of_one_s_own_is_a_row() -> None:
+    row = replace(board("801"), version="899", asic_count=3)
+    device = mining(row, 120).device
+
+    assert json.loads(info_body(device))["boardVersion"] == "899"
+    assert len(device.asics) == 3
+    assert device.hashrate.one_minute_hs > 3.0e12
+
+
+@pytest.mark.parametrize("version", ["205", "601"])
+def test_the_table_in_the_docs_is_what_comes_out(version: str) -> None:
+    path = DOCS / "boards_table.py"
+    spec = importlib.util.spec_from_file_location("boards_table", path)
+    assert spec is not None
+    assert spec.loader is not None
+    maker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(maker)
+    page = (DOCS / "boards.md").read_text(encoding="utf-8")
+
+    cells = " | ".join(maker.board_row(board(version)))
+    assert f"| {cells} |" in page, "run `make docs`"
