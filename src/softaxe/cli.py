@@ -139,6 +139,22 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         float,
         typer.Option(min=0, max=40, help="By how much the day's warmest air is above."),
     ] = 0.0,
+    networks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="TOML file of the Wi-Fi networks in range; by default the one the "
+            "device knows, and its neighbours.",
+        ),
+    ] = None,
+    first_boot: Annotated[
+        bool,
+        typer.Option(
+            "--first-boot",
+            help="Start like a new device: without Wi-Fi, as an access point that "
+            "waits to be set up.",
+        ),
+    ] = False,
     state: Annotated[
         Path | None,
         typer.Option(
@@ -160,12 +176,15 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     ] = LogLevel.ERROR,
 ) -> None:
     """Run a Bitaxe: web API on HOST:PORT, mining on a pool."""
+    from softaxe.board.radio import NETWORKS  # noqa: PLC0415
+    from softaxe.shell.networks import read_networks  # noqa: PLC0415
     from softaxe.shell.runner import Runner, RunOptions, parse_pool  # noqa: PLC0415
 
     if state is not None and ephemeral:
         _fail("--ephemeral: forgets its state, so --state cannot be given with it")
     try:
         board_named(board)
+        in_range = NETWORKS if networks is None else read_networks(networks)
         if pool is not None:
             parse_pool(pool)
     except SoftaxeError as error:
@@ -202,6 +221,8 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
                 seed=seed,
                 ambient_c=ambient,
                 ambient_swing_c=ambient_swing,
+                networks=in_range,
+                is_first_boot=first_boot,
                 profile=_PROFILES[profile],
             ),
             show_log=show_log,
@@ -215,6 +236,9 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             typer.echo(f"softaxe {__version__}")
             typer.echo(f"  address  http://{where}:{runner.port}")
             typer.echo(f"  board    {row.version} {row.family} ({chips})")
+            if runner.device.radio.is_given_up:
+                name = runner.device.radio.ap_name
+                typer.echo(f"  wi-fi    none: you have joined its access point {name}")
             typer.echo(f"  pool     {runner.pool_text}")
             typer.echo(f"  work     {_work_text(work, is_own=pool is None)}")
             typer.echo(

@@ -1,6 +1,13 @@
 import random
 
-from softaxe.board.radio import AuthMode, Radio
+import pytest
+
+from softaxe.board.radio import NETWORKS, AuthMode, Network, Radio
+
+HOME = Network("home", -50, AuthMode.WPA2_PSK, "secret-words")
+OPEN = Network("park", -70, AuthMode.OPEN)
+SILENT = Network("silent", -60, AuthMode.WPA2_PSK, "secret-words", has_dhcp=False)
+AROUND = (HOME, OPEN, SILENT, *NETWORKS)
 
 
 def radio(
@@ -10,6 +17,7 @@ def radio(
     made = Radio(
         ssid,
         password,
+        networks=AROUND,
         hostname="bitaxe",
         mac=bytes.fromhex("10f51233bbff"),
         ipv4="192.168.1.9",
@@ -105,10 +113,125 @@ def test_a_scan_finds_the_home_network_and_its_neighbours() -> None:
     assert levels == sorted(levels, reverse=True)
 
 
-def test_an_open_network_is_shown_as_such() -> None:
-    made, lines = radio(password="")
+def test_an_open_network_is_joined_without_a_password() -> None:
+    made, lines = radio("park", "")
     made.start(0.0)
+    run(made, 10.0)
 
     modes = {network.ssid: network.authmode for network in made.scan()}
-    assert modes["home"] is AuthMode.OPEN
+    assert modes["park"] is AuthMode.OPEN
     assert "No Wi-Fi password provided, using open network" in lines
+    assert made.is_connected
+
+
+@pytest.mark.parametrize(
+    ("ssid", "password", "text"),
+    [
+        ("home", "wrong-words", "Incorrect password entered (Error 15, retry #%d)"),
+        ("nowhere", "secret-words", "No access point found (Error 201, retry #%d)"),
+        ("home", "", "Authentication failed (Error 202, retry #%d)"),
+        ("park", "secret-words", "No access point found (Error 201, retry #%d)"),
+        (
+            "Vodafone-4C18",
+            "guess-guess",
+            "Incorrect password entered (Error 15, retry #%d)",
+        ),
+    ],
+)
+def test_what_cannot_be_joined_is_told_and_tried_again(
+    ssid: str, password: str, text: str
+) -> None:
+    made, lines = radio(ssid, password)
+    made.start(0.0)
+    seen = []
+    for second in range(60):
+        run(made, float(second))
+        if made.status_text not in ("Initializing...", "Connecting..."):
+            seen.append(made.status_text)
+
+    assert list(dict.fromkeys(seen))[:3] == [text % number for number in range(3)]
+    assert made.is_ap_enabled
+    assert made.is_given_up
+    assert not made.is_connected
+    assert made.rssi_dbm == -90
+    assert not any(password and password in line for line in lines)
+
+
+def test_retries_come_five_seconds_after_a_failure() -> None:
+    made, _ = radio("nowhere")
+    made.start(0.0)
+    run(made, 3.7)  # 1.2 s, and 2.5 s of looking for it
+    assert made.status_text.startswith("No access point found")
+    run(made, 8.6)
+    assert made.status_text.startswith("No access point found")
+    run(made, 8.8)
+    assert made.status_text == "Connecting..."
+
+
+def test_without_an_address_it_gives_up_after_thirty_seconds() -> None:
+    made, _ = radio("silent")
+    made.start(0.0)
+    run(made, 32.0)
+    assert made.status_text == "Acquiring IP..."
+    run(made, 32.3)
+    assert made.status_text == "IP Acquire Timeout"
+    assert made.is_ap_enabled
+
+
+def test_a_network_that_goes_is_missed_and_one_that_comes_is_joined() -> None:
+    made, _ = radio()
+    made.start(0.0)
+    run(made, 20.0)
+    made.set_networks([OPEN], 20.0)
+    assert made.is_connected  # not noticed yet
+    run(made, 26.1)
+    assert not made.is_connected
+    assert made.status_text == "Beacon timeout (Error 200, retry #0)"
+    assert not made.is_ap_enabled  # it stays off
+    run(made, 36.0)
+    assert made.status_text == "No access point found (Error 201, retry #1)"
+
+    made.set_networks(AROUND, 40.0)
+    run(made, 50.0)
+    assert made.is_connected
+    assert made.status_text == "Connected!"
+
+
+def test_a_network_back_in_time_is_not_missed() -> None:
+    made, lines = radio()
+    made.start(0.0)
+    run(made, 20.0)
+    made.set_networks([], 20.0)
+    made.set_networks(AROUND, 23.0)
+    run(made, 60.0)
+
+    assert made.is_connected
+    assert not any("timeout" in line for line in lines)
+
+
+def test_the_button_switches_the_access_point() -> None:
+    made, lines = radio()
+    made.start(0.0)
+    run(made, 20.0)
+    made.toggle_access_point()
+    assert made.is_ap_enabled
+    assert made.is_connected
+    made.toggle_access_point()
+    assert lines[-2:] == [
+        "Configuration Access Point enabled",
+        "Configuration Access Point disabled",
+    ]
+
+
+def test_a_scan_moves_and_has_at_most_twenty_networks() -> None:
+    many = [Network(f"net {number}", -40 - number) for number in range(40)]
+    made, _ = radio()
+    made.start(0.0)
+    run(made, 10.0)
+    first = made.scan()
+    run(made, 60.0)
+    assert [seen.rssi_dbm for seen in made.scan()] != [seen.rssi_dbm for seen in first]
+
+    made.set_networks(many, 61.0)
+    seen = made.scan()
+    assert [each.ssid for each in seen] == [f"net {number}" for number in range(20)]

@@ -164,7 +164,7 @@ def test_a_refused_patch_names_field_value_and_range_and_stores_nothing(
     assert answer.status_code == 400
     assert answer.json() == {"error": "temptarget: 200 is outside 0..100 °C"}
     assert has_cors(answer)
-    assert bitaxe.info()["hostname"] == "bitaxe"
+    assert bitaxe.info()["hostname"] == "bitaxe-f369"
 
 
 def test_an_accepted_patch_answers_an_empty_object(bitaxe: Any) -> None:
@@ -393,7 +393,7 @@ def test_a_full_disk_is_told_and_nothing_is_half_applied(
 
     assert (patched.status_code, updated.status_code) == (500, 500)
     assert "disk is full" in patched.text
-    assert bitaxe.info()["hostname"] == "bitaxe"
+    assert bitaxe.info()["hostname"] == "bitaxe-f369"
     assert bitaxe.info()["version"] == "v2.12.2"
     assert bitaxe.info()["uptimeSeconds"] > 5
 
@@ -410,7 +410,7 @@ def test_a_change_saved_by_another_s_commit_still_learns_that_it_failed(
         answers = list(pool.map(lambda n: bitaxe.patch(hostname=f"h{n}"), range(12)))
 
     assert {answer.status_code for answer in answers} == {500}
-    assert bitaxe.info()["hostname"] == "bitaxe"
+    assert bitaxe.info()["hostname"] == "bitaxe-f369"
 
 
 def test_an_upload_cut_off_changes_nothing(bitaxe: Any, make_app_image: Make) -> None:
@@ -492,7 +492,7 @@ def test_endless_headers_are_refused(bitaxe: Any) -> None:
     )
 
     assert answer.startswith(b"HTTP/1.1 431 ")
-    assert bitaxe.info()["hostname"] == "bitaxe"
+    assert bitaxe.info()["hostname"] == "bitaxe-f369"
 
 
 @pytest.mark.parametrize(
@@ -516,7 +516,7 @@ def test_odd_requests_do_no_harm(bitaxe: Any, request_bytes: bytes) -> None:
     answer = bitaxe.raw(request_bytes)
 
     assert b"HTTP/1.1 500" not in answer
-    assert bitaxe.info()["hostname"] == "bitaxe"
+    assert bitaxe.info()["hostname"] == "bitaxe-f369"
 
 
 @pytest.mark.parametrize(

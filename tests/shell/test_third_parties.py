@@ -59,7 +59,7 @@ def test_pyasic_finds_reads_and_sets_a_device(on_port_80: Any) -> None:
     data = found["data"]
     assert found["type"] == "BitAxeGamma"
     assert data["mac"] == runner.device.identity.mac_text
-    assert data["hostname"] == "bitaxe"
+    assert data["hostname"] == "bitaxe-f369"
     assert data["fw_ver"] == "v2.12.2"
     assert data["errors"] == []
     assert data["is_mining"] is True

@@ -1,20 +1,32 @@
-"""Wi-Fi: joining a network, signal strength and the networks around.
+"""Wi-Fi: the networks around, joining one of them, and the access point.
 
-Every network that the device has a name for is in range here and takes it in; without a
-name it stays an access point. Source of texts and order: ESP-Miner connect.c; times and
-signal strengths are estimates.
+Where the stored network is not in range, or does not take the password, the device
+stays an access point and tries again. Source of texts and order: ESP-Miner connect.c;
+times and signal strengths are estimates.
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum, auto
 
 from softaxe.units import NEVER, Level, Log
 
 TAG = "connect"
 CONNECTING_S = 1.2
-ACQUIRING_S = 2.2
-CONNECTED_S = 3.0
+"""From switching on to the first attempt."""
+ASSOCIATION_S = 1.0
+LEASE_S = 0.8
+SCAN_S = 2.5
+"""Until an attempt finds that the network is not there."""
+HANDSHAKE_S = 4.0
+"""Until an attempt learns that the password is wrong."""
+LEASE_TIMEOUT_S = 30.0
+"""Source: ESP-Miner connect.c."""
+RETRY_S = 5.0
+"""Between the end of an attempt and the next. Source: ESP-Miner connect.c."""
+BEACON_TIMEOUT_S = 6.0
+"""Until the loss of a network is noticed. Source: ESP-IDF."""
 RSSI_PERIOD_S = 5.0
 NO_SIGNAL_DBM = -90
 HOME_DBM = (-62.0, -38.0)
@@ -23,16 +35,35 @@ WANDER_DB = 1.5
 HOLD = 0.8
 """How much of its distance from the mean the signal keeps in each period."""
 SCAN_LIMIT = 20
+HOME_SSID, HOME_PASSWORD = "softaxe", "softaxe-wifi"
 
 
 class AuthMode(IntEnum):
-    """How a network lets stations in. Source: the API page."""
+    """How a network lets stations in. Source: ESP-IDF, wifi_auth_mode_t."""
 
     OPEN = 0
     WPA_PSK = 2
     WPA2_PSK = 3
     WPA_WPA2_PSK = 4
+    WPA3_PSK = 6
     WPA2_WPA3_PSK = 7
+
+
+class Reason(IntEnum):
+    """Why an attempt failed. Source: ESP-IDF, wifi_err_reason_t."""
+
+    WRONG_PASSWORD = 15
+    BEACON_TIMEOUT = 200
+    NO_ACCESS_POINT = 201
+    AUTHENTICATION_FAILED = 202
+
+
+REASON_TEXTS = {
+    Reason.WRONG_PASSWORD: "Incorrect password entered",
+    Reason.BEACON_TIMEOUT: "Beacon timeout",
+    Reason.NO_ACCESS_POINT: "No access point found",
+    Reason.AUTHENTICATION_FAILED: "Authentication failed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +71,42 @@ class Network:
     """A network in range."""
 
     ssid: str
+    rssi_dbm: float | None
+    """Mean signal strength; None lets the device draw one of a home."""
+    authmode: AuthMode = AuthMode.WPA2_PSK
+    password: str = ""
+    """What it takes; without one nobody gets in."""
+    has_dhcp: bool = True
+    """False where no address is ever given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A network as a scan shows it."""
+
+    ssid: str
     rssi_dbm: int
     authmode: AuthMode
 
 
-NEIGHBOURS = (
-    ("FRITZ!Box 7590 QX", -67, AuthMode.WPA2_WPA3_PSK),
-    ("Vodafone-4C18", -71, AuthMode.WPA2_PSK),
-    ("Cafe Hal", -78, AuthMode.OPEN),
-    ("DIRECT-7F-HP Laser", -83, AuthMode.WPA2_PSK),
+HOME = Network(HOME_SSID, None, AuthMode.WPA2_PSK, HOME_PASSWORD)
+NETWORKS = (
+    HOME,
+    Network("FRITZ!Box 7590 QX", -67, AuthMode.WPA2_WPA3_PSK),
+    Network("Vodafone-4C18", -71),
+    Network("Cafe Hal", -78, AuthMode.OPEN),
+    Network("DIRECT-7F-HP Laser", -83),
 )
+"""In range unless told otherwise."""
+
+
+class _Stage(Enum):
+    OFF = auto()
+    WAITING = auto()
+    ASSOCIATING = auto()
+    LEASING = auto()
+    JOINED = auto()
+    LOSING = auto()
 
 
 class Radio:
@@ -58,6 +115,7 @@ class Radio:
     Args:
         ssid: The stored network name; empty means access point only.
         password: Its password.
+        networks: What is in range.
         hostname: Given to the DHCP server.
         mac: Six bytes of the station interface.
         ipv4: The address the network will give.
@@ -70,6 +128,7 @@ class Radio:
         ssid: str,
         password: str,
         *,
+        networks: Sequence[Network],
         hostname: str,
         mac: bytes,
         ipv4: str,
@@ -79,6 +138,9 @@ class Radio:
         self.status_text = "Initializing..."
         self.is_ap_enabled = True
         self.is_connected = False
+        self.is_given_up = not ssid
+        """True when there is nothing to join, or joining has failed: who wants the
+        device now has to join its access point, while that is on."""
         self.next_wake = NEVER
         self.ap_name = f"Bitaxe_{mac[4]:02X}{mac[5] + 1 & 0xFF:02X}"
         """The access point's MAC is the station's plus one."""
@@ -88,20 +150,25 @@ class Radio:
         self._ipv4 = ipv4
         self._rng = rng
         self._log = log
-        self._mean_dbm = rng.uniform(*HOME_DBM)
-        self._signal_dbm = self._mean_dbm
-        self._started_at = 0.0
-        self._stage = 0
+        self._networks = tuple(networks)
+        self._home_dbm = rng.uniform(*HOME_DBM)
+        self._wander_db = 0.0
+        self._stage = _Stage.OFF
+        self._outcome: Reason | None = None
+        self._retries = 0
+        self._joined_at = 0.0
         self._periods = 0
 
     @property
     def rssi_dbm(self) -> int:
         """Signal strength; -90 without a connection."""
-        return round(self._signal_dbm) if self.is_connected else NO_SIGNAL_DBM
+        network = self._mine()
+        if not self.is_connected or network is None:
+            return NO_SIGNAL_DBM
+        return self._level_dbm(network)
 
     def start(self, now: float) -> None:
         """Switch the radio on and begin to join."""
-        self._started_at = now
         self._say("Configuration Access Point enabled")
         if not self._ssid:
             self._say("No WiFi SSID provided, skipping connection")
@@ -114,7 +181,22 @@ class Radio:
         self._say("wifi_init_sta finished.")
         self._say(f"ESP_WIFI setting hostname to: {self._hostname}")
         self._say("wifi_init_sta finished.")
-        self.next_wake = now + CONNECTING_S
+        self._go(_Stage.WAITING, now + CONNECTING_S)
+
+    def set_networks(self, networks: Sequence[Network], now: float) -> None:
+        """Change what is in range."""
+        self.step(now)
+        self._networks = tuple(networks)
+        if self._stage is _Stage.JOINED and self._mine() is None:
+            self._go(_Stage.LOSING, now + BEACON_TIMEOUT_S)
+        elif self._stage is _Stage.LOSING and self._mine() is not None:
+            self._join(now)
+
+    def toggle_access_point(self) -> None:
+        """Do what a long press of the button does."""
+        self.is_ap_enabled = not self.is_ap_enabled
+        state = "enabled" if self.is_ap_enabled else "disabled"
+        self._say(f"Configuration Access Point {state}")
 
     def step(self, now: float) -> None:
         """Do all that is due at or before `now`, in order."""
@@ -122,40 +204,109 @@ class Radio:
             self._advance(self.next_wake)
 
     def _advance(self, due: float) -> None:
-        """Take the next stage of joining, or let the signal wander."""
-        self._stage += 1
-        if self._stage == 1:
-            self.status_text = "Connecting..."
-            self._say(self.status_text)
-            self.next_wake = self._started_at + ACQUIRING_S
-        elif self._stage == 2:
-            self.status_text = "Acquiring IP..."
-            self._say(self.status_text)
-            self.next_wake = self._started_at + CONNECTED_S
-        elif not self.is_connected:
+        match self._stage:
+            case _Stage.WAITING:
+                self._show("Connecting...")
+                self._outcome = self._try()
+                took_s = {
+                    None: ASSOCIATION_S,
+                    Reason.NO_ACCESS_POINT: SCAN_S,
+                    Reason.AUTHENTICATION_FAILED: ASSOCIATION_S,
+                }
+                self._go(
+                    _Stage.ASSOCIATING, due + took_s.get(self._outcome, HANDSHAKE_S)
+                )
+            case _Stage.ASSOCIATING if self._outcome is None:
+                self._show("Acquiring IP...")
+                network = self._mine()
+                has_dhcp = network is not None and network.has_dhcp
+                wait_s = LEASE_S if has_dhcp else LEASE_TIMEOUT_S
+                self._go(_Stage.LEASING, due + wait_s)
+            case _Stage.ASSOCIATING | _Stage.LOSING:
+                self._fail(self._outcome or Reason.BEACON_TIMEOUT, due)
+            case _Stage.LEASING:
+                self._take_lease(due)
+            case _Stage.JOINED:
+                self._periods += 1
+                wander = self._rng.gauss(0.0, WANDER_DB)
+                self._wander_db = HOLD * self._wander_db + wander
+                periods = self._periods + 1
+                self._go(_Stage.JOINED, self._joined_at + periods * RSSI_PERIOD_S)
+            case _Stage.OFF:
+                self.next_wake = NEVER
+
+    def _try(self) -> Reason | None:
+        """Tell how an attempt to join will end; None is well."""
+        network = self._mine()
+        if network is None:
+            return Reason.NO_ACCESS_POINT
+        is_open = network.authmode is AuthMode.OPEN
+        if is_open:
+            # With a password the firmware asks for WPA2 at least.
+            return Reason.NO_ACCESS_POINT if self._password else None
+        if not self._password:
+            return Reason.AUTHENTICATION_FAILED
+        is_right = self._password == network.password != ""
+        return None if is_right else Reason.WRONG_PASSWORD
+
+    def _take_lease(self, due: float) -> None:
+        network = self._mine()
+        if network is None:
+            self._fail(Reason.BEACON_TIMEOUT, due)
+        elif not network.has_dhcp:
+            self.is_given_up = True
+            self._show("IP Acquire Timeout")
+            self._go(_Stage.WAITING, due + RETRY_S)
+        else:
             self.status_text = "Connected!"
-            self.is_connected = True
-            self.is_ap_enabled = False
             self._say(f"IPv4 Address: {self._ipv4}")
             self._say(f"Connected to SSID: {self._ssid}")
-            self._say("Configuration Access Point disabled")
-            self._started_at = due
-            self.next_wake = due + RSSI_PERIOD_S
-        else:
-            self._periods += 1
-            self.next_wake = self._started_at + (self._periods + 1) * RSSI_PERIOD_S
-            away = self._signal_dbm - self._mean_dbm
-            wander = self._rng.gauss(0.0, WANDER_DB)
-            self._signal_dbm = self._mean_dbm + HOLD * away + wander
+            if self.is_ap_enabled:
+                self.is_ap_enabled = False
+                self._say("Configuration Access Point disabled")
+            self._join(due)
 
-    def scan(self) -> list[Network]:
+    def _join(self, now: float) -> None:
+        self.is_connected = True
+        self.is_given_up = False
+        self._retries = 0
+        self._joined_at, self._periods = now, 0
+        self._go(_Stage.JOINED, now + RSSI_PERIOD_S)
+
+    def _fail(self, reason: Reason, due: float) -> None:
+        self.is_connected = False
+        self.is_given_up = True
+        self._outcome = None
+        text = REASON_TEXTS[reason]
+        self._show(f"{text} (Error {reason.value}, retry #{self._retries})")
+        self._retries += 1
+        self._go(_Stage.WAITING, due + RETRY_S)
+
+    def scan(self) -> list[Seen]:
         """Networks in range, strongest first as the driver lists them."""
-        found = [Network(*neighbour) for neighbour in NEIGHBOURS]
-        if self._ssid:
-            mode = AuthMode.WPA2_PSK if self._password else AuthMode.OPEN
-            found.append(Network(self._ssid, round(self._signal_dbm), mode))
-        found.sort(key=lambda network: -network.rssi_dbm)
+        found = [
+            Seen(network.ssid, self._level_dbm(network), network.authmode)
+            for network in self._networks
+        ]
+        found.sort(key=lambda seen: -seen.rssi_dbm)
         return found[:SCAN_LIMIT]
+
+    def _mine(self) -> Network | None:
+        """The strongest network of the stored name."""
+        named = [network for network in self._networks if network.ssid == self._ssid]
+        return max(named, key=self._level_dbm, default=None)
+
+    def _level_dbm(self, network: Network) -> int:
+        mean = self._home_dbm if network.rssi_dbm is None else network.rssi_dbm
+        return round(mean + self._wander_db)
+
+    def _go(self, stage: _Stage, due: float) -> None:
+        self._stage = stage
+        self.next_wake = due
+
+    def _show(self, text: str) -> None:
+        self.status_text = text
+        self._say(text)
 
     def _say(self, text: str) -> None:
         self._log(Level.INFO, TAG, text)

@@ -4,7 +4,7 @@ Times are seconds after power-on. Source of the lines and their order: ESP-Miner
 the times are estimates from a console's time stamps.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum, auto
 
 from softaxe.catalog import Board
@@ -22,6 +22,7 @@ class Milestone(Enum):
 
     RADIO = auto()
     POWER_MANAGEMENT = auto()
+    SERVER = auto()
 
 
 BootStep = tuple[float, Milestone | tuple[Level, str, str]]
@@ -50,6 +51,7 @@ def boot_steps(
     if board.has_tps546:
         yield say(0.6, "TPS546", "Initializing the core voltage regulator")
         yield say(0.6, "TPS546", "Device ID: 54 49 54 6d 24 41")
+    yield from _sensors(board, say)
     yield say(1.1, "system", f"Existing overheat_mode value: {overheat}")
     yield say(1.15, "display", settings.display)
     if settings.display != "NONE":
@@ -62,3 +64,20 @@ def boot_steps(
     yield 1.3, Milestone.POWER_MANAGEMENT
     yield say(1.35, "http_server", f"AxeOS version: {axeos_version}")
     yield say(1.35, "http_server", "Starting HTTP Server")
+    yield 1.35, Milestone.SERVER
+    yield say(1.4, "BAP", "Initializing BAP system")
+    yield say(1.4, "BAP", "BAP system initialized successfully")
+
+
+def _sensors(
+    board: Board, say: Callable[[float, str, str], BootStep]
+) -> Iterator[BootStep]:
+    """What the fan controller and the temperature sensors are told."""
+    chip, offset_c = board.fan_controller, board.temp_offset_c
+    yield say(0.65, chip, f"Initializing {chip} (Temperature offset: {offset_c:g}° C)")
+    if board.emc_ideality is not None and board.emc_beta is not None:
+        text = (
+            f"{chip} configuration: Ideality Factor: {board.emc_ideality:02x}, "
+            f"Beta Compensation: {board.emc_beta:02x}"
+        )
+        yield say(0.65, "thermal", text)

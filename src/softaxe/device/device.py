@@ -8,7 +8,7 @@ same again from the same seed.
 
 import random
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,7 +25,7 @@ from softaxe.asic.driver import (
 from softaxe.board.ambient import Ambient
 from softaxe.board.fan import Fan
 from softaxe.board.power import PowerStage
-from softaxe.board.radio import Radio
+from softaxe.board.radio import NETWORKS, Network, Radio
 from softaxe.board.regulator import regulator_for
 from softaxe.board.thermal import Thermal
 from softaxe.catalog import Board
@@ -68,7 +68,7 @@ from softaxe.errors import UpdateRefused
 from softaxe.flash.image import AppImage
 from softaxe.flash.partitions import SHIPPED_VERSION, Flash
 from softaxe.stratum import session as stratum
-from softaxe.units import NEVER
+from softaxe.units import NEVER, Level
 
 WorkChoice = Literal["auto", "scaled", "real"]
 
@@ -132,6 +132,7 @@ class Device:
         work: What a hash stands for; `"auto"` decides by the pool.
         ambient_c: Air around the device on the day's mean, in degrees Celsius.
         ambient_swing_c: By how much the warmest moment of the day is above it.
+        networks: Wi-Fi networks in range.
         ipv4: Its address.
         now: Device time at power-on, in seconds.
     """
@@ -148,6 +149,7 @@ class Device:
         work: WorkChoice = "auto",
         ambient_c: float = 25.0,
         ambient_swing_c: float = 0.0,
+        networks: Sequence[Network] = NETWORKS,
         ipv4: str = "127.0.0.1",
         now: float = 0.0,
     ) -> None:
@@ -155,8 +157,9 @@ class Device:
         specimen = draw(row, seed)
         self.board = specimen.board
         self.profile = profile
-        self.settings = Settings.from_nvs(settings or {}, self.board)
         self.identity = Identity.from_seed(seed, ipv4)
+        own = {"hostname": self.identity.hostname}
+        self.settings = Settings.from_nvs({**own, **(settings or {})}, self.board)
         self.now = now
         self.revision = 0
         """Grows whenever anything may have changed."""
@@ -165,6 +168,8 @@ class Device:
         self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self.www = www
         self._boot_flash()
+        self._networks = tuple(networks)
+        self._is_reachable = False
         self.ambient = Ambient(ambient_c, swing_c=ambient_swing_c)
         self.work = work
         self._rng = random.Random(seed)
@@ -409,8 +414,14 @@ class Device:
 
     @property
     def is_on_network(self) -> bool:
-        """True when the device answers HTTP requests."""
-        return self.radio.is_connected
+        """True when the device answers HTTP requests.
+
+        It does in its network; without one, whoever looks for it is taken to have
+        joined its access point.
+        """
+        radio = self.radio
+        has_way = radio.is_connected or (radio.is_given_up and radio.is_ap_enabled)
+        return has_way and self._has_server
 
     @property
     def ipv4(self) -> str:
@@ -553,6 +564,7 @@ class Device:
         self.radio = Radio(
             self.settings.ssid,
             self.settings.wifi_password,
+            networks=self._networks,
             hostname=self.settings.hostname,
             mac=self.identity.mac,
             ipv4=self.identity.ipv4,
@@ -587,6 +599,7 @@ class Device:
         self.hashrate = HashrateAverages()
         self.statistics = Statistics()
         self.heap = Heap(HEAP_INTERNAL + HEAP_SPIRAM, HEAP_INTERNAL, HEAP_SPIRAM)
+        self._has_server = False
         self._has_started_asic = False
         self._has_started_mining = False
         self._is_identifying = False
@@ -601,7 +614,9 @@ class Device:
 
     def _reset(self) -> None:
         now = self._restart_at
-        self._events.append(WentDown())
+        if self._is_reachable:
+            self._is_reachable = False
+            self._events.append(WentDown())
         for link in Link:
             self._events.append(ClosePool(link))
         self._boot_flash()
@@ -630,6 +645,8 @@ class Device:
             self.radio.start(now)
         elif action is Milestone.POWER_MANAGEMENT:
             self.power_management.start(now)
+        elif action is Milestone.SERVER:
+            self._has_server = True
         else:
             self.log(*action)
         following = next(self._boot_steps, None)
@@ -642,11 +659,25 @@ class Device:
     def _step_radio(self, due: float) -> None:
         was_connected = self.radio.is_connected
         self.radio.step(due)
-        if self.radio.is_connected and not was_connected:
-            self._events.append(CameUp())
-            if not self._has_started_asic:
-                self._has_started_asic = True
-                self.driver.start(self.settings.frequency_mhz, due)
+        if was_connected and not self.radio.is_connected and self._has_started_mining:
+            self._lose_pools(due)
+        if self.radio.is_connected and not self._has_started_asic:
+            self._has_started_asic = True
+            self.driver.start(self.settings.frequency_mhz, due)
+
+    def _lose_pools(self, now: float) -> None:
+        """Let both connections die with the Wi-Fi."""
+        for link in Link:
+            self._events.append(ClosePool(link))
+            detail = "errno 113: Software caused connection abort"
+            self.pools.closed(CloseReason.CLOSED, now, link=link, detail=detail)
+
+    def set_networks(self, networks: Sequence[Network], now: float) -> None:
+        """Change the networks in range; a device that loses its own notices late."""
+        self.step(now)
+        self._networks = tuple(networks)
+        self.radio.set_networks(networks, now)
+        self._settle()
 
     # The body
 
@@ -733,6 +764,9 @@ class Device:
         if pools.requests:
             self._events.extend(pools.requests)
             pools.requests.clear()
+        if self.is_on_network is not self._is_reachable:
+            self._is_reachable = not self._is_reachable
+            self._events.append(CameUp() if self._is_reachable else WentDown())
         management = self.power_management
         if management.has_overheated:
             management.has_overheated = False
@@ -769,6 +803,7 @@ class Device:
             self.pools.start(now)
             self.driver.start_monitor(now)
             self.statistics.start(now)
+            self.log(Level.INFO, "statistics_task", "Starting")
         self.mining.start(now)
 
     def _check_nonce(self, nonce: NonceFound) -> None:

@@ -1,11 +1,13 @@
 """What tells one device from another on a network."""
 
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Self
 
 OUI = bytes.fromhex("10f512")
 """First three bytes of every MAC address; those of the page's sample."""
+SPREAD = 0x9E3779
+FIRST = 0x33BBF0
+"""The rest of the sample's address, which seed 0 gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,9 @@ class Identity:
     @classmethod
     def from_seed(cls, seed: int, ipv4: str) -> Self:
         """Make the addresses of a device; the same seed gives the same."""
-        mac = OUI + sha256(f"mac {seed}".encode()).digest()[:3]
+        # An odd factor maps all 2**24 seeds to different addresses.
+        low = (seed * SPREAD + FIRST) % (1 << 24)
+        mac = OUI + low.to_bytes(3)
         # EUI-64: universal bit flipped, ff:fe in the middle. Source: RFC 4291.
         eui = bytes([mac[0] ^ 0x02]) + mac[1:3] + b"\xff\xfe" + mac[3:]
         groups = [int.from_bytes(eui[i : i + 2]) for i in range(0, 8, 2)]
@@ -32,3 +36,8 @@ class Identity:
     def mac_text(self) -> str:
         """The MAC address in upper case with colons."""
         return self.mac.hex(":").upper()
+
+    @property
+    def hostname(self) -> str:
+        """The factory's name with the last two bytes of the MAC address."""
+        return f"bitaxe-{self.mac[4:].hex()}"

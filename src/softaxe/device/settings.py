@@ -309,10 +309,9 @@ class Settings:
         values: dict[str, Any] = {row.name: row.default for row in SETTINGS}
         values["frequency_mhz"] = float(board.default_frequency_mhz)
         values["core_voltage_mv"] = board.default_core_voltage_mv
-        known = {**board.factory_nvs, **stored}
         for row in SETTINGS:
-            if row.nvs_key in known:
-                values[row.name] = _from_stored(row, known[row.nvs_key])
+            if row.nvs_key in stored:
+                values[row.name] = _from_stored(row, stored[row.nvs_key])
         return cls(**values)
 
     def to_nvs(self) -> dict[str, Stored]:

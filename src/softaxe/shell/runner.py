@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+from softaxe.board.radio import NETWORKS, Network
 from softaxe.catalog import board as board_named
 from softaxe.device.boot import ON_NETWORK_S
 from softaxe.device.device import Device, WorkChoice
@@ -71,6 +72,8 @@ class RunOptions:
     seed: int = 0
     ambient_c: float = 25.0
     ambient_swing_c: float = 0.0
+    networks: tuple[Network, ...] = NETWORKS
+    is_first_boot: bool = False
     profile: Profile = DOCUMENTED
 
 
@@ -210,6 +213,9 @@ class Runner:
             SettingError: An option is not allowed.
         """
         defaults = await self._pool_rows()
+        if self.options.is_first_boot:
+            factory = board_named(self.options.board).factory_nvs
+            defaults |= {"wifissid": "", "wifipass": "", **factory}
         stored = self.storage.load_settings(self.device_id)
         flash = Flash.from_rows(self.storage.load_flash(self.device_id))
         # The device has been switched on a moment ago: it is just joining the network.
@@ -223,6 +229,7 @@ class Runner:
             work=self.options.work,
             ambient_c=self.options.ambient_c,
             ambient_swing_c=self.options.ambient_swing_c,
+            networks=self.options.networks,
             ipv4=_ipv4(self.options.host),
             now=-ON_NETWORK_S,
         )

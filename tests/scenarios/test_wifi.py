@@ -1,0 +1,89 @@
+"""A device without Wi-Fi, with the wrong one, and one that loses it."""
+
+import pytest
+
+from softaxe import Device, Pool, Simulation
+from softaxe.board.radio import HOME_PASSWORD, HOME_SSID, NETWORKS
+from softaxe.device.events import CameUp, WentDown
+from softaxe.device.identity import Identity
+from softaxe.errors import UpdateRefused
+
+
+def started(seconds: float, **settings: str) -> Simulation:
+    made = Simulation(Device(seed=1, settings=settings), Pool.for_scaled_work(seed=1))
+    made.advance(seconds)
+    return made
+
+
+def test_a_new_device_is_set_up_through_its_access_point() -> None:
+    simulation = started(30, wifissid="", wifipass="")
+    device = simulation.device
+    assert device.is_on_network
+    assert device.radio.is_ap_enabled
+    assert device.hashrate.current_hs == 0
+    assert device.readings.temp_c == -1
+    assert device.readings.fan_percent == 70
+    assert device.ipv4 == ""
+    with pytest.raises(UpdateRefused, match="Not allowed in AP mode"):
+        device.check_update_allowed()
+
+    names = [seen.ssid for seen in device.radio.scan()]
+    assert HOME_SSID in names
+    device.patch([("ssid", HOME_SSID), ("wifiPass", HOME_PASSWORD)], simulation.now)
+    device.restart(simulation.now)
+    simulation.advance(120)
+
+    assert device.radio.status_text == "Connected!"
+    assert not device.radio.is_ap_enabled
+    assert device.shares.accepted > 0
+    kinds = [type(e) for e in simulation.events if isinstance(e, CameUp | WentDown)]
+    assert kinds == [CameUp, WentDown, CameUp]
+
+
+def test_a_wrong_password_leaves_it_reachable_and_idle() -> None:
+    simulation = started(8, wifipass="not the password")
+    device = simulation.device
+
+    assert device.radio.status_text.startswith("Incorrect password entered (Error 15")
+    assert device.is_on_network
+    assert device.radio.is_ap_enabled
+    assert device.shares.accepted == 0
+    assert device.driver.state == "off"
+    simulation.advance(600)
+    assert device.shares.accepted == 0
+    assert device.radio.rssi_dbm == -90
+
+
+def test_a_lost_network_takes_the_device_away_and_gives_it_back() -> None:
+    simulation = started(60)
+    device = simulation.device
+    accepted = device.shares.accepted
+    device.set_networks([], simulation.now)
+    simulation.advance(30)
+
+    assert not device.is_on_network
+    assert not device.pools.is_connected
+    assert "WiFi disconnected, attempting to reconnect..." in [
+        line.text for line in device.log.take()
+    ]
+    assert device.hashrate.current_hs > 0  # the chip goes on with what it has
+    device.set_networks(NETWORKS, simulation.now)
+    simulation.advance(90)
+    assert device.is_on_network
+    assert device.shares.accepted > accepted
+    kinds = [type(e) for e in simulation.events if isinstance(e, CameUp | WentDown)]
+    assert kinds == [CameUp, WentDown, CameUp]
+
+
+def test_no_two_devices_share_an_address_or_a_name() -> None:
+    devices = [Identity.from_seed(seed, "10.0.0.1") for seed in range(20_000)]
+
+    assert len({device.mac for device in devices}) == 20_000
+    assert len({device.ipv6 for device in devices}) == 20_000
+    assert len({device.hostname for device in devices}) == 20_000
+    assert Identity.from_seed(77, "10.0.0.1") == devices[77]
+    assert Device(seed=3).settings.hostname == devices[3].hostname
+
+
+def test_seed_0_has_the_sample_s_mac_address() -> None:
+    assert Identity.from_seed(0, "10.0.0.1").mac_text == "10:F5:12:33:BB:F0"
