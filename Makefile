@@ -27,6 +27,7 @@ docs: $(VENV)/.installed-dev
 	$(BIN)/python -m softaxe.api.docs docs
 	$(BIN)/python docs/boards_table.py
 	$(BIN)/python docs/plots.py
+	$(BIN)/python docs/screens.py
 
 $(VENV)/.created:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "softaxe needs Python 3.11 or newer; set PYTHON=...")'

@@ -20,6 +20,7 @@ LAYERS = {
     "device": 4,
     "api": 5,
     "simulation": 5,
+    "screen": 5,
     "client": 6,
     "shell": 6,
     "check": 7,

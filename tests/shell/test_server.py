@@ -656,3 +656,27 @@ def test_an_image_that_cannot_be_stored_is_a_500_and_changes_nothing(
     images.unlink()
     images.mkdir()
     assert bitaxe.client.post("/api/system/OTA", content=make_app_image()).is_success
+
+
+def test_the_screen_is_a_picture_outside_the_api(bitaxe: Any) -> None:
+    answer = bitaxe.client.get("/softaxe/screen.png?scale=2")
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.content.startswith(b"\x89PNG")
+    assert int.from_bytes(answer.content[16:20]) == 256
+    assert int.from_bytes(answer.content[20:24]) == 64
+    for scale in ("0", "9", "x", "-1", "1.5"):
+        refused = bitaxe.client.get(f"/softaxe/screen.png?scale={scale}")
+        assert refused.status_code == 400
+        assert "is outside 1..8" in refused.json()["error"]
+
+
+def test_without_a_display_there_is_no_picture(tmp_path: Path, run_device: Any) -> None:
+    with run_device(tmp_path, speed=20.0) as device:
+        device.patch(display="NONE")
+        answer = device.client.get("/softaxe/screen.png")
+
+    assert answer.status_code == 404
+    assert answer.json() == {"error": "display: NONE shows nothing"}

@@ -31,6 +31,7 @@ _ROUTES = (
     ("GET /", "The web page: ours, or the one of the flashed image"),
     ("GET /openapi.json", "This API as OpenAPI 3.1; softaxe's own"),
     ("GET /softaxe/status.json", "Version, work mode and pool; softaxe's own"),
+    ("GET /softaxe/screen.png", "The device's screen; `?scale=` 1 to 8; softaxe's own"),
 )
 _INTRODUCTION = (
     "Made from the tables in the code by `make docs`. Ranges are those of the "

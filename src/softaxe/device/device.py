@@ -37,6 +37,7 @@ from softaxe.device.boot import (
     Milestone,
     boot_steps,
 )
+from softaxe.device.display import SETTLED_S, Display, Mark
 from softaxe.device.events import (
     BlockFound,
     CameUp,
@@ -78,6 +79,8 @@ RESTART_DELAY_S = 1.0
 """Between the answer to a restart request and the reset. See http_server.c."""
 IDENTIFY_S = 30.0
 """How long the device says hi. Source: ESP-Miner screen.c."""
+UPDATE_SHOWN_S = 10.0
+"""How long the last word about an update stays on the screen; an estimate."""
 POWER_ON = "Reset due to power-on event"
 SOFTWARE_RESET = "Software reset via esp_restart"
 HEAP_INTERNAL = 104_027
@@ -300,6 +303,25 @@ class Device:
             self._identify_until = now + IDENTIFY_S
         return self._is_identifying
 
+    def press_button(self, now: float, *, is_long: bool = False) -> None:
+        """Press the button: short for the next page or no more hi, long for the AP."""
+        self.step(now)
+        kind = "Long" if is_long else "Short"
+        pressed = "press" if is_long else "click"
+        self.log(Level.INFO, "input", f"{kind} button {pressed} detected")
+        if is_long:
+            self.radio.toggle_access_point()
+        elif self._is_identifying:
+            self._is_identifying = False
+            self._identify_until = NEVER
+        else:
+            self.display.press(now)
+        self._settle()
+
+    def show_update(self, name: str, progress: str) -> None:
+        """Show on the screen how far the installation of an image is."""
+        self.display.install(name, progress, self.now + UPDATE_SHOWN_S)
+
     def check_update_allowed(self) -> None:
         """Raise UpdateRefused when images are not taken now."""
         if self.radio.is_ap_enabled:
@@ -432,6 +454,16 @@ class Device:
     def ipv6(self) -> str:
         """IPv6 address; empty before the first."""
         return self.identity.ipv6 if self.radio.is_connected else ""
+
+    @property
+    def is_saying_hi(self) -> bool:
+        """True while the device identifies itself."""
+        return self._is_identifying
+
+    @property
+    def shows_overheat(self) -> bool:
+        """True while the screen tells of overheating."""
+        return self.power_management.shows_overheat
 
     @property
     def readings(self) -> Readings:
@@ -600,6 +632,7 @@ class Device:
         self.statistics = Statistics()
         self.heap = Heap(HEAP_INTERNAL + HEAP_SPIRAM, HEAP_INTERNAL, HEAP_SPIRAM)
         self._has_server = False
+        self.display = Display(now)
         self._has_started_asic = False
         self._has_started_mining = False
         self._is_identifying = False
@@ -659,6 +692,8 @@ class Device:
     def _step_radio(self, due: float) -> None:
         was_connected = self.radio.is_connected
         self.radio.step(due)
+        if self.radio.is_connected and not self.display.has_start:
+            self.display.start(due + SETTLED_S)
         if was_connected and not self.radio.is_connected and self._has_started_mining:
             self._lose_pools(due)
         if self.radio.is_connected and not self._has_started_asic:
@@ -829,6 +864,7 @@ class Device:
         mining, session = self.mining, self.pools.session
         match event:
             case stratum.NotifyReceived() if session is not None:
+                self.display.note(Mark.WORK, self.now)
                 mining.set_extranonce(session.extranonce1, session.extranonce2_size)
                 mining.take_notify(
                     event.notify,
@@ -841,8 +877,10 @@ class Device:
             case stratum.ExtranonceSet() if session is not None:
                 mining.set_extranonce(session.extranonce1, session.extranonce2_size)
             case stratum.ShareAccepted():
+                self.display.note(Mark.ACCEPTED, self.now)
                 self._events.append(ShareAccepted())
             case stratum.ShareRejected(reason=reason):
+                self.display.note(Mark.REJECTED, self.now)
                 self._events.append(ShareRejected(reason))
             case PoolLost():
                 mining.clean(self.now)

@@ -102,13 +102,14 @@ class PowerManagement:
         """True from the pass that saw it until somebody takes note."""
         self.power_fault: str | None = None
         """The regulator's fault, as the API names it."""
+        self.shows_overheat = settings.is_overheated
+        """The screen's flag: it follows the setting at the end of a pass."""
         self._board = board
         self._body = body
         self._driver = driver
         self._log = log
         self._controller = FanController(settings.fan_min_percent, log=log)
         self._core_voltage_mv: int | None = None
-        self._shows_overheat = settings.is_overheated
         self._phase = _Phase.RUNNING
         self._cycles = 0
         self._changes: dict[str, bool | int | float] = {}
@@ -168,7 +169,7 @@ class PowerManagement:
             self._finish_pass(settings, now)
             return
         self._changes["is_overheated"] = False
-        self._shows_overheat = False
+        self.shows_overheat = False
         self._say(
             "Resuming normal operation. Reduced frequency "
             f"({settings.frequency_mhz:.0f} MHz) will be applied automatically."
@@ -258,8 +259,8 @@ class PowerManagement:
         self._driver.set_frequency(wanted, now)
 
     def _finish_pass(self, settings: Settings, now: float) -> None:
-        if self._shows_overheat != settings.is_overheated:
-            self._shows_overheat = settings.is_overheated
+        if self.shows_overheat != settings.is_overheated:
+            self.shows_overheat = settings.is_overheated
             self._say(f"Overheat mode updated to: {int(settings.is_overheated)}")
         self._check_regulator()
         self._go(_Phase.RUNNING, now + PERIOD_S)

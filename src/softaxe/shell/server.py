@@ -8,6 +8,7 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
+from urllib.parse import parse_qs
 
 import msgspec
 from starlette.routing import BaseRoute, Route, Router
@@ -26,6 +27,7 @@ from softaxe.shell.answers import (
     Answer,
     BodyCutOff,
     BodyTooLong,
+    HeaderName,
     Headers,
     body_source,
     header,
@@ -163,6 +165,7 @@ class Server:
         routes += [
             _route("GET", "/openapi.json", Endpoint(host, self._openapi)),
             _route("GET", "/softaxe/status.json", Endpoint(host, self._status)),
+            _route("GET", "/softaxe/screen.png", Endpoint(host, self._screen)),
         ]
         unknown = Endpoint(host, self._unknown_api, cors=FULL_CORS)
         page = Endpoint(host, self._page, is_checked=False)
@@ -218,6 +221,26 @@ class Server:
             "pool": self._host.pool_text,
         }
         return Answer(msgspec.json.encode(status), content_type=JSON)
+
+    async def _screen(self, scope: Scope, _receive: Receive) -> Answer:
+        # Pillow is only loaded for those who look.
+        from softaxe.screen import picture  # noqa: PLC0415
+        from softaxe.shell import screen_png  # noqa: PLC0415
+
+        device = self._host.sync()
+        panel = picture.panel_of(device)
+        if panel is None:
+            text = f"display: {device.settings.display} shows nothing"
+            return Answer(views.error_body(text), status=404, content_type=JSON)
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        scale = query.get("scale", ["4"])[-1]
+        if scale not in map(str, range(1, screen_png.MAX_SCALE + 1)):
+            text = f"scale: {scale!r} is outside 1..{screen_png.MAX_SCALE}"
+            return Answer(views.error_body(text), status=400, content_type=JSON)
+        image = picture.draw(device, panel, device.now)
+        body = await asyncio.to_thread(screen_png.png, image, int(scale))
+        answer = Answer(body, content_type=b"image/png")
+        return answer.with_headers(((HeaderName(b"Cache-Control"), b"no-store"),))
 
     async def _page(self, scope: Scope, _receive: Receive) -> Answer:
         device = self._host.device

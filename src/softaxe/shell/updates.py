@@ -5,6 +5,7 @@ Source of the firmware's texts: ESP-Miner http_server.c.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from starlette.types import Receive, Scope
 
@@ -47,8 +48,14 @@ class Upload:
         self._size = 0
         self._chunks = chunks(receive, stall_s=UPLOAD_STALL_S)
 
-    async def store(self, check: Callable[[bytes], None]) -> None:
+    async def store(
+        self, check: Callable[[bytes], None], progress: Callable[[int], None]
+    ) -> None:
         """Pass every chunk to `check`, then to the sink, in a thread.
+
+        Args:
+            check: Takes every chunk.
+            progress: Called with the size so far, for every chunk.
 
         Raises:
             ImageError: `check` refused a chunk.
@@ -63,6 +70,7 @@ class Upload:
         async for chunk in self._chunks:
             self._size += len(chunk)
             await asyncio.to_thread(work, chunk)
+            progress(self._size)
 
     async def drain(self) -> bool:
         """Read on without storing; True when the client has sent all."""
@@ -74,6 +82,22 @@ class Upload:
         except BodyCutOff:
             return False
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What an upload is for."""
+
+    name: str
+    """As the screen calls it."""
+    total_bytes: int
+    """0 when the client did not tell."""
+    check: Callable[[bytes], None]
+    install: Callable[[Upload], Awaitable[Answer]]
+
+    def percent(self, size: int) -> int:
+        """How much of it has come."""
+        return min(100, 100 * size // self.total_bytes) if self.total_bytes else 0
 
 
 class Updates:
@@ -98,13 +122,12 @@ class Updates:
             return FIRMWARE_DONE
 
         body = body_source(scope, receive, self._host.device)
-        return await self._update(
-            body, reader.feed, install, lambda: reader.firmware_text
-        )
+        work = _Work("esp-miner.bin", _length(scope), reader.feed, install)
+        return await self._update(body, work, lambda: reader.firmware_text)
 
     async def www(self, scope: Scope, receive: Receive) -> Answer:
         """Take an image of the www partition; its files are served at once."""
-        if int(header(scope, b"content-length") or 0) > WWW_BYTES:
+        if _length(scope) > WWW_BYTES:
             return TOO_LARGE
         size = 0
 
@@ -123,14 +146,11 @@ class Updates:
             return WWW_DONE
 
         body = body_source(scope, receive, self._host.device)
-        return await self._update(body, check, install, lambda: WRITE_ERROR)
+        work = _Work("www.bin", _length(scope), check, install)
+        return await self._update(body, work, lambda: WRITE_ERROR)
 
     async def _update(
-        self,
-        receive: Receive,
-        check: Callable[[bytes], None],
-        install: Callable[[Upload], Awaitable[Answer]],
-        firmware_text: Callable[[], str],
+        self, receive: Receive, work: "_Work", firmware_text: Callable[[], str]
     ) -> Answer:
         host = self._host
         try:
@@ -142,13 +162,24 @@ class Updates:
         async with self._lock:
             sink = await asyncio.to_thread(host.storage.new_image)
             upload = Upload(receive, sink)
+
+            def show(text: str) -> None:
+                host.sync().show_update(work.name, text)
+
+            show("Starting...")
             try:
-                await upload.store(check)
-                answer = await install(upload)
+                await upload.store(
+                    work.check, lambda size: show(f"Working ({work.percent(size)}%)")
+                )
+                show("Finished...")
+                answer = await work.install(upload)
                 await host.commit()
             except BodyCutOff:
+                show("Protocol Error")
                 return PROTOCOL_ERROR.with_headers((CONNECTION_CLOSE,))
             except (ImageError, StorageError) as error:
+                is_image = isinstance(error, ImageError)
+                show("Validation Error" if is_image else "Write Error")
                 is_read = await upload.drain()
                 answer = self._refusal(error, firmware_text())
                 return answer if is_read else answer.with_headers((CONNECTION_CLOSE,))
@@ -162,6 +193,10 @@ class Updates:
             return reason(str(error), status=400 if is_fault_of_image else 500)
         text = firmware_text if is_fault_of_image else WRITE_ERROR
         return Answer(text.encode(), status=500)
+
+
+def _length(scope: Scope) -> int:
+    return int(header(scope, b"content-length") or 0)
 
 
 def _pages(sink: ImageSink, *, is_checked: bool) -> dict[str, bytes] | None:

@@ -1,0 +1,129 @@
+"""The moments that the screen's pictures depend on.
+
+Nothing here runs by itself: the page that is due is worked out when somebody looks, so
+a screen costs nothing while nobody does. Source of times and order: ESP-Miner screen.c.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from softaxe.units import NEVER
+
+TICK_S = 0.5
+"""The screen is drawn anew this often; pages last a tick longer than meant."""
+SETTLED_S = 1.0
+"""How long the Wi-Fi page stays when its text no longer changes."""
+MINUTE_S = 60.0
+
+
+class Page(Enum):
+    """Pages that follow each other while nothing else is to be shown."""
+
+    BITAXE = auto()
+    OSMU = auto()
+    URLS = auto()
+    STATS = auto()
+    MINING = auto()
+    WIFI = auto()
+
+
+PAGE_S = {
+    Page.BITAXE: 3.0,
+    Page.OSMU: 3.0,
+    Page.URLS: 10.0,
+    Page.STATS: 10.0,
+    Page.MINING: 10.0,
+    Page.WIFI: 10.0,
+}
+AFTER = {
+    Page.BITAXE: Page.OSMU,
+    Page.OSMU: Page.URLS,
+    Page.URLS: Page.STATS,
+    Page.STATS: Page.MINING,
+    Page.MINING: Page.WIFI,
+    Page.WIFI: Page.URLS,
+}
+
+
+class Mark(Enum):
+    """What a corner of the screen tells for a tick."""
+
+    ACCEPTED = auto()
+    REJECTED = auto()
+    WORK = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A page and since when it is shown."""
+
+    page: Page
+    since: float
+    before: Page | None
+    """The page that it pushed aside."""
+
+
+class Display:
+    """Pages, marks and the last sign of a user."""
+
+    def __init__(self, now: float) -> None:
+        self._installing: tuple[str, str, float] = ("", "", -NEVER)
+        self.active_at = now
+        """The last button press, or the last time the screen had something to say."""
+        self._turn = Turn(Page.BITAXE, NEVER, None)
+        self._marks: dict[Mark, float] = {}
+
+    @property
+    def has_start(self) -> bool:
+        """True once it is known when the pages begin to turn."""
+        return self._turn.since != NEVER
+
+    def is_turning(self, now: float) -> bool:
+        """True once the pages turn."""
+        return self._turn.since <= now
+
+    def start(self, now: float) -> None:
+        """Let the pages turn from `now` on."""
+        self._turn = Turn(Page.BITAXE, now, None)
+        self.active_at = now
+
+    def turn(self, now: float) -> Turn:
+        """Return the page that is due."""
+        while now - self._turn.since >= (shown_s := _shown_s(self._turn.page)):
+            page = self._turn.page
+            self._turn = Turn(AFTER[page], self._turn.since + shown_s, page)
+        return self._turn
+
+    def press(self, now: float) -> None:
+        """Take a short press: the next page, at once."""
+        self.active_at = now
+        if self.is_turning(now):
+            page = self.turn(now).page
+            self._turn = Turn(AFTER[page], now, page)
+
+    def install(self, name: str, progress: str, until: float) -> None:
+        """Show how far the installation of an image is."""
+        self._installing = name, progress, until
+
+    def installing(self, now: float) -> tuple[str, str] | None:
+        """Name of the image that is being installed, and how far that is."""
+        name, progress, until = self._installing
+        return (name, progress) if now < until else None
+
+    def note(self, mark: Mark, now: float) -> None:
+        """Something happened that a corner of the screen tells."""
+        self._marks[mark] = now
+
+    def marks(self, now: float) -> set[Mark]:
+        """What the corner tells now."""
+        return {mark for mark, at in self._marks.items() if 0 <= now - at < TICK_S}
+
+    def is_dark(self, timeout_min: int, now: float) -> bool:
+        """Whether the pages are switched off: -1 never, 0 always, else by minutes."""
+        if timeout_min <= 0:
+            return timeout_min == 0
+        return now - self.active_at >= timeout_min * MINUTE_S
+
+
+def _shown_s(page: Page) -> float:
+    return PAGE_S[page] + TICK_S

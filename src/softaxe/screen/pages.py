@@ -1,0 +1,197 @@
+"""What the screen says at a moment: lines of text and small pictures.
+
+The first rule that applies wins. Source of rules and texts: ESP-Miner screen.c.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from softaxe.asic.driver import DriverState
+from softaxe.device.device import Device
+from softaxe.device.display import Mark, Page
+
+GIGA = 1e9
+SIGNALS = ((-50, "Excellent"), (-60, "Good"), (-70, "Fair"))
+SUFFIXES = "kMGTPE"
+WELCOME = "Welcome to your new Bitaxe! Connect to its Wi-Fi and set it up. "
+OVERHEATED = (
+    "Device has overheated. Its settings were reset: use AxeOS to set it up again. "
+)
+
+
+class Picture(Enum):
+    """A picture instead of, or over, the lines."""
+
+    BITAXE = auto()
+    OSMU = auto()
+    QR = auto()
+    HI = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One screenful."""
+
+    lines: tuple[str, ...] = ()
+    picture: Picture | None = None
+    qr_text: str = ""
+    pushed_aside: "Content | None" = None
+    """What this content is sliding in over, while it does."""
+    slide: float = 1.0
+    """How far it has slid in, 0 to 1."""
+    corner: str = ""
+    """At the end of the first line."""
+    is_saying_hi: bool = False
+    is_dark: bool = False
+    at_s: float = field(default=0.0, compare=False)
+    """When it began; long lines scroll from then."""
+
+
+SLIDE_S = 0.4
+
+
+def content_of(device: Device, now: float) -> Content:
+    """Work out what the screen shows at `now`, and what lies over it."""
+    urgent = _urgent(device, now)
+    content = _carousel(device, now) if urgent is None else urgent
+    if device.is_saying_hi:
+        return Content(is_saying_hi=True)
+    return content
+
+
+def _urgent(device: Device, now: float) -> Content | None:
+    """What goes before the turning pages."""
+    display, radio = device.display, device.radio
+    if (installing := display.installing(now)) is not None:
+        return Content(("Firmware update", *installing))
+    if device.driver.state is DriverState.FAILED:
+        return Content(("ASIC STATUS:", "Chip count 0"))
+    if device.shows_overheat:
+        return Content(("DEVICE OVERHEAT!", OVERHEATED, "IP Address:", device.ipv4))
+    qr_text = f"WIFI:S:{radio.ap_name};;"
+    if not device.settings.ssid:
+        welcome = (WELCOME, "Setup Wi-Fi:", radio.ap_name)
+        return Content(welcome, Picture.QR, qr_text)
+    if radio.is_ap_enabled or not display.is_turning(now):
+        lines = (
+            f"Wi-Fi: {device.settings.ssid}",
+            radio.status_text,
+            "Setup Wi-Fi:",
+            radio.ap_name,
+        )
+        return Content(lines, Picture.QR, qr_text)
+    return None
+
+
+def _carousel(device: Device, now: float) -> Content:
+    display = device.display
+    is_pinned = device.is_block_found
+    if not is_pinned and display.is_dark(device.settings.display_timeout_min, now):
+        return Content(is_dark=True)
+    turn = display.turn(now)
+    page = Page.STATS if is_pinned else turn.page
+    lines, picture = _page(device, page)
+    slid = 1.0 if is_pinned else min(1.0, (now - turn.since) / SLIDE_S)
+    before = None
+    if slid < 1.0 and turn.before is not None:
+        before = Content(*_page(device, turn.before))
+    return Content(
+        lines,
+        picture,
+        pushed_aside=before,
+        slide=slid,
+        corner=_corner(display.marks(now)),
+        at_s=turn.since,
+    )
+
+
+def _corner(marks: set[Mark]) -> str:
+    text = "x" if Mark.REJECTED in marks else ""
+    if {Mark.ACCEPTED, Mark.WORK} <= marks:
+        return f"{text}↕"
+    if Mark.ACCEPTED in marks:
+        text += "↑"
+    if Mark.WORK in marks:
+        text += "↓"
+    return text
+
+
+def _page(device: Device, page: Page) -> tuple[tuple[str, ...], Picture | None]:
+    match page:
+        case Page.BITAXE:
+            return (device.board.family, device.board.version), Picture.BITAXE
+        case Page.OSMU:
+            return (), Picture.OSMU
+        case Page.URLS:
+            host = device.pools.current.url
+            return ("Stratum Host:", host, "IP Address:", device.ipv4), None
+        case Page.STATS:
+            return _stats(device), None
+        case Page.MINING:
+            return _mining(device), None
+        case Page.WIFI:
+            return _wifi(device), None
+
+
+def _stats(device: Device) -> tuple[str, ...]:
+    rate_ghs = device.hashrate.current_hs / GIGA
+    read = device.readings
+    session = with_suffix(device.best_session_difficulty)
+    best = f"Best: {session}/{with_suffix(device.best_difficulty)}"
+    if device.is_block_found:
+        best = f"Best: {session}   !!! BLOCK FOUND !!!"
+    return (
+        f"Gh/s: {rate_ghs:.2f}" if rate_ghs else "Gh/s: --",
+        f"J/Th: {read.power_w / (rate_ghs / 1000):.2f}" if rate_ghs else "J/Th: --",
+        best,
+        f"Temp: {read.temp_c:.1f}°C" if read.temp_c > 0 else "Temp: --",
+    )
+
+
+def _mining(device: Device) -> tuple[str, ...]:
+    block = device.block
+    if block is None:
+        return ("Block: --", "Difficulty: --", "Scriptsig:", "--")
+    return (
+        f"Block: {block.height}",
+        f"Difficulty: {with_suffix(block.network_difficulty)}",
+        "Scriptsig:",
+        block.scriptsig or "--",
+    )
+
+
+def _wifi(device: Device) -> tuple[str, ...]:
+    rssi_dbm = device.radio.rssi_dbm
+    signal = next((name for level, name in SIGNALS if rssi_dbm > level), "Weak")
+    if not device.radio.is_connected:
+        signal = "--"
+    return (
+        "Wi-Fi Signal",
+        f"RSSI: {rssi_dbm} dBm",
+        f"Signal: {signal}",
+        f"Uptime: {duration(int(device.uptime_s))}",
+    )
+
+
+def with_suffix(value: int) -> str:
+    """A difficulty as the screen has it: `999`, `1.23k`, `155.97T`.
+
+    Large values are cut to whole units below the shown one. Source: ESP-Miner utils.c.
+    """
+    if value < 1000:
+        return str(value)
+    power = 0
+    while value >= 1_000_000 and power < len(SUFFIXES) - 1:
+        value //= 1000
+        power += 1
+    return f"{value / 1000:.2f}{SUFFIXES[power]}"
+
+
+def duration(seconds: int) -> str:
+    """`1d 2h 3m 4s`, without leading zeros."""
+    parts: list[str] = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count or parts or unit == "s":
+            parts.append(f"{count}{unit}")
+    return " ".join(parts)
