@@ -16,12 +16,12 @@ from softaxe.asic.driver import (
 )
 from softaxe.asic.frames import CommandReader
 from softaxe.bitcoin.header import Work, difficulty_of, sha256d
-from softaxe.catalog import Chip, board, boards
+from softaxe.catalog import Chip, board, catalog_data, read_chips
 from softaxe.units import NEVER, Level
 
 CHIP = board("601").chip
 WIRE = frames.WIRES[CHIP.name]
-CHIPS = {row.chip.name: row.chip for row in boards()}
+CHIPS = read_chips(catalog_data())
 WORK = Work(0x20000000, bytes(32), bytes(32), 1_700_000_000, 0x1705AE3A)
 
 
@@ -477,7 +477,7 @@ def test_slicing_time_changes_nothing_on_the_wire(
 
 @pytest.mark.parametrize(
     ("name", "asic_count"),
-    [("BM1397", 1), ("BM1366", 6), ("BM1368", 6), ("BM1370", 2)],
+    [("BM1397", 1), ("BM1366", 6), ("BM1368", 6), ("BM1370", 2), ("BM1373", 2)],
 )
 def test_every_kind_of_chain_finds_nonces_that_hash_right(
     name: str, asic_count: int, make_wired_chain: Callable[..., Any]
@@ -626,3 +626,30 @@ def test_no_more_chips_work_than_there_are(
 ) -> None:
     with pytest.raises(ValueError, match=r"3 is outside 0\.\.2"):
         make_wired_chain(asic_count=2).chain.set_working(3, 0.0)
+
+
+def test_a_bm1373_accepts_both_ids_and_numbers_chips_by_its_own_stride(
+    vectors: dict[str, Any],
+) -> None:
+    chip = CHIPS["BM1373"]
+    bench = Bench(chip, asic_count=2)
+    replies = vectors["asic"]["chip_id_replies"]
+    bench.driver.start(327.0, 0.0)
+    bench.advance(0.3, id_replies=0)
+    for name in ("BM1372", "BM1373"):
+        bench.driver.receive(bytes.fromhex(replies[name]), 0.4)
+    bench.advance(20.0)
+    wire = frames.WIRES[chip.name]
+
+    bench.driver.start_monitor(20.0)
+    bench.driver.receive(frames.register_reply(wire, 7, 0x10, 0x4C), 20.1)
+    bench.driver.receive(frames.nonce_reply(wire, 0x80 << 17, 0x35, 0), 20.2)
+    bench.take()
+
+    assert bench.driver.detected_count == 2
+    assert [asic.error_count for asic in bench.driver.monitor.asics] == [0, 7]
+    found = [event for event in bench.events if isinstance(event, NonceFound)]
+    assert [(nonce.asic_number, nonce.job_id) for nonce in found] == [(1, 24)]
+    assert "I bm1372/73: Job ID: 18, Asic nr: 1, Core: 0/5, Ver: 00000000" in (
+        bench.lines
+    )

@@ -6,8 +6,9 @@ import pytest
 from softaxe.asic import frames
 from softaxe.asic.driver import DriverReady
 from softaxe.asic.startup import STARTUP
-from softaxe.catalog import Chip
+from softaxe.catalog import Chip, catalog_data, read_chips
 
+CHIPS = read_chips(catalog_data())
 PLL_WRITES = ("55aa51090008", "55aa51090070")
 
 
@@ -67,3 +68,22 @@ def test_the_ramp_comes_before_the_hash_counting_number(
 
 def test_every_chip_with_a_startup_has_a_wire() -> None:
     assert set(STARTUP) <= set(frames.WIRES)
+
+
+def test_a_bm1373_chain_is_sent_the_frames_of_the_reference(
+    vectors: dict[str, Any], make_wired_chain: Callable[..., Any]
+) -> None:
+    expected = next(
+        [frame for _, frame in vector["sequence"]]
+        for vector in vectors["asic"]["command_frames"]
+        if vector["chip"] == "BM1373"
+    )
+
+    wired = make_wired_chain(CHIPS["BM1373"], asic_count=2)
+    wired.start(327.0)
+
+    sent = [frame.hex() for frame in wired.frames()]
+    assert [f for f in sent if not f.startswith(PLL_WRITES)] == expected
+    assert wired.happened(DriverReady) == [DriverReady(2)]
+    assert wired.chain.bad_frames == 0
+    assert "I common: Chip 1 detected: CORE_NUM: 0x00 ADDR: 0x00" in wired.lines

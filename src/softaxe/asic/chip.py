@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from softaxe.asic import frames
-from softaxe.asic.frames import Register
+from softaxe.asic.frames import ADDRESSES, Register
 from softaxe.asic.hashing import (
     ADDRESS_SHIFT,
     HashCounters,
@@ -43,7 +43,6 @@ COUNTS_PER_S = 1 << 12
 """Of the BM1397's hash rate register, whose unit is 2**20 hashes. Source: bm1397.c."""
 HASH_RATE_INVALID = 0x007FFFFF
 """The largest value of that register; the firmware ignores it."""
-ADDRESSES = 256
 FREE_NONCES = 1 << ADDRESS_SHIFT
 
 
@@ -403,7 +402,10 @@ class Chain:
             self._set_rate(asic, now)
 
     def _addresses(self, asic: _Asic) -> range:
-        first = min(asic.address or 0, ADDRESSES - self._addresses_each)
+        first = asic.address or 0
+        if stride := self._wire.address_stride:
+            first = first // stride * self._addresses_each
+        first = min(first, ADDRESSES - self._addresses_each)
         return range(first, first + self._addresses_each)
 
     def _read_job(self, body: bytes) -> tuple[int, Callable[[_Asic], Heads]]:

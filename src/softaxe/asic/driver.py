@@ -11,7 +11,7 @@ from enum import StrEnum
 from math import floor
 
 from softaxe.asic import frames
-from softaxe.asic.frames import NonceReply, Register, RegisterReply
+from softaxe.asic.frames import ADDRESSES, NonceReply, Register, RegisterReply
 from softaxe.asic.monitor import HashrateMonitor
 from softaxe.asic.pll import RAMP_STEP_MHZ, pll_for, ramp_steps
 from softaxe.asic.startup import STARTUP, Pause, PerChip, Step, Write
@@ -31,10 +31,13 @@ RECEIVE_TIMEOUT_S = 10.0
 UART_RESET_S = 0.1
 """To bring the port back to its first baud rate, when it was open before."""
 JOB_IDS = 128
-ADDRESSES = 256
 FULL_VERSION_MASK = 0x1FFFE000
 BM1397_PLL_DIVIDER = (Register.PLL0_DIVIDER, 0x0F0F0F00)
 """Written before each frequency, and both twice. Source: ESP-Miner bm1397.c."""
+IO_STRENGTH = (Register.IO_STRENGTH, 0x0001F111)
+"""Of a BM1373 chain's last chip; it is addressed in steps of its own. Source: ESP-Miner
+bm1373.c."""
+IO_ADDRESS_STRIDE = 4
 HEAD_BYTES = 64
 """Bytes of a header behind a midstate."""
 MIDSTATES = 4
@@ -149,7 +152,7 @@ class Driver:
         self._is_recovery = False
         self._heard = b""
         self._startup: Iterator[bytes | float | Step] = iter(())
-        self._address_interval = ADDRESSES
+        self._address_interval = self._nonce_interval = ADDRESSES
         self._job_id = 0
         self._works: dict[int, Work] = {}
         self._last_nonce: int | None = None
@@ -360,23 +363,32 @@ class Driver:
                     yield frames.write_one(address, register, value)
                 case Pause(seconds):
                     yield seconds
-                case PerChip(writes, pause_s):
-                    for address in self._addresses():
-                        for register, value in writes:
-                            yield frames.write_one(address, register, value)
-                        if pause_s:
-                            yield pause_s
+                case PerChip():
+                    yield from self._per_chip(step)
                 case Step.ADDRESSES:
                     yield from map(frames.set_address, self._addresses())
+                case Step.FASTEST_BAUD:
+                    self._say_baud()
+                    yield frames.write_all(*self._wire.fastest_baud)
+                case Step.LAST_IO_STRENGTH:
+                    last = self.detected_count - 1
+                    yield frames.write_one(last * IO_ADDRESS_STRIDE, *IO_STRENGTH)
                 case Step():
                     yield simple.get(step, step)
+
+    def _per_chip(self, step: PerChip) -> Iterator[bytes | float]:
+        for address in self._addresses():
+            for register, value in step.writes:
+                yield frames.write_one(address, register, value)
+            if step.pause_s:
+                yield step.pause_s
 
     def _addresses(self) -> list[int]:
         return [n * self._address_interval for n in range(self.detected_count)]
 
     def _count_chips(self, now: float) -> None:
         count = 0
-        size = self._wire.reply_bytes
+        size = self._wire.id_reply_bytes or self._wire.reply_bytes
         for start in range(0, len(self._heard) - size + 1, size):
             frame = self._heard[start : start + size]
             if not frames.is_reply(frame) or not self._is_own_kind(frame[2:]):
@@ -397,11 +409,13 @@ class Driver:
         if count != self._asic_count:
             text = f"{count} chip(s) detected on the chain, expected {self._asic_count}"
             self._log(Level.WARNING, "common", text)
-        self._address_interval = ADDRESSES // min(count, ADDRESSES)
+        self._address_interval = self._wire.address_interval(count)
+        self._nonce_interval = ADDRESSES // min(count, ADDRESSES)
         self._continue_startup(now)
 
     def _is_own_kind(self, body: bytes) -> bool:
-        return int.from_bytes(body[:2]) == self._chip.chip_id
+        chip_id = int.from_bytes(body[:2])
+        return chip_id in (self._chip.chip_id, *self._wire.other_chip_ids)
 
     def _fail(self, reason: str, text: str) -> None:
         self._log(Level.ERROR, "asic_init", text)
@@ -411,10 +425,11 @@ class Driver:
 
     def _finish_start(self, now: float) -> None:
         self._say("asic_init", "Setting max baud rate and clearing buffers")
-        blank = "" if self._wire.takes_midstates else " "  # as the firmware has it
-        self._say(self._tag, f"Setting max baud of {self._chip.max_baud}{blank}")
-        self._write(*self._wire.fastest_baud)
-        self._say("serial", f"Changing UART baud to {self._chip.max_baud}")
+        if not self._wire.has_startup_baud:
+            blank = "" if self._wire.takes_midstates else " "  # as the firmware has it
+            self._say(self._tag, f"Setting max baud of {self._chip.max_baud}{blank}")
+            self._write(*self._wire.fastest_baud)
+        self._say_baud()
         self._reader.flush()
         self._await_frame(now, is_new=True)
         if self._is_recovery:
@@ -494,9 +509,9 @@ class Driver:
     # Replies
 
     def _take(self, reply: NonceReply | RegisterReply, now: float) -> None:
-        wire, interval = self._wire, self._address_interval
+        wire = self._wire
         if isinstance(reply, RegisterReply):
-            number = reply.address // interval
+            number = reply.address // self._address_interval
             if number >= len(self.monitor.asics):
                 text = f"Asic nr out of bounds [{number}]"
                 self._log(Level.ERROR, "hashrate_monitor", text)
@@ -512,7 +527,7 @@ class Driver:
             job_id=(reply.id_byte & wire.job_id_mask) >> wire.job_id_shift,
             nonce=int.from_bytes(reply.nonce.to_bytes(4), "little"),
             version_bits=reply.version_field << frames.VERSION_SHIFT,
-            asic_number=(reply.nonce >> 17 & 0xFF) // interval,
+            asic_number=(reply.nonce >> 17 & 0xFF) // self._nonce_interval,
             core=reply.nonce >> 25 & 0x7F,
             small_core=reply.id_byte & wire.small_core_mask,
             midstate_index=(
@@ -536,6 +551,9 @@ class Driver:
             self._events.append(HashrateMeasured())
         elif self.state is not DriverState.STARTING:  # its replies would be miscounted
             self._out.append(request)
+
+    def _say_baud(self) -> None:
+        self._say("serial", f"Changing UART baud to {self._chip.max_baud}")
 
     def _write(self, register: Register, value: int) -> None:
         self._out.append(frames.write_all(register, value))

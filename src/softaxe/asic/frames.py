@@ -29,6 +29,8 @@ MIDSTATE_JOB_BYTES = 146
 MAX_MIDSTATES = 4
 MIDSTATE_BYTES = 32
 NONCE_FLAG = 0x80
+ADDRESSES = 256
+"""Values of a chip address, and of the address bits of a nonce."""
 MAX_PENDING_BYTES = 4096
 VERSION_SHIFT = 13
 """The lowest version bit that a chip rolls."""
@@ -45,6 +47,7 @@ class Register(IntEnum):
     HASH_COUNTING = 0x10
     TICKET_MASK = 0x14
     MISC_CONTROL = 0x18
+    MISC_CONTROL_ADD = 0x19
     ORDERED_CLOCK = 0x20
     FAST_UART = 0x28
     UNNAMED_2C = 0x2C
@@ -53,6 +56,7 @@ class Register(IntEnum):
     ANALOG_MUX = 0x54
     IO_STRENGTH = 0x58
     PLL3 = 0x68
+    """On the BM1373, its pads."""
     PLL0_DIVIDER = 0x70
     CLOCK_ORDER_0 = 0x80
     CLOCK_ORDER_1 = 0x84
@@ -64,6 +68,7 @@ class Register(IntEnum):
     VERSION_MASK = 0xA4
     SOFT_RESET = 0xA8
     MISC_B9 = 0xB9
+    AUTO_WORK = 0xC4
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,18 @@ class Wire:
     """Jobs carry midstates; a reply's id byte names the one."""
     pll_write_s: float = 0.0
     """What the pauses around the frames of one frequency add up to."""
+    id_reply_bytes: int | None = None
+    """Length of an answer to the enumeration, where it is not that of every reply."""
+    other_chip_ids: tuple[int, ...] = ()
+    """Accepted in the enumeration beside the chip's own."""
+    address_stride: int | None = None
+    """From one chip's address to the next; None shares 256 among the chips."""
+    has_startup_baud: bool = False
+    """Its startup switches the baud rate itself."""
+
+    def address_interval(self, asic_count: int) -> int:
+        """From one chip's address to the next in a chain of so many."""
+        return self.address_stride or ADDRESSES // min(asic_count, ADDRESSES)
 
 
 _COUNTERS = (
@@ -117,6 +134,18 @@ WIRES = {
     "BM1366": Wire(11, 0xF8, 0, 0x07, _FAST_UART_1M, _COUNTERS),
     "BM1368": Wire(11, 0xF0, 1, 0x0F, _FAST_UART_1M, _COUNTERS),
     "BM1370": Wire(11, 0xF0, 1, 0x0F, _FAST_UART_1M, _COUNTERS),
+    "BM1372/BM1373": Wire(
+        reply_bytes=11,
+        job_id_mask=0xF0,
+        job_id_shift=1,
+        small_core_mask=0x0F,
+        fastest_baud=(Register.FAST_UART, 0x80000000),
+        polled=_COUNTERS,
+        id_reply_bytes=9,
+        other_chip_ids=(0x1372,),
+        address_stride=0x10,
+        has_startup_baud=True,
+    ),
 }
 """By chip name. Source: ESP-Miner components/asic."""
 
@@ -303,7 +332,8 @@ def register_reply(wire: Wire, value: int, address: int, register: int) -> bytes
 def chip_id_reply(wire: Wire, chip_id: int, address: int) -> bytes:
     """Frame the answer to the enumeration (chip's side)."""
     value = chip_id << 16 | wire.core_num << 8 | address
-    return register_reply(wire, value, address, Register.CHIP_ID)
+    payload = value.to_bytes(4) + bytes((address, Register.CHIP_ID, 0, 0))
+    return _reply(payload[: (wire.id_reply_bytes or wire.reply_bytes) - 3], 0)
 
 
 def _reply(payload: bytes, flag: int) -> bytes:

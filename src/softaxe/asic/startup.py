@@ -22,6 +22,10 @@ class Step(Enum):
     TICKET_MASK = auto()
     RAMP = auto()
     HASH_COUNTING = auto()
+    FASTEST_BAUD = auto()
+    """Switch the baud rate in the middle of the startup."""
+    LAST_IO_STRENGTH = auto()
+    """Drive the end of the chain harder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +152,43 @@ _BM1370: tuple[StartupStep, ...] = (
     Step.HASH_COUNTING,
 )
 
+_BM1373: tuple[StartupStep, ...] = (
+    Step.ENUMERATE,
+    Step.INACTIVE,
+    Pause(0.01),
+    Step.ADDRESSES,
+    Pause(0.01),
+    Write(Register.CORE_CONTROL, 0x80008D04),
+    Step.TICKET_MASK,
+    Write(Register.IO_STRENGTH, 0x00011111),
+    Step.LAST_IO_STRENGTH,
+    Write(Register.PLL3, 0x5AA55AA5),
+    Pause(0.01),
+    Write(Register.AUTO_WORK, 0x00000000),
+    Step.FASTEST_BAUD,
+    Pause(0.01),
+    Write(Register.SOFT_RESET, 0xF00701F0),
+    Pause(0.02),
+    Write(Register.MISC_CONTROL, 0xFF00C100),
+    Write(Register.MISC_CONTROL_ADD, 0x00000000),
+    Write(Register.CORE_CONTROL, 0x80008B00),
+    Pause(0.01),
+    Write(Register.CORE_CONTROL, 0x8000805A),
+    Pause(0.01),
+    Write(Register.CORE_CONTROL, 0x800082AA),
+    Pause(0.01),
+    Write(Register.ANALOG_MUX, 0x00000002),
+    Step.RAMP,
+    Step.HASH_COUNTING,
+    Step.VERSION_MASK,
+)
+
 STARTUP: dict[str, tuple[StartupStep, ...]] = {
     "BM1397": _BM1397,
     "BM1366": _BM1366,
     "BM1368": _BM1368,
     "BM1370": _BM1370,
+    "BM1372/BM1373": _BM1373,
 }
-"""By chip name; the switch to the fast baud rate follows."""
+"""By chip name; the switch to the fast baud rate follows, unless it is
+among the steps."""
