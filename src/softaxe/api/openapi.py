@@ -79,6 +79,7 @@ def document(device: Device) -> Schema:
             },
             "responses": {
                 "Unauthorized": _response("Client or page is not allowed in", _text()),
+                "TooLong": _response("Path and query are too long", _text()),
                 "UnknownRoute": _response("No such route", _json(_ref("Error"))),
             },
         },
@@ -166,7 +167,11 @@ def _operation(name: str, summary: str, responses: Schema, **rest: object) -> Sc
         "operationId": name,
         "summary": summary,
         **rest,
-        "responses": {**responses, "401": _ref("Unauthorized", "responses")},
+        "responses": {
+            **responses,
+            "401": _ref("Unauthorized", "responses"),
+            "414": _ref("TooLong", "responses"),
+        },
     }
 
 
