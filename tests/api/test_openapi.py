@@ -103,7 +103,7 @@ def test_refusals_are_described_where_they_happen() -> None:
     assert "401" not in documented["/api/theme"]["get"]["responses"]
     for paths, kind in ((documented, "application/json"), (firmware, "text/html")):
         responses = paths["/api/system"]["patch"]["responses"]
-        assert set(responses) == {"200", "400", "401", "500"}
+        assert set(responses) == {"200", "400", "401", "414", "500"}
         assert set(responses["400"]["content"]) == {kind}
 
 
