@@ -147,6 +147,14 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             "device knows, and its neighbours.",
         ),
     ] = None,
+    www: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Serve this web page without flashing it: a www.bin, or a folder of "
+            "built files.",
+        ),
+    ] = None,
     first_boot: Annotated[
         bool,
         typer.Option(
@@ -179,12 +187,14 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     from softaxe.board.radio import NETWORKS  # noqa: PLC0415
     from softaxe.shell.networks import read_networks  # noqa: PLC0415
     from softaxe.shell.runner import Runner, RunOptions, parse_pool  # noqa: PLC0415
+    from softaxe.shell.www_source import read_source  # noqa: PLC0415
 
     if state is not None and ephemeral:
         _fail("--ephemeral: forgets its state, so --state cannot be given with it")
     try:
         board_named(board)
         in_range = NETWORKS if networks is None else read_networks(networks)
+        pages = None if www is None else read_source(www)
         if pool is not None:
             parse_pool(pool)
     except SoftaxeError as error:
@@ -223,6 +233,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
                 ambient_swing_c=ambient_swing,
                 networks=in_range,
                 is_first_boot=first_boot,
+                www=pages,
                 profile=_PROFILES[profile],
             ),
             show_log=show_log,

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -74,6 +74,8 @@ class RunOptions:
     ambient_swing_c: float = 0.0
     networks: tuple[Network, ...] = NETWORKS
     is_first_boot: bool = False
+    www: Mapping[str, bytes] | None = None
+    """Files to serve instead of those in flash."""
     profile: Profile = DOCUMENTED
 
 
@@ -225,7 +227,7 @@ class Runner:
             profile=self.options.profile,
             settings={**defaults, **stored, **self._option_rows()},
             flash=flash,
-            www=read_www(self.storage, flash.www_sha256),
+            www=self.options.www or read_www(self.storage, flash.www_sha256),
             work=self.options.work,
             ambient_c=self.options.ambient_c,
             ambient_swing_c=self.options.ambient_swing_c,
