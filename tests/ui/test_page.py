@@ -1,0 +1,316 @@
+"""Our own page as its owner meets it, in Chromium."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, WebSocketRoute, expect
+
+PAGES = ("dashboard", "settings", "update", "logs", "screen")
+PHONE = {"width": 360, "height": 780}
+Open = Callable[..., Page]
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible(
+    open_page: Open, check_access: Callable[[Page], None], name: str, scheme: str
+) -> None:
+    page = open_page(name, color_scheme=scheme)
+
+    expect(page.get_by_role("heading", level=1)).to_have_text(name.capitalize())
+    expect(page.get_by_text("Mining", exact=True)).to_be_visible()
+
+    check_access(page)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_fits_a_phone(
+    open_page: Open,
+    picture: Callable[[Page, str], None],
+    check_access: Callable[[Page], None],
+    name: str,
+) -> None:
+    page = open_page(name, viewport=PHONE)
+    expect(page.get_by_text("Mining", exact=True)).to_be_visible()
+
+    width = page.evaluate("document.documentElement.scrollWidth")
+
+    assert width == PHONE["width"]
+    check_access(page)
+    picture(page, f"{name}-phone")
+
+
+def test_the_dashboard_tells_what_the_device_says(
+    open_page: Open, bitaxe: Any, picture: Callable[[Page, str], None]
+) -> None:
+    page = open_page()
+
+    readings = page.get_by_label("Readings")
+    expect(readings).to_contain_text(re.compile(r"Hash rate\s*\d\.\d\d TH/s"))
+    expect(readings).to_contain_text("J/TH")
+    expect(readings).to_contain_text(re.compile(r"Shares\s*\d+ accepted"))
+    for title in ("Hash rate", "Temperature", "Power", "Fan"):
+        chart = page.get_by_role("img", name=re.compile(f"^{title}: .* now .*between"))
+        expect(chart).to_be_visible()
+    expect(page.get_by_text(bitaxe.info()["macAddr"])).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    footer = page.get_by_role("contentinfo")
+    expect(footer).to_contain_text("This is softaxe")
+    expect(footer).to_contain_text("Scaled work.")
+    picture(page, "dashboard")
+    page.get_by_label("Colours").select_option("dark")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    picture(page, "dashboard-dark")
+
+
+def test_charts_survive_a_reload(open_page: Open, bitaxe: Any) -> None:
+    page = open_page()
+    expect(page.get_by_text("records no statistics")).to_be_visible()
+    page.reload()  # what was seen is kept when the page goes
+    stored = (
+        "JSON.parse(Object.entries(localStorage).find(([k]) => /history/.test(k))[1])"
+    )
+    assert len(page.evaluate(stored)) >= 1
+
+    bitaxe.patch(statsFrequency=5)
+    seen = bitaxe.info()["uptimeSeconds"]
+    while bitaxe.info()["uptimeSeconds"] < seen + 40:
+        page.wait_for_timeout(100)
+    other = open_page()  # another browser: it has nothing but the device's samples
+    expect(
+        other.get_by_role("img", name=re.compile("^Hash rate: .* now"))
+    ).to_be_visible()
+    other.reload()
+    assert len(other.evaluate(stored)) >= 5
+
+
+def test_what_is_wrong_is_said(
+    open_page: Open, bitaxe: Any, picture: Callable[[Page, str], None]
+) -> None:
+    page = open_page()
+    truth = {
+        **bitaxe.info(),
+        "overheat_mode": 1,
+        "temp": -1,
+        "hashRate": 0,
+        "power_fault": "Power Fault Detected.",
+        "apEnabled": 1,
+    }
+    page.route("**/api/system/info", lambda route: route.fulfill(json=truth))
+
+    page.reload()
+
+    alert = page.get_by_role("alert")
+    for text in ("Overheated", "Power fault", "No Wi-Fi"):
+        expect(alert).to_contain_text(text)
+    expect(page.get_by_text("Not mining")).to_be_visible()
+    expect(page.get_by_text("chip is off")).to_be_visible()
+
+
+def test_a_change_is_saved_and_read_back(
+    open_page: Open, bitaxe: Any, picture: Callable[[Page, str], None]
+) -> None:
+    page = open_page("settings")
+    page.get_by_label("Target of the automatic fan control").fill("58")
+    page.get_by_label("Chip frequency").select_option("490")
+    page.get_by_label("Difficulty to suggest; 0 suggests none").fill("512")
+    expect(page.get_by_text("3 changes not saved.")).to_be_visible()
+    picture(page, "settings")
+
+    page.get_by_role("button", name="Save").click()
+
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
+    expect(
+        page.get_by_text("Waiting for a restart: Difficulty to suggest")
+    ).to_be_visible()
+    info = bitaxe.info()
+    assert (info["temptarget"], info["frequency"]) == (58, 490)
+    assert info["stratumSuggestedDifficulty"] == 512
+    page.reload()
+    target = page.get_by_label("Target of the automatic fan control")
+    expect(target).to_have_value("58")
+
+
+def test_the_page_refuses_what_the_device_refuses(open_page: Open, bitaxe: Any) -> None:
+    page = open_page("settings")
+    rules = bitaxe.client.get("/softaxe/settings.json").json()["settings"]
+    numbers = [
+        rule
+        for rule in rules
+        if rule["kind"] in {"integer", "float"}
+        and not rule["choices"]
+        and rule["name"] not in {"frequency", "coreVoltage"}
+    ]
+    assert len(numbers) >= 8
+
+    for rule in numbers:
+        field = page.locator(f"#field-{rule['name']}")
+        for value in (rule["minimum"] - 1, rule["maximum"] + 1):
+            field.fill(str(value))
+            expect(field).to_have_attribute("aria-invalid", "true")
+            assert bitaxe.patch(**{rule["name"]: value}).status_code == 400
+        for value in (rule["minimum"], rule["maximum"]):
+            field.fill(str(value))
+            expect(field).not_to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_role("button", name="Save")).to_be_enabled()
+    page.get_by_label("Name given to the DHCP server").fill("no spaces")
+    expect(page.get_by_text("Use letters, digits and hyphens only.")).to_be_visible()
+    expect(page.get_by_role("button", name="Save")).to_be_disabled()
+
+
+def test_the_devices_refusal_stands_at_its_field(open_page: Open) -> None:
+    page = open_page("settings")
+    refusal = {"error": "temptarget: 59 is outside today; ssid: 'x' is taken"}
+    page.route("**/api/system", lambda route: route.fulfill(status=400, json=refusal))
+
+    page.get_by_label("Target of the automatic fan control").fill("59")
+    page.get_by_role("button", name="Save").click()
+
+    hint = page.locator("#field-temptarget-hint")
+    expect(hint).to_have_text("59 is outside today")
+    expect(page.locator("#field-ssid-hint")).to_have_text("'x' is taken")
+    expect(page.get_by_label("Target of the automatic fan control")).to_be_focused()
+
+
+def test_overclocking_is_behind_a_warning(open_page: Open, bitaxe: Any) -> None:
+    page = open_page("settings")
+    switch = page.get_by_label("Allow frequencies and voltages")
+
+    switch.click()
+    expect(page.get_by_role("dialog")).to_contain_text("nothing will stop you")
+    page.get_by_role("button", name="Cancel").click()
+    expect(switch).not_to_be_checked()
+    switch.click()
+    page.get_by_role("button", name="Allow it").click()
+    expect(switch).to_be_checked()
+    page.get_by_label("Chip frequency").fill("512.5")
+    page.get_by_role("button", name="Save").click()
+
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
+    assert bitaxe.info()["frequency"] == 512.5
+
+
+def test_a_network_is_picked_from_a_scan(open_page: Open, bitaxe: Any) -> None:
+    page = open_page("settings")
+
+    page.get_by_role("button", name="Scan for networks").click()
+
+    expect(page.get_by_text(re.compile(r"^\d+ networks? in range"))).to_be_visible()
+    network = bitaxe.client.get("/api/system/wifi/scan").json()["networks"][0]["ssid"]
+    entry = page.get_by_role("button", name=re.compile(re.escape(network))).first
+    expect(entry.get_by_role("img")).to_have_attribute(
+        "aria-label", re.compile("of 4 bars")
+    )
+    entry.click()
+    expect(page.get_by_label("Wi-Fi network")).to_have_value(network)
+
+
+def test_identify_shows_the_answer(open_page: Open) -> None:
+    page = open_page("settings")
+
+    page.get_by_role("button", name="Identify").click()
+
+    expect(page.get_by_text(re.compile('The device .*"Hi!"'))).to_be_visible()
+
+
+def test_a_restart_is_waited_for(open_page: Open, bitaxe: Any) -> None:
+    page = open_page("settings")
+    expect(page.get_by_text("Mining", exact=True)).to_be_visible()
+
+    page.get_by_role("button", name="Restart", exact=True).click()
+
+    expect(page.get_by_text("waits until it is back")).to_be_visible()
+    expect(page.get_by_text(re.compile("back after [0-9]+ s"))).to_be_visible()
+    assert bitaxe.info()["resetReason"] == "Software reset via esp_restart"
+
+
+def test_a_lost_device_is_told_and_regained(open_page: Open) -> None:
+    page = open_page()
+    expect(page.get_by_text("Mining", exact=True)).to_be_visible()
+
+    page.context.set_offline(True)
+    expect(page.get_by_text("The device does not answer.")).to_be_visible()
+    expect(page.get_by_text("No answer")).to_be_visible()
+
+    page.context.set_offline(False)
+    expect(page.get_by_text("The device answers again.")).to_be_visible()
+
+
+def test_logs_are_live_filtered_and_paused(
+    open_page: Open, tmp_path: Path, picture: Callable[[Page, str], None]
+) -> None:
+    page = open_page("logs")
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("asic_result")
+    picture(page, "logs")
+
+    page.get_by_placeholder("Filter").fill("power_management")
+    expect(log).not_to_contain_text("asic_result")
+    expect(log).to_contain_text("power_management")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    download.value.save_as(tmp_path / "log.txt")
+    lines = (tmp_path / "log.txt").read_text(encoding="utf-8").splitlines()
+    assert lines
+    assert all("power_management" in line and "\x1b" not in line for line in lines)
+    page.get_by_placeholder("Filter").fill("")
+    page.get_by_role("button", name="Pause").click()
+    expect(
+        page.get_by_text(re.compile(r"Paused, [1-9]\d* lines? held"))
+    ).to_be_visible()
+    page.get_by_role("button", name="Clear").click()
+    expect(log).to_contain_text("Nothing yet")
+    page.get_by_label("Level").select_option("E")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text("Live.")).to_be_visible()
+
+
+def test_the_log_in_the_page_is_bounded(open_page: Open) -> None:
+    def flood(socket: WebSocketRoute) -> None:
+        for number in range(3000):
+            socket.send(f"\x1b[0;32mI ({number}) tag: line {number}\x1b[0m\n")
+
+    page = open_page("dashboard")
+    page.route_web_socket("**/api/ws", flood)
+
+    page.get_by_role("link", name="Logs").click()
+
+    lines = page.get_by_role("log").locator("div")
+    expect(lines.last).to_contain_text("line 2999")
+    expect(lines).to_have_count(1000)
+
+
+def test_the_screen_is_shown(open_page: Open) -> None:
+    page = open_page("screen")
+    picture = bytes.fromhex(
+        "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+        "1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
+    )
+    page.route(
+        "**/softaxe/screen.png",
+        lambda route: route.fulfill(body=picture, content_type="image/png"),
+    )
+
+    shown = page.get_by_role("img", name=re.compile("^The screen of"))
+    expect(shown).to_be_visible()
+    page.unroute("**/softaxe/screen.png")
+    page.route("**/softaxe/screen.png", lambda route: route.fulfill(status=404))
+    expect(page.get_by_text("shows no picture")).to_be_visible()
+
+
+def test_the_keyboard_is_enough(open_page: Open) -> None:
+    page = open_page()
+
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the page")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Settings")).to_be_focused()
+    page.keyboard.press("Enter")
+
+    heading = page.get_by_role("heading", level=1, name="Settings")
+    expect(heading).to_be_focused()
+    assert page.title().startswith("Settings")
