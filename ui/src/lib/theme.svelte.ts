@@ -12,12 +12,22 @@ class Theme {
   shown = $derived(this.choice === "auto" ? (this.systemIsDark ? "dark" : "light") : this.choice);
 
   constructor() {
-    system.addEventListener("change", () => (this.systemIsDark = system.matches));
+    this.show();
+    system.addEventListener("change", () => {
+      this.systemIsDark = system.matches;
+      this.show();
+    });
   }
 
   choose(choice: Choice): void {
     this.choice = choice;
     localStorage.setItem(KEY, choice);
+    this.show();
+  }
+
+  /** At once, not in an effect: charts read the new colours in theirs. */
+  private show(): void {
+    document.documentElement.dataset.theme = this.shown;
   }
 }
 
