@@ -110,6 +110,7 @@ def picture() -> Callable[[Page, str], None]:
 
     def take(page: Page, name: str) -> None:
         if PICTURES:
-            page.screenshot(path=Path(PICTURES) / f"{name}.png")
+            path = Path(PICTURES) / f"{name}.png"
+            page.screenshot(path=path, animations="disabled")
 
     return take
