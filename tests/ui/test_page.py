@@ -325,20 +325,18 @@ def test_the_log_in_the_page_is_bounded(open_page: Open) -> None:
     expect(lines).to_have_count(1000)
 
 
-def test_the_screen_is_shown(open_page: Open) -> None:
+def test_the_screen_is_shown(
+    open_page: Open, picture: Callable[[Page, str], None]
+) -> None:
     page = open_page("screen")
-    picture = bytes.fromhex(
-        "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
-        "1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
-    )
-    page.route(
-        "**/softaxe/screen.png",
-        lambda route: route.fulfill(body=picture, content_type="image/png"),
-    )
 
-    shown = page.get_by_role("img", name=re.compile("^The screen of"))
+    shown = page.get_by_role("img", name=re.compile("^The screen of bitaxe"))
     expect(shown).to_be_visible()
-    page.unroute("**/softaxe/screen.png")
+    assert shown.evaluate("image => image.naturalWidth / image.naturalHeight") == 4
+    first = shown.get_attribute("src")
+    expect(shown).not_to_have_attribute("src", first or "")  # it is live
+    picture(page, "screen")
+
     page.route("**/softaxe/screen.png", lambda route: route.fulfill(status=404))
     expect(page.get_by_text("shows no picture")).to_be_visible()
 
