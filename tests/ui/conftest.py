@@ -1,0 +1,116 @@
+"""A device with its page in Debian's Chromium."""
+
+import importlib.util
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+PICTURES = os.environ.get("SOFTAXE_PICTURES")
+"""A folder: the tests then leave their screenshots there."""
+WIDE = {"width": 1280, "height": 900}
+PATIENCE_MS = 15_000
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="session")
+def run_device() -> Any:
+    """The context manager that runs a device on a free port."""
+    path = ROOT / "tests" / "shell" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("shell_conftest", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.running
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("no chromium on this machine; apt-get install chromium")
+    if not (ROOT / "src/softaxe/shell/static/page/index.html").exists():
+        pytest.skip("the page is not built; run make page")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def bitaxe(run_device: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One device for the tests of a file."""
+    with run_device(tmp_path_factory.mktemp("device"), speed=20.0) as device:
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while not device.info()["hashRate"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield device
+
+
+@pytest.fixture
+def open_page(browser: Browser, bitaxe: Any) -> Iterator[Callable[..., Page]]:
+    """Open a page of the device; what goes wrong in the browser fails the test."""
+    contexts, faults = [], []
+
+    def open_it(name: str = "dashboard", **options: Any) -> Page:
+        context = browser.new_context(**{"viewport": WIDE, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("request", lambda request: _check_home(request.url, bitaxe.url, faults))
+        page.goto(f"{bitaxe.url}/#/{name}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def _check_home(url: str, home: str, faults: list[str]) -> None:
+    if not url.startswith((home, "data:", "blob:")):
+        faults.append(f"asks {url}")
+
+
+@pytest.fixture
+def check_access() -> Callable[[Page], None]:
+    """Check a page with axe-core: nothing serious or critical."""
+    script = (ROOT / "ui/node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+
+    def check(page: Page) -> None:
+        page.evaluate(script)
+        found = page.evaluate("axe.run({resultTypes: ['violations']})")
+        grave = [
+            (one["id"], [node["html"] for node in one["nodes"]])
+            for one in found["violations"]
+            if one["impact"] in {"serious", "critical"}
+        ]
+        assert grave == [], json.dumps(grave, indent=1)
+
+    return check
+
+
+@pytest.fixture
+def picture() -> Callable[[Page, str], None]:
+    """Leave a screenshot where one is asked for."""
+
+    def take(page: Page, name: str) -> None:
+        if PICTURES:
+            path = Path(PICTURES) / f"{name}.png"
+            page.screenshot(path=path, animations="disabled")
+
+    return take

@@ -1,0 +1,357 @@
+"""Our own page as its owner meets it, in Chromium."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, WebSocketRoute, expect
+
+PAGES = ("Dashboard", "Settings", "Update", "Logs", "Screen")
+PICTURES = os.environ.get("SOFTAXE_PICTURES")
+"""Pictures are worth the wait for a quarter of an hour of samples."""
+PHONE = {"width": 360, "height": 780}
+Open = Callable[..., Page]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible(
+    open_page: Open, check_access: Callable[[Page], None], scheme: str
+) -> None:
+    page = open_page(color_scheme=scheme)
+    expect(page.get_by_text("Mining", exact=True)).to_be_visible()
+
+    for title in PAGES:
+        page.get_by_label("Pages").get_by_role("link", name=title).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(title)
+        expect(page).to_have_title(
+            re.compile(rf"^{title} · bitaxe.* · AxeOS on softaxe")
+        )
+        check_access(page)
+
+
+def test_every_page_fits_a_phone(
+    open_page: Open,
+    picture: Callable[[Page, str], None],
+    check_access: Callable[[Page], None],
+) -> None:
+    page = open_page(viewport=PHONE)
+    expect(page.get_by_text("Mining", exact=True)).to_be_visible()
+    picture(page, "dashboard-phone")
+
+    for title in PAGES:
+        page.get_by_label("Pages").get_by_role("link", name=title).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(title)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width == PHONE["width"], title
+        check_access(page)
+
+
+def test_the_dashboard_tells_what_the_device_says(open_page: Open, bitaxe: Any) -> None:
+    page = open_page()
+
+    readings = page.get_by_label("Readings")
+    expect(readings).to_contain_text(re.compile(r"Hash rate\s*\d\.\d\d TH/s"))
+    expect(readings).to_contain_text("J/TH")
+    expect(readings).to_contain_text(re.compile(r"Shares\s*\d+ accepted"))
+    for title in ("Hash rate", "Temperature", "Power", "Fan"):
+        chart = page.get_by_role("img", name=re.compile(f"^{title}: .* now .*between"))
+        expect(chart).to_be_visible()
+    expect(page.get_by_text(bitaxe.info()["macAddr"])).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    footer = page.get_by_role("contentinfo")
+    expect(footer).to_contain_text("This is softaxe")
+    expect(footer).to_contain_text("Scaled work.")
+
+
+def test_charts_survive_a_reload(
+    open_page: Open, bitaxe: Any, picture: Callable[[Page, str], None]
+) -> None:
+    stored = """JSON.parse(Object.entries(localStorage)
+        .find(([key]) => key.includes("history"))[1]).length"""
+    chart = re.compile("^Hash rate: .* now .*between")
+    page = open_page()
+    expect(page.get_by_text("records no statistics")).to_be_visible()
+    page.reload()  # what the browser saw is kept when the page goes
+    assert page.evaluate(stored) >= 1
+
+    bitaxe.patch(statsFrequency=5)
+    until_s = bitaxe.info()["uptimeSeconds"] + (960 if PICTURES else 40)
+    while bitaxe.info()["uptimeSeconds"] < until_s:
+        page.wait_for_timeout(100)
+    other = open_page()  # a browser that has nothing but the device's samples
+    expect(other.get_by_role("img", name=chart)).to_be_visible()
+    picture(other, "dashboard")
+    other.get_by_label("Colours").select_option("dark")
+    expect(other.locator("html")).to_have_attribute("data-theme", "dark")
+    picture(other, "dashboard-dark")
+    other.reload()
+    assert other.evaluate(stored) >= 5
+    expect(other.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def brightest(page: Page) -> int:
+    """The most green in the first chart's grid and labels, 0 to 255."""
+    page.wait_for_timeout(200)
+    value: int = page.evaluate(
+        """() => {
+            const canvas = document.querySelector("canvas");
+            const { data } = canvas.getContext("2d")
+                .getImageData(0, 0, canvas.width, canvas.height);
+            let most = 0;
+            for (let i = 0; i < data.length; i += 4)
+                if (data[i + 3] === 255) most = Math.max(most, data[i + 1]);
+            return most;
+        }"""
+    )
+    return value
+
+
+def test_colours_follow_the_system_until_chosen(open_page: Open) -> None:
+    page = open_page(color_scheme="dark")
+
+    html = page.locator("html")
+    expect(html).to_have_attribute("data-theme", "dark")
+    dark = brightest(page)
+    page.emulate_media(color_scheme="light")
+    expect(html).to_have_attribute("data-theme", "light")
+    light = brightest(page)
+    page.get_by_label("Colours").select_option("dark")
+    expect(html).to_have_attribute("data-theme", "dark")
+
+    # The charts' grid is fainter than their lines on either ground.
+    assert dark < 190 < light
+    assert brightest(page) == dark
+
+
+def test_what_is_wrong_is_said(open_page: Open, bitaxe: Any) -> None:
+    page = open_page()
+    truth = {
+        **bitaxe.info(),
+        "overheat_mode": 1,
+        "temp": -1,
+        "hashRate": 0,
+        "power_fault": "Power Fault Detected.",
+        "apEnabled": 1,
+    }
+    page.route("**/api/system/info", lambda route: route.fulfill(json=truth))
+
+    page.reload()
+
+    alert = page.get_by_role("alert")
+    for text in ("Overheated", "Power fault", "No Wi-Fi"):
+        expect(alert).to_contain_text(text)
+    expect(page.get_by_text("Not mining")).to_be_visible()
+    expect(page.get_by_text("chip is off")).to_be_visible()
+
+
+def test_a_change_is_saved_and_read_back(
+    open_page: Open, bitaxe: Any, picture: Callable[[Page, str], None]
+) -> None:
+    page = open_page("settings")
+    page.get_by_label("Target of the automatic fan control").fill("58")
+    page.get_by_label("Chip frequency").select_option("490")
+    page.get_by_label("Difficulty to suggest; 0 suggests none").fill("512")
+    expect(page.get_by_text("3 changes not saved.")).to_be_visible()
+    picture(page, "settings")
+
+    page.get_by_role("button", name="Save").click()
+
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
+    expect(
+        page.get_by_text("Waiting for a restart: Difficulty to suggest")
+    ).to_be_visible()
+    info = bitaxe.info()
+    assert (info["temptarget"], info["frequency"]) == (58, 490)
+    assert info["stratumSuggestedDifficulty"] == 512
+    page.reload()
+    target = page.get_by_label("Target of the automatic fan control")
+    expect(target).to_have_value("58")
+
+
+def test_the_page_refuses_what_the_device_refuses(open_page: Open, bitaxe: Any) -> None:
+    page = open_page("settings")
+    rules = bitaxe.client.get("/softaxe/settings.json").json()["settings"]
+    numbers = [
+        rule
+        for rule in rules
+        if rule["kind"] in {"integer", "float"}
+        and not rule["choices"]
+        and rule["name"] not in {"frequency", "coreVoltage"}
+    ]
+    assert len(numbers) >= 8
+
+    for rule in numbers:
+        field = page.locator(f"#field-{rule['name']}")
+        for value in (rule["minimum"] - 1, rule["maximum"] + 1):
+            field.fill(str(value))
+            expect(field).to_have_attribute("aria-invalid", "true")
+            assert bitaxe.patch(**{rule["name"]: value}).status_code == 400
+        for value in (rule["minimum"], rule["maximum"]):
+            field.fill(str(value))
+            expect(field).not_to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_role("button", name="Save")).to_be_enabled()
+    page.get_by_label("Name given to the DHCP server").fill("no spaces")
+    expect(page.get_by_text("Use letters, digits and hyphens only.")).to_be_visible()
+    expect(page.get_by_role("button", name="Save")).to_be_disabled()
+
+
+def test_the_devices_refusal_stands_at_its_field(open_page: Open) -> None:
+    page = open_page("settings")
+    refusal = {"error": "temptarget: 59 is outside today; ssid: 'x' is taken"}
+    page.route("**/api/system", lambda route: route.fulfill(status=400, json=refusal))
+
+    page.get_by_label("Target of the automatic fan control").fill("59")
+    page.get_by_role("button", name="Save").click()
+
+    hint = page.locator("#field-temptarget-hint")
+    expect(hint).to_have_text("59 is outside today")
+    expect(page.locator("#field-ssid-hint")).to_have_text("'x' is taken")
+    expect(page.get_by_label("Target of the automatic fan control")).to_be_focused()
+
+
+def test_overclocking_is_behind_a_warning(open_page: Open, bitaxe: Any) -> None:
+    page = open_page("settings")
+    switch = page.get_by_label("Allow frequencies and voltages")
+
+    switch.click()
+    expect(page.get_by_role("dialog")).to_contain_text("nothing will stop you")
+    page.get_by_role("button", name="Cancel").click()
+    expect(switch).not_to_be_checked()
+    switch.click()
+    page.get_by_role("button", name="Allow it").click()
+    expect(switch).to_be_checked()
+    page.get_by_label("Chip frequency").fill("512.5")
+    page.get_by_role("button", name="Save").click()
+
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
+    assert bitaxe.info()["frequency"] == 512.5
+
+
+def test_a_network_is_picked_from_a_scan(open_page: Open, bitaxe: Any) -> None:
+    page = open_page("settings")
+
+    page.get_by_role("button", name="Scan for networks").click()
+
+    expect(page.get_by_text(re.compile(r"^\d+ networks? in range"))).to_be_visible()
+    network = bitaxe.client.get("/api/system/wifi/scan").json()["networks"][0]["ssid"]
+    entry = page.get_by_role("button", name=re.compile(re.escape(network))).first
+    expect(entry.get_by_role("img")).to_have_attribute(
+        "aria-label", re.compile("of 4 bars")
+    )
+    entry.click()
+    expect(page.get_by_label("Wi-Fi network")).to_have_value(network)
+
+
+def test_identify_shows_the_answer(open_page: Open) -> None:
+    page = open_page("settings")
+
+    page.get_by_role("button", name="Identify").click()
+
+    expect(page.get_by_text(re.compile('The device .*"Hi!"'))).to_be_visible()
+
+
+def test_a_restart_is_waited_for(open_page: Open, bitaxe: Any) -> None:
+    page = open_page("settings")
+    expect(page.get_by_text("Mining", exact=True)).to_be_visible()
+
+    page.get_by_role("button", name="Restart", exact=True).click()
+
+    expect(page.get_by_text("waits until it is back")).to_be_visible()
+    expect(page.get_by_text(re.compile("back after [0-9]+ s"))).to_be_visible()
+    assert bitaxe.info()["resetReason"] == "Software reset via esp_restart"
+
+
+def test_a_lost_device_is_told_and_regained(open_page: Open) -> None:
+    page = open_page()
+    expect(page.get_by_text("Mining", exact=True)).to_be_visible()
+
+    page.context.set_offline(True)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.get_by_text("The device does not answer.")).to_be_visible()
+    expect(page.get_by_text("No answer")).to_be_visible()
+
+    page.context.set_offline(False)
+    expect(page.get_by_text("The device answers again.")).to_be_visible()
+
+
+def test_logs_are_live_filtered_and_paused(
+    open_page: Open, tmp_path: Path, picture: Callable[[Page, str], None]
+) -> None:
+    page = open_page("logs")
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("asic_result")
+    if PICTURES:
+        expect(
+            page.get_by_text(re.compile(r"of the last [6-9]\d lines"))
+        ).to_be_visible()
+    picture(page, "logs")
+
+    page.get_by_placeholder("Filter").fill("power_management")
+    expect(log).not_to_contain_text("asic_result")
+    expect(log).to_contain_text("power_management")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    download.value.save_as(tmp_path / "log.txt")
+    lines = (tmp_path / "log.txt").read_text(encoding="utf-8").splitlines()
+    assert lines
+    assert all("power_management" in line and "\x1b" not in line for line in lines)
+    page.get_by_placeholder("Filter").fill("")
+    page.get_by_role("button", name="Pause").click()
+    expect(
+        page.get_by_text(re.compile(r"Paused, [1-9]\d* lines? held"))
+    ).to_be_visible()
+    page.get_by_role("button", name="Clear").click()
+    expect(log).to_contain_text("Nothing yet")
+    page.get_by_label("Level").select_option("E")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text("Live.")).to_be_visible()
+
+
+def test_the_log_in_the_page_is_bounded(open_page: Open) -> None:
+    def flood(socket: WebSocketRoute) -> None:
+        for number in range(3000):
+            socket.send(f"\x1b[0;32mI ({number}) tag: line {number}\x1b[0m\n")
+
+    page = open_page("dashboard")
+    page.route_web_socket("**/api/ws", flood)
+
+    page.get_by_role("link", name="Logs").click()
+
+    lines = page.get_by_role("log").locator("div")
+    expect(lines.last).to_contain_text("line 2999")
+    expect(lines).to_have_count(1000)
+
+
+def test_the_screen_is_shown(
+    open_page: Open, picture: Callable[[Page, str], None]
+) -> None:
+    page = open_page("screen")
+
+    shown = page.get_by_role("img", name=re.compile("^The screen of bitaxe"))
+    expect(shown).to_be_visible()
+    assert shown.evaluate("image => image.naturalWidth / image.naturalHeight") == 4
+    first = shown.get_attribute("src")
+    expect(shown).not_to_have_attribute("src", first or "")  # it is live
+    picture(page, "screen")
+
+    page.route("**/softaxe/screen.png", lambda route: route.fulfill(status=404))
+    expect(page.get_by_text("shows no picture")).to_be_visible()
+
+
+def test_the_keyboard_is_enough(open_page: Open) -> None:
+    page = open_page()
+
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the page")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    settings = page.get_by_label("Pages").get_by_role("link", name="Settings")
+    expect(settings).to_be_focused()
+    page.keyboard.press("Enter")
+
+    heading = page.get_by_role("heading", level=1, name="Settings")
+    expect(heading).to_be_focused()
+    assert page.title().startswith("Settings")

@@ -1,0 +1,59 @@
+"""Images installed through the page; each leaves the device another one."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import FilePayload, Page, expect
+
+Open = Callable[..., Page]
+
+
+def choose(page: Page, kind: str, name: str, content: bytes) -> None:
+    section = page.locator("section", has=page.get_by_role("heading", name=kind))
+    image = FilePayload(name=name, mimeType="application/octet-stream", buffer=content)
+    section.locator("input").set_input_files(image)
+    section.get_by_role("button", name="Install").click()
+
+
+def test_a_refused_image_is_told_why(
+    open_page: Open, bitaxe: Any, picture: Callable[[Page, str], None]
+) -> None:
+    page = open_page("update")
+    reason = bitaxe.client.post("/api/system/OTA", content=b"no image").text
+
+    choose(page, "Firmware", "esp-miner.bin", b"no image")
+
+    expect(page.get_by_text("Refused.")).to_be_visible()
+    expect(page.get_by_text(reason)).to_be_visible()
+    picture(page, "update")
+    choose(page, "Web page", "www.bin", b"\xff" * 4096)
+    expect(page.get_by_text("Refused.")).to_have_count(2)
+    assert bitaxe.info()["runningPartition"] == "factory"
+
+
+def test_a_firmware_image_is_installed(
+    open_page: Open, bitaxe: Any, make_app_image: Callable[..., bytes]
+) -> None:
+    page = open_page("update")
+    expect(page.get_by_role("row", name=re.compile("factory.*running"))).to_be_visible()
+
+    choose(page, "Firmware", "esp-miner.bin", make_app_image(version="v2.13.0"))
+
+    expect(page.get_by_text("Firmware update complete")).to_be_visible()
+    expect(page.get_by_text(re.compile("back after [0-9]+ s"))).to_be_visible()
+    row = page.get_by_role("row", name=re.compile(r"ota_0\s+v2\.13\.0\s+running"))
+    expect(row).to_be_visible()
+    assert bitaxe.info()["version"] == "v2.13.0"
+
+
+def test_a_www_image_replaces_this_page(
+    open_page: Open, make_www_image: Callable[..., bytes]
+) -> None:
+    page = open_page("update")
+    other = {"/index.html": b"<title>Another page</title>", "/version.txt": b"v9"}
+
+    choose(page, "Web page", "www.bin", make_www_image(other))
+
+    expect(page.get_by_text("WWW update complete")).to_be_visible()
+    expect(page).to_have_title("Another page")

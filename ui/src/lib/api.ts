@@ -1,0 +1,170 @@
+/** The device's HTTP interface, as far as the page uses it. */
+
+export interface Info {
+  power: number;
+  voltage: number;
+  current: number;
+  temp: number;
+  temp2: number;
+  vrTemp: number;
+  maxPower: number;
+  hashRate: number;
+  hashRate_1m: number;
+  hashRate_10m: number;
+  hashRate_1h: number;
+  expectedHashrate: number;
+  errorPercentage: number;
+  bestDiff: number;
+  bestSessionDiff: number;
+  poolDifficulty: number;
+  isUsingFallbackStratum: number;
+  poolAddrFamily: number;
+  coreVoltage: number;
+  coreVoltageActual: number;
+  frequency: number;
+  ssid: string;
+  macAddr: string;
+  hostname: string;
+  ipv4: string;
+  wifiStatus: string;
+  wifiRSSI: number;
+  apEnabled: number;
+  sharesAccepted: number;
+  sharesRejected: number;
+  sharesRejectedReasons: { message: string; count: number }[] | null;
+  uptimeSeconds: number;
+  ASICModel: string;
+  stratumURL: string;
+  stratumPort: number;
+  stratumUser: string;
+  fallbackStratumURL: string;
+  fallbackStratumPort: number;
+  fallbackStratumUser: string;
+  responseTime: number;
+  version: string;
+  axeOSVersion: string;
+  boardVersion: string;
+  resetReason: string;
+  runningPartition: string;
+  overheat_mode: number;
+  autofanspeed: number;
+  fanspeed: number;
+  fanrpm: number;
+  fan2rpm: number;
+  temptarget: number;
+  statsFrequency: number;
+  blockFound: number;
+  power_fault?: string;
+  hardware_fault?: string;
+  blockHeight?: number;
+  scriptsig?: string;
+  networkDifficulty?: number;
+  hashrateMonitor?: { asics: { total: number; domains: number[]; errorCount: number }[] };
+}
+
+export interface Asic {
+  ASICModel: string;
+  deviceModel: string;
+  asicCount: number;
+  defaultFrequency: number;
+  frequencyOptions: number[];
+  defaultVoltage: number;
+  voltageOptions: number[];
+}
+
+export interface Partition {
+  label: string;
+  version: string | null;
+  boots: boolean;
+  is_running: boolean;
+  is_next: boolean;
+}
+
+export interface Status {
+  softaxe: string;
+  work: string;
+  pool: string;
+  partitions: Partition[];
+}
+
+export interface Statistics {
+  currentTimestamp: number;
+  labels: string[];
+  statistics: number[][];
+}
+
+export interface Network {
+  ssid: string;
+  rssi: number;
+  authmode: number;
+}
+
+const TIMEOUT_MS = 5000;
+
+/** The device answered, but not with what was asked for. */
+export class Refused extends Error {}
+
+async function ask(path: string, init: RequestInit = {}, timeoutMs = TIMEOUT_MS): Promise<Response> {
+  return fetch(path, { cache: "no-store", signal: AbortSignal.timeout(timeoutMs), ...init });
+}
+
+export async function read<T>(path: string, timeoutMs = TIMEOUT_MS): Promise<T> {
+  const answer = await ask(path, {}, timeoutMs);
+  if (answer.status === 401) throw new Refused("The device does not let this page in (401).");
+  if (!answer.ok) throw new Refused(reason(await answer.text()) || `The device answers ${answer.status}.`);
+  return (await answer.json()) as T;
+}
+
+/** Change settings; returns what the device has against it, or an empty text. */
+export async function patch(changes: Record<string, unknown>): Promise<string> {
+  const answer = await ask("/api/system", {
+    method: "PATCH",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(changes),
+  });
+  return answer.ok ? "" : reason(await answer.text()) || `The device answers ${answer.status}.`;
+}
+
+export async function act(name: "restart" | "identify"): Promise<string> {
+  const answer = await ask(`/api/system/${name}`, { method: "POST" });
+  const text = reason(await answer.text());
+  if (!answer.ok) throw new Refused(text || `The device answers ${answer.status}.`);
+  return text;
+}
+
+/** The picture on the device's screen, or null where there is none. */
+export async function screenPicture(): Promise<Blob | null> {
+  const answer = await ask("/softaxe/screen.png", { redirect: "manual" });
+  const isPicture = answer.ok && answer.headers.get("Content-Type") === "image/png";
+  return isPicture ? answer.blob() : null;
+}
+
+/** What an answer says, whether it is JSON or plain text. */
+export function reason(body: string): string {
+  try {
+    const parsed = JSON.parse(body) as { error?: string; message?: string };
+    return parsed.error ?? parsed.message ?? body;
+  } catch {
+    return body.trim();
+  }
+}
+
+/** Send an image; resolves with what the device says to it. */
+export function upload(
+  path: string,
+  file: File,
+  onProgress: (sent: number) => void,
+): Promise<{ isTaken: boolean; text: string }> {
+  return new Promise((resolve) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", path);
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.upload.onprogress = (event) => onProgress(event.loaded / Math.max(1, event.total));
+    request.onload = () => {
+      const text = reason(request.responseText) || `The device answers ${request.status}.`;
+      resolve({ isTaken: request.status === 200, text });
+    };
+    request.onerror = () => resolve({ isTaken: false, text: "The connection broke off during the upload." });
+    request.send(file);
+  });
+}

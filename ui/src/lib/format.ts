@@ -1,0 +1,50 @@
+/** Numbers as people read them. */
+
+export function number(value: number, digits = 0): string {
+  return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** Split a value into digits and a prefixed unit: 1070 GH/s is ["1.07", "TH/s"]. */
+export function scaled(value: number, unit = "", digits = 2): [string, string] {
+  const prefixes = ["", "k", "M", "G", "T", "P", "E"];
+  let index = 0;
+  while (value >= 999.5 && index < prefixes.length - 1) {
+    value /= 1000;
+    index += 1;
+  }
+  return [number(value, index ? digits : 0), `${prefixes[index]}${unit}`];
+}
+
+export const scaledText = (value: number, unit = "", digits = 2): string =>
+  scaled(value, unit, digits).join(" ").trim();
+
+export const hashrate = (gigahashes: number): [string, string] => scaled(gigahashes * 1e9, "H/s");
+
+export const hashrateText = (gigahashes: number): string => hashrate(gigahashes).join(" ");
+
+export function duration(seconds: number): string {
+  const steps: [number, string][] = [
+    [86400, "d"],
+    [3600, "h"],
+    [60, "min"],
+    [1, "s"],
+  ];
+  const first = steps.findIndex(([length]) => seconds >= length);
+  if (first < 0) return "0 s";
+  return steps
+    .slice(first, first + 2)
+    .map(([length, unit], index) => {
+      const rest = index ? seconds % (steps[first]?.[0] ?? 1) : seconds;
+      return `${Math.floor(rest / length)} ${unit}`;
+    })
+    .join(" ");
+}
+
+/** How much of a signal there is: 0 to 4 bars, and the word for it. */
+export function signal(rssi: number): [number, string] {
+  if (rssi >= -55) return [4, "excellent"];
+  if (rssi >= -65) return [3, "good"];
+  if (rssi >= -75) return [2, "fair"];
+  if (rssi >= -88) return [1, "weak"];
+  return [0, "none"];
+}
