@@ -143,6 +143,8 @@ def test_recovery_and_theme_and_openapi_are_there(bitaxe: Any) -> None:
     status = bitaxe.client.get("/softaxe/status.json").json()
     assert status["work"] == "scaled"
     assert status["pool"].startswith("built-in 127.0.0.1:")
+    assert status["chips"].keys() == {"answering", "badReplies", "badCommands"}
+    assert status["chips"]["badReplies"] == status["chips"]["badCommands"] == 0
 
 
 def test_a_theme_is_stored(bitaxe: Any) -> None:

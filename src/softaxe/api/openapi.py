@@ -59,6 +59,9 @@ _STATUS = _object(
         "work": _STRING,
         "pool": _STRING,
         "partitions": {"type": "array", "items": {"type": "object"}},
+        "chips": _object(
+            {"answering": _INTEGER, "badReplies": _INTEGER, "badCommands": _INTEGER}
+        ),
     }
 )
 _RULES = _object(
@@ -144,7 +147,9 @@ def _paths(profile: Profile) -> Schema:
             )
         },
         "/softaxe/status.json": {
-            "get": _get("getStatus", "Version, work mode, pool and partitions", _STATUS)
+            "get": _get(
+                "getStatus", "Version, work mode, pool, partitions and chips", _STATUS
+            )
         },
         "/softaxe/settings.json": {
             "get": _get("getSettings", "Rules and values of the settings", _RULES)

@@ -216,11 +216,17 @@ class Server:
         return Answer(json.dumps(document).encode(), content_type=JSON)
 
     async def _status(self, _scope: Scope, _receive: Receive) -> Answer:
+        device = self._host.device
         status = {
             "softaxe": __version__,
             "work": self._host.work_mode_name,
             "pool": self._host.pool_text,
-            "partitions": views.partitions(self._host.device),
+            "partitions": views.partitions(device),
+            "chips": {
+                "answering": device.driver.detected_count,
+                "badReplies": device.driver.bad_frames,
+                "badCommands": device.chain.bad_frames,
+            },
         }
         return Answer(msgspec.json.encode(status), content_type=JSON)
 
