@@ -13,7 +13,7 @@ from softaxe.device.device import AsicReading, Heap
 from softaxe.device.mining import BlockInfo
 from softaxe.device.profile import FIRMWARE
 from softaxe.device.protection import Readings
-from softaxe.device.settings import Settings
+from softaxe.device.settings import SETTINGS, Settings
 from softaxe.device.statistics import RejectedReason, ShareCounters
 from softaxe.units import float32
 
@@ -311,3 +311,35 @@ def test_errors_and_messages_are_json() -> None:
 
     assert read(views.error_body(text)) == {"error": text}
     assert views.message_body("Hi!") == b'{\n\t"message":\t"Hi!"\n}'
+
+
+def test_the_page_gets_the_rule_of_every_setting_but_no_secret(device: Device) -> None:
+    rules = cast("list[dict[str, Any]]", views.setting_rules(device)["settings"])
+
+    by_name = {rule["name"]: rule for rule in rules}
+    assert list(by_name) == [row.rest_name for row in SETTINGS if row.rest_name]
+    port = by_name["stratumPort"]
+    assert (port["minimum"], port["maximum"]) == (1, 65535)
+    assert port["value"] == device.settings.stratum_port
+    assert by_name["rotation"]["choices"] == (0, 90, 180, 270)
+    secrets = {name for name, rule in by_name.items() if rule["is_secret"]}
+    assert secrets == {"wifiPass", "stratumPassword", "fallbackStratumPassword"}
+    assert all(by_name[name]["value"] is None for name in secrets)
+
+
+def test_the_rules_are_those_of_the_profile() -> None:
+    rules = views.setting_rules(Device(seed=1, profile=FIRMWARE))
+
+    settings = cast("list[dict[str, Any]]", rules["settings"])
+    by_name = {rule["name"]: rule for rule in settings}
+    assert rules["overclock_guarded"] is False
+    assert by_name["stratumPort"]["minimum"] == 0
+    assert by_name["temptarget"]["allowed"] == "35..66 °C"
+
+
+def test_the_partitions_tell_what_runs_and_what_is_empty() -> None:
+    rows = views.partitions(Device(seed=1))
+
+    assert [row["label"] for row in rows] == ["factory", "ota_0", "ota_1"]
+    assert [row["is_running"] for row in rows] == [True, False, False]
+    assert [row["version"] for row in rows] == ["v2.12.2", None, None]
