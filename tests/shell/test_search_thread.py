@@ -49,7 +49,7 @@ def test_real_work_keeps_to_its_budget(
         while device.info()["hashRate"] == 0:  # it boots and gets work
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        shares = []
+        shares: list[float] = []
         # Searching yields to everything else, so a busy machine gives less at times.
         while max(shares, default=0.0) < percent / 100 * 0.5:
             assert len(shares) < 8, shares
