@@ -217,3 +217,22 @@ def test_uptime_counts_from_system_init() -> None:
 
     assert device.uptime_s == pytest.approx(60.0)
     assert device.boot_ms == 61_000
+
+
+def test_an_update_that_fails_at_boot_leads_back_to_the_old_firmware() -> None:
+    simulation = Simulation(Device(seed=1), Pool.for_scaled_work(seed=1))
+    device = simulation.device
+    simulation.advance(20)
+    with pytest.raises(UpdateRefused, match="no update that waits"):
+        device.fail_update(simulation.now)
+    device.write_firmware(image("v9.9.9"), simulation.now)
+    device.fail_update(simulation.now)
+    simulation.advance(60)
+
+    assert device.version == "v2.12.2"
+    assert device.running_partition == "factory"
+    assert device.reset_reason == "Software reset via esp_restart"
+    assert device.shares.accepted > 0
+    device.write_firmware(image("v9.9.9"), simulation.now)
+    simulation.advance(30)
+    assert (device.version, device.running_partition) == ("v9.9.9", "ota_0")

@@ -335,6 +335,20 @@ class Device:
         self._save_flash(before, self.www)
         self.restart(now)
 
+    def fail_update(self, now: float) -> None:
+        """Let the image that is to boot next fail: the device comes up as it was.
+
+        Raises:
+            UpdateRefused: There is no update to fail.
+        """
+        self.step(now)
+        label = self.flash.boot_label
+        if label == self.flash.running:
+            raise UpdateRefused("there is no update that waits for a restart")
+        before = self.flash.to_rows()
+        self.flash.fail_at_boot(label)
+        self._save_flash(before, self.www)
+
     def write_www(
         self, sha256_hex: str, files: Mapping[str, bytes] | None, now: float
     ) -> None:
