@@ -119,6 +119,16 @@ def test_turning_and_inverting_only_turn_and_invert() -> None:
     )
 
 
+def test_a_new_rotation_waits_for_a_restart() -> None:
+    device = mining()
+    panel = panel_of(device)
+    assert panel is not None
+    before = draw(device, panel, device.now)
+    device.patch([("rotation", 180)], device.now)
+
+    assert draw(device, panel, device.now).tobytes() == before.tobytes()
+
+
 def test_without_a_display_there_is_no_panel() -> None:
     assert panel_of(mining(display="NONE")) is None
 

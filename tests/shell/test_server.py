@@ -2,7 +2,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -675,10 +675,18 @@ def test_the_screen_is_a_picture_outside_the_api(bitaxe: Any) -> None:
         assert "is outside 1..8" in refused.json()["error"]
 
 
-def test_without_a_display_there_is_no_picture(tmp_path: Path, run_device: Any) -> None:
-    with run_device(tmp_path, speed=20.0) as device:
-        device.patch(display="NONE")
-        answer = device.client.get("/softaxe/screen.png")
+def test_without_a_display_there_is_no_picture(bitaxe: Any) -> None:
+    bitaxe.patch(display="NONE", rotation=180)
+    before = bitaxe.client.get("/softaxe/screen.png")
+    assert before.status_code == 200  # the panel is set up at boot only
+    bitaxe.client.post("/api/system/restart")
+    deadline = time.monotonic() + 15
+    while True:
+        with suppress(httpx.HTTPError):
+            answer = bitaxe.client.get("/softaxe/screen.png")
+            if answer.status_code == 404:
+                break
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
-    assert answer.status_code == 404
     assert answer.json() == {"error": "display: NONE shows nothing"}

@@ -646,7 +646,7 @@ class Device:
         self.statistics = Statistics()
         self.heap = Heap(HEAP_INTERNAL + HEAP_SPIRAM, HEAP_INTERNAL, HEAP_SPIRAM)
         self._has_server = False
-        self.display = Display(now)
+        self.display = Display(self.settings, now)
         self._has_started_asic = False
         self._has_started_mining = False
         self._is_identifying = False

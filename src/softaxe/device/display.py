@@ -7,6 +7,7 @@ a screen costs nothing while nobody does. Source of times and order: ESP-Miner s
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from softaxe.device.settings import Settings
 from softaxe.units import NEVER
 
 TICK_S = 0.5
@@ -64,9 +65,17 @@ class Turn:
 
 
 class Display:
-    """Pages, marks and the last sign of a user."""
+    """Pages, marks and the last sign of a user.
 
-    def __init__(self, now: float) -> None:
+    Args:
+        settings: As they are at boot; the panel is set up only then.
+        now: When that is.
+    """
+
+    def __init__(self, settings: Settings, now: float) -> None:
+        self.panel_name = settings.display
+        self.rotation_degrees = settings.rotation_degrees
+        self.is_inverted = settings.is_screen_inverted
         self._installing: tuple[str, str, float] = ("", "", -NEVER)
         self.active_at = now
         """The last button press, or the last time the screen had something to say."""

@@ -47,20 +47,20 @@ PANELS = {
 
 def panel_of(device: Device) -> Panel | None:
     """The device's panel, or None without one."""
-    return PANELS.get(device.settings.display)
+    return PANELS.get(device.display.panel_name)
 
 
 def draw(device: Device, panel: Panel, now: float) -> Image.Image:
     """Draw the panel as it hangs: one bit per dot, turned and inverted as set."""
-    settings = device.settings
-    is_sideways = settings.rotation_degrees in (90, 270)
+    display = device.display
+    is_sideways = display.rotation_degrees in (90, 270)
     width, height = panel.width, panel.height
     if is_sideways:
         width, height = height, width
     image = draw_content(content_of(device, now), width, height, now)
-    if turn := TURNS.get(settings.rotation_degrees):
+    if turn := TURNS.get(display.rotation_degrees):
         image = image.transpose(turn)
-    return ImageChops.invert(image) if settings.is_screen_inverted else image
+    return ImageChops.invert(image) if display.is_inverted else image
 
 
 def draw_content(content: Content, width: int, height: int, now: float) -> Image.Image:

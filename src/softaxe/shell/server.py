@@ -238,7 +238,7 @@ class Server:
         device = self._host.sync()
         panel = picture.panel_of(device)
         if panel is None:
-            text = f"display: {device.settings.display} shows nothing"
+            text = f"display: {device.display.panel_name} shows nothing"
             return Answer(views.error_body(text), status=404, content_type=JSON)
         query = parse_qs(scope["query_string"].decode("latin-1"))
         scale = query.get("scale", ["4"])[-1]
