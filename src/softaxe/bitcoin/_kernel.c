@@ -161,10 +161,14 @@ static int always(void) { return 1; }
 static int has_avx2(void) { return __builtin_cpu_supports("avx2") != 0; }
 static int has_avx512(void) { return __builtin_cpu_supports("avx512f") != 0; }
 
+/* Asked once: on a virtual machine the question takes longer than a short search. */
 static int has_sha(void) {
+    static int known = -1;
     unsigned int a, b = 0, c, d;
-    return __builtin_cpu_supports("avx") && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
-           b >> 29 & 1;
+    if (known < 0)
+        known = __builtin_cpu_supports("avx") &&
+                __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1);
+    return known;
 }
 #endif
 #ifdef HAS_ARM
