@@ -155,6 +155,12 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             "built files.",
         ),
     ] = None,
+    erase_www: Annotated[
+        bool,
+        typer.Option(
+            "--erase-www", help="Forget the flashed web page; ours is served again."
+        ),
+    ] = False,
     first_boot: Annotated[
         bool,
         typer.Option(
@@ -234,6 +240,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
                 networks=in_range,
                 is_first_boot=first_boot,
                 www=pages,
+                erases_www=erase_www,
                 profile=_PROFILES[profile],
             ),
             show_log=show_log,

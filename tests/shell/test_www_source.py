@@ -61,6 +61,20 @@ def test_an_image_is_served_without_flashing(
         assert device.info()["axeOSVersion"] == "v1"
 
 
+def test_a_flashed_page_can_be_erased(
+    make_www_image: Make, tmp_path: Path, run_device: Any
+) -> None:
+    image = make_www_image({"/index.html": PAGE, "/version.txt": b"v1"})
+    with run_device(tmp_path) as device:
+        assert device.client.post("/api/system/OTAWWW", content=image).is_success
+    with run_device(tmp_path) as device:
+        assert device.client.get("/").content == PAGE
+    for options in ({"erases_www": True}, {}):
+        with run_device(tmp_path, **options) as device:
+            assert b"softaxe" in device.client.get("/").content
+            assert device.info()["axeOSVersion"] == "v2.12.2"
+
+
 def test_links_out_of_the_folder_are_left_alone(build: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     (build / "link").symlink_to(tmp_path / "secret")

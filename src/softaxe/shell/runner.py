@@ -76,6 +76,7 @@ class RunOptions:
     is_first_boot: bool = False
     www: Mapping[str, bytes] | None = None
     """Files to serve instead of those in flash."""
+    erases_www: bool = False
     profile: Profile = DOCUMENTED
 
 
@@ -220,6 +221,9 @@ class Runner:
             defaults |= {"wifissid": "", "wifipass": "", **factory}
         stored = self.storage.load_settings(self.device_id)
         flash = Flash.from_rows(self.storage.load_flash(self.device_id))
+        if self.options.erases_www:
+            flash.www_sha256 = None
+            self.storage.save_flash(self.device_id, flash.to_rows())
         # The device has been switched on a moment ago: it is just joining the network.
         self.device = Device(
             self.options.board,
