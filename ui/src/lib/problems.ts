@@ -23,7 +23,7 @@ export function problems(info: Info): Problem[] {
   else if (!info.poolAddrFamily)
     add("No pool", `The device is not connected. Primary is ${info.stratumURL}:${info.stratumPort}.`);
   if (info.isUsingFallbackStratum && info.poolAddrFamily)
-    add("Fallback pool in use", `The primary pool ${info.stratumURL}:${info.stratumPort} does not answer.`);
+    add("Fallback pool in use", `The device mines there instead of on ${info.stratumURL}:${info.stratumPort}.`);
   if (info.uptimeSeconds > SETTLED_S && !info.hashRate && !info.overheat_mode && info.poolAddrFamily)
     add("No hashes", "The chip is on but finds nothing.");
   if (info.errorPercentage > BAD_ERROR_PERCENT)

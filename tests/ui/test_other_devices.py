@@ -1,0 +1,47 @@
+"""The page on devices that are not a mining Gamma."""
+
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, expect
+
+
+def opened(browser: Browser, url: str) -> Page:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(url)
+    return page
+
+
+def test_every_chip_of_a_hex_has_its_own_bars(
+    browser: Browser, run_device: Any, tmp_path: Path
+) -> None:
+    with run_device(tmp_path, board="hex", speed=20.0) as device:
+        page = opened(browser, device.url)
+        expect(page.get_by_text("Chip 6")).to_be_visible()
+        expect(page.get_by_text("6 × BM1366")).to_be_visible()
+        expect(page.get_by_text("Bitaxe Hex 303")).to_be_visible()
+        page.close()
+
+
+def test_a_new_device_says_that_it_has_no_wifi(
+    browser: Browser, run_device: Any, tmp_path: Path
+) -> None:
+    with run_device(tmp_path, is_first_boot=True) as device:
+        page = opened(browser, device.url)
+        expect(page.get_by_text("No Wi-Fi.")).to_be_visible()
+        expect(page.get_by_text("Not mining")).to_be_visible()
+        page.close()
+
+
+def test_the_fallback_pool_is_told_in_words(
+    browser: Browser, run_device: Any, tmp_path: Path
+) -> None:
+    with run_device(tmp_path, speed=20.0) as device:
+        page = opened(browser, device.url)
+        expect(page.get_by_text("(primary)")).to_be_visible()
+        expect(page.get_by_text("(fallback)")).to_have_count(0)
+        device.patch(useFallbackStratum=1)
+        device.client.post("/api/system/restart")
+        expect(page.get_by_text("(fallback)")).to_be_visible()
+        expect(page.get_by_text("Fallback pool in use")).to_be_visible()
+        page.close()
