@@ -1,6 +1,7 @@
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +25,49 @@ def test_a_search_tells_its_own_cpu_time() -> None:
     assert 0 < cpu_s <= took + 0.01
 
 
-@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="no idle priority here")
-def test_a_search_thread_yields_to_every_other() -> None:
+def seen_in_a_search_thread(look: Callable[[], int]) -> list[int]:
+    """What a thread that yields to others sees."""
     seen = []
 
-    def look() -> None:
+    def run() -> None:
         yield_to_others()
-        seen.append(os.sched_getscheduler(0))
+        seen.append(look())
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=run)
     thread.start()
     thread.join()
+    return seen
+
+
+needs_idle_priority = pytest.mark.skipif(
+    not hasattr(os, "SCHED_IDLE"), reason="no idle priority here"
+)
+
+
+@needs_idle_priority
+def test_a_search_thread_yields_to_every_other() -> None:
+    seen = seen_in_a_search_thread(lambda: os.sched_getscheduler(0))
 
     assert seen == [os.SCHED_IDLE]
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+@needs_idle_priority
+def test_a_search_thread_is_nice_where_idle_priority_is_forbidden(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+
+    seen = seen_in_a_search_thread(
+        lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    )
+
+    assert seen == [19]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
 
 
 @pytest.mark.parametrize("percent", [25, 80])

@@ -33,10 +33,17 @@
 #define HAS_X86 1
 #include <cpuid.h>
 #include <immintrin.h>
-#elif defined(__GNUC__) && defined(__aarch64__) && defined(__linux__)
+#elif defined(__GNUC__) && defined(__aarch64__)
+#ifdef __ARM_FEATURE_SHA2 /* Every CPU compiled for has it, such as Apple's. */
 #define HAS_ARM 1
-#include <arm_neon.h>
+#elif defined(__linux__) && (!defined(__clang__) || __clang_major__ >= 16)
+/* Clang before 16 has the intrinsics only when all is compiled for them. */
+#define HAS_ARM 1
 #include <sys/auxv.h>
+#endif
+#ifdef HAS_ARM
+#include <arm_neon.h>
+#endif
 #endif
 
 /* What is searched; words are in SHA-256's order. */
@@ -172,8 +179,12 @@ static int has_sha(void) {
 }
 #endif
 #ifdef HAS_ARM
+#ifdef __ARM_FEATURE_SHA2
+#define has_arm_sha2 always
+#else
 #define HWCAP_ARM_SHA2 (1 << 6)
 static int has_arm_sha2(void) { return (getauxval(AT_HWCAP) & HWCAP_ARM_SHA2) != 0; }
+#endif
 #endif
 
 static const struct variant {
@@ -328,23 +339,24 @@ static PyObject *kernel_cpu_s(PyObject *self, PyObject *args) {
     return PyFloat_FromDouble((double)(clock() - began) / CLOCKS_PER_SEC);
 }
 
-/* Additions that wait for each other take a cycle each, so their time tells the clock. */
+/* Additions that wait for each other take a cycle each, so their time tells the clock.
+ * Those of a register: some CPUs do away with those of a number. */
 #define ADDITIONS 64
 
 static PyObject *kernel_add(PyObject *self, PyObject *args) {
     unsigned long long rounds;
-    uint64_t sum = 0;
+    size_t sum = 0, one = 1; /* as wide as a register */
 
     (void)self;
     if (!PyArg_ParseTuple(args, "K", &rounds))
         return NULL;
     for (; rounds; rounds--) {
 #ifdef HAS_X86
-        __asm__ volatile(".rept 64\n\tadd $1, %0\n\t.endr" : "+r"(sum));
+        __asm__ volatile(".rept 64\n\tadd %1, %0\n\t.endr" : "+r"(sum) : "r"(one));
 #elif defined(__GNUC__) && defined(__aarch64__)
-        __asm__ volatile(".rept 64\n\tadd %0, %0, #1\n\t.endr" : "+r"(sum));
+        __asm__ volatile(".rept 64\n\tadd %0, %0, %1\n\t.endr" : "+r"(sum) : "r"(one));
 #else
-        sum += ADDITIONS;
+        sum += ADDITIONS * one;
 #endif
     }
     return PyLong_FromUnsignedLongLong(sum);

@@ -4,7 +4,9 @@
  * another nonce; Arm has registers for four.
  */
 #define STREAMS 4
-#if defined(__clang__)
+#ifdef __ARM_FEATURE_SHA2
+#define TARGET
+#elif defined(__clang__)
 #define TARGET __attribute__((target("sha2")))
 #else
 #define TARGET __attribute__((target("+crypto")))

@@ -11,12 +11,16 @@
 #define WORDS(a, b, c, d) _mm_set_epi32((int)(d), (int)(c), (int)(b), (int)(a))
 #define CONSTANTS(group) _mm_load_si128((const __m128i *)(K + 4 * (group)))
 
-/* Four rounds over a group of words. */
+/* Four rounds over a group of words. The words must be in xmm0, so one nonce does all
+ * its four before the next begins: side by side they would wait in memory. The CPU
+ * runs them at once all the same. */
 #define ROUNDS(w, group)                                                           \
-    EACH x[s] = _mm_add_epi32(w[s], CONSTANTS(group));                             \
-    EACH cdgh[s] = _mm_sha256rnds2_epu32(cdgh[s], abef[s], x[s]);                  \
-    EACH x[s] = _mm_shuffle_epi32(x[s], 0x0e);                                     \
-    EACH abef[s] = _mm_sha256rnds2_epu32(abef[s], cdgh[s], x[s])
+    EACH {                                                                         \
+        __m128i x = _mm_add_epi32(w[s], CONSTANTS(group));                         \
+        cdgh[s] = _mm_sha256rnds2_epu32(cdgh[s], abef[s], x);                      \
+        x = _mm_shuffle_epi32(x, 0x0e);                                            \
+        abef[s] = _mm_sha256rnds2_epu32(abef[s], cdgh[s], x);                      \
+    }
 /* The same over words of all nonces, to which the constants have been added. */
 #define ROUNDS_OF(words)                                                           \
     EACH cdgh[s] = _mm_sha256rnds2_epu32(cdgh[s], abef[s], words);                 \
@@ -24,9 +28,11 @@
         _mm_sha256rnds2_epu32(abef[s], cdgh[s], _mm_shuffle_epi32(words, 0x0e))
 /* The group of words after w3 takes the place of w0. */
 #define NEXT(w0, w1, w2, w3)                                                       \
-    EACH w0[s] = _mm_sha256msg1_epu32(w0[s], w1[s]);                               \
-    EACH w0[s] = _mm_add_epi32(w0[s], _mm_alignr_epi8(w3[s], w2[s], 4));           \
-    EACH w0[s] = _mm_sha256msg2_epu32(w0[s], w3[s])
+    EACH {                                                                         \
+        w0[s] = _mm_sha256msg1_epu32(w0[s], w1[s]);                                \
+        w0[s] = _mm_add_epi32(w0[s], _mm_alignr_epi8(w3[s], w2[s], 4));            \
+        w0[s] = _mm_sha256msg2_epu32(w0[s], w3[s]);                                \
+    }
 /* Groups 8 to 14, and the words of 15. */
 #define GROUPS_8_TO_14                                                             \
     NEXT(w0, w1, w2, w3);                                                          \
@@ -77,7 +83,7 @@ TARGET static int search_sha_ni(const struct task *task, uint32_t *nonce,
 
     for (; *count >= STREAMS && found <= MAX_HITS - STREAMS;
          *nonce += STREAMS, *count -= STREAMS) {
-        __m128i abef[STREAMS], cdgh[STREAMS], x[STREAMS];
+        __m128i abef[STREAMS], cdgh[STREAMS];
         __m128i w0[STREAMS], w1[STREAMS], w2[STREAMS], w3[STREAMS];
 
         EACH {
@@ -130,10 +136,10 @@ TARGET static int search_sha_ni(const struct task *task, uint32_t *nonce,
         ROUNDS(w3, 7);
         GROUPS_8_TO_14;
         /* The top word is e of round 60, which is f of round 61. */
-        EACH x[s] = _mm_add_epi32(w3[s], CONSTANTS(15));
-        EACH cdgh[s] = _mm_sha256rnds2_epu32(cdgh[s], abef[s], x[s]);
         EACH {
-            const uint32_t top = (uint32_t)_mm_cvtsi128_si32(cdgh[s]) + H0[7];
+            const __m128i x = _mm_add_epi32(w3[s], CONSTANTS(15));
+            const __m128i last = _mm_sha256rnds2_epu32(cdgh[s], abef[s], x);
+            const uint32_t top = (uint32_t)_mm_cvtsi128_si32(last) + H0[7];
             const uint32_t n = *nonce + (uint32_t)s;
             if (swap(top) <= task->target[7] && is_hit(task, n))
                 hits[found++] = n;

@@ -25,8 +25,8 @@ TAIL_BYTES = 12
 PYTHON = "python"
 _NONCE_AT = BLOCK_BYTES + TAIL_BYTES
 _PADDING = b"\x80" + bytes(45) + (8 * HEADER_BYTES).to_bytes(2)
-_RACE_NONCES = 1 << 13
-_RACES = 3
+_RACE_NONCES = 1 << 12
+_RACES = 5
 _KNOWN_HEADER = bytes.fromhex(
     "0100000000000000000000000000000000000000000000000000000000000000"
     "000000003ba3edfd7a7b12b27ac72c3e67768f617fc81bc3888a51323a9fb8aa"
@@ -35,6 +35,9 @@ _KNOWN_HEADER = bytes.fromhex(
 """Bitcoin's first block, without its nonce."""
 _KNOWN_NONCE = 0x1DAC2B7C
 _KNOWN_TARGET = 0xFFFF << 208
+_EASY_TARGET = 1 << 252
+_EASY_NONCES = 1 << 10
+"""One nonce in 16 meets the target: some in every lane of every variant."""
 
 Search = Callable[[bytes, int, int, int], list[int]]
 MidstateSearch = Callable[[bytes, bytes, int, int, int], list[int]]
@@ -136,16 +139,20 @@ def chosen_variant() -> str:
         del right[PYTHON]  # never the fastest
     if _kernel is None or len(right) == 1:
         return next(iter(right))
-    races = {
-        name: min(_kernel.cpu_s(name, _RACE_NONCES) for _ in range(_RACES))
-        for name in right
-    }
-    return min(races, key=races.__getitem__)
+    # In turns, so that a moment when the machine is busy slows all alike.
+    turns = [
+        {name: _kernel.cpu_s(name, _RACE_NONCES) for name in right}
+        for _ in range(_RACES)
+    ]
+    return min(right, key=lambda name: min(turn[name] for turn in turns))
 
 
 def _knows(search: Search) -> bool:
     first = _KNOWN_NONCE - 20
-    return search(_KNOWN_HEADER, first, 41, _KNOWN_TARGET) == [_KNOWN_NONCE]
+    easy = (_KNOWN_HEADER, first, _EASY_NONCES, _EASY_TARGET)
+    return search(_KNOWN_HEADER, first, 41, _KNOWN_TARGET) == [_KNOWN_NONCE] and search(
+        *easy
+    ) == search_python(*easy)
 
 
 def search(header: bytes, first_nonce: int, count: int, target: int) -> list[int]:
