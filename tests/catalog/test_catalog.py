@@ -122,6 +122,17 @@ def test_a_chip_is_that_of_the_reference(key: str, boards_reference: Reference) 
     assert len(chip.silicon.domain_weights) == chip.hash_domains
 
 
+def test_job_intervals_are_those_of_the_reference(vectors: Reference) -> None:
+    for vector in vectors["asic"]["job_interval_ms_v2_12_2"]:
+        row = next(
+            row
+            for row in boards()
+            if (row.chip.name, row.asic_count) == (vector["chip"], vector["chips"])
+        )
+        mhz = vector.get("mhz", row.default_frequency_mhz)
+        assert row.job_interval_ms(mhz) == pytest.approx(vector["ms"], rel=1e-5)
+
+
 def test_factory_settings_are_those_of_the_reference(
     boards_reference: Reference,
 ) -> None:
