@@ -322,6 +322,29 @@ def test_a_restart_closes_the_port_and_comes_back(
     assert info["hostname"] == "still-me"
 
 
+def test_nothing_is_answered_between_a_reset_and_the_port_s_end(
+    tmp_path: Path, run_device: Any
+) -> None:
+    with run_device(tmp_path, speed=20.0) as device:
+        before = device.info()["uptimeSeconds"]
+        device.client.post("/api/system/restart")
+        seen: list[int | None] = []
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                info = device.info()
+            except httpx.HTTPError:
+                seen.append(None)
+                time.sleep(0.01)
+                continue
+            seen.append(info["uptimeSeconds"])
+            if info["resetReason"] == "Software reset via esp_restart":
+                break
+
+    until_away = seen[: seen.index(None)]
+    assert all(uptime is not None and uptime >= before for uptime in until_away)
+
+
 def test_firmware_is_installed_and_runs_after_the_restart(
     run_device: Any, tmp_path: Path, make_app_image: Make
 ) -> None:

@@ -64,6 +64,8 @@ NO_UPGRADE = Answer(b"This resource speaks WebSocket only", status=400)
 EMPTY = Answer()
 PATCHED = Answer(b"{}", content_type=JSON)
 PATCHED_AS_FIRMWARE = Answer(is_chunked=True)
+AWAY_S = 0.02
+"""Between two looks whether a device that is away is back."""
 UNKNOWN_ROUTE = Answer(views.error_body("unknown route"), status=404, content_type=JSON)
 THEME_STORED = Answer(b'{"status":"ok"}')
 RESTARTING = "System will restart shortly."
@@ -96,6 +98,10 @@ class Endpoint:
             answer = await self.respond(scope, receive)
         except StorageError as error:
             answer = Answer(str(error).encode(), status=500)
+        # A device that has just been reset says nothing more: the port is about to
+        # close, and that ends this wait.
+        while not self.host.device.is_on_network:
+            await asyncio.sleep(AWAY_S)
         await answer.send_to(send, self.cors)
 
 
