@@ -100,7 +100,7 @@ class Endpoint:
             answer = Answer(str(error).encode(), status=500)
         # A device that has just been reset says nothing more: the port is about to
         # close, and that ends this wait.
-        while not self.host.device.is_on_network:
+        while not self.host.device.is_on_network:  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(AWAY_S)
         await answer.send_to(send, self.cors)
 
