@@ -1,6 +1,11 @@
-"""The device's HTTP port: a uvicorn server that can vanish and come back."""
+"""HTTP ports that can vanish and come back, on uvicorn's protocols.
+
+uvicorn's own server is one app on some sockets. Here thousands of apps each have a
+socket, so its configuration is shared and only what belongs to one port is made anew.
+"""
 
 import asyncio
+import functools
 import logging
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -8,6 +13,8 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
 
 Scope = MutableMapping[str, Any]
 AsgiApp = Callable[
@@ -19,6 +26,8 @@ AsgiApp = Callable[
     Awaitable[None],
 ]
 
+TRANSPORT = "softaxe.transport"
+"""In a request's scope: the connection's transport."""
 BACKLOG = 256
 MAX_CONNECTIONS = 1000
 """The firmware takes 20 and drops the one unused for longest."""
@@ -43,10 +52,21 @@ _COMPLAINTS = (
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """uvicorn's protocol with a bound on the head of a request, which it lacks."""
+    """uvicorn's protocol for one of many apps, with a bound on a request's head."""
 
     _head_bytes = 0
     _is_head = True
+
+    def __init__(self, app: AsgiApp, state: ServerState) -> None:
+        super().__init__(_config(), state, {})
+        self.app = app
+        # uvicorn calls it to make the protocol of a WebSocket, for its own one app.
+        self.ws_protocol_class = self._websocket  # type: ignore[assignment]
+
+    def _websocket(self, **options: Any) -> WebSocketsSansIOProtocol:
+        protocol = WebSocketsSansIOProtocol(**options)
+        protocol.app = self.app
+        return protocol
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head; refuse too much of it."""
@@ -64,44 +84,36 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The head is over."""
+        """The head is over; the request knows its way out."""
         self._is_head = False
+        scope: Scope = self.scope  # type: ignore[assignment]
+        scope[TRANSPORT] = self.transport
         super().on_headers_complete()
 
 
 class Listener:
     """Serves an ASGI app on one address, between `open` and `close`.
 
-    The port is chosen at the first `open` and kept.
+    The port is chosen at the first `open` and kept. A request's scope has the
+    connection's transport as `TRANSPORT`.
     """
 
     def __init__(self, app: AsgiApp, host: str, port: int) -> None:
         self.host = host
         self.port = port
-        self._config = uvicorn.Config(
-            app,
-            http=BoundedHttp,
-            ws="websockets-sansio",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,  # they would let a client forge its address
-            timeout_keep_alive=KEEP_ALIVE_S,
-            backlog=BACKLOG,
-            limit_concurrency=MAX_CONNECTIONS,
-            ws_max_size=1 << 16,
-            ws_ping_interval=None,
-            ws_per_message_deflate=False,  # the firmware offers no extensions
-        )
-        self._server: uvicorn.Server | None = None
-        logging.getLogger("uvicorn.error").addFilter(_is_news)
+        self._app = app
+        self._server: asyncio.Server | None = None
+        self._state = ServerState()
 
     @property
     def is_open(self) -> bool:
         """True while the port is served."""
         return self._server is not None
+
+    @property
+    def connection_count(self) -> int:
+        """Open connections."""
+        return len(self._state.connections)
 
     async def open(self) -> None:
         """Listen.
@@ -114,36 +126,65 @@ class Listener:
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind((self.host, self.port))
-        except OSError:
+        except OSError as error:
             sock.close()
-            raise
+            text = f"{self.host} port {self.port}: {error.strerror}"
+            raise OSError(error.errno, text) from error
         sock.setblocking(False)
         self.port = sock.getsockname()[1]
-        if not self._config.loaded:
-            self._config.load()
-        server = uvicorn.Server(self._config)
-        server.lifespan = self._config.lifespan_class(self._config)
-        await server.startup(sockets=[sock])
-        self._server = server
+        self._state = state = ServerState()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: BoundedHttp(self._app, state), sock=sock, backlog=BACKLOG
+        )
 
     async def close(self) -> None:
         """Stop listening and drop every connection at once, as a reset does."""
         server, self._server = self._server, None
         if server is None:
             return
-        for listening in server.servers:
-            listening.close()
-        if server.server_state.tasks:
-            await asyncio.wait(server.server_state.tasks, timeout=ANSWER_S)
-        for connection in list(server.server_state.connections):
+        server.close()
+        state = self._state
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=ANSWER_S)
+        for connection in list(state.connections):
             transport = connection.transport
             if transport is not None:
                 transport.abort()
-        tasks = set(server.server_state.tasks)
+        tasks = set(state.tasks)
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSE_S)
         for task in tasks:
             task.cancel()
+
+
+@functools.cache
+def _config() -> uvicorn.Config:
+    """What all ports share; its own app is never asked."""
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
+    config = uvicorn.Config(
+        _no_app,
+        http=BoundedHttp,
+        ws="websockets-sansio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,  # they would let a client forge its address
+        timeout_keep_alive=KEEP_ALIVE_S,
+        backlog=BACKLOG,
+        limit_concurrency=MAX_CONNECTIONS,
+        ws_max_size=1 << 16,
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,  # the firmware offers no extensions
+    )
+    config.load()
+    return config
+
+
+async def _no_app(*_: object) -> None:
+    raise NotImplementedError("every connection has an app of its own")
 
 
 def _is_news(record: logging.LogRecord) -> bool:

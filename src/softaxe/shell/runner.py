@@ -38,7 +38,7 @@ from softaxe.shell.pool_links import (
 )
 from softaxe.shell.pool_server import FIRST_PORT_TRIES, PoolServer
 from softaxe.shell.search_thread import run_timed, yield_to_others
-from softaxe.shell.server import build_app
+from softaxe.shell.server import Server
 from softaxe.shell.storage import Storage, read_www
 from softaxe.stratum.pool import Pool
 
@@ -134,7 +134,7 @@ class Runner:
         self.pool_server: PoolServer | None = None
         self._show_log = show_log
         self._clock = Clock(speed=options.speed)
-        self._listener = Listener(build_app(self), options.host, options.port)
+        self._listener = Listener(Server(self), options.host, options.port)
         self._links = PoolLinks(self._take_link_news)
         self._unsaved: list[_Unsaved] = []
         self._save_lock = asyncio.Lock()

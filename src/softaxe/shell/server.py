@@ -4,19 +4,21 @@ Source of routes and answers: ESP-Miner http_server.c, v2.12.2.
 """
 
 import asyncio
+import functools
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import parse_qs
 
 import msgspec
 from starlette.routing import BaseRoute, Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from softaxe import __version__
 from softaxe.api import cjson, openapi, views
 from softaxe.device.device import Device
+from softaxe.device.profile import Profile
 from softaxe.errors import SettingError, StorageError
 from softaxe.shell.answers import (
     CONNECTION_CLOSE,
@@ -72,35 +74,37 @@ RESTARTING = "System will restart shortly."
 HI = 'The device says "Hi!" for 30 seconds.'
 NO_HI = 'The device no longer says "Hi!".'
 
-Respond: TypeAlias = Callable[[Scope, Receive], Awaitable[Answer]]
-
-
-def build_app(host: Host) -> ASGIApp:
-    """Return the ASGI application that serves a host's device."""
-    return Server(host)
+Respond: TypeAlias = Callable[["Server", Scope, Receive], Awaitable[Answer]]
+UNMATCHED = "softaxe.unmatched"
+"""In a scope: no route and no page was meant by the request."""
+_SERVER = "softaxe.server"
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What answers at one route: an ASGI application that checks access first."""
+    """What answers at one route: an ASGI application that checks access first.
 
-    host: Host
+    Endpoints are made once for all devices; the scope tells whose request it is.
+    """
+
     respond: Respond
     is_checked: bool = True
     cors: Headers = NO_CORS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if self.is_checked and not is_client_allowed(scope, self.host.device):
+        server: Server = scope[_SERVER]
+        host = server.host
+        if self.is_checked and not is_client_allowed(scope, host.device):
             await UNAUTHORIZED.send_to(send)
             return
         try:
-            answer = await self.respond(scope, receive)
+            answer = await self.respond(server, scope, receive)
         except StorageError as error:
             answer = Answer(str(error).encode(), status=500)
         # A device that has just been reset says nothing more: the port is about to
         # close, and that ends this wait.
-        while not self.host.device.is_on_network:  # noqa: ASYNC110 - it has no event
+        while not host.device.is_on_network:  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(AWAY_S)
         await answer.send_to(send, self.cors)
 
@@ -109,124 +113,64 @@ class Server:
     """Serves one device; an ASGI application."""
 
     def __init__(self, host: Host) -> None:
-        self._host = host
+        self.host = host
+        self.updates = Updates(host)
         self._changing = asyncio.Lock()
         self._log_stream = LogStream(host)
         self._info: tuple[object, bytes] = (None, b"")
-        self._hot = {
-            "/api/system/info": Endpoint(host, self._get_info, cors=FULL_CORS),
-            "/api/system/asic": self._view(views.asic_body),
-        }
-        self._router = Router(self._routes(), redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or WebSocket."""
         # The firmware compares paths as they are sent, without percent-decoding.
         raw_path: bytes = scope["raw_path"]
         path = scope["path"] = raw_path.decode("latin-1")
+        scope[_SERVER] = self
         if scope["type"] == "websocket":
             await self._log_stream(scope, receive, send)
         elif len(path) + len(scope["query_string"]) > MAX_TARGET_BYTES:
             await TARGET_TOO_LONG.send_to(send)
-        elif scope["method"] == "GET" and path in self._hot:
+        elif scope["method"] == "GET" and path in HOT:
             # The answers that are asked for most go past the router.
-            await self._hot[path](scope, receive, send)
+            await HOT[path](scope, receive, send)
         else:
-            await self._router(scope, receive, send)
-
-    def _routes(self) -> list[BaseRoute]:
-        """The firmware's table: the first match of path and method wins."""
-        host, updates = self._host, Updates(self._host)
-        profile = host.profile
-        routes = [
-            _route("GET", "/recovery", Endpoint(host, _recovery)),
-            _route("GET", "/api/theme", self._theme(self._get_theme)),
-            _route("POST", "/api/theme", self._theme(self._post_theme)),
-            _route("OPTIONS", "/api/theme", self._theme(_preflight)),
-            *(_route("GET", path, endpoint) for path, endpoint in self._hot.items()),
-            _route("GET", "/api/system/statistics", self._open(self._statistics)),
-            _route(
-                "GET",
-                "/api/system/wifi/scan",
-                Endpoint(
-                    host,
-                    self._scan,
-                    is_checked=profile.scan_access_checked,
-                ),
-            ),
-            _route("POST", "/api/system/identify", self._open(self._identify)),
-            _route("OPTIONS", "/api/system/identify", self._open(_preflight)),
-            _route("POST", "/api/system/restart", self._open(self._restart)),
-            _route("OPTIONS", "/api/system/restart", self._open(_preflight)),
-            _route("PATCH", "/api/system", self._open(self._patch)),
-            _route("OPTIONS", "/api/system", self._open(_preflight)),
-            _route("POST", "/api/system/OTA", Endpoint(host, updates.firmware)),
-            _route("POST", "/api/system/OTAWWW", Endpoint(host, updates.www)),
-            _route("GET", "/api/ws", Endpoint(host, _no_upgrade)),
-        ]
-        if profile.dashboard_exists:
-            dashboard = self._view(views.dashboard_body)
-            routes.append(_route("GET", "/api/system/statistics/dashboard", dashboard))
-        # softaxe's own, outside the device's API.
-        routes += [
-            _route("GET", "/openapi.json", Endpoint(host, self._openapi)),
-            _route("GET", "/softaxe/status.json", Endpoint(host, self._status)),
-            _route("GET", "/softaxe/screen.png", Endpoint(host, self._screen)),
-            _route("GET", "/softaxe/settings.json", Endpoint(host, self._settings)),
-        ]
-        unknown = Endpoint(host, self._unknown_api, cors=FULL_CORS)
-        page = Endpoint(host, self._page, is_checked=False)
-        return [
-            *routes,
-            Route("/api/{path:path}", unknown),
-            _route("GET", "/{path:path}", page),
-            Route("/{path:path}", Endpoint(host, _refuse_method, is_checked=False)),
-        ]
-
-    # Kinds of endpoints
-
-    def _open(self, respond: Respond) -> Endpoint:
-        return Endpoint(self._host, respond, cors=FULL_CORS)
-
-    def _theme(self, respond: Respond) -> Endpoint:
-        return Endpoint(self._host, respond, is_checked=False, cors=THEME_CORS)
-
-    def _view(self, view: Callable[[Device], bytes]) -> Endpoint:
-        async def respond(_scope: Scope, _receive: Receive) -> Answer:
-            return Answer(view(self._host.sync()), content_type=JSON)
-
-        return self._open(respond)
+            await _router(self.host.profile)(scope, receive, send)
 
     # Reading
 
-    async def _get_info(self, _scope: Scope, _receive: Receive) -> Answer:
-        device = self._host.sync()
+    async def get_info(self, _scope: Scope, _receive: Receive) -> Answer:
+        """GET /api/system/info."""
+        device = self.host.sync()
         key = (device, device.revision, int(device.uptime_s))
         if self._info[0] != key:
             self._info = key, views.info_body(device)
         return Answer(self._info[1], content_type=JSON)
 
-    async def _statistics(self, scope: Scope, _receive: Receive) -> Answer:
+    async def statistics(self, scope: Scope, _receive: Receive) -> Answer:
+        """GET /api/system/statistics."""
         query: bytes = scope["query_string"]
-        body = views.statistics_body(self._host.sync(), query.decode("latin-1"))
+        body = views.statistics_body(self.host.sync(), query.decode("latin-1"))
         return Answer(body, content_type=JSON)
 
-    async def _scan(self, _scope: Scope, _receive: Receive) -> Answer:
-        return Answer(views.scan_body(self._host.sync()), content_type=JSON)
+    async def scan(self, _scope: Scope, _receive: Receive) -> Answer:
+        """GET /api/system/wifi/scan."""
+        return Answer(views.scan_body(self.host.sync()), content_type=JSON)
 
-    async def _get_theme(self, _scope: Scope, _receive: Receive) -> Answer:
-        return Answer(views.theme_body(self._host.sync()), content_type=JSON)
+    async def get_theme(self, _scope: Scope, _receive: Receive) -> Answer:
+        """GET /api/theme."""
+        return Answer(views.theme_body(self.host.sync()), content_type=JSON)
 
-    async def _openapi(self, _scope: Scope, _receive: Receive) -> Answer:
-        document = openapi.document(self._host.device)
+    async def openapi(self, _scope: Scope, _receive: Receive) -> Answer:
+        """GET /openapi.json."""
+        document = openapi.document(self.host.device)
         return Answer(json.dumps(document).encode(), content_type=JSON)
 
-    async def _status(self, _scope: Scope, _receive: Receive) -> Answer:
-        device = self._host.device
+    async def status(self, _scope: Scope, _receive: Receive) -> Answer:
+        """GET /softaxe/status.json."""
+        device = self.host.device
         status = {
             "softaxe": __version__,
-            "work": self._host.work_mode_name,
-            "pool": self._host.pool_text,
+            "work": self.host.work_mode_name,
+            "pool": self.host.pool_text,
             "partitions": views.partitions(device),
             "chips": {
                 "answering": device.driver.detected_count,
@@ -236,12 +180,13 @@ class Server:
         }
         return Answer(msgspec.json.encode(status), content_type=JSON)
 
-    async def _screen(self, scope: Scope, _receive: Receive) -> Answer:
+    async def screen(self, scope: Scope, _receive: Receive) -> Answer:
+        """GET /softaxe/screen.png."""
         # Pillow is only loaded for those who look.
         from softaxe.screen import picture  # noqa: PLC0415
         from softaxe.shell import screen_png  # noqa: PLC0415
 
-        device = self._host.sync()
+        device = self.host.sync()
         panel = picture.panel_of(device)
         if panel is None:
             text = f"display: {device.display.panel_name} shows nothing"
@@ -256,26 +201,33 @@ class Server:
         answer = Answer(body, content_type=b"image/png")
         return answer.with_headers(((HeaderName(b"Cache-Control"), b"no-store"),))
 
-    async def _settings(self, _scope: Scope, _receive: Receive) -> Answer:
-        rules = views.setting_rules(self._host.sync())
+    async def settings(self, _scope: Scope, _receive: Receive) -> Answer:
+        """GET /softaxe/settings.json."""
+        rules = views.setting_rules(self.host.sync())
         return Answer(msgspec.json.encode(rules), content_type=JSON)
 
-    async def _page(self, scope: Scope, _receive: Receive) -> Answer:
-        device = self._host.device
+    async def page(self, scope: Scope, _receive: Receive) -> Answer:
+        """GET of anything that is no route."""
+        device = self.host.device
         if not device.is_www_broken:
-            return file_answer(files_of(device), target_of(scope))
+            answer = file_answer(files_of(device), target_of(scope))
+            scope[UNMATCHED] = answer.status == 302
+            return answer
         # Unlike files, the recovery page is only for those who may use the API.
         return RECOVERY_PAGE if is_client_allowed(scope, device) else UNAUTHORIZED
 
-    async def _unknown_api(self, scope: Scope, _receive: Receive) -> Answer:
-        if self._host.device.is_www_broken and scope["method"] == "GET":
+    async def unknown_api(self, scope: Scope, _receive: Receive) -> Answer:
+        """Anything else under /api."""
+        if self.host.device.is_www_broken and scope["method"] == "GET":
             return RECOVERY_PAGE
+        scope[UNMATCHED] = True
         return UNKNOWN_ROUTE
 
     # Changing
 
-    async def _patch(self, scope: Scope, receive: Receive) -> Answer:
-        device = self._host.device
+    async def patch(self, scope: Scope, receive: Receive) -> Answer:
+        """PATCH /api/system."""
+        device = self.host.device
         profile = device.profile
         if _declared_length(scope) >= PATCH_LIMIT_BYTES:
             return TOO_LONG
@@ -292,18 +244,19 @@ class Server:
             text = f"Invalid JSON: {error}"
             return _error(text) if profile.patch_errors_explained else INVALID_JSON
         async with self._changing:
-            device = self._host.sync()
+            device = self.host.sync()
             try:
                 device.patch(members, device.now)
             except SettingError as error:
                 is_told = profile.patch_errors_explained
                 return _error(str(error)) if is_told else WRONG_INPUT
-            await self._host.commit()
+            await self.host.commit()
         return PATCHED if profile.patch_answers_json else PATCHED_AS_FIRMWARE
 
-    async def _post_theme(self, scope: Scope, receive: Receive) -> Answer:
+    async def post_theme(self, scope: Scope, receive: Receive) -> Answer:
+        """POST /api/theme."""
         try:
-            source = body_source(scope, receive, self._host.device)
+            source = body_source(scope, receive, self.host.device)
             body = await read_body(source, THEME_LIMIT_BYTES)
         except (BodyTooLong, BodyCutOff):
             return THEME_NOT_RECEIVED.with_headers((CONNECTION_CLOSE,))
@@ -317,35 +270,30 @@ class Server:
         members = {name.lower(): value for name, value in reversed(parsed)}
         scheme, colors = members.get("colorscheme"), members.get("accentcolors")
         async with self._changing:
-            device = self._host.sync()
+            device = self.host.sync()
             device.set_theme(
                 scheme if isinstance(scheme, str) else None,
                 None if colors is None else json.dumps(colors),
                 device.now,
             )
-            await self._host.commit()
+            await self.host.commit()
         return THEME_STORED
 
-    async def _restart(self, _scope: Scope, _receive: Receive) -> Answer:
-        device = self._host.sync()
+    async def restart(self, _scope: Scope, _receive: Receive) -> Answer:
+        """POST /api/system/restart."""
+        device = self.host.sync()
         device.restart(device.now)
         return self._action(RESTARTING)
 
-    async def _identify(self, _scope: Scope, _receive: Receive) -> Answer:
-        device = self._host.sync()
+    async def identify(self, _scope: Scope, _receive: Receive) -> Answer:
+        """POST /api/system/identify."""
+        device = self.host.sync()
         return self._action(HI if device.identify(device.now) else NO_HI)
 
     def _action(self, text: str) -> Answer:
-        if self._host.device.profile.actions_answer_json:
+        if self.host.device.profile.actions_answer_json:
             return Answer(views.message_body(text), content_type=JSON)
         return Answer(text.encode(), content_type=TEXT)
-
-
-def _route(method: str, path: str, endpoint: Endpoint) -> Route:
-    route = Route(path, endpoint, methods=[method])
-    # Starlette lets HEAD pass where GET does; the firmware does not.
-    route.methods = {method}
-    return route
 
 
 def _error(text: str) -> Answer:
@@ -357,17 +305,94 @@ def _declared_length(scope: Scope) -> int:
     return int(text) if text.isascii() and text.isdigit() else PATCH_LIMIT_BYTES
 
 
-async def _preflight(_scope: Scope, _receive: Receive) -> Answer:
-    return EMPTY
+def _always(answer: Answer) -> Respond:
+    async def respond(_server: Server, _scope: Scope, _receive: Receive) -> Answer:
+        return answer
+
+    return respond
 
 
-async def _recovery(_scope: Scope, _receive: Receive) -> Answer:
-    return RECOVERY_PAGE
+def _view(view: Callable[[Device], bytes]) -> Endpoint:
+    async def respond(server: Server, _scope: Scope, _receive: Receive) -> Answer:
+        return Answer(view(server.host.sync()), content_type=JSON)
+
+    return Endpoint(respond, cors=FULL_CORS)
 
 
-async def _no_upgrade(_scope: Scope, _receive: Receive) -> Answer:
-    return NO_UPGRADE
+async def _take_firmware(server: Server, scope: Scope, receive: Receive) -> Answer:
+    return await server.updates.firmware(scope, receive)
 
 
-async def _refuse_method(_scope: Scope, _receive: Receive) -> Answer:
+async def _take_www(server: Server, scope: Scope, receive: Receive) -> Answer:
+    return await server.updates.www(scope, receive)
+
+
+async def _refuse_method(_server: Server, scope: Scope, _receive: Receive) -> Answer:
+    scope[UNMATCHED] = True
     return METHOD_REFUSED.with_headers((CONNECTION_CLOSE,))
+
+
+HOT: Mapping[str, Endpoint] = {
+    "/api/system/info": Endpoint(Server.get_info, cors=FULL_CORS),
+    "/api/system/asic": _view(views.asic_body),
+}
+"""Asked for by every client every few seconds."""
+
+
+@functools.cache
+def _router(profile: Profile) -> Router:
+    """The firmware's table: the first match of path and method wins."""
+    preflight = _always(EMPTY)
+    theme = "/api/theme"
+    scan = Endpoint(Server.scan, is_checked=profile.scan_access_checked)
+    routes = [
+        _route("GET", "/recovery", Endpoint(_always(RECOVERY_PAGE))),
+        _route("GET", theme, _for_all(Server.get_theme)),
+        _route("POST", theme, _for_all(Server.post_theme)),
+        _route("OPTIONS", theme, _for_all(preflight)),
+        *(_route("GET", path, endpoint) for path, endpoint in HOT.items()),
+        _route("GET", "/api/system/statistics", _open(Server.statistics)),
+        _route("GET", "/api/system/wifi/scan", scan),
+        _route("POST", "/api/system/identify", _open(Server.identify)),
+        _route("OPTIONS", "/api/system/identify", _open(preflight)),
+        _route("POST", "/api/system/restart", _open(Server.restart)),
+        _route("OPTIONS", "/api/system/restart", _open(preflight)),
+        _route("PATCH", "/api/system", _open(Server.patch)),
+        _route("OPTIONS", "/api/system", _open(preflight)),
+        _route("POST", "/api/system/OTA", Endpoint(_take_firmware)),
+        _route("POST", "/api/system/OTAWWW", Endpoint(_take_www)),
+        _route("GET", "/api/ws", Endpoint(_always(NO_UPGRADE))),
+    ]
+    if profile.dashboard_exists:
+        dashboard = _view(views.dashboard_body)
+        routes.append(_route("GET", "/api/system/statistics/dashboard", dashboard))
+    # softaxe's own, outside the device's API.
+    routes += [
+        _route("GET", "/openapi.json", Endpoint(Server.openapi)),
+        _route("GET", "/softaxe/status.json", Endpoint(Server.status)),
+        _route("GET", "/softaxe/screen.png", Endpoint(Server.screen)),
+        _route("GET", "/softaxe/settings.json", Endpoint(Server.settings)),
+    ]
+    refuse = Endpoint(_refuse_method, is_checked=False)
+    all_routes: list[BaseRoute] = [
+        *routes,
+        Route("/api/{path:path}", Endpoint(Server.unknown_api, cors=FULL_CORS)),
+        _route("GET", "/{path:path}", Endpoint(Server.page, is_checked=False)),
+        Route("/{path:path}", refuse),
+    ]
+    return Router(all_routes, redirect_slashes=False)
+
+
+def _open(respond: Respond) -> Endpoint:
+    return Endpoint(respond, cors=FULL_CORS)
+
+
+def _for_all(respond: Respond) -> Endpoint:
+    return Endpoint(respond, is_checked=False, cors=THEME_CORS)
+
+
+def _route(method: str, path: str, endpoint: Endpoint) -> Route:
+    route = Route(path, endpoint, methods=[method])
+    # Starlette lets HEAD pass where GET does; the firmware does not.
+    route.methods = {method}
+    return route
