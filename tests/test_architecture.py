@@ -19,6 +19,7 @@ LAYERS = {
     "flash": 3,
     "device": 4,
     "api": 5,
+    "faults": 5,
     "simulation": 5,
     "screen": 5,
     "client": 6,

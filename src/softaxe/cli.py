@@ -7,11 +7,13 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Coroutine
 from contextlib import nullcontext
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +24,32 @@ from softaxe.device.logbook import LogLine
 from softaxe.device.profile import DOCUMENTED, FIRMWARE
 from softaxe.errors import SoftaxeError
 from softaxe.units import Level
+
+if TYPE_CHECKING:
+    from softaxe.shell.fleet import Fleet, FleetOptions
+    from softaxe.shell.member import Member
+
+CONTROL = "127.0.0.1:8100"
+MANY_DEVICES = 50
+"""From so many on, starting and ending take long enough to show."""
+_OF_GROUPS = frozenset(
+    {
+        "count",
+        "board",
+        "pool",
+        "user",
+        "password",
+        "work",
+        "ambient",
+        "ambient_swing",
+        "networks",
+        "www",
+        "erase_www",
+        "first_boot",
+        "profile",
+    }
+)
+"""Options that are a group's matter where there is a fleet file."""
 
 app = typer.Typer(
     help="A complete Bitaxe in software: real HTTP, Stratum and SHA-256d.",
@@ -89,12 +117,41 @@ def _root(
 
 @app.command()
 def run(  # noqa: PLR0917 - Typer reads the options from the arguments
+    context: typer.Context,
+    fleet_file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FLEET.TOML]", help="Groups of devices to run; see docs/fleet.md."
+        ),
+    ] = None,
+    count: Annotated[
+        int, typer.Option(min=1, max=100_000, help="So many devices.")
+    ] = 1,
     host: Annotated[
-        str, typer.Option(help="Address to serve; loopback unless you say otherwise.")
-    ] = "127.0.0.1",
+        str | None,
+        typer.Option(
+            help="Address of the device, or of the first of many; 127.0.0.1, "
+            "and from 127.0.0.2 on for many, unless you say otherwise."
+        ),
+    ] = None,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="HTTP port; 0 takes a free one.")
     ] = 8080,
+    port_base: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Give many devices one address, and ports from here on.",
+        ),
+    ] = None,
+    control: Annotated[
+        str,
+        typer.Option(
+            metavar="HOST:PORT|none",
+            help="Where faults, clock, journal and the fleet page are to be had.",
+        ),
+    ] = CONTROL,
     board: Annotated[
         str, typer.Option(help="Board version or family, such as 601 or gamma.")
     ] = "601",
@@ -189,20 +246,50 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         LogLevel, typer.Option(help="Print the device's own log from this level.")
     ] = LogLevel.ERROR,
 ) -> None:
-    """Run a Bitaxe: web API on HOST:PORT, mining on a pool."""
+    """Run a Bitaxe, or many: web APIs, mining on a pool."""
     from softaxe.board.radio import NETWORKS  # noqa: PLC0415
+    from softaxe.shell.fleet import FleetOptions, read_fleet_file  # noqa: PLC0415
+    from softaxe.shell.groups import Group  # noqa: PLC0415
     from softaxe.shell.networks import read_networks  # noqa: PLC0415
-    from softaxe.shell.runner import Runner, RunOptions, parse_pool  # noqa: PLC0415
     from softaxe.shell.www_source import read_source  # noqa: PLC0415
 
     if state is not None and ephemeral:
         _fail("--ephemeral: forgets its state, so --state cannot be given with it")
+    given = {name for name in context.params if _is_given(context, name)}
+    if fleet_file is not None:
+        for name in given & _OF_GROUPS:
+            _fail(f"--{name.replace('_', '-')}: write it into {fleet_file}")
     try:
-        board_named(board)
-        in_range = NETWORKS if networks is None else read_networks(networks)
-        pages = None if www is None else read_source(www)
-        if pool is not None:
-            parse_pool(pool)
+        options = FleetOptions(
+            state=Path(),
+            groups=(
+                Group(
+                    count=count,
+                    boards=(board,),
+                    pool=pool,
+                    user=user,
+                    password=password,
+                    work=work.value,
+                    ambient_c=ambient,
+                    ambient_swing_c=ambient_swing,
+                    networks=NETWORKS if networks is None else read_networks(networks),
+                    is_first_boot=first_boot,
+                    www=None if www is None else read_source(www),
+                    erases_www=erase_www,
+                    profile=_PROFILES[profile],
+                ),
+            ),
+            host=host,
+            port=port,
+            port_base=port_base,
+            control=control,
+            seed=seed,
+            speed=speed,
+            cpu_percent=cpu_percent,
+        )
+        if fleet_file is not None:
+            options = read_fleet_file(fleet_file, options, given)
+        options.check()
     except SoftaxeError as error:
         _fail(str(error))
     if kernel.chosen_variant() == kernel.PYTHON:
@@ -213,7 +300,22 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         if ephemeral
         else nullcontext(str(state or _data_folder()))
     )
-    shown = _SHOWN[log_level]
+    with folder as directory:
+        chosen = replace(options, state=Path(directory))
+        where = "forgotten at the end" if ephemeral else directory
+        _run(_serve(chosen, _SHOWN[log_level], where))
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    """True for an option that stands on the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+async def _serve(options: "FleetOptions", shown: frozenset[Level], where: str) -> None:
+    """Run devices until a signal comes, or the control API says so."""
+    from softaxe.shell.control import Control  # noqa: PLC0415
+    from softaxe.shell.fleet import Fleet  # noqa: PLC0415
 
     def show_log(line: LogLine) -> None:
         if line.level in shown:
@@ -221,55 +323,59 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             sys.stdout.write(text)
             sys.stdout.flush()
 
-    async def main(directory: str) -> None:
-        runner = Runner(
-            RunOptions(
-                state=Path(directory),
-                host=host,
-                port=port,
-                board=board,
-                pool=pool,
-                user=user,
-                password=password,
-                work=work.value,
-                cpu_percent=cpu_percent,
-                speed=speed,
-                seed=seed,
-                ambient_c=ambient,
-                ambient_swing_c=ambient_swing,
-                networks=in_range,
-                is_first_boot=first_boot,
-                www=pages,
-                erases_www=erase_www,
-                profile=_PROFILES[profile],
-            ),
-            show_log=show_log,
-        )
-        _stop_on_signals(runner.stop)
-        try:
-            await runner.start()
-            row = runner.device.board
-            chips = f"{row.asic_count} x {row.chip.name}"
-            where = f"[{host}]" if ":" in host else host
-            typer.echo(f"softaxe {__version__}")
-            typer.echo(f"  address  http://{where}:{runner.port}")
-            typer.echo(f"  board    {row.version} {row.family} ({chips})")
-            if runner.device.radio.is_given_up:
-                name = runner.device.radio.ap_name
-                typer.echo(f"  wi-fi    none: you have joined its access point {name}")
-            typer.echo(f"  pool     {runner.pool_text}")
-            typer.echo(f"  work     {_work_text(work, is_own=pool is None)}")
-            typer.echo(
-                f"  state    {'forgotten at the end' if ephemeral else directory}"
-            )
-            typer.echo("Ctrl-C stops it.")
-            gc.freeze()
-            await runner.run()
-        finally:
-            await runner.close()
+    fleet = Fleet(options, show_log=show_log, show_progress=_show_progress)
+    _stop_on_signals(fleet.stop)
+    try:
+        control = await fleet.open_control(Control(fleet))
+        await fleet.start()
+        typer.echo(f"softaxe {__version__}")
+        if len(fleet.members) == 1:
+            _tell_device(next(iter(fleet.members.values())))
+        else:
+            _tell_fleet(fleet)
+        if control:
+            typer.echo(f"  control  {control}")
+        typer.echo(f"  state    {where}")
+        typer.echo("Ctrl-C stops it.")
+        sys.stdout.flush()
+        gc.freeze()
+        await fleet.run()
+    finally:
+        await fleet.close()
 
-    with folder as directory:
-        _run(main(directory))
+
+def _tell_device(member: "Member") -> None:
+    device = member.device
+    row = device.board
+    typer.echo(f"  address  {member.url}")
+    typer.echo(
+        f"  board    {row.version} {row.family} ({row.asic_count} x {row.chip.name})"
+    )
+    if device.radio.is_given_up:
+        name = device.radio.ap_name
+        typer.echo(f"  wi-fi    none: you have joined its access point {name}")
+    pool = member.pool_text
+    work = member.options.work
+    typer.echo(f"  pool     {pool}")
+    typer.echo(f"  work     {_work_text(work, is_own=pool.startswith('built-in'))}")
+
+
+def _tell_fleet(fleet: "Fleet") -> None:
+    members = list(fleet.members.values())
+    first, last = members[0], members[-1]
+    typer.echo(f"  devices  {len(members)}, {first.url} to {last.url}")
+    for name, count in Counter(member.group for member in members).items():
+        some = next(member for member in members if member.group == name)
+        typer.echo(f"  group    {name}: {count}, pool {some.pool_text}")
+
+
+def _show_progress(done: int, of: int) -> None:
+    """Show on a terminal how far the start or end of a large fleet is."""
+    if of < MANY_DEVICES or not sys.stderr.isatty():
+        return
+    end = "\n" if done == of else ""
+    sys.stderr.write(f"\r{done} of {of} devices{end}")
+    sys.stderr.flush()
 
 
 @app.command("pool")
@@ -427,15 +533,15 @@ def _print_pool_log(level: Level, tag: str, text: str) -> None:
     sys.stdout.flush()
 
 
-def _work_text(work: Work, *, is_own: bool) -> str:
-    is_scaled = work is Work.SCALED or (work is Work.AUTO and is_own)
+def _work_text(work: str, *, is_own: bool) -> str:
+    is_scaled = work == Work.SCALED or (work == Work.AUTO and is_own)
     name = "scaled" if is_scaled else "real"
     meaning = (
         "each searched hash stands for 2^32 of the chip"
         if is_scaled
         else f"a hash is a hash ({kernel.chosen_variant()} kernel)"
     )
-    chosen = ", chosen by the pool" if work is Work.AUTO else ""
+    chosen = ", chosen by the pool" if work == Work.AUTO else ""
     return f"{name}: {meaning}{chosen}"
 
 

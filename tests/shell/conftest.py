@@ -5,20 +5,22 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from softaxe.shell.runner import Runner, RunOptions
+from softaxe.shell.fleet import Fleet, FleetOptions
+from softaxe.shell.groups import Group
+from softaxe.shell.member import Member
 
 
 class Running:
-    """A runner in a thread of its own, with a client."""
+    """A fleet in a thread of its own, with a client of its first device."""
 
-    def __init__(self, options: RunOptions) -> None:
+    def __init__(self, options: FleetOptions) -> None:
         self._options = options
         self._ready = threading.Event()
         self._error: BaseException | None = None
@@ -27,26 +29,31 @@ class Running:
         assert self._ready.wait(20)
         if self._error is not None:
             raise self._error
-        self.url = f"http://{options.host}:{self.runner.port}"
+        self.url = self.member.url
         self.client = httpx.Client(base_url=self.url, timeout=10, trust_env=False)
+
+    @property
+    def member(self) -> Member:
+        """The first device."""
+        return next(iter(self.fleet.members.values()))
 
     def _main(self) -> None:
         asyncio.run(self._run())
 
     async def _run(self) -> None:
         try:
-            self.runner = Runner(self._options)
+            self.fleet = Fleet(self._options)
             self._loop = asyncio.get_running_loop()
-            await self.runner.start()
+            await self.fleet.start()
         except BaseException as error:  # noqa: BLE001 - handed to the test
             self._error = error
             self._ready.set()
             return
         self._ready.set()
         try:
-            await self.runner.run()
+            await self.fleet.run()
         finally:
-            await self.runner.close()
+            await self.fleet.close()
 
     def info(self) -> dict[str, Any]:
         answer: dict[str, Any] = self.client.get("/api/system/info").json()
@@ -57,7 +64,7 @@ class Running:
 
     def raw(self, request: bytes) -> bytes:
         """Send bytes; return what comes until the other side is quiet."""
-        with socket.create_connection(("127.0.0.1", self.runner.port), 5) as sock:
+        with socket.create_connection(("127.0.0.1", self.member.port), 5) as sock:
             with suppress(ConnectionError):  # it may have heard enough
                 sock.sendall(request)
             sock.settimeout(0.3)
@@ -71,7 +78,7 @@ class Running:
 
     def close(self) -> None:
         self.client.close()
-        self._loop.call_soon_threadsafe(self.runner.stop)
+        self._loop.call_soon_threadsafe(self.fleet.stop)
         self._thread.join(20)
         assert not self._thread.is_alive()
 
@@ -79,7 +86,12 @@ class Running:
 @contextmanager
 def running(directory: Path, **options: Any) -> Iterator[Running]:
     """Run a device on a free port with this state directory."""
-    chosen = replace(RunOptions(state=directory, port=0, seed=1), **options)
+    own = {field.name for field in fields(Group)} - {"seed"}
+    if "board" in options:
+        options["boards"] = (options.pop("board"),)
+    group = Group(**{name: options.pop(name) for name in list(options) if name in own})
+    started = FleetOptions(state=directory, groups=(group,), port=0, seed=1)
+    chosen = replace(started, **options)
     device = Running(chosen)
     try:
         yield device

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from softaxe.api.views import info_body
-from softaxe.shell.runner import Runner, RunOptions
+from softaxe.shell.fleet import Fleet, FleetOptions
+from softaxe.shell.groups import Group
 from softaxe.shell.storage import Storage
 
 NAMES = ("statsFrequency", "hostname", "temptarget", "version")
@@ -37,14 +38,16 @@ def main(directory: Path) -> None:
 async def serve(directory: Path) -> None:
     """Be a device."""
     # An unused pool address spares the time to open the built-in pool's ports.
-    runner = Runner(RunOptions(state=directory, port=0, pool="127.0.0.1:9"))
-    await runner.start()
-    info = json.loads(info_body(runner.device))
+    groups = (Group(pool="127.0.0.1:9"),)
+    fleet = Fleet(FleetOptions(state=directory, groups=groups, port=0))
+    await fleet.start()
+    (member,) = fleet.members.values()
+    info = json.loads(info_body(member.device))
     told = {name: info[name] for name in NAMES}
-    told |= {"port": runner.port, "pid": os.getpid()}
+    told |= {"port": member.port, "pid": os.getpid()}
     sys.stdout.write(json.dumps(told) + "\n")
     sys.stdout.flush()
-    await runner.run()
+    await fleet.run()
 
 
 if __name__ == "__main__":

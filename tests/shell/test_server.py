@@ -37,7 +37,7 @@ def until(check: Callable[[], bool], seconds: float = 10.0) -> None:
 def old_firmware(run_device: Any, tmp_path: Path) -> Iterator[Any]:
     """A device in the firmware profile, with a private client address."""
     with run_device(tmp_path, profile=FIRMWARE) as device:
-        device.runner.device.radio.is_ap_enabled = True  # lets every client in
+        device.member.device.radio.is_ap_enabled = True  # lets every client in
         yield device
 
 
@@ -271,7 +271,7 @@ def test_statistics_are_sampled_and_filtered(bitaxe: Any) -> None:
 
 
 def test_the_log_streams_to_websockets(bitaxe: Any) -> None:
-    url = f"ws://127.0.0.1:{bitaxe.runner.port}/api/ws"
+    url = f"ws://127.0.0.1:{bitaxe.member.port}/api/ws"
     with connect(url, proxy=None) as socket:
         lines = [str(socket.recv(timeout=10)) for _ in range(20)]
 
@@ -281,7 +281,7 @@ def test_the_log_streams_to_websockets(bitaxe: Any) -> None:
 
 
 def test_an_eleventh_websocket_is_refused_before_the_upgrade(bitaxe: Any) -> None:
-    url = f"ws://127.0.0.1:{bitaxe.runner.port}/api/ws"
+    url = f"ws://127.0.0.1:{bitaxe.member.port}/api/ws"
     request = (
         b"GET /api/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\n"
         b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -387,14 +387,14 @@ def test_a_bad_firmware_is_a_400_with_the_reason_and_changes_nothing(
     assert answer.status_code == 400
     assert reason in answer.text
     assert bitaxe.info()["version"] == "v2.12.2"
-    assert list((bitaxe.runner.options.state / "images").iterdir()) == []
+    assert list((bitaxe.fleet.options.state / "images").iterdir()) == []
 
 
 def test_a_bad_firmware_gets_the_firmware_s_texts_in_its_profile(
     old_firmware: Any, make_app_image: Make
 ) -> None:
     post = old_firmware.client.post
-    old_firmware.runner.device.check_update_allowed = lambda: None
+    old_firmware.member.device.check_update_allowed = lambda: None
 
     wrong = post("/api/system/OTA", content=b"MZ" * 50)
     short = post("/api/system/OTA", content=make_app_image()[:-1])
@@ -409,8 +409,7 @@ def test_a_full_disk_is_told_and_nothing_is_half_applied(
     def full(*_: object) -> None:
         raise StorageError("state.db: database or disk is full")
 
-    monkeypatch.setattr(bitaxe.runner.storage, "save_settings", full)
-    monkeypatch.setattr(bitaxe.runner.storage, "save_flash", full)
+    monkeypatch.setattr(bitaxe.member.storage, "save", full)
 
     patched = bitaxe.patch(hostname="rig")
     updated = bitaxe.client.post("/api/system/OTA", content=make_app_image())
@@ -430,7 +429,7 @@ def test_a_change_saved_by_another_s_commit_still_learns_that_it_failed(
         time.sleep(0.05)
         raise StorageError("state.db: database or disk is full")
 
-    monkeypatch.setattr(bitaxe.runner.storage, "save_settings", slow_and_full)
+    monkeypatch.setattr(bitaxe.member.storage, "save", slow_and_full)
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda n: bitaxe.patch(hostname=f"h{n}"), range(12)))
 
@@ -447,7 +446,7 @@ def test_an_upload_cut_off_changes_nothing(bitaxe: Any, make_app_image: Make) ->
 
     bitaxe.raw(head + image[:20_000])
 
-    images = bitaxe.runner.options.state / "images"
+    images = bitaxe.fleet.options.state / "images"
     until(lambda: not list(images.iterdir()))
     assert bitaxe.info()["version"] == "v2.12.2"
 
@@ -497,7 +496,7 @@ def test_a_bad_www_image_is_refused_with_the_reason(
 def test_the_firmware_profile_stores_a_bad_www_image_and_goes_into_recovery(
     old_firmware: Any,
 ) -> None:
-    old_firmware.runner.device.check_update_allowed = lambda: None
+    old_firmware.member.device.check_update_allowed = lambda: None
 
     answer = old_firmware.client.post("/api/system/OTAWWW", content=b"short")
 
@@ -648,7 +647,7 @@ def test_in_recovery_strangers_do_not_see_the_page(
     run_device: Any, tmp_path: Path
 ) -> None:
     with run_device(tmp_path) as device:
-        device.runner.device.write_www("0" * 64, None, device.runner.device.now)
+        device.member.device.write_www("0" * 64, None, device.member.device.now)
         stranger = {"Origin": "http://stranger.example"}
 
         page = device.client.get("/")
@@ -669,7 +668,7 @@ def test_theme_members_are_found_as_cjson_finds_them(bitaxe: Any) -> None:
 def test_an_image_that_cannot_be_stored_is_a_500_and_changes_nothing(
     bitaxe: Any, make_app_image: Make
 ) -> None:
-    images = bitaxe.runner.options.state / "images"
+    images = bitaxe.fleet.options.state / "images"
     images.rmdir()
     images.write_text("in the way")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from softaxe.shell.runner import Runner
+from softaxe.shell.member import Member
 
 PYASIC = """
 import asyncio, json, sys
@@ -42,8 +42,8 @@ def on_port_80(
 
 
 def test_pyasic_finds_reads_and_sets_a_device(on_port_80: Any) -> None:
-    runner: Runner = on_port_80.runner
-    while runner.device.hashrate.current_hs == 0:
+    member: Member = on_port_80.member
+    while member.device.hashrate.current_hs == 0:
         pass  # the device's own thread brings it up
 
     result = subprocess.run(
@@ -58,15 +58,15 @@ def test_pyasic_finds_reads_and_sets_a_device(on_port_80: Any) -> None:
     found = json.loads(result.stdout)
     data = found["data"]
     assert found["type"] == "BitAxeGamma"
-    assert data["mac"] == runner.device.identity.mac_text
+    assert data["mac"] == member.device.identity.mac_text
     assert data["hostname"] == "bitaxe-f369"
     assert data["fw_ver"] == "v2.12.2"
     assert data["errors"] == []
     assert data["is_mining"] is True
     assert data["fans"][0]["speed"] > 0
     assert data["hashboards"][0]["chips"] == 1
-    assert runner.device.settings.fan_manual_percent == 70
-    assert runner.device.settings.is_fan_automatic is False
+    assert member.device.settings.fan_manual_percent == 70
+    assert member.device.settings.is_fan_automatic is False
 
 
 def test_schemathesis_finds_no_answer_that_is_not_documented(

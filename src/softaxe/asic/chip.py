@@ -8,7 +8,7 @@ places that translate difficulties. Source of the wire: ESP-Miner components/asi
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from softaxe.asic import frames
@@ -98,8 +98,15 @@ class _Asic:
 
     def __init__(self, silicon: Silicon) -> None:
         self.silicon = silicon
+        self._silicon_when_new = silicon
         self.temperature_c = 25.0
         self.reset()
+
+    def set_weakness(self, volts: float) -> None:
+        """Need so many volts more than when it was new."""
+        new = self._silicon_when_new
+        half_v = new.half_voltage_at_400mhz_v + volts
+        self.silicon = replace(new, half_voltage_at_400mhz_v=half_v)
 
     def reset(self) -> None:
         """Forget everything, as after power-on."""
@@ -262,6 +269,19 @@ class Chain:
         for asic in self._all_asics[count:]:
             asic.reset()
         self._asics = self._all_asics[:count]
+        self._schedule()
+
+    def set_weakness(self, volts: Sequence[float], now: float) -> None:
+        """Let chips need so many volts more than they did when they were new.
+
+        Args:
+            volts: One per chip, in their order; 0 for a healthy one.
+            now: Device time.
+        """
+        self.step(now)
+        for asic, more_v in zip(self._all_asics, volts, strict=True):
+            asic.set_weakness(more_v)
+            self._set_rate(asic, now)
         self._schedule()
 
     def set_reset(self, is_low: bool, now: float) -> None:

@@ -14,7 +14,7 @@ from softaxe.asic import frames
 from softaxe.asic.frames import ADDRESSES, NonceReply, Register, RegisterReply
 from softaxe.asic.monitor import HashrateMonitor
 from softaxe.asic.pll import RAMP_STEP_MHZ, pll_for, ramp_steps
-from softaxe.asic.startup import STARTUP, Pause, PerChip, Step, Write
+from softaxe.asic.startup import STARTUP, Pause, PerChip, StartupStep, Step, Write
 from softaxe.bitcoin.header import Work, increment_version
 from softaxe.bitcoin.kernel import midstate
 from softaxe.catalog import Chip
@@ -151,7 +151,8 @@ class Driver:
         self._has_used_uart = False
         self._is_recovery = False
         self._heard = b""
-        self._startup: Iterator[bytes | float | Step] = iter(())
+        self._startup: deque[StartupStep] = deque()
+        self._items: deque[bytes | float | Step] = deque()
         self._address_interval = self._nonce_interval = ADDRESSES
         self._job_id = 0
         self._works: dict[int, Work] = {}
@@ -320,12 +321,17 @@ class Driver:
     def _begin_startup(self, now: float) -> None:
         self._say("asic_init", "Detecting ASIC chips...")
         self._say("asic", f"Initializing {self._asic_count}x {self._chip.name}")
-        self._startup = self._startup_items()
+        self._startup = deque(STARTUP[self._chip.name])
+        self._items.clear()
         self._continue_startup(now)
 
     def _continue_startup(self, now: float) -> None:
         """Send until something takes time."""
-        for item in self._startup:
+        while self._items or self._startup:
+            if not self._items:
+                self._items.extend(self._startup_items(self._startup.popleft()))
+                continue
+            item = self._items.popleft()
             if isinstance(item, bytes):
                 self._out.append(item)
             elif isinstance(item, float):
@@ -341,40 +347,41 @@ class Driver:
                 return
         self._finish_start(now)
 
-    def _startup_items(self) -> Iterator[bytes | float | Step]:
-        """Yield frames, pauses in seconds, and the steps that have a phase."""
+    def _startup_items(self, step: StartupStep) -> Iterator[bytes | float | Step]:
+        """Yield a step's frames, its pause in seconds, or itself if it has a phase."""
         chip = self._chip
-        version_mask = frames.version_mask_value(FULL_VERSION_MASK)
-        simple = {
-            Step.VERSION_MASK: frames.write_all(Register.VERSION_MASK, version_mask),
-            Step.INACTIVE: frames.chain_inactive(),
-            Step.TICKET_MASK: frames.write_all(
-                Register.TICKET_MASK, frames.ticket_mask(chip.ticket_difficulty)
-            ),
-            Step.HASH_COUNTING: frames.write_all(
-                Register.HASH_COUNTING, chip.hash_counting_number or 0
-            ),
-        }
-        for step in STARTUP[chip.name]:
-            match step:
-                case Write(register, value, None):
-                    yield frames.write_all(register, value)
-                case Write(register, value, int(address)):
-                    yield frames.write_one(address, register, value)
-                case Pause(seconds):
-                    yield seconds
-                case PerChip():
-                    yield from self._per_chip(step)
-                case Step.ADDRESSES:
-                    yield from map(frames.set_address, self._addresses())
-                case Step.FASTEST_BAUD:
-                    self._say_baud()
-                    yield frames.write_all(*self._wire.fastest_baud)
-                case Step.LAST_IO_STRENGTH:
-                    last = self.detected_count - 1
-                    yield frames.write_one(last * IO_ADDRESS_STRIDE, *IO_STRENGTH)
-                case Step():
-                    yield simple.get(step, step)
+        match step:
+            case Write(register, value, address):
+                yield (
+                    frames.write_all(register, value)
+                    if address is None
+                    else frames.write_one(address, register, value)
+                )
+            case Pause(seconds):
+                yield seconds
+            case PerChip():
+                yield from self._per_chip(step)
+            case Step.ADDRESSES:
+                yield from map(frames.set_address, self._addresses())
+            case Step.FASTEST_BAUD:
+                self._say_baud()
+                yield frames.write_all(*self._wire.fastest_baud)
+            case Step.LAST_IO_STRENGTH:
+                last = self.detected_count - 1
+                yield frames.write_one(last * IO_ADDRESS_STRIDE, *IO_STRENGTH)
+            case Step.VERSION_MASK:
+                mask = frames.version_mask_value(FULL_VERSION_MASK)
+                yield frames.write_all(Register.VERSION_MASK, mask)
+            case Step.INACTIVE:
+                yield frames.chain_inactive()
+            case Step.TICKET_MASK:
+                mask = frames.ticket_mask(chip.ticket_difficulty)
+                yield frames.write_all(Register.TICKET_MASK, mask)
+            case Step.HASH_COUNTING:
+                number = chip.hash_counting_number or 0
+                yield frames.write_all(Register.HASH_COUNTING, number)
+            case Step():
+                yield step
 
     def _per_chip(self, step: PerChip) -> Iterator[bytes | float]:
         for address in self._addresses():

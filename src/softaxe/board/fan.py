@@ -4,7 +4,7 @@ Source of the controller: ESP-Miner PID.c and power_management_task.c (v2.12.2);
 fan controller chips: EMC2101.c, EMC2103.c and EMC2302.c.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from math import exp
 
@@ -68,10 +68,30 @@ class Fan:
         self._count = board.fan_count
         self._duty = 0.0
         self._rpm = 0.0
+        self._turning = [1.0] * self._count
+        self._flow = 1.0
 
     def set_percent(self, percent: float) -> None:
         """Command a duty, 0 to 100; the controller chip cuts it to its steps."""
         self._duty = int(self._chip.pwm_steps * percent / 100) / self._chip.pwm_steps
+
+    def set_condition(
+        self, *, dead: Collection[int], blocked: Collection[int], blocked_flow: float
+    ) -> None:
+        """Let fans stand still, or turn without moving much air.
+
+        Args:
+            dead: Numbers of those that stand, from 1.
+            blocked: Of those that are covered.
+            blocked_flow: Share of their air that these still move.
+        """
+        numbers = range(1, self._count + 1)
+        self._turning = [0.0 if number in dead else 1.0 for number in numbers]
+        flows = [
+            turning * (blocked_flow if number in blocked else 1.0)
+            for number, turning in zip(numbers, self._turning, strict=True)
+        ]
+        self._flow = sum(flows) / self._count
 
     def step(self, dt_s: float) -> None:
         """Let the speed follow the duty for `dt_s` seconds."""
@@ -85,19 +105,20 @@ class Fan:
     @property
     def rpm(self) -> int:
         """Speed of the first fan as the firmware shows it."""
-        return self._chip.shown_rpm(self._rpm)
+        return self._chip.shown_rpm(self._rpm * self._turning[0])
 
     @property
     def rpm2(self) -> int:
         """Speed of the second; 0 without one."""
         if self._count == 1:
             return 0
-        return self._chip.shown_rpm(self._rpm * self._curve.second_share)
+        rpm = self._rpm * self._curve.second_share * self._turning[1]
+        return self._chip.shown_rpm(rpm)
 
     @property
     def airflow(self) -> float:
         """Share of the full flow."""
-        return self._rpm / self._curve.rpm_at_full
+        return self._flow * self._rpm / self._curve.rpm_at_full
 
 
 class FanController:

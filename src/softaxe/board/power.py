@@ -33,6 +33,8 @@ class PowerStage:
         self.regulator_heat_w = 0.0
         self.input_voltage_v = board.supply.open_circuit_v
         self.input_power_w = 0.0
+        self.sag_v = 0.0
+        """What the supply is short of, when it is failing."""
         self._supply = board.supply
         self._domains = board.voltage_domains
         self._fan_w = board.fan.power_w_at_full * board.fan_count
@@ -81,7 +83,8 @@ class PowerStage:
         self.input_voltage_v = self._loaded_input_v(self.input_power_w)
 
     def _loaded_input_v(self, power_w: float) -> float:
-        open_v, ohm = self._supply.open_circuit_v, self._supply.resistance_ohm
+        open_v = max(0.1, self._supply.open_circuit_v - self.sag_v)
+        ohm = self._supply.resistance_ohm
         square = open_v * open_v - 4 * ohm * power_w
         return (open_v + sqrt(square)) / 2 if square > 0 else open_v / 2
 

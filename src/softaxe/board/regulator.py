@@ -85,6 +85,9 @@ class Regulator(Protocol):
     def set_core_voltage(self, volts: float) -> None:
         """Ask for a voltage per domain; 0 means off, where that is possible."""
 
+    def set_broken(self, is_broken: bool) -> None:
+        """Let the output fail, or be whole again; it may not come back by itself."""
+
     def step(self, vr_c: float, rng: random.Random | None) -> None:
         """Take in what the power stage and the heat have become.
 
@@ -122,6 +125,7 @@ class Tps546:
         self._has_low_input = False
         self._has_high_input = False
         self._is_too_hot = False
+        self._is_broken = False
         self._faults = Status(0)
         """Bits that stay, as PMBus has it, until it is commanded off and on."""
 
@@ -145,6 +149,10 @@ class Tps546:
         if total_v:
             self._log(Level.INFO, "TPS546", f"Vout changed to {total_v:1.2f} V")
         self._apply()
+
+    def set_broken(self, is_broken: bool) -> None:
+        """Let the output be short-circuited, or no longer."""
+        self._is_broken = is_broken
 
     def step(self, vr_c: float, rng: random.Random | None) -> None:
         """Measure, and switch off what must not go on."""
@@ -171,7 +179,8 @@ class Tps546:
             status |= Status.VIN_UV | Status.INPUT
         if self._has_high_input:
             status |= Status.INPUT
-        if self._power.core_current_a >= limits.iout_oc_fault_a:
+        is_over = self._power.core_current_a >= limits.iout_oc_fault_a
+        if is_over or self._is_broken:
             status |= Status.IOUT_OC | Status.IOUT
         if self._is_too_hot or self._vr_c >= limits.ot_warn_c:
             status |= Status.TEMPERATURE
@@ -221,6 +230,7 @@ class Ds4432u:
         self._board = board
         self._power = power
         self._is_enabled = True
+        self._is_broken = False
         self._feedback_v = dac_voltage(0)
         self._noise_a = 0.0
         self._noise_v = 0.0
@@ -243,6 +253,11 @@ class Ds4432u:
             self._feedback_v = dac_voltage(dac_code(volts))
         self._apply()
 
+    def set_broken(self, is_broken: bool) -> None:
+        """Let the output be dead, or no longer."""
+        self._is_broken = is_broken
+        self._apply()
+
     def step(self, vr_c: float, rng: random.Random | None) -> None:
         """Measure; nothing here knows the regulator's heat or protects it."""
         if rng is not None:
@@ -250,7 +265,8 @@ class Ds4432u:
             self._noise_v = rng.gauss(0.0, ADC_NOISE_V)
 
     def _apply(self) -> None:
-        volts = self._feedback_v if self._is_enabled else 0.0
+        is_on = self._is_enabled and not self._is_broken
+        volts = self._feedback_v if is_on else 0.0
         self._power.core_voltage_setting_v = volts
 
     @property

@@ -8,7 +8,7 @@ same again from the same seed.
 
 import random
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,6 +52,7 @@ from softaxe.device.events import (
     ShareRejected,
     WentDown,
 )
+from softaxe.device.faults import BLOCKED_FLOW, NO_FAULTS, DeviceFaults, UpdateFault
 from softaxe.device.identity import Identity
 from softaxe.device.logbook import Logbook
 from softaxe.device.mining import BlockInfo, Mining
@@ -66,7 +67,7 @@ from softaxe.device.statistics import (
     Statistics,
 )
 from softaxe.errors import UpdateRefused
-from softaxe.flash.image import AppImage
+from softaxe.flash.image import WRITE_ERROR, AppImage
 from softaxe.flash.partitions import SHIPPED_VERSION, Flash
 from softaxe.stratum import session as stratum
 from softaxe.units import NEVER, Level
@@ -83,9 +84,12 @@ UPDATE_SHOWN_S = 10.0
 """How long the last word about an update stays on the screen; an estimate."""
 POWER_ON = "Reset due to power-on event"
 SOFTWARE_RESET = "Software reset via esp_restart"
+PANIC_RESET = "Software reset due to exception/panic"
 HEAP_INTERNAL = 104_027
 """Free internal heap in bytes. Source: the page's sample, as the next one."""
 HEAP_SPIRAM = 8_140_652
+HEAP_LEAST = 4096
+"""With less the firmware cannot go on; an estimate."""
 HEAP_JITTER = 1500
 """Bytes by which free heap comes and goes; an estimate."""
 MAX_EVENTS = 10_000
@@ -190,6 +194,9 @@ class Device:
         self._restart_at = NEVER
         self._identify_until = NEVER
         self._is_identifying = False
+        self.faults = NO_FAULTS
+        """What is wrong with it; see `set_faults`."""
+        self._leaking_since = now
         self.chain = Chain(
             self.board.chip,
             silicons=specimen.silicons,
@@ -207,6 +214,7 @@ class Device:
             self._boot_due,
             self._body_due,
             self._restart_at,
+            self._crash_at,
             self._identify_until,
             self.radio.next_wake,
             self.chain.next_wake,
@@ -229,7 +237,9 @@ class Device:
 
     def _step_due(self, due: float) -> None:
         if self._restart_at <= due:
-            self._reset()
+            self._reset(due, SOFTWARE_RESET)
+        elif self._crash_at <= due:
+            self._reset(due, PANIC_RESET)
         elif self._boot_due <= due:
             self._step_boot()
         elif self.radio.next_wake <= due:
@@ -326,12 +336,16 @@ class Device:
         """Raise UpdateRefused when images are not taken now."""
         if self.radio.is_ap_enabled:
             raise UpdateRefused("Not allowed in AP mode")
+        if self.faults.update is UpdateFault.REFUSED:
+            raise UpdateRefused(WRITE_ERROR)
 
     def write_firmware(self, image: AppImage, now: float) -> None:
         """Put a checked image into the next slot, boot from it a second from now."""
         self.step(now)
         before = self.flash.to_rows()
         self.flash.install(image)
+        if self.faults.update is UpdateFault.ROLLED_BACK:
+            self.flash.fail_at_boot(self.flash.boot_label)
         self._save_flash(before, self.www)
         self.restart(now)
 
@@ -365,6 +379,42 @@ class Device:
         self.www = request.previous_www
         self._restart_at = NEVER
         self.revision += 1
+
+    def set_faults(self, faults: DeviceFaults, now: float) -> None:
+        """Break what `faults` says from now on; what it leaves out is whole again."""
+        self.step(now)
+        before, self.faults = self.faults, faults
+        body = self._body
+        body.fan.set_condition(
+            dead=faults.dead_fans,
+            blocked=faults.blocked_fans,
+            blocked_flow=BLOCKED_FLOW,
+        )
+        body.power.sag_v = faults.sag_v
+        body.regulator.set_broken(faults.has_regulator_fault)
+        body.stuck_c = faults.stuck_c
+        numbers = range(1, self.board.asic_count + 1)
+        if faults.weak_chips_v != before.weak_chips_v:
+            weak = [faults.weak_chips_v.get(number, 0.0) for number in numbers]
+            self.chain.set_weakness(weak, now)
+        if faults.first_dead_chip != before.first_dead_chip:
+            dead = faults.first_dead_chip or len(numbers) + 1
+            self.chain.set_working(min(dead - 1, len(numbers)), now)
+        if faults.has_no_wifi != before.has_no_wifi:
+            self.radio.set_networks(self._in_range, now)
+        if faults.reboot_period_s != before.reboot_period_s:
+            self._plan_crash(now)
+        if faults.heap_leak_bytes_per_s and not before.heap_leak_bytes_per_s:
+            self._leaking_since = now
+        self._settle()
+
+    @property
+    def _in_range(self) -> tuple[Network, ...]:
+        return () if self.faults.has_no_wifi else self._networks
+
+    def _plan_crash(self, now: float) -> None:
+        period_s = self.faults.reboot_period_s
+        self._crash_at = NEVER if period_s is None else now + period_s
 
     # The network
 
@@ -605,12 +655,14 @@ class Device:
     def _boot(self, now: float, reset_reason: str) -> None:
         self.reset_reason = reset_reason
         self._booted_at = now
+        self._leaking_since = now
+        self._plan_crash(now)
         self.log.boot_ms = 0
         self._body.regulator.boot()
         self.radio = Radio(
             self.settings.ssid,
             self.settings.wifi_password,
-            networks=self._networks,
+            networks=self._in_range,
             hostname=self.settings.hostname,
             mac=self.identity.mac,
             ipv4=self.identity.ipv4,
@@ -652,22 +704,20 @@ class Device:
         self._is_identifying = False
         self._identify_until = NEVER
         self._restart_at = NEVER
-        self._boot_steps: Iterator[BootStep] = boot_steps(
-            self.board, self.settings, axeos_version=self.axeos_version
+        self._boot_steps: deque[BootStep] = deque(
+            boot_steps(self.board, self.settings, axeos_version=self.axeos_version)
         )
-        self._next_boot_step = next(self._boot_steps)
-        self._boot_due = now + self._next_boot_step[0]
+        self._boot_due = now + self._boot_steps[0][0]
         self._copy_reset_line()
 
-    def _reset(self) -> None:
-        now = self._restart_at
+    def _reset(self, now: float, reason: str) -> None:
         if self._is_reachable:
             self._is_reachable = False
             self._events.append(WentDown())
         for link in Link:
             self._events.append(ClosePool(link))
         self._boot_flash()
-        self._boot(now, SOFTWARE_RESET)
+        self._boot(now, reason)
 
     def _boot_flash(self) -> None:
         """Run what the boot loader chooses; the choice is saved when it changes."""
@@ -687,7 +737,7 @@ class Device:
 
     def _step_boot(self) -> None:
         now = self._boot_due
-        _, action = self._next_boot_step
+        _, action = self._boot_steps.popleft()
         if action is Milestone.RADIO:
             self.radio.start(now)
         elif action is Milestone.POWER_MANAGEMENT:
@@ -696,12 +746,9 @@ class Device:
             self._has_server = True
         else:
             self.log(*action)
-        following = next(self._boot_steps, None)
-        if following is None:
-            self._boot_due = NEVER
-        else:
-            self._next_boot_step = following
-            self._boot_due = self._booted_at + following[0]
+        self._boot_due = NEVER
+        if self._boot_steps:
+            self._boot_due = self._booted_at + self._boot_steps[0][0]
 
     def _step_radio(self, due: float) -> None:
         was_connected = self.radio.is_connected
@@ -725,7 +772,7 @@ class Device:
         """Change the networks in range; a device that loses its own notices late."""
         self.step(now)
         self._networks = tuple(networks)
-        self.radio.set_networks(networks, now)
+        self.radio.set_networks(self._in_range, now)
         self._settle()
 
     # The body
@@ -748,11 +795,15 @@ class Device:
             core_power_w=power.core_power_w,
             regulator_heat_w=power.regulator_heat_w,
             airflow=fan.airflow,
-            ambient_c=self.ambient.at(due),
+            ambient_c=self._ambient_c(due),
         )
         self.chain.set_operating_point(
             core_voltage_v=power.core_voltage_v, temperatures_c=thermal.chips_c, now=due
         )
+
+    def _ambient_c(self, now: float) -> float:
+        ordered_c = self.faults.ambient_c
+        return self.ambient.at(now) if ordered_c is None else ordered_c
 
     def _manage_power(self, due: float) -> None:
         self.power_management.step(
@@ -920,6 +971,11 @@ class Device:
 
     def _vary_heap(self) -> None:
         internal = HEAP_INTERNAL - self._rng.randrange(HEAP_JITTER)
+        if leak := self.faults.heap_leak_bytes_per_s:
+            internal -= int(leak * (self.now - self._leaking_since))
+            if internal < HEAP_LEAST:
+                self._crash_at = self.now
+                internal = HEAP_LEAST
         spiram = HEAP_SPIRAM - self._rng.randrange(HEAP_JITTER)
         self.heap = Heap(internal + spiram, internal, spiram)
 

@@ -6,7 +6,7 @@ ESP-Miner power_management_task.c.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from softaxe.asic.driver import Driver, DriverState
@@ -16,6 +16,7 @@ from softaxe.board.regulator import FAULTS, Regulator
 from softaxe.board.sensors import ABSENT_C, has_cold_sensor, read_temperatures
 from softaxe.board.thermal import Thermal
 from softaxe.catalog import Board
+from softaxe.device.faults import Sensor
 from softaxe.device.settings import Settings
 from softaxe.units import NEVER, Level, Log
 
@@ -66,6 +67,8 @@ class Body:
     regulator: Regulator
     thermal: Thermal
     fan: Fan
+    stuck_c: Mapping[Sensor, float] = field(default_factory=dict)
+    """What sensors show that no longer follow, by which."""
 
 
 class _Phase(Enum):
@@ -201,14 +204,18 @@ class PowerManagement:
             input_voltage_v=power.input_voltage_v,
             temp_c=temp_c,
             temp2_c=temp2_c,
-            vr_temp_c=power.vr_temp_c,
+            vr_temp_c=self._body.stuck_c.get(Sensor.REGULATOR, power.vr_temp_c),
             fan_percent=self.readings.fan_percent,
             fan_rpm=fan.rpm,
             fan2_rpm=fan.rpm2,
         )
 
     def _read_temperatures(self) -> tuple[float, float]:
-        return read_temperatures(self._board, self._body.thermal)
+        first_c, second_c = read_temperatures(self._board, self._body.thermal)
+        stuck_c = self._body.stuck_c
+        if second_c != ABSENT_C:
+            second_c = stuck_c.get(Sensor.CHIP2, second_c)
+        return stuck_c.get(Sensor.CHIP, first_c), second_c
 
     def _is_too_hot(self) -> bool:
         read = self.readings
@@ -302,6 +309,7 @@ class PowerManagement:
     def _cool(self, settings: Settings, now: float) -> None:
         self._cycles += 1
         vr_c = self._body.regulator.reading.vr_temp_c
+        vr_c = self._body.stuck_c.get(Sensor.REGULATOR, vr_c)
         if has_cold_sensor(self._board):
             temp_c, temp2_c = self._read_temperatures()
             self._warn(

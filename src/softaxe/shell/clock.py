@@ -1,6 +1,7 @@
 """Device time, made from the system's monotonic clock."""
 
 import time
+from math import inf
 
 SLICE_S = 0.25
 """Device time that may pass between two looks at the sockets."""
@@ -19,6 +20,9 @@ class Clock:
 
     def __init__(self, *, speed: float = 1.0, start: float = 0.0) -> None:
         self.speed = speed
+        self.is_paused = False
+        self.is_held = False
+        """True while somebody else moves the time."""
         self.now = start
         self._real = time.monotonic()
         self._behind = 0.0
@@ -26,7 +30,8 @@ class Clock:
     def advance(self) -> float:
         """Move to the present, or a slice towards it; return `now`."""
         real = time.monotonic()
-        self._behind += (real - self._real) * self.speed
+        if not (self.is_paused or self.is_held):
+            self._behind += (real - self._real) * self.speed
         self._real = real
         step = min(self._behind, SLICE_S)
         self._behind -= step
@@ -36,8 +41,16 @@ class Clock:
             self._behind = min(self._behind, self.speed)
         return self.now
 
+    def move(self, now: float) -> None:
+        """Jump to `now` on somebody's order; real time that passed is not made up."""
+        self._real = time.monotonic()
+        self._behind = 0.0
+        self.now = now
+
     def real_delay(self, until: float) -> float:
-        """Real seconds until device time `until`; 0 when late."""
+        """Real seconds until device time `until`; 0 when late, never when paused."""
         if self._behind > 0:
             return 0.0
+        if self.is_paused:
+            return inf
         return max(0.0, (until - self.now) / self.speed)

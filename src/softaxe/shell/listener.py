@@ -164,6 +164,7 @@ def _config() -> uvicorn.Config:
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     config = uvicorn.Config(
         _no_app,
+        interface="asgi3",
         http=BoundedHttp,
         ws="websockets-sansio",
         lifespan="off",
@@ -183,7 +184,7 @@ def _config() -> uvicorn.Config:
     return config
 
 
-async def _no_app(*_: object) -> None:
+async def _no_app(_scope: object, _receive: object, _send: object) -> None:
     raise NotImplementedError("every connection has an app of its own")
 
 

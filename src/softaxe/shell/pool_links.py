@@ -5,13 +5,15 @@ import errno
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any, cast
 
 from softaxe.device.events import CloseReason, ConnectPool, Link
 
 DIAL_TIMEOUT_S = 20.0
 """Real seconds until an address counts as unreachable; about lwIP's own default."""
+LOOPBACK = "127."
 MAX_UNSENT_BYTES = 1 << 16
 """More than this unsent means that the pool no longer reads."""
 
@@ -25,6 +27,8 @@ class LinkOpened:
     port: int
     family: int
     """2 for IPv4, 10 for IPv6, as the firmware counts them."""
+    own_name: str = field(default="", compare=False)
+    """This end of it, as `address:port`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +56,19 @@ class PoolLinks:
 
     Args:
         tell: Called, on the event loop, with everything that happens to a link.
+        source: The device's address; on loopback its connections come from there.
     """
 
-    def __init__(self, tell: Callable[[LinkNews], None]) -> None:
+    def __init__(self, tell: Callable[[LinkNews], None], *, source: str = "") -> None:
         self._tell = tell
+        self._source = source
         self._dials: dict[Link, asyncio.Task[None]] = {}
         self._open: dict[Link, _Connection] = {}
+
+    @property
+    def is_dialling(self) -> bool:
+        """True while a link is being opened."""
+        return bool(self._dials)
 
     def dial(self, request: ConnectPool) -> None:
         """Start to connect; what becomes of it is told."""
@@ -90,7 +101,7 @@ class PoolLinks:
         link, host, port = request.link, request.host, request.port
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = await _find(host, port)
         except (OSError, UnicodeError) as error:
             self._dials.pop(link, None)
             self._tell(LinkClosed(link, CloseReason.UNRESOLVED, str(error)))
@@ -103,7 +114,11 @@ class PoolLinks:
             try:
                 async with asyncio.timeout(DIAL_TIMEOUT_S):
                     await loop.create_connection(
-                        lambda c=connection: c, str(address[0]), port, family=family
+                        lambda c=connection: c,
+                        str(address[0]),
+                        port,
+                        family=family,
+                        local_addr=self._local_address(str(address[0])),
                     )
             except TimeoutError:
                 detail = _errno_text(errno.ETIMEDOUT)
@@ -114,11 +129,17 @@ class PoolLinks:
             self._dials.pop(link, None)
             self._open[link] = connection
             number = 10 if family == socket.AF_INET6 else 2
-            self._tell(LinkOpened(link, str(address[0]), port, number))
+            own = connection.own_name
+            self._tell(LinkOpened(link, str(address[0]), port, number, own))
             connection.deliver_early()
             return
         self._dials.pop(link, None)
         self._tell(LinkClosed(link, CloseReason.UNREACHABLE, detail))
+
+    def _local_address(self, target: str) -> tuple[str, int] | None:
+        if target.startswith(LOOPBACK) and self._source.startswith(LOOPBACK):
+            return self._source, 0
+        return None
 
     def received(self, connection: "_Connection", data: bytes) -> None:
         """Pass on bytes of a connection that is still wanted."""
@@ -154,6 +175,14 @@ class _Connection(asyncio.Protocol):
         # A TCP transport always; uvloop's is no subclass.
         self.transport = cast(asyncio.Transport, transport)
 
+    @property
+    def own_name(self) -> str:
+        """This end, as `address:port`."""
+        if self.transport is None:
+            return ""
+        name = self.transport.get_extra_info("sockname")
+        return f"{name[0]}:{name[1]}"
+
     def data_received(self, data: bytes) -> None:
         if self._early is not None:
             self._early.append(data)
@@ -174,6 +203,21 @@ class _Connection(asyncio.Protocol):
         if self._early_end is not None:
             error = self._early_end if isinstance(self._early_end, Exception) else None
             self._links.lost(self, error)
+
+
+Found = list[tuple[int, int, int, str, tuple[Any, ...]]]
+
+
+async def _find(host: str, port: int) -> Found:
+    """Return addresses of a host; without asking anybody where it is one."""
+    try:
+        version = ip_address(host).version
+    except ValueError:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return [(int(entry[0]), *entry[1:]) for entry in found]
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    return [(family, socket.SOCK_STREAM, 0, "", (host, port))]
 
 
 def _errno_text(number: int, error: OSError | None = None) -> str:

@@ -14,6 +14,36 @@ FIRST_PORT_TRIES = 100
 """Ports after the wanted one that are tried when it is taken."""
 
 
+class Wire:
+    """Counts the bytes under way between the process's own miners and its pool.
+
+    Connections are known by the miner's end, `address:port`; those that were not
+    opened here are left alone.
+    """
+
+    def __init__(self) -> None:
+        self.bytes_under_way = 0
+        self._by_name: dict[str, int] = {}
+
+    def opened(self, name: str) -> None:
+        """One of our miners has connected."""
+        self._by_name.setdefault(name, 0)
+
+    def closed(self, name: str) -> None:
+        """A connection has ended; what was under way is lost."""
+        self.bytes_under_way -= self._by_name.pop(name, 0)
+
+    def sent(self, name: str, size: int) -> None:
+        """Bytes have left one end."""
+        if name in self._by_name:
+            self._by_name[name] += size
+            self.bytes_under_way += size
+
+    def arrived(self, name: str, size: int) -> None:
+        """Bytes have come to the other end."""
+        self.sent(name, -size)
+
+
 class PoolServer:
     """Serves one pool on any number of addresses.
 
@@ -24,9 +54,10 @@ class PoolServer:
         self.pool = pool
         self.addresses: list[tuple[str, int]] = []
         """Where the pool listens."""
+        self.wire = Wire()
         self._clock = clock
         self._servers: list[asyncio.Server] = []
-        self._clients: set[_Client] = set()
+        self._clients: dict[str, _Client] = {}
 
     async def listen(self, host: str, port: int, *, tries: int = 1) -> tuple[str, int]:
         """Open a listener on `port`, or on one of the next `tries` - 1 free ones.
@@ -51,19 +82,30 @@ class PoolServer:
         self.addresses.append(address)
         return address
 
+    @property
+    def connection_count(self) -> int:
+        """Miners connected."""
+        return len(self._clients)
+
+    def replace(self, pool: Pool) -> None:
+        """Go on with another pool in this one's place; all connections end."""
+        for client in list(self._clients.values()):
+            client.abort()
+        self.pool = pool
+
     def step(self, now: float) -> None:
         """Let the pool's time pass, and send what it says."""
         if self.pool.next_wake > now:
             return
         self.pool.step(now)
-        for client in list(self._clients):
+        for client in list(self._clients.values()):
             client.flush()
 
     async def close(self) -> None:
         """Close every listener and connection."""
         for server in self._servers:
             server.close()
-        for client in list(self._clients):
+        for client in list(self._clients.values()):
             client.abort()
         for server in self._servers:
             with contextlib.suppress(asyncio.CancelledError):
@@ -73,12 +115,22 @@ class PoolServer:
         """Take up a client; None when there are too many."""
         if len(self._clients) >= MAX_CONNECTIONS:
             return None
-        self._clients.add(client)
+        self._clients[name] = client
         return self.pool.connect(self.now(), name)
 
-    def forget(self, client: "_Client") -> None:
+    def connection(self, name: str) -> PoolConnection | None:
+        """Return the connection of the miner at `address:port`."""
+        client = self._clients.get(name)
+        return None if client is None else client.connection
+
+    def flush(self, name: str) -> None:
+        """Send what the pool has for one miner."""
+        if name in self._clients:
+            self._clients[name].flush()
+
+    def forget(self, name: str) -> None:
         """A client's connection has ended."""
-        self._clients.discard(client)
+        self._clients.pop(name, None)
 
     def now(self) -> float:
         """Device time, as the pool sees it."""
@@ -87,34 +139,38 @@ class PoolServer:
 
 class _Client(asyncio.Protocol):
     def __init__(self, server: PoolServer) -> None:
+        self.connection: PoolConnection | None = None
         self._server = server
-        self._connection: PoolConnection | None = None
+        self._name = ""
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # A TCP transport always; uvloop's is no subclass.
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
-        self._connection = self._server.connect(self, f"{peer[0]}:{peer[1]}")
-        if self._connection is None:
+        self._name = f"{peer[0]}:{peer[1]}"
+        self.connection = self._server.connect(self, self._name)
+        if self.connection is None:
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        if self._connection is not None:
-            self._connection.receive(data, self._server.now())
+        if self.connection is not None:
+            self._server.wire.arrived(self._name, len(data))
+            self.connection.receive(data, self._server.now())
             self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._connection is not None:
-            self._connection.closed(self._server.now())
-        self._server.forget(self)
+        if self.connection is not None:
+            self.connection.closed(self._server.now())
+            self._server.forget(self._name)
 
     def flush(self) -> None:
         """Send what the pool has for this client."""
-        connection, transport = self._connection, self._transport
+        connection, transport = self.connection, self._transport
         if connection is None or transport is None:
             return
         if data := connection.data_to_send():
+            self._server.wire.sent(self._name, len(data))
             transport.write(data)
         if transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             transport.abort()

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -75,38 +75,80 @@ class Storage:
         with self._lock:
             self._database.close()
 
-    def save_settings(self, device_id: str, rows: Mapping[str, SettingValue]) -> None:
-        """Add or change settings: all of `rows`, or none.
+    def save(
+        self,
+        settings: Iterable[tuple[str, Mapping[str, SettingValue]]] = (),
+        flash: Mapping[str, Mapping[str, FlashValue]] | None = None,
+    ) -> None:
+        """Save for any number of devices: everything, or nothing.
+
+        Images that no device's flash names any more are deleted.
+
+        Args:
+            settings: Device ids with the settings to add or change, in order.
+            flash: All that is known about a device's flash, by device id.
 
         Raises:
             StorageError: Nothing was stored.
         """
-        entries = [(device_id, key, value) for key, value in rows.items()]
+        flash = flash or {}
         with self._transaction() as database:
-            database.executemany(_PUT.format("nvs"), entries)
+            database.executemany(
+                _PUT.format("nvs"),
+                [
+                    (id_, key, value)
+                    for id_, rows in settings
+                    for key, value in rows.items()
+                ],
+            )
+            database.executemany(
+                "DELETE FROM flash WHERE device = ?", [(id_,) for id_ in flash]
+            )
+            database.executemany(
+                _PUT.format("flash"),
+                [(i, k, v) for i, rows in flash.items() for k, v in rows.items()],
+            )
+        if not flash:
+            return
+        texts = [
+            v for rows in flash.values() for v in rows.values() if isinstance(v, str)
+        ]
+        with self._lock, _told_as_storage_error(self._images):
+            self._unsaved_images -= {
+                name for name in self._unsaved_images if any(name in t for t in texts)
+            }
+            self._drop_unused_images()
+
+    def forget(self, device_ids: Iterable[str]) -> None:
+        """Delete what is stored for devices; images go with the next `save`.
+
+        Raises:
+            StorageError: Nothing was deleted.
+        """
+        ids = [(device_id,) for device_id in device_ids]
+        with self._transaction() as database:
+            database.executemany("DELETE FROM nvs WHERE device = ?", ids)
+            database.executemany("DELETE FROM flash WHERE device = ?", ids)
+
+    def save_settings(self, device_id: str, rows: Mapping[str, SettingValue]) -> None:
+        """Add or change one device's settings: all of `rows`, or none.
+
+        Raises:
+            StorageError: Nothing was stored.
+        """
+        self.save([(device_id, rows)])
 
     def load_settings(self, device_id: str) -> dict[str, SettingValue]:
         """Return the stored settings by their NVS keys."""
         return self._load("nvs", device_id)
 
     def save_flash(self, device_id: str, rows: Mapping[str, FlashValue]) -> None:
-        """Replace what is known about a device's flash.
-
-        Images that no device's rows name any more are deleted.
+        """Replace what is known about one device's flash.
 
         Raises:
             StorageError: Nothing was stored.
         """
-        entries = [(device_id, key, value) for key, value in rows.items()]
-        with self._transaction() as database:
-            database.execute("DELETE FROM flash WHERE device = ?", (device_id,))
-            database.executemany(_PUT.format("flash"), entries)
-        texts = [value for value in rows.values() if isinstance(value, str)]
-        with self._lock, _told_as_storage_error(self._images):
-            self._unsaved_images -= {
-                name for name in self._unsaved_images if any(name in t for t in texts)
-            }
-            self._drop_unused_images()
+        self.save(flash={device_id: rows})
 
     def load_flash(self, device_id: str) -> dict[str, FlashValue]:
         """Return the stored rows of `save_flash`."""

@@ -10,13 +10,14 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import msgspec
 
+from softaxe.bitcoin.header import nbits_for, target_for
 from softaxe.errors import SettingError
-from softaxe.stratum.chain import Chain
+from softaxe.stratum.chain import Chain, Template
 from softaxe.stratum.messages import LineSplitter
 from softaxe.stratum.pool_job import (
     ANYONE_CAN_SPEND,
@@ -277,6 +278,27 @@ class Pool:
             connection.send_job(is_clean=is_clean)
 
 
+@dataclass(frozen=True, slots=True)
+class PoolFaults:
+    """How the pool treats one miner badly."""
+
+    refusal: str | None = None
+    """Every share is refused with this reason."""
+    is_stale: bool = False
+    """Every share is for a job that the pool no longer knows."""
+    difficulty: float | None = None
+    """Asked instead of what the share rate calls for."""
+    reconnects: int = 0
+    """Grows whenever the miner is to be asked to connect anew."""
+    is_block_next: bool = False
+    """The next share is good enough for a block."""
+
+
+NO_POOL_FAULTS = PoolFaults()
+EASIER = 1.01
+"""By how much a block is easier than a share when the next share is to be one."""
+
+
 class PoolConnection:
     """One miner's connection; made by `Pool.connect`.
 
@@ -308,11 +330,27 @@ class PoolConnection:
         self._payout = ANYONE_CAN_SPEND
         self._jobs: dict[str, Job] = {}
         self._jobs_sent = 0
+        self.faults = NO_POOL_FAULTS
+        """How this miner is treated; see `set_faults`."""
+        self._has_found = False
+        """True once a block on order was found."""
 
     @property
     def difficulty(self) -> float:
         """What shares of the next job have to meet."""
-        return self._vardiff.difficulty
+        return self.faults.difficulty or self._vardiff.difficulty
+
+    def set_faults(self, faults: PoolFaults, now: float) -> None:
+        """Treat the miner badly from now on, or well again."""
+        self._pool.step(now)
+        before, self.faults = self.faults, faults
+        if faults.reconnects > before.reconnects:
+            self.request_reconnect()
+        if faults.difficulty != before.difficulty and self.is_mining:
+            self._send_difficulty()
+        if faults.is_block_next != before.is_block_next:
+            self._has_found = False
+            self.send_job(is_clean=True)
 
     @property
     def is_mining(self) -> bool:
@@ -376,7 +414,7 @@ class PoolConnection:
         self._jobs_sent += 1
         job = Job(
             number=self._jobs_sent,
-            template=self._pool.chain.template,
+            template=self._template(),
             difficulty=self.difficulty,
             extranonce1=self.extranonce1,
             extranonce2_size=EXTRANONCE2_SIZE,
@@ -386,6 +424,12 @@ class PoolConnection:
         if len(self._jobs) > MAX_JOBS:
             del self._jobs[next(iter(self._jobs))]
         self._notify("mining.notify", job.notify_params(is_clean=is_clean))
+
+    def _template(self) -> Template:
+        template = self._pool.chain.template
+        if not self.faults.is_block_next or self._has_found:
+            return template
+        return replace(template, nbits=nbits_for(target_for(self.difficulty / EASIER)))
 
     def check_silence(self, now: float) -> None:
         """Make it easier for a miner that has sent nothing for long."""
@@ -499,6 +543,7 @@ class PoolConnection:
         if is_changed:
             self._say_difficulty()
         if share.is_block:
+            self._has_found = True
             self._pool.take_block(share.header, now)
         elif is_changed or job.is_used_up:
             self.send_job(is_clean=job.is_used_up)
@@ -514,6 +559,8 @@ class PoolConnection:
     def _check_share(self, request: _Request, now: float) -> tuple[Job, VerifiedShare]:
         if self._pool.share_refusal is not None:
             raise RequestError(OTHER, self._pool.share_refusal)
+        if self.faults.refusal is not None:
+            raise RequestError(OTHER, self.faults.refusal)
         job_id = _param(request, 1, str)
         submission = Submission(
             extranonce2=_param(request, 2, str),
@@ -522,7 +569,7 @@ class PoolConnection:
             version_bits=_param(request, 5, str, default="00000000"),
         )
         job = self._jobs.get(job_id)
-        if job is None:
+        if job is None or self.faults.is_stale:
             raise RequestError(JOB_NOT_FOUND, "Job not found")
         share = job.check(
             submission,

@@ -28,7 +28,7 @@ from softaxe.bitcoin.header import (
     target_for,
 )
 from softaxe.errors import SettingError
-from softaxe.shell.runner import parse_pool
+from softaxe.shell.groups import parse_pool
 from softaxe.stratum.messages import Message, Notify, parse
 
 Make = Callable[..., bytes]

@@ -1,0 +1,580 @@
+"""Faults to order: rules that say what goes wrong, where, when and how likely.
+
+`EFFECTS` is the one table of what there is; docs/faults.md is made from it. Rules are
+pure: they are asked with `now`, in device time, and repeat from their seed.
+"""
+
+import hashlib
+import math
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Any
+
+from softaxe.device.faults import DeviceFaults, Sensor, UpdateFault
+from softaxe.errors import SettingError
+from softaxe.stratum.pool import PoolFaults
+from softaxe.units import NEVER
+
+MOST_RULES = 1000
+MAX_TEXT = 200
+LONGEST_S = 366 * 86_400.0
+
+
+class Layer(StrEnum):
+    """Where an effect acts."""
+
+    BODY = "body"
+    NETWORK = "network"
+    POOL = "pool"
+    FIRMWARE = "firmware"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What an effect can be told."""
+
+    name: str
+    help: str
+    default: float | int | str
+    limits: tuple[float, float] | None = None
+    choices: tuple[str, ...] = ()
+    unit: str | None = None
+
+    def read(self, value: object) -> float | int | str:
+        """Return a value that is allowed.
+
+        Raises:
+            SettingError: It is not.
+        """
+        if self.limits is None:
+            return self._read_text(value)
+        low, high = self.limits
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not low <= float(str(value)) <= high:
+            unit = f" {self.unit}" if self.unit else ""
+            raise SettingError(
+                f"{self.name}: {value!r} is outside {low:g}..{high:g}{unit}"
+            )
+        number = float(str(value))
+        if not isinstance(self.default, int):
+            return number
+        if not number.is_integer():
+            raise SettingError(f"{self.name}: {value!r} is no whole number")
+        return int(number)
+
+    def _read_text(self, value: object) -> str:
+        if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
+            raise SettingError(
+                f"{self.name}: {value!r} is no text of 1 to {MAX_TEXT} characters"
+            )
+        if self.choices and value not in self.choices:
+            known = ", ".join(self.choices)
+            raise SettingError(f"{self.name}: {value!r} is none of {known}")
+        return value
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the control API tells."""
+        return {
+            "name": self.name,
+            "help": self.help,
+            "default": self.default,
+            "range": list(self.limits) if self.limits else None,
+            "choices": list(self.choices),
+            "unit": self.unit,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What can go wrong."""
+
+    name: str
+    layer: Layer
+    help: str
+    parameters: tuple[Parameter, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the control API tells."""
+        return {
+            "name": self.name,
+            "layer": str(self.layer),
+            "help": self.help,
+            "parameters": [parameter.to_json() for parameter in self.parameters],
+        }
+
+
+_FAN = Parameter("fan", "Which fan, from 1.", 1, (1, 2))
+_CHIP = Parameter("chip", "Which chip, from 1.", 1, (1, 64))
+_BODY, _NETWORK, _POOL, _FIRMWARE = Layer
+
+EFFECTS: Mapping[str, Effect] = {
+    effect.name: effect
+    for effect in (
+        Effect(
+            "ambient",
+            _BODY,
+            "The air around the device has this temperature.",
+            (Parameter("c", "Air.", 40.0, (-40, 100), unit="°C"),),
+        ),
+        Effect(
+            "fan_blocked",
+            _BODY,
+            "A fan turns but is covered: hardly any air moves.",
+            (_FAN,),
+        ),
+        Effect("fan_dead", _BODY, "A fan stands still.", (_FAN,)),
+        Effect(
+            "chip_dying",
+            _BODY,
+            "A chip needs more voltage than it did: errors rise, hash rate falls.",
+            (
+                _CHIP,
+                Parameter("v", "How much more.", 0.15, (0, 1), unit="V"),
+            ),
+        ),
+        Effect(
+            "chip_dead",
+            _BODY,
+            "A chip answers no more, nor do those behind it on the chain.",
+            (_CHIP,),
+        ),
+        Effect(
+            "regulator_fault",
+            _BODY,
+            "The core regulator's output fails; a TPS546 reports an overcurrent.",
+        ),
+        Effect(
+            "supply_sag",
+            _BODY,
+            "The power supply gives less than it should.",
+            (Parameter("v", "How much less.", 0.8, (0, 12), unit="V"),),
+        ),
+        Effect(
+            "sensor_stuck",
+            _BODY,
+            "A temperature sensor shows always the same.",
+            (
+                Parameter("sensor", "Which.", "chip", choices=tuple(map(str, Sensor))),
+                Parameter("c", "What it shows.", 60.0, (-40, 200), unit="°C"),
+            ),
+        ),
+        Effect(
+            "latency",
+            _NETWORK,
+            "Answers come late.",
+            (
+                Parameter("ms", "How late.", 500.0, (0, 600_000), unit="ms"),
+                Parameter("jitter_ms", "More or less.", 0.0, (0, 600_000), unit="ms"),
+            ),
+        ),
+        Effect(
+            "bandwidth",
+            _NETWORK,
+            "Answers trickle.",
+            (Parameter("bytes_per_s", "How fast.", 1000.0, (1, 1e9), unit="bytes/s"),),
+        ),
+        Effect("timeout", _NETWORK, "Requests are never answered."),
+        Effect("reset", _NETWORK, "Connections are reset instead of an answer."),
+        Effect(
+            "truncated_json",
+            _NETWORK,
+            "Answers break off in the middle of their body.",
+            (Parameter("keep", "Part that arrives.", 0.5, (0, 1)),),
+        ),
+        Effect(
+            "status",
+            _NETWORK,
+            "Requests are answered with an HTTP status of an error.",
+            (Parameter("code", "Which.", 500, (400, 599)),),
+        ),
+        Effect(
+            "socket_limit",
+            _NETWORK,
+            "Only so many connections are served, as on a device short of sockets.",
+            (Parameter("sockets", "How many.", 0, (0, 1000)),),
+        ),
+        Effect("wifi_loss", _NETWORK, "No Wi-Fi network is in range."),
+        Effect(
+            "pool_down",
+            _POOL,
+            "Connections to the pool are cut and refused.",
+            (
+                Parameter(
+                    "which",
+                    "Which pool.",
+                    "all",
+                    choices=("primary", "fallback", "all"),
+                ),
+            ),
+        ),
+        Effect("pool_silent", _POOL, "The pool neither hears nor says anything."),
+        Effect(
+            "pool_stale_jobs",
+            _POOL,
+            "Shares are refused as being for old jobs (built-in pool).",
+        ),
+        Effect(
+            "pool_reject",
+            _POOL,
+            "Shares are refused (built-in pool).",
+            (Parameter("reason", "With these words.", "Rejected"),),
+        ),
+        Effect(
+            "pool_difficulty",
+            _POOL,
+            "The pool asks for this difficulty (built-in pool).",
+            (Parameter("difficulty", "As the device sees it.", 1e6, (1e-3, 1e18)),),
+        ),
+        Effect(
+            "pool_reconnect",
+            _POOL,
+            "The pool asks to connect anew, once (built-in pool).",
+        ),
+        Effect(
+            "block_found",
+            _POOL,
+            "The next share of every device is good enough for a block "
+            "(built-in pool).",
+        ),
+        Effect(
+            "reboot_loop",
+            _FIRMWARE,
+            "The firmware crashes again and again.",
+            (Parameter("period_s", "After so long.", 30.0, (1, 86_400), unit="s"),),
+        ),
+        Effect(
+            "heap_exhaustion",
+            _FIRMWARE,
+            "The firmware loses memory until it crashes.",
+            (Parameter("bytes_per_s", "How fast.", 500.0, (1, 1e6), unit="bytes/s"),),
+        ),
+        Effect(
+            "ota_failing",
+            _FIRMWARE,
+            "Updates fail: refused while they are written, or rolled back at boot.",
+            (
+                Parameter(
+                    "how", "Which.", "refused", choices=tuple(map(str, UpdateFault))
+                ),
+            ),
+        ),
+    )
+}
+"""One row per effect."""
+
+HTTP_EFFECTS = frozenset(
+    {
+        "latency",
+        "bandwidth",
+        "timeout",
+        "reset",
+        "truncated_json",
+        "status",
+        "socket_limit",
+    }
+)
+"""Those that meet single requests, and so have routes, methods and chances."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One order: an effect, and whom it meets when."""
+
+    id: str
+    effect: str
+    values: Mapping[str, float | int | str]
+    device: str
+    """A pattern for ids, as `*` and `601-*`."""
+    group: str
+    share: float
+    """Part of those that match, always the same ones."""
+    route: str
+    method: str
+    probability: float
+    """Of a request, or of a device, to be met."""
+    begins_at: float
+    ends_at: float
+    members: Mapping[str, Any] = field(repr=False)
+    """As it was ordered."""
+
+    def is_active(self, now: float) -> bool:
+        """True between its beginning and its end."""
+        return self.begins_at <= now < self.ends_at
+
+    def meets(self, device_id: str, group: str) -> bool:
+        """True when a device is among those that are meant."""
+        part = self.share
+        if self.effect not in HTTP_EFFECTS:
+            part *= self.probability
+        return (
+            fnmatchcase(device_id, self.device)
+            and fnmatchcase(group, self.group)
+            and (part >= 1 or _place(f"{self.id}/{device_id}") < part)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the control API tells."""
+        end = None if self.ends_at == NEVER else round(self.ends_at, 3)
+        return {
+            **self.members,
+            "id": self.id,
+            "effect": self.effect,
+            **self.values,
+            "begins_at": round(self.begins_at, 3),
+            "ends_at": end,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFaults:
+    """What is wrong between a device and its pools."""
+
+    is_primary_down: bool = False
+    is_fallback_down: bool = False
+    is_silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HttpFault:
+    """What happens to one request."""
+
+    rule_id: str
+    effect: str
+    values: Mapping[str, float | int | str]
+    delay_s: float = 0.0
+    """Before the answer."""
+
+
+class FaultRules:
+    """All orders of a fleet.
+
+    Args:
+        seed: Of what is left to chance.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.rules: dict[str, Rule] = {}
+        self.revision = 0
+        """Grows with every change."""
+        self._rng = random.Random(f"faults {seed}")
+        self._count = 0
+
+    def add(self, members: Mapping[str, Any], now: float) -> Rule:
+        """Take an order as JSON and TOML write it.
+
+        Raises:
+            SettingError: A value is not allowed, or there are too many rules.
+        """
+        if len(self.rules) >= MOST_RULES:
+            raise SettingError(f"there are {MOST_RULES} rules; remove one")
+        rule = _read_rule(members, now, f"fault-{self._count + 1}")
+        if rule.id in self.rules:
+            raise SettingError(f"id: there is a rule {rule.id!r} already")
+        self._count += 1
+        self.rules[rule.id] = rule
+        self.revision += 1
+        return rule
+
+    def remove(self, rule_id: str) -> None:
+        """Take an order back.
+
+        Raises:
+            KeyError: There is none with this id.
+        """
+        del self.rules[rule_id]
+        self.revision += 1
+
+    def clear(self) -> None:
+        """Take everything back."""
+        self.rules.clear()
+        self.revision += 1
+
+    def next_change(self, now: float) -> float:
+        """When a rule next begins or ends."""
+        moments = [at for r in self.rules.values() for at in (r.begins_at, r.ends_at)]
+        return min((at for at in moments if at > now), default=NEVER)
+
+    def names_for(self, device_id: str, group: str, now: float) -> list[str]:
+        """Ids of the rules that meet a device now."""
+        return [rule.id for rule in self._active(device_id, group, now)]
+
+    def device_faults(self, device_id: str, group: str, now: float) -> DeviceFaults:
+        """What is wrong with a device now."""
+        found: dict[str, Any] = {}
+        for rule in self._active(device_id, group, now):
+            combine = _COMBINE.get(rule.effect)
+            if combine is not None:
+                combine(found, rule.values)
+        for name in ("dead_fans", "blocked_fans"):
+            if name in found:
+                found[name] = frozenset(found[name])
+        return DeviceFaults(**found)
+
+    def link_faults(self, device_id: str, group: str, now: float) -> LinkFaults:
+        """What is wrong between a device and its pools now."""
+        downs, is_silent = set(), False
+        for rule in self._active(device_id, group, now):
+            if rule.effect == "pool_down":
+                downs.add(rule.values["which"])
+            is_silent |= rule.effect == "pool_silent"
+        return LinkFaults(
+            is_primary_down=bool(downs & {"primary", "all"}),
+            is_fallback_down=bool(downs & {"fallback", "all"}),
+            is_silent=is_silent,
+        )
+
+    def pool_faults(
+        self, device_id: str, group: str, now: float, *, scale: float = 1.0
+    ) -> PoolFaults:
+        """How the built-in pool treats a device now.
+
+        Args:
+            device_id: Which.
+            group: Its group.
+            now: Device time.
+            scale: Hashes that one searched hash of the device stands for.
+        """
+        rules = list(self._active(device_id, group, now))
+        named = {rule.effect: rule.values for rule in rules}
+        difficulty = named.get("pool_difficulty", {}).get("difficulty")
+        reason = named.get("pool_reject", {}).get("reason")
+        return PoolFaults(
+            refusal=None if reason is None else str(reason),
+            is_stale="pool_stale_jobs" in named,
+            difficulty=None if difficulty is None else float(difficulty) / scale,
+            reconnects=sum(rule.effect == "pool_reconnect" for rule in rules),
+            is_block_next="block_found" in named,
+        )
+
+    def http_fault(
+        self, device_id: str, group: str, method: str, path: str, now: float
+    ) -> HttpFault | None:
+        """What happens to a request that has just come; the first rule that meets it.
+
+        Delays of several rules add up.
+        """
+        met: HttpFault | None = None
+        delay_s = 0.0
+        for rule in self._active(device_id, group, now):
+            if (
+                rule.effect not in HTTP_EFFECTS
+                or not fnmatchcase(path, rule.route)
+                or not fnmatchcase(method, rule.method)
+                or (rule.probability < 1 and self._rng.random() >= rule.probability)
+            ):
+                continue
+            if rule.effect == "latency":
+                jitter_ms = float(rule.values["jitter_ms"])
+                late_ms = self._rng.uniform(-jitter_ms, jitter_ms)
+                delay_s += max(0.0, float(rule.values["ms"]) + late_ms) / 1000
+            if met is None or met.effect == "latency":
+                met = HttpFault(rule.id, rule.effect, rule.values)
+        if met is None:
+            return None
+        return HttpFault(met.rule_id, met.effect, met.values, delay_s)
+
+    def _active(self, device_id: str, group: str, now: float) -> Iterable[Rule]:
+        for rule in self.rules.values():
+            if rule.is_active(now) and rule.meets(device_id, group):
+                yield rule
+
+
+Found = dict[str, Any]
+Values = Mapping[str, Any]
+
+
+def _put(name: str, value: Callable[[Values], Any]) -> Callable[[Found, Values], None]:
+    def combine(found: Found, values: Values) -> None:
+        found[name] = value(values)
+
+    return combine
+
+
+def _gather(
+    name: str, kind: Callable[[], Any], add: Callable[[Any, Values], None]
+) -> Callable[[Found, Values], None]:
+    def combine(found: Found, values: Values) -> None:
+        add(found.setdefault(name, kind()), values)
+
+    return combine
+
+
+def _kill_chip(found: Found, values: Values) -> None:
+    first = min(found.get("first_dead_chip", values["chip"]), values["chip"])
+    found["first_dead_chip"] = first
+
+
+_COMBINE: Mapping[str, Callable[[Found, Values], None]] = {
+    "ambient": _put("ambient_c", lambda v: v["c"]),
+    "fan_dead": _gather("dead_fans", set, lambda s, v: s.add(v["fan"])),
+    "fan_blocked": _gather("blocked_fans", set, lambda s, v: s.add(v["fan"])),
+    "chip_dying": _gather(
+        "weak_chips_v", dict, lambda d, v: d.update({v["chip"]: v["v"]})
+    ),
+    "chip_dead": _kill_chip,
+    "regulator_fault": _put("has_regulator_fault", lambda _: True),
+    "supply_sag": _put("sag_v", lambda v: v["v"]),
+    "sensor_stuck": _gather(
+        "stuck_c", dict, lambda d, v: d.update({Sensor(v["sensor"]): v["c"]})
+    ),
+    "wifi_loss": _put("has_no_wifi", lambda _: True),
+    "reboot_loop": _put("reboot_period_s", lambda v: v["period_s"]),
+    "heap_exhaustion": _put("heap_leak_bytes_per_s", lambda v: v["bytes_per_s"]),
+    "ota_failing": _put("update", lambda v: UpdateFault(v["how"])),
+}
+
+_MATCHING = {
+    "id": Parameter("id", "", ""),
+    "device": Parameter("device", "", "*"),
+    "group": Parameter("group", "", "*"),
+    "share": Parameter("share", "", 1.0, (0, 1)),
+    "probability": Parameter("probability", "", 1.0, (0, 1)),
+    "start_s": Parameter("start_s", "", 0.0, (0, LONGEST_S), unit="s"),
+    "duration_s": Parameter("duration_s", "", math.inf, (0, LONGEST_S), unit="s"),
+    "route": Parameter("route", "", "*"),
+    "method": Parameter("method", "", "*"),
+}
+
+
+def _read_rule(members: Mapping[str, Any], now: float, default_id: str) -> Rule:
+    name = members.get("effect")
+    effect = EFFECTS.get(name) if isinstance(name, str) else None
+    if effect is None:
+        raise SettingError(f"effect: {name!r} is none of {', '.join(EFFECTS)}")
+    own = {parameter.name: parameter for parameter in effect.parameters}
+    matching = dict(_MATCHING)
+    if effect.name not in HTTP_EFFECTS:
+        del matching["route"], matching["method"]
+    for member in members:
+        if member != "effect" and member not in own and member not in matching:
+            known = ", ".join(["effect", *own, *matching])
+            raise SettingError(f"{member}: {effect.name} takes {known}")
+
+    def read(parameter: Parameter) -> Any:
+        value = members.get(parameter.name)
+        return parameter.default if value is None else parameter.read(value)
+
+    chosen = {name: read(parameter) for name, parameter in _MATCHING.items()}
+    begins_at = now + chosen["start_s"]
+    return Rule(
+        id=chosen["id"] or default_id,
+        effect=effect.name,
+        values={name: read(parameter) for name, parameter in own.items()},
+        device=chosen["device"],
+        group=chosen["group"],
+        share=chosen["share"],
+        route=chosen["route"],
+        method=str(chosen["method"]).upper(),
+        probability=chosen["probability"],
+        begins_at=begins_at,
+        ends_at=min(begins_at + chosen["duration_s"], NEVER),
+        members={key: value for key, value in members.items() if value is not None},
+    )
+
+
+def _place(text: str) -> float:
+    """A number from 0 to 1 that belongs to a text."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]) / 2**48

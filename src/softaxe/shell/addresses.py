@@ -1,0 +1,95 @@
+"""Where the devices of a fleet are to be found."""
+
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, ip_address
+
+from softaxe.errors import SettingError
+from softaxe.shell.member import MemberOptions
+
+FILES_PER_DEVICE = 6
+"""A listener, both ends of a pool connection, and clients."""
+FILES_BESIDE = 256
+UNUSABLE = (0, 255)
+"""Last bytes of addresses that subnet scanners leave out."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPlan:
+    """Gives each device an address of its own, or a port of its own.
+
+    Args:
+        host: Of the first device.
+        port: Of all devices; 0 gives each a free one.
+        port_base: Instead: all have the one address, with ports from here on.
+    """
+
+    host: str
+    port: int
+    port_base: int | None = None
+
+    def place(
+        self, options: MemberOptions, taken: set[tuple[str, int]]
+    ) -> MemberOptions:
+        """Return a device's options with the next free place, which is then taken.
+
+        Raises:
+            SettingError: There is none left.
+        """
+        if self.port == 0 and self.port_base is None:
+            return replace(options, host=self.host, port=0)
+        place = (self.host, self.port if self.port_base is None else self.port_base)
+        while place in taken:
+            place = self._after(*place)
+        taken.add(place)
+        return replace(options, host=place[0], port=place[1])
+
+    def _after(self, host: str, port: int) -> tuple[str, int]:
+        if self.port_base is not None:
+            if port == 65535:
+                raise SettingError(
+                    f"--port-base: {self.port_base} leaves too few ports below 65536"
+                )
+            return host, port + 1
+        try:
+            address = ip_address(host)
+        except ValueError:
+            address = None
+        if not isinstance(address, IPv4Address):
+            raise SettingError(
+                f"--host: {host} has no next address; "
+                "give an IPv4 address, or ports with --port-base"
+            )
+        address += 1
+        while address.packed[3] in UNUSABLE:
+            address += 1
+        if not address.is_loopback and ip_address(self.host).is_loopback:
+            raise SettingError(f"--host: {self.host} leaves too few addresses")
+        return str(address), port
+
+
+def allow_open_files(device_count: int) -> None:
+    """Raise this process's limit of open files to what a fleet needs.
+
+    Raises:
+        SettingError: The system does not allow it.
+    """
+    try:
+        import resource  # noqa: PLC0415 - Windows has neither it nor such a limit
+    except ImportError:
+        return
+    needed = device_count * FILES_PER_DEVICE + FILES_BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    allowed = needed if hard == resource.RLIM_INFINITY else max(hard, needed)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, allowed))
+    except (OSError, ValueError) as error:
+        if device_count * 3 + FILES_BESIDE <= hard:
+            # Enough without clients; with few of them nobody will notice.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            return
+        raise SettingError(
+            f"{device_count} devices need {needed} open files, this system allows "
+            f"{hard}; raise it (ulimit -n), or spread them with --workers"
+        ) from error

@@ -1,0 +1,618 @@
+"""The control API of a fleet: devices, faults, clock, journal, snapshots, metrics.
+
+It has a port of its own and is no part of any device. Only a browser page of its own
+address may use it, and only under a name of this machine: other sites' pages, and names
+that others can point here, are refused.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import Receive, Scope, Send
+
+from softaxe import __version__
+from softaxe.errors import SettingError, StorageError
+from softaxe.shell.answers import BodyCutOff, BodyTooLong, read_body
+from softaxe.shell.fleet import Fleet
+from softaxe.shell.groups import read_group
+from softaxe.shell.journal import Entry
+from softaxe.shell.metrics import CONTENT_TYPE, metrics_text
+from softaxe.shell.rows import row, state_of, sums
+
+PREFIX = "/control"
+BODY_LIMIT_BYTES = 64 << 10
+MOST_ROWS = 100_000
+MOST_SECONDS = 366 * 86_400.0
+SPEEDS = (0.01, 10_000.0)
+Handler = Callable[[Request], Awaitable[Response]]
+_PAGE = files("softaxe.shell") / "static" / "fleet"
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".ico": "image/x-icon",
+}
+_NOT_BUILT = (
+    b"<!DOCTYPE html><title>softaxe fleet</title>"
+    b"<p>The fleet runs, but its page was not built. "
+    b"<code>make</code> in the source folder builds it."
+)
+
+
+class Refused(Exception):
+    """A request cannot be answered; holds the status and the words."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One row of the API: what its document and its router are made of."""
+
+    method: str
+    path: str
+    name: str
+    """Of the method of `Control`."""
+    help: str
+    query: tuple[str, ...] = ()
+    body: Mapping[str, str] | None = None
+    """Members of the JSON body with their types."""
+    status: int = 200
+
+
+OPERATIONS = (
+    Operation("GET", "/control/health", "health", "Answers while the process lives."),
+    Operation("GET", "/control/ready", "ready", "503 until every device is up."),
+    Operation("GET", "/control/fleet", "fleet", "Totals of all devices."),
+    Operation("GET", "/control/history", "history", "Totals over the last two hours."),
+    Operation(
+        "GET",
+        "/control/devices",
+        "devices",
+        "The devices, one row each.",
+        query=("group", "state", "offset", "limit"),
+    ),
+    Operation(
+        "POST",
+        "/control/devices",
+        "add_devices",
+        "Switch on more devices; the body is a group as in a fleet file.",
+        body={
+            "count": "integer",
+            "board": "string",
+            "group": "string",
+            "settings": "object",
+        },
+        status=201,
+    ),
+    Operation("GET", "/control/devices/{id}", "device", "One device with its info."),
+    Operation(
+        "DELETE", "/control/devices/{id}", "remove_device", "Switch a device off."
+    ),
+    Operation(
+        "POST", "/control/devices/{id}/restart", "restart_device", "Restart a device."
+    ),
+    Operation("GET", "/control/faults", "faults", "The rules, and all effects."),
+    Operation(
+        "POST",
+        "/control/faults",
+        "add_fault",
+        "Add a rule.",
+        body={
+            "effect": "string",
+            "device": "string",
+            "group": "string",
+            "share": "number",
+            "start_s": "number",
+            "duration_s": "number",
+            "probability": "number",
+        },
+        status=201,
+    ),
+    Operation("DELETE", "/control/faults", "clear_faults", "Remove all rules."),
+    Operation("DELETE", "/control/faults/{id}", "remove_fault", "Remove a rule."),
+    Operation("GET", "/control/clock", "clock", "Device time."),
+    Operation(
+        "PATCH",
+        "/control/clock",
+        "set_clock",
+        "Pause, go on, or change the speed.",
+        body={"paused": "boolean", "speed": "number"},
+    ),
+    Operation(
+        "POST",
+        "/control/clock/advance",
+        "advance",
+        "Let device time pass at once; answers when everything has happened.",
+        body={"seconds": "number"},
+    ),
+    Operation(
+        "GET",
+        "/control/journal",
+        "journal",
+        "The latest requests clients made.",
+        query=(
+            "after",
+            "device",
+            "method",
+            "path",
+            "status",
+            "unmatched",
+            "limit",
+        ),
+    ),
+    Operation("DELETE", "/control/journal", "clear_journal", "Forget the requests."),
+    Operation("GET", "/control/snapshots", "snapshots", "What was snapped."),
+    Operation(
+        "POST",
+        "/control/snapshots",
+        "take_snapshot",
+        "Keep the state of all devices under a name.",
+        body={"name": "string"},
+        status=201,
+    ),
+    Operation(
+        "POST",
+        "/control/snapshots/{name}/restore",
+        "restore",
+        "Put the fleet and its clock back.",
+    ),
+    Operation(
+        "DELETE", "/control/snapshots/{name}", "drop_snapshot", "Forget a snapshot."
+    ),
+    Operation(
+        "POST",
+        "/control/reset",
+        "reset",
+        "Start over as the fleet was described: nothing stored, no faults, no journal.",
+    ),
+    Operation("POST", "/control/shutdown", "shutdown", "End the process."),
+    Operation("GET", "/control/openapi.json", "openapi", "This document."),
+    Operation("GET", "/metrics", "metrics", "Prometheus metrics of the whole fleet."),
+)
+
+
+class Control:
+    """Serves the control API; an ASGI application.
+
+    Args:
+        fleet: What is controlled.
+    """
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        routes: list[BaseRoute] = []
+        for operation in OPERATIONS:
+            route = Route(
+                operation.path,
+                self._answering(operation),
+                methods=[operation.method],
+            )
+            routes.append(route)
+        routes.append(Route("/{path:path}", self._page, methods=["GET"]))
+        self._router = Router(routes, redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await receive()
+            await send({"type": "websocket.close"})
+            return
+        refusal = refuse(Request(scope))
+        if refusal is not None:
+            await _error(403, refusal)(scope, receive, send)
+            return
+        await self._router(scope, receive, send)
+
+    def _answering(self, operation: Operation) -> Handler:
+        work = getattr(self, operation.name)
+
+        async def answer(request: Request) -> Response:
+            try:
+                found = await work(request)
+            except Refused as error:
+                return _error(error.status, str(error))
+            except SettingError as error:
+                return _error(400, str(error))
+            except (StorageError, OSError) as error:
+                return _error(500, str(error))
+            if isinstance(found, Response):
+                return found
+            return JSONResponse(found, operation.status)
+
+        return answer
+
+    # The fleet
+
+    async def health(self, _request: Request) -> object:
+        """GET /control/health."""
+        return {"status": "ok"}
+
+    async def ready(self, _request: Request) -> object:
+        """GET /control/ready."""
+        fleet = self._fleet
+        if fleet.is_ready:
+            return {"status": "ok"}
+        up = sum(member.is_open for member in fleet.members.values())
+        state = {"status": "starting", "ready": up, "devices": len(fleet.members)}
+        return JSONResponse(state, 503)
+
+    async def fleet(self, _request: Request) -> object:
+        """GET /control/fleet."""
+        fleet, server = self._fleet, self._fleet.pool_server
+        pool = None
+        if server is not None:
+            host, port = server.addresses[0]
+            totals = server.pool.totals
+            pool = {
+                "url": f"{host}:{port}",
+                "connections": server.connection_count,
+                "sharesAccepted": totals.accepted,
+                "sharesRejected": sum(totals.rejected.values()),
+            }
+        return {
+            "softaxe": __version__,
+            **sums(fleet.members.values()),
+            **self._clock(),
+            "workers": 1,
+            "pool": pool,
+            "faults": len(fleet.rules.rules),
+        }
+
+    async def history(self, _request: Request) -> object:
+        """GET /control/history."""
+        return self._fleet.history.to_json()
+
+    async def metrics(self, _request: Request) -> object:
+        """GET /metrics."""
+        content_type = {"Content-Type": CONTENT_TYPE.decode()}
+        return Response(metrics_text(self._fleet), headers=content_type)
+
+    async def openapi(self, request: Request) -> object:
+        """GET /control/openapi.json."""
+        return document(str(request.base_url).rstrip("/"))
+
+    async def shutdown(self, _request: Request) -> object:
+        """POST /control/shutdown."""
+        # The answer should still leave.
+        asyncio.get_running_loop().call_later(0.1, self._fleet.stop)
+        return {}
+
+    async def reset(self, _request: Request) -> object:
+        """POST /control/reset."""
+        await self._fleet.reset()
+        return {}
+
+    # Devices
+
+    async def devices(self, request: Request) -> object:
+        """GET /control/devices."""
+        query = _Query(request)
+        group, state = query.text("group"), query.text("state")
+        chosen = [
+            member
+            for member in self._fleet.members.values()
+            if group in {None, member.group} and state in {None, state_of(member)}
+        ]
+        first = query.whole("offset", 0, MOST_ROWS, 0)
+        end = first + query.whole("limit", 0, MOST_ROWS, MOST_ROWS)
+        rows = [row(member, self._fault_ids(member)) for member in chosen[first:end]]
+        return {"total": len(chosen), "devices": rows}
+
+    async def add_devices(self, request: Request) -> object:
+        """POST /control/devices."""
+        added = await self._fleet.add(read_group(await _members_of(request)))
+        return {"devices": [row(member, self._fault_ids(member)) for member in added]}
+
+    async def device(self, request: Request) -> object:
+        """GET /control/devices/ID."""
+        member = self._fleet.members[self._device_id(request)]
+        info = member.info_body()
+        listed = row(member, self._fault_ids(member))
+        body = b'{"row":' + json.dumps(listed).encode() + b',"info":' + info + b"}"
+        return Response(body, media_type="application/json")
+
+    async def remove_device(self, request: Request) -> object:
+        """DELETE /control/devices/ID."""
+        await self._fleet.remove(self._device_id(request))
+        return {}
+
+    async def restart_device(self, request: Request) -> object:
+        """POST /control/devices/ID/restart."""
+        member = self._fleet.members[self._device_id(request)]
+        device = member.sync()
+        device.restart(device.now)
+        self._fleet.wake(member)
+        return {}
+
+    def _device_id(self, request: Request) -> str:
+        device_id: str = request.path_params["id"]
+        if device_id not in self._fleet.members:
+            raise Refused(404, f"device: there is no {device_id!r}")
+        return device_id
+
+    def _fault_ids(self, member: Any) -> list[str]:
+        fleet = self._fleet
+        if not fleet.rules.rules:
+            return []
+        return fleet.rules.names_for(member.id, member.group, fleet.clock.now)
+
+    # Faults
+
+    async def faults(self, _request: Request) -> object:
+        """GET /control/faults."""
+        return self._fleet.describe_faults()
+
+    async def add_fault(self, request: Request) -> object:
+        """POST /control/faults."""
+        fleet = self._fleet
+        rule = fleet.rules.add(await _members_of(request), fleet.clock.advance())
+        fleet.apply_faults()
+        return rule.to_json()
+
+    async def clear_faults(self, _request: Request) -> object:
+        """DELETE /control/faults."""
+        self._fleet.rules.clear()
+        self._fleet.apply_faults()
+        return {}
+
+    async def remove_fault(self, request: Request) -> object:
+        """DELETE /control/faults/ID."""
+        rule_id = request.path_params["id"]
+        try:
+            self._fleet.rules.remove(rule_id)
+        except KeyError as error:
+            raise Refused(404, f"fault: there is no {rule_id!r}") from error
+        self._fleet.apply_faults()
+        return {}
+
+    # The clock
+
+    async def clock(self, _request: Request) -> object:
+        """GET /control/clock."""
+        self._fleet.clock.advance()
+        return self._clock()
+
+    async def set_clock(self, request: Request) -> object:
+        """PATCH /control/clock."""
+        members = await _members_of(request)
+        clock = self._fleet.clock
+        for name in members:
+            if name not in {"speed", "paused"}:
+                raise Refused(400, f"{name}: is neither speed nor paused")
+        speed, is_paused = members.get("speed"), members.get("paused")
+        if is_paused is not None and not isinstance(is_paused, bool):
+            raise Refused(400, f"paused: {is_paused!r} is neither true nor false")
+        if speed is not None:
+            speed = _number("speed", speed, *SPEEDS)
+        self._fleet.set_clock(speed=speed, is_paused=is_paused)
+        clock.advance()
+        return self._clock()
+
+    async def advance(self, request: Request) -> object:
+        """POST /control/clock/advance."""
+        members = await _members_of(request)
+        seconds = _number("seconds", members.get("seconds"), 0, MOST_SECONDS)
+        await self._fleet.advance(seconds)
+        return self._clock()
+
+    def _clock(self) -> dict[str, Any]:
+        clock = self._fleet.clock
+        return {
+            "now": round(clock.now, 3),
+            "speed": clock.speed,
+            "paused": clock.is_paused,
+        }
+
+    # Journal
+
+    async def journal(self, request: Request) -> object:
+        """GET /control/journal."""
+        query, journal = _Query(request), self._fleet.journal
+        wanted = {name: query.text(name) for name in ("device", "method", "path")}
+        status = query.whole("status", 0, 999, None)
+        unmatched = query.flag("unmatched")
+
+        def accepts(entry: Entry) -> bool:
+            return (
+                wanted["device"] in {None, entry.device}
+                and (wanted["method"] or entry.method).upper() == entry.method
+                and (wanted["path"] is None or entry.path.startswith(wanted["path"]))
+                and status in {None, entry.status}
+                and unmatched in {None, entry.is_unmatched}
+            )
+
+        after = query.whole("after", 0, 1 << 53, 0)
+        limit = query.whole("limit", 1, 10_000, 1000)
+        entries = journal.after(after, accepts, limit)
+        return {
+            "entries": [entry.to_json() for entry in entries],
+            "last": journal.last,
+            "dropped": journal.dropped,
+        }
+
+    async def clear_journal(self, _request: Request) -> object:
+        """DELETE /control/journal."""
+        self._fleet.journal.clear()
+        return {}
+
+    # Snapshots
+
+    async def snapshots(self, _request: Request) -> object:
+        """GET /control/snapshots."""
+        found = self._fleet.snapshots.values()
+        return {"snapshots": [one.to_json() for one in found]}
+
+    async def take_snapshot(self, request: Request) -> object:
+        """POST /control/snapshots."""
+        name = (await _members_of(request)).get("name")
+        if not isinstance(name, str) or not 0 < len(name) <= 64 or "/" in name:
+            raise Refused(400, f"name: {name!r} is no text of 1 to 64 characters")
+        return (await self._fleet.take_snapshot(name)).to_json()
+
+    async def restore(self, request: Request) -> object:
+        """POST /control/snapshots/NAME/restore."""
+        await self._fleet.restore(self._snapshot_name(request))
+        return self._clock()
+
+    async def drop_snapshot(self, request: Request) -> object:
+        """DELETE /control/snapshots/NAME."""
+        del self._fleet.snapshots[self._snapshot_name(request)]
+        return {}
+
+    def _snapshot_name(self, request: Request) -> str:
+        name: str = request.path_params["name"]
+        if name not in self._fleet.snapshots:
+            raise Refused(404, f"snapshot: there is no {name!r}")
+        return name
+
+    # The page
+
+    async def _page(self, request: Request) -> Response:
+        name = request.path_params["path"] or "index.html"
+        if name.startswith("control/"):
+            return _error(404, f"{request.url.path}: there is no such route")
+        # Names are compared with what there is, so no path leads anywhere else.
+        pages = {file.name: file for file in _PAGE.iterdir()} if _PAGE.is_dir() else {}
+        if name in pages:
+            suffix = name[name.rfind(".") :]
+            kind = _TYPES.get(suffix, "application/octet-stream")
+            return Response(pages[name].read_bytes(), media_type=kind)
+        if name == "index.html":
+            return Response(_NOT_BUILT, media_type=_TYPES[".html"])
+        return _error(404, f"{request.url.path}: there is no such page")
+
+
+def refuse(request: Request) -> str | None:
+    """Tell why a request may not be served; None when it may.
+
+    A page of another site that a user of this machine looks at can send requests here:
+    it has an Origin. One that points its own name here has that name as Host.
+    """
+    host = request.headers.get("host", "")
+    if not _is_own_name(_without_port(host)):
+        return f"Host: {host[:80]!r} is no name or address of this machine"
+    origin = request.headers.get("origin")
+    if origin is not None and origin != f"http://{host}":
+        return f"Origin: {origin[:80]!r} is another site's"
+    site = request.headers.get("sec-fetch-site", "none")
+    if site not in {"same-origin", "none"}:
+        return f"Sec-Fetch-Site: {site[:80]!r} is another site's"
+    return None
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.rpartition(":")[0] if ":" in host else host
+
+
+def _is_own_name(name: str) -> bool:
+    if name.lower() == "localhost":
+        return True
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+class _Query:
+    """The query of a request, with errors that name the field."""
+
+    def __init__(self, request: Request) -> None:
+        text = request.scope["query_string"].decode("latin-1")
+        self._values = parse_qs(text, keep_blank_values=True)
+
+    def text(self, name: str) -> str | None:
+        return self._values[name][-1] if name in self._values else None
+
+    def whole(self, name: str, lowest: int, highest: int, default: Any) -> Any:
+        text = self.text(name)
+        if text is None:
+            return default
+        if not text.isascii() or not text.isdigit() or len(text) > 16:
+            raise Refused(400, f"{name}: {text[:80]!r} is no whole number")
+        if not lowest <= int(text) <= highest:
+            raise Refused(400, f"{name}: {text} is outside {lowest}..{highest}")
+        return int(text)
+
+    def flag(self, name: str) -> bool | None:
+        text = self.text(name)
+        if text in {None, "true", "false"}:
+            return None if text is None else text == "true"
+        raise Refused(400, f"{name}: {text!r} is neither true nor false")
+
+
+async def _members_of(request: Request) -> dict[str, Any]:
+    try:
+        body = await read_body(request.receive, BODY_LIMIT_BYTES)
+        members = json.loads(body or b"{}")
+    except BodyTooLong as error:
+        raise Refused(400, f"body: has {error}") from error
+    except BodyCutOff as error:
+        raise Refused(400, f"body: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, f"body: is no JSON: {error}") from error
+    if not isinstance(members, dict):
+        raise Refused(400, "body: is no JSON object")
+    return members
+
+
+def _number(name: str, value: object, lowest: float, highest: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refused(400, f"{name}: {value!r} is no number")
+    if not lowest <= value <= highest:
+        raise Refused(400, f"{name}: {value!r} is outside {lowest:g}..{highest:g}")
+    return float(value)
+
+
+def _error(status: int, text: str) -> Response:
+    return JSONResponse({"error": text}, status)
+
+
+def document(url: str) -> dict[str, Any]:
+    """Return the API's OpenAPI document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        names = [part[1:-1] for part in operation.path.split("/") if part[:1] == "{"]
+        place = {"required": True, "schema": {"type": "string"}}
+        parameters = [{"name": name, "in": "path", **place} for name in names]
+        parameters += [
+            {"name": name, "in": "query", "schema": {"type": "string"}}
+            for name in operation.query
+        ]
+        described: dict[str, Any] = {
+            "operationId": operation.name,
+            "summary": operation.help,
+            "parameters": parameters,
+            "responses": {
+                str(operation.status): {"description": "As asked."},
+                "4XX": {"description": 'What is wrong: `{"error": "..."}`.'},
+            },
+        }
+        if operation.body is not None:
+            members = {name: {"type": kind} for name, kind in operation.body.items()}
+            schema = {"type": "object", "properties": members}
+            described["requestBody"] = {
+                "content": {"application/json": {"schema": schema}}
+            }
+        paths.setdefault(operation.path, {})[operation.method.lower()] = described
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "softaxe control", "version": __version__},
+        "servers": [{"url": url}],
+        "paths": paths,
+    }

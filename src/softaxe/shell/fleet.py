@@ -1,0 +1,734 @@
+"""Any number of devices on one clock, one disk and one built-in pool.
+
+A plain `softaxe run` is a fleet of one. One ticker steps whatever is due; it never
+works longer than a few milliseconds without looking at the sockets.
+"""
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
+from pathlib import Path
+from typing import Any
+
+from starlette.types import Scope
+
+from softaxe.asic.chip import Search
+from softaxe.catalog import board as board_named
+from softaxe.device.boot import ON_NETWORK_S
+from softaxe.device.device import Device
+from softaxe.device.events import Link, SaveFlash, SaveSettings
+from softaxe.device.logbook import LogLine
+from softaxe.errors import SettingError
+from softaxe.faults import EFFECTS, FaultRules, HttpFault
+from softaxe.shell.addresses import AddressPlan, allow_open_files
+from softaxe.shell.clock import SLICE_S, Clock
+from softaxe.shell.groups import (
+    Group,
+    member_options,
+    parse_pool,
+    read_groups,
+    read_toml,
+)
+from softaxe.shell.http_faults import FaultyApp
+from softaxe.shell.journal import Journal, JournaledApp
+from softaxe.shell.listener import AsgiApp, Listener
+from softaxe.shell.member import Member, MemberOptions
+from softaxe.shell.pool_server import FIRST_PORT_TRIES, PoolServer
+from softaxe.shell.rows import History
+from softaxe.shell.saver import Saver
+from softaxe.shell.search_thread import run_timed, yield_to_others
+from softaxe.shell.snapshots import MOST_SNAPSHOTS, Snapshot, frozen
+from softaxe.shell.storage import SettingValue, Storage
+from softaxe.stratum.pool import Pool
+
+ONE_HOST = "127.0.0.1"
+MANY_HOST = "127.0.0.2"
+CONTROL = "127.0.0.1:8100"
+"""The control API's usual place; the next free one is taken when it is not."""
+POOL_HOST = "127.0.0.1"
+POOL_PORT = 3333
+LONGEST_SLEEP_S = 1.0
+SHORTEST_SLICE_S = 0.02
+"""Of device time, when time is bent; the devices' own work is more exact."""
+TICK_S = 0.005
+"""Shortest sleep of the ticker."""
+WORK_S = 0.004
+"""How long the ticker works before it looks at the sockets."""
+QUIET_S = 1.0
+"""Real seconds to wait for bytes that are under way while time is bent."""
+REAL_SEARCH_S = 0.02
+"""Aim for the length of one call of the kernel in `real` work."""
+FIRST_SEARCH_NONCES = 1 << 10
+LAST_SEARCH_NONCES = 1 << 20
+IDLE_SEARCH_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class FleetOptions:
+    """What `softaxe run` was asked for; the CLI documents each."""
+
+    state: Path
+    groups: tuple[Group, ...] = (Group(),)
+    host: str | None = None
+    """Of the first device; None for 127.0.0.1, or 127.0.0.2 when there are many."""
+    port: int = 8080
+    port_base: int | None = None
+    """Give all devices one address, and ports from here on."""
+    control: str = "none"
+    """Address of the control API, `host:port`."""
+    seed: int = 0
+    speed: float = 1.0
+    cpu_percent: int = 50
+    faults: tuple[Mapping[str, Any], ...] = ()
+    """Rules from the beginning on."""
+
+    @property
+    def first_host(self) -> str:
+        """Address of the first device."""
+        if self.host is not None:
+            return self.host
+        is_many = sum(group.count for group in self.groups) > 1
+        is_at_one = self.port_base is not None or self.port == 0
+        return MANY_HOST if is_many and not is_at_one else ONE_HOST
+
+    def check(self) -> None:
+        """Look for what cannot be before anything is started.
+
+        Raises:
+            SettingError: A value is not allowed; says which.
+        """
+        rules = FaultRules()
+        for rule in self.faults:
+            rules.add(rule, 0.0)
+        control_address(self.control)
+        for group in self.groups:
+            if group.pool is not None:
+                parse_pool(group.pool)
+            for board in group.boards:
+                board_named(board)
+            one = replace(group, count=1)
+            for _ in member_options(one, seeds=[self.seed], pool_rows={}):
+                pass
+
+
+def control_address(text: str) -> tuple[str, int] | None:
+    """Read `host:port`, or `none`.
+
+    Raises:
+        SettingError: It is neither.
+    """
+    if text == "none":
+        return None
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise SettingError(f"--control: {text!r} is neither HOST:PORT nor none")
+    return host.strip("[]"), int(port)
+
+
+FILE_KEYS: Mapping[str, type] = {
+    "seed": int,
+    "speed": float,
+    "host": str,
+    "port": int,
+    "port_base": int,
+    "control": str,
+    "cpu_percent": int,
+}
+"""What a fleet file says beside its groups and faults."""
+
+
+def read_fleet_file(
+    path: Path, options: FleetOptions, given: Collection[str] = ()
+) -> FleetOptions:
+    """Read a fleet file; what was given otherwise, by name, is kept.
+
+    Raises:
+        SettingError: It cannot be read, or a value is not allowed; says which.
+    """
+    data = read_toml(path)
+    groups = read_groups(data, str(path))
+    faults = data.pop("fault", [])
+    values: dict[str, Any] = {"groups": groups, "faults": tuple(faults)}
+    for name, value in data.items():
+        kind = FILE_KEYS.get(name)
+        if kind is None:
+            known = ", ".join([*FILE_KEYS, "group", "fault"])
+            raise SettingError(f"{path}: {name} is none of {known}")
+        is_number = kind is float and type(value) is int
+        if type(value) is not kind and not is_number:
+            raise SettingError(f"{path}: {name}: {value!r} is no {kind.__name__}")
+        if name not in given:
+            values[name] = value
+    return replace(options, **values)
+
+
+class Fleet:
+    """Drives devices: time, storage, the built-in pool and real work.
+
+    `start`, then `run` until `stop` is called, then `close`.
+
+    Args:
+        options: What to run.
+        show_log: Called with every log line of every device.
+        show_progress: Called with how many devices of how many are up.
+    """
+
+    def __init__(
+        self,
+        options: FleetOptions,
+        *,
+        show_log: Callable[[LogLine], None] | None = None,
+        show_progress: Callable[[int, int], None] = lambda done, of: None,
+    ) -> None:
+        self.options = options
+        self.members: dict[str, Member] = {}
+        self.storage = Storage(options.state)
+        self.saver = Saver(self.storage)
+        self.clock = Clock(speed=options.speed)
+        self.pool_server: PoolServer | None = None
+        self.journal = Journal()
+        self.rules = FaultRules(options.seed)
+        """What goes wrong; call `apply_faults` after a change."""
+        self._faults_due = math.inf
+        self.history = History()
+        self.snapshots: dict[str, Snapshot] = {}
+        self.is_ready = False
+        """True once every device is up."""
+        self._show_log = show_log
+        self._show_progress = show_progress
+        host = options.first_host
+        self._addresses = AddressPlan(host, options.port, options.port_base)
+        self._control: Listener | None = None
+        self._heap: list[tuple[float, int, Member]] = []
+        self._order = 0
+        self._wake = asyncio.Event()
+        self._is_stopping = False
+        self.dials: set[tuple[str, Link]] = set()
+        self._is_bending = asyncio.Lock()
+        self._changing = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._real: deque[Member] = deque()
+        self._fault: BaseException | None = None
+
+    # Life
+
+    async def start(self) -> None:
+        """Create the devices and open their ports.
+
+        Raises:
+            OSError: A port is taken.
+            StorageError: The state cannot be read.
+            SettingError: An option is not allowed.
+        """
+        if any(group.pool is None for group in self.options.groups):
+            await self._start_pool()
+        await self.add(*self.options.groups)
+        self._begin_faults()
+        self.is_ready = True
+
+    async def open_control(self, app: AsgiApp) -> str:
+        """Serve the control API, from before the devices are there.
+
+        Returns:
+            Its URL; empty when there is to be none.
+
+        Raises:
+            OSError: The port asked for is taken.
+            SettingError: No address was meant.
+        """
+        address = control_address(self.options.control)
+        if address is None:
+            return ""
+        host, port = address
+        tries = FIRST_PORT_TRIES if self.options.control == CONTROL else 1
+        for attempt in range(tries):
+            self._control = Listener(app, host, port + attempt if port else 0)
+            try:
+                await self._control.open()
+            except OSError:
+                if attempt + 1 == tries:
+                    raise
+                continue
+            break
+        assert self._control is not None
+        shown = f"[{host}]" if ":" in host else host
+        return f"http://{shown}:{self._control.port}"
+
+    async def add(self, *groups: Group) -> list[Member]:
+        """Switch on the devices of some groups.
+
+        Raises:
+            SettingError: A value is not allowed, or a seed is in use.
+            OSError: A port is taken; none of the devices is there then.
+        """
+        async with self._changing:
+            return await self._add(groups)
+
+    async def _add(self, groups: Sequence[Group]) -> list[Member]:
+        if any(group.pool is None for group in groups) and self.pool_server is None:
+            await self._start_pool()
+        plan: list[MemberOptions] = []
+        taken = {(m.options.host, m.options.port) for m in self.members.values()}
+        for group in groups:
+            for options in member_options(
+                group, seeds=self._free_seeds(group, plan), pool_rows=self._pool_rows()
+            ):
+                plan.append(self._addresses.place(options, taken))
+        self._check_ids(plan)
+        allow_open_files(len(plan) + len(self.members))
+        began = self.clock.now
+        added: list[Member] = []
+        try:
+            for number, options in enumerate(plan):
+                # Spread over a second, as nobody's thousand devices beat in time.
+                offset_s = number / len(plan)
+                member = Member(
+                    options,
+                    self,
+                    power_on_s=began - ON_NETWORK_S - offset_s,
+                    show_log=self._show_log,
+                )
+                self.members[member.id] = member
+                added.append(member)
+                await member.open()
+                self._apply_to(member)
+                self._schedule(member)
+                self._note_real(member)
+                if number % 16 == 0:
+                    self._show_progress(number, len(plan))
+                    await asyncio.sleep(0)
+        except BaseException:
+            for member in added:
+                await self._remove(member)
+            raise
+        self._show_progress(len(plan), len(plan))
+        return added
+
+    async def remove(self, member_id: str) -> None:
+        """Switch a device off for good; what it has stored stays.
+
+        Raises:
+            KeyError: There is none with this id.
+        """
+        async with self._changing:
+            await self._remove(self.members[member_id])
+
+    async def _remove(self, member: Member) -> None:
+        self.members.pop(member.id, None)
+        member.wake_order = -1
+        await member.close()
+        self._note_real(member)
+
+    async def run(self) -> None:
+        """Keep the devices going until `stop`."""
+        self.spawn(self._search_real_work())
+        while not self._is_stopping:
+            async with self._is_bending:
+                await self._step_due(self.clock.advance())
+            await self._sleep(self.clock.real_delay(self._next_wake()))
+        if self._fault is not None:
+            raise self._fault
+
+    async def _sleep(self, delay_s: float) -> None:
+        """Sleep until the next step is due, or somebody wakes the ticker."""
+        if delay_s <= 0:  # time is behind: only look at the sockets
+            await asyncio.sleep(0)
+            return
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(max(TICK_S, min(delay_s, LONGEST_SLEEP_S))):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    def stop(self) -> None:
+        """Let `run` return."""
+        self._is_stopping = True
+        self._wake.set()
+
+    async def close(self) -> None:
+        """Close everything; what was to be saved is saved."""
+        self._is_stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for number, member in enumerate(list(self.members.values())):
+            await member.close()
+            if number % 64 == 0:
+                self._show_progress(len(self.members) - number, len(self.members))
+        if self.pool_server is not None:
+            await self.pool_server.close()
+        if self._control is not None:
+            await self._control.close()
+        for member in self.members.values():
+            member.dispatch()
+        await self.saver.commit()
+        self.storage.close()
+
+    # Time
+
+    async def advance(self, duration_s: float) -> None:
+        """Let device time pass at once.
+
+        When it returns, everything has happened that the time brings: in slices, and
+        after each one bytes between the devices and the built-in pool have arrived.
+        """
+        async with self._is_bending:
+            now = self.clock.now
+            end = now + duration_s
+            self.clock.is_held = True
+            try:
+                while now < end:
+                    due = max(now + SHORTEST_SLICE_S, self._next_wake())
+                    now = min(end, now + SLICE_S, due)
+                    self.clock.move(now)
+                    await self._step_due(now)
+                    await self._settle()
+            finally:
+                self.clock.is_held = False
+        self._wake.set()
+
+    async def _step_due(self, now: float) -> None:
+        """Step every device that is due, with looks at the sockets in between."""
+        if self._faults_due <= now:
+            self.apply_faults()
+        until = time.monotonic() + WORK_S
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            _, order, member = heappop(heap)
+            if order != member.wake_order:
+                continue  # it has been planned anew or removed since
+            member.step(now)
+            self._schedule(member)
+            if time.monotonic() > until:
+                await asyncio.sleep(0)
+                until = time.monotonic() + WORK_S
+        if self.pool_server is not None:
+            self.pool_server.step(now)
+        if self.history.due <= now:
+            self.history.note(now, self.members.values())
+
+    async def _settle(self) -> None:
+        """Wait until no byte is under way inside this process."""
+        deadline = time.monotonic() + QUIET_S
+        while time.monotonic() < deadline:
+            await asyncio.sleep(0)
+            server = self.pool_server
+            if not self.dials and (server is None or not server.wire.bytes_under_way):
+                return
+
+    def _next_wake(self) -> float:
+        wake = self._heap[0][0] if self._heap else math.inf
+        wake = min(wake, self._faults_due)
+        if self.pool_server is not None:
+            wake = min(wake, self.pool_server.pool.next_wake)
+        return wake
+
+    def set_clock(
+        self, *, speed: float | None = None, is_paused: bool | None = None
+    ) -> None:
+        """Change the clock; what is None stays."""
+        self.clock.advance()
+        if speed is not None:
+            self.clock.speed = speed
+        if is_paused is not None:
+            self.clock.is_paused = is_paused
+        self._wake.set()
+
+    # Faults
+
+    def _begin_faults(self) -> None:
+        """Take up the rules that the fleet is described with."""
+        for rule in self.options.faults:
+            self.rules.add(rule, self.clock.now)
+        if self.rules.rules:
+            self.apply_faults()
+
+    def apply_faults(self) -> None:
+        """Let every device and connection have the faults that are due now."""
+        now = self.clock.now
+        self._faults_due = self.rules.next_change(now)
+        for member in self.members.values():
+            if self._apply_to(member):
+                member.dispatch()
+                self.wake(member)
+        self._wake.set()
+
+    def _apply_to(self, member: Member) -> bool:
+        """Give one device its faults; True when they have changed."""
+        now, rules = self.clock.now, self.rules
+        faults = rules.device_faults(member.id, member.group, now)
+        links = rules.link_faults(member.id, member.group, now)
+        is_changed = faults != member.device.faults or links != member.link_faults
+        if faults != member.device.faults:
+            member.device.set_faults(faults, now)
+        member.set_link_faults(links)
+        self._apply_to_pool(member)
+        return is_changed
+
+    def _apply_to_pool(self, member: Member) -> None:
+        """Let the built-in pool treat a device as ordered."""
+        server = self.pool_server
+        connection = server.connection(member.pool_name) if server else None
+        if server is None or connection is None:
+            return
+        scale = member.device.work_mode.scale
+        now = self.clock.now
+        wanted = self.rules.pool_faults(member.id, member.group, now, scale=scale)
+        if wanted != connection.faults:
+            connection.set_faults(wanted, now)
+            server.flush(member.pool_name)
+
+    def describe_faults(self) -> dict[str, Any]:
+        """Return all rules, whom they meet, and all effects there are."""
+        now = self.clock.now
+        rules = []
+        for rule in self.rules.rules.values():
+            met = sum(rule.meets(m.id, m.group) for m in self.members.values())
+            told = {"active": rule.is_active(now), "matches": met}
+            rules.append({**rule.to_json(), **told})
+        return {"faults": rules, "effects": [e.to_json() for e in EFFECTS.values()]}
+
+    def _http_fault(self, member: Member, scope: Scope) -> HttpFault | None:
+        if not self.rules.rules:
+            return None
+        path = scope["raw_path"].decode("latin-1")
+        method = scope.get("method", "GET")
+        now = self.clock.now
+        return self.rules.http_fault(member.id, member.group, method, path, now)
+
+    # Coming back
+
+    async def take_snapshot(self, name: str) -> Snapshot:
+        """Keep the state of all devices, the pool and the clock under a name.
+
+        Raises:
+            SettingError: There are too many.
+        """
+        if len(self.snapshots) >= MOST_SNAPSHOTS and name not in self.snapshots:
+            raise SettingError(f"name: there are {MOST_SNAPSHOTS} snapshots; drop one")
+        async with self._is_bending, self._changing:
+            now = self.clock.now
+            devices = {}
+            for number, member in enumerate(self.members.values()):
+                member.step(now)
+                devices[member.id] = member.options, frozen(member.device)
+                if number % 16 == 0:
+                    await asyncio.sleep(0)
+            server = self.pool_server
+            pool = None if server is None else frozen(server.pool)
+            self.snapshots[name] = Snapshot(name, now, devices, pool)
+        return self.snapshots[name]
+
+    async def restore(self, name: str) -> None:
+        """Put devices, pool and clock back; connections to pools are made anew.
+
+        Raises:
+            KeyError: There is no such snapshot.
+        """
+        snapshot = self.snapshots[name]
+        async with self._is_bending, self._changing:
+            for member in list(self.members.values()):
+                if member.id not in snapshot.devices:
+                    await self._remove(member)
+            self.clock.move(snapshot.now)
+            pool = snapshot.pool_then()
+            if self.pool_server is not None and pool is not None:
+                self.pool_server.replace(pool)
+            for device_id, (options, _) in snapshot.devices.items():
+                device = snapshot.device(device_id)
+                if device_id not in self.members:
+                    member = Member(options, self, show_log=self._show_log)
+                    self.members[device_id] = member
+                self._put_back(self.members[device_id], device)
+                self._apply_to(self.members[device_id])
+                await asyncio.sleep(0)
+            self.history.restart(snapshot.now)
+        await self.saver.commit()
+        self._wake.set()
+
+    def _put_back(self, member: Member, device: Device) -> None:
+        """Let a member go on with a device of a snapshot; disk follows."""
+        settings = SaveSettings(device.settings.to_nvs(), device.settings)
+        rows = device.flash.to_rows()
+        self.saver.add(member.id, device, settings)
+        self.saver.add(member.id, device, SaveFlash(rows, rows, device.www))
+        member.replace(device)
+        self._schedule(member)
+        self._note_real(member)
+
+    async def reset(self) -> None:
+        """Start over as the fleet was described; nothing that was stored stays."""
+        async with self._is_bending, self._changing:
+            stored = list(self.members)
+            for member in list(self.members.values()):
+                await self._remove(member)
+            await self.saver.commit()
+            await asyncio.to_thread(self.storage.forget, stored)
+            self.clock.move(0.0)
+            self.journal.clear()
+            self.rules.clear()
+            self.snapshots.clear()
+            self.history.restart(0.0)
+            if self.pool_server is not None:
+                self.pool_server.replace(self._new_pool())
+            await self._add(self.options.groups)
+            self._begin_faults()
+
+    # What the members use
+
+    def wake(self, member: Member) -> None:
+        """Plan a device's next step anew; it may be earlier than it was."""
+        if member.device.next_wake != member.wake_at:
+            before = self._next_wake()
+            self._schedule(member)
+            if member.wake_at < before:
+                self._wake.set()
+
+    def _schedule(self, member: Member) -> None:
+        member.wake_at = member.device.next_wake
+        self._order += 1
+        member.wake_order = self._order
+        heappush(self._heap, (member.wake_at, self._order, member))
+        if len(self._heap) > 4 * len(self.members) + 64:
+            self._heap = [e for e in self._heap if e[1] == e[2].wake_order]
+            heapify(self._heap)
+
+    def spawn(self, work: Coroutine[object, object, None]) -> None:
+        """Run in the background; a fault ends the fleet."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._take_end)
+
+    def _take_end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fault = error
+            self.stop()
+
+    def wrap(self, member: Member, app: AsgiApp) -> AsgiApp:
+        """Return what is served instead of a device's own app."""
+        faulty = FaultyApp(
+            app,
+            lambda scope: self._http_fault(member, scope),
+            lambda: member.connection_count,
+        )
+        return JournaledApp(faulty, self.journal, member.id, lambda: self.clock.now)
+
+    def link_changed(self, member: Member) -> None:
+        """A pool connection of the device stands."""
+        self._note_real(member)
+        if self.rules.rules:
+            self._apply_to_pool(member)
+
+    # The built-in pool
+
+    async def _start_pool(self) -> None:
+        self.pool_server = PoolServer(self._new_pool(), self.clock)
+        tries = FIRST_PORT_TRIES
+        _, port = await self.pool_server.listen(POOL_HOST, POOL_PORT, tries=tries)
+        await self.pool_server.listen(POOL_HOST, port + 1, tries=tries)
+
+    def _new_pool(self) -> Pool:
+        seed, now = self.options.seed, int(time.time())
+        return Pool.for_scaled_work(seed=seed, start_time=now)
+
+    def _pool_rows(self) -> dict[str, SettingValue]:
+        """Where a device finds the built-in pool."""
+        if self.pool_server is None:
+            return {}
+        (_, port), (_, second) = self.pool_server.addresses
+        return {
+            "stratumurl": POOL_HOST,
+            "stratumport": port,
+            "fbstratumurl": POOL_HOST,
+            "fbstratumport": second,
+        }
+
+    # Ids and seeds
+
+    def _free_seeds(self, group: Group, plan: Sequence[MemberOptions]) -> range:
+        """Seeds for a group: those it asks for, or the next ones that are free."""
+        used = [o.seed for o in plan]
+        used += [member.options.seed for member in self.members.values()]
+        first = max(used) + 1 if used else self.options.seed
+        if group.seed is not None:
+            first = group.seed
+        return range(first, first + group.count)
+
+    def _check_ids(self, plan: Sequence[MemberOptions]) -> None:
+        """Two devices of one seed would share MAC address and name."""
+        seeds = {m.options.seed: m.group for m in self.members.values()}
+        for options in plan:
+            if options.seed in seeds:
+                raise SettingError(
+                    f"seed: {options.seed} of group {options.group} is already that of "
+                    f"a device in {seeds[options.seed]}; every device needs its own"
+                )
+            seeds[options.seed] = options.group
+
+    # Real work
+
+    def _note_real(self, member: Member) -> None:
+        is_here = self.members.get(member.id) is member and member.is_real
+        if is_here and member not in self._real:
+            self._real.append(member)
+        elif not is_here and member in self._real:
+            self._real.remove(member)
+
+    async def _search_real_work(self) -> None:
+        """Search, in threads, what chips have to search whose work is real."""
+        percent = self.options.cpu_percent
+        threads = max(1, -(-percent // 100))
+        executor = ThreadPoolExecutor(
+            threads, thread_name_prefix="search", initializer=yield_to_others
+        )
+        share = percent / 100 / threads
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(threads):
+                    group.create_task(self._search(executor, share))
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    def _next_search(self, nonces: int) -> tuple[Member, Device, Search] | None:
+        """Take the next device's turn; None when no chip has anything to do."""
+        for _ in range(len(self._real)):
+            member = self._real[0]
+            self._real.rotate(-1)
+            search = member.device.take_search(nonces)
+            if search is not None:
+                return member, member.device, search
+        return None
+
+    async def _search(self, executor: ThreadPoolExecutor, share: float) -> None:
+        loop = asyncio.get_running_loop()
+        nonces = FIRST_SEARCH_NONCES
+        while not self._is_stopping:
+            found_one = self._next_search(nonces)
+            if found_one is None:
+                await asyncio.sleep(IDLE_SEARCH_S)
+                continue
+            member, device, search = found_one
+            began = time.perf_counter()
+            found, cpu_s = await loop.run_in_executor(executor, run_timed, search)
+            took = time.perf_counter() - began
+            if member.device is device:
+                device.finish_search(search, found, self.clock.advance())
+                member.dispatch()
+                if found:
+                    self.wake(member)
+            nonces = max(
+                FIRST_SEARCH_NONCES,
+                min(
+                    LAST_SEARCH_NONCES,
+                    nonces * 2 if took < REAL_SEARCH_S / 2 else nonces,
+                    int(search.span.count * REAL_SEARCH_S / max(took, 1e-6)) or 1,
+                ),
+            )
+            await asyncio.sleep(max(0.0, cpu_s / share - took))

@@ -1,0 +1,131 @@
+"""What a fleet shows of its devices: one row each, and sums."""
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from typing import Any
+
+from softaxe.shell.member import Member
+
+HISTORY_S = 10.0
+HISTORY_POINTS = 720
+"""Two hours of points."""
+STARTING_S = 60.0
+"""A device that does not hash yet is starting for so long after its boot."""
+
+Row = dict[str, Any]
+
+
+def state_of(member: Member) -> str:
+    """Tell what a device is doing, in a word."""
+    device = member.device
+    if not device.is_on_network:
+        return "away"
+    if device.radio.is_ap_enabled:
+        return "access point"
+    if device.settings.is_overheated or device.shows_overheat:
+        return "overheated"
+    if device.power_fault:
+        return "fault"
+    if device.hashrate.current_hs > 0 and device.pools.session is not None:
+        return "mining"
+    return "starting" if device.uptime_s < STARTING_S else "idle"
+
+
+def row(member: Member, faults: list[str]) -> Row:
+    """Return a device as the control API lists it; hash rates in GH/s."""
+    device = member.device
+    read, shares = device.readings, device.shares
+    ghs = device.hashrate.current_hs / 1e9
+    efficiency = read.power_w / ghs * 1000 if ghs > 1 else None
+    vr_c = read.vr_temp_c
+    return {
+        "id": member.id,
+        "group": member.group,
+        "board": device.board.version,
+        "family": device.board.family,
+        "url": member.url,
+        "hostname": device.settings.hostname,
+        "macAddr": device.identity.mac_text,
+        "state": state_of(member),
+        "hashRate": round(ghs, 3),
+        "expectedHashrate": round(device.expected_hashrate_hs / 1e9, 3),
+        "power": round(read.power_w, 2),
+        "efficiency": None if efficiency is None else round(efficiency, 2),
+        "temp": round(read.temp_c, 1),
+        "vrTemp": round(vr_c, 1) if vr_c and vr_c > 0 else None,
+        "fanspeed": round(read.fan_percent, 1),
+        "sharesAccepted": shares.accepted,
+        "sharesRejected": shares.rejected,
+        "bestDiff": device.best_difficulty,
+        "isUsingFallbackStratum": device.is_using_fallback,
+        "uptimeSeconds": int(device.uptime_s),
+        "faults": faults,
+    }
+
+
+def sums(members: Iterable[Member]) -> Row:
+    """Return a fleet's totals."""
+    total = Counter[str]()
+    groups = Counter[str]()
+    hottest, best = 0.0, 0
+    for member in members:
+        device = member.device
+        groups[member.group] += 1
+        total["mining"] += state_of(member) == "mining"
+        total["hashrate"] += device.hashrate.current_hs  # type: ignore[assignment]
+        total["expected"] += device.expected_hashrate_hs  # type: ignore[assignment]
+        total["power"] += device.readings.power_w  # type: ignore[assignment]
+        total["accepted"] += device.shares.accepted
+        total["rejected"] += device.shares.rejected
+        hottest = max(hottest, device.readings.temp_c)
+        best = max(best, device.best_difficulty)
+    ghs = total["hashrate"] / 1e9
+    return {
+        "devices": sum(groups.values()),
+        "mining": total["mining"],
+        "hashRate": round(ghs, 3),
+        "expectedHashrate": round(total["expected"] / 1e9, 3),
+        "power": round(total["power"], 2),
+        "efficiency": round(total["power"] / ghs * 1000, 2) if ghs > 1 else None,
+        "hottest": round(hottest, 1),
+        "sharesAccepted": total["accepted"],
+        "sharesRejected": total["rejected"],
+        "bestDiff": best,
+        "groups": dict(groups),
+    }
+
+
+class History:
+    """A fleet's totals over time, for charts."""
+
+    def __init__(self) -> None:
+        self.due = 0.0
+        """Device time of the next point."""
+        self._points: deque[tuple[float, float, float, float, int]] = deque(
+            maxlen=HISTORY_POINTS
+        )
+
+    def note(self, now: float, members: Iterable[Member]) -> None:
+        """Add a point; the next one is due a while later."""
+        now_sums = sums(members)
+        self._points.append(
+            (
+                round(now, 1),
+                now_sums["hashRate"],
+                now_sums["power"],
+                now_sums["hottest"],
+                now_sums["mining"],
+            )
+        )
+        self.due = now + HISTORY_S
+
+    def restart(self, now: float) -> None:
+        """Forget everything: time has been set back to `now`."""
+        self._points.clear()
+        self.due = now
+
+    def to_json(self) -> dict[str, list[float]]:
+        """Return one list per quantity, oldest first."""
+        names = ("now", "hashRate", "power", "hottest", "mining")
+        columns = list(zip(*self._points, strict=True)) or [()] * len(names)
+        return {n: list(c) for n, c in zip(names, columns, strict=True)}
