@@ -25,6 +25,8 @@ LAYERS = {
     "client": 6,
     "shell": 6,
     "check": 7,
+    "testing": 7,
+    "pytest_plugin": 8,
     "cli": 8,
     "__main__": 9,
     "__init__": 9,

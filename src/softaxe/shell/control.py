@@ -331,10 +331,7 @@ class Control:
 
     async def restart_device(self, request: Request) -> object:
         """POST /control/devices/ID/restart."""
-        member = self._fleet.members[self._device_id(request)]
-        device = member.sync()
-        device.restart(device.now)
-        self._fleet.wake(member)
+        self._fleet.members[self._device_id(request)].restart()
         return {}
 
     def _device_id(self, request: Request) -> str:

@@ -44,14 +44,14 @@ from softaxe.shell.saver import Saver
 from softaxe.shell.search_thread import run_timed, yield_to_others
 from softaxe.shell.snapshots import MOST_SNAPSHOTS, Snapshot, frozen
 from softaxe.shell.storage import SettingValue, Storage
-from softaxe.stratum.pool import Pool
+from softaxe.stratum.pool import NO_POOL_FAULTS, Pool
+from softaxe.units import Log
 
 ONE_HOST = "127.0.0.1"
 MANY_HOST = "127.0.0.2"
 CONTROL = "127.0.0.1:8100"
 """The control API's usual place; the next free one is taken when it is not."""
 POOL_HOST = "127.0.0.1"
-POOL_PORT = 3333
 LONGEST_SLEEP_S = 1.0
 SHORTEST_SLICE_S = 0.02
 """Of device time, when time is bent; the devices' own work is more exact."""
@@ -79,6 +79,10 @@ class FleetOptions:
     port: int = 8080
     port_base: int | None = None
     """Give all devices one address, and ports from here on."""
+    pool_port: int = 3333
+    """Of the built-in pool, or the first free one after it; 0 for any."""
+    has_pool: bool = False
+    """Start the built-in pool even when no group needs it."""
     control: str = "none"
     """Address of the control API, `host:port`."""
     seed: int = 0
@@ -176,6 +180,7 @@ class Fleet:
         options: What to run.
         show_log: Called with every log line of every device.
         show_progress: Called with how many devices of how many are up.
+        show_pool_log: Called with what the built-in pool says.
     """
 
     def __init__(
@@ -184,6 +189,7 @@ class Fleet:
         *,
         show_log: Callable[[LogLine], None] | None = None,
         show_progress: Callable[[int, int], None] = lambda done, of: None,
+        show_pool_log: Log | None = None,
     ) -> None:
         self.options = options
         self.members: dict[str, Member] = {}
@@ -201,6 +207,7 @@ class Fleet:
         """True once every device is up."""
         self._show_log = show_log
         self._show_progress = show_progress
+        self._show_pool_log = show_pool_log
         host = options.first_host
         self._addresses = AddressPlan(host, options.port, options.port_base)
         self._control: Listener | None = None
@@ -225,7 +232,7 @@ class Fleet:
             StorageError: The state cannot be read.
             SettingError: An option is not allowed.
         """
-        if any(group.pool is None for group in self.options.groups):
+        if self.options.has_pool:
             await self._start_pool()
         await self.add(*self.options.groups)
         self._begin_faults()
@@ -471,7 +478,7 @@ class Fleet:
         self._apply_to_pool(member)
         return is_changed
 
-    def _apply_to_pool(self, member: Member) -> None:
+    def _apply_to_pool(self, member: Member, *, is_new: bool = False) -> None:
         """Let the built-in pool treat a device as ordered."""
         server = self.pool_server
         connection = server.connection(member.pool_name) if server else None
@@ -480,6 +487,8 @@ class Fleet:
         scale = member.device.work_mode.scale
         now = self.clock.now
         wanted = self.rules.pool_faults(member.id, member.group, now, scale=scale)
+        if is_new:  # it has connected anew, as it may have been asked to
+            connection.faults = replace(NO_POOL_FAULTS, reconnects=wanted.reconnects)
         if wanted != connection.faults:
             connection.set_faults(wanted, now)
             server.flush(member.pool_name)
@@ -624,19 +633,20 @@ class Fleet:
         """A pool connection of the device stands."""
         self._note_real(member)
         if self.rules.rules:
-            self._apply_to_pool(member)
+            self._apply_to_pool(member, is_new=True)
 
     # The built-in pool
 
     async def _start_pool(self) -> None:
         self.pool_server = PoolServer(self._new_pool(), self.clock)
-        tries = FIRST_PORT_TRIES
-        _, port = await self.pool_server.listen(POOL_HOST, POOL_PORT, tries=tries)
-        await self.pool_server.listen(POOL_HOST, port + 1, tries=tries)
+        wanted, tries = self.options.pool_port, FIRST_PORT_TRIES
+        _, port = await self.pool_server.listen(POOL_HOST, wanted, tries=tries)
+        second = port + 1 if wanted else 0
+        await self.pool_server.listen(POOL_HOST, second, tries=tries)
 
     def _new_pool(self) -> Pool:
         seed, now = self.options.seed, int(time.time())
-        return Pool.for_scaled_work(seed=seed, start_time=now)
+        return Pool.for_scaled_work(seed=seed, start_time=now, log=self._show_pool_log)
 
     def _pool_rows(self) -> dict[str, SettingValue]:
         """Where a device finds the built-in pool."""

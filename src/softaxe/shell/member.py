@@ -26,6 +26,7 @@ from softaxe.device.events import (
 from softaxe.device.logbook import LogLine
 from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, Profile
+from softaxe.device.settings import JsonValue
 from softaxe.errors import StorageError
 from softaxe.faults import LinkFaults
 from softaxe.flash.partitions import Flash
@@ -258,6 +259,23 @@ class Member:
     def pool_name(self) -> str:
         """This end of the main pool connection, `address:port`; empty without one."""
         return self._link_names.get(Link.MAIN, "")
+
+    def patch(self, members: Mapping[str, JsonValue]) -> None:
+        """Change settings as PATCH does.
+
+        Raises:
+            SettingError: A value is not allowed; nothing has changed.
+        """
+        device = self.sync()
+        device.patch(list(members.items()), device.now)
+        self.dispatch()
+        self._fleet.wake(self)
+
+    def restart(self) -> None:
+        """Restart the device, as POST /api/system/restart does."""
+        device = self.sync()
+        device.restart(device.now)
+        self._fleet.wake(self)
 
     def info_body(self) -> bytes:
         """What the device answers at /api/system/info."""

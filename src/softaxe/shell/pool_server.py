@@ -98,8 +98,7 @@ class PoolServer:
         if self.pool.next_wake > now:
             return
         self.pool.step(now)
-        for client in list(self._clients.values()):
-            client.flush()
+        self.flush_all()
 
     async def close(self) -> None:
         """Close every listener and connection."""
@@ -127,6 +126,11 @@ class PoolServer:
         """Send what the pool has for one miner."""
         if name in self._clients:
             self._clients[name].flush()
+
+    def flush_all(self) -> None:
+        """Send what the pool has for anybody."""
+        for client in list(self._clients.values()):
+            client.flush()
 
     def forget(self, name: str) -> None:
         """A client's connection has ended."""

@@ -1,0 +1,314 @@
+"""What each fault does to a device that somebody watches from outside."""
+
+import json
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import httpx
+import pytest
+
+from softaxe.testing import RunningFleet, running
+
+MINUTES = 60
+
+
+@pytest.fixture
+def gamma() -> Iterator[RunningFleet]:
+    with running(speed=0) as device:
+        device.clock.advance(5 * MINUTES)
+        yield device
+
+
+def info_after(device: RunningFleet, seconds: float) -> dict[str, Any]:
+    device.clock.advance(seconds)
+    return device.info()
+
+
+def get(device: RunningFleet, path: str = "/api/system/info") -> httpx.Response:
+    return httpx.get(device.url + path, timeout=5, trust_env=False)
+
+
+def test_hot_air_makes_it_hot(gamma: RunningFleet) -> None:
+    before = gamma.info()
+    gamma.faults.add("ambient", c=35)
+
+    after = info_after(gamma, 20 * MINUTES)
+
+    assert after["fanspeed"] > before["fanspeed"] + 5
+
+
+@pytest.mark.parametrize(
+    ("effect", "turns"), [("fan_dead", False), ("fan_blocked", True)]
+)
+def test_without_air_it_overheats_and_says_so(
+    gamma: RunningFleet, effect: str, turns: bool
+) -> None:
+    gamma.faults.add(effect)
+    assert (info_after(gamma, 10)["fanrpm"] > 0) is turns
+
+    after = info_after(gamma, 10 * MINUTES)
+
+    assert after["overheat_mode"] == 1
+    assert after["fanspeed"] == 100
+    assert after["temp"] == -1, "the chip is off"
+    assert after["power"] < 6
+
+
+def test_a_dying_chip_makes_errors_and_less(gamma: RunningFleet) -> None:
+    before = info_after(gamma, 10 * MINUTES)
+    gamma.faults.add("chip_dying", v=0.2)
+
+    after = info_after(gamma, 10 * MINUTES)
+
+    assert after["errorPercentage"] > before["errorPercentage"] + 0.5
+    assert after["hashRate_1m"] < 0.95 * before["hashRate_1m"]
+
+
+def test_a_dead_chip_takes_those_behind_it_along() -> None:
+    with running(board="hex", speed=0) as device:
+        before = info_after(device, 5 * MINUTES)
+        device.faults.add("chip_dead", chip=4)
+        after = info_after(device, 5 * MINUTES)
+
+    assert after["power"] < 0.65 * before["power"], "three of six no longer switch"
+
+
+def test_a_failed_regulator_is_told_and_stops_the_chip(gamma: RunningFleet) -> None:
+    gamma.faults.add("regulator_fault")
+
+    after = info_after(gamma, 1 * MINUTES)
+
+    assert after["power_fault"]
+    assert after["coreVoltageActual"] == 0
+
+
+def test_a_weak_supply_shows_in_the_voltage(gamma: RunningFleet) -> None:
+    before = gamma.info()["voltage"]
+    gamma.faults.add("supply_sag", v=0.3)
+
+    assert info_after(gamma, 10)["voltage"] == pytest.approx(before - 300, abs=60)
+
+
+def test_a_brown_out_switches_the_regulator_off(gamma: RunningFleet) -> None:
+    gamma.faults.add("supply_sag", v=1.0)
+
+    assert info_after(gamma, 1 * MINUTES)["power_fault"]
+
+
+def test_a_stuck_sensor_shows_the_same_whatever_happens(gamma: RunningFleet) -> None:
+    gamma.faults.add("sensor_stuck", c=42.0)
+    gamma.faults.add("sensor_stuck", sensor="vr", c=50.0)
+    gamma.faults.add("fan_dead")
+
+    after = info_after(gamma, 3 * MINUTES)
+
+    assert (after["temp"], after["vrTemp"]) == (42, 50)
+    assert after["overheat_mode"] == 0
+
+
+def test_a_fault_that_ends_lets_the_device_recover(gamma: RunningFleet) -> None:
+    before = gamma.info()["fanspeed"]
+    gamma.faults.add("ambient", c=38, duration_s=600)
+    assert info_after(gamma, 590)["fanspeed"] > before + 2
+
+    assert info_after(gamma, 1800)["fanspeed"] == pytest.approx(before, abs=2)
+
+
+def test_without_wifi_the_port_is_dead_and_comes_back(gamma: RunningFleet) -> None:
+    lost = gamma.faults.add("wifi_loss")
+    gamma.clock.advance(60)
+    with pytest.raises(httpx.TransportError):
+        get(gamma)
+
+    gamma.faults.remove(lost)
+    gamma.clock.advance(60)
+
+    assert get(gamma).status_code == 200
+    assert info_after(gamma, 60)["sharesAccepted"] >= 0
+
+
+def test_the_primary_pool_goes_and_comes_back(gamma: RunningFleet) -> None:
+    down = gamma.faults.add("pool_down", which="primary")
+    assert info_after(gamma, 3 * MINUTES)["isUsingFallbackStratum"] == 1
+    accepted = gamma.info()["sharesAccepted"]
+    assert info_after(gamma, 2 * MINUTES)["sharesAccepted"] > accepted
+
+    gamma.faults.remove(down)
+
+    assert info_after(gamma, 3 * MINUTES)["isUsingFallbackStratum"] == 0
+
+
+def test_without_any_pool_it_only_waits(gamma: RunningFleet) -> None:
+    gamma.faults.add("pool_down")
+
+    accepted = info_after(gamma, 1 * MINUTES)["sharesAccepted"]
+
+    assert info_after(gamma, 5 * MINUTES)["sharesAccepted"] in {accepted, 0}
+
+
+def test_a_silent_pool_brings_no_share_home(gamma: RunningFleet) -> None:
+    gamma.faults.add("pool_silent")
+    before = info_after(gamma, 5)["sharesAccepted"]
+
+    assert info_after(gamma, 60)["sharesAccepted"] == before
+
+
+@pytest.mark.parametrize(
+    ("effect", "members", "reason"),
+    [
+        ("pool_reject", {"reason": "Go away"}, "Go away"),
+        ("pool_stale_jobs", {}, "Job not found"),
+    ],
+)
+def test_rejected_shares_are_counted_with_their_reason(
+    gamma: RunningFleet, effect: str, members: dict[str, str], reason: str
+) -> None:
+    gamma.faults.add(effect, **members)
+
+    after = info_after(gamma, 2 * MINUTES)
+
+    assert after["sharesRejected"] > 3
+    assert after["sharesRejectedReasons"][0]["message"] == reason
+    assert gamma.pool.info()["sharesRejected"][reason] == after["sharesRejected"]
+
+
+def test_the_pool_jumps_to_another_difficulty(gamma: RunningFleet) -> None:
+    before = gamma.info()["poolDifficulty"]
+    jump = gamma.faults.add("pool_difficulty", difficulty=123456)
+    assert info_after(gamma, 5)["poolDifficulty"] == 123456
+
+    gamma.faults.remove(jump)
+
+    assert info_after(gamma, 5)["poolDifficulty"] == before
+
+
+def test_it_connects_anew_when_the_pool_asks_to(gamma: RunningFleet) -> None:
+    connections = sum("worker" in line for line in gamma.pool.journal)
+    gamma.faults.add("pool_reconnect")
+    gamma.clock.advance(60)
+
+    assert sum("worker" in line for line in gamma.pool.journal) == connections + 1
+    assert gamma.pool.info()["connections"] == 1
+
+
+def test_the_next_share_is_a_block(gamma: RunningFleet) -> None:
+    assert gamma.info()["blockFound"] == 0
+    gamma.faults.add("block_found")
+
+    after = info_after(gamma, 2 * MINUTES)
+
+    assert after["blockFound"] == 1
+    assert gamma.pool.info()["blocksFound"] == 1
+
+
+def test_it_reboots_again_and_again(gamma: RunningFleet) -> None:
+    gamma.faults.add("reboot_loop", period_s=20)
+
+    uptimes = [info_after(gamma, 7)["uptimeSeconds"] for _ in range(12)]
+
+    assert max(uptimes[3:]) <= 20
+    assert sum(b < a for a, b in pairwise(uptimes)) >= 3
+    assert gamma.info()["resetReason"] == "Software reset due to exception/panic"
+
+
+def test_memory_runs_out_and_it_crashes(gamma: RunningFleet) -> None:
+    before = gamma.info()["freeHeapInternal"]
+    gamma.faults.add("heap_exhaustion", bytes_per_s=500)
+    assert info_after(gamma, 60)["freeHeapInternal"] < before - 25_000
+
+    after = info_after(gamma, 200)
+
+    assert after["uptimeSeconds"] < 120
+    assert after["resetReason"] == "Software reset due to exception/panic"
+
+
+def test_an_update_is_refused_while_it_is_written(gamma: RunningFleet) -> None:
+    gamma.faults.add("ota_failing")
+
+    answer = httpx.post(
+        f"{gamma.url}/api/system/OTA", content=b"x" * 100, timeout=5, trust_env=False
+    )
+
+    assert (answer.status_code, answer.text) == (500, "Write Error")
+
+
+# Requests
+
+
+def test_an_answer_comes_late(gamma: RunningFleet) -> None:
+    gamma.faults.add("latency", ms=150, route="/api/system/info")
+
+    began = time.monotonic()
+    get(gamma, "/api/system/asic")
+    middle = time.monotonic()
+    get(gamma)
+
+    assert time.monotonic() - middle > 0.15 > middle - began
+
+
+def test_an_answer_is_an_error_and_the_journal_says_why(gamma: RunningFleet) -> None:
+    rule_id = gamma.faults.add("status", code=503)
+
+    assert get(gamma).status_code == 503
+    assert gamma.journal[-1].fault == rule_id
+
+
+def test_an_answer_breaks_off(gamma: RunningFleet) -> None:
+    gamma.faults.add("truncated_json")
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        get(gamma)
+
+
+def test_a_connection_is_reset(gamma: RunningFleet) -> None:
+    gamma.faults.add("reset")
+
+    with pytest.raises(httpx.TransportError):
+        get(gamma)
+
+
+def test_a_request_is_never_answered(gamma: RunningFleet) -> None:
+    gamma.faults.add("timeout")
+
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.get(f"{gamma.url}/api/system/info", timeout=0.3, trust_env=False)
+
+
+def test_an_answer_trickles(gamma: RunningFleet) -> None:
+    gamma.faults.add("bandwidth", bytes_per_s=10_000)
+
+    began = time.monotonic()
+    answer = get(gamma)
+
+    assert json.loads(answer.content)
+    assert time.monotonic() - began > len(answer.content) / 10_000 * 0.8
+
+
+def test_it_is_short_of_sockets(gamma: RunningFleet) -> None:
+    gamma.faults.add("socket_limit", sockets=1)
+    host, port = gamma.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as other:
+        assert get_raw(other)
+        with pytest.raises(httpx.TransportError):
+            get(gamma)
+        linger = struct.pack("ii", 1, 0)
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            assert get(gamma).status_code == 200
+        except httpx.TransportError:
+            continue
+        break
+    else:
+        pytest.fail("the socket is free again")
+
+
+def get_raw(sock: socket.socket) -> bytes:
+    sock.sendall(b"GET /api/system/asic HTTP/1.1\r\nHost: bitaxe\r\n\r\n")
+    return sock.recv(65536)

@@ -1,0 +1,162 @@
+import pytest
+
+from softaxe.device.faults import DeviceFaults, Sensor, UpdateFault
+from softaxe.errors import SettingError
+from softaxe.faults import EFFECTS, HTTP_EFFECTS, FaultRules, Parameter
+from softaxe.units import NEVER
+
+ALL = ("601-1", "gammas")
+
+
+@pytest.mark.parametrize(
+    ("rule", "complaint"),
+    [
+        ({}, "effect: None is none of ambient, fan_blocked"),
+        ({"effect": "fire"}, "effect: 'fire' is none of"),
+        ({"effect": "ambient", "c": 400}, "c: 400 is outside -40..100 °C"),
+        ({"effect": "ambient", "c": True}, "c: True is outside"),
+        ({"effect": "ambient", "share": 2}, "share: 2 is outside 0..1"),
+        ({"effect": "fan_dead", "fan": 1.5}, "fan: 1.5 is no whole number"),
+        ({"effect": "fan_dead", "duration_s": -1}, "duration_s: -1 is outside"),
+        ({"effect": "fan_dead", "route": "/"}, "route: fan_dead takes effect, fan"),
+        ({"effect": "sensor_stuck", "sensor": "x"}, "'x' is none of chip, chip2, vr"),
+        ({"effect": "pool_reject", "reason": ""}, "reason: '' is no text"),
+        ({"effect": "fan_dead", "id": 7}, "id: 7 is no text"),
+    ],
+)
+def test_what_is_not_allowed_is_told_by_name(
+    rule: dict[str, object], complaint: str
+) -> None:
+    rules = FaultRules()
+
+    with pytest.raises(SettingError) as caught:
+        rules.add(rule, 0.0)
+
+    assert complaint in str(caught.value)
+    assert rules.rules == {}
+
+
+def test_every_effect_works_as_it_comes() -> None:
+    rules = FaultRules()
+
+    for name in EFFECTS:
+        rules.add({"effect": name}, 0.0)
+
+    assert rules.names_for(*ALL, 1.0) == [f"fault-{n}" for n in range(1, 27)]
+
+
+@pytest.mark.parametrize(
+    "parameter", [p for effect in EFFECTS.values() for p in effect.parameters]
+)
+def test_every_default_is_allowed(parameter: Parameter) -> None:
+    assert parameter.read(parameter.default) == parameter.default
+
+
+def test_a_rule_begins_and_ends_in_device_time() -> None:
+    rules = FaultRules()
+    rules.add({"effect": "supply_sag", "v": 1, "start_s": 10, "duration_s": 5}, 100.0)
+
+    active = [rules.device_faults(*ALL, now).sag_v for now in (109, 110, 114.9, 115)]
+
+    assert active == [0, 1, 1, 0]
+    assert rules.next_change(100) == 110
+    assert rules.next_change(110) == 115
+    assert rules.next_change(115) == NEVER
+
+
+def test_rules_add_up() -> None:
+    rules = FaultRules()
+    for rule in (
+        {"effect": "fan_dead", "fan": 1},
+        {"effect": "fan_dead", "fan": 2},
+        {"effect": "chip_dead", "chip": 3},
+        {"effect": "chip_dead", "chip": 2},
+        {"effect": "sensor_stuck", "c": 50},
+        {"effect": "sensor_stuck", "sensor": "vr", "c": 60},
+        {"effect": "ota_failing", "how": "rolled back"},
+    ):
+        rules.add(rule, 0.0)
+
+    faults = rules.device_faults(*ALL, 0.0)
+
+    assert faults == DeviceFaults(
+        dead_fans=frozenset({1, 2}),
+        first_dead_chip=2,
+        stuck_c={Sensor.CHIP: 50, Sensor.REGULATOR: 60},
+        update=UpdateFault.ROLLED_BACK,
+    )
+
+
+def test_devices_are_meant_by_pattern_group_and_share() -> None:
+    rules = FaultRules()
+    rules.add({"id": "a", "effect": "fan_dead", "device": "601-*"}, 0.0)
+    rules.add({"id": "b", "effect": "fan_dead", "group": "hex*"}, 0.0)
+    rules.add({"id": "c", "effect": "fan_dead", "share": 0.25}, 0.0)
+
+    assert "a" in rules.names_for("601-7", "gammas", 0)
+    assert "a" not in rules.names_for("302-7", "hexes", 0)
+    assert "b" in rules.names_for("302-7", "hexes", 0)
+    met = {n for n in range(4000) if "c" in rules.names_for(f"601-{n}", "g", 0)}
+    assert 900 < len(met) < 1100
+    again = {n for n in range(4000) if "c" in rules.names_for(f"601-{n}", "g", 9)}
+    assert met == again, "always the same ones"
+
+
+def test_requests_are_met_by_route_method_and_chance() -> None:
+    def draw(seed: int) -> list[str | None]:
+        rules = FaultRules(seed)
+        met = {"route": "/api/*", "method": "get", "probability": 0.5}
+        rules.add({"effect": "status", **met}, 0.0)
+        assert rules.http_fault(*ALL, "POST", "/api/system/restart", 0) is None
+        assert rules.http_fault(*ALL, "GET", "/", 0) is None
+        found = [rules.http_fault(*ALL, "GET", "/api/theme", 0) for _ in range(99)]
+        return [None if fault is None else fault.effect for fault in found]
+
+    drawn = draw(1)
+
+    assert 30 < drawn.count("status") < 70
+    assert drawn == draw(1), "a run repeats"
+    assert drawn != draw(2)
+
+
+def test_latency_adds_to_what_else_happens() -> None:
+    rules = FaultRules()
+    rules.add({"effect": "latency", "ms": 200, "jitter_ms": 50}, 0.0)
+    rules.add({"effect": "latency", "ms": 1000}, 0.0)
+    rules.add({"id": "no", "effect": "status", "code": 503}, 0.0)
+
+    fault = rules.http_fault(*ALL, "GET", "/api/system/info", 0)
+
+    assert fault is not None
+    assert (fault.rule_id, fault.values["code"]) == ("no", 503)
+    assert 1.15 <= fault.delay_s <= 1.25
+
+
+def test_a_pool_difficulty_is_told_in_the_pools_measure() -> None:
+    rules = FaultRules()
+    rules.add({"effect": "pool_difficulty", "difficulty": 5000}, 0.0)
+
+    assert rules.pool_faults(*ALL, 0, scale=2**32).difficulty == 5000 / 2**32
+
+
+def test_a_rule_taken_back_is_over() -> None:
+    rules = FaultRules()
+    rules.add({"id": "x", "effect": "wifi_loss"}, 0.0)
+
+    rules.remove("x")
+
+    assert rules.device_faults(*ALL, 0) == DeviceFaults()
+    with pytest.raises(KeyError):
+        rules.remove("x")
+
+
+def test_an_id_stands_for_one_rule() -> None:
+    rules = FaultRules()
+    rules.add({"id": "x", "effect": "wifi_loss"}, 0.0)
+
+    with pytest.raises(SettingError, match="'x' already"):
+        rules.add({"id": "x", "effect": "fan_dead"}, 0.0)
+
+
+def test_only_requests_have_routes() -> None:
+    assert all(str(EFFECTS[name].layer) == "network" for name in HTTP_EFFECTS)
