@@ -16,6 +16,7 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -141,7 +142,8 @@ class RunningFleet:
     ) -> None:
         """Stop; ports, threads and files are gone when this returns."""
         if self._loop is not None and self._fleet is not None:
-            self._loop.call_soon_threadsafe(self._fleet.stop)
+            with suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._fleet.stop)
         if self._thread is not None:
             self._thread.join()
         self._loop = self._fleet = self._thread = None

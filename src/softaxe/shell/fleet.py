@@ -21,7 +21,7 @@ from softaxe.asic.chip import Search
 from softaxe.catalog import board as board_named
 from softaxe.device.boot import ON_NETWORK_S
 from softaxe.device.device import Device
-from softaxe.device.events import Link, SaveFlash, SaveSettings
+from softaxe.device.events import CloseReason, Link, SaveFlash, SaveSettings
 from softaxe.device.logbook import LogLine
 from softaxe.errors import SettingError
 from softaxe.faults import EFFECTS, FaultRules, HttpFault
@@ -548,6 +548,7 @@ class Fleet:
             self.clock.move(snapshot.now)
             pool = snapshot.pool_then()
             if self.pool_server is not None and pool is not None:
+                pool.log = self._show_pool_log
                 self.pool_server.replace(pool)
             for device_id, (options, _) in snapshot.devices.items():
                 device = snapshot.device(device_id)
@@ -568,6 +569,9 @@ class Fleet:
         self.saver.add(member.id, device, settings)
         self.saver.add(member.id, device, SaveFlash(rows, rows, device.www))
         member.replace(device)
+        for link in Link:  # nobody is at the other end any more
+            device.pool_closed(CloseReason.CLOSED, device.now, link=link)
+        member.dispatch()
         self._schedule(member)
         self._note_real(member)
 

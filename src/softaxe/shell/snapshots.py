@@ -69,14 +69,22 @@ class Snapshot:
         if self.pool is None:
             return None
         pool: Pool = _thawed(self.pool)
-        pool.drop_connections()
+        for connection in pool.connections:
+            connection.closed(self.now)
         return pool
 
 
 def frozen(thing: Device | Pool) -> bytes:
     """Return the state of a device or pool."""
+    log = None
+    if isinstance(thing, Pool):  # who reads its log is no part of it
+        log, thing.log = thing.log, None
     buffer = io.BytesIO()
-    _Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(thing)
+    try:
+        _Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(thing)
+    finally:
+        if isinstance(thing, Pool):
+            thing.log = log
     return buffer.getvalue()
 
 

@@ -151,7 +151,7 @@ class Pool:
         self.target_share_interval_s = target_share_interval_s
         self.is_silent = False
         self.share_refusal: str | None = None
-        self._log = log
+        self.log = log
         self._connections: dict[PoolConnection, None] = {}
         self._extranonces = 0
         self._silence_checks = 0
@@ -264,8 +264,8 @@ class Pool:
 
     def say(self, text: str) -> None:
         """Write a log line."""
-        if self._log is not None:
-            self._log(Level.INFO, TAG, text)
+        if self.log is not None:
+            self.log(Level.INFO, TAG, text)
 
     @property
     def _next_silence_check(self) -> float:

@@ -1,0 +1,65 @@
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from softaxe import Device
+from softaxe.device.events import SaveSettings
+from softaxe.errors import StorageError
+from softaxe.shell.saver import Saver
+from softaxe.shell.storage import Storage
+
+
+def changed(device: Device, seconds: int) -> SaveSettings:
+    device.patch([("statsFrequency", seconds)], device.now)
+    (request,) = [e for e in device.events() if isinstance(e, SaveSettings)]
+    return request
+
+
+def test_many_devices_go_to_disk_in_one_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, saves = Storage(tmp_path), []
+    save = storage.save
+
+    def counted(*arguments: Any) -> None:
+        saves.append(arguments)
+        save(*arguments)
+
+    monkeypatch.setattr(storage, "save", counted)
+    saver, devices = Saver(storage), [Device(seed=n) for n in range(20)]
+
+    async def main() -> None:
+        for number, device in enumerate(devices):
+            saver.add(f"601-{number}", device, changed(device, number + 1))
+        await saver.commit()
+
+    asyncio.run(main())
+
+    assert len(saves) == 1
+    assert storage.load_settings("601-7") == {"statsFrequency": 8}
+    assert saver.is_idle
+    storage.close()
+
+
+def test_what_cannot_be_saved_is_taken_back_from_its_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise StorageError("disk full")
+
+    storage, device = Storage(tmp_path), Device()
+    before = device.settings.statistics_interval_s
+    monkeypatch.setattr(storage, "save", full)
+    saver = Saver(storage)
+
+    async def main() -> None:
+        saver.add("601-0", device, changed(device, 33))
+        with pytest.raises(StorageError, match="disk full"):
+            await saver.commit("601-0")
+
+    asyncio.run(main())
+
+    assert device.settings.statistics_interval_s == before
+    storage.close()

@@ -1,0 +1,32 @@
+import pytest
+
+TESTS = """
+import json, urllib.request
+
+def test_one(bitaxe):
+    with urllib.request.urlopen(bitaxe.url + "/api/system/info") as answer:
+        assert json.load(answer)["ASICModel"] == "BM1370"
+    assert bitaxe.journal[0].status == 200
+
+def test_every_family(bitaxe_fleet):
+    models = {device.info()["ASICModel"] for device in bitaxe_fleet}
+    assert models == {"BM1397", "BM1366", "BM1368", "BM1370"}
+    bitaxe_fleet.clock.advance(60)
+
+def test_a_pool(bitaxe_pool):
+    assert bitaxe_pool.url.startswith("stratum+tcp://127.0.0.1:")
+    assert bitaxe_pool.info()["connections"] == 0
+
+def test_ones_own(bitaxe_factory):
+    hot = bitaxe_factory(ambient=50, speed=0)
+    cool = bitaxe_factory(ambient=10, speed=0)
+    assert hot.info()["vrTemp"] > cool.info()["vrTemp"]
+"""
+
+
+def test_the_fixtures_are_there_without_any_setup(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(TESTS)
+
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+
+    result.assert_outcomes(passed=4)

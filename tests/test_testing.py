@@ -1,0 +1,132 @@
+"""The context manager that other people's tests use."""
+
+import asyncio
+import json
+import socket
+import threading
+import unittest
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import softaxe
+from softaxe.errors import SettingError
+
+
+def test_a_device_is_ready_and_hashes_when_it_is_handed_out() -> None:
+    with softaxe.running() as bitaxe:
+        with urllib.request.urlopen(f"{bitaxe.url}/api/system/info") as answer:
+            info = json.load(answer)
+
+        assert info["hashRate"] > 500
+        assert info["boardVersion"] == "601"
+        assert [entry.path for entry in bitaxe.journal] == ["/api/system/info"]
+        bitaxe.info()
+        assert len(bitaxe.journal) == 1, "looking is no request"
+
+
+def test_nothing_is_left_behind() -> None:
+    threads = threading.active_count()
+    with softaxe.running(count=3) as fleet:
+        ports = [int(device.url.rpartition(":")[2]) for device in fleet]
+
+    assert threading.active_count() == threads
+    for port in ports:
+        with socket.socket() as sock:
+            assert sock.connect_ex(("127.0.0.1", port)) != 0
+    with pytest.raises(RuntimeError, match="only inside `with`"):
+        fleet.info()
+
+
+def test_many_devices_each_with_its_own_handle() -> None:
+    with softaxe.running(count=2, board=["601", "hex"], speed=0) as fleet:
+        gamma, other = fleet
+        gamma.patch(frequency=490)
+        other.faults.add("fan_dead")
+        fleet.clock.advance(60)
+
+        assert gamma.info()["frequency"] == 490
+        assert gamma.info()["fanrpm"] > 0
+        assert other.info()["fanrpm"] == 0
+        assert fleet["303-2"].url == other.url == fleet[1].url
+        other.remove()
+        assert len(fleet) == 1
+        (new,) = fleet.add(board="602")
+        assert new.id == "602-2"
+
+
+def test_a_test_with_a_loop_of_its_own_may_wait_for_it() -> None:
+    async def main() -> float:
+        async with softaxe.running(speed=0) as bitaxe:
+            bitaxe.clock.advance(5)
+            return bitaxe.clock.now
+
+    assert asyncio.run(main()) == pytest.approx(20)
+
+
+class WithUnittest(unittest.TestCase):
+    def test_it(self) -> None:
+        bitaxe = self.enterContext(softaxe.running())
+        assert bitaxe.info()["power"] > 5
+
+
+def test_time_stands_still_goes_on_and_jumps() -> None:
+    with softaxe.running(speed=0) as bitaxe:
+        before = bitaxe.clock.now
+        assert bitaxe.clock.now == before
+        bitaxe.clock.advance(1000)
+        assert bitaxe.clock.now == before + 1000
+        bitaxe.clock.speed = 100
+        bitaxe.clock.resume()
+        while bitaxe.clock.now < before + 1001:
+            pass
+        bitaxe.clock.pause()
+        assert bitaxe.clock.speed == 100
+
+
+def test_the_same_seed_lives_the_same_life() -> None:
+    def life() -> list[object]:
+        with softaxe.running(seed=9, speed=0) as bitaxe:
+            bitaxe.clock.advance(600)
+            info = bitaxe.info()
+            return [info[key] for key in ("power", "temp", "macAddr", "hostname")]
+
+    assert life() == life()
+
+
+def test_settings_last_in_a_folder_of_ones_own(tmp_path: Path) -> None:
+    with softaxe.running(state=tmp_path) as bitaxe:
+        bitaxe.patch(statsFrequency=44)
+    with softaxe.running(state=tmp_path) as bitaxe:
+        assert bitaxe.info()["statsFrequency"] == 44
+
+
+def test_what_is_not_allowed_is_told_at_once() -> None:
+    with pytest.raises(SettingError, match="board: '9000' is none of"):
+        softaxe.running(board="9000")
+    with pytest.raises(SettingError, match="colour is none of"):
+        softaxe.running(colour="red")
+    with pytest.raises(SettingError, match="frequency: 1000"):
+        softaxe.running(settings={"frequency": 1000})
+    with (
+        softaxe.running() as bitaxe,
+        pytest.raises(SettingError, match="effect: 'fire' is none of"),
+    ):
+        bitaxe.faults.add("fire")
+
+
+def test_the_pool_serves_and_misbehaves() -> None:
+    with softaxe.running(count=2, speed=0) as fleet:
+        fleet.clock.advance(120)
+        info = fleet.pool.info()
+        assert info["connections"] == 2
+        assert info["sharesAccepted"] == sum(
+            device.info()["sharesAccepted"] for device in fleet
+        )
+        fleet.pool.faults.refuse_shares("No")
+        fleet.clock.advance(120)
+        assert set(fleet.pool.info()["sharesRejected"]) == {"No"}
+        fleet.pool.faults.drop_connections()
+        fleet.clock.advance(1)
+        assert any("dropped on request" in line for line in fleet.pool.journal)
