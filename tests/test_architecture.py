@@ -25,6 +25,7 @@ LAYERS = {
     "client": 6,
     "shell": 6,
     "check": 7,
+    "scenario": 6,
     "testing": 7,
     "pytest_plugin": 8,
     "cli": 8,

@@ -1,4 +1,4 @@
-"""The command line: `softaxe run`, `softaxe pool`, `softaxe check`."""
+"""The command line."""
 
 import asyncio
 import gc
@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -28,7 +28,9 @@ from softaxe.units import Level
 if TYPE_CHECKING:
     from softaxe.shell.fleet import Fleet, FleetOptions
     from softaxe.shell.member import Member
+    from softaxe.shell.scenario_run import Outcome
 
+T = TypeVar("T")
 CONTROL = "127.0.0.1:8100"
 MANY_DEVICES = 50
 """From so many on, starting and ending take long enough to show."""
@@ -378,6 +380,64 @@ def _show_progress(done: int, of: int) -> None:
     sys.stderr.flush()
 
 
+@app.command("scenario")
+def run_scenario(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE|NAME]...",
+            help="Scenario files, or names of those that come with softaxe.",
+        ),
+    ] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=10_000,
+            help="Device seconds per real second; as fast as it goes by default.",
+        ),
+    ] = None,
+    junit: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a JUnit report, for CI systems."),
+    ] = None,
+) -> None:
+    """Let faults happen and check what comes of them; exit 1 when it is not so."""
+    from softaxe.shell import scenario_run  # noqa: PLC0415
+
+    if not names:
+        for name in scenario_run.shipped_names():
+            typer.echo(f"{name:20} {scenario_run.load_scenario(name).description}")
+        return
+    try:
+        scenarios = [scenario_run.load_scenario(name) for name in names]
+    except SoftaxeError as error:
+        _fail(str(error))
+    reports = []
+    failed = 0
+
+    def tell(outcome: "Outcome") -> None:
+        mark = "ok    " if outcome.is_met else "FAILED"
+        found = "" if outcome.is_met else f"; found {outcome.found}"
+        typer.echo(f"  {outcome.at_s:8.1f} s  {mark}  {outcome.what}{found}")
+
+    for scenario in scenarios:
+        typer.echo(f"{scenario.name}: {scenario.description}")
+        began = time.monotonic()
+        outcomes = _run(scenario_run.run_scenario(scenario, speed=speed, tell=tell))
+        failed += sum(not outcome.is_met for outcome in outcomes)
+        took_s = time.monotonic() - began
+        reports.append(scenario_run.Report(scenario.name, outcomes, took_s))
+    if junit is not None:
+        try:
+            junit.write_text(scenario_run.junit(reports), encoding="utf-8")
+        except OSError as error:
+            _fail(f"--junit: {error}")
+    met = sum(len(report.outcomes) for report in reports) - failed
+    typer.echo(f"{met} as expected, {failed} not")
+    raise typer.Exit(1 if failed else 0)
+
+
 @app.command("pool")
 def run_pool(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -560,7 +620,7 @@ def _stop_on_signals(stop: "Any") -> None:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
+def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         import uvloop  # noqa: PLC0415
     except ImportError:
@@ -569,7 +629,7 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
         factory = uvloop.new_event_loop
     try:
         with asyncio.Runner(loop_factory=factory) as loop:
-            loop.run(work)
+            return loop.run(work)
     except (SoftaxeError, OSError) as error:
         _fail(str(error))
 
@@ -578,6 +638,6 @@ def _warn(text: str) -> None:
     typer.echo(f"softaxe: {text}", err=True)
 
 
-def _fail(text: str) -> "Any":
+def _fail(text: str) -> NoReturn:
     typer.echo(f"softaxe: {text}", err=True)
     raise typer.Exit(1)

@@ -9,9 +9,6 @@ from softaxe.shell.groups import Group, member_options, read_group
 
 Rows = dict[str, str | int | float]
 POOL_ROWS: Rows = {"stratumurl": "127.0.0.1", "stratumport": 3333}
-    "stratumurl": "127.0.0.1",
-    "stratumport": 3333,
-}
 
 
 def made(group: Group, first: int = 1) -> list[Any]:

@@ -44,6 +44,7 @@ class FaultyApp:
                 await self._app(scope, receive, send)
                 return
             _reset(scope)
+            await _until_gone(receive)
             return
         scope[FAULT] = fault.rule_id
         if fault.delay_s:
@@ -53,6 +54,7 @@ class FaultyApp:
                 await _until_gone(receive)
             case "reset":
                 _reset(scope)
+                await _until_gone(receive)
             case "status":
                 code = int(fault.values["code"])
                 refusal = Answer(b"Fault on order", status=code)
@@ -60,6 +62,7 @@ class FaultyApp:
             case "truncated_json":
                 keep = float(fault.values["keep"])
                 await self._app(scope, receive, _truncated(scope, send, keep))
+                await _until_gone(receive)
             case "bandwidth":
                 bytes_per_s = float(fault.values["bytes_per_s"])
                 await self._app(scope, receive, _trickling(send, bytes_per_s))

@@ -1,0 +1,320 @@
+"""Scenarios: a time line of faults, changes and what is to come of them.
+
+    description = "The fan dies; the device must protect itself."
+    [[group]]
+    board = "601"
+    [[step]]
+    at = "1m"
+    fault = { id = "fan", effect = "fan_dead" }
+    [[step]]
+    at = "1m"
+    expect = { field = "overheat_mode", equals = 1, within = "10m" }
+
+Everything here is pure: it reads the file, says what is due when, and judges what the
+devices answer. `shell.scenario_run` lets it happen.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from softaxe.device.settings import JsonValue
+from softaxe.errors import SettingError
+from softaxe.faults import FaultRules
+
+UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+LONGEST_S = 31 * 86_400.0
+MOST_STEPS = 1000
+MOST_TEXT = 10_000
+METHODS = ("GET", "POST", "PATCH", "OPTIONS", "PUT", "DELETE")
+ALL = "all"
+ANY = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What is to be true of some devices, soon or for a while."""
+
+    field: str
+    """Of the answer to GET /api/system/info; dots lead inwards."""
+    device: str
+    """`all`, `any`, or a pattern of ids; of several, all must."""
+    is_any: bool
+    comparison: str
+    """`equals`, `is_not`, `above`, `below` or `contains`."""
+    value: Any
+    within_s: float
+    """By when it must have been true."""
+    for_s: float
+    """How long it must then stay so."""
+
+    def holds(self, infos: Mapping[str, Mapping[str, Any] | None]) -> bool:
+        """Judge the devices' answers; a device that does not answer has no field."""
+        chosen = [info for id_, info in infos.items() if self.meets(id_)]
+        verdicts = [self._judge(info) for info in chosen]
+        return any(verdicts) if self.is_any else bool(verdicts) and all(verdicts)
+
+    def meets(self, device_id: str) -> bool:
+        """True for a device that is meant."""
+        return self.device in {ALL, ANY} or fnmatchcase(device_id, self.device)
+
+    def found(self, infos: Mapping[str, Mapping[str, Any] | None]) -> str:
+        """Return what the devices answered, in short."""
+        shown = {
+            id_: None if info is None else _inner(info, self.field)
+            for id_, info in infos.items()
+            if self.meets(id_)
+        }
+        text = json.dumps(shown)
+        return text if len(text) <= 300 else f"{text[:300]}..."
+
+    def in_words(self) -> str:
+        """Return the expectation as a sentence."""
+        words = {
+            "equals": "is",
+            "is_not": "is not",
+            "above": "is above",
+            "below": "is below",
+            "contains": "contains",
+        }
+        value = json.dumps(self.value)
+        soon = f" within {self.within_s:g} s" if self.within_s else ""
+        long = f" for {self.for_s:g} s" if self.for_s else ""
+        return (
+            f"{self.field} of {self.device} {words[self.comparison]} "
+            f"{value}{soon}{long}"
+        )
+
+    def _judge(self, info: Mapping[str, Any] | None) -> bool:
+        if self.field == "answers":
+            return bool((info is not None) == self.value)
+        found = None if info is None else _inner(info, self.field)
+        if found is None:
+            return False
+        match self.comparison:
+            case "equals":
+                return bool(found == self.value)
+            case "is_not":
+                return bool(found != self.value)
+            case "contains":
+                return str(self.value) in json.dumps(found)
+            case _:
+                if isinstance(found, bool) or not isinstance(found, int | float):
+                    return False
+                is_above = self.comparison == "above"
+                return bool(found > self.value if is_above else found < self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that a client makes, and what is to come of it."""
+
+    method: str
+    path: str
+    body: str | None
+    headers: Mapping[str, str]
+    status: int | None
+    """None accepts any answer; 0 expects none."""
+    contains: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happens at one moment."""
+
+    at_s: float
+    device: str = ALL
+    """Whom it concerns: `all` or a pattern of ids."""
+    fault: Mapping[str, Any] | None = None
+    clear: str | None = None
+    """Id of a fault to take back, or `all`."""
+    settings: Mapping[str, JsonValue] = field(default_factory=dict)
+    is_restart: bool = False
+    request: Request | None = None
+    expect: Expectation | None = None
+
+    def meets(self, device_id: str) -> bool:
+        """True for a device that is meant."""
+        return self.device == ALL or fnmatchcase(device_id, self.device)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A whole time line."""
+
+    name: str
+    description: str
+    seed: int
+    groups: tuple[Mapping[str, Any], ...]
+    """Tables as in a fleet file."""
+    steps: tuple[Step, ...]
+    """By time; of the same moment, in the file's order."""
+
+
+def read_scenario(data: Mapping[str, Any], name: str) -> Scenario:
+    """Check a scenario file's tables.
+
+    Raises:
+        SettingError: Something is not allowed; says where.
+    """
+    known = {"name", "description", "seed", "group", "step"}
+    for key in data:
+        if key not in known:
+            raise SettingError(f"{name}: {key} is none of {', '.join(sorted(known))}")
+    groups, steps = data.get("group", [{}]), data.get("step", [])
+    if not isinstance(groups, list) or not isinstance(steps, list) or not steps:
+        raise SettingError(f"{name}: needs [[step]] tables")
+    if len(steps) > MOST_STEPS:
+        raise SettingError(f"{name}: {len(steps)} steps, at most {MOST_STEPS}")
+    seed = data.get("seed", 1)
+    if type(seed) is not int or seed < 0:
+        raise SettingError(f"{name}: seed: {seed!r} is no whole number from 0 on")
+    read = [_step(t, f"{name}: step {n}") for n, t in enumerate(steps, 1)]
+    read.sort(key=lambda step: step.at_s)
+    return Scenario(
+        name=str(data.get("name", name)),
+        description=str(data.get("description", "")),
+        seed=seed,
+        groups=tuple(groups),
+        steps=tuple(read),
+    )
+
+
+def seconds_of(value: object, where: str) -> float:
+    """Read a duration: `90s`, `2m`, `1h30m`.
+
+    Raises:
+        SettingError: It is none.
+    """
+    text = value if isinstance(value, str) else ""
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise SettingError(
+            f"{where}: {value!r} is no duration such as 90s, 2m or 1h30m"
+        )
+    total = sum(float(number) * UNITS_S[unit] for number, unit in parts)
+    if total > LONGEST_S:
+        raise SettingError(f"{where}: {value!r} is over {LONGEST_S / 86_400:g} days")
+    return total
+
+
+_ACTIONS = ("fault", "clear", "settings", "restart", "request", "expect")
+
+
+def _step(table: object, where: str) -> Step:
+    if not isinstance(table, dict):
+        raise SettingError(f"{where}: is no table")
+    _check_keys(table, ("at", "device", *_ACTIONS), where)
+    actions = [name for name in _ACTIONS if name in table]
+    if len(actions) != 1:
+        raise SettingError(f"{where}: has not one of {', '.join(_ACTIONS)}")
+    action, value = actions[0], table[actions[0]]
+    at_s = seconds_of(table.get("at", "0s"), f"{where}: at")
+    device = _text(table.get("device", ALL), f"{where}: device")
+    inner = f"{where}: {action}"
+    match action:
+        case "fault":
+            rule = dict(_table(value, inner))
+            if device != ALL:
+                rule.setdefault("device", device)
+            try:
+                FaultRules().add(rule, 0.0)
+            except SettingError as error:
+                raise SettingError(f"{inner}: {error}") from error
+            return Step(at_s, device, fault=rule)
+        case "clear":
+            return Step(at_s, device, clear=_text(value, inner))
+        case "settings":
+            return Step(at_s, device, settings=_table(value, inner))
+        case "restart":
+            if value is not True:
+                raise SettingError(f"{inner}: {value!r} is not true")
+            return Step(at_s, device, is_restart=True)
+        case "request":
+            return Step(at_s, device, request=_request(_table(value, inner), inner))
+        case _:
+            expect = _expectation(_table(value, inner), device, inner)
+            return Step(at_s, device, expect=expect)
+
+
+def _request(table: Mapping[str, Any], where: str) -> Request:
+    keys = ("method", "path", "body", "json", "headers", "status", "contains")
+    _check_keys(table, keys, where)
+    method = table.get("method", "GET")
+    if method not in METHODS:
+        raise SettingError(f"{where}: method: {method!r} is none of {METHODS}")
+    path = _text(table.get("path", ""), f"{where}: path")
+    if not path.startswith("/"):
+        raise SettingError(f"{where}: path: {path!r} does not begin with a slash")
+    body = json.dumps(table["json"]) if "json" in table else table.get("body")
+    if body is not None:
+        _text(body, f"{where}: body")
+    status = table.get("status")
+    if status is not None and (type(status) is not int or not 0 <= status <= 599):
+        raise SettingError(f"{where}: status: {status!r} is outside 0..599")
+    headers = {
+        name: _text(value, f"{where}: headers")
+        for name, value in _table(table.get("headers", {}), f"{where}: headers").items()
+    }
+    contains = table.get("contains")
+    if contains is not None:
+        _text(contains, f"{where}: contains")
+    return Request(method, path, body, headers, status, contains)
+
+
+_COMPARISONS = ("equals", "is_not", "above", "below", "contains")
+
+
+def _expectation(table: Mapping[str, Any], device: str, where: str) -> Expectation:
+    _check_keys(table, ("device", "field", "within", "for", *_COMPARISONS), where)
+    comparisons = [name for name in _COMPARISONS if name in table]
+    if len(comparisons) != 1:
+        raise SettingError(f"{where}: has not one of {', '.join(_COMPARISONS)}")
+    value = table[comparisons[0]]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if comparisons[0] in {"above", "below"} and not is_number:
+        raise SettingError(f"{where}: {comparisons[0]}: {value!r} is no number")
+    chosen = _text(table.get("device", device), f"{where}: device")
+    return Expectation(
+        field=_text(table.get("field", ""), f"{where}: field"),
+        device=chosen,
+        is_any=chosen == ANY,
+        comparison=comparisons[0],
+        value=value,
+        within_s=seconds_of(table.get("within", "0s"), f"{where}: within"),
+        for_s=seconds_of(table.get("for", "0s"), f"{where}: for"),
+    )
+
+
+def _check_keys(table: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+    for key in table:
+        if key not in known:
+            raise SettingError(f"{where}: {key} is none of {', '.join(known)}")
+
+
+def _table(value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise SettingError(f"{where}: {value!r} is no table")
+    return value
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str) or not value or len(value) > MOST_TEXT:
+        raise SettingError(f"{where}: {value!r} is no text of 1 to {MOST_TEXT}")
+    return value
+
+
+def _inner(info: Mapping[str, Any], path: str) -> Any:
+    found: Any = info
+    for name in path.split("."):
+        if isinstance(found, list) and name.isdigit() and int(name) < len(found):
+            found = found[int(name)]
+        elif isinstance(found, Mapping):
+            found = found.get(name)
+        else:
+            return None
+    return found

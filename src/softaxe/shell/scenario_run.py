@@ -1,0 +1,312 @@
+"""Lets a scenario happen on real ports, and reports what came of it."""
+
+import asyncio
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import httptools
+
+from softaxe.errors import SettingError
+from softaxe.scenario import Expectation, Request, Scenario, Step, read_scenario
+from softaxe.shell.fleet import Fleet, FleetOptions
+from softaxe.shell.groups import read_group, read_toml
+
+LOOK_S = 1.0
+"""Device time between two looks at what is expected."""
+PATIENCE_S = 10.0
+"""Real seconds for the answer to a request."""
+_SHIPPED = files("softaxe") / "scenarios"
+Infos = dict[str, dict[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one step that had to come true."""
+
+    at_s: float
+    """Device time of the verdict."""
+    what: str
+    is_met: bool
+    found: str = ""
+    """What was seen instead."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """An expectation that is not decided yet."""
+
+    expect: Expectation
+    since_s: float
+    true_since_s: float | None = None
+
+
+def shipped_names() -> list[str]:
+    """Names of the scenarios that come with softaxe."""
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in _SHIPPED.iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def load_scenario(name: str) -> Scenario:
+    """Read a scenario: a file, or one that comes with softaxe.
+
+    Raises:
+        SettingError: There is none, or something in it is not allowed.
+    """
+    path = Path(name)
+    if not path.exists():
+        if name not in shipped_names():
+            known = ", ".join(shipped_names())
+            raise SettingError(f"scenario: {name} is no file and none of {known}")
+        path = Path(str(_SHIPPED / f"{name}.toml"))
+    return read_scenario(read_toml(path), path.stem)
+
+
+async def run_scenario(
+    scenario: Scenario,
+    *,
+    speed: float | None = None,
+    tell: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:
+    """Let a scenario happen.
+
+    Args:
+        scenario: Which.
+        speed: Device seconds per real second; None for as fast as it goes.
+        tell: Called with every verdict as it falls.
+
+    Raises:
+        SettingError: A group is not allowed.
+    """
+    with tempfile.TemporaryDirectory(prefix="softaxe-") as folder:
+        options = FleetOptions(
+            state=Path(folder),
+            groups=tuple(read_group(dict(table)) for table in scenario.groups),
+            port=0,
+            pool_port=0,
+            has_pool=True,
+            seed=scenario.seed,
+        )
+        options.check()
+        fleet = Fleet(options)
+        try:
+            await fleet.start()
+            ticking = asyncio.ensure_future(fleet.run())
+            fleet.clock.is_paused = True
+            run = _Run(scenario, fleet, speed, tell)
+            outcomes = await run.play()
+            fleet.stop()
+            await ticking
+        finally:
+            await fleet.close()
+    return outcomes
+
+
+class _Run:
+    def __init__(
+        self,
+        scenario: Scenario,
+        fleet: Fleet,
+        speed: float | None,
+        tell: Callable[[Outcome], None],
+    ) -> None:
+        self._scenario = scenario
+        self._fleet = fleet
+        self._speed = speed
+        self._tell = tell
+        self._waiting: list[_Waiting] = []
+        self._outcomes: list[Outcome] = []
+        self._began = time.monotonic()
+        self._zero_s = fleet.clock.now
+
+    @property
+    def _now_s(self) -> float:
+        return self._fleet.clock.now - self._zero_s
+
+    async def play(self) -> list[Outcome]:
+        steps = list(self._scenario.steps)
+        while True:
+            while steps and steps[0].at_s <= self._now_s + 1e-9:
+                await self._do(steps.pop(0))
+            self._look()
+            if not steps and not self._waiting:
+                return self._outcomes
+            await self._advance(self._next_moment(steps))
+
+    def _next_moment(self, steps: list[Step]) -> float:
+        moments = [step.at_s for step in steps[:1]]
+        if self._waiting:
+            moments.append(self._now_s + LOOK_S)
+        return min(moments)
+
+    async def _advance(self, until_s: float) -> None:
+        await self._fleet.advance(until_s - self._now_s)
+        if self._speed is not None:
+            due = self._began + until_s / self._speed
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    async def _do(self, step: Step) -> None:
+        fleet = self._fleet
+        members = [m for m in fleet.members.values() if step.meets(m.id)]
+        if step.fault is not None:
+            fleet.rules.add(step.fault, fleet.clock.now)
+            fleet.apply_faults()
+        elif step.clear is not None:
+            if step.clear == "all":
+                fleet.rules.clear()
+            elif step.clear in fleet.rules.rules:
+                fleet.rules.remove(step.clear)
+            else:
+                raise SettingError(f"clear: there is no fault {step.clear!r}")
+            fleet.apply_faults()
+        elif step.expect is not None:
+            self._waiting.append(_Waiting(step.expect, self._now_s))
+            self._look()
+        elif step.request is not None:
+            for member in members:
+                await self._request(member.url, step.request)
+        elif step.is_restart:
+            for member in members:
+                member.restart()
+        else:
+            for member in members:
+                member.patch(step.settings)
+
+    async def _request(self, url: str, request: Request) -> None:
+        what = f"{request.method} {request.path}"
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                status, body = await ask(url, request)
+        except (OSError, TimeoutError, EOFError, httptools.HttpParserError) as error:
+            status, body = 0, f"{type(error).__name__} {error}".encode()
+        found = f"{status} {body[:200].decode('utf-8', 'replace')}"
+        is_met = request.status in {None, status}
+        if request.contains is not None:
+            is_met = is_met and request.contains.encode() in body
+        if request.status is not None:
+            what += f" is answered with {request.status or 'nothing'}"
+        if request.contains is not None:
+            what += f" and {request.contains!r} in it"
+        self._decide(what, is_met=is_met, found=found)
+
+    def _look(self) -> None:
+        if not self._waiting:
+            return
+        infos = self._infos()
+        for waiting in list(self._waiting):
+            verdict = self._verdict(waiting, infos)
+            if verdict is not None:
+                self._waiting.remove(waiting)
+                found = "" if verdict else waiting.expect.found(infos)
+                self._decide(waiting.expect.in_words(), is_met=verdict, found=found)
+
+    def _verdict(self, waiting: _Waiting, infos: Infos) -> bool | None:
+        """Judge an expectation; None while it may still come true."""
+        expect, now_s = waiting.expect, self._now_s
+        if expect.holds(infos):
+            if waiting.true_since_s is None:
+                waiting.true_since_s = now_s
+            return True if now_s - waiting.true_since_s >= expect.for_s else None
+        if waiting.true_since_s is not None and expect.for_s:
+            return False
+        is_late = now_s - waiting.since_s >= expect.within_s
+        return False if is_late else None
+
+    def _infos(self) -> Infos:
+        return {
+            id_: json.loads(member.info_body()) if member.is_open else None
+            for id_, member in self._fleet.members.items()
+        }
+
+    def _decide(self, what: str, *, is_met: bool, found: str) -> None:
+        outcome = Outcome(self._now_s, what, is_met, "" if is_met else found)
+        self._outcomes.append(outcome)
+        self._tell(outcome)
+
+
+class _Answer:
+    """Collects an answer, for httptools."""
+
+    def __init__(self) -> None:
+        self.body = bytearray()
+        self.is_complete = False
+
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+
+    def on_message_complete(self) -> None:
+        self.is_complete = True
+
+
+async def ask(url: str, request: Request) -> tuple[int, bytes]:
+    """Make a request on a connection of its own.
+
+    Raises:
+        OSError: There is no connection.
+        EOFError: It ended before the answer did.
+    """
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    try:
+        body = (request.body or "").encode()
+        headers = {
+            "Host": f"{host}:{port}",
+            "Connection": "close",
+            "Content-Length": str(len(body)),
+            **request.headers,
+        }
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        line = f"{request.method} {request.path} HTTP/1.1\r\n"
+        writer.write(f"{line}{head}\r\n".encode() + body)
+        answer = _Answer()
+        parser = httptools.HttpResponseParser(answer)
+        while not answer.is_complete:
+            data = await reader.read(65_536)
+            if not data:
+                raise EOFError("the connection ended before the answer did")
+            parser.feed_data(data)
+        return parser.get_status_code(), bytes(answer.body)
+    finally:
+        writer.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of one scenario."""
+
+    name: str
+    outcomes: list[Outcome]
+    took_s: float
+
+
+def junit(reports: Iterable[Report]) -> str:
+    """Return a report that CI systems read."""
+    root = ElementTree.Element("testsuites")
+    for report in reports:
+        failures = [one for one in report.outcomes if not one.is_met]
+        suite = ElementTree.SubElement(
+            root,
+            "testsuite",
+            name=report.name,
+            tests=str(len(report.outcomes)),
+            failures=str(len(failures)),
+            time=f"{report.took_s:.3f}",
+        )
+        for outcome in report.outcomes:
+            name = f"{outcome.at_s:g} s: {outcome.what}"
+            case = ElementTree.SubElement(
+                suite, "testcase", classname=report.name, name=name
+            )
+            if not outcome.is_met:
+                found = f"found {outcome.found}"
+                ElementTree.SubElement(case, "failure", message=found)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
