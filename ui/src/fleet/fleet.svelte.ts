@@ -1,0 +1,68 @@
+/** What the page knows of the fleet; asked for every two seconds. */
+
+import { ask, inWords, type History, type Row, type Sums } from "./api";
+
+const EVERY_MS = 2000;
+
+class FleetState {
+  sums = $state.raw<Sums>();
+  rows = $state.raw<Row[]>([]);
+  history = $state.raw<History>();
+  /** Why nothing is known; empty while all is well. */
+  lost = $state("");
+  /** The last word on what was asked for. */
+  notice = $state("");
+  isBad = $state(false);
+  isBusy = $state(false);
+
+  start(): void {
+    void this.follow();
+  }
+
+  /** Ask again at once. */
+  async look(): Promise<void> {
+    try {
+      const [sums, list, history] = await Promise.all([
+        ask<Sums>("GET", "/control/fleet"),
+        ask<{ devices: Row[] }>("GET", "/control/devices"),
+        ask<History>("GET", "/control/history"),
+      ]);
+      this.sums = sums;
+      this.rows = list.devices;
+      this.history = history;
+      this.lost = "";
+    } catch (error) {
+      this.lost = error instanceof TypeError ? "The fleet does not answer." : inWords(error);
+    }
+  }
+
+  /** Do something, say how it went, and look again; true when it went well. */
+  async run(work: () => Promise<unknown>, done = ""): Promise<boolean> {
+    this.isBusy = true;
+    try {
+      await work();
+      this.say(done);
+      return true;
+    } catch (error) {
+      this.say(inWords(error), true);
+      return false;
+    } finally {
+      this.isBusy = false;
+      await this.look();
+    }
+  }
+
+  say(text: string, isBad = false): void {
+    this.notice = text;
+    this.isBad = isBad;
+  }
+
+  private async follow(): Promise<void> {
+    for (;;) {
+      if (!document.hidden) await this.look();
+      await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    }
+  }
+}
+
+export const fleet = new FleetState();
