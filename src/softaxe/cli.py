@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Coroutine
 from contextlib import nullcontext
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CONTROL = "127.0.0.1:8100"
+LEAST_INTERVAL_S = 0.1
 MANY_DEVICES = 50
 """From so many on, starting and ending take long enough to show."""
 _OF_GROUPS = frozenset(
@@ -154,6 +156,12 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             help="Where faults, clock, journal and the fleet page are to be had.",
         ),
     ] = CONTROL,
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Serve a recording instead; see softaxe record."
+        ),
+    ] = None,
     board: Annotated[
         str, typer.Option(help="Board version or family, such as 601 or gamma.")
     ] = "601",
@@ -255,6 +263,9 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     from softaxe.shell.networks import read_networks  # noqa: PLC0415
     from softaxe.shell.www_source import read_source  # noqa: PLC0415
 
+    if replay is not None:
+        _serve_replay(replay, host or "127.0.0.1", port)
+        return
     if state is not None and ephemeral:
         _fail("--ephemeral: forgets its state, so --state cannot be given with it")
     given = {name for name in context.params if _is_given(context, name)}
@@ -306,6 +317,27 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         chosen = replace(options, state=Path(directory))
         where = "forgotten at the end" if ephemeral else directory
         _run(_serve(chosen, _SHOWN[log_level], where))
+
+
+def _serve_replay(path: Path, host: str, port: int) -> None:
+    from softaxe.shell.replay import load_recording, serve_replay  # noqa: PLC0415
+
+    try:
+        entries = load_recording(path)
+    except SoftaxeError as error:
+        _fail(str(error))
+
+    async def main() -> None:
+        stopped = asyncio.Event()
+        _stop_on_signals(stopped.set)
+        typer.echo(f"softaxe {__version__}")
+        typer.echo(f"  replays  {path}: {len(entries)} entries; nothing can be changed")
+        typer.echo(f"  address  http://{host}:{port}")
+        typer.echo("Ctrl-C stops it.")
+        sys.stdout.flush()
+        await serve_replay(entries, host, port, stopped)
+
+    _run(main())
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
@@ -378,6 +410,83 @@ def _show_progress(done: int, of: int) -> None:
     end = "\n" if done == of else ""
     sys.stderr.write(f"\r{done} of {of} devices{end}")
     sys.stderr.flush()
+
+
+@app.command("record")
+def run_record(
+    url: Annotated[str, typer.Argument(help="Of a Bitaxe, as http://HOST[:PORT].")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Where to.")
+    ],
+    duration: Annotated[str, typer.Option(help="How long, as 90s or 10m.")] = "1m",
+    interval: Annotated[str, typer.Option(help="Between two looks.")] = "5s",
+) -> None:
+    """Record a device's answers, without what is private, to replay them."""
+    from softaxe.scenario import seconds_of  # noqa: PLC0415
+    from softaxe.shell.recorder import record  # noqa: PLC0415
+
+    try:
+        duration_s = seconds_of(duration, "--duration")
+        interval_s = seconds_of(interval, "--interval")
+        if interval_s < LEAST_INTERVAL_S:
+            _fail(f"--interval: {interval} is under {LEAST_INTERVAL_S:g} s")
+        count = record(url, output, duration_s=duration_s, interval_s=interval_s)
+    except SoftaxeError as error:
+        _fail(str(error))
+    typer.echo(f"{count} entries in {output}; play them: softaxe run --replay {output}")
+
+
+@app.command("clone")
+def run_clone(
+    url: Annotated[str, typer.Argument(help="Of a Bitaxe, as http://HOST[:PORT].")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write a fleet file."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address of the copy.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Its HTTP port; 0 takes a free one.")
+    ] = 8080,
+    is_run: Annotated[
+        bool, typer.Option("--run/--no-run", help="Run it, or only write the file.")
+    ] = True,
+) -> None:
+    """Make a live virtual device like a real one: board, settings, and body."""
+    from softaxe.client import Client  # noqa: PLC0415
+    from softaxe.clone import copy_of, fleet_file  # noqa: PLC0415
+    from softaxe.shell.fleet import FleetOptions  # noqa: PLC0415
+    from softaxe.shell.groups import read_groups  # noqa: PLC0415
+
+    try:
+        client = Client(url)
+        copy = copy_of(client.get_json("/api/system/info"))
+        text = fleet_file(copy, client.url)
+        groups = read_groups(tomllib.loads(text), "clone")
+    except SoftaxeError as error:
+        _fail(str(error))
+    count = len(copy.settings)
+    typer.echo(f"{copy.board.version} {copy.board.family}, {count} settings")
+    for reading in copy.readings:
+        typer.echo(
+            f"  {reading.name:10} {reading.theirs:10.2f}  copy {reading.ours:10.2f} "
+            f"{reading.unit}"
+        )
+    if not copy.readings:
+        typer.echo("  it does not hash, so nothing tells its body")
+    if copy.left_out:
+        typer.echo(f"  not allowed here: {', '.join(copy.left_out)}")
+    typer.echo("  pool, user and Wi-Fi are not copied")
+    if output is not None:
+        try:
+            output.write_text(text, encoding="utf-8")
+        except OSError as error:
+            _fail(f"{output}: {error.strerror}")
+    if is_run:
+        with tempfile.TemporaryDirectory(prefix="softaxe-") as directory:
+            options = FleetOptions(
+                state=Path(directory), groups=groups, host=host, port=port
+            )
+            _run(_serve(options, frozenset(), "forgotten at the end"))
 
 
 @app.command("scenario")

@@ -1,0 +1,184 @@
+"""Serves a recording as if its device were there.
+
+Answers follow the recorded time line and begin anew at its end. Nothing can be changed:
+what would change a device is answered as it would answer, and forgotten.
+"""
+
+import asyncio
+import time
+from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from starlette.types import Receive, Scope, Send
+
+from softaxe.api import views
+from softaxe.api.access import is_allowed
+from softaxe.device.profile import DOCUMENTED
+from softaxe.errors import SettingError
+from softaxe.record import MAX_FILE_BYTES, Entry, read_recording
+from softaxe.shell.answers import FULL_CORS, UNAUTHORIZED, Answer, HeaderName, header
+from softaxe.shell.listener import TRANSPORT, Listener
+from softaxe.shell.server import HI, PATCHED, RESTARTING, UNKNOWN_ROUTE
+
+LEAST_S = 1.0
+"""A recording of one moment lasts so long."""
+CHANGES = {
+    ("PATCH", "/api/system"): PATCHED,
+    ("POST", "/api/system/restart"): Answer(
+        views.message_body(RESTARTING), content_type=b"application/json"
+    ),
+    ("POST", "/api/system/identify"): Answer(
+        views.message_body(HI), content_type=b"application/json"
+    ),
+}
+"""What is answered to changes, though nothing changes."""
+
+
+def load_recording(path: Path) -> list[Entry]:
+    """Read a recording's file.
+
+    Raises:
+        SettingError: It cannot be read or is none.
+    """
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise SettingError(f"{path}: over {MAX_FILE_BYTES} bytes")
+        with path.open(encoding="ascii") as lines:
+            return read_recording(lines, str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path}: {error}") from error
+
+
+class Replay:
+    """A recorded device; an ASGI application."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        answers = [entry for entry in entries if not entry.is_log]
+        self._logs = [entry for entry in entries if entry.is_log]
+        self._answers: dict[str, list[Entry]] = {}
+        for entry in answers:
+            self._answers.setdefault(entry.path, []).append(entry)
+        self._rounds = [e for e in answers if e.path == "/api/system/info"]
+        last = max(entry.at_s for entry in entries)
+        between = last / (len(self._rounds) - 1) if len(self._rounds) > 1 else LEAST_S
+        self.duration_s = max(LEAST_S, last + between)
+        """Until it begins anew."""
+        self._began = time.monotonic()
+
+    @property
+    def at_s(self) -> float:
+        """Where the time line is."""
+        return (time.monotonic() - self._began) % self.duration_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request or a log reader."""
+        if scope["type"] == "websocket":
+            await self._stream(scope, receive, send)
+            return
+        if scope["path"].startswith("/api/") and not _is_allowed(scope):
+            await UNAUTHORIZED.send_to(send)
+            return
+        answer = self._answer(scope["method"], scope["path"])
+        if answer is None:
+            scope[TRANSPORT].abort()
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            return
+        await answer.send_to(send, FULL_CORS)
+
+    def _answer(self, method: str, path: str) -> Answer | None:
+        """Return what is answered now; None while the device was away."""
+        if self._is_away():
+            return None
+        if (method, path) in CHANGES:
+            return CHANGES[method, path]
+        if method == "OPTIONS":
+            return Answer()
+        known = self._answers.get(path, [])
+        entry = _latest([one for one in known if one.status], self.at_s)
+        if method != "GET" or entry is None:
+            return UNKNOWN_ROUTE
+        named = {k: v for k, v in entry.headers.items() if k != "content-type"}
+        return Answer(
+            entry.body.encode("latin-1"),
+            status=entry.status,
+            content_type=entry.headers.get("content-type", "text/html").encode(),
+            headers=tuple(
+                (HeaderName(name.title().encode()), value.encode())
+                for name, value in named.items()
+            ),
+        )
+
+    def _is_away(self) -> bool:
+        latest = _latest(self._rounds, self.at_s)
+        return latest is not None and not latest.status
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        if scope["path"] != "/api/ws" or not _is_allowed(scope):
+            await send({"type": "websocket.close"})
+            return
+        await send({"type": "websocket.accept"})
+        telling = asyncio.ensure_future(self._tell(send))
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        telling.cancel()
+        with suppress(asyncio.CancelledError):
+            await telling
+
+    async def _tell(self, send: Send) -> None:
+        for wait_s, line in self._lines():
+            await asyncio.sleep(wait_s)
+            await send({"type": "websocket.send", "text": line})
+
+    def _lines(self) -> Iterator[tuple[float, str]]:
+        """Yield log lines for ever, each with the time to wait for it."""
+        if not self._logs:
+            return
+        times = [entry.at_s for entry in self._logs]
+        index = bisect_right(times, self.at_s)
+        while True:
+            if index == len(self._logs):
+                yield self.duration_s - self.at_s, self._logs[0].body
+                index = 1
+                continue
+            entry = self._logs[index]
+            yield max(0.0, entry.at_s - self.at_s), entry.body
+            index += 1
+
+
+def _latest(entries: list[Entry], at_s: float) -> Entry | None:
+    if not entries:
+        return None
+    index = bisect_right([entry.at_s for entry in entries], at_s)
+    return entries[max(0, index - 1)]
+
+
+def _is_allowed(scope: Scope) -> bool:
+    client = scope.get("client")
+    return is_allowed(
+        client[0] if client else "",
+        header(scope, b"origin"),
+        header(scope, b"host"),
+        profile=DOCUMENTED,
+        hostname="bitaxe",
+        is_ap_enabled=False,
+    )
+
+
+async def serve_replay(
+    entries: list[Entry], host: str, port: int, stopped: asyncio.Event
+) -> None:
+    """Serve a recording until `stopped`.
+
+    Raises:
+        OSError: The address cannot be bound.
+    """
+    listener = Listener(Replay(entries), host, port)
+    await listener.open()
+    try:
+        await stopped.wait()
+    finally:
+        await listener.close()

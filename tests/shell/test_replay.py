@@ -1,0 +1,131 @@
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from softaxe.errors import DeviceError, SettingError
+from softaxe.record import Entry
+from softaxe.shell.listener import Listener
+from softaxe.shell.recorder import record
+from softaxe.shell.replay import Replay, load_recording
+from softaxe.testing import running
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recording") / "gamma.jsonl"
+    with running(speed=20) as bitaxe:
+        record(bitaxe.url, path, duration_s=1.2, interval_s=0.3)
+    return path
+
+
+@contextmanager
+def replayed(entries: list[Entry]) -> Iterator[str]:
+    ready, loop = threading.Event(), asyncio.new_event_loop()
+    listener = Listener(Replay(entries), "127.0.0.1", 0)
+
+    async def main() -> None:
+        await listener.open()
+        ready.set()
+        await asyncio.Event().wait()
+
+    def run() -> None:
+        task = loop.create_task(main())
+        stopping.append(task)
+        try:
+            loop.run_until_complete(task)
+        except asyncio.CancelledError:
+            loop.run_until_complete(listener.close())
+            loop.close()
+
+    stopping: list[asyncio.Task[None]] = []
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert ready.wait(10)
+    yield f"http://127.0.0.1:{listener.port}"
+    loop.call_soon_threadsafe(stopping[0].cancel)
+    thread.join(10)
+
+
+def get(url: str, path: str) -> httpx.Response:
+    return httpx.get(url + path, trust_env=False, timeout=5)
+
+
+def test_a_recording_holds_what_the_device_said(recording: Path) -> None:
+    entries = load_recording(recording)
+
+    infos = [e for e in entries if e.path == "/api/system/info"]
+    uptimes = [json.loads(e.body)["uptimeSeconds"] for e in infos]
+    assert len(infos) >= 4
+    assert uptimes == sorted(uptimes)
+    assert uptimes[0] < uptimes[-1]
+    first = {e.path for e in entries if e.at_s == 0}
+    assert first >= {"/api/system/asic", "/api/theme"}
+    assert any(e.is_log for e in entries)
+    assert "bc1qnp980s5" not in recording.read_text()
+
+
+def test_it_is_served_again_byte_by_byte(recording: Path) -> None:
+    entries = load_recording(recording)
+    bodies = {e.body.encode("latin-1") for e in entries if e.path == "/api/system/info"}
+    with replayed(entries) as url:
+        answer = get(url, "/api/system/info")
+        assert answer.content in bodies
+        assert answer.headers["content-type"] == "application/json"
+        assert get(url, "/api/system/asic").json()["ASICModel"] == "BM1370"
+        assert get(url, "/api/system/statistics?columns=power").json()["labels"]
+        assert "AxeOS" in get(url, "/").text
+        assert get(url, "/api/system/nothing").status_code == 404
+
+
+def test_changes_are_answered_and_forgotten(recording: Path) -> None:
+    with replayed(load_recording(recording)) as url:
+        before = get(url, "/api/system/asic").content
+        change = {"frequency": 1}
+        patched = httpx.patch(f"{url}/api/system", json=change, trust_env=False)
+        restarted = httpx.post(f"{url}/api/system/restart", trust_env=False)
+
+        assert (patched.status_code, restarted.status_code) == (200, 200)
+        assert get(url, "/api/system/asic").content == before
+
+
+def test_strangers_are_refused_as_by_a_device(recording: Path) -> None:
+    with replayed(load_recording(recording)) as url:
+        answer = httpx.get(
+            f"{url}/api/system/info",
+            headers={"Origin": "http://evil.example"},
+            trust_env=False,
+        )
+    assert answer.status_code == 401
+
+
+def test_the_log_is_told_again(recording: Path) -> None:
+    entries = load_recording(recording)
+    lines = {e.body for e in entries if e.is_log}
+    with replayed(entries) as url, connect(f"ws{url[4:]}/api/ws", proxy=None) as socket:
+        assert socket.recv(timeout=10) in lines
+
+
+def test_a_device_that_was_away_is_away_again() -> None:
+    entries = [Entry(0, "/api/system/info", 200, {}, "{}")]
+    entries.append(Entry(0, "/api/system/info", 0))
+    with replayed(entries) as url, pytest.raises(httpx.TransportError):
+        get(url, "/api/system/info")
+
+
+def test_nobody_to_record_is_told_and_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(DeviceError):
+        record("http://127.0.0.1:1", tmp_path / "x", duration_s=1, interval_s=1)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="No such file"):
+        load_recording(tmp_path / "none")
