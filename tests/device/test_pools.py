@@ -86,7 +86,7 @@ def test_the_first_dial_comes_after_the_socket_pause() -> None:
     assert bench.pools.is_connected
     assert bench.pools.address_family == 2
     assert "Socket created, connecting to 10.0.0.1:1111" in bench.lines
-    assert bench.pools.data_to_pool(Link.MAIN).count(b"\n") == 3
+    assert bench.pools.data_to_pool(Link.MAIN, 0.0).count(b"\n") == 3
 
 
 def test_three_failures_lead_to_the_fallback_and_back() -> None:
@@ -210,7 +210,7 @@ def test_the_heartbeat_brings_the_primary_back() -> None:
     bench.hear(b'{"id":5,"result":true,"error":null}\n')
     bench.reachable.add("one.example")
     bench.advance(81.0)
-    probe = bench.pools.data_to_pool(Link.PROBE).decode().splitlines()
+    probe = bench.pools.data_to_pool(Link.PROBE, 0.0).decode().splitlines()
     assert [json.loads(line)["method"] for line in probe] == [
         "mining.subscribe",
         "mining.authorize",

@@ -466,7 +466,7 @@ class Device:
 
     def data_to_pool(self, link: Link = Link.MAIN) -> bytes:
         """Return and forget the bytes to send on a connection."""
-        return self.pools.data_to_pool(link)
+        return self.pools.data_to_pool(link, self.now)
 
     def events(self) -> list[Event]:
         """Return and forget what happened and what the shell must do."""

@@ -218,12 +218,12 @@ class Pools:
             self._main_closed(reason, now, detail)
         self._schedule()
 
-    def data_to_pool(self, link: Link) -> bytes:
-        """Return and forget the bytes to send."""
+    def data_to_pool(self, link: Link, now: float) -> bytes:
+        """Return and forget the bytes to send; answers are waited for from `now` on."""
         if link is Link.PROBE:
             data, self._probe_out = self._probe_out, b""
             return data
-        return b"" if self.session is None else self.session.data_to_send()
+        return b"" if self.session is None else self.session.data_to_send(now)
 
     def events(self) -> list[SessionEvent]:
         """Return and forget what the session told."""

@@ -148,6 +148,7 @@ class Session:
         self._splitter = LineSplitter()
         self._last_id = 0
         self._awaited: dict[int, float] = {}
+        self._unsent: list[int] = []
         self._out: list[str] = []
         self._events: list[Event] = []
 
@@ -209,10 +210,18 @@ class Session:
         self._send(line)
         return message_id
 
-    def data_to_send(self) -> bytes:
-        """Return and forget the bytes to send."""
+    def data_to_send(self, now: float | None = None) -> bytes:
+        """Return and forget the bytes to send.
+
+        Args:
+            now: From when answers are waited for, if that is later than the moment in
+                which the requests were made: whoever sends may come by only at times.
+        """
         if not self._out:
             return b""
+        if now is not None:
+            self._awaited.update(dict.fromkeys(self._unsent, now))
+        self._unsent.clear()
         data = "".join(self._out).encode()
         self._out.clear()
         return data
@@ -306,6 +315,7 @@ class Session:
 
     def _await(self, message_id: int, now: float) -> None:
         self._awaited[message_id] = now
+        self._unsent.append(message_id)
         if len(self._awaited) > MAX_AWAITED:
             del self._awaited[next(iter(self._awaited))]
 
