@@ -29,7 +29,9 @@ from softaxe.bitcoin.header import (
 )
 from softaxe.errors import SettingError
 from softaxe.shell.groups import parse_pool
+from softaxe.shell.storage import Storage
 from softaxe.stratum.messages import Message, Notify, parse
+from softaxe.testing import running
 
 Make = Callable[..., bytes]
 KILLS = 200
@@ -396,3 +398,103 @@ def test_a_wrong_password_can_be_put_right_over_http(
         device.patch(wifiPass="softaxe-wifi")
         device.client.post("/api/system/restart")
         until(lambda: device.info()["wifiStatus"] == "Connected!")
+
+
+# Fleets
+
+
+def test_a_fleet_is_found_by_whoever_looks_at_its_addresses(tmp_path: Path) -> None:
+    port, control = free_port(), free_port()
+    arguments = ("--count", "5", "--port", str(port), "--state", str(tmp_path))
+    with command("run", *arguments, "--control", f"127.0.0.1:{control}") as process:
+        wait_for(f"http://127.0.0.1:{control}/control/ready")
+        infos = [
+            wait_for(f"http://127.0.0.{last}:{port}/api/system/info")
+            for last in range(2, 7)
+        ]
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"http://127.0.0.7:{port}/", trust_env=False)
+        httpx.post(f"http://127.0.0.1:{control}/control/shutdown", trust_env=False)
+        output, errors = process.communicate(timeout=10)
+
+    assert process.returncode == 0
+    assert errors == ""
+    assert f"devices  5, http://127.0.0.2:{port} to http://127.0.0.6:{port}" in output
+    assert f"control  http://127.0.0.1:{control}" in output
+    for name in ("macAddr", "hostname", "ipv4", "ipv6"):
+        assert len({info[name] for info in infos}) == 5
+    assert [info["ipv4"] for info in infos] == [f"127.0.0.{n}" for n in range(2, 7)]
+
+
+def test_devices_may_share_an_address(tmp_path: Path) -> None:
+    port = free_port()
+    arguments = ("--count", "2", "--port-base", str(port), "--state", str(tmp_path))
+    with command("run", *arguments, "--control", "none"):
+        for number in range(2):
+            wait_for(f"http://127.0.0.1:{port + number}/api/system/info")
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "complaint"),
+    [
+        ("[[group]]\nboard = '9'", [], "group 1: board: board: '9' is none of"),
+        ("[[group]]", ["--board", "601"], "--board: write it into"),
+        ("[[group]]", ["--control", "x"], "--control: 'x' is neither HOST:PORT"),
+        ("[[group]]\n[[fault]]\neffect = 'x'", [], "effect: 'x' is none of"),
+        ("[[group]]\nseed=1\n[[group]]\nname='b'\nseed=1", [], "seed: 1 of group b"),
+    ],
+)
+def test_a_bad_fleet_is_refused_in_words(
+    tmp_path: Path, text: str, arguments: list[str], complaint: str
+) -> None:
+    path = tmp_path / "fleet.toml"
+    path.write_text(text)
+    with command("run", str(path), "--ephemeral", "--port", "0", *arguments) as process:
+        _, errors = process.communicate(timeout=10)
+
+    assert process.returncode == 1
+    assert complaint in errors
+    assert "Traceback" not in errors
+
+
+def test_a_fleets_state_is_in_one_database(tmp_path: Path) -> None:
+    with running(count=3, state=tmp_path, speed=0) as fleet:
+        for number, device in enumerate(fleet, 1):
+            device.patch(statsFrequency=number)
+        ids = [device.id for device in fleet]
+
+    storage = Storage(tmp_path)
+    found = [storage.load_settings(id_)["statsFrequency"] for id_ in ids]
+    storage.close()
+    assert found == [1, 2, 3]
+    assert {path.name for path in tmp_path.iterdir()} <= {
+        "state.db",
+        "state.db-wal",
+        "images",
+    }
+
+
+def test_shares_are_counted_alike_on_both_sides() -> None:
+    with running(count=15, speed=0) as fleet:
+        fleet.clock.advance(600)
+        infos = [device.info() for device in fleet]
+        pool = fleet.pool.info()
+
+    accepted = sum(info["sharesAccepted"] for info in infos)
+    rejected = sum(info["sharesRejected"] for info in infos)
+    assert accepted > 15 * 60
+    assert pool["connections"] == 15
+    assert pool["sharesAccepted"] == accepted
+    assert sum(pool["sharesRejected"].values()) == rejected
+
+
+def test_real_work_is_dealt_out_fairly() -> None:
+    with running(count=6, work="real", speed=20, warm_up_s=0) as fleet:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            time.sleep(1)
+            rates = [device.info()["hashRate_1m"] for device in fleet]
+            if min(rates) > 0.5 * max(rates) > 0:
+                break
+
+    assert min(rates) > 0.5 * max(rates) > 0
