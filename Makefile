@@ -30,6 +30,7 @@ bench: $(VENV)/.installed-dev page
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --group docs
 	$(BIN)/python -m softaxe.api.docs docs
+	$(BIN)/python docs/faults_table.py
 	$(BIN)/python docs/boards_table.py
 	$(BIN)/python docs/plots.py
 	$(BIN)/python docs/screens.py

@@ -1,3 +1,6 @@
+import importlib.util
+from pathlib import Path
+
 import pytest
 
 from softaxe.device.faults import DeviceFaults, Sensor, UpdateFault
@@ -160,3 +163,15 @@ def test_an_id_stands_for_one_rule() -> None:
 
 def test_only_requests_have_routes() -> None:
     assert all(str(EFFECTS[name].layer) == "network" for name in HTTP_EFFECTS)
+
+
+def test_the_documents_table_is_up_to_date() -> None:
+    path = Path(__file__).parents[1] / "docs" / "faults_table.py"
+    spec = importlib.util.spec_from_file_location("faults_table", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    page = module.PAGE.read_text(encoding="utf-8")
+
+    assert page == module.with_table(page), "run make docs"

@@ -1,0 +1,42 @@
+"""Writes the table of docs/faults.md; a test compares it."""
+
+from pathlib import Path
+
+from softaxe.faults import EFFECTS, Parameter
+
+PAGE = Path(__file__).with_name("faults.md")
+BEGIN, END = "<!-- effects -->\n", "<!-- end of effects -->\n"
+
+
+def table() -> str:
+    """Return one row per effect."""
+    lines = ["| effect | acts on | parameters | what happens |", "|---|---|---|---|"]
+    for effect in EFFECTS.values():
+        told = "; ".join(_parameter(one) for one in effect.parameters) or "none"
+        lines.append(f"| `{effect.name}` | {effect.layer} | {told} | {effect.help} |")
+    return "\n".join(lines) + "\n"
+
+
+def _parameter(parameter: Parameter) -> str:
+    unit = f" {parameter.unit}" if parameter.unit else ""
+    if parameter.choices:
+        allowed = ", ".join(parameter.choices)
+    elif parameter.limits:
+        low, high = parameter.limits
+        allowed = f"{low:g} to {high:g}{unit}"
+    else:
+        allowed = "text"
+    default = parameter.default
+    shown = f"{default:g}" if isinstance(default, float) else str(default)
+    return f"`{parameter.name}` ({allowed}; {shown})"
+
+
+def with_table(page: str) -> str:
+    """Return the page with the present table."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{table()}{END}{after}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
