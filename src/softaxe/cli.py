@@ -149,6 +149,9 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             help="Give many devices one address, and ports from here on.",
         ),
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=256, help="Spread the devices over processes.")
+    ] = 1,
     control: Annotated[
         str,
         typer.Option(
@@ -316,7 +319,10 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     with folder as directory:
         chosen = replace(options, state=Path(directory))
         where = "forgotten at the end" if ephemeral else directory
-        _run(_serve(chosen, _SHOWN[log_level], where))
+        if workers > 1:
+            _run(_serve_parts(chosen, workers, where))
+        else:
+            _run(_serve(chosen, _SHOWN[log_level], where))
 
 
 def _serve_replay(path: Path, host: str, port: int) -> None:
@@ -348,7 +354,7 @@ def _is_given(context: typer.Context, name: str) -> bool:
 
 async def _serve(options: "FleetOptions", shown: frozenset[Level], where: str) -> None:
     """Run devices until a signal comes, or the control API says so."""
-    from softaxe.shell.control import Control  # noqa: PLC0415
+    from softaxe.shell.control import Control, ControlApp  # noqa: PLC0415
     from softaxe.shell.fleet import Fleet  # noqa: PLC0415
 
     def show_log(line: LogLine) -> None:
@@ -360,7 +366,7 @@ async def _serve(options: "FleetOptions", shown: frozenset[Level], where: str) -
     fleet = Fleet(options, show_log=show_log, show_progress=_show_progress)
     _stop_on_signals(fleet.stop)
     try:
-        control = await fleet.open_control(Control(fleet))
+        control = await fleet.open_control(ControlApp(Control(fleet)))
         await fleet.start()
         typer.echo(f"softaxe {__version__}")
         if len(fleet.members) == 1:
@@ -376,6 +382,32 @@ async def _serve(options: "FleetOptions", shown: frozenset[Level], where: str) -
         await fleet.run()
     finally:
         await fleet.close()
+
+
+async def _serve_parts(options: "FleetOptions", workers: int, where: str) -> None:
+    """Run devices in several processes until a signal comes."""
+    from softaxe.shell.control import ControlApp  # noqa: PLC0415
+    from softaxe.shell.fleet import open_control  # noqa: PLC0415
+    from softaxe.shell.workers import Workers  # noqa: PLC0415
+
+    parts = Workers(options, workers, show_progress=_show_progress)
+    _stop_on_signals(parts.stop)
+    listener = await open_control(options.control, ControlApp(parts))
+    try:
+        await parts.start()
+        typer.echo(f"softaxe {__version__}")
+        count = sum(group.count for group in options.groups)
+        typer.echo(f"  devices  {count} in {workers} processes")
+        if listener is not None:
+            typer.echo(f"  control  {listener.url}")
+        typer.echo(f"  state    {where}")
+        typer.echo("Ctrl-C stops it.")
+        sys.stdout.flush()
+        await parts.run()
+    finally:
+        if listener is not None:
+            await listener.close()
+        await parts.close()
 
 
 def _tell_device(member: "Member") -> None:

@@ -183,11 +183,11 @@ class RunningFleet:
             self._ready.set()
 
     async def _serve(self, options: FleetOptions) -> None:
-        from softaxe.shell.control import Control  # noqa: PLC0415 - not always needed
+        from softaxe.shell.control import Control, ControlApp  # noqa: PLC0415 - not always needed
 
         fleet = Fleet(options, show_pool_log=self._keep_pool_line)
         try:
-            self.control_url = await fleet.open_control(Control(fleet))
+            self.control_url = await fleet.open_control(ControlApp(Control(fleet)))
             await fleet.start()
             fleet.clock.is_paused = self._is_paused
             if self._warm_up_s:

@@ -1,20 +1,15 @@
 import resource
+from itertools import islice
 
 import pytest
 
-from softaxe.catalog import board
 from softaxe.errors import SettingError
 from softaxe.shell import addresses
 from softaxe.shell.addresses import AddressPlan
-from softaxe.shell.member import MemberOptions
-
-ANY = MemberOptions(board("601"), 1)
 
 
 def places(plan: AddressPlan, count: int) -> list[tuple[str, int]]:
-    taken: set[tuple[str, int]] = set()
-    placed = [plan.place(ANY, taken) for _ in range(count)]
-    return [(options.host, options.port) for options in placed]
+    return list(islice(plan.places(()), count))
 
 
 def test_every_device_has_an_address_that_scanners_look_at() -> None:
@@ -35,7 +30,7 @@ def test_or_one_address_with_ports() -> None:
 def test_a_gap_is_filled() -> None:
     plan, taken = AddressPlan("127.0.0.2", 80), {("127.0.0.2", 80), ("127.0.0.4", 80)}
 
-    assert plan.place(ANY, taken).host == "127.0.0.3"
+    assert next(plan.places(taken)) == ("127.0.0.3", 80)
 
 
 @pytest.mark.parametrize(

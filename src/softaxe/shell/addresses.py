@@ -1,10 +1,10 @@
 """Where the devices of a fleet are to be found."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
 
 from softaxe.errors import SettingError
-from softaxe.shell.member import MemberOptions
 
 FILES_PER_DEVICE = 6
 """A listener, both ends of a pool connection, and clients."""
@@ -27,21 +27,23 @@ class AddressPlan:
     port: int
     port_base: int | None = None
 
-    def place(
-        self, options: MemberOptions, taken: set[tuple[str, int]]
-    ) -> MemberOptions:
-        """Return a device's options with the next free place, which is then taken.
+    def places(self, taken: Collection[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+        """Yield host and port of one device after the other.
+
+        Args:
+            taken: Places that are left out.
 
         Raises:
-            SettingError: There is none left.
+            SettingError: There are none left.
         """
         if self.port == 0 and self.port_base is None:
-            return replace(options, host=self.host, port=0)
+            while True:
+                yield self.host, 0
         place = (self.host, self.port if self.port_base is None else self.port_base)
-        while place in taken:
+        while True:
+            if place not in taken:
+                yield place
             place = self._after(*place)
-        taken.add(place)
-        return replace(options, host=place[0], port=place[1])
 
     def _after(self, host: str, port: int) -> tuple[str, int]:
         if self.port_base is not None:

@@ -184,15 +184,15 @@ OPERATIONS = (
 )
 
 
-class Control:
-    """Serves the control API; an ASGI application.
+class ControlApp:
+    """Routes the control API's requests, and serves its page; an ASGI application.
 
     Args:
-        fleet: What is controlled.
+        handlers: Has a method for each operation, by its name.
     """
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
+    def __init__(self, handlers: "Control | object") -> None:
+        self._handlers = handlers
         routes: list[BaseRoute] = []
         for operation in OPERATIONS:
             route = Route(
@@ -201,7 +201,7 @@ class Control:
                 methods=[operation.method],
             )
             routes.append(route)
-        routes.append(Route("/{path:path}", self._page, methods=["GET"]))
+        routes.append(Route("/{path:path}", _page, methods=["GET"]))
         self._router = Router(routes, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -217,7 +217,7 @@ class Control:
         await self._router(scope, receive, send)
 
     def _answering(self, operation: Operation) -> Handler:
-        work = getattr(self, operation.name)
+        work = getattr(self._handlers, operation.name)
 
         async def answer(request: Request) -> Response:
             try:
@@ -233,6 +233,17 @@ class Control:
             return JSONResponse(found, operation.status)
 
         return answer
+
+
+class Control:
+    """Answers the control API for the fleet of this process.
+
+    Args:
+        fleet: What is controlled.
+    """
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
 
     # The fleet
 
@@ -299,7 +310,7 @@ class Control:
 
     async def devices(self, request: Request) -> object:
         """GET /control/devices."""
-        query = _Query(request)
+        query = Query(request)
         group, state = query.text("group"), query.text("state")
         chosen = [
             member
@@ -313,7 +324,7 @@ class Control:
 
     async def add_devices(self, request: Request) -> object:
         """POST /control/devices."""
-        added = await self._fleet.add(read_group(await _members_of(request)))
+        added = await self._fleet.add(read_group(await members_of(request)))
         return {"devices": [row(member, self._fault_ids(member)) for member in added]}
 
     async def device(self, request: Request) -> object:
@@ -355,7 +366,7 @@ class Control:
     async def add_fault(self, request: Request) -> object:
         """POST /control/faults."""
         fleet = self._fleet
-        rule = fleet.rules.add(await _members_of(request), fleet.clock.advance())
+        rule = fleet.rules.add(await members_of(request), fleet.clock.advance())
         fleet.apply_faults()
         return rule.to_json()
 
@@ -384,7 +395,7 @@ class Control:
 
     async def set_clock(self, request: Request) -> object:
         """PATCH /control/clock."""
-        members = await _members_of(request)
+        members = await members_of(request)
         clock = self._fleet.clock
         for name in members:
             if name not in {"speed", "paused"}:
@@ -400,7 +411,7 @@ class Control:
 
     async def advance(self, request: Request) -> object:
         """POST /control/clock/advance."""
-        members = await _members_of(request)
+        members = await members_of(request)
         seconds = _number("seconds", members.get("seconds"), 0, MOST_SECONDS)
         await self._fleet.advance(seconds)
         return self._clock()
@@ -417,7 +428,7 @@ class Control:
 
     async def journal(self, request: Request) -> object:
         """GET /control/journal."""
-        query, journal = _Query(request), self._fleet.journal
+        query, journal = Query(request), self._fleet.journal
         wanted = {name: query.text(name) for name in ("device", "method", "path")}
         status = query.whole("status", 0, 999, None)
         unmatched = query.flag("unmatched")
@@ -454,7 +465,7 @@ class Control:
 
     async def take_snapshot(self, request: Request) -> object:
         """POST /control/snapshots."""
-        name = (await _members_of(request)).get("name")
+        name = (await members_of(request)).get("name")
         if not isinstance(name, str) or not 0 < len(name) <= 64 or "/" in name:
             raise Refused(400, f"name: {name!r} is no text of 1 to 64 characters")
         return (await self._fleet.take_snapshot(name)).to_json()
@@ -475,22 +486,21 @@ class Control:
             raise Refused(404, f"snapshot: there is no {name!r}")
         return name
 
-    # The page
 
-    async def _page(self, request: Request) -> Response:
-        name = request.path_params["path"] or "fleet.html"
-        # Names are compared with what there is, so no path leads anywhere else.
-        pages = {file.name: file for file in _PAGE.iterdir()} if _PAGE.is_dir() else {}
-        kind = _TYPES.get(name[name.rfind(".") :], "application/octet-stream")
-        if f"{name}.gz" in pages:
-            headers = {"Content-Encoding": "gzip", "Cache-Control": "max-age=2592000"}
-            body = pages[f"{name}.gz"].read_bytes()
-            return Response(body, headers=headers, media_type=kind)
-        if name in pages:
-            return Response(pages[name].read_bytes(), media_type=kind)
-        if name == "fleet.html":
-            return Response(_NOT_BUILT, media_type=kind)
-        return _error(404, f"{request.url.path}: there is no such route or page")
+async def _page(request: Request) -> Response:
+    name = request.path_params["path"] or "fleet.html"
+    # Names are compared with what there is, so no path leads anywhere else.
+    pages = {file.name: file for file in _PAGE.iterdir()} if _PAGE.is_dir() else {}
+    kind = _TYPES.get(name[name.rfind(".") :], "application/octet-stream")
+    if f"{name}.gz" in pages:
+        headers = {"Content-Encoding": "gzip", "Cache-Control": "max-age=2592000"}
+        body = pages[f"{name}.gz"].read_bytes()
+        return Response(body, headers=headers, media_type=kind)
+    if name in pages:
+        return Response(pages[name].read_bytes(), media_type=kind)
+    if name == "fleet.html":
+        return Response(_NOT_BUILT, media_type=kind)
+    return _error(404, f"{request.url.path}: there is no such route or page")
 
 
 def refuse(request: Request) -> str | None:
@@ -527,7 +537,7 @@ def _is_own_name(name: str) -> bool:
     return True
 
 
-class _Query:
+class Query:
     """The query of a request, with errors that name the field."""
 
     def __init__(self, request: Request) -> None:
@@ -535,9 +545,11 @@ class _Query:
         self._values = parse_qs(text, keep_blank_values=True)
 
     def text(self, name: str) -> str | None:
+        """Return a text, or None."""
         return self._values[name][-1] if name in self._values else None
 
     def whole(self, name: str, lowest: int, highest: int, default: Any) -> Any:
+        """Return a whole number; raise Refused when it is none of those allowed."""
         text = self.text(name)
         if text is None:
             return default
@@ -548,13 +560,19 @@ class _Query:
         return int(text)
 
     def flag(self, name: str) -> bool | None:
+        """Return true or false, or None when not given."""
         text = self.text(name)
         if text in {None, "true", "false"}:
             return None if text is None else text == "true"
         raise Refused(400, f"{name}: {text!r} is neither true nor false")
 
 
-async def _members_of(request: Request) -> dict[str, Any]:
+async def members_of(request: Request) -> dict[str, Any]:
+    """Return the members of a request's JSON body.
+
+    Raises:
+        Refused: There is no such body.
+    """
     try:
         body = await read_body(request.receive, BODY_LIMIT_BYTES)
         members = json.loads(body or b"{}")

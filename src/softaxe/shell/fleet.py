@@ -5,10 +5,18 @@ works longer than a few milliseconds without looking at the sockets.
 """
 
 import asyncio
+import errno
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
@@ -92,6 +100,8 @@ class FleetOptions:
     cpu_percent: int = 50
     faults: tuple[Mapping[str, Any], ...] = ()
     """Rules from the beginning on."""
+    is_part: bool = False
+    """The fleet is a part of one that several processes share."""
 
     @property
     def first_host(self) -> str:
@@ -134,6 +144,30 @@ def control_address(text: str) -> tuple[str, int] | None:
     if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise SettingError(f"--control: {text!r} is neither HOST:PORT nor none")
     return host.strip("[]"), int(port)
+
+
+async def open_control(text: str, app: AsgiApp) -> Listener | None:
+    """Serve an app at `host:port`; at the usual place, the next free port will do.
+
+    Raises:
+        OSError: The port asked for is taken.
+        SettingError: No address was meant.
+    """
+    address = control_address(text)
+    if address is None:
+        return None
+    host, port = address
+    tries = FIRST_PORT_TRIES if text == CONTROL else 1
+    for attempt in range(tries):
+        listener = Listener(app, host, port + attempt if port else 0)
+        try:
+            await listener.open()
+        except OSError:
+            if attempt + 1 == tries:
+                raise
+        else:
+            return listener
+    return None
 
 
 FILE_KEYS: Mapping[str, type] = {
@@ -195,7 +229,7 @@ class Fleet:
     ) -> None:
         self.options = options
         self.members: dict[str, Member] = {}
-        self.storage = Storage(options.state)
+        self.storage = Storage(options.state, is_shared=options.is_part)
         self.saver = Saver(self.storage)
         self.clock = Clock(speed=options.speed)
         self.pool_server: PoolServer | None = None
@@ -250,23 +284,8 @@ class Fleet:
             OSError: The port asked for is taken.
             SettingError: No address was meant.
         """
-        address = control_address(self.options.control)
-        if address is None:
-            return ""
-        host, port = address
-        tries = FIRST_PORT_TRIES if self.options.control == CONTROL else 1
-        for attempt in range(tries):
-            self._control = Listener(app, host, port + attempt if port else 0)
-            try:
-                await self._control.open()
-            except OSError:
-                if attempt + 1 == tries:
-                    raise
-                continue
-            break
-        assert self._control is not None
-        shown = f"[{host}]" if ":" in host else host
-        return f"http://{shown}:{self._control.port}"
+        self._control = await open_control(self.options.control, app)
+        return "" if self._control is None else self._control.url
 
     async def add(self, *groups: Group) -> list[Member]:
         """Switch on the devices of some groups.
@@ -276,9 +295,11 @@ class Fleet:
             OSError: A port is taken; none of the devices is there then.
         """
         async with self._changing:
-            return await self._add(groups)
+            return await self._add(groups, is_later=self.is_ready)
 
-    async def _add(self, groups: Sequence[Group]) -> list[Member]:
+    async def _add(
+        self, groups: Sequence[Group], *, is_later: bool = False
+    ) -> list[Member]:
         if any(group.pool is None for group in groups) and self.pool_server is None:
             await self._start_pool()
         plan: list[MemberOptions] = []
@@ -287,24 +308,21 @@ class Fleet:
             for options in member_options(
                 group, seeds=self._free_seeds(group, plan), pool_rows=self._pool_rows()
             ):
-                plan.append(self._addresses.place(options, taken))
+                plan.append(options)
         self._check_ids(plan)
+        places = self._addresses.places(taken)
         allow_open_files(len(plan) + len(self.members))
         began = self.clock.now
         added: list[Member] = []
         try:
             for number, options in enumerate(plan):
                 # Spread over a second, as nobody's thousand devices beat in time.
-                offset_s = number / len(plan)
-                member = Member(
-                    options,
-                    self,
-                    power_on_s=began - ON_NETWORK_S - offset_s,
-                    show_log=self._show_log,
+                power_on_s = began - ON_NETWORK_S - number / len(plan)
+                member = await self._switch_on(
+                    options, places, power_on_s=power_on_s, is_later=is_later
                 )
                 self.members[member.id] = member
                 added.append(member)
-                await member.open()
                 self._apply_to(member)
                 self._schedule(member)
                 self._note_real(member)
@@ -317,6 +335,33 @@ class Fleet:
             raise
         self._show_progress(len(plan), len(plan))
         return added
+
+    async def _switch_on(
+        self,
+        options: MemberOptions,
+        places: Iterator[tuple[str, int]],
+        *,
+        power_on_s: float,
+        is_later: bool,
+    ) -> Member:
+        """Make a device and open its port at the next place."""
+        for host, port in places:
+            member = Member(
+                replace(options, host=host, port=port),
+                self,
+                power_on_s=power_on_s,
+                show_log=self._show_log,
+            )
+            try:
+                await member.open()
+            except OSError as error:
+                # Another process of the fleet may have got the place.
+                if not is_later or error.errno != errno.EADDRINUSE:
+                    raise
+                await member.close()
+            else:
+                return member
+        raise SettingError("there is no address left")
 
     async def remove(self, member_id: str) -> None:
         """Switch a device off for good; what it has stored stays.

@@ -55,6 +55,8 @@ class Group:
     """Versions or families, dealt out in turn."""
     seed: int | None = None
     """Of the first device, the others follow; None for the next that is free."""
+    first: int = 1
+    """Number of the first device, where the group is a part of a larger one."""
     pool: str | None = None
     """None for the built-in one."""
     user: str | None = None
@@ -91,7 +93,7 @@ def member_options(
     if group.pool is not None:
         overrides["stratumurl"], overrides["stratumport"] = parse_pool(group.pool)
         defaults = {"fbstratumurl": ""}
-    for number, seed in enumerate(seeds):
+    for number, seed in enumerate(seeds, group.first - 1):
         board = boards[number % len(boards)]
         rng = random.Random(f"{group.name} {seed}")
         own = dict(defaults)

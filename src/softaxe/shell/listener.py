@@ -106,6 +106,12 @@ class Listener:
         self._state = ServerState()
 
     @property
+    def url(self) -> str:
+        """Where it is served."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
     def is_open(self) -> bool:
         """True while the port is served."""
         return self._server is not None

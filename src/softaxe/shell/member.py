@@ -237,8 +237,7 @@ class Member:
     @property
     def url(self) -> str:
         """Where the device is to be found."""
-        host = self.options.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return self._listener.url
 
     @property
     def is_open(self) -> bool:

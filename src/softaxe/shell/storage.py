@@ -24,6 +24,13 @@ DATABASE_NAME = "state.db"
 IMAGES_NAME = "images"
 IMAGE_PATTERN = "[0-9a-f]" * 64
 """Names of complete images: their SHA-256."""
+LOCK_NAME = "fleet.lock"
+SHARED_WAIT_S = 30.0
+"""How long one process waits for another's transaction."""
+_IN_USE = (
+    "{} is in use by another softaxe; stop that one, or choose another directory with "
+    "--state DIR (or --ephemeral)"
+)
 PART_SUFFIX = ".part"
 """Ending of an image that is still being received."""
 
@@ -47,24 +54,28 @@ class Storage:
 
     Args:
         directory: Made when missing, for its owner alone: it holds passwords.
+        is_shared: Processes of one fleet work in it together; their parent holds
+            `lock_directory`.
 
     Raises:
         StateInUse: Another process works in the directory.
         StorageError: It cannot be used, or was written by another version.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, is_shared: bool = False) -> None:
+        self._is_shared = is_shared
         self._path = directory / DATABASE_NAME
         self._images = directory / IMAGES_NAME
         self._lock = threading.Lock()
         self._unsaved_images: set[str] = set()
         with _told_as_storage_error(self._path):
             _make_private_directory(directory)
-            self._database = _open_database(self._path)
+            self._database = _open_database(self._path, is_shared=is_shared)
             try:
                 self._images.mkdir(mode=0o700, exist_ok=True)
-                for part in self._images.glob(f"*{PART_SUFFIX}"):
-                    part.unlink()
+                if not is_shared:
+                    for part in self._images.glob(f"*{PART_SUFFIX}"):
+                        part.unlink()
                 self._drop_unused_images()
             except (OSError, sqlite3.Error):
                 self._database.close()
@@ -201,6 +212,8 @@ class Storage:
             return dict(self._database.execute(query, (device_id,)).fetchall())
 
     def _drop_unused_images(self) -> None:
+        if self._is_shared:  # another process may be about to save its row
+            return
         query = "SELECT count(*) FROM flash WHERE instr(value, ?)"
         for path in self._images.glob(IMAGE_PATTERN):
             if path.name in self._unsaved_images:
@@ -282,16 +295,44 @@ def _make_private_directory(directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def _open_database(path: Path) -> sqlite3.Connection:
+@contextlib.contextmanager
+def lock_directory(directory: Path) -> Iterator[None]:
+    """Keep other fleets out of a directory that several processes share.
+
+    Raises:
+        StateInUse: Another one works in it.
+        StorageError: It cannot be used.
+    """
+    # The exclusive storage of an ordinary run looks after what was left over.
+    Storage(directory).close()
+    path = directory / LOCK_NAME
+    with _told_as_storage_error(path), path.open("w") as file:
+        try:
+            import fcntl  # noqa: PLC0415 - Windows has none, and no fleets of many
+        except ImportError:
+            yield
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StateInUse(_IN_USE.format(directory)) from error
+        yield
+
+
+def _open_database(path: Path, *, is_shared: bool) -> sqlite3.Connection:
     with contextlib.suppress(FileExistsError):
         # Not opened when it exists: closing it would release SQLite's lock on it.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     database = sqlite3.connect(
-        path, timeout=0, isolation_level=None, check_same_thread=False
+        path,
+        timeout=SHARED_WAIT_S if is_shared else 0,
+        isolation_level=None,
+        check_same_thread=False,
     )
     try:
-        # Before the first access: so the lock is held from then to the end.
-        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        if not is_shared:
+            # Before the first access: so the lock is held from then to the end.
+            database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.execute("BEGIN EXCLUSIVE")
@@ -300,10 +341,7 @@ def _open_database(path: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError as error:
         database.close()
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-            raise StateInUse(
-                f"{path.parent} is in use by another softaxe; stop that one, or "
-                "choose another directory with --state DIR (or --ephemeral)"
-            ) from error
+            raise StateInUse(_IN_USE.format(path.parent)) from error
         raise
     except (sqlite3.Error, StorageError):
         database.close()

@@ -1,0 +1,228 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from softaxe.errors import SettingError, StateInUse
+from softaxe.shell.fleet import FleetOptions
+from softaxe.shell.groups import Group, member_options
+from softaxe.shell.storage import Storage, lock_directory
+from softaxe.shell.workers import joined_metrics, parts
+
+OPTIONS = FleetOptions(
+    state=Path(),
+    groups=(
+        Group(name="a", count=5, boards=("601", "602")),
+        Group(name="b", count=4, boards=("402",), seed=100),
+        Group(name="c", count=1),
+    ),
+    port=80,
+    seed=1,
+)
+
+
+def ids(options: FleetOptions) -> list[str]:
+    return [
+        made.id
+        for group in options.groups
+        for made in member_options(
+            group,
+            seeds=range(group.seed or 0, (group.seed or 0) + group.count),
+            pool_rows={},
+        )
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10])
+def test_every_device_keeps_its_seed_board_and_address(count: int) -> None:
+    (whole,) = parts(OPTIONS, 1)
+    divided = parts(OPTIONS, count)
+
+    assert ids(whole)[:6] == ["601-1", "602-2", "601-3", "602-4", "601-5", "402-100"]
+    assert [id_ for part in divided for id_ in ids(part)] == ids(whole)
+    sizes = [len(ids(part)) for part in divided]
+    assert max(sizes) - min(sizes) <= 1
+    hosts = [part.host for part in divided]
+    starts = [2 + sum(sizes[:number]) for number in range(count)]
+    assert hosts == [f"127.0.0.{start}" for start in starts]
+    assert len({part.pool_port for part in divided}) == count
+
+
+def test_parts_may_have_ports_of_one_address() -> None:
+    first, second = parts(replace(OPTIONS, port_base=9000), 2)
+
+    assert (first.port_base, second.port_base) == (9000, 9005)
+    assert first.host == second.host == "127.0.0.1"
+
+
+@pytest.mark.parametrize("count", [0, 11])
+def test_more_parts_than_devices_are_refused(count: int) -> None:
+    with pytest.raises(SettingError, match=f"--workers: {count} is outside 1..10"):
+        parts(OPTIONS, count)
+
+
+def test_metrics_of_parts_add_up() -> None:
+    one = """# HELP softaxe_devices Devices of the fleet.
+# TYPE softaxe_devices gauge
+softaxe_devices 2.0
+# HELP softaxe_clock_seconds Device time.
+# TYPE softaxe_clock_seconds gauge
+softaxe_clock_seconds 5.0
+# HELP softaxe_power_watts Input power.
+# TYPE softaxe_power_watts gauge
+softaxe_power_watts{device="NAME"} 17.5
+"""
+    joined = joined_metrics([one.replace("NAME", "a"), one.replace("NAME", "b")])
+
+    assert "softaxe_devices 4.0\n" in joined
+    assert "softaxe_clock_seconds 5.0\n" in joined
+    assert 'softaxe_power_watts{device="a"} 17.5\n' in joined
+    assert 'softaxe_power_watts{device="b"} 17.5\n' in joined
+
+
+def test_a_directory_belongs_to_one_fleet(tmp_path: Path) -> None:
+    with lock_directory(tmp_path):
+        one = Storage(tmp_path, is_shared=True)
+        two = Storage(tmp_path, is_shared=True)
+        one.save_settings("601-1", {"a": 1})
+        two.save_settings("601-2", {"a": 2})
+        assert two.load_settings("601-1") == {"a": 1}
+        with pytest.raises(StateInUse), lock_directory(tmp_path):
+            pass
+        one.close()
+        two.close()
+    Storage(tmp_path).close()
+
+
+class Spread:
+    """A fleet of four in two processes."""
+
+    def __init__(self, state: Path) -> None:
+        arguments = ["--count", "4", "--workers", "2", "--state", str(state)]
+        arguments += ["--port-base", "0", "--control", "127.0.0.1:0"]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "softaxe", "run", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if "control" in line:
+                url = line.split()[1]
+                break
+        else:
+            raise AssertionError(self.process.communicate()[1])
+        self.api = httpx.Client(base_url=url, timeout=30, trust_env=False)
+
+    def children(self) -> list[int]:
+        pid = self.process.pid
+        path = Path(f"/proc/{pid}/task/{pid}/children")
+        return [int(text) for text in path.read_text().split()]
+
+
+@pytest.fixture(scope="module")
+def spread(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spread]:
+    made = Spread(tmp_path_factory.mktemp("state"))
+    yield made
+    made.api.close()
+    made.process.kill()
+    made.process.communicate()
+
+
+def test_one_api_speaks_for_all(spread: Spread) -> None:
+    api = spread.api
+    api.post("/control/clock/advance", json={"seconds": 30})
+
+    fleet = api.get("/control/fleet").json()
+    listed = api.get("/control/devices").json()
+    assert (fleet["devices"], fleet["mining"], fleet["workers"]) == (4, 4, 2)
+    assert fleet["pool"]["connections"] == 4
+    assert [row["id"] for row in listed["devices"]] == [f"601-{n}" for n in range(4)]
+    page = api.get("/control/devices", params={"offset": 1, "limit": 2}).json()
+    assert [row["id"] for row in page["devices"]] == ["601-1", "601-2"]
+    assert api.get("/control/devices/601-3").json()["row"]["id"] == "601-3"
+    assert api.get("/control/devices/601-9").status_code == 404
+    assert api.get("/control/ready").status_code == 200
+    assert "softaxe_devices 4.0" in api.get("/metrics").text
+    assert len(api.get("/control/history").json()["power"]) >= 3
+
+
+def test_orders_reach_every_part(spread: Spread) -> None:
+    api = spread.api
+    added = api.post("/control/faults", json={"effect": "ambient", "c": 40})
+    assert added.status_code == 201
+    (told,) = api.get("/control/faults").json()["faults"]
+    assert told["matches"] == 4
+    assert api.delete(f"/control/faults/{told['id']}").status_code == 200
+    assert api.delete(f"/control/faults/{told['id']}").status_code == 404
+    refused = api.post("/control/faults", json={"effect": "fire"})
+    assert refused.status_code == 400
+    assert "'fire' is none of" in refused.json()["error"]
+
+    for row in api.get("/control/devices").json()["devices"]:
+        httpx.get(f"{row['url']}/api/system/asic", trust_env=False)
+    entries = api.get("/control/journal").json()["entries"]
+    assert {entry["device"] for entry in entries} == {f"601-{n}" for n in range(4)}
+    assert [entry["seq"] for entry in entries] == list(range(1, len(entries) + 1))
+
+    assert api.post("/control/snapshots", json={"name": "x"}).json()["devices"] == 4
+    assert api.post("/control/snapshots/x/restore").status_code == 200
+    assert api.delete("/control/snapshots/x").status_code == 200
+
+
+def test_devices_come_and_go_in_any_part(spread: Spread) -> None:
+    api = spread.api
+    added = api.post("/control/devices", json={"count": 1}).json()["devices"]
+    assert added[0]["id"] == "601-4"
+
+    assert api.post("/control/devices/601-4/restart").status_code == 200
+    assert api.delete("/control/devices/601-4").status_code == 200
+    assert api.get("/control/fleet").json()["devices"] == 4
+
+
+def test_it_ends_when_asked_and_takes_its_parts_along(spread: Spread) -> None:
+    children = spread.children()
+    url = spread.api.get("/control/devices/601-3").json()["row"]["url"]
+    change = {"statsFrequency": 77}
+    assert httpx.patch(f"{url}/api/system", json=change, trust_env=False).is_success
+
+    spread.api.post("/control/shutdown")
+    _, errors = spread.process.communicate(timeout=30)
+
+    assert (spread.process.returncode, errors) == (0, "")
+    assert not [pid for pid in children if _is_alive(pid)]
+
+
+def test_parts_end_with_their_killed_parent(tmp_path: Path) -> None:
+    spread = Spread(tmp_path)
+    children = spread.children()
+
+    spread.process.send_signal(signal.SIGKILL)
+    spread.process.communicate()
+    spread.api.close()
+
+    deadline = time.monotonic() + 20
+    while any(_is_alive(pid) for pid in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    storage = Storage(tmp_path)
+    assert json.dumps(storage.load_settings("601-0")) is not None
+    storage.close()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
