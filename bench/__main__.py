@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.fleet import fleet_figures
 from bench.kernels import kernel_figures
 from bench.load import requests_per_second
 from bench.page import first_paint_s, weight_bytes
@@ -36,6 +37,7 @@ def main() -> None:
     latency_figures()
     kernel_figures()
     page_figures()
+    fleet_figures()
 
 
 def http_figures() -> None:

@@ -186,7 +186,7 @@ def _resident_mb(pid: int) -> float:
     return 0.0
 
 
-def fleet_figures(counts: tuple[int, ...] = (1, 100, 1000)) -> None:
+def fleet_figures(counts: tuple[int, ...] = (1, 100, 1000, 10_000)) -> None:
     """Print one line per size of fleet."""
     print(
         f"{'fleet, every device asked every 5 s':38} {'ready':>7} {'memory':>9} "

@@ -45,7 +45,7 @@ def open_fleet(browser: Browser, fleet: RunningFleet) -> Iterator[Open]:
         )
         page.goto(f"{fleet.control_url}/#/{name}")
         expect(page.get_by_role("heading", level=1)).to_be_visible()
-        expect(page.get_by_text("1,000 devices")).to_be_visible()
+        expect(page.get_by_text("1,000 devices", exact=True)).to_be_visible()
         return page
 
     yield open_it
@@ -195,7 +195,7 @@ def test_devices_are_added_kept_and_brought_back(
     expect(page.get_by_text("board: 'hexagon' is none of")).to_be_visible()
     page.get_by_label("Board or family").fill("gamma")
     page.get_by_role("button", name="Switch on").click()
-    expect(page.get_by_text("1,001 devices")).to_be_visible()
+    expect(page.get_by_text("1,001 devices", exact=True)).to_be_visible()
 
     page.get_by_role("button", name="Restore before").click()
 
@@ -223,7 +223,7 @@ def test_a_fleet_that_has_gone_is_told(browser: Browser) -> None:
     with running(control=True, warm_up_s=0) as fleet:
         page = browser.new_page()
         page.goto(fleet.control_url)
-        expect(page.get_by_text("1 devices")).to_be_visible()
+        expect(page.get_by_text("1 devices", exact=True)).to_be_visible()
 
     expect(page.get_by_text("The fleet does not answer.")).to_be_visible()
     page.close()
