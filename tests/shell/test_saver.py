@@ -1,4 +1,6 @@
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -62,4 +64,30 @@ def test_what_cannot_be_saved_is_taken_back_from_its_device(
     asyncio.run(main())
 
     assert device.settings.statistics_interval_s == before
+    storage.close()
+
+
+def test_what_waits_is_saved_though_nobody_waits_for_it_any_more(
+    tmp_path: Path,
+) -> None:
+    storage, device = Storage(tmp_path), Device()
+    saver, is_free = Saver(storage), threading.Event()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        busy = loop.run_in_executor(None, is_free.wait)
+        saver.add("601-0", device, changed(device, 33))
+        waiting = asyncio.ensure_future(saver.commit())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        is_free.set()
+        await busy
+        await saver.commit()
+
+    asyncio.run(main())
+
+    assert storage.load_settings("601-0") == {"statsFrequency": 33}
     storage.close()

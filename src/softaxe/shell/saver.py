@@ -55,6 +55,13 @@ class Saver:
             StorageError: It could not be saved; the device has taken it back.
         """
         asked = [one for one in self._unsaved if device_id in {None, one.device_id}]
+        # Who waits may be cancelled; what waits is saved all the same.
+        await asyncio.shield(asyncio.ensure_future(self._commit_all()))
+        for unsaved in asked:
+            if unsaved.error is not None:
+                raise unsaved.error
+
+    async def _commit_all(self) -> None:
         async with self._lock:
             batch, self._unsaved = self._unsaved, []
             if batch:
@@ -62,9 +69,6 @@ class Saver:
             for unsaved in reversed(batch):
                 if unsaved.error is not None:
                     _take_back(unsaved)
-        for unsaved in asked:
-            if unsaved.error is not None:
-                raise unsaved.error
 
     def _save(self, batch: list[Unsaved]) -> None:
         settings = [
