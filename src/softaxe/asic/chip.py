@@ -29,7 +29,7 @@ from softaxe.bitcoin.header import target_for
 from softaxe.catalog import Chip, Silicon
 from softaxe.units import NEVER
 
-SEARCH_AHEAD_S = (0.02, 0.5)
+SEARCH_AHEAD_S = (0.02, 0.6)
 """Least and most that scaled work is searched ahead; hits are told at their time."""
 JOB_SLACK = 1.02
 """A search goes a little beyond the usual end of a job, so that one is enough."""
