@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -20,6 +21,7 @@ FIRST_ROUNDS = 2
 """Rounds before anything is counted."""
 ROUNDS = 4
 READY_S = 300.0
+FIRST_HOST = "127.0.0.2"
 PEER_DEVICES, PEER_KB, PEER_HZ = 500, 125, 230
 """Published of the peer: 500 devices on 502 threads, 125 kB each; 230 requests a
 second at 200 devices."""
@@ -108,9 +110,9 @@ async def _poll(targets: list[tuple[str, int]]) -> tuple[list[float], float, int
 
 def measure(count: int, *, workers: int = 1) -> Load:
     """Start a fleet, poll it, and end it."""
-    control = "127.0.0.1:18100"
-    arguments = ["--count", str(count), "--ephemeral", "--host", "127.0.0.2"]
-    arguments += ["--port", "18080", "--control", control]
+    control = f"127.0.0.1:{_free_port('127.0.0.1')}"
+    arguments = ["--count", str(count), "--ephemeral", "--host", FIRST_HOST]
+    arguments += ["--port", str(_free_port(FIRST_HOST)), "--control", control]
     if workers > 1:
         arguments += ["--workers", str(workers)]
     began = time.perf_counter()
@@ -147,6 +149,13 @@ def measure(count: int, *, workers: int = 1) -> Load:
     finally:
         process.terminate()
         process.wait(60)
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as sock:
+        sock.bind((host, 0))
+        port: int = sock.getsockname()[1]
+    return port
 
 
 def _wait_until_ready(control: str) -> None:

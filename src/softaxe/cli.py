@@ -1,7 +1,6 @@
 """The command line."""
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -355,7 +354,7 @@ def _is_given(context: typer.Context, name: str) -> bool:
 async def _serve(options: "FleetOptions", shown: frozenset[Level], where: str) -> None:
     """Run devices until a signal comes, or the control API says so."""
     from softaxe.shell.control import Control, ControlApp  # noqa: PLC0415
-    from softaxe.shell.fleet import Fleet  # noqa: PLC0415
+    from softaxe.shell.fleet import Fleet, settle_memory  # noqa: PLC0415
 
     def show_log(line: LogLine) -> None:
         if line.level in shown:
@@ -378,7 +377,7 @@ async def _serve(options: "FleetOptions", shown: frozenset[Level], where: str) -
         typer.echo(f"  state    {where}")
         typer.echo("Ctrl-C stops it.")
         sys.stdout.flush()
-        gc.freeze()
+        settle_memory()
         await fleet.run()
     finally:
         await fleet.close()

@@ -6,6 +6,7 @@ works longer than a few milliseconds without looking at the sockets.
 
 import asyncio
 import errno
+import gc
 import math
 import time
 from collections import deque
@@ -76,6 +77,22 @@ REAL_SEARCH_S = 0.02
 FIRST_SEARCH_NONCES = 1 << 10
 LAST_SEARCH_NONCES = 1 << 20
 IDLE_SEARCH_S = 0.1
+CLOSED_AT_ONCE = 256
+"""Devices whose ports are closed together, as each may wait for its clients."""
+GARBAGE_OBJECTS = 50_000
+"""So many new objects are there before garbage is looked for; some 10 MB."""
+
+
+def settle_memory() -> None:
+    """Let the garbage collector leave alone what is there to stay.
+
+    For a process that does nothing but run a fleet, once its devices are up. Devices
+    leave hardly any garbage, and looking for it among thousands of them takes a third
+    of their time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_OBJECTS, 20, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,10 +428,11 @@ class Fleet:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for number, member in enumerate(list(self.members.values())):
-            await member.close()
-            if number % 64 == 0:
-                self._show_progress(len(self.members) - number, len(self.members))
+        members = list(self.members.values())
+        for number in range(0, len(members), CLOSED_AT_ONCE):
+            self._show_progress(len(members) - number, len(members))
+            some = members[number : number + CLOSED_AT_ONCE]
+            await asyncio.gather(*(member.close() for member in some))
         if self.pool_server is not None:
             await self.pool_server.close()
         if self._control is not None:

@@ -33,7 +33,7 @@ from softaxe.shell.control import (
     document,
     members_of,
 )
-from softaxe.shell.fleet import Fleet, FleetOptions
+from softaxe.shell.fleet import Fleet, FleetOptions, settle_memory
 from softaxe.shell.groups import Group
 from softaxe.shell.journal import MOST_ENTRIES
 from softaxe.shell.metrics import CONTENT_TYPE
@@ -114,6 +114,7 @@ def _run_part(options: FleetOptions, parent: Connection) -> None:
         try:
             parent.send(await fleet.open_control(ControlApp(Control(fleet))))
             await fleet.start()
+            settle_memory()
             await fleet.run()
         finally:
             loop.remove_reader(parent.fileno())
