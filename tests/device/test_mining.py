@@ -5,7 +5,7 @@ import pytest
 
 from softaxe.asic.driver import NonceFound
 from softaxe.bitcoin.header import Work, nbits_difficulty
-from softaxe.device.mining import Mining, Share
+from softaxe.device.mining import SCALED_JOB_S, Mining, Share
 from softaxe.stratum.messages import Notify, swap_words
 from softaxe.units import NEVER, Level
 
@@ -225,3 +225,32 @@ def test_the_block_being_mined_is_read_from_the_notify(bench: Bench) -> None:
     assert block.scriptsig.endswith("/slush/")
     assert block.network_difficulty == 49549703178592
     assert "I stratum_task: Block height 791433" in bench.lines
+
+
+def test_a_job_of_scaled_work_lasts_longer_and_fewer_are_queued(bench: Bench) -> None:
+    bench.mining.set_scale(1 << 32)
+    bench.take(bench.notify)
+    bench.mining.start(0.0)
+
+    bench.run(1)
+    bench.take(replace(bench.notify, job_id="b", is_clean=False))
+    times = []
+    for _ in range(2):
+        times.append(bench.mining.next_wake)
+        bench.run(1)
+
+    assert times == [SCALED_JOB_S, 2 * SCALED_JOB_S]
+    first, queued, new = (work.merkle_root for work in bench.sent)
+    assert first != queued
+    assert new == first  # the new notify's extranonce2 begins anew
+
+
+def test_a_new_block_cuts_a_job_of_scaled_work_short(bench: Bench) -> None:
+    bench.mining.set_scale(1 << 32)
+    bench.take(bench.notify)
+    bench.mining.start(0.0)
+    bench.run(1)
+
+    bench.take(bench.notify, now=1.0)
+
+    assert bench.mining.next_wake == 1.0

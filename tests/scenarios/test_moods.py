@@ -94,13 +94,13 @@ def test_a_pool_without_version_rolling_gets_plain_versions(
 def test_too_little_voltage_costs_hash_rate_and_shows_as_errors() -> None:
     simulation = mining()
     device = simulation.device
-    simulation.advance(300)
-    good_hs, good_errors = device.hashrate.one_minute_hs, device.error_percentage
+    simulation.advance(900)
+    good_hs, good_errors = device.hashrate.ten_minutes_hs, device.error_percentage
 
-    device.patch([("overclockEnabled", 1), ("coreVoltage", 1070)], simulation.now)
-    simulation.advance(300)
+    device.patch([("overclockEnabled", 1), ("coreVoltage", 1050)], simulation.now)
+    simulation.advance(900)
 
-    assert device.hashrate.one_minute_hs < 0.97 * good_hs
+    assert device.hashrate.ten_minutes_hs < 0.97 * good_hs
     assert device.error_percentage > good_errors + 0.5
 
 

@@ -29,7 +29,7 @@ from softaxe.bitcoin.header import target_for
 from softaxe.catalog import Chip, Silicon
 from softaxe.units import NEVER
 
-SEARCH_AHEAD_S = (0.02, 0.6)
+SEARCH_AHEAD_S = (0.02, 6.0)
 """Least and most that scaled work is searched ahead; hits are told at their time."""
 JOB_SLACK = 1.02
 """A search goes a little beyond the usual end of a job, so that one is enough."""
@@ -404,7 +404,8 @@ class Chain:
         job_id, heads = self._read_job(body)
         least_s, most_s = SEARCH_AHEAD_S
         usual_s = JOB_SLACK * (now - self._job_at)
-        self._ahead_s = min(max(least_s, usual_s), most_s)
+        # One job may be cut short by a new block; several in a row are the usual.
+        self._ahead_s = min(max(least_s, usual_s, self._ahead_s / 2), most_s)
         self._job_at = now
         for asic in self._asics:
             asic.go_on(now, self.mode.counts_per_search)

@@ -686,7 +686,7 @@ class Device:
             best_difficulty=self.settings.best_difficulty,
             log=self.log,
         )
-        self.mining.scale = self.chain.mode.scale
+        self.mining.set_scale(self.chain.mode.scale)
         self.pools = Pools(
             self.settings,
             board=self.board,
@@ -958,7 +958,7 @@ class Device:
         if mode is not self.chain.mode:
             self.chain.set_mode(mode, self.now)
             self.driver.monitor.set_hashes_per_count(_hashes_per_count(mode))
-        self.mining.scale = mode.scale
+        self.mining.set_scale(mode.scale)
 
     def _change_settings(self, changes: Mapping[str, str | int | float | bool]) -> None:
         self.revision += 1

@@ -25,6 +25,11 @@ from softaxe.units import NEVER, Level, Log
 
 QUEUED_JOBS = 10
 """Jobs the creator keeps ready for the chip. Source: ESP-Miner create_jobs_task.c."""
+SCALED_JOB_S = 5.0
+"""How long a job of scaled work lasts at least: about as long as a new job of the pool
+waits in the firmware of a Gamma, behind the ten of half a second that are queued. Some
+boards get one every 15 ms, for which a chip that tries a few hundred nonces a second
+has no use; a fleet would do little else than hash merkle roots."""
 MAX_U64 = 2**64 - 1
 DEFAULT_DIFFICULTY = 1
 """Of the wire, until the pool sets one. Source: Stratum's convention; the firmware
@@ -111,10 +116,9 @@ class Mining:
         self.best_session_difficulty = 0
         self.is_block_found = False
         self.block: BlockInfo | None = None
-        self.scale = 1
-        """Chip hashes per searched hash; a nonce's difficulty counts in those."""
         self.next_wake = NEVER
         self._interval_ms = interval_ms
+        self.set_scale(1)
         self._chip_tag = chip_tag
         self._log = log
         self._template: _Template | None = None
@@ -128,6 +132,17 @@ class Mining:
         self._extranonce1 = b""
         self._extranonce2_size = 0
         self._clock_synced_at = -CLOCK_SYNC_S
+
+    def set_scale(self, scale: int) -> None:
+        """Tell how many chip hashes a searched hash stands for.
+
+        A nonce's difficulty counts in those. In scaled work jobs last longer, and as
+        many fewer are queued.
+        """
+        self._scale = scale
+        firmware_s = int(self._interval_ms) / 1000  # whole ticks
+        self._job_s = firmware_s if scale == 1 else max(firmware_s, SCALED_JOB_S)
+        self._queue_size = max(1, round(QUEUED_JOBS * firmware_s / self._job_s))
 
     def start(self, now: float) -> None:
         """Begin (or, after the chip was away, go on) sending work."""
@@ -224,7 +239,7 @@ class Mining:
         )
         slot = driver.send_work(work)
         self._slots[slot] = _SentJob(job.template, job.extranonce2, work)
-        self.next_wake = now + int(self._interval_ms) / 1000  # whole ticks
+        self.next_wake = now + self._job_s
 
     def check(self, nonce: NonceFound) -> Checked | None:
         """Hash the header a nonce completes.
@@ -242,7 +257,7 @@ class Mining:
         work, template = job.work, job.template
         version = nonce.version(work)
         header = work.header(nonce=nonce.nonce, version=version)
-        difficulty = difficulty_of(sha256d(header)) * self.scale
+        difficulty = difficulty_of(sha256d(header)) * self._scale
         text = (
             f"ID: {template.notify.job_id}, ASIC nr: {nonce.asic_number}, "
             f"ver: {version:08X} Nonce {nonce.nonce:08X} "
@@ -251,7 +266,7 @@ class Mining:
         self._log(Level.INFO, "asic_result", text)
         is_best = self._rate(difficulty, template.network_difficulty)
         share = None
-        needed = template.pool_difficulty or DEFAULT_DIFFICULTY * self.scale
+        needed = template.pool_difficulty or DEFAULT_DIFFICULTY * self._scale
         if difficulty >= needed:
             share = Share(
                 template.notify.job_id,
@@ -284,7 +299,7 @@ class Mining:
 
     def _refill(self) -> None:
         template = self._template
-        while template is not None and len(self._queue) < QUEUED_JOBS:
+        while template is not None and len(self._queue) < self._queue_size:
             extranonce2 = extranonce2_bytes(self._counter, self._extranonce2_size)
             self._counter += 1
             self._queue.append(_QueuedJob(template, self._extranonce1, extranonce2))
