@@ -19,6 +19,7 @@ from softaxe.stratum.pool import (
     MAX_UNSENT_BYTES,
     MAX_WORKERS_PER_CONNECTION,
     SCALED_START_DIFFICULTY,
+    TELL_SPACING_S,
     Pool,
     PoolConnection,
     difficulty_text,
@@ -627,6 +628,7 @@ def test_a_share_that_meets_the_network_target_is_a_block() -> None:
     stale = other.mine()
 
     assert finder.submit(share) is True
+    pool.step(1.0)
     finder.read()
     other.read()
 
@@ -641,6 +643,26 @@ def test_a_share_that_meets_the_network_target_is_a_block() -> None:
         prevhash = b"".join(words[i : i + 4][::-1] for i in range(0, 32, 4))
         assert prevhash == sha256d(header)
     assert other.submit(stale) == [21, "Job not found", None]
+
+
+def test_miners_are_told_of_a_new_job_one_after_the_other() -> None:
+    pool = make_pool()
+    miners = [make_miner(pool) for _ in range(5)]
+    connections = [miner.connection for miner in miners]
+    last, share = miners[-1], miners[-1].mine()
+    pool.take_unsent()
+
+    pool.new_block(10.0)
+    told_at_once = pool.take_unsent()
+    pool.step(10.0 + 3.5 * TELL_SPACING_S)
+    told_next = pool.take_unsent()
+    answer = last.submit(share, now=10.0 + 3.5 * TELL_SPACING_S)
+    pool.step(11.0)
+
+    assert told_at_once == connections[:1]
+    assert told_next == connections[1:4]
+    assert answer is not True  # its block is over, whether it knows or not
+    assert pool.take_unsent() == connections[4:]
 
 
 def test_the_difficulty_is_told_before_the_job_it_holds_for() -> None:

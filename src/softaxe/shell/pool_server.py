@@ -95,8 +95,6 @@ class PoolServer:
 
     def step(self, now: float) -> None:
         """Let the pool's time pass, and send what it says."""
-        if self.pool.next_wake > now:
-            return
         self.pool.step(now)
         self.flush_all()
 
@@ -129,8 +127,8 @@ class PoolServer:
 
     def flush_all(self) -> None:
         """Send what the pool has for anybody."""
-        for client in list(self._clients.values()):
-            client.flush()
+        for connection in self.pool.take_unsent():
+            self.flush(connection.name)
 
     def forget(self, name: str) -> None:
         """A client's connection has ended."""
@@ -161,7 +159,7 @@ class _Client(asyncio.Protocol):
         if self.connection is not None:
             self._server.wire.arrived(self._name, len(data))
             self.connection.receive(data, self._server.now())
-            self.flush()
+            self._server.flush_all()  # a share may be a block, which concerns everybody
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.connection is not None:

@@ -8,7 +8,7 @@ real hashes throughout; a pool cannot tell that a miner lets each hash stand for
 import json
 import math
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -33,7 +33,7 @@ from softaxe.stratum.pool_job import (
     word,
 )
 from softaxe.stratum.vardiff import Vardiff
-from softaxe.units import Level, Log
+from softaxe.units import NEVER, Level, Log
 
 TAG = "pool"
 SCALED_START_DIFFICULTY = 1000 / 2**32
@@ -61,6 +61,10 @@ MAX_WORKERS = 100_000
 MAX_WORKERS_PER_CONNECTION = 8
 MAX_JOBS = 32
 """The latest jobs of a connection, for which shares are taken."""
+
+TELL_SPACING_S = 0.0005
+"""Between one miner and the next when all get a new job, so that thousands of them, and
+whatever else the process does, do not wait for each other."""
 
 _MALFORMED = "Malformed request"
 
@@ -153,6 +157,10 @@ class Pool:
         self.share_refusal: str | None = None
         self.log = log
         self._connections: dict[PoolConnection, None] = {}
+        self._untold: deque[tuple[PoolConnection, bool]] = deque()
+        """Who waits for the latest job, and whether it is a clean one."""
+        self._tell_due = NEVER
+        self._unsent: dict[PoolConnection, None] = {}
         self._extranonces = 0
         self._silence_checks = 0
 
@@ -192,7 +200,7 @@ class Pool:
     @property
     def next_wake(self) -> float:
         """When to step next."""
-        return min(self.chain.next_wake, self._next_silence_check)
+        return min(self.chain.next_wake, self._next_silence_check, self._tell_due)
 
     def connect(self, now: float, name: str = "") -> "PoolConnection":
         """Take up a miner.
@@ -209,14 +217,16 @@ class Pool:
     def step(self, now: float) -> None:
         """Send the jobs and difficulties that are due."""
         while (due := self.next_wake) <= now:
-            if self._next_silence_check <= due:
+            if self._tell_due <= due:
+                self._tell_next()
+            elif self._next_silence_check <= due:
                 self._silence_checks += 1
                 for connection in self.connections:
                     connection.check_silence(due)
             else:
                 height = self.height
                 self.chain.step(due)
-                self._send_jobs(is_clean=self.height != height)
+                self._send_jobs(due, is_clean=self.height != height)
 
     # On request
 
@@ -224,7 +234,7 @@ class Pool:
         """Let others find a block at once."""
         self.step(now)
         self.chain.extend_by_others(now)
-        self._send_jobs(is_clean=True)
+        self._send_jobs(now, is_clean=True)
 
     def set_silent(self, is_silent: bool) -> None:
         """Hear and say nothing at all, or answer again."""
@@ -256,11 +266,22 @@ class Pool:
         """Put a worker's block on the chain and let everybody mine on it."""
         self.say(f"block {self.height} found by one of ours")
         self.chain.extend(header, now)
-        self._send_jobs(is_clean=True)
+        self._send_jobs(now, is_clean=True)
 
     def forget(self, connection: "PoolConnection") -> None:
         """A connection has ended."""
         self._connections.pop(connection, None)
+        self._unsent.pop(connection, None)
+
+    def note_unsent(self, connection: "PoolConnection") -> None:
+        """A connection has something to send, or wants to be closed."""
+        self._unsent[connection] = None
+
+    def take_unsent(self) -> list["PoolConnection"]:
+        """Return and forget the connections to look at: those with something new."""
+        unsent = list(self._unsent)
+        self._unsent.clear()
+        return unsent
 
     def say(self, text: str) -> None:
         """Write a log line."""
@@ -271,11 +292,28 @@ class Pool:
     def _next_silence_check(self) -> float:
         return (self._silence_checks + 1) * SILENCE_CHECK_S
 
-    def _send_jobs(self, *, is_clean: bool) -> None:
+    def _send_jobs(self, now: float, *, is_clean: bool) -> None:
+        """Begin to tell everybody of a new job, one after the other."""
         if is_clean:
             self.say(f"mining block {self.height}")
-        for connection in self.connections:
+            for connection in self.connections:
+                connection.forget_jobs()
+        wait_for_clean = {
+            one for one, waits_for_clean in self._untold if waits_for_clean
+        }
+        self._untold = deque(
+            (one, is_clean or one in wait_for_clean) for one in self._connections
+        )
+        self._tell_due = now
+        self.step(now)
+
+    def _tell_next(self) -> None:
+        if self._untold:
+            connection, is_clean = self._untold.popleft()
             connection.send_job(is_clean=is_clean)
+        self._tell_due += TELL_SPACING_S
+        if not self._untold:
+            self._tell_due = NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +423,7 @@ class PoolConnection:
         if not self.wants_close:
             self._pool.say(f"{self.name}: closing, {reason}")
         self.wants_close = True
+        self._pool.note_unsent(self)
         self._out.clear()
 
     def request_reconnect(self) -> None:
@@ -408,7 +447,7 @@ class PoolConnection:
     def send_job(self, *, is_clean: bool) -> None:
         """Send the pool's template as a new job, if the miner is ready for one."""
         if is_clean:
-            self._jobs.clear()
+            self.forget_jobs()
         if not self.is_mining:
             return
         self._jobs_sent += 1
@@ -424,6 +463,10 @@ class PoolConnection:
         if len(self._jobs) > MAX_JOBS:
             del self._jobs[next(iter(self._jobs))]
         self._notify("mining.notify", job.notify_params(is_clean=is_clean))
+
+    def forget_jobs(self) -> None:
+        """Take no more shares for the jobs so far: their block is over."""
+        self._jobs.clear()
 
     def _template(self) -> Template:
         template = self._pool.chain.template
@@ -610,6 +653,7 @@ class PoolConnection:
         if self._pool.is_silent or self.wants_close:
             return
         self._out += line.encode()
+        self._pool.note_unsent(self)
         if len(self._out) > MAX_UNSENT_BYTES:
             self.close("it does not read")
 
