@@ -99,6 +99,27 @@ def test_a_brown_out_switches_the_regulator_off(gamma: RunningFleet) -> None:
     assert info_after(gamma, 1 * MINUTES)["power_fault"]
 
 
+@pytest.mark.parametrize(("board", "sag_v"), [("302", 3.0), ("601", 1.0)])
+def test_after_a_brown_out_the_chips_are_silent_until_a_restart(
+    board: str, sag_v: float
+) -> None:
+    with running(board=board, speed=0) as device:
+        before = info_after(device, 5 * MINUTES)
+        sag = device.faults.add("supply_sag", v=sag_v)
+        info_after(device, 5)
+        device.faults.remove(sag)
+        again = info_after(device, 20)
+        after = info_after(device, 5 * MINUTES)
+
+        assert after["coreVoltageActual"] > 1000, "the output comes back by itself"
+        assert after["sharesAccepted"] == again["sharesAccepted"]
+        assert after["hashRate"] == again["hashRate"], "the last one read"
+        assert after["power"] < 0.5 * before["power"]
+
+        device[0].restart()
+        assert info_after(device, 5 * MINUTES)["sharesAccepted"] > 5
+
+
 def test_a_stuck_sensor_shows_the_same_whatever_happens(gamma: RunningFleet) -> None:
     gamma.faults.add("sensor_stuck", c=42.0)
     gamma.faults.add("sensor_stuck", sensor="vr", c=50.0)
