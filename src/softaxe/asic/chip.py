@@ -330,8 +330,8 @@ class Chain:
         if not self.mode.is_real:
             return None
         for _ in self._asics:
-            index = self._turn
-            self._turn = (index + 1) % len(self._asics)
+            index = self._turn % len(self._asics)
+            self._turn = index + 1
             asic = self._asics[index]
             if asic.cursor is not None and (span := asic.cursor.take(max_nonces)):
                 return Search(span, asic.target, asic.job_id, index, self._epoch)
