@@ -1,4 +1,5 @@
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -221,6 +222,26 @@ def test_the_button_switches_the_access_point() -> None:
         "Configuration Access Point enabled",
         "Configuration Access Point disabled",
     ]
+
+
+@pytest.mark.parametrize(
+    ("ssid", "password"), [("", ""), ("home", "wrong-words"), ("home", "secret-words")]
+)
+def test_each_signal_moves_its_own_way_joined_or_not(ssid: str, password: str) -> None:
+    made, _ = radio(ssid, password)
+    made.start(0.0)
+    seen: dict[str, list[int]] = {}
+    for minute in range(1, 40):
+        run(made, 60.0 * minute)
+        for network in made.scan():
+            seen.setdefault(network.ssid, []).append(network.rssi_dbm)
+
+    moves = {
+        name: [now - before for before, now in pairwise(levels)]
+        for name, levels in seen.items()
+    }
+    assert all(len(set(levels)) > 3 for levels in seen.values())
+    assert len({tuple(steps) for steps in moves.values()}) == len(moves)
 
 
 def test_a_scan_moves_and_has_at_most_twenty_networks() -> None:
