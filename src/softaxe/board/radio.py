@@ -25,6 +25,10 @@ LEASE_TIMEOUT_S = 30.0
 """Source: ESP-Miner connect.c."""
 RETRY_S = 5.0
 """Between the end of an attempt and the next. Source: ESP-Miner connect.c."""
+CLIENT_STAYS_S = 30.0
+"""How long somebody who asked something is taken to stay on the access point, where
+nothing is tried again meanwhile; an estimate."""
+CLIENT_TEXT = "Config AP connected!"
 BEACON_TIMEOUT_S = 6.0
 """Until the loss of a network is noticed. Source: ESP-IDF."""
 RSSI_PERIOD_S = 5.0
@@ -159,6 +163,7 @@ class Radio:
         self._stage_due = NEVER
         self._outcome: Reason | None = None
         self._retries = 0
+        self._client_until = -NEVER
         self._started_at = 0.0
         self._periods = 0
         self._wander_due = NEVER
@@ -199,6 +204,12 @@ class Radio:
         elif self._stage is _Stage.LOSING and self._mine() is not None:
             self._join()
 
+    def note_client(self, now: float) -> None:
+        """Somebody on the access point asks something: try nothing for a while."""
+        self.step(now)
+        if self.is_ap_enabled and not self.is_connected:
+            self._client_until = now + CLIENT_STAYS_S
+
     def toggle_access_point(self) -> None:
         """Do what a long press of the button does."""
         self.is_ap_enabled = not self.is_ap_enabled
@@ -229,6 +240,10 @@ class Radio:
 
     def _advance_stage(self, due: float) -> None:
         match self._stage:
+            case _Stage.WAITING if self.is_given_up and due < self._client_until:
+                if self.status_text != CLIENT_TEXT:
+                    self._show(CLIENT_TEXT)
+                self._go(_Stage.WAITING, self._client_until)
             case _Stage.WAITING:
                 self._show("Connecting...")
                 self._outcome = self._try()

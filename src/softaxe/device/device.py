@@ -328,6 +328,12 @@ class Device:
             self.display.press(now)
         self._settle()
 
+    def note_request(self, now: float) -> None:
+        """Somebody asks over HTTP; without Wi-Fi that is a client on the AP."""
+        self.step(now)
+        if self.is_on_network:
+            self.radio.note_client(now)
+
     def show_update(self, name: str, progress: str) -> None:
         """Show on the screen how far the installation of an image is."""
         self.display.install(name, progress, self.now + UPDATE_SHOWN_S)
