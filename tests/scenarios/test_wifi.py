@@ -64,6 +64,8 @@ def test_a_lost_network_takes_the_device_away_and_gives_it_back() -> None:
     simulation.advance(30)
 
     assert not device.is_on_network
+    assert device.ipv4 == device.identity.ipv4 != ""  # never cleared on loss
+    assert device.ipv6 == device.identity.ipv6
     assert not device.pools.is_connected
     assert "WiFi disconnected, attempting to reconnect..." in [
         line.text for line in device.log.take()
@@ -75,6 +77,11 @@ def test_a_lost_network_takes_the_device_away_and_gives_it_back() -> None:
     assert device.shares.accepted > accepted
     kinds = [type(e) for e in simulation.events if isinstance(e, CameUp | WentDown)]
     assert kinds == [CameUp, WentDown, CameUp]
+
+    device.set_networks([], simulation.now)
+    device.restart(simulation.now)
+    simulation.advance(30)
+    assert device.ipv4 == device.ipv6 == ""
 
 
 def test_no_two_devices_share_an_address_or_a_name() -> None:

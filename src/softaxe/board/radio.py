@@ -143,6 +143,8 @@ class Radio:
         self.status_text = "Initializing..."
         self.is_ap_enabled = True
         self.is_connected = False
+        self.has_had_lease = False
+        """True once a network has given an address, also after its loss."""
         self.is_given_up = not ssid
         """True when there is nothing to join, or joining has failed: who wants the
         device now has to join its access point, while that is on."""
@@ -291,6 +293,7 @@ class Radio:
             self._show("IP Acquire Timeout")
             self._go(_Stage.WAITING, due + RETRY_S)
         else:
+            self.has_had_lease = True
             self.status_text = "Connected!"
             self._say(f"IPv4 Address: {self._ipv4}")
             self._say(f"Connected to SSID: {self._ssid}")

@@ -517,13 +517,13 @@ class Device:
 
     @property
     def ipv4(self) -> str:
-        """IPv4 address; empty before the first lease."""
-        return self.identity.ipv4 if self.radio.is_connected else ""
+        """IPv4 address; empty before the first lease, kept when the Wi-Fi is lost."""
+        return self.identity.ipv4 if self.radio.has_had_lease else ""
 
     @property
     def ipv6(self) -> str:
-        """IPv6 address; empty before the first."""
-        return self.identity.ipv6 if self.radio.is_connected else ""
+        """IPv6 address; empty before the first, kept when the Wi-Fi is lost."""
+        return self.identity.ipv6 if self.radio.has_had_lease else ""
 
     @property
     def is_saying_hi(self) -> bool:
