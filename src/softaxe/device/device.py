@@ -424,12 +424,19 @@ class Device:
 
     # The network
 
+    def pool_resolved(
+        self, now: float, *, link: Link = Link.MAIN, address: str = "127.0.0.1"
+    ) -> None:
+        """The shell has an address for the connection and tries to open it."""
+        self.step(now)
+        self.pools.resolved(address, link=link)
+        self._settle()
+
     def pool_connected(
         self,
         now: float,
         *,
         link: Link = Link.MAIN,
-        address: str = "127.0.0.1",
         family: int = 2,
         is_own_pool: bool = False,
     ) -> None:
@@ -438,7 +445,6 @@ class Device:
         Args:
             now: Device time.
             link: Which one.
-            address: The pool's address, for the log.
             family: 2 for IPv4, 10 for IPv6.
             is_own_pool: True when the pool runs inside the shell's own process, where
                 a searched hash stands for 2**32 of the chip.
@@ -446,9 +452,7 @@ class Device:
         self.step(now)
         if link is Link.MAIN:
             self._set_work_mode(is_own_pool=is_own_pool)
-        self.pools.connected(
-            now, link=link, address=address, family=family, scale=self.chain.mode.scale
-        )
+        self.pools.connected(now, link=link, family=family, scale=self.chain.mode.scale)
         self._settle()
 
     def pool_received(self, data: bytes, now: float, *, link: Link = Link.MAIN) -> None:

@@ -155,15 +155,19 @@ class Pools:
             self._step_heartbeat(now, has_wifi=has_wifi)
         self._schedule()
 
-    def connected(
-        self, now: float, *, link: Link, address: str, family: int, scale: int
-    ) -> None:
+    def resolved(self, address: str, *, link: Link) -> None:
+        """The shell knows the pool's address and tries to connect."""
+        if link is Link.MAIN and self._main is _Main.DIALLING:
+            host, port = self._dial_target(self.current)
+            self._say(f"Connecting to: stratum+tcp://{host}:{port} ({address})")
+            self._say(f"Socket created, connecting to {address}:{port}")
+
+    def connected(self, now: float, *, link: Link, family: int, scale: int) -> None:
         """The shell opened the connection.
 
         Args:
             now: Device time.
             link: Which connection.
-            address: The pool's address, for the log.
             family: 2 for IPv4, 10 for IPv6.
             scale: Chip hashes per searched hash on this connection.
         """
@@ -171,9 +175,6 @@ class Pools:
             self._probe_connected(now)
         elif self._main is _Main.DIALLING:
             pool = self.current
-            host, port = self._dial_target(pool)
-            self._say(f"Connecting to: stratum+tcp://{host}:{port} ({address})")
-            self._say(f"Socket created, connecting to {address}:{port}")
             self.address_family = family
             self.session = stratum.Session(
                 asic_model=self._asic_model,
