@@ -78,9 +78,9 @@ serial: Changing UART baud to 1000000
 asic_init: ASIC initialized successfully with 1 chip(s) (cold boot mode)
 stratum_task: Starting heartbeat thread for primary pool: public-pool.io:21496
 stratum_task: Opening connection to pool: public-pool.io:21496
-statistics_task: Starting
 asic_task: ASIC Job Interval: 500.00 ms
 asic_task: ASIC Ready!
+statistics_task: Starting
 """
 
 

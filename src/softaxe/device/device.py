@@ -907,14 +907,15 @@ class Device:
                 management.chip_ready(self.settings, now, has_failed=True)
 
     def _start_mining(self) -> None:
-        now = self.now
-        if not self._has_started_mining:
-            self._has_started_mining = True
+        now, is_first = self.now, not self._has_started_mining
+        self._has_started_mining = True
+        if is_first:
             self.pools.start(now)
+        self.mining.start(now)
+        if is_first:
             self.driver.start_monitor(now)
             self.statistics.start(now)
             self.log(Level.INFO, "statistics_task", "Starting")
-        self.mining.start(now)
 
     def _check_nonce(self, nonce: NonceFound) -> None:
         checked = self.mining.check(nonce)

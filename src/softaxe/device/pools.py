@@ -12,6 +12,7 @@ from enum import Enum, auto
 
 from softaxe.catalog import Board
 from softaxe.device.events import ClosePool, CloseReason, ConnectPool, Link
+from softaxe.device.mining import CLEAN_TEXT
 from softaxe.device.profile import Profile
 from softaxe.device.settings import Settings
 from softaxe.device.statistics import ShareCounters
@@ -186,7 +187,8 @@ class Pools:
                 scale=scale,
                 log=self._log,
             )
-            self._events.append(PoolLost())  # the firmware cleans its queues here
+            self._say("Resetting stratum uid")
+            self._clean()
             self.session.connected(now)
             self._wait_main(_Main.CONNECTED, now + RECEIVE_TIMEOUT_S)
         self._schedule()
@@ -295,9 +297,14 @@ class Pools:
         if self.session is not None:
             self._error("Shutting down socket and restarting...")
             self.session = None
-            self._events.append(PoolLost())
+            self._clean()
         if is_open:
             self.requests.append(ClosePool(Link.MAIN))
+
+    def _clean(self) -> None:
+        """Let the queued work go, with the words of the firmware."""
+        self._say(CLEAN_TEXT)
+        self._events.append(PoolLost())
 
     def _take(self, event: stratum.Event, now: float) -> None:
         match event:
