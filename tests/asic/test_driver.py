@@ -289,6 +289,7 @@ def test_answers_that_are_no_chips_are_skipped_during_enumeration() -> None:
     bench.advance(20.0, id_replies=0)
 
     assert bench.driver.detected_count == 2
+    assert bench.driver.bad_frames == 3, "a checksum, another chip, a piece"
     assert sum(line.startswith("W common: Unexpected") for line in bench.lines) == 2
     assert [f[4] for f in bench.sent if f[2] == frames.SET_ADDRESS] == [0x00, 0x80]
 
