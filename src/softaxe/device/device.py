@@ -761,8 +761,10 @@ class Device:
             self._boot_due = self._booted_at + self._boot_steps[0][0]
 
     def _step_radio(self, due: float) -> None:
-        was_connected = self.radio.is_connected
+        was_connected, text = self.radio.is_connected, self.radio.status_text
         self.radio.step(due)
+        if self.radio.status_text != text:
+            self.display.show_wifi(due)
         if self.radio.is_connected and not self.display.has_start:
             self.display.start(due + SETTLED_S)
         if was_connected and not self.radio.is_connected and self._has_started_mining:
@@ -816,6 +818,8 @@ class Device:
         return self.ambient.at(now) if ordered_c is None else ordered_c
 
     def _manage_power(self, due: float) -> None:
+        if self.shows_overheat or self.radio.is_ap_enabled:
+            self.display.wake(due)  # by its own page, which may end
         self.power_management.step(
             self.settings, due, is_ap_enabled=self.radio.is_ap_enabled
         )
