@@ -86,6 +86,21 @@ def test_a_failed_regulator_is_told_and_stops_the_chip(gamma: RunningFleet) -> N
     assert after["coreVoltageActual"] == 0
 
 
+@pytest.mark.parametrize(("board", "stays_off"), [("204", True), ("205", False)])
+def test_without_its_plug_a_board_may_keep_its_chip_off(
+    board: str, stays_off: bool
+) -> None:
+    with running(board=board, speed=0) as device:
+        device.faults.add("plug_missing")
+        assert info_after(device, 1 * MINUTES)["coreVoltageActual"] > 0
+
+        device[0].restart()
+        after = info_after(device, 1 * MINUTES)
+
+        assert (after["coreVoltageActual"] == 0) is stays_off
+        assert (after["hashRate"] == 0) is stays_off
+
+
 def test_a_weak_supply_shows_in_the_voltage(gamma: RunningFleet) -> None:
     before = gamma.info()["voltage"]
     gamma.faults.add("supply_sag", v=0.3)

@@ -668,7 +668,7 @@ class Device:
         self._leaking_since = now
         self._plan_crash(now)
         self.log.boot_ms = 0
-        self._body.regulator.boot()
+        self._body.regulator.boot(has_plug=not self.faults.has_no_plug)
         self.radio = Radio(
             self.settings.ssid,
             self.settings.wifi_password,
