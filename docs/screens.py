@@ -5,6 +5,7 @@ from pathlib import Path
 
 from softaxe import Device, Pool, Simulation
 from softaxe.device.display import Page
+from softaxe.device.faults import DeviceFaults
 from softaxe.screen.picture import draw, panel_of
 from softaxe.shell.screen_png import png
 
@@ -19,6 +20,24 @@ def mining(seconds: float, **settings: str | int) -> Simulation:
     made = Simulation(device, Pool.for_scaled_work(seed=1))
     made.advance(seconds)
     return made
+
+
+def block_found() -> Device:
+    """A device whose pool's blocks are easy to find."""
+    start, network = 1000 / 2**32, 20_000 / 2**32
+    easy = Pool(seed=1, start_difficulty=start, network_difficulty=network)
+    made = Simulation(Device(seed=1), easy)
+    while not made.device.is_block_found:
+        made.advance(1.0)
+    return made.device
+
+
+def chip_missing() -> Device:
+    """A device whose chip does not answer."""
+    made = Simulation(Device(seed=1), Pool.for_scaled_work(seed=1))
+    made.device.set_faults(DeviceFaults(first_dead_chip=1), made.now)
+    made.advance(30.0)
+    return made.device
 
 
 def pictures() -> Iterator[tuple[str, Device]]:
@@ -38,6 +57,8 @@ def pictures() -> Iterator[tuple[str, Device]]:
     yield "update", device
     yield "first_boot", mining(5.0, wifissid="").device
     yield "wrong_password", mining(7.0, wifipass="wrong-words").device
+    yield "block_found", block_found()
+    yield "chip_missing", chip_missing()
     yield "overheat", mining(30.0, overheat_mode=1).device
     yield "inverted", mining(30.0, rotation=180, invertscreen=1).device
     yield "tall", mining(30.0, display=TALL).device

@@ -142,6 +142,11 @@ EFFECTS: Mapping[str, Effect] = {
             (_CHIP,),
         ),
         Effect(
+            "plug_missing",
+            _BODY,
+            "The barrel plug is out at the next start; a 204 leaves its chip off.",
+        ),
+        Effect(
             "regulator_fault",
             _BODY,
             "The core regulator's output fails; a TPS546 reports an overcurrent.",
@@ -515,6 +520,7 @@ _COMBINE: Mapping[str, Callable[[Found, Values], None]] = {
         "weak_chips_v", dict, lambda d, v: d.update({v["chip"]: v["v"]})
     ),
     "chip_dead": _kill_chip,
+    "plug_missing": _put("has_no_plug", lambda _: True),
     "regulator_fault": _put("has_regulator_fault", lambda _: True),
     "supply_sag": _put("sag_v", lambda v: v["v"]),
     "sensor_stuck": _gather(

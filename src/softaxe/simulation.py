@@ -112,6 +112,7 @@ class Simulation:
 
     def _connect(self, request: ConnectPool, now: float) -> None:
         link = request.link
+        self.device.pool_resolved(now, link=link)
         if not self._reachable(request.host, request.port):
             detail = "errno 111: Connection refused"
             reason = CloseReason.UNREACHABLE

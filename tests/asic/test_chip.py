@@ -422,6 +422,20 @@ def test_real_searches_end_when_all_nonces_are_tried() -> None:
     assert searched == 1 << 32
 
 
+def test_real_searches_go_on_with_the_chips_that_are_left() -> None:
+    bench = Bench(asic_count=3)
+    bench.chain.set_mode(REAL, 0.0)
+    bench.send_job(24, 0.0)
+    for _ in range(2):
+        bench.chain.take_search(1000)
+    bench.chain.set_working(1, 0.5)
+
+    taken = bench.chain.take_search(1000)
+
+    assert taken is not None
+    assert taken.asic_index == 0
+
+
 def test_nonces_of_the_job_before_are_still_reported_in_real_work() -> None:
     bench = Bench()
     bench.chain.set_mode(REAL, 0.0)

@@ -289,6 +289,7 @@ def test_answers_that_are_no_chips_are_skipped_during_enumeration() -> None:
     bench.advance(20.0, id_replies=0)
 
     assert bench.driver.detected_count == 2
+    assert bench.driver.bad_frames == 3, "a checksum, another chip, a piece"
     assert sum(line.startswith("W common: Unexpected") for line in bench.lines) == 2
     assert [f[4] for f in bench.sent if f[2] == frames.SET_ADDRESS] == [0x00, 0x80]
 
@@ -458,6 +459,63 @@ def test_a_chain_that_falls_silent_keeps_its_last_rate_and_recovers(
     wired.driver.set_frequency(425.0, wired.now)
     wired.advance(wired.now + 5.0)
     assert wired.chain.frequency_mhz == 425
+
+
+@pytest.mark.parametrize("name", ["BM1366", "BM1370", "BM1397"])
+def test_chips_that_lost_their_power_do_not_hear_the_fast_host(
+    name: str, make_wired_chain: Callable[..., Any]
+) -> None:
+    wired = make_wired_chain(CHIPS[name])
+    wired.switch_on(CHIPS[name].default_core_voltage_mv / 1000)
+    wired.start(400.0)
+    wired.driver.start_monitor(wired.now)
+    wired.mine(40)
+    wired.advance(wired.now + 0.2)  # not while the monitor waits for answers
+    before = wired.driver.monitor.total_hs
+    wired.switch_off()
+    wired.switch_on(CHIPS[name].default_core_voltage_mv / 1000)
+    wired.events.clear()
+    wired.mine(40)
+
+    assert wired.happened(NonceFound) == []
+    assert wired.driver.monitor.total_hs == before > 0
+    assert wired.chain.frequency_mhz == 50
+    assert not wired.chain.is_hashing
+
+    wired.start(400.0)
+    wired.mine(1)
+    assert wired.chain.is_hashing
+
+
+def test_chips_that_lose_their_power_before_the_fast_rate_go_on_hearing(
+    make_wired_chain: Callable[..., Any],
+) -> None:
+    wired = make_wired_chain()
+    wired.start(seconds=5.0)  # the ramp takes longer
+    wired.switch_off()
+    wired.switch_on()
+    wired.advance(wired.now + 15.0)
+
+    assert wired.driver.state is DriverState.READY
+    assert wired.chain.frequency_mhz == 525
+
+
+def test_chips_behind_a_dead_one_that_comes_back_wait_for_a_reset(
+    make_wired_chain: Callable[..., Any],
+) -> None:
+    wired = make_wired_chain(asic_count=2)
+    wired.start()
+    wired.chain.set_working(1, wired.now)
+    wired.chain.set_working(2, wired.now)
+    wired.mine(20)
+
+    assert {event.asic_number for event in wired.happened(NonceFound)} == {0}
+    assert wired.chain.activity < 0.6
+
+    wired.start()
+    wired.mine(1)
+    assert wired.driver.detected_count == 2
+    assert wired.chain.activity == 1
 
 
 @pytest.mark.parametrize("slice_s", [0.007, 0.1])

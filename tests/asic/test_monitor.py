@@ -36,7 +36,10 @@ def poll(monitor: HashrateMonitor) -> None:
 
 
 def test_rates_are_those_of_the_reference(vectors: dict[str, Any]) -> None:
-    for vector in vectors["asic"]["hash_counter"]["examples"]:
+    for vector in (
+        *vectors["asic"]["hash_counter"]["examples"],
+        *vectors["utils"]["hash_counter_to_ghs"],
+    ):
         monitor = measured(
             vector["counter_delta"], seconds=vector["duration_ms"] / 1000
         )

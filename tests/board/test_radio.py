@@ -1,4 +1,5 @@
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -168,6 +169,37 @@ def test_retries_come_five_seconds_after_a_failure() -> None:
     assert made.status_text == "Connecting..."
 
 
+def test_nothing_is_tried_again_while_a_client_is_on_the_access_point() -> None:
+    made, lines = radio("home", "wrong-words")
+    made.start(0.0)
+    run(made, 5.3)
+    refused = "Incorrect password entered (Error 15, retry #0)"
+    assert made.status_text == refused
+
+    for second in range(6, 60):
+        made.note_client(float(second))
+        run(made, float(second))
+        wanted = refused if second < 11 else "Config AP connected!"
+        assert made.status_text == wanted
+    assert lines.count("Config AP connected!") == 1
+
+    run(made, 59.0 + 30.0)
+    assert made.status_text == "Connecting..."
+    run(made, 95.0)
+    assert made.status_text == "Incorrect password entered (Error 15, retry #1)"
+
+
+def test_a_client_of_a_joined_device_changes_nothing() -> None:
+    made, lines = radio()
+    made.start(0.0)
+    run(made, 20.0)
+    made.note_client(20.0)
+    made.set_networks([], 20.0)
+    run(made, 60.0)
+
+    assert "Config AP connected!" not in lines
+
+
 def test_without_an_address_it_gives_up_after_thirty_seconds() -> None:
     made, _ = radio("silent")
     made.start(0.0)
@@ -221,6 +253,26 @@ def test_the_button_switches_the_access_point() -> None:
         "Configuration Access Point enabled",
         "Configuration Access Point disabled",
     ]
+
+
+@pytest.mark.parametrize(
+    ("ssid", "password"), [("", ""), ("home", "wrong-words"), ("home", "secret-words")]
+)
+def test_each_signal_moves_its_own_way_joined_or_not(ssid: str, password: str) -> None:
+    made, _ = radio(ssid, password)
+    made.start(0.0)
+    seen: dict[str, list[int]] = {}
+    for minute in range(1, 40):
+        run(made, 60.0 * minute)
+        for network in made.scan():
+            seen.setdefault(network.ssid, []).append(network.rssi_dbm)
+
+    moves = {
+        name: [now - before for before, now in pairwise(levels)]
+        for name, levels in seen.items()
+    }
+    assert all(len(set(levels)) > 3 for levels in seen.values())
+    assert len({tuple(steps) for steps in moves.values()}) == len(moves)
 
 
 def test_a_scan_moves_and_has_at_most_twenty_networks() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from softaxe.board.power import PowerStage
 from softaxe.board.regulator import (
+    FAULTS,
     Ds4432u,
     Regulator,
     Status,
@@ -209,3 +210,13 @@ def test_dac_codes_are_those_of_the_reference(
         assert dac_voltage(dac_code(float(volts))) == pytest.approx(
             float(volts), abs=0.004
         )
+
+
+def test_a_high_current_is_a_warning_before_it_is_a_fault() -> None:
+    rig = gamma(mhz=1150)
+    assert 25 < rig.power.core_current_a < 30
+
+    status = rig.regulator.status
+
+    assert status == Status.IOUT
+    assert not any(status & bit for bit in FAULTS)

@@ -78,9 +78,9 @@ serial: Changing UART baud to 1000000
 asic_init: ASIC initialized successfully with 1 chip(s) (cold boot mode)
 stratum_task: Starting heartbeat thread for primary pool: public-pool.io:21496
 stratum_task: Opening connection to pool: public-pool.io:21496
-statistics_task: Starting
 asic_task: ASIC Job Interval: 500.00 ms
 asic_task: ASIC Ready!
+statistics_task: Starting
 """
 
 
@@ -148,6 +148,10 @@ def test_an_open_network_and_none_are_told() -> None:
 
 
 def test_without_a_display_there_is_nothing_to_install() -> None:
-    said = plain(booted(display="NONE"))
-    assert "display: NONE" in said
+    lines = booted(display="NONE")
+    said = plain(lines)
+    text = "No display found or panel init failed. Screen not active."
+    at = said.index("display: NONE")
+    assert said[at + 1] == f"display: {text}"
+    assert lines[at + 1].level == "W"
     assert "display: Install panel IO" not in said

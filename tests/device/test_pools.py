@@ -55,10 +55,9 @@ class Bench:
             self.requests.append((self.now, request))
             if not isinstance(request, ConnectPool):
                 continue
+            self.pools.resolved("10.0.0.1", link=request.link)
             if request.host in self.reachable:
-                self.pools.connected(
-                    self.now, link=request.link, address="10.0.0.1", family=2, scale=1
-                )
+                self.pools.connected(self.now, link=request.link, family=2, scale=1)
             else:
                 reason = CloseReason.UNREACHABLE
                 self.close(reason, request.link, "errno 111: Connection refused")
@@ -100,6 +99,19 @@ def test_three_failures_lead_to_the_fallback_and_back() -> None:
     ]
     assert gaps == pytest.approx([5.3] * len(gaps))
     assert "Switching target due to too many failures (retries: 3)..." in bench.lines
+
+
+def test_each_try_is_told_before_it_fails() -> None:
+    bench = Bench()
+    bench.advance(10.0)
+
+    refused = "(errno 111: Connection refused)"
+    told = [
+        "Connecting to: stratum+tcp://one.example:1111 (10.0.0.1)",
+        "Socket created, connecting to 10.0.0.1:1111",
+        f"Socket unable to connect to one.example:1111 {refused}",
+    ]
+    assert bench.lines[2:] == told * 2
 
 
 def test_a_name_without_address_is_tried_again_after_a_second() -> None:

@@ -86,6 +86,21 @@ def test_a_failed_regulator_is_told_and_stops_the_chip(gamma: RunningFleet) -> N
     assert after["coreVoltageActual"] == 0
 
 
+@pytest.mark.parametrize(("board", "stays_off"), [("204", True), ("205", False)])
+def test_without_its_plug_a_board_may_keep_its_chip_off(
+    board: str, stays_off: bool
+) -> None:
+    with running(board=board, speed=0) as device:
+        device.faults.add("plug_missing")
+        assert info_after(device, 1 * MINUTES)["coreVoltageActual"] > 0
+
+        device[0].restart()
+        after = info_after(device, 1 * MINUTES)
+
+        assert (after["coreVoltageActual"] == 0) is stays_off
+        assert (after["hashRate"] == 0) is stays_off
+
+
 def test_a_weak_supply_shows_in_the_voltage(gamma: RunningFleet) -> None:
     before = gamma.info()["voltage"]
     gamma.faults.add("supply_sag", v=0.3)
@@ -97,6 +112,27 @@ def test_a_brown_out_switches_the_regulator_off(gamma: RunningFleet) -> None:
     gamma.faults.add("supply_sag", v=1.0)
 
     assert info_after(gamma, 1 * MINUTES)["power_fault"]
+
+
+@pytest.mark.parametrize(("board", "sag_v"), [("302", 3.0), ("601", 1.0)])
+def test_after_a_brown_out_the_chips_are_silent_until_a_restart(
+    board: str, sag_v: float
+) -> None:
+    with running(board=board, speed=0) as device:
+        before = info_after(device, 5 * MINUTES)
+        sag = device.faults.add("supply_sag", v=sag_v)
+        info_after(device, 5)
+        device.faults.remove(sag)
+        again = info_after(device, 20)
+        after = info_after(device, 5 * MINUTES)
+
+        assert after["coreVoltageActual"] > 1000, "the output comes back by itself"
+        assert after["sharesAccepted"] == again["sharesAccepted"]
+        assert after["hashRate"] == again["hashRate"], "the last one read"
+        assert after["power"] < 0.5 * before["power"]
+
+        device[0].restart()
+        assert info_after(device, 5 * MINUTES)["sharesAccepted"] > 5
 
 
 def test_a_stuck_sensor_shows_the_same_whatever_happens(gamma: RunningFleet) -> None:

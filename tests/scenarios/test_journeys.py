@@ -119,3 +119,58 @@ def test_an_hour_looks_like_the_page_s_sample() -> None:
     work = simulation.pool.workers[simulation.device.settings.stratum_user]
     hashes = work.accepted_difficulty * 2**64
     assert hashes == pytest.approx(3650 * 1.071e12, rel=0.15)
+
+
+STRATUM = """\
+stratum_task: Starting heartbeat thread for primary pool: pool.example:3333
+stratum_task: Opening connection to pool: pool.example:3333
+stratum_task: Connecting to: stratum+tcp://pool.example:3333 (127.0.0.1)
+stratum_task: Socket created, connecting to 127.0.0.1:3333
+stratum_task: Resetting stratum uid
+stratum_task: Clean Jobs: clearing queue
+stratum_api: tx: {"id": 1, "method": "mining.configure"
+stratum_api: tx: {"id": 2, "method": "mining.subscribe"
+stratum_api: tx: {"id": 3, "method": "mining.authorize"
+stratum_api: rx: {"id": 1,
+stratum_task: Set version mask: 1fffe000
+stratum_api: rx: {"id": 2,
+stratum_task: Set extranonce:
+stratum_api: rx: {"id": 3,
+stratum_task: setup message accepted
+stratum_task: Set pool difficulty:
+stratum_task: Block height
+stratum_task: Scriptsig:
+create_jobs_task: New Work Dequeued
+create_jobs_task: New pool difficulty
+create_jobs_task: Set chip version rolls 65535
+bm1370: Job ID:
+asic_result: ID:
+stratum_api: tx: {"id": 5, "method": "mining.submit"
+stratum_task: Stratum response time:
+stratum_task: message result accepted
+"""
+"""Begins of lines in the order of the reference, from connection to first share."""
+
+
+def test_a_connection_is_told_in_the_firmware_s_order() -> None:
+    device = Device(
+        seed=1, settings={"stratumurl": "pool.example", "stratumport": 3333}
+    )
+    simulation = Simulation(device, Pool.for_scaled_work(seed=1))
+    said: list[str] = []
+    for _ in range(60):
+        simulation.advance(1.0)
+        said += [f"{line.tag}: {line.text}" for line in device.log.take()]
+
+    wanted, at = STRATUM.splitlines(), 0
+    for begin in wanted:
+        rest = said[at:]
+        found = next((n for n, line in enumerate(rest) if line.startswith(begin)), None)
+        assert found is not None, f"{begin!r} is missing, or too early"
+        at += found + 1
+    first = said.index("stratum_task: Resetting stratum uid")
+    assert [line.partition(" {")[0] for line in said[first : first + 5]] == [
+        "stratum_task: Resetting stratum uid",
+        "stratum_task: Clean Jobs: clearing queue",
+        *["stratum_api: tx:"] * 3,
+    ]

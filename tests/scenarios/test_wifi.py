@@ -1,5 +1,6 @@
 """A device without Wi-Fi, with the wrong one, and one that loses it."""
 
+import httpx
 import pytest
 
 from softaxe import Device, Pool, Simulation
@@ -7,6 +8,7 @@ from softaxe.board.radio import HOME_PASSWORD, HOME_SSID, NETWORKS
 from softaxe.device.events import CameUp, WentDown
 from softaxe.device.identity import Identity
 from softaxe.errors import UpdateRefused
+from softaxe.testing import running
 
 
 def started(seconds: float, **settings: str) -> Simulation:
@@ -62,6 +64,8 @@ def test_a_lost_network_takes_the_device_away_and_gives_it_back() -> None:
     simulation.advance(30)
 
     assert not device.is_on_network
+    assert device.ipv4 == device.identity.ipv4 != ""  # never cleared on loss
+    assert device.ipv6 == device.identity.ipv6
     assert not device.pools.is_connected
     assert "WiFi disconnected, attempting to reconnect..." in [
         line.text for line in device.log.take()
@@ -73,6 +77,11 @@ def test_a_lost_network_takes_the_device_away_and_gives_it_back() -> None:
     assert device.shares.accepted > accepted
     kinds = [type(e) for e in simulation.events if isinstance(e, CameUp | WentDown)]
     assert kinds == [CameUp, WentDown, CameUp]
+
+    device.set_networks([], simulation.now)
+    device.restart(simulation.now)
+    simulation.advance(30)
+    assert device.ipv4 == device.ipv6 == ""
 
 
 def test_no_two_devices_share_an_address_or_a_name() -> None:
@@ -87,3 +96,16 @@ def test_no_two_devices_share_an_address_or_a_name() -> None:
 
 def test_seed_0_has_the_sample_s_mac_address() -> None:
     assert Identity.from_seed(0, "10.0.0.1").mac_text == "10:F5:12:33:BB:F0"
+
+
+def test_whoever_asks_an_access_point_keeps_it_from_trying_again() -> None:
+    with running(speed=0, settings={"wifiPass": "wrong-words"}) as device:
+        refused = device.info()["wifiStatus"]
+        seen = []
+        for _ in range(20):
+            device.clock.advance(2)
+            httpx.get(device.url + "/api/system/asic", timeout=5, trust_env=False)
+            seen.append(device.info()["wifiStatus"])
+
+        assert refused.startswith("Incorrect password entered (Error 15, retry #")
+        assert set(seen[5:]) == {"Config AP connected!"}

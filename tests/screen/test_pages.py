@@ -1,4 +1,5 @@
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -180,20 +181,62 @@ def test_the_timeout_darkens_the_pages(
     assert shown.is_dark is (minutes == 0)
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0, "0"),
-        (999, "999"),
-        (1234, "1.23k"),
-        (9999, "10.00k"),
-        (999_999, "1000.00k"),
-        (1_000_000, "1.00M"),
-        (155_973_032_196_071, "155.97T"),
-    ],
-)
-def test_difficulties_are_shortened_as_in_the_reference(value: int, text: str) -> None:
-    assert with_suffix(value) == text
+def test_a_lost_network_is_told_whenever_its_words_change() -> None:
+    simulation = mining(40)
+    device = simulation.device
+    device.set_networks([], simulation.now)
+    seen: list[str] = []
+    for _ in range(60):
+        simulation.advance(0.25)
+        shown = lines(device)
+        if shown[0] == "Wi-Fi: softaxe":
+            seen.append(shown[1])
+
+    assert list(dict.fromkeys(seen)) == [
+        "Beacon timeout (Error 200, retry #0)",
+        "Connecting...",
+        "No access point found (Error 201, retry #1)",
+    ]
+    assert len(seen) == 2 * 3, "two looks in half a second each"
+
+
+def test_other_pages_wake_the_display() -> None:
+    simulation = mining(300, displayTimeout=1)
+    device = simulation.device
+    assert content_of(device, device.now).is_dark
+
+    device.show_update("www.bin", "Finished...")
+    assert not content_of(device, device.now + 9).is_dark
+    assert not content_of(device, device.now + 60).is_dark
+    assert content_of(device, device.now + 71).is_dark
+
+    simulation.advance(100)
+    device.press_button(simulation.now, is_long=True)
+    simulation.advance(100)
+    assert not content_of(device, device.now).is_dark, "the access point's page"
+    device.press_button(simulation.now, is_long=True)
+    assert not content_of(device, device.now + 57).is_dark
+    assert content_of(device, device.now + 61).is_dark
+
+
+def test_nobody_sees_a_dark_display_say_hi() -> None:
+    device = mining(300, displayTimeout=1).device
+    device.identify(device.now)
+
+    assert content_of(device, device.now).is_dark
+    assert not content_of(device, device.now).is_saying_hi
+
+
+def test_a_display_that_is_off_shows_nothing_at_all() -> None:
+    device = mining(30, displayTimeout=0, overheat_mode=1).device
+    assert content_of(device, device.now).is_dark
+
+
+def test_difficulties_are_shortened_as_in_the_reference(
+    vectors: dict[str, Any],
+) -> None:
+    for vector in vectors["utils"]["suffix_string_sigdigits0"]:
+        assert with_suffix(vector["value"]) == vector["expected"]
 
 
 def test_durations_leave_out_what_is_zero_in_front() -> None:

@@ -11,6 +11,7 @@ from softaxe.shell.pool_links import (
     LinkNews,
     LinkOpened,
     LinkReceived,
+    LinkResolved,
     PoolLinks,
 )
 
@@ -74,14 +75,15 @@ def test_bytes_go_both_ways_and_the_end_is_told() -> None:
         async with serve(echo) as port:
             bench = Bench()
             bench.links.dial(ConnectPool(Link.MAIN, "127.0.0.1", port))
-            (opened, first) = await bench.until(2)
+            (resolved, opened, first) = await bench.until(3)
+            assert resolved == LinkResolved(Link.MAIN, "127.0.0.1")
             assert opened == LinkOpened(Link.MAIN, "127.0.0.1", port, 2)
             assert first == LinkReceived(Link.MAIN, b"hello\n")
             bench.links.send(Link.MAIN, b"again\n")
-            await bench.until(4)
-            assert bench.news[2] == LinkReceived(Link.MAIN, b"again\n")
-            assert isinstance(bench.news[3], LinkClosed)
-            assert bench.news[3].reason is CloseReason.CLOSED
+            await bench.until(5)
+            assert bench.news[3] == LinkReceived(Link.MAIN, b"again\n")
+            assert isinstance(bench.news[4], LinkClosed)
+            assert bench.news[4].reason is CloseReason.CLOSED
             bench.links.close_all()
 
     asyncio.run(main())
@@ -94,7 +96,8 @@ def test_a_closed_port_is_unreachable_in_words() -> None:
             port = unused.getsockname()[1]
         bench = Bench()
         bench.links.dial(ConnectPool(Link.MAIN, "127.0.0.1", port))
-        (news,) = await bench.until(1)
+        resolved, news = await bench.until(2)
+        assert resolved == LinkResolved(Link.MAIN, "127.0.0.1")
         assert isinstance(news, LinkClosed)
         assert news.reason is CloseReason.UNREACHABLE
         assert "Connection refused" in news.detail
@@ -125,12 +128,12 @@ def test_a_pool_that_does_not_read_is_given_up() -> None:
         async with serve(deaf) as port:
             bench = Bench()
             bench.links.dial(ConnectPool(Link.MAIN, "127.0.0.1", port))
-            await bench.until(1)
+            await bench.until(2)
             for _ in range(2000):
                 bench.links.send(Link.MAIN, b"x" * 10_000)
-                if len(bench.news) > 1:
+                if len(bench.news) > 2:
                     break
-            news = bench.news[1]
+            news = bench.news[2]
             assert isinstance(news, LinkClosed)
             assert news.reason is CloseReason.WRITE_FAILED
             bench.links.close_all()
@@ -150,10 +153,10 @@ def test_what_was_closed_by_us_is_told_no_more() -> None:
         async with serve(talk) as port:
             bench = Bench()
             bench.links.dial(ConnectPool(Link.MAIN, "127.0.0.1", port))
-            await bench.until(1)
+            await bench.until(2)
             bench.links.close(Link.MAIN)
             await asyncio.sleep(0.2)
-            assert len(bench.news) == 1
+            assert len(bench.news) == 2
             bench.links.close_all()
 
     asyncio.run(main())

@@ -59,6 +59,75 @@ def test_every_line_of_the_reference_is_read_as_the_firmware_reads_it(
                 pytest.fail(f"unknown kind of vector: {other}")
 
 
+NEWER_METHODS = ("client.show_message", "client.get_version", "mining.ping")
+"""Out of scope: v2.12.2 has no use for them."""
+NEWER_REASONS = ("Stale", "duplicate share")
+"""Out of scope: errors that are no arrays, which v2.12.2 calls unknown or ignores."""
+
+
+def test_lines_of_newer_firmware_s_tests_are_read_as_v2_12_2_reads_them(
+    vectors: dict[str, Any],
+) -> None:
+    for vector in vectors["parse_newest"]:
+        line, reason = vector["line"].encode(), vector.get("error")
+        if json_method(line) in (*NEWER_METHODS, "mining.hashrate"):
+            assert isinstance(parse(line), Unhandled)
+        elif reason in NEWER_REASONS:
+            assert parse(line) in (Answer(618, "unknown"), Unhandled(""))
+        elif vector["method"] == "parse-failure":
+            with pytest.raises(StratumError):
+                parse(line)
+        else:
+            check_newer(parse(line), vector)
+
+
+def json_method(line: bytes) -> object:
+    try:
+        return json.loads(line).get("method")
+    except ValueError:
+        return None
+
+
+def check_newer(message: messages.Message, vector: dict[str, Any]) -> None:
+    match vector["method"]:
+        case "mining.set_difficulty":
+            assert message == SetDifficulty(vector["difficulty"])
+        case "subscribe-result" | "mining.set_extranonce":
+            extranonce1 = bytes.fromhex(vector["extranonce1"])
+            assert message == SetExtranonce(extranonce1, vector["extranonce2_len"])
+        case "result":
+            assert message == Answer(vector["message_id"], vector.get("error"))
+        case "client.reconnect":
+            assert message == Reconnect()
+        case "configure-result":
+            assert message == SetVersionMask(int(vector["version_mask"], 16))
+        case other:
+            pytest.fail(f"unknown kind of vector: {other}")
+
+
+def test_hexadecimal_is_read_and_written_as_in_the_reference(
+    vectors: dict[str, Any],
+) -> None:
+    even, odd = vectors["utils"]["hex2bin"]
+    line = '{"id":1,"method":"mining.set_extranonce","params":["%s",4]}'
+    read = parse((line % even["hex"]).encode())
+    assert read == SetExtranonce(bytes(even["expected"]), 4)
+    with pytest.raises(StratumError):  # on purpose: the firmware makes up a digit
+        parse((line % odd["hex"]).encode())
+
+    (vector,) = vectors["utils"]["bin2hex"]
+    written = messages.submit_line(
+        5,
+        user="a",
+        job_id="1",
+        extranonce2=bytes(vector["bytes"]),
+        ntime=0,
+        nonce=0,
+        version_bits=0,
+    )
+    assert f'"{vector["expected"]}"' in written
+
+
 def test_our_lines_are_the_firmware_s_to_the_byte(vectors: dict[str, Any]) -> None:
     user = "bc1qexample.bitaxe"
     lines = [

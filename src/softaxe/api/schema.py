@@ -103,7 +103,7 @@ INFO: tuple[Field, ...] = (
     Field("voltage", _F7, lambda d: d.readings.input_voltage_v * MILLI,
           "Input voltage", "mV"),
     Field("current", _F7, lambda d: d.current_a * MILLI,
-          "Output current of the regulator", "mA"),
+          "Core current (TPS546) or input current (INA260)", "mA"),
     Field("temp", _F7, lambda d: d.readings.temp_c,
           "Chip temperature; -1 while the chip is off", "°C"),
     Field("temp2", _F7, lambda d: d.readings.temp2_c,

@@ -189,6 +189,9 @@ class Chain:
         self._turn = 0
         self._addresses_each = ADDRESSES // len(silicons)
         self._all_asics = [_Asic(silicon) for silicon in silicons]
+        self._working_count = len(silicons)
+        self._is_host_fast = False
+        """Since the chips were told of the fastest baud rate, until they are reset."""
         self._asics = self._all_asics
         """Those that the host can reach."""
 
@@ -268,8 +271,8 @@ class Chain:
         self.step(now)
         for asic in self._all_asics[count:]:
             asic.reset()
-        self._asics = self._all_asics[:count]
-        self._schedule()
+        self._working_count = count
+        self._find_reachable()
 
     def set_weakness(self, volts: Sequence[float], now: float) -> None:
         """Let chips need so many volts more than they did when they were new.
@@ -285,9 +288,10 @@ class Chain:
         self._schedule()
 
     def set_reset(self, is_low: bool, now: float) -> None:
-        """Level of the reset line; low forgets everything."""
+        """Level of the reset line; low forgets everything, and the host slows down."""
         self.step(now)
         if is_low and not self._is_reset_low:
+            self._is_host_fast = False
             self._forget_everything()
         self._is_reset_low = is_low
 
@@ -326,8 +330,8 @@ class Chain:
         if not self.mode.is_real:
             return None
         for _ in self._asics:
-            index = self._turn
-            self._turn = (index + 1) % len(self._asics)
+            index = self._turn % len(self._asics)
+            self._turn = index + 1
             asic = self._asics[index]
             if asic.cursor is not None and (span := asic.cursor.take(max_nonces)):
                 return Search(span, asic.target, asic.job_id, index, self._epoch)
@@ -368,6 +372,8 @@ class Chain:
 
     def _write(self, asic: _Asic, register: int, value: int, now: float) -> None:
         asic.registers[register] = value
+        if (register, value) == self._wire.fastest_baud:
+            self._is_host_fast = True
         if register == Register.PLL0:
             is_raw = self._wire.has_raw_dividers
             asic.frequency_mhz = Pll.from_value(
@@ -476,6 +482,20 @@ class Chain:
         self._reader = frames.CommandReader()
         for asic in self._all_asics:
             asic.reset()
+        self._find_reachable()
+
+    def _find_reachable(self) -> None:
+        """Leave out chips that are dead, or wait at another baud rate than the host's.
+
+        A chip that lost its power starts at the slow rate, while the host stays at the
+        fast one until it resets the chain.
+        """
+        register, fastest = self._wire.fastest_baud
+        self._asics = [
+            asic
+            for asic in self._all_asics[: self._working_count]
+            if (asic.registers.get(register) == fastest) is self._is_host_fast
+        ]
         self._schedule()
 
     def _set_rate(self, asic: _Asic, now: float) -> None:

@@ -151,6 +151,7 @@ class Driver:
         self._has_used_uart = False
         self._is_recovery = False
         self._heard = b""
+        self._bad_id_replies = 0
         self._startup: deque[StartupStep] = deque()
         self._items: deque[bytes | float | Step] = deque()
         self._address_interval = self._nonce_interval = ADDRESSES
@@ -162,8 +163,8 @@ class Driver:
 
     @property
     def bad_frames(self) -> int:
-        """Frames dropped for a wrong preamble, CRC or length."""
-        return self._reader.bad_frames
+        """Frames dropped for a wrong preamble, CRC, length, or kind of chip."""
+        return self._reader.bad_frames + self._bad_id_replies
 
     # Calls
 
@@ -401,6 +402,7 @@ class Driver:
             if not frames.is_reply(frame) or not self._is_own_kind(frame[2:]):
                 text = f"Unexpected answer from the chain, skipped: {frame.hex(' ')}"
                 self._log(Level.WARNING, "common", text)
+                self._bad_id_replies += 1
                 continue
             core_num, address = frame[4], frame[5]
             text = (
@@ -409,6 +411,8 @@ class Driver:
             )
             self._say("common", text)
             count += 1
+        if len(self._heard) % size:
+            self._bad_id_replies += 1
         self.detected_count = count
         if count == 0:
             self._fail("Chip count 0", "ASIC initialization failed - chip count 0")

@@ -25,9 +25,14 @@ LEASE_TIMEOUT_S = 30.0
 """Source: ESP-Miner connect.c."""
 RETRY_S = 5.0
 """Between the end of an attempt and the next. Source: ESP-Miner connect.c."""
+CLIENT_STAYS_S = 30.0
+"""How long somebody who asked something is taken to stay on the access point, where
+nothing is tried again meanwhile; an estimate."""
+CLIENT_TEXT = "Config AP connected!"
 BEACON_TIMEOUT_S = 6.0
 """Until the loss of a network is noticed. Source: ESP-IDF."""
 RSSI_PERIOD_S = 5.0
+"""Between two changes of the signals around, joined or not; an estimate."""
 NO_SIGNAL_DBM = -90
 HOME_DBM = (-62.0, -38.0)
 """Where a home network's mean signal strength may lie."""
@@ -138,6 +143,8 @@ class Radio:
         self.status_text = "Initializing..."
         self.is_ap_enabled = True
         self.is_connected = False
+        self.has_had_lease = False
+        """True once a network has given an address, also after its loss."""
         self.is_given_up = not ssid
         """True when there is nothing to join, or joining has failed: who wants the
         device now has to join its access point, while that is on."""
@@ -152,12 +159,16 @@ class Radio:
         self._log = log
         self._networks = tuple(networks)
         self._home_dbm = rng.uniform(*HOME_DBM)
-        self._wander_db = 0.0
+        self._wander_db: dict[Network, float] = {}
+        """How far each signal is from its mean at present."""
         self._stage = _Stage.OFF
+        self._stage_due = NEVER
         self._outcome: Reason | None = None
         self._retries = 0
-        self._joined_at = 0.0
+        self._client_until = -NEVER
+        self._started_at = 0.0
         self._periods = 0
+        self._wander_due = NEVER
 
     @property
     def rssi_dbm(self) -> int:
@@ -169,6 +180,9 @@ class Radio:
 
     def start(self, now: float) -> None:
         """Switch the radio on and begin to join."""
+        self._started_at = now
+        self._wander_due = now + RSSI_PERIOD_S
+        self._schedule()
         self._say("Configuration Access Point enabled")
         if not self._ssid:
             self._say("No WiFi SSID provided, skipping connection")
@@ -190,7 +204,13 @@ class Radio:
         if self._stage is _Stage.JOINED and self._mine() is None:
             self._go(_Stage.LOSING, now + BEACON_TIMEOUT_S)
         elif self._stage is _Stage.LOSING and self._mine() is not None:
-            self._join(now)
+            self._join()
+
+    def note_client(self, now: float) -> None:
+        """Somebody on the access point asks something: try nothing for a while."""
+        self.step(now)
+        if self.is_ap_enabled and not self.is_connected:
+            self._client_until = now + CLIENT_STAYS_S
 
     def toggle_access_point(self) -> None:
         """Do what a long press of the button does."""
@@ -204,7 +224,28 @@ class Radio:
             self._advance(self.next_wake)
 
     def _advance(self, due: float) -> None:
+        if self._wander_due <= due:
+            self._wander()
+        else:
+            self._advance_stage(due)
+
+    def _wander(self) -> None:
+        """Move every signal: each is pulled to its mean and goes its own way."""
+        self._wander_db = {
+            network: HOLD * self._wander_db.get(network, 0.0)
+            + self._rng.gauss(0.0, WANDER_DB)
+            for network in self._networks
+        }
+        self._periods += 1
+        self._wander_due = self._started_at + (self._periods + 1) * RSSI_PERIOD_S
+        self._schedule()
+
+    def _advance_stage(self, due: float) -> None:
         match self._stage:
+            case _Stage.WAITING if self.is_given_up and due < self._client_until:
+                if self.status_text != CLIENT_TEXT:
+                    self._show(CLIENT_TEXT)
+                self._go(_Stage.WAITING, self._client_until)
             case _Stage.WAITING:
                 self._show("Connecting...")
                 self._outcome = self._try()
@@ -226,14 +267,8 @@ class Radio:
                 self._fail(self._outcome or Reason.BEACON_TIMEOUT, due)
             case _Stage.LEASING:
                 self._take_lease(due)
-            case _Stage.JOINED:
-                self._periods += 1
-                wander = self._rng.gauss(0.0, WANDER_DB)
-                self._wander_db = HOLD * self._wander_db + wander
-                periods = self._periods + 1
-                self._go(_Stage.JOINED, self._joined_at + periods * RSSI_PERIOD_S)
-            case _Stage.OFF:
-                self.next_wake = NEVER
+            case _Stage.JOINED | _Stage.OFF:
+                self._go(self._stage, NEVER)
 
     def _try(self) -> Reason | None:
         """Tell how an attempt to join will end; None is well."""
@@ -258,20 +293,20 @@ class Radio:
             self._show("IP Acquire Timeout")
             self._go(_Stage.WAITING, due + RETRY_S)
         else:
+            self.has_had_lease = True
             self.status_text = "Connected!"
             self._say(f"IPv4 Address: {self._ipv4}")
             self._say(f"Connected to SSID: {self._ssid}")
             if self.is_ap_enabled:
                 self.is_ap_enabled = False
                 self._say("Configuration Access Point disabled")
-            self._join(due)
+            self._join()
 
-    def _join(self, now: float) -> None:
+    def _join(self) -> None:
         self.is_connected = True
         self.is_given_up = False
         self._retries = 0
-        self._joined_at, self._periods = now, 0
-        self._go(_Stage.JOINED, now + RSSI_PERIOD_S)
+        self._go(_Stage.JOINED, NEVER)
 
     def _fail(self, reason: Reason, due: float) -> None:
         self.is_connected = False
@@ -298,11 +333,15 @@ class Radio:
 
     def _level_dbm(self, network: Network) -> int:
         mean = self._home_dbm if network.rssi_dbm is None else network.rssi_dbm
-        return round(mean + self._wander_db)
+        return round(mean + self._wander_db.get(network, 0.0))
 
     def _go(self, stage: _Stage, due: float) -> None:
         self._stage = stage
-        self.next_wake = due
+        self._stage_due = due
+        self._schedule()
+
+    def _schedule(self) -> None:
+        self.next_wake = min(self._stage_due, self._wander_due)
 
     def _show(self, text: str) -> None:
         self.status_text = text

@@ -79,8 +79,13 @@ class PowerReading:
 class Regulator(Protocol):
     """What the firmware needs of either kind."""
 
-    def boot(self) -> None:
-        """Be initialised, as after power-on or a restart."""
+    def boot(self, *, has_plug: bool = True) -> None:
+        """Be initialised, as after power-on or a restart.
+
+        Args:
+            has_plug: False when the barrel plug is out and something else feeds the
+                board.
+        """
 
     def set_core_voltage(self, volts: float) -> None:
         """Ask for a voltage per domain; 0 means off, where that is possible."""
@@ -129,8 +134,8 @@ class Tps546:
         self._faults = Status(0)
         """Bits that stay, as PMBus has it, until it is commanded off and on."""
 
-    def boot(self) -> None:
-        """Be initialised: output off, faults cleared."""
+    def boot(self, *, has_plug: bool = True) -> None:
+        """Be initialised: output off, faults cleared. Nothing senses the plug."""
         self._commanded_v = 0.0
         self._faults = Status(0)
         self._apply()
@@ -179,6 +184,8 @@ class Tps546:
             status |= Status.VIN_UV | Status.INPUT
         if self._has_high_input:
             status |= Status.INPUT
+        if self._power.core_current_a >= limits.iout_oc_warn_a:
+            status |= Status.IOUT  # only a warning, which the firmware does not tell
         is_over = self._power.core_current_a >= limits.iout_oc_fault_a
         if is_over or self._is_broken:
             status |= Status.IOUT_OC | Status.IOUT
@@ -236,9 +243,15 @@ class Ds4432u:
         self._noise_v = 0.0
         self._apply()
 
-    def boot(self) -> None:
-        """Be initialised: chip power on, the DAC as it was."""
-        self._is_enabled = True
+    def boot(self, *, has_plug: bool = True) -> None:
+        """Be initialised: chip power on, the DAC as it was.
+
+        Without its plug a board that senses it keeps the power off, unless it has an
+        enable line.
+        """
+        board = self._board
+        minds_plug = board.has_plug_sense and not board.has_asic_enable
+        self._is_enabled = has_plug or not minds_plug
         self._apply()
 
     def set_core_voltage(self, volts: float) -> None:

@@ -187,7 +187,7 @@ class Board:
     temp_offset_c: float
     """Added to every reading."""
     has_plug_sense: bool
-    """The barrel plug is sensed; power comes from nowhere else."""
+    """The firmware looks at boot whether the barrel plug is in."""
     has_asic_enable: bool
     """A line switches the chip's power."""
     supply: Supply

@@ -16,6 +16,8 @@ SYSTEM_INIT_S = 1.0
 ON_NETWORK_S = 3.5
 """Power-on to the first answer on the network."""
 
+NO_DISPLAY_TEXT = "No display found or panel init failed. Screen not active."
+
 
 class Milestone(Enum):
     """What else happens at a boot time."""
@@ -60,6 +62,8 @@ def boot_steps(
         yield say(1.2, "display", "Initialize LVGL")
         yield say(1.2, "display", f"Rotation: {settings.rotation_degrees}")
         yield say(1.25, "display", "Display init success!")
+    else:
+        yield 1.25, (Level.WARNING, "display", NO_DISPLAY_TEXT)
     yield say(1.25, "input", "Install button driver")
     yield 1.3, Milestone.POWER_MANAGEMENT
     yield say(1.35, "http_server", f"AxeOS version: {axeos_version}")

@@ -328,6 +328,12 @@ class Device:
             self.display.press(now)
         self._settle()
 
+    def note_request(self, now: float) -> None:
+        """Somebody asks over HTTP; without Wi-Fi that is a client on the AP."""
+        self.step(now)
+        if self.is_on_network:
+            self.radio.note_client(now)
+
     def show_update(self, name: str, progress: str) -> None:
         """Show on the screen how far the installation of an image is."""
         self.display.install(name, progress, self.now + UPDATE_SHOWN_S)
@@ -418,12 +424,19 @@ class Device:
 
     # The network
 
+    def pool_resolved(
+        self, now: float, *, link: Link = Link.MAIN, address: str = "127.0.0.1"
+    ) -> None:
+        """The shell has an address for the connection and tries to open it."""
+        self.step(now)
+        self.pools.resolved(address, link=link)
+        self._settle()
+
     def pool_connected(
         self,
         now: float,
         *,
         link: Link = Link.MAIN,
-        address: str = "127.0.0.1",
         family: int = 2,
         is_own_pool: bool = False,
     ) -> None:
@@ -432,7 +445,6 @@ class Device:
         Args:
             now: Device time.
             link: Which one.
-            address: The pool's address, for the log.
             family: 2 for IPv4, 10 for IPv6.
             is_own_pool: True when the pool runs inside the shell's own process, where
                 a searched hash stands for 2**32 of the chip.
@@ -440,9 +452,7 @@ class Device:
         self.step(now)
         if link is Link.MAIN:
             self._set_work_mode(is_own_pool=is_own_pool)
-        self.pools.connected(
-            now, link=link, address=address, family=family, scale=self.chain.mode.scale
-        )
+        self.pools.connected(now, link=link, family=family, scale=self.chain.mode.scale)
         self._settle()
 
     def pool_received(self, data: bytes, now: float, *, link: Link = Link.MAIN) -> None:
@@ -511,13 +521,13 @@ class Device:
 
     @property
     def ipv4(self) -> str:
-        """IPv4 address; empty before the first lease."""
-        return self.identity.ipv4 if self.radio.is_connected else ""
+        """IPv4 address; empty before the first lease, kept when the Wi-Fi is lost."""
+        return self.identity.ipv4 if self.radio.has_had_lease else ""
 
     @property
     def ipv6(self) -> str:
-        """IPv6 address; empty before the first."""
-        return self.identity.ipv6 if self.radio.is_connected else ""
+        """IPv6 address; empty before the first, kept when the Wi-Fi is lost."""
+        return self.identity.ipv6 if self.radio.has_had_lease else ""
 
     @property
     def is_saying_hi(self) -> bool:
@@ -658,7 +668,7 @@ class Device:
         self._leaking_since = now
         self._plan_crash(now)
         self.log.boot_ms = 0
-        self._body.regulator.boot()
+        self._body.regulator.boot(has_plug=not self.faults.has_no_plug)
         self.radio = Radio(
             self.settings.ssid,
             self.settings.wifi_password,
@@ -751,8 +761,10 @@ class Device:
             self._boot_due = self._booted_at + self._boot_steps[0][0]
 
     def _step_radio(self, due: float) -> None:
-        was_connected = self.radio.is_connected
+        was_connected, text = self.radio.is_connected, self.radio.status_text
         self.radio.step(due)
+        if self.radio.status_text != text:
+            self.display.show_wifi(due)
         if self.radio.is_connected and not self.display.has_start:
             self.display.start(due + SETTLED_S)
         if was_connected and not self.radio.is_connected and self._has_started_mining:
@@ -806,6 +818,8 @@ class Device:
         return self.ambient.at(now) if ordered_c is None else ordered_c
 
     def _manage_power(self, due: float) -> None:
+        if self.shows_overheat or self.radio.is_ap_enabled:
+            self.display.wake(due)  # by its own page, which may end
         self.power_management.step(
             self.settings, due, is_ap_enabled=self.radio.is_ap_enabled
         )
@@ -897,14 +911,15 @@ class Device:
                 management.chip_ready(self.settings, now, has_failed=True)
 
     def _start_mining(self) -> None:
-        now = self.now
-        if not self._has_started_mining:
-            self._has_started_mining = True
+        now, is_first = self.now, not self._has_started_mining
+        self._has_started_mining = True
+        if is_first:
             self.pools.start(now)
+        self.mining.start(now)
+        if is_first:
             self.driver.start_monitor(now)
             self.statistics.start(now)
             self.log(Level.INFO, "statistics_task", "Starting")
-        self.mining.start(now)
 
     def _check_nonce(self, nonce: NonceFound) -> None:
         checked = self.mining.check(nonce)

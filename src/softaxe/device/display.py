@@ -77,8 +77,10 @@ class Display:
         self.rotation_degrees = settings.rotation_degrees
         self.is_inverted = settings.is_screen_inverted
         self._installing: tuple[str, str, float] = ("", "", -NEVER)
+        self._wifi_until = -NEVER
         self.active_at = now
-        """The last button press, or the last time the screen had something to say."""
+        """The last button press, or the last time another page than one of those that
+        turn was shown."""
         self._turn = Turn(Page.BITAXE, NEVER, None)
         self._marks: dict[Mark, float] = {}
 
@@ -94,7 +96,20 @@ class Display:
     def start(self, now: float) -> None:
         """Let the pages turn from `now` on."""
         self._turn = Turn(Page.BITAXE, now, None)
-        self.active_at = now
+        self.wake(now)
+
+    def wake(self, now: float) -> None:
+        """Count the time without activity from `now`."""
+        self.active_at = max(self.active_at, now)
+
+    def show_wifi(self, now: float) -> None:
+        """Tell of the Wi-Fi's new state: for a tick, once the pages turn."""
+        self._wifi_until = now + TICK_S
+        self.wake(now)
+
+    def is_showing_wifi(self, now: float) -> bool:
+        """True before the pages turn, and when the Wi-Fi's state has just changed."""
+        return not self.is_turning(now) or now < self._wifi_until
 
     def turn(self, now: float) -> Turn:
         """Return the page that is due."""
@@ -105,7 +120,7 @@ class Display:
 
     def press(self, now: float) -> None:
         """Take a short press: the next page, at once."""
-        self.active_at = now
+        self.wake(now)
         if self.is_turning(now):
             page = self.turn(now).page
             self._turn = Turn(AFTER[page], now, page)
@@ -113,6 +128,7 @@ class Display:
     def install(self, name: str, progress: str, until: float) -> None:
         """Show how far the installation of an image is."""
         self._installing = name, progress, until
+        self.wake(until)
 
     def installing(self, now: float) -> tuple[str, str] | None:
         """Name of the image that is being installed, and how far that is."""
@@ -128,10 +144,8 @@ class Display:
         return {mark for mark, at in self._marks.items() if 0 <= now - at < TICK_S}
 
     def is_dark(self, timeout_min: int, now: float) -> bool:
-        """Whether the pages are switched off: -1 never, 0 always, else by minutes."""
-        if timeout_min <= 0:
-            return timeout_min == 0
-        return now - self.active_at >= timeout_min * MINUTE_S
+        """Whether so many minutes without activity are over; -1 is for ever."""
+        return timeout_min >= 0 and now - self.active_at >= timeout_min * MINUTE_S
 
 
 def _shown_s(page: Page) -> float:

@@ -34,7 +34,11 @@ class CloseReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConnectPool:
-    """Request: open a TCP connection and answer with `pool_connected` or `_closed`."""
+    """Request: open a TCP connection.
+
+    The answer is `pool_resolved` before an address is tried, and in the end
+    `pool_connected` or `pool_closed`.
+    """
 
     link: Link
     host: str

@@ -42,6 +42,8 @@ class DeviceFaults:
     """From 1; those behind it on the chain are out of reach."""
     weak_chips_v: Mapping[int, float] = field(default_factory=dict)
     """Volts more that a chip needs, by number from 1."""
+    has_no_plug: bool = False
+    """The barrel plug is out; noticed at boot, by boards that sense it."""
     has_regulator_fault: bool = False
     sag_v: float = 0.0
     """What the supply is short of."""

@@ -34,6 +34,8 @@ MAX_U64 = 2**64 - 1
 DEFAULT_DIFFICULTY = 1
 """Of the wire, until the pool sets one. Source: Stratum's convention; the firmware
 submits every nonce then, and those are always better."""
+CLEAN_TEXT = "Clean Jobs: clearing queue"
+"""For a clean notify, and when a connection begins or ends. Source: stratum_task.c."""
 CLOCK_SYNC_S = 3600
 """A job's time sets the clock when it is this far past the last time it did."""
 
@@ -187,6 +189,7 @@ class Mining:
             self._clock_synced_at = notify.ntime
             self._log(Level.INFO, "system", "Syncing clock")
         if notify.is_clean and self._queue:
+            self._log(Level.INFO, "stratum_task", CLEAN_TEXT)
             self.clean(now)
         self._decode(notify, network_difficulty)
         self._template = _Template(
@@ -208,7 +211,6 @@ class Mining:
 
     def clean(self, now: float) -> None:
         """Drop every job: queued ones and those the chip works on."""
-        self._log(Level.INFO, "stratum_task", "Clean Jobs: clearing queue")
         self._queue.clear()
         self._slots.clear()
         self._template = None

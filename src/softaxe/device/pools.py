@@ -12,6 +12,7 @@ from enum import Enum, auto
 
 from softaxe.catalog import Board
 from softaxe.device.events import ClosePool, CloseReason, ConnectPool, Link
+from softaxe.device.mining import CLEAN_TEXT
 from softaxe.device.profile import Profile
 from softaxe.device.settings import Settings
 from softaxe.device.statistics import ShareCounters
@@ -155,15 +156,19 @@ class Pools:
             self._step_heartbeat(now, has_wifi=has_wifi)
         self._schedule()
 
-    def connected(
-        self, now: float, *, link: Link, address: str, family: int, scale: int
-    ) -> None:
+    def resolved(self, address: str, *, link: Link) -> None:
+        """The shell knows the pool's address and tries to connect."""
+        if link is Link.MAIN and self._main is _Main.DIALLING:
+            host, port = self._dial_target(self.current)
+            self._say(f"Connecting to: stratum+tcp://{host}:{port} ({address})")
+            self._say(f"Socket created, connecting to {address}:{port}")
+
+    def connected(self, now: float, *, link: Link, family: int, scale: int) -> None:
         """The shell opened the connection.
 
         Args:
             now: Device time.
             link: Which connection.
-            address: The pool's address, for the log.
             family: 2 for IPv4, 10 for IPv6.
             scale: Chip hashes per searched hash on this connection.
         """
@@ -171,9 +176,6 @@ class Pools:
             self._probe_connected(now)
         elif self._main is _Main.DIALLING:
             pool = self.current
-            host, port = self._dial_target(pool)
-            self._say(f"Connecting to: stratum+tcp://{host}:{port} ({address})")
-            self._say(f"Socket created, connecting to {address}:{port}")
             self.address_family = family
             self.session = stratum.Session(
                 asic_model=self._asic_model,
@@ -185,7 +187,8 @@ class Pools:
                 scale=scale,
                 log=self._log,
             )
-            self._events.append(PoolLost())  # the firmware cleans its queues here
+            self._say("Resetting stratum uid")
+            self._clean()
             self.session.connected(now)
             self._wait_main(_Main.CONNECTED, now + RECEIVE_TIMEOUT_S)
         self._schedule()
@@ -294,9 +297,14 @@ class Pools:
         if self.session is not None:
             self._error("Shutting down socket and restarting...")
             self.session = None
-            self._events.append(PoolLost())
+            self._clean()
         if is_open:
             self.requests.append(ClosePool(Link.MAIN))
+
+    def _clean(self) -> None:
+        """Let the queued work go, with the words of the firmware."""
+        self._say(CLEAN_TEXT)
+        self._events.append(PoolLost())
 
     def _take(self, event: stratum.Event, now: float) -> None:
         match event:

@@ -13,6 +13,8 @@ from softaxe.device.display import Mark, Page
 GIGA = 1e9
 SIGNALS = ((-50, "Excellent"), (-60, "Good"), (-70, "Fair"))
 SUFFIXES = "kMGTPE"
+ALWAYS_OFF = 0
+"""Display timeout with which nothing is shown. Source: ESP-Miner display.c, v2.12.2."""
 WELCOME = "Welcome to your new Bitaxe! Connect to its Wi-Fi and set it up. "
 OVERHEATED = (
     "Device has overheated. Its settings were reset: use AxeOS to set it up again. "
@@ -52,9 +54,11 @@ SLIDE_S = 0.4
 
 def content_of(device: Device, now: float) -> Content:
     """Work out what the screen shows at `now`, and what lies over it."""
+    if device.settings.display_timeout_min == ALWAYS_OFF:
+        return Content(is_dark=True)
     urgent = _urgent(device, now)
     content = _carousel(device, now) if urgent is None else urgent
-    if device.is_saying_hi:
+    if device.is_saying_hi and not content.is_dark:
         return Content(is_saying_hi=True)
     return content
 
@@ -72,7 +76,7 @@ def _urgent(device: Device, now: float) -> Content | None:
     if not device.settings.ssid:
         welcome = (WELCOME, "Setup Wi-Fi:", radio.ap_name)
         return Content(welcome, Picture.QR, qr_text)
-    if radio.is_ap_enabled or not display.is_turning(now):
+    if radio.is_ap_enabled or display.is_showing_wifi(now):
         lines = (
             f"Wi-Fi: {device.settings.ssid}",
             radio.status_text,

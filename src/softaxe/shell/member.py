@@ -38,6 +38,7 @@ from softaxe.shell.pool_links import (
     LinkNews,
     LinkOpened,
     LinkReceived,
+    LinkResolved,
     PoolLinks,
 )
 from softaxe.shell.pool_server import PoolServer
@@ -358,6 +359,9 @@ class Member:
                 self._close_link(link)
                 self._targets[link] = host, port
                 if self._is_down(host, port):
+                    # Nobody is asked for the address of what is down.
+                    now = self._fleet.clock.now
+                    self.device.pool_resolved(now, link=link, address=host)
                     self._cut(link)
                     return
                 if host.startswith(LOOPBACK):
@@ -381,12 +385,12 @@ class Member:
         device, now = self.device, self._fleet.clock.advance()
         link = news.link
         match news:
+            case LinkResolved(address=address):
+                device.pool_resolved(now, link=link, address=address)
             case LinkOpened(address=address, port=port, family=family):
                 is_own = self._is_own_pool(address, port)
                 self._note_link(link, news.own_name, is_own=is_own)
-                device.pool_connected(
-                    now, link=link, address=address, family=family, is_own_pool=is_own
-                )
+                device.pool_connected(now, link=link, family=family, is_own_pool=is_own)
                 self._fleet.link_changed(self)
             case LinkReceived(data=data):
                 self._sent(link, -len(data))

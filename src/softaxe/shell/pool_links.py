@@ -19,6 +19,14 @@ MAX_UNSENT_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
+class LinkResolved:
+    """An address is known and tried."""
+
+    link: Link
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class LinkOpened:
     """A connection stands."""
 
@@ -48,7 +56,7 @@ class LinkClosed:
     detail: str
 
 
-LinkNews = LinkOpened | LinkReceived | LinkClosed
+LinkNews = LinkResolved | LinkOpened | LinkReceived | LinkClosed
 
 
 class PoolLinks:
@@ -111,6 +119,7 @@ class PoolLinks:
         detail = "no address"
         for family, _, _, _, address in found:
             connection = _Connection(self, link)
+            self._tell(LinkResolved(link, str(address[0])))
             try:
                 async with asyncio.timeout(DIAL_TIMEOUT_S):
                     await loop.create_connection(

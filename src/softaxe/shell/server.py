@@ -125,6 +125,9 @@ class Server:
         raw_path: bytes = scope["raw_path"]
         path = scope["path"] = raw_path.decode("latin-1")
         scope[_SERVER] = self
+        if not self.host.device.radio.is_connected:
+            device = self.host.sync()
+            device.note_request(device.now)
         if scope["type"] == "websocket":
             await self._log_stream(scope, receive, send)
         elif len(path) + len(scope["query_string"]) > MAX_TARGET_BYTES:

@@ -154,7 +154,6 @@ class Session:
 
     def connected(self, now: float) -> None:
         """Say the three lines that open a connection."""
-        self._say("Resetting stratum uid")
         self._send(messages.configure_line(self._next_id()))
         line = messages.subscribe_line(
             self._next_id(), self._asic_model, self._firmware_version

@@ -1,0 +1,36 @@
+"""Every vector of the reference is read by some test, or left out on purpose."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+TESTS = Path(__file__).parent
+GROUPS = ("asic", "utils", "coinbase_decode_newest")
+"""Vectors that lie one level deeper."""
+OUT_OF_SCOPE = {
+    '["meta"]': "no vectors",
+    '["tx_lines_newest"]': "v2.12.2 writes its lines with blanks",
+    '["asic"]["job_timeout_newest"]': "v2.12.2 has fixed intervals",
+    '["coinbase_decode_newest"]["varint"]': "v2.12.2 decodes no outputs",
+    '["coinbase_decode_newest"]["bip110"]': "v2.12.2 shows no signals",
+}
+"""Of newer firmware than the one we imitate."""
+
+
+def paths(vectors: dict[str, Any]) -> Iterator[str]:
+    for name, value in vectors.items():
+        if name in GROUPS:
+            yield from (f'["{name}"]["{part}"]' for part in value)
+        else:
+            yield f'["{name}"]'
+
+
+def test_no_vector_is_left_unread(vectors: dict[str, Any]) -> None:
+    sources = "".join(
+        path.read_text(encoding="utf-8")
+        for path in TESTS.rglob("*.py")
+        if path.name != Path(__file__).name
+    )
+    unread = {path for path in paths(vectors) if f"vectors{path}" not in sources}
+
+    assert unread == set(OUT_OF_SCOPE)
