@@ -9,9 +9,12 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -22,9 +25,13 @@ FIRST_ROUNDS = 2
 ROUNDS = 4
 READY_S = 300.0
 FIRST_HOST = "127.0.0.2"
-PEER_DEVICES, PEER_KB, PEER_HZ = 500, 125, 230
+END_S = 120
+PEER_DEVICES, PEER_KB, PEER_HZ, PEER_HZ_DEVICES = 500, 125, 230, 200
 """Published of the peer: 500 devices on 502 threads, 125 kB each; 230 requests a
 second at 200 devices."""
+SATURATED_S = 5.0
+"""How long a fleet is asked as fast as it answers."""
+GOAL = "goal: 10,000 devices, 2 cores, 1 GB, p99 under 100 ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +40,40 @@ class Load:
 
     devices: int
     start_s: float
-    kb_per_device: float
-    """Resident memory, over that of the empty program where there are many."""
     total_mb: float
+    """Resident memory of all processes."""
     cores: float
     """CPU seconds per second, of all its processes."""
     requests_per_s: float
     p50_ms: float
     p99_ms: float
     failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunningFleet:
+    """A fleet in processes of its own."""
+
+    pid: int
+    url: str
+    """Of its control API."""
+    start_s: float
+    """From the command until all devices were up."""
+
+    def targets(self) -> list[tuple[str, int]]:
+        """Host and port of every device."""
+        rows = get(f"{self.url}/devices")["devices"]
+        places = (row["url"].removeprefix("http://").rpartition(":") for row in rows)
+        return [(host, int(port)) for host, _, port in places]
+
+    def pids(self) -> list[int]:
+        """The process and its children."""
+        path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return [self.pid, *map(int, path.read_text(encoding="ascii").split())]
+
+    def memory_mb(self) -> float:
+        """Resident memory of all processes."""
+        return sum(map(_resident_mb, self.pids()))
 
 
 class _Poller(asyncio.Protocol):
@@ -54,6 +86,8 @@ class _Poller(asyncio.Protocol):
         self._asked = 0.0
         self.is_waiting = False
         self.failed = 0
+        self.asks_on = False
+        """Ask again as soon as an answer is there."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
@@ -72,6 +106,8 @@ class _Poller(asyncio.Protocol):
         if data.endswith(b"}"):  # an answer's last byte, as its first is the head's
             self.is_waiting = False
             self._times.append(time.perf_counter() - self._asked)
+            if self.asks_on:
+                self.ask()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -81,16 +117,32 @@ def _same(poller: _Poller) -> _Poller:
     return poller
 
 
-async def _poll(targets: list[tuple[str, int]]) -> tuple[list[float], float, int]:
-    """Ask every device every POLL_S; return times, seconds measured, and failures."""
+async def _pollers(targets: list[tuple[str, int]], times: list[float]) -> list[_Poller]:
     loop = asyncio.get_running_loop()
-    times: list[float] = []
     pollers = []
     for host, port in targets:
         request = f"GET /api/system/info HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n"
         poller = _Poller(request.encode(), times)
         await loop.create_connection(partial(_same, poller), host, port)
         pollers.append(poller)
+    return pollers
+
+
+async def _saturate(targets: list[tuple[str, int]]) -> float:
+    """Ask every device again as soon as it has answered; return answers a second."""
+    times: list[float] = []
+    for poller in await _pollers(targets, times):
+        poller.asks_on = True
+        poller.ask()
+    began, before = time.perf_counter(), len(times)
+    await asyncio.sleep(SATURATED_S)
+    return (len(times) - before) / (time.perf_counter() - began)
+
+
+async def _poll(targets: list[tuple[str, int]]) -> tuple[list[float], float, int]:
+    """Ask every device every POLL_S; return times, seconds measured, and failures."""
+    times: list[float] = []
+    pollers = await _pollers(targets, times)
     began = counted = time.perf_counter()
     for number in range(FIRST_ROUNDS + ROUNDS):
         if number == FIRST_ROUNDS:
@@ -108,11 +160,12 @@ async def _poll(targets: list[tuple[str, int]]) -> tuple[list[float], float, int
     return times, took_s, sum(poller.failed for poller in pollers)
 
 
-def measure(count: int, *, workers: int = 1) -> Load:
-    """Start a fleet, poll it, and end it."""
-    control = f"127.0.0.1:{_free_port('127.0.0.1')}"
+@contextmanager
+def fleet_running(count: int, *, workers: int = 1) -> Iterator[RunningFleet]:
+    """Start a fleet on free ports, and end it."""
+    control = f"127.0.0.1:{free_port('127.0.0.1')}"
     arguments = ["--count", str(count), "--ephemeral", "--host", FIRST_HOST]
-    arguments += ["--port", str(_free_port(FIRST_HOST)), "--control", control]
+    arguments += ["--port", str(free_port(FIRST_HOST)), "--control", control]
     if workers > 1:
         arguments += ["--workers", str(workers)]
     began = time.perf_counter()
@@ -120,49 +173,59 @@ def measure(count: int, *, workers: int = 1) -> Load:
         [sys.executable, "-m", "softaxe", "run", *arguments], stdout=subprocess.DEVNULL
     )
     try:
-        _wait_until_ready(control)
+        _wait_until_ready(control, process)
         start_s = time.perf_counter() - began
-        rows = _get(f"http://{control}/control/devices")["devices"]
-        targets = [
-            (host, int(port))
-            for host, _, port in (r["url"][7:].rpartition(":") for r in rows)
-        ]
-        pids = _family(process.pid)
-        before = sum(map(_cpu_s, pids))
-        clock = time.perf_counter()
+        yield RunningFleet(process.pid, f"http://{control}/control", start_s)
+    finally:
+        process.terminate()
+        process.wait(END_S)
+
+
+def measure(count: int, *, workers: int = 1) -> Load:
+    """Start a fleet, ask every device now and then, and end it."""
+    with fleet_running(count, workers=workers) as fleet:
+        targets, pids = fleet.targets(), fleet.pids()
+        before, clock = sum(map(_cpu_s, pids)), time.perf_counter()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             times, took_s, failed = runner.run(_poll(targets))
         cores = (sum(map(_cpu_s, pids)) - before) / (time.perf_counter() - clock)
-        total_mb = sum(map(_resident_mb, pids))
         cuts = statistics.quantiles(times, n=100)
         return Load(
             devices=count,
-            start_s=start_s,
-            kb_per_device=total_mb * 1024 / count,
-            total_mb=total_mb,
+            start_s=fleet.start_s,
+            total_mb=fleet.memory_mb(),
             cores=cores,
             requests_per_s=len(times) / took_s,
             p50_ms=cuts[49] * 1000,
             p99_ms=cuts[98] * 1000,
             failed=failed,
         )
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
-def _free_port(host: str) -> int:
+def saturated_hz(count: int) -> float:
+    """Answers a second of a mining fleet that is asked as fast as it answers."""
+    with (
+        fleet_running(count) as fleet,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        return runner.run(_saturate(fleet.targets()))
+
+
+def free_port(host: str) -> int:
+    """A port nobody listens on."""
     with socket.socket() as sock:
         sock.bind((host, 0))
         port: int = sock.getsockname()[1]
     return port
 
 
-def _wait_until_ready(control: str) -> None:
+def _wait_until_ready(control: str, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the fleet has ended with {process.returncode}")
         try:
-            _get(f"http://{control}/control/ready")
+            get(f"http://{control}/control/ready")
         except OSError:
             time.sleep(0.02)
         else:
@@ -170,16 +233,18 @@ def _wait_until_ready(control: str) -> None:
     raise TimeoutError(f"the fleet was not ready after {READY_S:g} s")
 
 
-def _get(url: str) -> dict[str, list[dict[str, str]]]:
+def get(url: str) -> dict[str, Any]:
+    """Ask the control API."""
     with urllib.request.urlopen(url, timeout=60) as answer:
-        found: dict[str, list[dict[str, str]]] = json.load(answer)
+        found: dict[str, Any] = json.load(answer)
     return found
 
 
-def _family(pid: int) -> list[int]:
-    """The process and its children."""
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-    return [pid, *map(int, text.split())]
+def post(url: str, body: dict[str, Any], *, method: str = "POST") -> None:
+    """Tell the control API something, and wait until it has happened."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), method=method)
+    with urllib.request.urlopen(request, timeout=None) as answer:
+        answer.read()
 
 
 def _cpu_s(pid: int) -> float:
@@ -199,21 +264,28 @@ def fleet_figures(counts: tuple[int, ...] = (1, 100, 1000, 10_000)) -> None:
     """Print one line per size of fleet."""
     print(
         f"{'fleet, every device asked every 5 s':38} {'ready':>7} {'memory':>9} "
-        f"{'each':>8} {'cores':>6} {'asked':>8} {'p50':>8} {'p99':>8} {'failed':>6}"
+        f"{'each':>8} {'cores':>6} {'a core':>7} {'asked':>8} {'p50':>8} {'p99':>8} "
+        f"{'failed':>6}"
     )
+    empty_mb = measure(1).total_mb
     for count in counts:
         workers = 2 if count > 5000 else 1
         load = measure(count, workers=workers)
         name = f"{count:,} devices, {workers} process{'es' if workers > 1 else ''}"
+        each_kb = (load.total_mb - workers * empty_mb) / count * 1024
         print(
             f"{name:38} {load.start_s:5.1f} s {load.total_mb:6.0f} MB "
-            f"{load.kb_per_device:5.0f} kB {load.cores:6.2f} "
+            f"{max(0.0, each_kb):5.0f} kB {load.cores:6.2f} {count / load.cores:7,.0f} "
             f"{load.requests_per_s:5.0f} /s {load.p50_ms:5.1f} ms "
-            f"{load.p99_ms:5.1f} ms {load.failed:6}"
+            f"{load.p99_ms:5.1f} ms {load.failed:6}",
+            flush=True,
         )
+    print(GOAL)
+    hz = saturated_hz(PEER_HZ_DEVICES)
+    print(f"{PEER_HZ_DEVICES} devices, asked as fast as they answer: {hz:,.0f} /s")
     print(
-        f"{'peer, as published':38} {'':7} {'':9} {PEER_KB:5} kB {'':6} "
-        f"{PEER_HZ:5} /s, {PEER_DEVICES} devices on {PEER_DEVICES + 2} threads"
+        f"a peer, as published: {PEER_HZ} /s at {PEER_HZ_DEVICES} devices; "
+        f"{PEER_KB} kB each, {PEER_DEVICES} devices on {PEER_DEVICES + 2} threads"
     )
 
 

@@ -290,7 +290,7 @@ def test_an_eleventh_websocket_is_refused_before_the_upgrade(bitaxe: Any) -> Non
 
     with ExitStack() as stack:
         for _ in range(10):
-            stack.enter_context(connect(url, proxy=None))
+            stack.enter_context(connect(url, proxy=None, max_queue=None))
         full = bitaxe.raw(request + b"\r\n")
     stranger = bitaxe.raw(request + b"Origin: https://evil.example\r\n\r\n")
 

@@ -62,8 +62,9 @@ CONTROL = "127.0.0.1:8100"
 """The control API's usual place; the next free one is taken when it is not."""
 POOL_HOST = "127.0.0.1"
 LONGEST_SLEEP_S = 1.0
-SHORTEST_SLICE_S = 0.02
-"""Of device time, when time is bent; the devices' own work is more exact."""
+SHORTEST_SLICE_S = 0.1
+"""Of device time, when time is bent: so late may bytes between devices and pool be, as
+on the way to many a pool; the devices' own work is more exact."""
 LAG_PER_DEVICE_S = 0.002
 LONGEST_LAG_S = 1.0
 TICK_S = 0.005
