@@ -143,8 +143,29 @@ def test_recovery_and_theme_and_openapi_are_there(bitaxe: Any) -> None:
     status = bitaxe.client.get("/softaxe/status.json").json()
     assert status["work"] == "scaled"
     assert status["pool"].startswith("built-in 127.0.0.1:")
-    assert status["chips"].keys() == {"answering", "badReplies", "badCommands"}
+    chips = {"answering", "hashing", "badReplies", "badCommands"}
+    assert status["chips"].keys() == chips
     assert status["chips"]["badReplies"] == status["chips"]["badCommands"] == 0
+
+
+def test_the_status_tells_boots_apart_and_how_time_runs(bitaxe: Any) -> None:
+    def status() -> dict[str, Any]:
+        answer: dict[str, Any] = bitaxe.client.get("/softaxe/status.json").json()
+        return answer
+
+    before, later = status(), status()
+    bitaxe.client.post("/api/system/restart")
+    deadline = time.monotonic() + 20
+    after = before
+    while after["boot"] == before["boot"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+        with suppress(httpx.HTTPError):
+            after = status()
+
+    assert before["speed"] == 20
+    assert later["boot"] == before["boot"]
+    assert later["bootMs"] >= before["bootMs"] > after["bootMs"]
 
 
 def test_a_theme_is_stored(bitaxe: Any) -> None:

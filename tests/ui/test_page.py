@@ -193,7 +193,7 @@ def test_the_page_refuses_what_the_device_refuses(open_page: Open, bitaxe: Any) 
             field.fill(str(value))
             expect(field).not_to_have_attribute("aria-invalid", "true")
     expect(page.get_by_role("button", name="Save")).to_be_enabled()
-    page.get_by_label("Name given to the DHCP server").fill("no spaces")
+    page.get_by_label("Hostname on the network").fill("no spaces")
     expect(page.get_by_text("Use letters, digits and hyphens only.")).to_be_visible()
     expect(page.get_by_role("button", name="Save")).to_be_disabled()
 
