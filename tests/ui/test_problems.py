@@ -110,6 +110,8 @@ def test_a_chip_that_is_off_has_no_rate_and_no_efficiency(
 def test_a_recovery_that_fails_says_what_to_do(
     gamma: RunningFleet, visit: Visit, picture: Callable[[Page, str], None]
 ) -> None:
+    gamma[0].patch(statsFrequency=5)
+    gamma.clock.advance(5 * MINUTES)
     gamma.faults.add("fan_dead")  # for good: each recovery ends in the next overheating
     gamma.clock.advance(10 * MINUTES)
 
@@ -118,6 +120,8 @@ def test_a_recovery_that_fails_says_what_to_do(
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("could not start it again")
     expect(alert).to_contain_text("a restart clears the fault")
+    chart = page.get_by_role("img", name=re.compile("^Hash rate: .*between 0 H"))
+    expect(chart).to_be_visible()
     picture(page, "problem")
 
 
