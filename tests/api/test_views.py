@@ -10,6 +10,7 @@ from softaxe.api import cjson, views
 from softaxe.api.schema import COLUMNS, INFO
 from softaxe.catalog import board
 from softaxe.device.device import AsicReading, Heap
+from softaxe.device.faults import NO_FAULTS, DeviceFaults
 from softaxe.device.mining import BlockInfo
 from softaxe.device.profile import FIRMWARE
 from softaxe.device.protection import Readings
@@ -335,6 +336,89 @@ def test_the_rules_are_those_of_the_profile() -> None:
     assert rules["overclock_guarded"] is False
     assert by_name["stratumPort"]["minimum"] == 0
     assert by_name["temptarget"]["allowed"] == "35..66 °C"
+
+
+def test_a_setting_that_waits_for_a_restart_is_marked() -> None:
+    device = Device(seed=1)
+    device.patch([("temptarget", 55), ("stratumPort", 3333)], now=20.0)
+    device.patch([("wifiPass", "something else")], now=20.0)
+
+    def waiting() -> set[str]:
+        rules = cast("list[dict[str, Any]]", views.setting_rules(device)["settings"])
+        return {rule["name"] for rule in rules if rule["is_waiting"]}
+
+    assert waiting() == {"stratumPort", "wifiPass"}
+    device.restart(now=20.0)
+    device.step(30.0)
+    assert waiting() == set()
+
+
+def test_the_status_tells_of_a_chip_that_is_off() -> None:
+    device = Device(seed=1)
+    simulation = Simulation(device, Pool.for_scaled_work(seed=1))
+    simulation.advance(120)
+    assert chips(device)["hashing"] == 1
+    device.set_faults(DeviceFaults(has_regulator_fault=True), simulation.now)
+
+    simulation.advance(60)
+
+    assert device.hashrate.current_hs > 0, "firmware keeps the last one"
+    assert chips(device)["hashing"] == 0
+
+
+def test_the_status_counts_the_chips_that_hash() -> None:
+    device = Device(board="hex", seed=1)
+    simulation = Simulation(device, Pool.for_scaled_work(seed=1))
+    simulation.advance(60)
+
+    device.set_faults(DeviceFaults(first_dead_chip=5), simulation.now)
+
+    assert chips(device)["hashing"] == 4
+
+
+def test_the_status_tells_of_a_pool_that_is_gone() -> None:
+    is_up = True
+    device = Device(seed=1)
+    pool = Pool.for_scaled_work(seed=1)
+    simulation = Simulation(device, pool, reachable=lambda host, port: is_up)
+    assert views.status(device)["poolSilentSeconds"] is None
+    simulation.advance(120)
+    healthy = views.status(device)
+    is_up = False
+    simulation.drop_connections()
+    simulation.advance(60)
+
+    gone = views.status(device)
+
+    assert healthy["poolConnected"] is True
+    assert 0 <= cast("float", healthy["poolSilentSeconds"]) <= 31
+    assert gone["poolConnected"] is False
+    assert cast("float", gone["poolSilentSeconds"]) >= 60
+    assert device.pool_address_family == 2, "firmware keeps the last one"
+
+
+def test_the_status_tells_what_overheating_has_cost() -> None:
+    device = Device(seed=1)
+    simulation = Simulation(device, Pool.for_scaled_work(seed=1))
+    simulation.advance(90)
+    assert views.status(device)["overheatReduction"] is None
+    device.set_faults(DeviceFaults(dead_fans=frozenset({1})), simulation.now)
+    while not device.settings.is_overheated:
+        simulation.advance(1)
+    device.set_faults(NO_FAULTS, simulation.now)
+
+    simulation.advance(90)
+
+    assert views.status(device)["overheatReduction"] == {
+        "frequencyBefore": 525,
+        "frequency": 425,
+        "coreVoltageBefore": 1150,
+        "coreVoltage": 1050,
+    }
+
+
+def chips(device: Device) -> dict[str, Any]:
+    return cast("dict[str, Any]", views.status(device)["chips"])
 
 
 def test_the_partitions_tell_what_runs_and_what_is_empty() -> None:

@@ -19,6 +19,15 @@ Make = Callable[..., bytes]
 HAS_DIGEST_AT = 23
 
 
+BOUND_MS = 500
+"""Far more than an answer takes, far less than something that runs away."""
+
+
+@pytest.fixture(scope="module")
+def large_image(make_app_image: Make) -> bytes:
+    return make_app_image(segments=(1024, 200_000, 64, 150_000, 40_000))
+
+
 def read(image: bytes, chunk_size: int = 1000) -> AppImage:
     reader = AppImageReader()
     for start in range(0, len(image), chunk_size):
@@ -60,7 +69,7 @@ def verdict(image: bytes, cuts: list[int]) -> AppImage | tuple[str, str]:
         return str(error), reader.firmware_text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=BOUND_MS)
 @given(
     cuts=st.lists(st.integers(0, 3300), max_size=40),
     at=st.integers(0, 3100),
@@ -188,14 +197,40 @@ def test_the_firmware_calls_a_wrong_first_byte_a_write_error() -> None:
     assert AppImageReader().firmware_text == VALIDATION_ERROR
 
 
-@settings(max_examples=150, deadline=None)
-@given(data=st.binary(max_size=600))
+@settings(max_examples=150, deadline=BOUND_MS)
+@given(data=st.binary(max_size=60_000))
 def test_any_bytes_get_an_answer_and_never_another_exception(data: bytes) -> None:
     with pytest.raises(ImageError):
         read(b"\xe9" + data)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=150, deadline=BOUND_MS)
+@given(
+    changes=st.lists(
+        st.tuples(st.integers(0, 400_000), st.binary(min_size=1, max_size=64)),
+        max_size=8,
+    ),
+    heads=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=4),
+    length=st.integers(0, 400_000),
+)
+def test_a_mangled_large_image_gets_its_answer_in_bounded_time(
+    large_image: bytes,
+    changes: list[tuple[int, bytes]],
+    heads: list[tuple[int, int]],
+    length: int,
+) -> None:
+    image = bytearray(large_image)
+    for at, patch in changes:
+        image[at : at + len(patch)] = patch
+    for at, value in heads:  # the headers, where lengths and counts are
+        image[at] = value
+
+    answer = verdict(bytes(image[:length]), [])
+
+    assert isinstance(answer, AppImage | tuple)
+
+
+@settings(max_examples=80, deadline=BOUND_MS)
 @given(at=st.integers(0, 3100), flip=st.integers(1, 255))
 def test_one_changed_byte_is_noticed(make_app_image: Make, at: int, flip: int) -> None:
     image = bytearray(make_app_image())

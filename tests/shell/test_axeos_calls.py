@@ -4,6 +4,8 @@ Source: ESP-Miner main/http_server/axe-os. The page compares some numbers strict
 calls methods on others: those types are checked too.
 """
 
+import asyncio
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import Any
 import httpx
 import pytest
 from websockets.sync.client import connect
+
+from softaxe.testing import running
 
 JSON = {"Content-Type": "application/json", "Accept": "application/json, text/plain"}
 BROWSER = {"User-Agent": "Mozilla/5.0", "Accept-Language": "en"}
@@ -41,6 +45,31 @@ def patch(page: Any, body: str) -> httpx.Response:
         "/api/system", content=body, headers=JSON
     )
     return answer
+
+
+def restart(page: Any) -> httpx.Response:
+    """Restart as the page's buttons do."""
+    answer: httpx.Response = page.client.post(
+        "/api/system/restart", content="{}", headers=JSON
+    )
+    return answer
+
+
+def boot_of(page: Any) -> str | None:
+    """Name this run of the device; None while it is away."""
+    try:
+        name: str = page.client.get("/softaxe/status.json").json()["boot"]
+    except httpx.HTTPError:
+        return None
+    return name
+
+
+def wait_until_back(page: Any, boot: str | None) -> None:
+    """Wait until the device is up and in another run than `boot`."""
+    deadline = time.monotonic() + 20
+    while boot_of(page) in {None, boot}:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_info_has_the_types_that_the_page_needs(page: Any) -> None:
@@ -138,6 +167,13 @@ def test_the_network_page_scans_and_leaves_an_unchanged_password_out(page: Any) 
     assert page.info()["hostname"] == "desk"
 
 
+def test_the_network_page_sends_a_password_that_was_typed(page: Any) -> None:
+    body = '{"hostname":"desk","ssid":"softaxe","wifiPass":"softaxe-wifi"}'
+    assert patch(page, body).is_success
+
+    assert "wifiPass" not in page.info()
+
+
 def test_the_pool_page_sends_both_pools(page: Any) -> None:
     body = (
         '{"stratumURL":"127.0.0.1","fallbackStratumURL":"127.0.0.1","stratumPort":3333,'
@@ -153,8 +189,28 @@ def test_the_pool_page_sends_both_pools(page: Any) -> None:
     assert info["fallbackStratumExtranonceSubscribe"] == 1
 
 
-def test_the_pool_menu_sends_a_number(page: Any) -> None:
-    assert patch(page, '{"useFallbackStratum":0}').is_success
+def test_the_pool_page_sends_passwords_that_were_typed(page: Any) -> None:
+    body = (
+        '{"stratumURL":"127.0.0.1","fallbackStratumURL":"127.0.0.1","stratumPort":3333,'
+        '"fallbackStratumPort":3334,"stratumExtranonceSubscribe":false,'
+        '"fallbackStratumExtranonceSubscribe":false,"stratumSuggestedDifficulty":1000,'
+        '"fallbackStratumSuggestedDifficulty":1000,"stratumUser":"me.desk",'
+        '"fallbackStratumUser":"me.desk","stratumPassword":"x",'
+        '"fallbackStratumPassword":"d=512"}'
+    )
+    assert patch(page, body).is_success
+
+    assert not {"stratumPassword", "fallbackStratumPassword"} & page.info().keys()
+
+
+def test_the_pool_menu_sends_a_number_and_restarts(page: Any) -> None:
+    for number in (1, 0):
+        assert patch(page, f'{{"useFallbackStratum":{number}}}').is_success
+        boot = boot_of(page)
+        assert restart(page).is_success
+
+        wait_until_back(page, boot)
+        assert page.info()["isUsingFallbackStratum"] == number
 
 
 def test_identify_is_a_post_of_an_empty_object(page: Any) -> None:
@@ -167,11 +223,19 @@ def test_identify_is_a_post_of_an_empty_object(page: Any) -> None:
 def test_the_theme_is_loaded_and_stored(page: Any) -> None:
     theme = page.client.get("/api/theme").json()
     assert isinstance(theme["accentColors"], dict)
-    body = '{"colorScheme":"light","accentColors":{"--primary-color":"#f80421"}}'
-    stored = page.client.post("/api/theme", content=body, headers=JSON)
+    colors = {name: f"{value} " for name, value in theme["accentColors"].items()}
+    assert len(colors) == 21
+    bodies = (
+        '{"colorScheme":"light"}',
+        json.dumps({"colorScheme": "dark", "accentColors": colors}),
+        '{"colorScheme":"light"}',
+    )
+    for body in bodies:
+        stored = page.client.post("/api/theme", content=body, headers=JSON)
+        assert stored.is_success
 
-    assert stored.is_success
-    assert page.client.get("/api/theme").json()["colorScheme"] == "light"
+    after = page.client.get("/api/theme").json()
+    assert after == {"colorScheme": "light", "accentColors": colors}
 
 
 def test_log_lines_have_the_colour_and_the_length_that_the_page_cuts(page: Any) -> None:
@@ -220,6 +284,21 @@ def test_a_swarm_page_reads_and_changes_other_devices(page: Any) -> None:
     page.client.post("/api/system/identify", content="{}", headers=JSON)
 
 
+def test_a_firmware_upload_is_answered_before_the_restart(
+    page: Any, make_app_image: Any
+) -> None:
+    octets = {"Content-Type": "application/octet-stream"}
+    boot = boot_of(page)
+    image = make_app_image(version="v2.13.0")
+
+    taken = page.client.post("/api/system/OTA", content=image, headers=octets)
+
+    assert taken.status_code == 200
+    assert taken.text == "Firmware update complete, rebooting now!\n"
+    wait_until_back(page, boot)
+    assert page.info()["version"] == "v2.13.0"
+
+
 def test_uploads_are_raw_bytes_and_their_answers_text(
     page: Any, make_www_image: Any
 ) -> None:
@@ -235,18 +314,47 @@ def test_uploads_are_raw_bytes_and_their_answers_text(
 
 
 def test_restart_is_a_post_of_an_empty_object_and_it_comes_back(page: Any) -> None:
-    answer = page.client.post("/api/system/restart", content="{}", headers=JSON)
+    boot = boot_of(page)
+    answer = restart(page)
     assert answer.is_success
     assert answer.text
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            if page.info()["resetReason"] == "Software reset via esp_restart":
-                break
-        except httpx.HTTPError:
-            pass
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until_back(page, boot)
+    assert page.info()["resetReason"] == "Software reset via esp_restart"
+
+
+def test_the_swarm_page_finds_the_other_devices() -> None:
+    try:
+        with running(count=3, host="127.0.0.2", port=80):
+            found = asyncio.run(scan("127.0.0"))
+    except OSError as error:
+        pytest.skip(f"port 80 may not be bound here: {error}")
+
+    assert sorted(found) == ["127.0.0.2", "127.0.0.3", "127.0.0.4"]
+    assert {asic["deviceModel"] for _, asic in found.values()} == {"Gamma"}
+    assert len({info["macAddr"] for info, _ in found.values()}) == 3
+
+
+async def scan(subnet: str) -> dict[str, tuple[Any, Any]]:
+    """Ask all addresses for info and asic together, 128 at once, on port 80."""
+    found: dict[str, tuple[Any, Any]] = {}
+    at_once = asyncio.Semaphore(128)
+    headers = {**BROWSER, "Origin": f"http://{subnet}.2"}
+    limits = httpx.Limits(max_connections=256)
+    async with httpx.AsyncClient(
+        timeout=5, trust_env=False, headers=headers, limits=limits
+    ) as client:
+
+        async def ask(address: str) -> None:
+            urls = [f"http://{address}/api/system/{name}" for name in ("info", "asic")]
+            async with at_once:
+                try:
+                    info, asic = await asyncio.gather(*map(client.get, urls))
+                except httpx.HTTPError:
+                    return
+            found[address] = info.json(), asic.json()
+
+        await asyncio.gather(*(ask(f"{subnet}.{host}") for host in range(1, 255)))
+    return found
 
 
 def test_in_access_point_mode_the_page_goes_to_its_set_up(

@@ -143,8 +143,29 @@ def test_recovery_and_theme_and_openapi_are_there(bitaxe: Any) -> None:
     status = bitaxe.client.get("/softaxe/status.json").json()
     assert status["work"] == "scaled"
     assert status["pool"].startswith("built-in 127.0.0.1:")
-    assert status["chips"].keys() == {"answering", "badReplies", "badCommands"}
+    chips = {"answering", "hashing", "badReplies", "badCommands"}
+    assert status["chips"].keys() == chips
     assert status["chips"]["badReplies"] == status["chips"]["badCommands"] == 0
+
+
+def test_the_status_tells_boots_apart_and_how_time_runs(bitaxe: Any) -> None:
+    def status() -> dict[str, Any]:
+        answer: dict[str, Any] = bitaxe.client.get("/softaxe/status.json").json()
+        return answer
+
+    before, later = status(), status()
+    bitaxe.client.post("/api/system/restart")
+    deadline = time.monotonic() + 20
+    after = before
+    while after["boot"] == before["boot"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+        with suppress(httpx.HTTPError):
+            after = status()
+
+    assert before["speed"] == 20
+    assert later["boot"] == before["boot"]
+    assert later["bootMs"] >= before["bootMs"] > after["bootMs"]
 
 
 def test_a_theme_is_stored(bitaxe: Any) -> None:
@@ -567,11 +588,15 @@ def test_every_example_of_the_page_in_its_order(
         client = device.client
         binary = {"Content-Type": "application/octet-stream"}
 
-        def up() -> bool:
+        def boot() -> str | None:
             try:
-                return bool(client.get("/api/system/info").status_code == 200)
+                name: str = client.get("/softaxe/status.json").json()["boot"]
             except httpx.TransportError:
-                return False
+                return None
+            return name
+
+        def until_restarted(before: str | None) -> None:
+            until(lambda: boot() not in {None, before})
 
         for path in ("info", "asic", "statistics", "statistics/dashboard"):
             assert client.get(f"/api/system/{path}").status_code == 200
@@ -580,14 +605,14 @@ def test_every_example_of_the_page_in_its_order(
         assert filtered["labels"] == [*columns.split(","), "timestamp"]
         networks = client.get("/api/system/wifi/scan").json()["networks"]
         assert {"ssid", "rssi", "authmode"} == set(networks[0])
+        before = boot()
         client.post("/api/system/restart").raise_for_status()
-        until(lambda: not up())
-        until(up)
+        until_restarted(before)
         assert client.post("/api/system/identify").status_code == 200
         image = make_app_image(version="v2.13.0")
+        before = boot()
         client.post("/api/system/OTA", content=image, headers=binary).raise_for_status()
-        until(lambda: not up())
-        until(up)
+        until_restarted(before)
         page = make_www_image({"/index.html": b"AxeOS", "/version.txt": b"v2.13.0"})
         client.post(
             "/api/system/OTAWWW", content=page, headers=binary

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,17 +62,17 @@ def bitaxe(run_device: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture
-def open_page(browser: Browser, bitaxe: Any) -> Iterator[Callable[..., Page]]:
-    """Open a page of the device; what goes wrong in the browser fails the test."""
+def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a page of any device; what goes wrong in the browser fails the test."""
     contexts, faults = [], []
 
-    def open_it(name: str = "dashboard", **options: Any) -> Page:
+    def open_it(url: str, name: str = "dashboard", **options: Any) -> Page:
         context = browser.new_context(**{"viewport": WIDE, **options})
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("request", lambda request: _check_home(request.url, bitaxe.url, faults))
-        page.goto(f"{bitaxe.url}/#/{name}")
+        page.on("request", lambda request: _check_home(request.url, url, faults))
+        page.goto(f"{url}/#/{name}")
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         return page
 
@@ -79,6 +80,12 @@ def open_page(browser: Browser, bitaxe: Any) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert faults == []
+
+
+@pytest.fixture
+def open_page(visit: Callable[..., Page], bitaxe: Any) -> Callable[..., Page]:
+    """Open a page of the device."""
+    return partial(visit, bitaxe.url)
 
 
 def _check_home(url: str, home: str, faults: list[str]) -> None:

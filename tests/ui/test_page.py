@@ -70,7 +70,7 @@ def test_charts_survive_a_reload(
     open_page: Open, bitaxe: Any, picture: Callable[[Page, str], None]
 ) -> None:
     stored = """JSON.parse(Object.entries(localStorage)
-        .find(([key]) => key.includes("history"))[1]).length"""
+        .find(([key]) => key.includes("history"))[1]).at(-1)[3].length"""
     chart = re.compile("^Hash rate: .* now .*between")
     page = open_page()
     expect(page.get_by_text("records no statistics")).to_be_visible()
@@ -126,27 +126,6 @@ def test_colours_follow_the_system_until_chosen(open_page: Open) -> None:
     assert brightest(page) == dark
 
 
-def test_what_is_wrong_is_said(open_page: Open, bitaxe: Any) -> None:
-    page = open_page()
-    truth = {
-        **bitaxe.info(),
-        "overheat_mode": 1,
-        "temp": -1,
-        "hashRate": 0,
-        "power_fault": "Power Fault Detected.",
-        "apEnabled": 1,
-    }
-    page.route("**/api/system/info", lambda route: route.fulfill(json=truth))
-
-    page.reload()
-
-    alert = page.get_by_role("alert")
-    for text in ("Overheated", "Power fault", "No Wi-Fi"):
-        expect(alert).to_contain_text(text)
-    expect(page.get_by_text("Not mining")).to_be_visible()
-    expect(page.get_by_text("chip is off")).to_be_visible()
-
-
 def test_a_change_is_saved_and_read_back(
     open_page: Open, bitaxe: Any, picture: Callable[[Page, str], None]
 ) -> None:
@@ -169,6 +148,62 @@ def test_a_change_is_saved_and_read_back(
     page.reload()
     target = page.get_by_label("Target of the automatic fan control")
     expect(target).to_have_value("58")
+    waiting = "Waiting for a restart: Difficulty to suggest"
+    expect(page.get_by_text(waiting)).to_be_visible()
+    expect(open_page("settings").get_by_text(waiting)).to_be_visible()
+
+
+def test_what_is_typed_lasts_while_another_page_is_open(open_page: Open) -> None:
+    page = open_page("settings")
+    target = page.get_by_label("Target of the automatic fan control")
+    target.fill("57")
+
+    page.get_by_role("link", name="Logs").click()
+    expect(page.get_by_title("Changes not saved")).to_be_visible()
+    page.get_by_role("link", name="Settings").click()
+
+    expect(target).to_have_value("57")
+    expect(page.get_by_text("1 change not saved.")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(target).not_to_have_value("57")
+
+
+def test_on_a_phone_nothing_covers_the_field_that_is_edited(open_page: Open) -> None:
+    page = open_page("settings", viewport=PHONE)
+    names = page.locator(".field input:not([type=checkbox])")
+    expect(names.first).to_be_visible()
+
+    for index in range(names.count()):
+        field = names.nth(index)
+        if field.is_disabled():
+            continue
+        field.focus()
+        page.keyboard.press("End")
+        page.keyboard.type("1")
+        box = field.bounding_box()
+        bar = page.locator(".save").bounding_box()
+        head = page.locator("header").bounding_box()
+        assert box is not None
+        assert bar is not None
+        assert head is not None
+        assert box["y"] >= head["height"] - 1
+        assert box["y"] + box["height"] <= bar["y"] + 1
+
+
+def test_a_value_that_is_no_option_stays_to_be_seen(open_page: Open) -> None:
+    page = open_page("settings")
+    switch = page.get_by_label("Allow frequencies and voltages")
+    if not switch.is_checked():
+        switch.click()
+        page.get_by_role("button", name="Allow it").click()
+    frequency = page.get_by_label("Chip frequency")
+    frequency.fill("700")
+
+    switch.click()
+
+    expect(frequency).to_have_value("700")
+    hint = page.locator("#field-frequency-hint")
+    expect(hint).to_contain_text("allow overclocking first")
 
 
 def test_the_page_refuses_what_the_device_refuses(open_page: Open, bitaxe: Any) -> None:
@@ -193,7 +228,7 @@ def test_the_page_refuses_what_the_device_refuses(open_page: Open, bitaxe: Any) 
             field.fill(str(value))
             expect(field).not_to_have_attribute("aria-invalid", "true")
     expect(page.get_by_role("button", name="Save")).to_be_enabled()
-    page.get_by_label("Name given to the DHCP server").fill("no spaces")
+    page.get_by_label("Hostname on the network").fill("no spaces")
     expect(page.get_by_text("Use letters, digits and hyphens only.")).to_be_visible()
     expect(page.get_by_role("button", name="Save")).to_be_disabled()
 
@@ -325,19 +360,23 @@ def test_the_log_in_the_page_is_bounded(open_page: Open) -> None:
     expect(lines).to_have_count(1000)
 
 
+@pytest.mark.parametrize("width", [360, 1280])
 def test_the_screen_is_shown(
-    open_page: Open, picture: Callable[[Page, str], None]
+    open_page: Open, picture: Callable[[Page, str], None], width: int
 ) -> None:
-    page = open_page("screen")
+    page = open_page("screen", viewport={"width": width, "height": 900})
 
     shown = page.get_by_role("img", name=re.compile("^The screen of bitaxe"))
     expect(shown).to_be_visible()
     assert shown.evaluate("image => image.naturalWidth / image.naturalHeight") == 4
+    assert shown.evaluate("image => image.naturalWidth == image.clientWidth"), (
+        "each dot is as wide as the next"
+    )
     first = shown.get_attribute("src")
     expect(shown).not_to_have_attribute("src", first or "")  # it is live
     picture(page, "screen")
 
-    page.route("**/softaxe/screen.png", lambda route: route.fulfill(status=404))
+    page.route("**/softaxe/screen.png?scale=*", lambda route: route.fulfill(status=404))
     expect(page.get_by_text("shows no picture")).to_be_visible()
 
 

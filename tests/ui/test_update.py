@@ -6,6 +6,8 @@ from typing import Any
 
 from playwright.sync_api import FilePayload, Page, expect
 
+from softaxe.testing import running
+
 Open = Callable[..., Page]
 
 
@@ -42,9 +44,31 @@ def test_a_firmware_image_is_installed(
 
     expect(page.get_by_text("Firmware update complete")).to_be_visible()
     expect(page.get_by_text(re.compile("back after [0-9]+ s"))).to_be_visible()
+    expect(page.get_by_text("Installed.")).to_be_visible()
     row = page.get_by_role("row", name=re.compile(r"ota_0\s+v2\.13\.0\s+running"))
     expect(row).to_be_visible()
     assert bitaxe.info()["version"] == "v2.13.0"
+
+
+def test_a_firmware_that_does_not_start_is_no_success(
+    visit: Callable[..., Page], make_app_image: Callable[..., bytes]
+) -> None:
+    with running(speed=20) as device:
+        device.faults.add("ota_failing", how="rolled back")
+        page = visit(device.url, "update")
+
+        choose(page, "Firmware", "esp-miner.bin", make_app_image(version="v2.14.0"))
+
+        section = page.locator(
+            "section", has=page.get_by_role("heading", name="Firmware")
+        )
+        expect(section).to_contain_text("Rolled back.")
+        expect(section).to_contain_text("v2.12.2 runs in factory as before")
+        expect(page.get_by_text("Firmware update complete")).to_have_count(0)
+        notice = page.get_by_text(re.compile("back after .* did not start"))
+        expect(notice).to_have_class(re.compile("bad"))
+        row = page.get_by_role("row", name=re.compile("ota_0.*failed to start"))
+        expect(row).to_be_visible()
 
 
 def test_a_www_image_replaces_this_page(

@@ -32,7 +32,7 @@ _ROUTES = (
     ("GET /openapi.json", "This API as OpenAPI 3.1; softaxe's own"),
     (
         "GET /softaxe/status.json",
-        "Version, work mode, pool, partitions and chips; softaxe's own",
+        "What the API does not tell: work mode, pool, chips, partitions; softaxe's own",
     ),
     ("GET /softaxe/settings.json", "Rules and values of the settings; softaxe's own"),
     ("GET /softaxe/screen.png", "The device's screen; `?scale=` 1 to 8; softaxe's own"),

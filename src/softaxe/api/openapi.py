@@ -57,10 +57,21 @@ _STATUS = _object(
     {
         "softaxe": _STRING,
         "work": _STRING,
+        "speed": _NUMBER,
+        "boot": _STRING,
+        "bootMs": _INTEGER,
         "pool": _STRING,
+        "poolConnected": {"type": "boolean"},
+        "poolSilentSeconds": {"type": ["number", "null"]},
+        "overheatReduction": {"type": ["object", "null"]},
         "partitions": {"type": "array", "items": {"type": "object"}},
         "chips": _object(
-            {"answering": _INTEGER, "badReplies": _INTEGER, "badCommands": _INTEGER}
+            {
+                "answering": _INTEGER,
+                "hashing": _INTEGER,
+                "badReplies": _INTEGER,
+                "badCommands": _INTEGER,
+            }
         ),
     }
 )
@@ -148,7 +159,9 @@ def _paths(profile: Profile) -> Schema:
         },
         "/softaxe/status.json": {
             "get": _get(
-                "getStatus", "Version, work mode, pool, partitions and chips", _STATUS
+                "getStatus",
+                "What the API does not tell: work mode, pool, chips, partitions",
+                _STATUS,
             )
         },
         "/softaxe/settings.json": {

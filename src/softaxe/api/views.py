@@ -17,7 +17,7 @@ from softaxe.api.schema import (
     offered_columns,
 )
 from softaxe.device.device import Device
-from softaxe.device.settings import SETTINGS, Setting
+from softaxe.device.settings import SETTINGS, Effect, Setting
 from softaxe.flash.partitions import FACTORY, OTA_SLOTS, SHIPPED_VERSION
 
 
@@ -179,8 +179,45 @@ def _setting_rule(row: Setting, device: Device) -> dict[str, object]:
         "choices": row.choices,
         "allowed": row.allowed(device.profile),
         "effect": row.effect,
+        "is_waiting": _is_waiting(row, device),
         "is_secret": row.is_secret,
         "value": None if row.is_secret else getattr(device.settings, row.name),
+    }
+
+
+def _is_waiting(row: Setting, device: Device) -> bool:
+    """True while another value than the stored one is in force."""
+    stored = getattr(device.settings, row.name)
+    in_force = getattr(device.settings_at_boot, row.name)
+    return row.effect is Effect.RESTART and bool(stored != in_force)
+
+
+def status(device: Device) -> dict[str, object]:
+    """What the device's own API keeps silent about.
+
+    Firmware goes on to show the last hash rate of a chip that is off, and the address
+    family of a pool that is gone.
+    """
+    pools, reduction = device.pools, device.power_management.reduction
+    heard_at = pools.heard_at
+    return {
+        "bootMs": device.boot_ms,
+        "poolConnected": pools.is_connected,
+        "poolSilentSeconds": None if heard_at is None else device.now - heard_at,
+        "chips": {
+            "answering": device.driver.detected_count,
+            "hashing": device.chain.hashing_count,
+            "badReplies": device.driver.bad_frames,
+            "badCommands": device.chain.bad_frames,
+        },
+        "overheatReduction": reduction
+        and {
+            "frequencyBefore": reduction.before_mhz,
+            "frequency": reduction.after_mhz,
+            "coreVoltageBefore": reduction.before_mv,
+            "coreVoltage": reduction.after_mv,
+        },
+        "partitions": partitions(device),
     }
 
 

@@ -216,9 +216,14 @@ class Chain:
         return self._core_voltage_v > 0 and not self._is_reset_low
 
     @property
+    def hashing_count(self) -> int:
+        """Chips that have work."""
+        return sum(asic.cursor is not None for asic in self._asics)
+
+    @property
     def is_hashing(self) -> bool:
         """True while there is work."""
-        return any(asic.cursor is not None for asic in self._asics)
+        return self.hashing_count > 0
 
     @property
     def activity(self) -> float:

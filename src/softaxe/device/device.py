@@ -499,6 +499,11 @@ class Device:
     # State to read
 
     @property
+    def booted_at(self) -> float:
+        """Device time of power-on or of the last restart."""
+        return self._booted_at
+
+    @property
     def boot_ms(self) -> int:
         """Milliseconds since power-on or restart."""
         return round((self.now - self._booted_at) * 1000)
@@ -665,6 +670,8 @@ class Device:
     def _boot(self, now: float, reset_reason: str) -> None:
         self.reset_reason = reset_reason
         self._booted_at = now
+        self.settings_at_boot = self.settings
+        """What is in force of those settings that are only read at boot."""
         self._leaking_since = now
         self._plan_crash(now)
         self.log.boot_ms = 0

@@ -113,6 +113,8 @@ class Pools:
         """0 before the first connection, then 2 for IPv4 or 10 for IPv6."""
         self.pool_difficulty = 0.0
         self.response_time_ms = 0.0
+        self.heard_at: float | None = None
+        """When a pool last said something on the main connection."""
         self.session: stratum.Session | None = None
         self.requests: list[ConnectPool | ClosePool] = []
         self.next_wake = NEVER
@@ -198,6 +200,7 @@ class Pools:
         if link is Link.PROBE:
             self._probe_received(data, now)
         elif self.session is not None:
+            self.heard_at = now
             self._wait_main(_Main.CONNECTED, now + RECEIVE_TIMEOUT_S)
             self.session.receive(data, now)
             for event in self.session.events():

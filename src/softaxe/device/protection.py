@@ -71,6 +71,16 @@ class Body:
     """What sensors show that no longer follow, by which."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """What the recovery from overheating took away."""
+
+    before_mhz: float
+    after_mhz: float
+    before_mv: int
+    after_mv: int
+
+
 class _Phase(Enum):
     RUNNING = auto()
     RAMPING = auto()
@@ -105,6 +115,8 @@ class PowerManagement:
         """True from the pass that saw it until somebody takes note."""
         self.power_fault: str | None = None
         """The regulator's fault, as the API names it."""
+        self.reduction: Reduction | None = None
+        """What the last overheating since boot has cost."""
         self.shows_overheat = settings.is_overheated
         """The screen's flag: it follows the setting at the end of a pass."""
         self._board = board
@@ -336,6 +348,7 @@ class PowerManagement:
             before_mhz - REDUCTION_MHZ if before_mhz > REDUCTION_MHZ else LOWEST_MHZ
         )
         self._changes |= {"core_voltage_mv": after_mv, "frequency_mhz": after_mhz}
+        self.reduction = Reduction(before_mhz, after_mhz, before_mv, after_mv)
         self._say(
             f"Restoring core voltage to {after_mv}mV = {after_mv / 1000:.3f}V "
             f"(reduced from {before_mv}mV = {before_mv / 1000:.3f}V)..."

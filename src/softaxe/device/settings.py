@@ -185,7 +185,7 @@ SETTINGS: tuple[Setting, ...] = (
        "Wi-Fi password; empty for an open network", is_secret=True,
        page=(_WIFI_PASSWORD, lambda p: p.short_wifi_password_refused)),
     _s("hostname", "hostname", "hostname", "bitaxe", 1, 32, _REBOOT,
-       "Name given to the DHCP server", page=(_HOSTNAME, lambda p: p.hostname_checked)),
+       "Hostname on the network", page=(_HOSTNAME, lambda p: p.hostname_checked)),
     _s("stratum_url", "stratumurl", "stratumURL", "public-pool.io", 0, 3999, _REBOOT,
        "Primary pool's host"),
     _s("stratum_port", "stratumport", "stratumPort", 21496, 0, 65535, _REBOOT,

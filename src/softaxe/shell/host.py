@@ -40,6 +40,10 @@ class Host(Protocol):
     def pool_text(self) -> str:
         """The pool in use, in words."""
 
+    @property
+    def speed(self) -> float:
+        """Device seconds per real second; 0 while time stands still."""
+
     def sync(self) -> Device:
         """Bring the device to the present and carry its events out."""
 

@@ -228,6 +228,12 @@ class Member:
         which = "built-in " if self._is_own_pool(host, port) else ""
         return f"{which}{host}:{port}"
 
+    @property
+    def speed(self) -> float:
+        """Device seconds per real second; 0 while time stands still."""
+        clock = self._fleet.clock
+        return 0.0 if clock.is_paused else clock.speed
+
     # What the fleet uses
 
     @property

@@ -8,6 +8,7 @@ import functools
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import TypeAlias
 from urllib.parse import parse_qs
 
@@ -118,6 +119,8 @@ class Server:
         self._changing = asyncio.Lock()
         self._log_stream = LogStream(host)
         self._info: tuple[object, bytes] = (None, b"")
+        self._life = token_hex(4)
+        """Tells boots of this device from those of an earlier process."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or WebSocket."""
@@ -169,17 +172,14 @@ class Server:
 
     async def status(self, _scope: Scope, _receive: Receive) -> Answer:
         """GET /softaxe/status.json."""
-        device = self.host.device
+        device = self.host.sync()
         status = {
             "softaxe": __version__,
             "work": self.host.work_mode_name,
+            "speed": self.host.speed,
+            "boot": f"{self._life}-{device.booted_at:.3f}",
             "pool": self.host.pool_text,
-            "partitions": views.partitions(device),
-            "chips": {
-                "answering": device.driver.detected_count,
-                "badReplies": device.driver.bad_frames,
-                "badCommands": device.chain.bad_frames,
-            },
+            **views.status(device),
         }
         return Answer(msgspec.json.encode(status), content_type=JSON)
 

@@ -83,7 +83,23 @@ export interface Partition {
 export interface Status {
   softaxe: string;
   work: string;
+  /** Device seconds per real second; 0 while its time stands still. */
+  speed: number;
+  /** Names this run of the device since it was switched on or restarted. */
+  boot: string;
+  bootMs: number;
   pool: string;
+  poolConnected: boolean;
+  /** Since the pool last said something; null before it ever did. */
+  poolSilentSeconds: number | null;
+  chips: { answering: number; hashing: number };
+  /** What the last recovery since boot took away. */
+  overheatReduction: {
+    frequencyBefore: number;
+    frequency: number;
+    coreVoltageBefore: number;
+    coreVoltage: number;
+  } | null;
   partitions: Partition[];
 }
 
@@ -132,9 +148,9 @@ export async function act(name: "restart" | "identify"): Promise<string> {
   return text;
 }
 
-/** The picture on the device's screen, or null where there is none. */
-export async function screenPicture(): Promise<Blob | null> {
-  const answer = await ask("/softaxe/screen.png", { redirect: "manual" });
+/** The picture on the device's screen, each dot so many pixels wide, or null where there is none. */
+export async function screenPicture(scale: number): Promise<Blob | null> {
+  const answer = await ask(`/softaxe/screen.png?scale=${scale}`, { redirect: "manual" });
   const isPicture = answer.ok && answer.headers.get("Content-Type") === "image/png";
   return isPicture ? answer.blob() : null;
 }

@@ -2,10 +2,24 @@
 
 import { act, read, Refused, type Asic, type Info, type Statistics, type Status } from "./api";
 import { History, type Sample } from "./history";
+import type { Tone } from "./problems";
+import { credible, currentRate } from "./rates";
 
 const POLL_MS = 5000;
 const AWAY_POLL_MS = 1000;
-const COLUMNS = "hashrate,asicTemp,vrTemp,power,fanSpeed";
+const LEAST_GAP_S = 150;
+const COLUMNS = "hashrate,asicTemp,vrTemp,asicVoltage,power,fanSpeed";
+/** With less on its core a chip is off. */
+const LEAST_CORE_MV = 100;
+
+interface Notice {
+  tone: Tone;
+  text: string;
+}
+
+type Verdict = (info: Info) => Notice;
+
+const BACK: Notice = { tone: "good", text: "" };
 
 class Device {
   info = $state.raw<Info>();
@@ -16,9 +30,7 @@ class Device {
   /** What the device is on its way back from. */
   comingBack = $state("");
   /** Said once, politely. */
-  notice = $state("");
-  /** Settings changed since the device started that it reads only then. */
-  waiting = $state.raw<string[]>([]);
+  notice = $state.raw<Notice>();
   /** Grows with every new sample. */
   revision = $state(0);
   history = new History();
@@ -26,6 +38,7 @@ class Device {
   private polls = 0;
   private wasAway = false;
   private askedAt = 0;
+  private verdict: Verdict = () => BACK;
 
   start(): void {
     void this.poll();
@@ -56,47 +69,56 @@ class Device {
 
   /** Restart the device and wait until it is back. */
   async restart(): Promise<void> {
-    this.await_("restart");
+    this.expectBack("restart");
     try {
       await act("restart");
     } catch (error) {
       this.comingBack = "";
-      this.notice = error instanceof Refused ? error.message : "The device does not answer.";
+      this.notice = { tone: "bad", text: error instanceof Refused ? error.message : "The device does not answer." };
     }
     void this.poll();
   }
 
-  /** Expect the device to go away and come back. */
-  await_(cause: string): void {
+  /** Expect the device to go away and come back, and to be told what `verdict` makes of it. */
+  expectBack(cause: string, verdict: Verdict = () => BACK): void {
     this.comingBack = cause;
+    this.verdict = verdict;
     this.wasAway = false;
     this.askedAt = Date.now();
-    this.notice = "";
+    this.notice = undefined;
   }
 
-  /** Seconds of the wait so far. */
-  waited(): number {
-    return (Date.now() - this.askedAt) / 1000;
+  /** Device seconds without a sample that break a chart's line. */
+  get gapS(): number {
+    const interval = Math.max(this.info?.statsFrequency ?? 0, (POLL_MS / 1000) * (this.status?.speed ?? 1));
+    return Math.max(LEAST_GAP_S, 2.5 * interval);
   }
 
   private async take(info: Info, status: Status): Promise<void> {
-    const before = this.info;
-    const isNew = before !== undefined && info.uptimeSeconds < before.uptimeSeconds;
+    const before = this.status;
+    const isNew = before !== undefined && status.boot !== before.boot;
     if (this.comingBack && (this.wasAway || isNew)) {
-      this.notice = `The device is back after ${Math.round(this.waited())} s.`;
+      const waited = Math.round((Date.now() - this.askedAt) / 1000);
+      const { tone, text } = this.verdict(info);
+      this.notice = { tone, text: `The device is back after ${waited} s. ${text}` };
       this.comingBack = "";
-      this.waiting = [];
     } else if (this.lost && before) {
-      this.notice = "The device answers again.";
+      this.notice = { tone: "good", text: "The device answers again." };
     }
-    if (isNew) this.waiting = [];
     this.lost = "";
     this.info = info;
     this.status = status;
-    this.history.open(info.macAddr);
-    if (!before && info.statsFrequency > 0) this.history.merge(await recorded());
-    this.history.add(sample(info));
+    await this.remember(info, status, before === undefined);
     this.revision += 1;
+  }
+
+  private async remember(info: Info, status: Status, isFirst: boolean): Promise<void> {
+    const uptime = status.bootMs / 1000;
+    this.history.open(info.macAddr);
+    const since = uptime - (this.history.last(status.boot) ?? -Infinity);
+    const hasMore = info.statsFrequency > 0 && (isFirst || since > 2 * info.statsFrequency);
+    const samples = hasMore ? await recorded(info) : [];
+    this.history.merge(status.boot, uptime, [...samples, sample(info, status)]);
   }
 
   private miss(error: unknown): void {
@@ -105,10 +127,10 @@ class Device {
   }
 }
 
-function sample(info: Info): Sample {
+function sample(info: Info, status: Status): Sample {
   return {
-    time: Date.now() / 1000,
-    hashrate: info.hashRate,
+    uptime: status.bootMs / 1000,
+    hashrate: currentRate(info, status),
     temp: info.temp,
     vr: info.vrTemp,
     power: info.power,
@@ -117,22 +139,23 @@ function sample(info: Info): Sample {
 }
 
 /** The samples the device took itself. */
-async function recorded(): Promise<Sample[]> {
+async function recorded(info: Info): Promise<Sample[]> {
   const answer = await read<Statistics>(`/api/system/statistics?columns=${COLUMNS}`);
   const column = (name: string): number => answer.labels.indexOf(name);
-  const [hashrate, temp, vr, power, fan, timestamp] = [
+  const [hashrate, temp, vr, voltage, power, fan, timestamp] = [
     "hashrate",
     "asicTemp",
     "vrTemp",
+    "asicVoltage",
     "power",
     "fanSpeed",
     "timestamp",
   ].map(column);
   const at = (row: number[], index: number | undefined): number => row[index ?? -1] ?? 0;
-  const now = Date.now();
   return answer.statistics.map((row) => ({
-    time: (now - answer.currentTimestamp + at(row, timestamp)) / 1000,
-    hashrate: at(row, hashrate),
+    uptime: at(row, timestamp) / 1000,
+    // With the chip off, the firmware records the last rate it had.
+    hashrate: at(row, voltage) > LEAST_CORE_MV ? credible(at(row, hashrate), info.expectedHashrate) : 0,
     temp: at(row, temp),
     vr: at(row, vr),
     power: at(row, power),

@@ -4,15 +4,19 @@ export function number(value: number, digits = 0): string {
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
+const PREFIXES = ["", "k", "M", "G", "T", "P", "E"];
+
+/** Which prefix a value is read best with. */
+function magnitude(value: number): number {
+  let index = 0;
+  for (; value >= 999.5 && index < PREFIXES.length - 1; index += 1) value /= 1000;
+  return index;
+}
+
 /** Split a value into digits and a prefixed unit: 1070 GH/s is ["1.07", "TH/s"]. */
 export function scaled(value: number, unit = "", digits = 2): [string, string] {
-  const prefixes = ["", "k", "M", "G", "T", "P", "E"];
-  let index = 0;
-  while (value >= 999.5 && index < prefixes.length - 1) {
-    value /= 1000;
-    index += 1;
-  }
-  return [number(value, index ? digits : 0), `${prefixes[index]}${unit}`];
+  const index = magnitude(value);
+  return [number(value / 1000 ** index, index ? digits : 0), `${PREFIXES[index]}${unit}`];
 }
 
 export const scaledText = (value: number, unit = "", digits = 2): string =>
@@ -21,6 +25,16 @@ export const scaledText = (value: number, unit = "", digits = 2): string =>
 export const hashrate = (gigahashes: number): [string, string] => scaled(gigahashes * 1e9, "H/s");
 
 export const hashrateText = (gigahashes: number): string => hashrate(gigahashes).join(" ");
+
+/** The values along an axis, all in the unit of the largest and as exact as their steps. */
+export function hashrateTicks(gigahashes: number[]): string[] {
+  const index = magnitude(Math.max(...gigahashes, 0) * 1e9);
+  const values = gigahashes.map((value) => (value * 1e9) / 1000 ** index);
+  const [first = 0, second = first + 1] = values;
+  let digits = 0;
+  for (let step = second - first; digits < 3 && Math.abs(step - Math.round(step)) > 1e-6; step *= 10) digits += 1;
+  return values.map((value) => `${number(value, digits)} ${PREFIXES[index]}H/s`);
+}
 
 export function duration(seconds: number): string {
   const steps: [number, string][] = [

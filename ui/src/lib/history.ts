@@ -1,13 +1,33 @@
-/** What the charts show: samples of twelve hours, dense lately, kept in the browser. */
+/**
+ * What the charts show: samples of twelve hours, dense lately, kept in the browser.
+ *
+ * A sample is known by the device's boot and its uptime there, because device time need
+ * not be ours: it may run faster, stand still or jump. Only drawing places it on our clock.
+ */
 
 export interface Sample {
-  /** Seconds since 1970. */
-  time: number;
-  hashrate: number;
+  /** Device seconds since boot. */
+  uptime: number;
+  /** GH/s; null when what the device said was none. */
+  hashrate: number | null;
   temp: number;
   vr: number;
   power: number;
   fan: number;
+}
+
+export interface Placed extends Sample {
+  /** Where it is drawn: seconds since 1970. */
+  time: number;
+  boot: string;
+}
+
+interface Boot {
+  name: string;
+  /** The last news of it: seconds since 1970, and its uptime then. */
+  seenAt: number;
+  uptime: number;
+  samples: Sample[];
 }
 
 const KEPT_S = 12 * 3600;
@@ -17,8 +37,11 @@ const SAVE_S = 30;
 /** Nearer samples are one. */
 const LEAST_STEP_S = 1;
 
+const wall = (): number => Date.now() / 1000;
+
 export class History {
-  samples: Sample[] = [];
+  /** The present one last. */
+  private boots: Boot[] = [];
   private key = "";
   private savedAt = 0;
 
@@ -27,38 +50,59 @@ export class History {
     const key = `softaxe-history-${mac}`;
     if (this.key === key) return;
     this.key = key;
-    this.samples = [];
+    this.boots = [];
     try {
-      const rows = JSON.parse(localStorage.getItem(key) ?? "[]") as number[][];
-      this.merge(rows.map(fromRow));
+      this.boots = (JSON.parse(localStorage.getItem(key) ?? "[]") as unknown[]).map(bootFrom);
     } catch {
       localStorage.removeItem(key); // not ours, or cut off: start anew
     }
   }
 
-  add(sample: Sample): void {
-    this.merge([sample]);
-    if (sample.time - this.savedAt >= SAVE_S) this.save();
+  /** Uptime of the last sample of a boot. */
+  last(name: string): number | undefined {
+    return this.boots.find((boot) => boot.name === name)?.samples.at(-1)?.uptime;
   }
 
-  merge(more: Sample[]): void {
-    const sorted = [...this.samples, ...more].sort((a, b) => a.time - b.time);
-    this.samples = thinned(sorted, Date.now() / 1000);
+  /** Note samples of a boot, and its uptime now. */
+  merge(name: string, uptime: number, more: Sample[]): void {
+    const before = this.boots.find((boot) => boot.name === name)?.samples ?? [];
+    const samples = [...before, ...more]
+      .filter((sample) => sample.uptime <= uptime) // time may have been set back
+      .sort((a, b) => a.uptime - b.uptime);
+    const boot = { name, seenAt: wall(), uptime, samples: thinned(samples, uptime) };
+    this.boots = [...this.boots.filter((other) => other.name !== name && isKept(other)), boot];
+    if (boot.seenAt - this.savedAt >= SAVE_S) this.save();
+  }
+
+  /** All samples on our clock, the oldest first. */
+  placed(): Placed[] {
+    const found: Placed[] = [];
+    let end = Infinity;
+    for (const boot of this.boots.toReversed()) {
+      // Fast device time reaches back before the boot: what was earlier gives way.
+      const zero = Math.min(boot.seenAt, end) - boot.uptime;
+      const times = boot.samples.map((sample) => ({ ...sample, time: zero + sample.uptime, boot: boot.name }));
+      found.unshift(...times);
+      end = zero;
+    }
+    return found;
   }
 
   save(): void {
     if (!this.key) return;
-    this.savedAt = Date.now() / 1000;
+    this.savedAt = wall();
     try {
-      localStorage.setItem(this.key, JSON.stringify(this.samples.map(toRow)));
+      localStorage.setItem(this.key, JSON.stringify(this.boots.map(toStored)));
     } catch {
       localStorage.removeItem(this.key); // the browser's storage is full
     }
   }
 }
 
+const isKept = (boot: Boot): boolean => boot.samples.length > 0 && wall() - boot.seenAt < KEPT_S;
+
 /** Drop what is too old, and average what is old into minutes. */
-export function thinned(samples: Sample[], now: number): Sample[] {
+export function thinned(samples: Sample[], uptime: number): Sample[] {
   const kept: Sample[] = [];
   let bin: Sample[] = [];
   const flush = (): void => {
@@ -66,11 +110,11 @@ export function thinned(samples: Sample[], now: number): Sample[] {
     bin = [];
   };
   for (const sample of samples) {
-    const age = now - sample.time;
-    if (age > KEPT_S || age < -BIN_S) continue;
+    const age = uptime - sample.uptime;
+    if (age > KEPT_S) continue;
     const width = age > DENSE_S ? BIN_S : LEAST_STEP_S;
     const first = bin[0];
-    if (first && Math.floor(first.time / width) !== Math.floor(sample.time / width)) flush();
+    if (first && Math.floor(first.uptime / width) !== Math.floor(sample.uptime / width)) flush();
     bin.push(sample);
   }
   flush();
@@ -78,24 +122,45 @@ export function thinned(samples: Sample[], now: number): Sample[] {
 }
 
 function mean(bin: Sample[]): Sample {
-  const of = (pick: (sample: Sample) => number): number =>
-    bin.reduce((sum, sample) => sum + pick(sample), 0) / bin.length;
+  const of = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const rates = bin.map((s) => s.hashrate).filter((rate) => rate !== null);
   return {
-    time: of((s) => s.time),
-    hashrate: of((s) => s.hashrate),
-    temp: of((s) => s.temp),
-    vr: of((s) => s.vr),
-    power: of((s) => s.power),
-    fan: of((s) => s.fan),
+    uptime: of(bin.map((s) => s.uptime)),
+    hashrate: rates.length ? of(rates) : null,
+    temp: of(bin.map((s) => s.temp)),
+    vr: of(bin.map((s) => s.vr)),
+    power: of(bin.map((s) => s.power)),
+    fan: of(bin.map((s) => s.fan)),
   };
 }
 
-const round = (value: number): number => Math.round(value * 100) / 100;
-const toRow = (s: Sample): number[] => [s.time, s.hashrate, s.temp, s.vr, s.power, s.fan].map(round);
+type Stored = [string, number, number, (number | null)[][]];
 
-function fromRow(row: number[]): Sample {
-  const [time = NaN, hashrate = NaN, temp = NaN, vr = NaN, power = NaN, fan = NaN] = row;
-  const sample = { time, hashrate, temp, vr, power, fan };
-  if (Object.values(sample).some((value) => !Number.isFinite(value))) throw new TypeError("no sample");
-  return sample;
+const round = (value: number | null): number | null => value && Math.round(value * 100) / 100;
+const toStored = ({ name, seenAt, uptime, samples }: Boot): Stored => [
+  name,
+  seenAt,
+  uptime,
+  samples.map((s) => [s.uptime, s.hashrate, s.temp, s.vr, s.power, s.fan].map(round)),
+];
+
+function bootFrom(stored: unknown): Boot {
+  const [name, seenAt, uptime, rows] = stored as Stored;
+  if (typeof name !== "string" || !Number.isFinite(seenAt) || !Number.isFinite(uptime)) throw new TypeError("no boot");
+  return { name, seenAt, uptime, samples: rows.map(fromRow) };
+}
+
+function fromRow([uptime, hashrate, temp, vr, power, fan]: (number | null)[]): Sample {
+  const of = (value: number | null | undefined): number => {
+    if (typeof value !== "number") throw new TypeError("no sample");
+    return value;
+  };
+  return {
+    uptime: of(uptime),
+    hashrate: hashrate === null ? null : of(hashrate),
+    temp: of(temp),
+    vr: of(vr),
+    power: of(power),
+    fan: of(fan),
+  };
 }

@@ -18,6 +18,8 @@ export interface Rule {
   choices: (string | number)[];
   allowed: string;
   effect: string;
+  /** Another value than the stored one is in force until the next restart. */
+  is_waiting: boolean;
   is_secret: boolean;
   value: Value | null;
 }

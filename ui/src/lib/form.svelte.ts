@@ -1,0 +1,114 @@
+/** What is typed into the settings; it lasts while the owner looks at other pages. */
+
+import { patch, read, Refused } from "./api";
+import { device } from "./device.svelte";
+import { byField, check, checkOverclock, optionsOf, type Rule, type Rules, type Value } from "./rules";
+
+export const inWords = (problem: unknown): string =>
+  problem instanceof Refused ? problem.message : "The device does not answer.";
+
+class Form {
+  rules = $state.raw<Rules>();
+  draft = $state<Record<string, string | boolean>>({});
+  /** Secrets to be stored as an empty text. */
+  cleared = $state<Record<string, boolean>>({});
+  /** What the device has against a value, by name. */
+  refused = $state<Record<string, string>>({});
+  answer = $state.raw<{ tone: "" | "good" | "bad"; text: string }>({ tone: "", text: "" });
+  isSaving = $state(false);
+
+  byName = $derived(new Map(this.rules?.settings.map((rule) => [rule.name, rule])));
+  changed = $derived([...this.byName.values()].filter((rule) => this.isChanged(rule)));
+  /** What is stored but not yet in force. */
+  waiting = $derived([...this.byName.values()].filter((rule) => rule.is_waiting).map((rule) => rule.description));
+  errors = $derived.by(() => {
+    const found: Record<string, string> = {};
+    for (const rule of this.changed) {
+      const text = this.error(rule);
+      if (text) found[rule.name] = text;
+    }
+    return found;
+  });
+
+  /** Read rules and values; what is typed stays unless it has just been saved. */
+  async load({ isSaved = false } = {}): Promise<void> {
+    try {
+      const loaded = await read<Rules>("/softaxe/settings.json");
+      const kept = new Set(isSaved ? [] : this.changed.map((rule) => rule.name));
+      for (const rule of loaded.settings) {
+        rule.allowed = rule.allowed.replace("..", " to ");
+        if (!kept.has(rule.name)) this.draft[rule.name] = rule.is_secret ? "" : asTyped(rule);
+      }
+      this.rules = loaded;
+    } catch (problem) {
+      this.answer = { tone: "bad", text: inWords(problem) };
+    }
+  }
+
+  /** Forget what is typed. */
+  undo(): void {
+    for (const rule of this.byName.values()) this.draft[rule.name] = rule.is_secret ? "" : asTyped(rule);
+    this.cleared = {};
+    this.refused = {};
+    this.answer = { tone: "", text: "" };
+  }
+
+  change(name: string, value: string | boolean): void {
+    this.draft[name] = value;
+    delete this.refused[name];
+    this.answer = { tone: "", text: "" };
+  }
+
+  /** Send what has changed; returns the first field that is refused. */
+  async save(): Promise<string | undefined> {
+    this.isSaving = true;
+    try {
+      const refusal = await patch(Object.fromEntries(this.changed.map((rule) => [rule.name, this.toSend(rule)])));
+      if (refusal) return this.refuse(refusal);
+      this.cleared = {};
+      this.refused = {};
+      await this.load({ isSaved: true });
+      this.answer = { tone: "good", text: "Saved." };
+      void device.poll();
+    } catch (problem) {
+      this.answer = { tone: "bad", text: inWords(problem) };
+    } finally {
+      this.isSaving = false;
+    }
+    return undefined;
+  }
+
+  private refuse(refusal: string): string | undefined {
+    this.refused = byField(refusal, [...this.byName.keys()]);
+    this.answer = { tone: "bad", text: `The device refused: ${refusal}` };
+    return Object.keys(this.refused)[0];
+  }
+
+  private isChanged(rule: Rule): boolean {
+    const value = this.draft[rule.name];
+    return rule.is_secret ? Boolean(value) || this.cleared[rule.name] === true : value !== asTyped(rule);
+  }
+
+  private error(rule: Rule): string {
+    const value = this.typed(rule);
+    const text = check(rule, value);
+    const options = optionsOf(rule, device.asic);
+    if (text || !options || !this.rules?.overclock_guarded || this.draft.overclockEnabled) return text;
+    return checkOverclock(rule, String(value), options.values);
+  }
+
+  private typed(rule: Rule): string | boolean {
+    return this.cleared[rule.name] ? "" : (this.draft[rule.name] ?? "");
+  }
+
+  private toSend(rule: Rule): Value {
+    const value = this.typed(rule);
+    return typeof value === "boolean" || rule.kind === "string" ? value : Number(value);
+  }
+}
+
+function asTyped(rule: Rule): string | boolean {
+  return typeof rule.value === "boolean" ? rule.value : String(rule.value ?? "");
+}
+
+export const form = new Form();
