@@ -10,7 +10,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Coroutine
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
@@ -319,9 +319,9 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         chosen = replace(options, state=Path(directory))
         where = "forgotten at the end" if ephemeral else directory
         if workers > 1:
-            _run(_serve_parts(chosen, workers, where))
+            _run(_serve_parts(chosen, workers, _ShowLog(log_level), where))
         else:
-            _run(_serve(chosen, _SHOWN[log_level], where))
+            _run(_serve(chosen, _ShowLog(log_level), where))
 
 
 def _serve_replay(path: Path, host: str, port: int) -> None:
@@ -351,16 +351,23 @@ def _is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-async def _serve(options: "FleetOptions", shown: frozenset[Level], where: str) -> None:
-    """Run devices until a signal comes, or the control API says so."""
-    from softaxe.shell.control import Control, ControlApp  # noqa: PLC0415
-    from softaxe.shell.fleet import Fleet, settle_memory  # noqa: PLC0415
+@dataclass(frozen=True, slots=True)
+class _ShowLog:
+    """Prints log lines from a level on; goes along to other processes."""
 
-    def show_log(line: LogLine) -> None:
-        if line.level in shown:
+    log_level: LogLevel
+
+    def __call__(self, line: LogLine) -> None:
+        if line.level in _SHOWN[self.log_level]:
             text = line.coloured if sys.stdout.isatty() else line.plain + "\n"
             sys.stdout.write(text)
             sys.stdout.flush()
+
+
+async def _serve(options: "FleetOptions", show_log: _ShowLog, where: str) -> None:
+    """Run devices until a signal comes, or the control API says so."""
+    from softaxe.shell.control import Control, ControlApp  # noqa: PLC0415
+    from softaxe.shell.fleet import Fleet, settle_memory  # noqa: PLC0415
 
     fleet = Fleet(options, show_log=show_log, show_progress=_show_progress)
     _stop_on_signals(fleet.stop)
@@ -383,13 +390,15 @@ async def _serve(options: "FleetOptions", shown: frozenset[Level], where: str) -
         await fleet.close()
 
 
-async def _serve_parts(options: "FleetOptions", workers: int, where: str) -> None:
+async def _serve_parts(
+    options: "FleetOptions", workers: int, show_log: _ShowLog, where: str
+) -> None:
     """Run devices in several processes until a signal comes."""
     from softaxe.shell.control import ControlApp  # noqa: PLC0415
     from softaxe.shell.fleet import open_control  # noqa: PLC0415
     from softaxe.shell.workers import Workers  # noqa: PLC0415
 
-    parts = Workers(options, workers, show_progress=_show_progress)
+    parts = Workers(options, workers, show_log=show_log, show_progress=_show_progress)
     _stop_on_signals(parts.stop)
     listener = await open_control(options.control, ControlApp(parts))
     try:
@@ -517,7 +526,7 @@ def run_clone(
             options = FleetOptions(
                 state=Path(directory), groups=groups, host=host, port=port
             )
-            _run(_serve(options, frozenset(), "forgotten at the end"))
+            _run(_serve(options, _ShowLog(LogLevel.NONE), "forgotten at the end"))
 
 
 @app.command("scenario")

@@ -30,6 +30,7 @@ int main(void) {
 
         if (search == NULL) {
             puts("not on this CPU");
+            fflush(stdout);
             continue;
         }
         read_words(midstate, task.midstate, 8, 0);
@@ -41,6 +42,7 @@ int main(void) {
                 printf("%" PRIu32 " ", hits[i]);
         }
         puts("");
+        fflush(stdout);
     }
     return 0;
 }

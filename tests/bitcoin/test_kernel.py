@@ -1,5 +1,8 @@
 import random
-from collections.abc import Callable
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -36,9 +39,58 @@ SEARCHES = {
 }
 
 
-@pytest.fixture(params=SEARCHES)
-def search(request: pytest.FixtureRequest) -> kernel.Search:
-    return SEARCHES[request.param]
+HERE = Path(__file__).parent
+SOURCES = HERE.parents[1] / "src" / "softaxe" / "bitcoin"
+COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
+EMULATED = {"arm-sha2, emulated": "arm-sha2", "c on Arm, emulated": "c"}
+"""Variants that are cross-compiled and run by an emulator of the CPU."""
+
+
+class Emulated:
+    """A kernel on an emulated CPU: one line in for each search, and one out."""
+
+    def __init__(self, program: Path, variant: str) -> None:
+        self._variant = variant
+        self._process = subprocess.Popen(
+            [EMULATOR, "-cpu", "max", program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, header: bytes, first: int, count: int, target: int) -> list[int]:
+        state, tail = kernel.midstate(header[:64]).hex(), header[64:76].hex()
+        words = f"{state} {tail} {first} {count} {target.to_bytes(32, 'little').hex()}"
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{self._variant} {words}\n")
+        self._process.stdin.flush()
+        return [int(word) for word in self._process.stdout.readline().split()]
+
+    def close(self) -> None:
+        self._process.communicate(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def arm_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which(COMPILER) is None or shutil.which(EMULATOR) is None:
+        pytest.skip(f"needs {COMPILER} and {EMULATOR}")
+    made = tmp_path_factory.mktemp("arm") / "kernel"
+    options = ["-O2", "-Wall", "-Wextra", "-Werror", "-static", f"-I{SOURCES}"]
+    main = HERE / "kernel_main.c"
+    subprocess.run([COMPILER, *options, main, "-o", made], check=True, timeout=120)
+    return made
+
+
+@pytest.fixture(params=[*SEARCHES, *EMULATED])
+def search(request: pytest.FixtureRequest) -> Iterator[kernel.Search]:
+    if request.param in SEARCHES:
+        yield SEARCHES[request.param]
+        return
+    program: Path = request.getfixturevalue("arm_program")
+    emulated = Emulated(program, EMULATED[request.param])
+    yield emulated
+    emulated.close()
 
 
 def reference(header: bytes, first: int, count: int, target: int) -> list[int]:
@@ -106,24 +158,23 @@ class TestSearch:
     ) -> None:
         assert search(bytes(80), 0, 0, (1 << 256) - 1) == []
 
-    @pytest.mark.parametrize(
-        ("arguments", "reason"),
-        [
-            ((bytes(79), 0, 1, 0), "header"),
-            ((bytes(80), -1, 1, 0), "first_nonce"),
-            ((bytes(80), 1 << 32, 1, 0), "first_nonce"),
-            ((bytes(80), 0, -1, 0), "count"),
-            ((bytes(80), 0, 1, 1 << 256), "target"),
-        ],
-    )
-    def test_arguments_out_of_range_are_refused(
-        self,
-        search: kernel.Search,
-        arguments: tuple[bytes, int, int, int],
-        reason: str,
-    ) -> None:
-        with pytest.raises(ValueError, match=reason):
-            search(*arguments)
+
+@pytest.mark.parametrize("name", SEARCHES)
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ((bytes(79), 0, 1, 0), "header"),
+        ((bytes(80), -1, 1, 0), "first_nonce"),
+        ((bytes(80), 1 << 32, 1, 0), "first_nonce"),
+        ((bytes(80), 0, -1, 0), "count"),
+        ((bytes(80), 0, 1, 1 << 256), "target"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(
+    name: str, arguments: tuple[bytes, int, int, int], reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        SEARCHES[name](*arguments)
 
 
 def test_the_search_is_a_native_one_where_there_is_one() -> None:

@@ -105,9 +105,9 @@ def test_a_directory_belongs_to_one_fleet(tmp_path: Path) -> None:
 class Spread:
     """A fleet of four in two processes."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, *more: str) -> None:
         arguments = ["--count", "4", "--workers", "2", "--state", str(state)]
-        arguments += ["--port-base", "0", "--control", "127.0.0.1:0"]
+        arguments += ["--port-base", "0", "--control", "127.0.0.1:0", *more]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "softaxe", "run", *arguments],
             stdout=subprocess.PIPE,
@@ -115,8 +115,10 @@ class Spread:
             text=True,
         )
         assert self.process.stdout is not None
+        self.log: list[str] = []
         for line in self.process.stdout:
-            if "control" in line:
+            self.log.append(line)
+            if line.startswith("  control "):
                 url = line.split()[1]
                 break
         else:
@@ -200,6 +202,17 @@ def test_it_ends_when_asked_and_takes_its_parts_along(spread: Spread) -> None:
 
     assert (spread.process.returncode, errors) == (0, "")
     assert not [pid for pid in children if _is_alive(pid)]
+
+
+def test_parts_show_the_log_from_the_level_asked_for(tmp_path: Path) -> None:
+    spread = Spread(tmp_path, "--log-level", "warning")
+    spread.process.kill()
+    spread.process.communicate()
+    spread.api.close()
+
+    shown = [line for line in spread.log if line.startswith(("I ", "W ", "E "))]
+    assert len(shown) >= 4, "every device boots with an invalid temperature"
+    assert {line[0] for line in shown} == {"W"}
 
 
 def test_parts_end_with_their_killed_parent(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from softaxe.device.logbook import LogLine
 from softaxe.errors import SettingError, SoftaxeError
 from softaxe.scenario import Request as Question
 from softaxe.shell.addresses import AddressPlan
@@ -101,13 +102,17 @@ def _cut(groups: list[Group], first: int, after: int) -> Iterator[Group]:
             yield replace(group, count=high - low, seed=seed, first=group.first + low)
 
 
-def _run_part(options: FleetOptions, parent: Connection) -> None:
+def _run_part(
+    options: FleetOptions,
+    show_log: Callable[[LogLine], None] | None,
+    parent: Connection,
+) -> None:
     """Be one part, in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too
     from softaxe.shell.control import Control  # noqa: PLC0415
 
     async def main() -> None:
-        fleet = Fleet(options)
+        fleet = Fleet(options, show_log=show_log)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, fleet.stop)
         loop.add_reader(parent.fileno(), fleet.stop)  # the parent has died
@@ -144,6 +149,7 @@ class Workers:
     Args:
         options: Of the whole fleet.
         count: How many processes.
+        show_log: Called in the processes with every log line; must bear pickling.
         show_progress: Called with how many devices of how many are up.
     """
 
@@ -152,10 +158,12 @@ class Workers:
         options: FleetOptions,
         count: int,
         *,
+        show_log: Callable[[LogLine], None] | None = None,
         show_progress: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
         self.options = options
         self._plans = parts(options, count)
+        self._show_log = show_log
         self._show_progress = show_progress
         self._parts: list[_Part] = []
         self._stopped = asyncio.Event()
@@ -176,7 +184,8 @@ class Workers:
         context = multiprocessing.get_context("spawn")
         for plan in self._plans:
             ours, theirs = context.Pipe()
-            process = context.Process(target=_run_part, args=(plan, theirs))
+            arguments = plan, self._show_log, theirs
+            process = context.Process(target=_run_part, args=arguments)
             process.start()
             theirs.close()
             self._parts.append(_Part("", process, ours))
