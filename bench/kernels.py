@@ -6,9 +6,11 @@ other tell, measured beside every run: the 90th percentile of both, since a run 
 clock beside it are not disturbed alike.
 """
 
+import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
+from pathlib import Path
 from statistics import quantiles
 
 from softaxe.bitcoin import kernel
@@ -32,6 +34,10 @@ BOUNDS = (
 )
 """Cycles per hash of a Zen 4 core by its instruction rates: `sha256rnds2` starts once a
 cycle; 61 of them, the other SHA instructions, and what stands between."""
+CPU_INFO = Path("/proc/cpuinfo")
+ZEN_4_FAMILY = 0x19
+ZEN_4_MODELS = (range(0x10, 0x20), range(0x60, 0xB0))
+"""Those of Zen 4 within its family. Source: Linux, arch/x86/kernel/cpu/amd.c."""
 
 
 def kernel_figures() -> None:
@@ -46,20 +52,40 @@ def kernel_figures() -> None:
             rates[name].append(counts[name] / _time(run, counts[name]))
     clock_hz = _p90(clocks)
     best = kernel.chosen_variant()
+    cpu = _cpu()
+    print(f"\nCPU: {cpu.get('model name') or platform.machine()}")
     title = "search on one core"
     if clock_hz:
         title += f", {clock_hz / 1e9:.2f} GHz"
-    print(f"\n{title:44} {'MH/s':>12} {'cycles a hash':>14}")
+    print(f"{title:44} {'MH/s':>12} {'cycles a hash':>14}")
     for name in runners:
         label = f"{name}, chosen here" if name == best else name
         rate = _p90(rates[name])
         cycles = f"{clock_hz / rate:,.1f}" if clock_hz else ""
         print(f"{label:44} {rate / 1e6:>12.3f} {cycles:>14}")
-    if "sha-ni" in rates:
-        spent = clock_hz / _p90(rates["sha-ni"])
-        for name, bound in BOUNDS:
-            ratio = f"{spent / bound:.2f}"
-            print(f"{'SHA-NI, bound: ' + name:44} {'':12} {bound:>14}  {ratio}")
+    is_zen_4 = _is_zen_4(cpu)
+    for name, bound in BOUNDS:
+        print(f"{'Zen 4 bound: ' + name:44} {'':12} {bound:>14}")
+        for variant in sorted({"sha-ni", best} & rates.keys() if is_zen_4 else ()):
+            ratio = clock_hz / _p90(rates[variant]) / bound
+            print(f"{'  of it, ' + variant:44} {'':12} {ratio:>14.2f}")
+    if not is_zen_4:
+        print("This CPU is no Zen 4; its bounds are others.")
+
+
+def _cpu() -> Mapping[str, str]:
+    """What Linux tells of the first core; nothing elsewhere."""
+    if not CPU_INFO.exists():
+        return {}
+    first = CPU_INFO.read_text(encoding="utf-8").partition("\n\n")[0]
+    rows = (line.partition(":") for line in first.splitlines())
+    return {key.strip(): value.strip() for key, _, value in rows}
+
+
+def _is_zen_4(cpu: Mapping[str, str]) -> bool:
+    is_family = cpu.get("cpu family") == str(ZEN_4_FAMILY)
+    model = int(cpu.get("model", "0")) if is_family else 0
+    return any(model in models for models in ZEN_4_MODELS)
 
 
 def _p90(values: list[float]) -> float:

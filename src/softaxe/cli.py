@@ -398,9 +398,7 @@ async def _serve_parts(
     from softaxe.shell.fleet import open_control  # noqa: PLC0415
     from softaxe.shell.workers import Workers  # noqa: PLC0415
 
-    parts = Workers(
-        options, workers, show_log=show_log, show_progress=_show_progress
-    )
+    parts = Workers(options, workers, show_log=show_log, show_progress=_show_progress)
     _stop_on_signals(parts.stop)
     listener = await open_control(options.control, ControlApp(parts))
     try:

@@ -70,10 +70,12 @@ def test_a_search_thread_is_nice_where_idle_priority_is_forbidden(
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
 
 
-@pytest.mark.parametrize("percent", [25, 80])
+@pytest.mark.parametrize("percent", [25, 80, 150])
 def test_real_work_keeps_to_its_budget(
     tmp_path: Path, run_device: Any, percent: int
 ) -> None:
+    if (os.cpu_count() or 1) < percent / 100:
+        pytest.skip("needs more cores")
     with run_device(tmp_path, work="real", cpu_percent=percent, speed=8.0) as device:
         deadline = time.monotonic() + 15
         while device.info()["hashRate"] == 0:  # it boots and gets work
@@ -81,7 +83,7 @@ def test_real_work_keeps_to_its_budget(
             time.sleep(0.1)
         shares: list[float] = []
         # Searching yields to everything else, so a busy machine gives less at times.
-        while max(shares, default=0.0) < percent / 100 * 0.5:
+        while max(shares, default=0.0) < min(percent, 80) / 100 * 0.5:
             assert len(shares) < 8, shares
             began, cpu_began = time.perf_counter(), time.process_time()
             time.sleep(1.5)

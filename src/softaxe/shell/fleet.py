@@ -76,6 +76,8 @@ QUIET_S = 1.0
 REAL_SEARCH_S = 0.02
 """Aim for the length of one call of the kernel in `real` work."""
 FIRST_SEARCH_NONCES = 1 << 10
+"""A call begins so short and grows to that length, with a native kernel to some 2**18
+nonces. The Python kernel would need seconds for those, with the interpreter's lock."""
 LAST_SEARCH_NONCES = 1 << 20
 IDLE_SEARCH_S = 0.1
 CLOSED_AT_ONCE = 256
