@@ -83,7 +83,7 @@ def test_real_work_keeps_to_its_budget(
             time.sleep(0.1)
         shares: list[float] = []
         # Searching yields to everything else, so a busy machine gives less at times.
-        while max(shares, default=0.0) < percent / 100 * 0.5:
+        while max(shares, default=0.0) < min(percent, 80) / 100 * 0.5:
             assert len(shares) < 8, shares
             began, cpu_began = time.perf_counter(), time.process_time()
             time.sleep(1.5)
