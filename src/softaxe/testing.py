@@ -33,7 +33,9 @@ T = TypeVar("T")
 WARM_UP_S = 15.0
 """Device time after which a device hashes and shows it."""
 START_S = 60.0
-"""Real seconds after which a start has failed."""
+"""Real seconds after which a start has failed..."""
+START_S_PER_DEVICE = 0.3
+"""...and as many more for each device; a busy machine takes a tenth of it."""
 MOST_POOL_LINES = 1000
 
 
@@ -127,8 +129,10 @@ class RunningFleet:
         self._error = None
         self._thread = threading.Thread(target=self._main, name="softaxe", daemon=True)
         self._thread.start()
-        if not self._ready.wait(START_S):
-            raise TimeoutError(f"the devices were not up after {START_S:g} s")
+        devices = sum(group.count for group in self._options.groups)
+        most_s = START_S + START_S_PER_DEVICE * devices
+        if not self._ready.wait(most_s):
+            raise TimeoutError(f"the devices were not up after {most_s:g} s")
         if self._error is not None:
             self._thread.join()
             raise self._error

@@ -4,6 +4,7 @@ Frequency = 25 MHz * fb / (refdiv * postdiv1 * postdiv2). Source: ESP-Miner pll.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, floor
 
 from softaxe.units import float32
@@ -61,6 +62,7 @@ class Pll:
         )
 
 
+@lru_cache(maxsize=4096)
 def pll_for(frequency_mhz: float, *, fb_min: int, fb_max: int) -> Pll | None:
     """Find the dividers nearest to a frequency.
 
