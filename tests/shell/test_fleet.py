@@ -498,3 +498,28 @@ def test_real_work_is_dealt_out_fairly() -> None:
                 break
 
     assert min(rates) > 0.5 * max(rates) > 0
+
+
+def test_a_fleet_ends_in_the_middle_of_a_long_advance(tmp_path: Path) -> None:
+    control = free_port()
+    arguments = ("--port", "0", "--count", "20", "--state", str(tmp_path))
+    url = f"http://127.0.0.1:{control}/control"
+    answers: list[httpx.Response] = []
+
+    def advance() -> None:
+        body = {"seconds": 86_400}
+        path = f"{url}/clock/advance"
+        answers.append(httpx.post(path, json=body, trust_env=False, timeout=60))
+
+    with command("run", *arguments, "--control", f"127.0.0.1:{control}") as process:
+        wait_for(f"{url}/ready")
+        asking = threading.Thread(target=advance)
+        asking.start()
+        until(lambda: wait_for(f"{url}/clock")["now"] > 10)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=15)
+        asking.join(10)
+
+    assert (process.returncode, errors) == (0, "")
+    assert answers[0].status_code == 503
+    assert "the fleet ends" in answers[0].json()["error"]

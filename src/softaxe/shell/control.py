@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from softaxe import __version__
-from softaxe.errors import SettingError, StorageError
+from softaxe.errors import FleetStopped, SettingError, StorageError
 from softaxe.shell.answers import BodyCutOff, BodyTooLong, read_body
 from softaxe.shell.fleet import Fleet
 from softaxe.shell.groups import read_group
@@ -226,6 +226,8 @@ class ControlApp:
                 return _error(error.status, str(error))
             except SettingError as error:
                 return _error(400, str(error))
+            except FleetStopped as error:
+                return _error(503, str(error))
             except (StorageError, OSError) as error:
                 return _error(500, str(error))
             if isinstance(found, Response):

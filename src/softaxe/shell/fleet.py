@@ -32,7 +32,7 @@ from softaxe.device.boot import ON_NETWORK_S
 from softaxe.device.device import Device
 from softaxe.device.events import CloseReason, Link, SaveFlash, SaveSettings
 from softaxe.device.logbook import LogLine
-from softaxe.errors import SettingError
+from softaxe.errors import FleetStopped, SettingError
 from softaxe.faults import EFFECTS, FaultRules, HttpFault
 from softaxe.shell.addresses import AddressPlan, allow_open_files
 from softaxe.shell.clock import SLICE_S, Clock
@@ -452,6 +452,9 @@ class Fleet:
 
         When it returns, everything has happened that the time brings: in slices, and
         after each one bytes between the devices and the built-in pool have arrived.
+
+        Raises:
+            FleetStopped: The fleet ends, and not everything has happened.
         """
         async with self._is_bending:
             now = self.clock.now
@@ -459,6 +462,8 @@ class Fleet:
             self.clock.is_held = True
             try:
                 while now < end:
+                    if self._is_stopping:
+                        raise FleetStopped(f"the fleet ends, {end - now:g} s early")
                     due = max(now + SHORTEST_SLICE_S, self._next_wake())
                     now = min(end, now + SLICE_S, due)
                     self.clock.move(now)
