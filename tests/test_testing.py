@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import threading
+import time
 import unittest
 import urllib.request
 from pathlib import Path
@@ -90,9 +91,20 @@ def test_the_same_seed_lives_the_same_life() -> None:
         with softaxe.running(seed=9, speed=0) as bitaxe:
             bitaxe.clock.advance(600)
             info = bitaxe.info()
-            return [info[key] for key in ("power", "temp", "macAddr", "hostname")]
+            names = (
+                "power",
+                "temp",
+                "macAddr",
+                "hostname",
+                "sharesAccepted",
+                "bestDiff",
+            )
+            return [info[name] for name in names]
 
-    assert life() == life()
+    first = life()
+    time.sleep(1.1)  # the pool dates its jobs by the second
+
+    assert life() == first
 
 
 def test_settings_last_in_a_folder_of_ones_own(tmp_path: Path) -> None:

@@ -301,6 +301,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             seed=seed,
             speed=speed,
             cpu_percent=cpu_percent,
+            start_time=int(time.time()),
         )
         if fleet_file is not None:
             options = read_fleet_file(fleet_file, options, given)
@@ -524,7 +525,11 @@ def run_clone(
     if is_run:
         with tempfile.TemporaryDirectory(prefix="softaxe-") as directory:
             options = FleetOptions(
-                state=Path(directory), groups=groups, host=host, port=port
+                state=Path(directory),
+                groups=groups,
+                host=host,
+                port=port,
+                start_time=int(time.time()),
             )
             _run(_serve(options, _ShowLog(LogLevel.NONE), "forgotten at the end"))
 

@@ -53,7 +53,7 @@ from softaxe.shell.saver import Saver
 from softaxe.shell.search_thread import run_timed, yield_to_others
 from softaxe.shell.snapshots import MOST_SNAPSHOTS, Snapshot, frozen
 from softaxe.shell.storage import SettingValue, Storage
-from softaxe.stratum.pool import NO_POOL_FAULTS, Pool
+from softaxe.stratum.pool import NO_POOL_FAULTS, START_TIME, Pool
 from softaxe.units import Log
 
 ONE_HOST = "127.0.0.1"
@@ -118,6 +118,9 @@ class FleetOptions:
     seed: int = 0
     speed: float = 1.0
     cpu_percent: int = 50
+    start_time: int = START_TIME
+    """Unix seconds of the built-in pool at the beginning; part of every job, and so of
+    what a seed brings."""
     faults: tuple[Mapping[str, Any], ...] = ()
     """Rules from the beginning on."""
     is_part: bool = False
@@ -732,8 +735,9 @@ class Fleet:
         await self.pool_server.listen(POOL_HOST, second, tries=tries)
 
     def _new_pool(self) -> Pool:
-        seed, now = self.options.seed, int(time.time())
-        return Pool.for_scaled_work(seed=seed, start_time=now, log=self._show_pool_log)
+        seed, start_time = self.options.seed, self.options.start_time
+        log = self._show_pool_log
+        return Pool.for_scaled_work(seed=seed, start_time=start_time, log=log)
 
     def _pool_rows(self) -> dict[str, SettingValue]:
         """Where a device finds the built-in pool."""
