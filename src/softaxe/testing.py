@@ -83,14 +83,10 @@ def running(
         control="127.0.0.1:0" if control else "none",
         seed=seed,
         speed=speed or 1.0,
+        is_paused=speed == 0,
     )
     options.check()
-    return RunningFleet(
-        options,
-        is_ephemeral=state is None,
-        is_paused=speed == 0,
-        warm_up_s=warm_up_s,
-    )
+    return RunningFleet(options, is_ephemeral=state is None, warm_up_s=warm_up_s)
 
 
 class RunningFleet:
@@ -104,13 +100,11 @@ class RunningFleet:
         options: FleetOptions,
         *,
         is_ephemeral: bool = True,
-        is_paused: bool = False,
         warm_up_s: float = 0.0,
     ) -> None:
         self.control_url = ""
         self._options = options
         self._is_ephemeral = is_ephemeral
-        self._is_paused = is_paused
         self._warm_up_s = warm_up_s
         self._ready = threading.Event()
         self._error: BaseException | None = None
@@ -189,7 +183,6 @@ class RunningFleet:
         try:
             self.control_url = await fleet.open_control(ControlApp(Control(fleet)))
             await fleet.start()
-            fleet.clock.is_paused = self._is_paused
             if self._warm_up_s:
                 await fleet.advance(self._warm_up_s)
             self._fleet, self._loop = fleet, asyncio.get_running_loop()

@@ -215,14 +215,22 @@ def test_a_snapshot_brings_everything_back(
 def test_reset_starts_over(api: httpx.Client, fleet: RunningFleet) -> None:
     fleet["601-1"].patch(statsFrequency=77)
     fleet.add(count=1)
+    for removed in ("602-2", "601-4"):
+        fleet[removed].patch(statsFrequency=77)
+        fleet[removed].remove()
+    api.patch("/control/clock", json={"speed": 50, "paused": False})
 
     assert api.post("/control/reset").status_code == 200
 
     assert len(fleet) == 3
-    info = fleet["601-1"].info()
-    assert info["statsFrequency"] != 77
-    assert info["uptimeSeconds"] < 10
-    assert api.get("/control/clock").json()["now"] < 1
+    assert fleet.add(count=1)[0].id == "601-4"
+    for device in fleet:
+        info = device.info()
+        assert info["statsFrequency"] != 77
+        assert info["uptimeSeconds"] < 10
+    fleet["601-4"].remove()
+    clock = api.get("/control/clock").json()
+    assert clock == {"now": 0, "speed": 1, "paused": True}
     api.post("/control/clock/advance", json={"seconds": 15})
     assert api.get("/control/fleet").json()["mining"] == 3
 

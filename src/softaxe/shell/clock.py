@@ -15,12 +15,15 @@ class Clock:
 
     Args:
         speed: Device seconds per real second.
+        is_paused: Time stands still until told otherwise.
         start: The first value of `now`.
     """
 
-    def __init__(self, *, speed: float = 1.0, start: float = 0.0) -> None:
+    def __init__(
+        self, *, speed: float = 1.0, is_paused: bool = False, start: float = 0.0
+    ) -> None:
         self.speed = speed
-        self.is_paused = False
+        self.is_paused = is_paused
         self.is_held = False
         """True while somebody else moves the time."""
         self.now = start

@@ -117,6 +117,8 @@ class FleetOptions:
     """Address of the control API, `host:port`."""
     seed: int = 0
     speed: float = 1.0
+    is_paused: bool = False
+    """Time stands still from the beginning."""
     cpu_percent: int = 50
     start_time: int = START_TIME
     """Unix seconds of the built-in pool at the beginning; part of every job, and so of
@@ -252,9 +254,11 @@ class Fleet:
     ) -> None:
         self.options = options
         self.members: dict[str, Member] = {}
+        self._known: set[str] = set()
+        """Every device there has been, as it may have stored something."""
         self.storage = Storage(options.state, is_shared=options.is_part)
         self.saver = Saver(self.storage)
-        self.clock = Clock(speed=options.speed)
+        self.clock = Clock(speed=options.speed, is_paused=options.is_paused)
         self.pool_server: PoolServer | None = None
         self.journal = Journal()
         self.rules = FaultRules(options.seed)
@@ -345,6 +349,7 @@ class Fleet:
                     options, places, power_on_s=power_on_s, is_later=is_later
                 )
                 self.members[member.id] = member
+                self._known.add(member.id)
                 added.append(member)
                 self._apply_to(member)
                 self._schedule(member)
@@ -654,20 +659,25 @@ class Fleet:
     async def reset(self) -> None:
         """Start over as the fleet was described; nothing that was stored stays."""
         async with self._is_bending, self._changing:
-            stored = list(self.members)
             for member in list(self.members.values()):
                 await self._remove(member)
             await self.saver.commit()
-            await asyncio.to_thread(self.storage.forget, stored)
+            await asyncio.to_thread(self.storage.forget, self._known)
+            self._known.clear()
             self.clock.move(0.0)
+            options = self.options
+            self.set_clock(speed=options.speed, is_paused=options.is_paused)
             self.journal.clear()
             self.rules.clear()
             self.snapshots.clear()
             self.history.restart(0.0)
             if self.pool_server is not None:
                 self.pool_server.replace(self._new_pool())
-            await self._add(self.options.groups)
+            await self._add(options.groups)
             self._begin_faults()
+            if not options.is_part:  # otherwise the parent knows who there is
+                there = list(self.members)
+                await asyncio.to_thread(self.storage.forget_others, there)
 
     # What the members use
 
