@@ -414,9 +414,9 @@ async def _serve_parts(
         sys.stdout.flush()
         await parts.run()
     finally:
+        await parts.close()
         if listener is not None:
             await listener.close()
-        await parts.close()
 
 
 def _tell_device(member: "Member") -> None:

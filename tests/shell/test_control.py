@@ -261,7 +261,7 @@ def test_prometheus_reads_the_metrics(api: httpx.Client) -> None:
         ("POST", "/control/clock/advance", {}, "seconds: None is no number"),
         ("PATCH", "/control/clock", {"speed": 0}, "speed: 0 is outside 0.01..10000"),
         ("PATCH", "/control/clock", {"paused": 1}, "paused: 1 is neither true"),
-        ("PATCH", "/control/clock", {"pace": 1}, "pace: is neither speed nor"),
+        ("PATCH", "/control/clock", {"pace": 1}, "pace: is none of speed, paused"),
         ("POST", "/control/snapshots", {"name": ""}, "name: '' is no text"),
         ("POST", "/control/snapshots", [], "no JSON object"),
     ],

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,7 @@ POOL_ROWS: Rows = {"stratumurl": "127.0.0.1", "stratumport": 3333}
 
 
 def made(group: Group, first: int = 1) -> list[Any]:
-    seeds = range(first, first + group.count)
-    return list(member_options(group, seeds=seeds, pool_rows=POOL_ROWS))
+    return list(member_options(replace(group, seed=first), pool_rows=POOL_ROWS))
 
 
 def test_boards_are_dealt_out_in_turn() -> None:

@@ -7,7 +7,7 @@ that others can point here, are refused.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from ipaddress import ip_address
@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from softaxe import __version__
 from softaxe.errors import FleetStopped, SettingError, StorageError
 from softaxe.shell.answers import BodyCutOff, BodyTooLong, read_body
+from softaxe.shell.clock import ADVANCES_S, SPEEDS, Clock, read_number
 from softaxe.shell.fleet import Fleet
 from softaxe.shell.groups import read_group
 from softaxe.shell.journal import Entry
@@ -31,8 +32,6 @@ from softaxe.shell.rows import row, state_of, sums
 PREFIX = "/control"
 BODY_LIMIT_BYTES = 64 << 10
 MOST_ROWS = 100_000
-MOST_SECONDS = 366 * 86_400.0
-SPEEDS = (0.01, 10_000.0)
 Handler = Callable[[Request], Awaitable[Response]]
 _PAGE = files("softaxe.shell") / "static" / "fleet"
 _TYPES = {
@@ -397,34 +396,17 @@ class Control:
 
     async def set_clock(self, request: Request) -> object:
         """PATCH /control/clock."""
-        members = await members_of(request)
-        clock = self._fleet.clock
-        for name in members:
-            if name not in {"speed", "paused"}:
-                raise Refused(400, f"{name}: is neither speed nor paused")
-        speed, is_paused = members.get("speed"), members.get("paused")
-        if is_paused is not None and not isinstance(is_paused, bool):
-            raise Refused(400, f"paused: {is_paused!r} is neither true nor false")
-        if speed is not None:
-            speed = _number("speed", speed, *SPEEDS)
-        self._fleet.set_clock(speed=speed, is_paused=is_paused)
-        clock.advance()
+        self._fleet.set_clock(**await clock_change_of(request))
+        self._fleet.clock.advance()
         return self._clock()
 
     async def advance(self, request: Request) -> object:
         """POST /control/clock/advance."""
-        members = await members_of(request)
-        seconds = _number("seconds", members.get("seconds"), 0, MOST_SECONDS)
-        await self._fleet.advance(seconds)
+        await self._fleet.advance(await seconds_of(request))
         return self._clock()
 
     def _clock(self) -> dict[str, Any]:
-        clock = self._fleet.clock
-        return {
-            "now": round(clock.now, 3),
-            "speed": clock.speed,
-            "paused": clock.is_paused,
-        }
+        return clock_to_json(self._fleet.clock)
 
     # Journal
 
@@ -467,7 +449,7 @@ class Control:
 
     async def take_snapshot(self, request: Request) -> object:
         """POST /control/snapshots."""
-        name = (await members_of(request)).get("name")
+        name = (await members_of(request, ("name",))).get("name")
         if not isinstance(name, str) or not 0 < len(name) <= 64 or "/" in name:
             raise Refused(400, f"name: {name!r} is no text of 1 to 64 characters")
         return (await self._fleet.take_snapshot(name)).to_json()
@@ -569,8 +551,14 @@ class Query:
         raise Refused(400, f"{name}: {text!r} is neither true nor false")
 
 
-async def members_of(request: Request) -> dict[str, Any]:
+async def members_of(
+    request: Request, names: Collection[str] | None = None
+) -> dict[str, Any]:
     """Return the members of a request's JSON body.
+
+    Args:
+        request: Whose.
+        names: Of the members there are; None when somebody else looks at them.
 
     Raises:
         Refused: There is no such body.
@@ -586,15 +574,44 @@ async def members_of(request: Request) -> dict[str, Any]:
         raise Refused(400, f"body: is no JSON: {error}") from error
     if not isinstance(members, dict):
         raise Refused(400, "body: is no JSON object")
+    for name in members:
+        if names is not None and name not in names:
+            raise Refused(400, f"{name}: is none of {', '.join(names)}")
     return members
 
 
-def _number(name: str, value: object, lowest: float, highest: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Refused(400, f"{name}: {value!r} is no number")
-    if not lowest <= value <= highest:
-        raise Refused(400, f"{name}: {value!r} is outside {lowest:g}..{highest:g}")
-    return float(value)
+async def seconds_of(request: Request) -> float:
+    """Return how much time is to pass at once.
+
+    Raises:
+        Refused, SettingError: The body does not say so.
+    """
+    members = await members_of(request, ("seconds",))
+    return read_number("seconds", members.get("seconds"), ADVANCES_S)
+
+
+async def clock_change_of(request: Request) -> dict[str, Any]:
+    """Return how the clock is to change: `speed` and `is_paused`, None for no change.
+
+    Raises:
+        Refused, SettingError: The body says what is not allowed.
+    """
+    members = await members_of(request, ("speed", "paused"))
+    speed, is_paused = members.get("speed"), members.get("paused")
+    if is_paused is not None and not isinstance(is_paused, bool):
+        raise Refused(400, f"paused: {is_paused!r} is neither true nor false")
+    if speed is not None:
+        speed = read_number("speed", speed, SPEEDS)
+    return {"speed": speed, "is_paused": is_paused}
+
+
+def clock_to_json(clock: Clock) -> dict[str, Any]:
+    """Return what is told of the clock."""
+    return {
+        "now": round(clock.now, 3),
+        "speed": clock.speed,
+        "paused": clock.is_paused,
+    }
 
 
 def _error(status: int, text: str) -> Response:

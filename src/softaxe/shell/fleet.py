@@ -35,13 +35,14 @@ from softaxe.device.logbook import LogLine
 from softaxe.errors import FleetStopped, SettingError
 from softaxe.faults import EFFECTS, FaultRules, HttpFault
 from softaxe.shell.addresses import AddressPlan, allow_open_files
-from softaxe.shell.clock import SLICE_S, Clock
+from softaxe.shell.clock import ADVANCES_S, SLICE_S, SPEEDS, Clock, read_number
 from softaxe.shell.groups import (
     Group,
     member_options,
     parse_pool,
     read_groups,
     read_toml,
+    seeded,
 )
 from softaxe.shell.http_faults import FaultyApp
 from softaxe.shell.journal import Journal, JournaledApp
@@ -152,8 +153,8 @@ class FleetOptions:
                 parse_pool(group.pool)
             for board in group.boards:
                 board_named(board)
-            one = replace(group, count=1)
-            for _ in member_options(one, seeds=[self.seed], pool_rows={}):
+        for group in seeded(self.groups, first=self.seed):
+            for _ in member_options(replace(group, count=1), pool_rows={}):
                 pass
 
 
@@ -242,6 +243,7 @@ class Fleet:
         show_log: Called with every log line of every device.
         show_progress: Called with how many devices of how many are up.
         show_pool_log: Called with what the built-in pool says.
+        clock: Another than the fleet's own.
     """
 
     def __init__(
@@ -251,6 +253,7 @@ class Fleet:
         show_log: Callable[[LogLine], None] | None = None,
         show_progress: Callable[[int, int], None] = lambda done, of: None,
         show_pool_log: Log | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.options = options
         self.members: dict[str, Member] = {}
@@ -258,7 +261,7 @@ class Fleet:
         """Every device there has been, as it may have stored something."""
         self.storage = Storage(options.state, is_shared=options.is_part)
         self.saver = Saver(self.storage)
-        self.clock = Clock(speed=options.speed, is_paused=options.is_paused)
+        self.clock = clock or Clock(speed=options.speed, is_paused=options.is_paused)
         self.pool_server: PoolServer | None = None
         self.journal = Journal()
         self.rules = FaultRules(options.seed)
@@ -331,12 +334,9 @@ class Fleet:
             await self._start_pool()
         plan: list[MemberOptions] = []
         taken = {(m.options.host, m.options.port) for m in self.members.values()}
-        for group in groups:
-            for options in member_options(
-                group, seeds=self._free_seeds(group, plan), pool_rows=self._pool_rows()
-            ):
-                plan.append(options)
-        self._check_ids(plan)
+        used = {m.options.seed: m.group for m in self.members.values()}
+        for group in seeded(groups, first=self.options.seed, used=used):
+            plan += member_options(group, pool_rows=self._pool_rows())
         places = self._addresses.places(taken)
         allow_open_files(len(plan) + len(self.members))
         began = self.clock.now
@@ -462,8 +462,10 @@ class Fleet:
         after each one bytes between the devices and the built-in pool have arrived.
 
         Raises:
+            SettingError: So much time is not allowed.
             FleetStopped: The fleet ends, and not everything has happened.
         """
+        duration_s = read_number("seconds", duration_s, ADVANCES_S)
         async with self._is_bending:
             now = self.clock.now
             end = now + duration_s
@@ -520,7 +522,13 @@ class Fleet:
     def set_clock(
         self, *, speed: float | None = None, is_paused: bool | None = None
     ) -> None:
-        """Change the clock; what is None stays."""
+        """Change the clock; what is None stays.
+
+        Raises:
+            SettingError: There is no such speed.
+        """
+        if speed is not None:
+            speed = read_number("speed", speed, SPEEDS)
         self.clock.advance()
         if speed is not None:
             self.clock.speed = speed
@@ -664,9 +672,9 @@ class Fleet:
             await self.saver.commit()
             await asyncio.to_thread(self.storage.forget, self._known)
             self._known.clear()
-            self.clock.move(0.0)
             options = self.options
             self.set_clock(speed=options.speed, is_paused=options.is_paused)
+            self.clock.move(0.0)
             self.journal.clear()
             self.rules.clear()
             self.snapshots.clear()
@@ -760,28 +768,6 @@ class Fleet:
             "fbstratumurl": POOL_HOST,
             "fbstratumport": second,
         }
-
-    # Ids and seeds
-
-    def _free_seeds(self, group: Group, plan: Sequence[MemberOptions]) -> range:
-        """Seeds for a group: those it asks for, or the next ones that are free."""
-        used = [o.seed for o in plan]
-        used += [member.options.seed for member in self.members.values()]
-        first = max(used) + 1 if used else self.options.seed
-        if group.seed is not None:
-            first = group.seed
-        return range(first, first + group.count)
-
-    def _check_ids(self, plan: Sequence[MemberOptions]) -> None:
-        """Two devices of one seed would share MAC address and name."""
-        seeds = {m.options.seed: m.group for m in self.members.values()}
-        for options in plan:
-            if options.seed in seeds:
-                raise SettingError(
-                    f"seed: {options.seed} of group {options.group} is already that of "
-                    f"a device in {seeds[options.seed]}; every device needs its own"
-                )
-            seeds[options.seed] = options.group
 
     # Real work
 

@@ -18,7 +18,7 @@ unless the settings have overclockEnabled.
 import random
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -75,13 +75,12 @@ class Group:
 
 
 def member_options(
-    group: Group, *, seeds: Sequence[int], pool_rows: Mapping[str, SettingValue]
+    group: Group, *, pool_rows: Mapping[str, SettingValue]
 ) -> Iterator[MemberOptions]:
     """Make a group's devices, all still at one address.
 
     Args:
-        group: What they have in common.
-        seeds: One per device.
+        group: What they have in common; has its seed.
         pool_rows: Settings that lead to the built-in pool, by NVS key.
 
     Raises:
@@ -93,7 +92,8 @@ def member_options(
     if group.pool is not None:
         overrides["stratumurl"], overrides["stratumport"] = parse_pool(group.pool)
         defaults = {"fbstratumurl": ""}
-    for number, seed in enumerate(seeds, group.first - 1):
+    first = group.seed or 0
+    for number, seed in enumerate(range(first, first + group.count), group.first - 1):
         board = boards[number % len(boards)]
         rng = random.Random(f"{group.name} {seed}")
         own = dict(defaults)
@@ -182,6 +182,42 @@ def _drawn(width: float, rng: random.Random) -> float:
 
 def _numbered(text: str, number: int) -> str:
     return text.replace("{n}", str(number))
+
+
+def seeded(
+    groups: Sequence[Group], *, first: int, used: Mapping[int, str] | None = None
+) -> list[Group]:
+    """Give every group its seeds: those it asks for, or the next that are free.
+
+    Args:
+        groups: In their order.
+        first: The first seed of the fleet.
+        used: Seeds in use, with the groups of their devices.
+
+    Raises:
+        SettingError: Two devices would share a seed, so MAC address and name, or there
+            are not so many seeds.
+    """
+    taken = dict(used or {})
+    following = max(taken, default=first - 1) + 1
+    found = []
+    for group in groups:
+        begin = following if group.seed is None else group.seed
+        if begin + group.count > MAX_SEED:
+            raise SettingError(
+                f"seed: {begin} leaves too few for the {group.count} devices of group "
+                f"{group.name}; MAC addresses are distinct below {MAX_SEED}"
+            )
+        for seed in range(begin, begin + group.count):
+            if seed in taken:
+                raise SettingError(
+                    f"seed: {seed} of group {group.name} is already that of a device "
+                    f"in {taken[seed]}; every device needs its own"
+                )
+            taken[seed] = group.name
+        following = max(following, begin + group.count)
+        found.append(replace(group, seed=begin))
+    return found
 
 
 def read_groups(data: dict[str, Any], where: str) -> tuple[Group, ...]:
