@@ -8,7 +8,7 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -20,9 +20,12 @@ import typer
 from softaxe import __version__
 from softaxe.bitcoin import kernel
 from softaxe.catalog import board as board_named
+from softaxe.device.identity import MAX_SEED
 from softaxe.device.logbook import LogLine
 from softaxe.device.profile import DOCUMENTED, FIRMWARE
-from softaxe.errors import SoftaxeError
+from softaxe.errors import SettingError, SoftaxeError
+from softaxe.shell.clock import SPEEDS
+from softaxe.shell.search_thread import CPU_PERCENT
 from softaxe.units import Level
 
 if TYPE_CHECKING:
@@ -191,15 +194,22 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     cpu_percent: Annotated[
         int,
         typer.Option(
-            min=1, max=6400, help="CPU for real work; 100 is one core, 200 two."
+            min=CPU_PERCENT[0],
+            max=CPU_PERCENT[1],
+            help="CPU for real work; 100 is one core, 200 two.",
         ),
     ] = 50,
     speed: Annotated[
         float,
-        typer.Option(min=0.01, max=10_000, help="Device seconds per real second."),
+        typer.Option(
+            min=SPEEDS[0], max=SPEEDS[1], help="Device seconds per real second."
+        ),
     ] = 1.0,
     seed: Annotated[
-        int, typer.Option(min=0, help="Of MAC address, silicon and all chance.")
+        int,
+        typer.Option(
+            min=0, max=MAX_SEED - 1, help="Of MAC address, silicon and all chance."
+        ),
     ] = 0,
     ambient: Annotated[
         float, typer.Option(min=-40, max=80, help="Air around the device, in °C.")
@@ -260,8 +270,12 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
 ) -> None:
     """Run a Bitaxe, or many: web APIs, mining on a pool."""
     from softaxe.board.radio import NETWORKS  # noqa: PLC0415
-    from softaxe.shell.fleet import FleetOptions, read_fleet_file  # noqa: PLC0415
-    from softaxe.shell.groups import Group  # noqa: PLC0415
+    from softaxe.shell.fleet import (  # noqa: PLC0415
+        FleetOptions,
+        control_address,
+        read_fleet_file,
+    )
+    from softaxe.shell.groups import Group, parse_pool  # noqa: PLC0415
     from softaxe.shell.networks import read_networks  # noqa: PLC0415
     from softaxe.shell.www_source import read_source  # noqa: PLC0415
 
@@ -275,6 +289,8 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         for name in given & _OF_GROUPS:
             _fail(f"--{name.replace('_', '-')}: write it into {fleet_file}")
     try:
+        if pool is not None:
+            _read("pool", parse_pool, pool)
         options = FleetOptions(
             state=Path(),
             groups=(
@@ -289,7 +305,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
                     ambient_swing_c=ambient_swing,
                     networks=NETWORKS if networks is None else read_networks(networks),
                     is_first_boot=first_boot,
-                    www=None if www is None else read_source(www),
+                    www=None if www is None else _read("www", read_source, www),
                     erases_www=erase_www,
                     profile=_PROFILES[profile],
                 ),
@@ -303,9 +319,10 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             cpu_percent=cpu_percent,
             start_time=int(time.time()),
         )
+        _read("control", control_address, control)
+        options.check()
         if fleet_file is not None:
             options = read_fleet_file(fleet_file, options, given)
-        options.check()
     except SoftaxeError as error:
         _fail(str(error))
     if kernel.chosen_variant() == kernel.PYTHON:
@@ -344,6 +361,14 @@ def _serve_replay(path: Path, host: str, port: int) -> None:
         await serve_replay(entries, host, port, stopped)
 
     _run(main())
+
+
+def _read(name: str, read: Callable[[Any], T], value: object) -> T:
+    """Read an option; a complaint begins with its name."""
+    try:
+        return read(value)
+    except SettingError as error:
+        raise SettingError(f"--{name}: {error}") from error
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
@@ -546,8 +571,8 @@ def run_scenario(
     speed: Annotated[
         float | None,
         typer.Option(
-            min=0.01,
-            max=10_000,
+            min=SPEEDS[0],
+            max=SPEEDS[1],
             help="Device seconds per real second; as fast as it goes by default.",
         ),
     ] = None,

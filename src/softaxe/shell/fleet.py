@@ -22,27 +22,30 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.types import Scope
 
 from softaxe.asic.chip import Search
-from softaxe.catalog import board as board_named
 from softaxe.device.boot import ON_NETWORK_S
 from softaxe.device.device import Device
 from softaxe.device.events import CloseReason, Link, SaveFlash, SaveSettings
+from softaxe.device.identity import MAX_SEED
 from softaxe.device.logbook import LogLine
 from softaxe.errors import FleetStopped, SettingError
 from softaxe.faults import EFFECTS, FaultRules, HttpFault
-from softaxe.shell.addresses import AddressPlan, allow_open_files
+from softaxe.shell.addresses import PORTS, AddressPlan, allow_open_files
 from softaxe.shell.clock import ADVANCES_S, SLICE_S, SPEEDS, Clock, read_number
 from softaxe.shell.groups import (
     Group,
     member_options,
-    parse_pool,
+    number_of,
     read_groups,
     read_toml,
     seeded,
+    table_of,
+    text_of,
+    whole_of,
 )
 from softaxe.shell.http_faults import FaultyApp
 from softaxe.shell.journal import Journal, JournaledApp
@@ -51,12 +54,13 @@ from softaxe.shell.member import Member, MemberOptions
 from softaxe.shell.pool_server import FIRST_PORT_TRIES, PoolServer
 from softaxe.shell.rows import History
 from softaxe.shell.saver import Saver
-from softaxe.shell.search_thread import run_timed, yield_to_others
+from softaxe.shell.search_thread import CPU_PERCENT, run_timed, yield_to_others
 from softaxe.shell.snapshots import MOST_SNAPSHOTS, Snapshot, frozen
 from softaxe.shell.storage import SettingValue, Storage
 from softaxe.stratum.pool import NO_POOL_FAULTS, START_TIME, Pool
 from softaxe.units import Log
 
+T = TypeVar("T")
 ONE_HOST = "127.0.0.1"
 MANY_HOST = "127.0.0.2"
 CONTROL = "127.0.0.1:8100"
@@ -144,15 +148,12 @@ class FleetOptions:
         Raises:
             SettingError: A value is not allowed; says which.
         """
+        for name, read in FILE_KEYS.items():
+            if getattr(self, name) is not None:
+                _read(name, read, getattr(self, name))
         rules = FaultRules()
-        for rule in self.faults:
-            rules.add(rule, 0.0)
-        control_address(self.control)
-        for group in self.groups:
-            if group.pool is not None:
-                parse_pool(group.pool)
-            for board in group.boards:
-                board_named(board)
+        for number, rule in enumerate(self.faults, 1):
+            _read(f"fault {number}", lambda rule: rules.add(table_of(rule), 0.0), rule)
         for group in seeded(self.groups, first=self.seed):
             for _ in member_options(replace(group, count=1), pool_rows={}):
                 pass
@@ -168,7 +169,7 @@ def control_address(text: str) -> tuple[str, int] | None:
         return None
     host, _, port = text.rpartition(":")
     if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise SettingError(f"--control: {text!r} is neither HOST:PORT nor none")
+        raise SettingError(f"{text!r} is neither HOST:PORT nor none")
     return host.strip("[]"), int(port)
 
 
@@ -196,16 +197,30 @@ async def open_control(text: str, app: AsgiApp) -> Listener | None:
     return None
 
 
-FILE_KEYS: Mapping[str, type] = {
-    "seed": int,
-    "speed": float,
-    "host": str,
-    "port": int,
-    "port_base": int,
-    "control": str,
-    "cpu_percent": int,
+def _control(value: object) -> str:
+    text = text_of(value)
+    control_address(text)
+    return text
+
+
+def _read(name: str, read: Callable[[Any], T], value: object) -> T:
+    """Read a value; a complaint begins with its name."""
+    try:
+        return read(value)
+    except SettingError as error:
+        raise SettingError(f"{name}: {error}") from error
+
+
+FILE_KEYS: Mapping[str, Callable[[object], object]] = {
+    "seed": lambda v: whole_of(v, 0, MAX_SEED - 1),
+    "speed": lambda v: number_of(v, *SPEEDS),
+    "host": text_of,
+    "port": lambda v: whole_of(v, *PORTS),
+    "port_base": lambda v: whole_of(v, *PORTS),
+    "control": _control,
+    "cpu_percent": lambda v: whole_of(v, *CPU_PERCENT),
 }
-"""What a fleet file says beside its groups and faults."""
+"""What a fleet file says beside its groups and faults, with its readers."""
 
 
 def read_fleet_file(
@@ -219,18 +234,22 @@ def read_fleet_file(
     data = read_toml(path)
     groups = read_groups(data, str(path))
     faults = data.pop("fault", [])
+    if not isinstance(faults, list):
+        raise SettingError(f"{path}: fault: {faults!r} is no list of [[fault]] tables")
     values: dict[str, Any] = {"groups": groups, "faults": tuple(faults)}
     for name, value in data.items():
-        kind = FILE_KEYS.get(name)
-        if kind is None:
+        if name not in FILE_KEYS:
             known = ", ".join([*FILE_KEYS, "group", "fault"])
             raise SettingError(f"{path}: {name} is none of {known}")
-        is_number = kind is float and type(value) is int
-        if type(value) is not kind and not is_number:
-            raise SettingError(f"{path}: {name}: {value!r} is no {kind.__name__}")
+        read = _read(f"{path}: {name}", FILE_KEYS[name], value)
         if name not in given:
-            values[name] = value
-    return replace(options, **values)
+            values[name] = read
+    described = replace(options, **values)
+    try:
+        described.check()
+    except SettingError as error:
+        raise SettingError(f"{path}: {error}") from error
+    return described
 
 
 class Fleet:
