@@ -262,6 +262,11 @@ def test_prometheus_reads_the_metrics(api: httpx.Client) -> None:
         ("PATCH", "/control/clock", {"speed": 0}, "speed: 0 is outside 0.01..10000"),
         ("PATCH", "/control/clock", {"paused": 1}, "paused: 1 is neither true"),
         ("PATCH", "/control/clock", {"pace": 1}, "pace: is none of speed, paused"),
+        ("POST", "/control/clock/advance", {"seconds": 1, "x": 1}, "x: is none of sec"),
+        ("POST", "/control/devices", {"pool": "a b"}, "group: pool: 'a b' names no"),
+        ("GET", "/control/devices?state=foo", None, "state: 'foo' is none of mining"),
+        ("GET", "/control/devices?groups=a", None, "groups: is none of group, state"),
+        ("GET", "/control/fleet?x=1", None, "x: is none of those there are"),
         ("POST", "/control/snapshots", {"name": ""}, "name: '' is no text"),
         ("POST", "/control/snapshots", [], "no JSON object"),
     ],
@@ -297,6 +302,10 @@ def test_bodies_are_bounded_and_strange_paths_lead_nowhere(api: httpx.Client) ->
     assert api.post("/control/faults", content=b"{").status_code == 400
     assert api.get("/control/nothing").status_code == 404
     assert api.get("/..%2f..%2fserver.py").status_code == 404
+    for path in ("/control/clock", "/control/faults/x", "/control/nothing"):
+        refused = api.put(path)
+        assert refused.status_code == 405
+        assert refused.json()["error"].startswith(f"PUT: {path} is not to be had")
 
 
 def test_every_operation_is_documented(api: httpx.Client) -> None:

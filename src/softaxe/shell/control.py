@@ -27,7 +27,7 @@ from softaxe.shell.fleet import Fleet
 from softaxe.shell.groups import read_group
 from softaxe.shell.journal import Entry
 from softaxe.shell.metrics import CONTENT_TYPE, metrics_text
-from softaxe.shell.rows import row, state_of, sums
+from softaxe.shell.rows import STATES, row, state_of, sums
 
 PREFIX = "/control"
 BODY_LIMIT_BYTES = 64 << 10
@@ -201,6 +201,9 @@ class ControlApp:
             )
             routes.append(route)
         routes.append(Route("/{path:path}", _page, methods=["GET"]))
+        refuse_others = Route("/{path:path}", _refuse_method)
+        refuse_others.methods = set()  # any; to Starlette, none given means GET
+        routes.append(refuse_others)
         self._router = Router(routes, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -220,6 +223,7 @@ class ControlApp:
 
         async def answer(request: Request) -> Response:
             try:
+                Query(request).check(operation.query)
                 found = await work(request)
             except Refused as error:
                 return _error(error.status, str(error))
@@ -313,6 +317,8 @@ class Control:
         """GET /control/devices."""
         query = Query(request)
         group, state = query.text("group"), query.text("state")
+        if state is not None and state not in STATES:
+            raise Refused(400, f"state: {state[:80]!r} is none of {', '.join(STATES)}")
         chosen = [
             member
             for member in self._fleet.members.values()
@@ -471,6 +477,11 @@ class Control:
         return name
 
 
+async def _refuse_method(request: Request) -> Response:
+    path = request.url.path
+    return _error(405, f"{request.method}: {path} is not to be had by this method")
+
+
 async def _page(request: Request) -> Response:
     name = request.path_params["path"] or "fleet.html"
     # Names are compared with what there is, so no path leads anywhere else.
@@ -527,6 +538,13 @@ class Query:
     def __init__(self, request: Request) -> None:
         text = request.scope["query_string"].decode("latin-1")
         self._values = parse_qs(text, keep_blank_values=True)
+
+    def check(self, names: Collection[str]) -> None:
+        """Raise Refused when there is any other name."""
+        for name in self._values:
+            if name not in names:
+                known = ", ".join(names) or "those there are: it takes none"
+                raise Refused(400, f"{name[:80]}: is none of {known}")
 
     def text(self, name: str) -> str | None:
         """Return a text, or None."""

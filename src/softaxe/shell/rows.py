@@ -12,6 +12,8 @@ HISTORY_POINTS = 720
 STARTING_S = 60.0
 """A device that does not hash yet is starting for so long after its boot."""
 
+STATES = ("mining", "starting", "idle", "overheated", "fault", "access point", "away")
+"""What `state_of` tells."""
 Row = dict[str, Any]
 
 
