@@ -48,14 +48,11 @@ _OF_GROUPS = frozenset(
         "work",
         "ambient",
         "ambient_swing",
-        "networks",
-        "www",
-        "erase_www",
         "first_boot",
         "profile",
     }
 )
-"""Options that are a group's matter where there is a fleet file."""
+"""Options that a fleet file says for each group."""
 
 app = typer.Typer(
     help="A complete Bitaxe in software: real HTTP, Stratum and SHA-256d.",
@@ -322,7 +319,21 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         _read("control", control_address, control)
         options.check()
         if fleet_file is not None:
+            (own,) = options.groups
             options = read_fleet_file(fleet_file, options, given)
+            # What a group cannot say holds for all of them.
+            options = replace(
+                options,
+                groups=tuple(
+                    replace(
+                        group,
+                        networks=own.networks,
+                        www=own.www,
+                        erases_www=own.erases_www,
+                    )
+                    for group in options.groups
+                ),
+            )
     except SoftaxeError as error:
         _fail(str(error))
     if kernel.chosen_variant() == kernel.PYTHON:

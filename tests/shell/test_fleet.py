@@ -459,6 +459,23 @@ def test_a_bad_fleet_is_refused_in_words(
     assert "Traceback" not in errors
 
 
+def test_networks_and_page_hold_for_every_group(tmp_path: Path) -> None:
+    path, networks, www = (tmp_path / n for n in ("fleet.toml", "networks", "www"))
+    path.write_text("[[group]]\nname = 'a'\n[[group]]\nname = 'b'")
+    networks.write_text('[[network]]\nssid = "Harbour"')
+    www.mkdir()
+    (www / "index.html").write_text("<p>ours")
+    port = free_port()
+    arguments = (str(path), "--ephemeral", "--port-base", str(port))
+    options = ("--networks", str(networks), "--www", str(www), "--control", "none")
+    with command("run", *arguments, *options):
+        for number in range(2):
+            url = f"http://127.0.0.1:{port + number}"
+            found = wait_for(f"{url}/api/system/wifi/scan")["networks"]
+            assert [network["ssid"] for network in found] == ["Harbour"]
+            assert httpx.get(url, trust_env=False).text == "<p>ours"
+
+
 def test_a_fleets_state_is_in_one_database(tmp_path: Path) -> None:
     with running(count=3, state=tmp_path, speed=0) as fleet:
         for number, device in enumerate(fleet, 1):
