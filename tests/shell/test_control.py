@@ -187,6 +187,8 @@ def test_the_journal_knows_what_was_asked(
 def test_a_snapshot_brings_everything_back(
     api: httpx.Client, fleet: RunningFleet
 ) -> None:
+    kept = fleet.faults.add("ambient", c=30, duration_s=3600)
+    api.post("/control/clock/advance", json={"seconds": 60})
     taken = api.post("/control/snapshots", json={"name": "before"})
     assert taken.status_code == 201
     at = taken.json()["now"]
@@ -196,6 +198,7 @@ def test_a_snapshot_brings_everything_back(
     api.post("/control/clock/advance", json={"seconds": 900})
     assert fleet["601-1"].info()["overheat_mode"] == 1
     fleet.faults.clear()
+    other = fleet.faults.add("wifi_loss", start_s=86_400)
     gone = fleet.add(count=1)[0]
 
     restored = api.post("/control/snapshots/before/restore")
@@ -205,6 +208,9 @@ def test_a_snapshot_brings_everything_back(
     for name in ("frequency", "overheat_mode", "temp", "uptimeSeconds", "bestDiff"):
         assert after[name] == before[name]
     assert gone.id not in [device.id for device in fleet]
+    (rule,) = api.get("/control/faults").json()["faults"]
+    assert (rule["id"], rule["active"]) == (kept, True)
+    assert other != kept
     api.post("/control/clock/advance", json={"seconds": 120})
     assert fleet["601-1"].info()["sharesAccepted"] > before["sharesAccepted"]
     assert len(api.get("/control/snapshots").json()["snapshots"]) == 1

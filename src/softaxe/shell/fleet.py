@@ -622,7 +622,7 @@ class Fleet:
     # Coming back
 
     async def take_snapshot(self, name: str) -> Snapshot:
-        """Keep the state of all devices, the pool and the clock under a name.
+        """Keep the state of devices, pool, faults and clock under a name.
 
         Raises:
             SettingError: There are too many.
@@ -639,11 +639,12 @@ class Fleet:
                     await asyncio.sleep(0)
             server = self.pool_server
             pool = None if server is None else frozen(server.pool)
-            self.snapshots[name] = Snapshot(name, now, devices, pool)
+            rules = frozen(self.rules)
+            self.snapshots[name] = Snapshot(name, now, devices, pool, rules)
         return self.snapshots[name]
 
     async def restore(self, name: str) -> None:
-        """Put devices, pool and clock back; connections to pools are made anew.
+        """Put everything back as it was; connections to pools are made anew.
 
         Raises:
             KeyError: There is no such snapshot.
@@ -654,6 +655,7 @@ class Fleet:
                 if member.id not in snapshot.devices:
                     await self._remove(member)
             self.clock.move(snapshot.now)
+            self.rules = snapshot.rules_then()
             pool = snapshot.pool_then()
             if self.pool_server is not None and pool is not None:
                 pool.log = self._show_pool_log
@@ -666,6 +668,7 @@ class Fleet:
                 self._put_back(self.members[device_id], device)
                 self._apply_to(self.members[device_id])
                 await asyncio.sleep(0)
+            self._faults_due = self.rules.next_change(snapshot.now)
             self.history.restart(snapshot.now)
         await self.saver.commit()
         self._wake.set()
