@@ -4,6 +4,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Any
 
+from softaxe.device.device import Device
 from softaxe.shell.member import Member
 
 HISTORY_S = 10.0
@@ -14,6 +15,8 @@ STARTING_S = 60.0
 
 STATES = ("mining", "starting", "idle", "overheated", "fault", "access point", "away")
 """What `state_of` tells."""
+BELIEVED = 2.0
+"""A reading up to so many times what the chips can do is one of chance."""
 Row = dict[str, Any]
 
 
@@ -28,9 +31,26 @@ def state_of(member: Member) -> str:
         return "overheated"
     if device.power_fault:
         return "fault"
-    if device.hashrate.current_hs > 0 and device.pools.session is not None:
+    # Not by its reading: a counter of real work may stand still from poll to poll.
+    if device.chain.hashrate_hs > 0 and device.pools.session is not None:
         return "mining"
     return "starting" if device.uptime_s < STARTING_S else "idle"
+
+
+def hashing_hs(device: Device) -> float:
+    """What a device adds to its fleet: its reading, if that can be true.
+
+    A device shows what it has last measured when its chips are off, and an immense rate
+    when a counter has run over; fidelity is for the device, not for sums of many.
+    """
+    told_hs, can_hs = device.hashrate.current_hs, device.chain.hashrate_hs
+    return told_hs if told_hs <= BELIEVED * can_hs else can_hs
+
+
+def _ghs(rate_hs: float) -> float:
+    """Return GH/s to show; a CPU's real work is some 1e-5."""
+    ghs = rate_hs / 1e9
+    return round(ghs, 3) if ghs >= 1 else float(f"{ghs:.4g}")
 
 
 def row(member: Member, faults: list[str]) -> Row:
@@ -49,7 +69,7 @@ def row(member: Member, faults: list[str]) -> Row:
         "hostname": device.settings.hostname,
         "macAddr": device.identity.mac_text,
         "state": state_of(member),
-        "hashRate": round(ghs, 3),
+        "hashRate": _ghs(device.hashrate.current_hs),
         "expectedHashrate": round(device.expected_hashrate_hs / 1e9, 3),
         "power": round(read.power_w, 2),
         "efficiency": None if efficiency is None else round(efficiency, 2),
@@ -74,7 +94,7 @@ def sums(members: Iterable[Member]) -> Row:
         device = member.device
         groups[member.group] += 1
         total["mining"] += state_of(member) == "mining"
-        total["hashrate"] += device.hashrate.current_hs  # type: ignore[assignment]
+        total["hashrate"] += hashing_hs(device)  # type: ignore[assignment]
         total["expected"] += device.expected_hashrate_hs  # type: ignore[assignment]
         total["power"] += device.readings.power_w  # type: ignore[assignment]
         total["accepted"] += device.shares.accepted
@@ -85,7 +105,7 @@ def sums(members: Iterable[Member]) -> Row:
     return {
         "devices": sum(groups.values()),
         "mining": total["mining"],
-        "hashRate": round(ghs, 3),
+        "hashRate": _ghs(total["hashrate"]),
         "expectedHashrate": round(total["expected"] / 1e9, 3),
         "power": round(total["power"], 2),
         "efficiency": round(total["power"] / ghs * 1000, 2) if ghs > 1 else None,

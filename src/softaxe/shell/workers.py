@@ -55,6 +55,8 @@ ANSWER_S = 3600.0
 LEAD_S = 1.0
 """Device time that the slowest part may be behind before all others wait for it; as far
 as the devices of one large part are from each other."""
+ROUNDED_TO = 9
+"""Decimal places of sums; a CPU's real work is some 1e-5 GH/s."""
 TICK_S = 0.005
 """Real seconds between two words of the parent about the time."""
 
@@ -398,7 +400,7 @@ class Workers:
         for name in ("devices", "mining", "sharesAccepted", "sharesRejected"):
             total[name] = sum(one[name] for one in found)
         for name in ("hashRate", "expectedHashrate", "power"):
-            total[name] = round(sum(one[name] for one in found), 3)
+            total[name] = round(sum(one[name] for one in found), ROUNDED_TO)
         for name in ("hottest", "bestDiff"):
             total[name] = max(one[name] for one in found)
         ghs = total["hashRate"]
@@ -431,7 +433,7 @@ class Workers:
             ("mining", sum),
         ):
             columns = zip(*(row[name] for row in rows), strict=True)
-            joined[name] = [round(join(values), 3) for values in columns]
+            joined[name] = [round(join(values), ROUNDED_TO) for values in columns]
         return joined
 
     async def devices(self, request: Request) -> object:
