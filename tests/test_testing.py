@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import socket
 import threading
 import time
@@ -126,6 +127,24 @@ def test_what_is_not_allowed_is_told_at_once() -> None:
         pytest.raises(SettingError, match="effect: 'fire' is none of"),
     ):
         bitaxe.faults.add("fire")
+
+
+def test_times_that_cannot_be_are_told_at_once() -> None:
+    for speed in (-1, 0.001, math.nan, math.inf):
+        with pytest.raises(SettingError, match=r"speed: .* is outside"):
+            softaxe.running(speed=speed)
+    with softaxe.running(speed=0) as bitaxe:
+        before = bitaxe.clock.now
+        for speed in (0, -1, math.nan):
+            with pytest.raises(SettingError, match=r"speed: .* is outside"):
+                bitaxe.clock.speed = speed
+        with pytest.raises(SettingError, match="speed: 'x' is no number"):
+            bitaxe.clock.speed = "x"  # type: ignore[assignment]
+        for seconds in (-5, math.nan, math.inf):
+            with pytest.raises(SettingError, match=r"seconds: .* is outside"):
+                bitaxe.clock.advance(seconds)
+        bitaxe.clock.advance(1)
+        assert bitaxe.clock.now == before + 1
 
 
 def test_the_pool_serves_and_misbehaves() -> None:

@@ -391,7 +391,11 @@ class RunningClock:
 
     @property
     def speed(self) -> float:
-        """Device seconds per real second."""
+        """Device seconds per real second; 0.01 to 10000.
+
+        Raises:
+            SettingError: Another is set; `pause` lets time stand still.
+        """
         return self._fleet.call(lambda fleet: fleet.clock.speed)
 
     @speed.setter
@@ -407,7 +411,11 @@ class RunningClock:
         self._fleet.call(lambda fleet: fleet.set_clock(is_paused=False))
 
     def advance(self, seconds: float) -> None:
-        """Let time pass at once; everything it brings has happened afterwards."""
+        """Let time pass at once; everything it brings has happened afterwards.
+
+        Raises:
+            SettingError: It is less than 0 or more than a year.
+        """
         self._fleet.run(lambda fleet: fleet.advance(seconds))
 
 
