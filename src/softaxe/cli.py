@@ -1,6 +1,7 @@
 """The command line."""
 
 import asyncio
+import io
 import os
 import signal
 import sys
@@ -10,7 +11,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CONTROL = "127.0.0.1:8100"
 LEAST_INTERVAL_S = 0.1
+PRINT_S = 0.1
+"""Real seconds that a device's log line may wait to be printed."""
 MANY_DEVICES = 50
 """From so many on, starting and ending take long enough to show."""
 _OF_GROUPS = frozenset(
@@ -347,10 +350,12 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     with folder as directory:
         chosen = replace(options, state=Path(directory))
         where = "forgotten at the end" if ephemeral else directory
+        is_many = sum(group.count for group in chosen.groups) > 1
+        show_log = _ShowLog(log_level, is_many=is_many)
         if workers > 1:
-            _run(_serve_parts(chosen, workers, _ShowLog(log_level), where))
+            _run(_serve_parts(chosen, workers, show_log, where))
         else:
-            _run(_serve(chosen, _ShowLog(log_level), where))
+            _run(_serve(chosen, show_log, where))
 
 
 def _serve_replay(path: Path, host: str, port: int) -> None:
@@ -388,17 +393,35 @@ def _is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _ShowLog:
-    """Prints log lines from a level on; goes along to other processes."""
+    """Prints log lines from a level on; goes along to other processes.
+
+    Lines are flushed in batches: that takes longer than the device that wrote one.
+    """
 
     log_level: LogLevel
+    is_many: bool = False
+    """There are several devices, so lines begin with the device's id."""
+    _speakers: set[str] = field(default_factory=set)
+    _is_waiting: bool = False
 
-    def __call__(self, line: LogLine) -> None:
-        if line.level in _SHOWN[self.log_level]:
-            text = line.coloured if sys.stdout.isatty() else line.plain + "\n"
-            sys.stdout.write(text)
-            sys.stdout.flush()
+    def __call__(self, device_id: str, line: LogLine) -> None:
+        if line.level not in _SHOWN[self.log_level]:
+            return
+        self._speakers.add(device_id)
+        text = line.coloured if sys.stdout.isatty() else line.plain + "\n"
+        is_named = self.is_many or len(self._speakers) > 1
+        if not self._is_waiting:
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(line_buffering=False)
+            asyncio.get_running_loop().call_later(PRINT_S, self._flush)
+            self._is_waiting = True
+        sys.stdout.write(f"{device_id} {text}" if is_named else text)
+
+    def _flush(self) -> None:
+        sys.stdout.flush()
+        self._is_waiting = False
 
 
 async def _serve(options: "FleetOptions", show_log: _ShowLog, where: str) -> None:

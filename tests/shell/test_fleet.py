@@ -426,6 +426,19 @@ def test_a_fleet_is_found_by_whoever_looks_at_its_addresses(tmp_path: Path) -> N
     assert [info["ipv4"] for info in infos] == [f"127.0.0.{n}" for n in range(2, 7)]
 
 
+def test_log_lines_say_of_which_device_they_are(tmp_path: Path) -> None:
+    arguments = ("--count", "2", "--port", "0", "--state", str(tmp_path))
+    options = ("--log-level", "info", "--control", "none", "--speed", "20")
+    with command("run", *arguments, *options) as process:
+        time.sleep(3)
+        process.terminate()
+        output, errors = process.communicate(timeout=10)
+
+    assert errors == ""
+    lines = [line for line in output.splitlines() if "mining.authorize" in line]
+    assert {line.split()[0] for line in lines} == {"601-0", "601-1"}
+
+
 def test_devices_may_share_an_address(tmp_path: Path) -> None:
     port = free_port()
     arguments = ("--count", "2", "--port-base", str(port), "--state", str(tmp_path))

@@ -259,7 +259,7 @@ class Fleet:
 
     Args:
         options: What to run.
-        show_log: Called with every log line of every device.
+        show_log: Called with the id and every log line of every device.
         show_progress: Called with how many devices of how many are up.
         show_pool_log: Called with what the built-in pool says.
         clock: Another than the fleet's own.
@@ -269,7 +269,7 @@ class Fleet:
         self,
         options: FleetOptions,
         *,
-        show_log: Callable[[LogLine], None] | None = None,
+        show_log: Callable[[str, LogLine], None] | None = None,
         show_progress: Callable[[int, int], None] = lambda done, of: None,
         show_pool_log: Log | None = None,
         clock: Clock | None = None,

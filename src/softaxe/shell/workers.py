@@ -108,7 +108,7 @@ def _cut(groups: list[Group], first: int, after: int) -> Iterator[Group]:
 
 def _run_part(
     options: FleetOptions,
-    show_log: Callable[[LogLine], None] | None,
+    show_log: Callable[[str, LogLine], None] | None,
     parent: Connection,
     cells: MutableSequence[float],
     number: int,
@@ -174,7 +174,8 @@ class Workers:
     Args:
         options: Of the whole fleet.
         count: How many processes.
-        show_log: Called in the processes with every log line; must bear pickling.
+        show_log: Called in the processes with the id and every log line; must bear
+            pickling.
         show_progress: Called with how many devices of how many are up.
     """
 
@@ -183,7 +184,7 @@ class Workers:
         options: FleetOptions,
         count: int,
         *,
-        show_log: Callable[[LogLine], None] | None = None,
+        show_log: Callable[[str, LogLine], None] | None = None,
         show_progress: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
         self.options = options
