@@ -352,30 +352,30 @@ class Faults:
         if self._device is not None:
             rule.setdefault("device", self._device)
 
-        def work(fleet: Fleet) -> str:
+        async def work(fleet: Fleet) -> str:
             added = fleet.rules.add(rule, fleet.clock.advance())
-            fleet.apply_faults()
+            await fleet.apply_faults()
             return added.id
 
-        return self._fleet.call(work)
+        return self._fleet.run(work)
 
     def remove(self, rule_id: str) -> None:
         """Take a fault back."""
 
-        def work(fleet: Fleet) -> None:
+        async def work(fleet: Fleet) -> None:
             fleet.rules.remove(rule_id)
-            fleet.apply_faults()
+            await fleet.apply_faults()
 
-        self._fleet.call(work)
+        self._fleet.run(work)
 
     def clear(self) -> None:
         """Take all faults back, those of other devices too."""
 
-        def work(fleet: Fleet) -> None:
+        async def work(fleet: Fleet) -> None:
             fleet.rules.clear()
-            fleet.apply_faults()
+            await fleet.apply_faults()
 
-        self._fleet.call(work)
+        self._fleet.run(work)
 
 
 class RunningClock:

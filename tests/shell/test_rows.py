@@ -10,12 +10,12 @@ from softaxe.testing import running
 def test_a_switched_off_device_adds_nothing_to_the_sum() -> None:
     with running(count=2, speed=0) as fleet:
         fleet.clock.advance(60)
-        both = fleet.call(lambda f: sums(f.members.values()))
+        both = fleet.run(lambda f: sums(f.members.values()))
         fleet[0].faults.add("ambient", c=100)
         fleet.clock.advance(900)
         assert fleet[0].info()["overheat_mode"] == 1
 
-        left = fleet.call(lambda f: sums(f.members.values()))
+        left = fleet.run(lambda f: sums(f.members.values()))
 
         assert left["mining"] == 1
         assert left["hashRate"] == pytest.approx(both["hashRate"] / 2, rel=0.2)

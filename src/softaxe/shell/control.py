@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qs
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, Router
@@ -28,6 +29,7 @@ from softaxe.shell.groups import read_group
 from softaxe.shell.journal import Entry
 from softaxe.shell.metrics import CONTENT_TYPE, metrics_text
 from softaxe.shell.rows import STATES, row, state_of, sums
+from softaxe.shell.turns import in_turns
 
 PREFIX = "/control"
 BODY_LIMIT_BYTES = 64 << 10
@@ -235,7 +237,9 @@ class ControlApp:
                 return _error(500, str(error))
             if isinstance(found, Response):
                 return found
-            return JSONResponse(found, operation.status)
+            # Several times as fast as Starlette's, which counts with thousands of rows.
+            body = msgspec.json.encode(found)
+            return Response(body, operation.status, media_type="application/json")
 
         return answer
 
@@ -280,7 +284,7 @@ class Control:
             }
         return {
             "softaxe": __version__,
-            **sums(fleet.members.values()),
+            **await sums(fleet.members.values()),
             **self._clock(),
             "workers": 1,
             "pool": pool,
@@ -294,7 +298,7 @@ class Control:
     async def metrics(self, _request: Request) -> object:
         """GET /metrics."""
         content_type = {"Content-Type": CONTENT_TYPE.decode()}
-        return Response(metrics_text(self._fleet), headers=content_type)
+        return Response(await metrics_text(self._fleet), headers=content_type)
 
     async def openapi(self, request: Request) -> object:
         """GET /control/openapi.json."""
@@ -326,7 +330,10 @@ class Control:
         ]
         first = query.whole("offset", 0, MOST_ROWS, 0)
         end = first + query.whole("limit", 0, MOST_ROWS, MOST_ROWS)
-        rows = [row(member, self._fault_ids(member)) for member in chosen[first:end]]
+        rows = [
+            row(member, self._fault_ids(member))
+            async for member in in_turns(chosen[first:end])
+        ]
         return {"total": len(chosen), "devices": rows}
 
     async def add_devices(self, request: Request) -> object:
@@ -374,13 +381,13 @@ class Control:
         """POST /control/faults."""
         fleet = self._fleet
         rule = fleet.rules.add(await members_of(request), fleet.clock.advance())
-        fleet.apply_faults()
+        await fleet.apply_faults()
         return rule.to_json()
 
     async def clear_faults(self, _request: Request) -> object:
         """DELETE /control/faults."""
         self._fleet.rules.clear()
-        self._fleet.apply_faults()
+        await self._fleet.apply_faults()
         return {}
 
     async def remove_fault(self, request: Request) -> object:
@@ -390,7 +397,7 @@ class Control:
             self._fleet.rules.remove(rule_id)
         except KeyError as error:
             raise Refused(404, f"fault: there is no {rule_id!r}") from error
-        self._fleet.apply_faults()
+        await self._fleet.apply_faults()
         return {}
 
     # The clock

@@ -57,6 +57,7 @@ from softaxe.shell.saver import Saver
 from softaxe.shell.search_thread import CPU_PERCENT, run_timed, yield_to_others
 from softaxe.shell.snapshots import MOST_SNAPSHOTS, Snapshot, frozen
 from softaxe.shell.storage import SettingValue, Storage
+from softaxe.shell.turns import WORK_S, in_turns
 from softaxe.stratum.pool import NO_POOL_FAULTS, START_TIME, Pool
 from softaxe.units import Log
 
@@ -74,8 +75,6 @@ LAG_PER_DEVICE_S = 0.002
 LONGEST_LAG_S = 1.0
 TICK_S = 0.005
 """Shortest sleep of the ticker."""
-WORK_S = 0.004
-"""How long the ticker works before it looks at the sockets."""
 QUIET_S = 1.0
 """Real seconds to wait for bytes that are under way while time is bent."""
 REAL_SEARCH_S = 0.02
@@ -284,7 +283,7 @@ class Fleet:
         self.pool_server: PoolServer | None = None
         self.journal = Journal()
         self.rules = FaultRules(options.seed)
-        """What goes wrong; call `apply_faults` after a change."""
+        """What goes wrong; await `apply_faults` after a change."""
         self._faults_due = math.inf
         self.history = History()
         self.snapshots: dict[str, Snapshot] = {}
@@ -320,7 +319,7 @@ class Fleet:
         if self.options.has_pool:
             await self._start_pool()
         await self.add(*self.options.groups)
-        self._begin_faults()
+        await self._begin_faults()
         self.is_ready = True
 
     async def open_control(self, app: AsgiApp) -> str:
@@ -505,7 +504,7 @@ class Fleet:
     async def _step_due(self, now: float) -> None:
         """Step every device that is due, with looks at the sockets in between."""
         if self._faults_due <= now:
-            self.apply_faults()
+            await self.apply_faults()
         until = time.monotonic() + WORK_S
         heap = self._heap
         while heap and heap[0][0] <= now:
@@ -520,7 +519,7 @@ class Fleet:
         if self.pool_server is not None:
             self.pool_server.step(now)
         if self.history.due <= now:
-            self.history.note(now, self.members.values())
+            await self.history.note(now, self.members.values())
 
     async def _settle(self) -> None:
         """Wait until no byte is under way inside this process."""
@@ -557,19 +556,18 @@ class Fleet:
 
     # Faults
 
-    def _begin_faults(self) -> None:
+    async def _begin_faults(self) -> None:
         """Take up the rules that the fleet is described with."""
         for rule in self.options.faults:
             self.rules.add(rule, self.clock.now)
         if self.rules.rules:
-            self.apply_faults()
+            await self.apply_faults()
 
-    def apply_faults(self) -> None:
+    async def apply_faults(self) -> None:
         """Let every device and connection have the faults that are due now."""
-        now = self.clock.now
-        self._faults_due = self.rules.next_change(now)
-        for member in self.members.values():
-            if self._apply_to(member):
+        self._faults_due = self.rules.next_change(self.clock.now)
+        async for member in in_turns(self.members.values()):
+            if member.id in self.members and self._apply_to(member):
                 member.dispatch()
                 self.wake(member)
         self._wake.set()
@@ -632,11 +630,9 @@ class Fleet:
         async with self._is_bending, self._changing:
             now = self.clock.now
             devices = {}
-            for number, member in enumerate(self.members.values()):
+            async for member in in_turns(self.members.values()):
                 member.step(now)
                 devices[member.id] = member.options, frozen(member.device)
-                if number % 16 == 0:
-                    await asyncio.sleep(0)
             server = self.pool_server
             pool = None if server is None else frozen(server.pool)
             rules = frozen(self.rules)
@@ -704,7 +700,7 @@ class Fleet:
             if self.pool_server is not None:
                 self.pool_server.replace(self._new_pool())
             await self._add(options.groups)
-            self._begin_faults()
+            await self._begin_faults()
             if not options.is_part:  # otherwise the parent knows who there is
                 there = list(self.members)
                 await asyncio.to_thread(self.storage.forget_others, there)

@@ -6,6 +6,7 @@ from typing import Any
 
 from softaxe.device.device import Device
 from softaxe.shell.member import Member
+from softaxe.shell.turns import in_turns
 
 HISTORY_S = 10.0
 HISTORY_POINTS = 720
@@ -85,12 +86,12 @@ def row(member: Member, faults: list[str]) -> Row:
     }
 
 
-def sums(members: Iterable[Member]) -> Row:
+async def sums(members: Iterable[Member]) -> Row:
     """Return a fleet's totals."""
     total = Counter[str]()
     groups = Counter[str]()
     hottest, best = 0.0, 0
-    for member in members:
+    async for member in in_turns(members):
         device = member.device
         groups[member.group] += 1
         total["mining"] += state_of(member) == "mining"
@@ -127,9 +128,10 @@ class History:
             maxlen=HISTORY_POINTS
         )
 
-    def note(self, now: float, members: Iterable[Member]) -> None:
+    async def note(self, now: float, members: Iterable[Member]) -> None:
         """Add a point; the next one is due a while later."""
-        now_sums = sums(members)
+        self.due = now + HISTORY_S
+        now_sums = await sums(members)
         self._points.append(
             (
                 round(now, 1),
@@ -139,7 +141,6 @@ class History:
                 now_sums["mining"],
             )
         )
-        self.due = now + HISTORY_S
 
     def restart(self, now: float) -> None:
         """Forget everything: time has been set back to `now`."""
