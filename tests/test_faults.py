@@ -25,6 +25,8 @@ ALL = ("601-1", "gammas")
         ({"effect": "sensor_stuck", "sensor": "x"}, "'x' is none of chip, chip2, vr"),
         ({"effect": "pool_reject", "reason": ""}, "reason: '' is no text"),
         ({"effect": "fan_dead", "id": 7}, "id: 7 is no text"),
+        ({"effect": "fan_dead", "id": "a/b"}, "id: 'a/b' cannot be a part of a path"),
+        ({"effect": "fan_dead", "id": ".."}, "id: '..' cannot be a part of a path"),
     ],
 )
 def test_what_is_not_allowed_is_told_by_name(
@@ -159,6 +161,15 @@ def test_an_id_stands_for_one_rule() -> None:
 
     with pytest.raises(SettingError, match="'x' already"):
         rules.add({"id": "x", "effect": "fan_dead"}, 0.0)
+
+
+def test_an_id_that_somebody_has_chosen_is_left_out() -> None:
+    rules = FaultRules()
+    rules.add({"id": "fault-2", "effect": "wifi_loss"}, 0.0)
+
+    added = [rules.add({"effect": "fan_dead"}, 0.0).id for _ in range(3)]
+
+    assert len({"fault-2", *added}) == 4
 
 
 def test_only_requests_have_routes() -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import math
 import socket
 import threading
+import time
 import unittest
 import urllib.request
 from pathlib import Path
@@ -90,9 +92,20 @@ def test_the_same_seed_lives_the_same_life() -> None:
         with softaxe.running(seed=9, speed=0) as bitaxe:
             bitaxe.clock.advance(600)
             info = bitaxe.info()
-            return [info[key] for key in ("power", "temp", "macAddr", "hostname")]
+            names = (
+                "power",
+                "temp",
+                "macAddr",
+                "hostname",
+                "sharesAccepted",
+                "bestDiff",
+            )
+            return [info[name] for name in names]
 
-    assert life() == life()
+    first = life()
+    time.sleep(1.1)  # the pool dates its jobs by the second
+
+    assert life() == first
 
 
 def test_settings_last_in_a_folder_of_ones_own(tmp_path: Path) -> None:
@@ -114,6 +127,24 @@ def test_what_is_not_allowed_is_told_at_once() -> None:
         pytest.raises(SettingError, match="effect: 'fire' is none of"),
     ):
         bitaxe.faults.add("fire")
+
+
+def test_times_that_cannot_be_are_told_at_once() -> None:
+    for speed in (-1, 0.001, math.nan, math.inf):
+        with pytest.raises(SettingError, match=r"speed: .* is outside"):
+            softaxe.running(speed=speed)
+    with softaxe.running(speed=0) as bitaxe:
+        before = bitaxe.clock.now
+        for speed in (0, -1, math.nan):
+            with pytest.raises(SettingError, match=r"speed: .* is outside"):
+                bitaxe.clock.speed = speed
+        with pytest.raises(SettingError, match="speed: 'x' is no number"):
+            bitaxe.clock.speed = "x"  # type: ignore[assignment]
+        for seconds in (-5, math.nan, math.inf):
+            with pytest.raises(SettingError, match=r"seconds: .* is outside"):
+                bitaxe.clock.advance(seconds)
+        bitaxe.clock.advance(1)
+        assert bitaxe.clock.now == before + 1
 
 
 def test_the_pool_serves_and_misbehaves() -> None:

@@ -1,6 +1,7 @@
 """The command line."""
 
 import asyncio
+import io
 import os
 import signal
 import sys
@@ -8,9 +9,9 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
@@ -20,9 +21,12 @@ import typer
 from softaxe import __version__
 from softaxe.bitcoin import kernel
 from softaxe.catalog import board as board_named
+from softaxe.device.identity import MAX_SEED
 from softaxe.device.logbook import LogLine
 from softaxe.device.profile import DOCUMENTED, FIRMWARE
-from softaxe.errors import SoftaxeError
+from softaxe.errors import SettingError, SoftaxeError
+from softaxe.shell.clock import SPEEDS
+from softaxe.shell.search_thread import CPU_PERCENT
 from softaxe.units import Level
 
 if TYPE_CHECKING:
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CONTROL = "127.0.0.1:8100"
 LEAST_INTERVAL_S = 0.1
+PRINT_S = 0.1
+"""Real seconds that a device's log line may wait to be printed."""
 MANY_DEVICES = 50
 """From so many on, starting and ending take long enough to show."""
 _OF_GROUPS = frozenset(
@@ -45,14 +51,11 @@ _OF_GROUPS = frozenset(
         "work",
         "ambient",
         "ambient_swing",
-        "networks",
-        "www",
-        "erase_www",
         "first_boot",
         "profile",
     }
 )
-"""Options that are a group's matter where there is a fleet file."""
+"""Options that a fleet file says for each group."""
 
 app = typer.Typer(
     help="A complete Bitaxe in software: real HTTP, Stratum and SHA-256d.",
@@ -191,15 +194,22 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     cpu_percent: Annotated[
         int,
         typer.Option(
-            min=1, max=6400, help="CPU for real work; 100 is one core, 200 two."
+            min=CPU_PERCENT[0],
+            max=CPU_PERCENT[1],
+            help="CPU for real work; 100 is one core, 200 two.",
         ),
     ] = 50,
     speed: Annotated[
         float,
-        typer.Option(min=0.01, max=10_000, help="Device seconds per real second."),
+        typer.Option(
+            min=SPEEDS[0], max=SPEEDS[1], help="Device seconds per real second."
+        ),
     ] = 1.0,
     seed: Annotated[
-        int, typer.Option(min=0, help="Of MAC address, silicon and all chance.")
+        int,
+        typer.Option(
+            min=0, max=MAX_SEED - 1, help="Of MAC address, silicon and all chance."
+        ),
     ] = 0,
     ambient: Annotated[
         float, typer.Option(min=-40, max=80, help="Air around the device, in °C.")
@@ -260,8 +270,12 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
 ) -> None:
     """Run a Bitaxe, or many: web APIs, mining on a pool."""
     from softaxe.board.radio import NETWORKS  # noqa: PLC0415
-    from softaxe.shell.fleet import FleetOptions, read_fleet_file  # noqa: PLC0415
-    from softaxe.shell.groups import Group  # noqa: PLC0415
+    from softaxe.shell.fleet import (  # noqa: PLC0415
+        FleetOptions,
+        control_address,
+        read_fleet_file,
+    )
+    from softaxe.shell.groups import Group, parse_pool  # noqa: PLC0415
     from softaxe.shell.networks import read_networks  # noqa: PLC0415
     from softaxe.shell.www_source import read_source  # noqa: PLC0415
 
@@ -275,6 +289,8 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         for name in given & _OF_GROUPS:
             _fail(f"--{name.replace('_', '-')}: write it into {fleet_file}")
     try:
+        if pool is not None:
+            _read("pool", parse_pool, pool)
         options = FleetOptions(
             state=Path(),
             groups=(
@@ -289,7 +305,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
                     ambient_swing_c=ambient_swing,
                     networks=NETWORKS if networks is None else read_networks(networks),
                     is_first_boot=first_boot,
-                    www=None if www is None else read_source(www),
+                    www=None if www is None else _read("www", read_source, www),
                     erases_www=erase_www,
                     profile=_PROFILES[profile],
                 ),
@@ -301,10 +317,26 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             seed=seed,
             speed=speed,
             cpu_percent=cpu_percent,
+            start_time=int(time.time()),
         )
-        if fleet_file is not None:
-            options = read_fleet_file(fleet_file, options, given)
+        _read("control", control_address, control)
         options.check()
+        if fleet_file is not None:
+            (own,) = options.groups
+            options = read_fleet_file(fleet_file, options, given)
+            # What a group cannot say holds for all of them.
+            options = replace(
+                options,
+                groups=tuple(
+                    replace(
+                        group,
+                        networks=own.networks,
+                        www=own.www,
+                        erases_www=own.erases_www,
+                    )
+                    for group in options.groups
+                ),
+            )
     except SoftaxeError as error:
         _fail(str(error))
     if kernel.chosen_variant() == kernel.PYTHON:
@@ -318,10 +350,12 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     with folder as directory:
         chosen = replace(options, state=Path(directory))
         where = "forgotten at the end" if ephemeral else directory
+        is_many = sum(group.count for group in chosen.groups) > 1
+        show_log = _ShowLog(log_level, is_many=is_many)
         if workers > 1:
-            _run(_serve_parts(chosen, workers, _ShowLog(log_level), where))
+            _run(_serve_parts(chosen, workers, show_log, where))
         else:
-            _run(_serve(chosen, _ShowLog(log_level), where))
+            _run(_serve(chosen, show_log, where))
 
 
 def _serve_replay(path: Path, host: str, port: int) -> None:
@@ -345,23 +379,49 @@ def _serve_replay(path: Path, host: str, port: int) -> None:
     _run(main())
 
 
+def _read(name: str, read: Callable[[Any], T], value: object) -> T:
+    """Read an option; a complaint begins with its name."""
+    try:
+        return read(value)
+    except SettingError as error:
+        raise SettingError(f"--{name}: {error}") from error
+
+
 def _is_given(context: typer.Context, name: str) -> bool:
     """True for an option that stands on the command line."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _ShowLog:
-    """Prints log lines from a level on; goes along to other processes."""
+    """Prints log lines from a level on; goes along to other processes.
+
+    Lines are flushed in batches: that takes longer than the device that wrote one.
+    """
 
     log_level: LogLevel
+    is_many: bool = False
+    """There are several devices, so lines begin with the device's id."""
+    _speakers: set[str] = field(default_factory=set)
+    _is_waiting: bool = False
 
-    def __call__(self, line: LogLine) -> None:
-        if line.level in _SHOWN[self.log_level]:
-            text = line.coloured if sys.stdout.isatty() else line.plain + "\n"
-            sys.stdout.write(text)
-            sys.stdout.flush()
+    def __call__(self, device_id: str, line: LogLine) -> None:
+        if line.level not in _SHOWN[self.log_level]:
+            return
+        self._speakers.add(device_id)
+        text = line.coloured if sys.stdout.isatty() else line.plain + "\n"
+        is_named = self.is_many or len(self._speakers) > 1
+        if not self._is_waiting:
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(line_buffering=False)
+            asyncio.get_running_loop().call_later(PRINT_S, self._flush)
+            self._is_waiting = True
+        sys.stdout.write(f"{device_id} {text}" if is_named else text)
+
+    def _flush(self) -> None:
+        sys.stdout.flush()
+        self._is_waiting = False
 
 
 async def _serve(options: "FleetOptions", show_log: _ShowLog, where: str) -> None:
@@ -413,9 +473,9 @@ async def _serve_parts(
         sys.stdout.flush()
         await parts.run()
     finally:
+        await parts.close()
         if listener is not None:
             await listener.close()
-        await parts.close()
 
 
 def _tell_device(member: "Member") -> None:
@@ -524,7 +584,11 @@ def run_clone(
     if is_run:
         with tempfile.TemporaryDirectory(prefix="softaxe-") as directory:
             options = FleetOptions(
-                state=Path(directory), groups=groups, host=host, port=port
+                state=Path(directory),
+                groups=groups,
+                host=host,
+                port=port,
+                start_time=int(time.time()),
             )
             _run(_serve(options, _ShowLog(LogLevel.NONE), "forgotten at the end"))
 
@@ -541,8 +605,8 @@ def run_scenario(
     speed: Annotated[
         float | None,
         typer.Option(
-            min=0.01,
-            max=10_000,
+            min=SPEEDS[0],
+            max=SPEEDS[1],
             help="Device seconds per real second; as fast as it goes by default.",
         ),
     ] = None,

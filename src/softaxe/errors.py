@@ -7,6 +7,7 @@ SoftaxeError
 │   └── FrameError
 ├── ImageError (ValueError)       a firmware or www image is refused
 ├── UpdateRefused                 the device does not take an update now
+├── FleetStopped                  a fleet ended before it had done what was asked
 ├── StorageError                  the state directory cannot be used
 │   └── StateInUse
 └── DeviceError                   a client's view of a device
@@ -42,6 +43,10 @@ class ImageError(SoftaxeError, ValueError):
 
 class UpdateRefused(SoftaxeError):
     """The device does not take an update in its present state."""
+
+
+class FleetStopped(SoftaxeError):
+    """A fleet was told to end before it had done what was asked."""
 
 
 class StorageError(SoftaxeError):

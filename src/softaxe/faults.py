@@ -375,10 +375,13 @@ class FaultRules:
         """
         if len(self.rules) >= MOST_RULES:
             raise SettingError(f"there are {MOST_RULES} rules; remove one")
-        rule = _read_rule(members, now, f"fault-{self._count + 1}")
+        count = self._count + 1
+        while f"fault-{count}" in self.rules:  # somebody has chosen it
+            count += 1
+        rule = _read_rule(members, now, f"fault-{count}")
         if rule.id in self.rules:
             raise SettingError(f"id: there is a rule {rule.id!r} already")
-        self._count += 1
+        self._count = count
         self.rules[rule.id] = rule
         self.revision += 1
         return rule
@@ -564,6 +567,8 @@ def _read_rule(members: Mapping[str, Any], now: float, default_id: str) -> Rule:
         return parameter.default if value is None else parameter.read(value)
 
     chosen = {name: read(parameter) for name, parameter in _MATCHING.items()}
+    if "/" in chosen["id"] or chosen["id"] in {".", ".."}:
+        raise SettingError(f"id: {chosen['id']!r} cannot be a part of a path")
     begins_at = now + chosen["start_s"]
     return Rule(
         id=chosen["id"] or default_id,

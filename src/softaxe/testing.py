@@ -85,14 +85,10 @@ def running(
         control="127.0.0.1:0" if control else "none",
         seed=seed,
         speed=speed or 1.0,
+        is_paused=speed == 0,
     )
     options.check()
-    return RunningFleet(
-        options,
-        is_ephemeral=state is None,
-        is_paused=speed == 0,
-        warm_up_s=warm_up_s,
-    )
+    return RunningFleet(options, is_ephemeral=state is None, warm_up_s=warm_up_s)
 
 
 class RunningFleet:
@@ -106,13 +102,11 @@ class RunningFleet:
         options: FleetOptions,
         *,
         is_ephemeral: bool = True,
-        is_paused: bool = False,
         warm_up_s: float = 0.0,
     ) -> None:
         self.control_url = ""
         self._options = options
         self._is_ephemeral = is_ephemeral
-        self._is_paused = is_paused
         self._warm_up_s = warm_up_s
         self._ready = threading.Event()
         self._error: BaseException | None = None
@@ -193,7 +187,6 @@ class RunningFleet:
         try:
             self.control_url = await fleet.open_control(ControlApp(Control(fleet)))
             await fleet.start()
-            fleet.clock.is_paused = self._is_paused
             if self._warm_up_s:
                 await fleet.advance(self._warm_up_s)
             self._fleet, self._loop = fleet, asyncio.get_running_loop()
@@ -363,30 +356,30 @@ class Faults:
         if self._device is not None:
             rule.setdefault("device", self._device)
 
-        def work(fleet: Fleet) -> str:
+        async def work(fleet: Fleet) -> str:
             added = fleet.rules.add(rule, fleet.clock.advance())
-            fleet.apply_faults()
+            await fleet.apply_faults()
             return added.id
 
-        return self._fleet.call(work)
+        return self._fleet.run(work)
 
     def remove(self, rule_id: str) -> None:
         """Take a fault back."""
 
-        def work(fleet: Fleet) -> None:
+        async def work(fleet: Fleet) -> None:
             fleet.rules.remove(rule_id)
-            fleet.apply_faults()
+            await fleet.apply_faults()
 
-        self._fleet.call(work)
+        self._fleet.run(work)
 
     def clear(self) -> None:
         """Take all faults back, those of other devices too."""
 
-        def work(fleet: Fleet) -> None:
+        async def work(fleet: Fleet) -> None:
             fleet.rules.clear()
-            fleet.apply_faults()
+            await fleet.apply_faults()
 
-        self._fleet.call(work)
+        self._fleet.run(work)
 
 
 class RunningClock:
@@ -402,7 +395,11 @@ class RunningClock:
 
     @property
     def speed(self) -> float:
-        """Device seconds per real second."""
+        """Device seconds per real second; 0.01 to 10000.
+
+        Raises:
+            SettingError: Another is set; `pause` lets time stand still.
+        """
         return self._fleet.call(lambda fleet: fleet.clock.speed)
 
     @speed.setter
@@ -418,7 +415,11 @@ class RunningClock:
         self._fleet.call(lambda fleet: fleet.set_clock(is_paused=False))
 
     def advance(self, seconds: float) -> None:
-        """Let time pass at once; everything it brings has happened afterwards."""
+        """Let time pass at once; everything it brings has happened afterwards.
+
+        Raises:
+            SettingError: It is less than 0 or more than a year.
+        """
         self._fleet.run(lambda fleet: fleet.advance(seconds))
 
 

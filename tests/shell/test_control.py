@@ -187,6 +187,8 @@ def test_the_journal_knows_what_was_asked(
 def test_a_snapshot_brings_everything_back(
     api: httpx.Client, fleet: RunningFleet
 ) -> None:
+    kept = fleet.faults.add("ambient", c=30, duration_s=3600)
+    api.post("/control/clock/advance", json={"seconds": 60})
     taken = api.post("/control/snapshots", json={"name": "before"})
     assert taken.status_code == 201
     at = taken.json()["now"]
@@ -196,6 +198,7 @@ def test_a_snapshot_brings_everything_back(
     api.post("/control/clock/advance", json={"seconds": 900})
     assert fleet["601-1"].info()["overheat_mode"] == 1
     fleet.faults.clear()
+    other = fleet.faults.add("wifi_loss", start_s=86_400)
     gone = fleet.add(count=1)[0]
 
     restored = api.post("/control/snapshots/before/restore")
@@ -205,6 +208,9 @@ def test_a_snapshot_brings_everything_back(
     for name in ("frequency", "overheat_mode", "temp", "uptimeSeconds", "bestDiff"):
         assert after[name] == before[name]
     assert gone.id not in [device.id for device in fleet]
+    (rule,) = api.get("/control/faults").json()["faults"]
+    assert (rule["id"], rule["active"]) == (kept, True)
+    assert other != kept
     api.post("/control/clock/advance", json={"seconds": 120})
     assert fleet["601-1"].info()["sharesAccepted"] > before["sharesAccepted"]
     assert len(api.get("/control/snapshots").json()["snapshots"]) == 1
@@ -215,14 +221,22 @@ def test_a_snapshot_brings_everything_back(
 def test_reset_starts_over(api: httpx.Client, fleet: RunningFleet) -> None:
     fleet["601-1"].patch(statsFrequency=77)
     fleet.add(count=1)
+    for removed in ("602-2", "601-4"):
+        fleet[removed].patch(statsFrequency=77)
+        fleet[removed].remove()
+    api.patch("/control/clock", json={"speed": 50, "paused": False})
 
     assert api.post("/control/reset").status_code == 200
 
     assert len(fleet) == 3
-    info = fleet["601-1"].info()
-    assert info["statsFrequency"] != 77
-    assert info["uptimeSeconds"] < 10
-    assert api.get("/control/clock").json()["now"] < 1
+    assert fleet.add(count=1)[0].id == "601-4"
+    for device in fleet:
+        info = device.info()
+        assert info["statsFrequency"] != 77
+        assert info["uptimeSeconds"] < 10
+    fleet["601-4"].remove()
+    clock = api.get("/control/clock").json()
+    assert clock == {"now": 0, "speed": 1, "paused": True}
     api.post("/control/clock/advance", json={"seconds": 15})
     assert api.get("/control/fleet").json()["mining"] == 3
 
@@ -253,7 +267,12 @@ def test_prometheus_reads_the_metrics(api: httpx.Client) -> None:
         ("POST", "/control/clock/advance", {}, "seconds: None is no number"),
         ("PATCH", "/control/clock", {"speed": 0}, "speed: 0 is outside 0.01..10000"),
         ("PATCH", "/control/clock", {"paused": 1}, "paused: 1 is neither true"),
-        ("PATCH", "/control/clock", {"pace": 1}, "pace: is neither speed nor"),
+        ("PATCH", "/control/clock", {"pace": 1}, "pace: is none of speed, paused"),
+        ("POST", "/control/clock/advance", {"seconds": 1, "x": 1}, "x: is none of sec"),
+        ("POST", "/control/devices", {"pool": "a b"}, "group: pool: 'a b' names no"),
+        ("GET", "/control/devices?state=foo", None, "state: 'foo' is none of mining"),
+        ("GET", "/control/devices?groups=a", None, "groups: is none of group, state"),
+        ("GET", "/control/fleet?x=1", None, "x: is none of those there are"),
         ("POST", "/control/snapshots", {"name": ""}, "name: '' is no text"),
         ("POST", "/control/snapshots", [], "no JSON object"),
     ],
@@ -289,6 +308,10 @@ def test_bodies_are_bounded_and_strange_paths_lead_nowhere(api: httpx.Client) ->
     assert api.post("/control/faults", content=b"{").status_code == 400
     assert api.get("/control/nothing").status_code == 404
     assert api.get("/..%2f..%2fserver.py").status_code == 404
+    for path in ("/control/clock", "/control/faults/x", "/control/nothing"):
+        refused = api.put(path)
+        assert refused.status_code == 405
+        assert refused.json()["error"].startswith(f"PUT: {path} is not to be had")
 
 
 def test_every_operation_is_documented(api: httpx.Client) -> None:

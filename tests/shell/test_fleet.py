@@ -170,7 +170,7 @@ def test_pools_are_read_as_people_write_them(
 
 @pytest.mark.parametrize("text", ["", "a b", "http://pool", "stratum+ssl://pool:1"])
 def test_what_is_no_pool_is_refused(text: str) -> None:
-    with pytest.raises(SettingError, match="--pool"):
+    with pytest.raises(SettingError, match=r"names no host|plain Stratum v1"):
         parse_pool(text)
 
 
@@ -426,6 +426,19 @@ def test_a_fleet_is_found_by_whoever_looks_at_its_addresses(tmp_path: Path) -> N
     assert [info["ipv4"] for info in infos] == [f"127.0.0.{n}" for n in range(2, 7)]
 
 
+def test_log_lines_say_of_which_device_they_are(tmp_path: Path) -> None:
+    arguments = ("--count", "2", "--port", "0", "--state", str(tmp_path))
+    options = ("--log-level", "info", "--control", "none", "--speed", "20")
+    with command("run", *arguments, *options) as process:
+        time.sleep(3)
+        process.terminate()
+        output, errors = process.communicate(timeout=10)
+
+    assert errors == ""
+    lines = [line for line in output.splitlines() if "mining.authorize" in line]
+    assert {line.split()[0] for line in lines} == {"601-0", "601-1"}
+
+
 def test_devices_may_share_an_address(tmp_path: Path) -> None:
     port = free_port()
     arguments = ("--count", "2", "--port-base", str(port), "--state", str(tmp_path))
@@ -441,6 +454,8 @@ def test_devices_may_share_an_address(tmp_path: Path) -> None:
         ("[[group]]", ["--board", "601"], "--board: write it into"),
         ("[[group]]", ["--control", "x"], "--control: 'x' is neither HOST:PORT"),
         ("[[group]]\n[[fault]]\neffect = 'x'", [], "effect: 'x' is none of"),
+        ("speed = 0\n[[group]]", [], "fleet.toml: speed: 0 is outside 0.01..10000"),
+        ("[[group]]", ["--seed", "16777216"], "16777215"),
         ("[[group]]\nseed=1\n[[group]]\nname='b'\nseed=1", [], "seed: 1 of group b"),
     ],
 )
@@ -452,9 +467,26 @@ def test_a_bad_fleet_is_refused_in_words(
     with command("run", str(path), "--ephemeral", "--port", "0", *arguments) as process:
         _, errors = process.communicate(timeout=10)
 
-    assert process.returncode == 1
+    assert process.returncode in {1, 2}
     assert complaint in errors
     assert "Traceback" not in errors
+
+
+def test_networks_and_page_hold_for_every_group(tmp_path: Path) -> None:
+    path, networks, www = (tmp_path / n for n in ("fleet.toml", "networks", "www"))
+    path.write_text("[[group]]\nname = 'a'\n[[group]]\nname = 'b'")
+    networks.write_text('[[network]]\nssid = "Harbour"')
+    www.mkdir()
+    (www / "index.html").write_text("<p>ours")
+    port = free_port()
+    arguments = (str(path), "--ephemeral", "--port-base", str(port))
+    options = ("--networks", str(networks), "--www", str(www), "--control", "none")
+    with command("run", *arguments, *options):
+        for number in range(2):
+            url = f"http://127.0.0.1:{port + number}"
+            found = wait_for(f"{url}/api/system/wifi/scan")["networks"]
+            assert [network["ssid"] for network in found] == ["Harbour"]
+            assert httpx.get(url, trust_env=False).text == "<p>ours"
 
 
 def test_a_fleets_state_is_in_one_database(tmp_path: Path) -> None:
@@ -498,3 +530,28 @@ def test_real_work_is_dealt_out_fairly() -> None:
                 break
 
     assert min(rates) > 0.5 * max(rates) > 0
+
+
+def test_a_fleet_ends_in_the_middle_of_a_long_advance(tmp_path: Path) -> None:
+    control = free_port()
+    arguments = ("--port", "0", "--count", "20", "--state", str(tmp_path))
+    url = f"http://127.0.0.1:{control}/control"
+    answers: list[httpx.Response] = []
+
+    def advance() -> None:
+        body = {"seconds": 86_400}
+        path = f"{url}/clock/advance"
+        answers.append(httpx.post(path, json=body, trust_env=False, timeout=60))
+
+    with command("run", *arguments, "--control", f"127.0.0.1:{control}") as process:
+        wait_for(f"{url}/ready")
+        asking = threading.Thread(target=advance)
+        asking.start()
+        until(lambda: wait_for(f"{url}/clock")["now"] > 10)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=15)
+        asking.join(10)
+
+    assert (process.returncode, errors) == (0, "")
+    assert answers[0].status_code == 503
+    assert "the fleet ends" in answers[0].json()["error"]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,7 @@ POOL_ROWS: Rows = {"stratumurl": "127.0.0.1", "stratumport": 3333}
 
 
 def made(group: Group, first: int = 1) -> list[Any]:
-    seeds = range(first, first + group.count)
-    return list(member_options(group, seeds=seeds, pool_rows=POOL_ROWS))
+    return list(member_options(replace(group, seed=first), pool_rows=POOL_ROWS))
 
 
 def test_boards_are_dealt_out_in_turn() -> None:
@@ -145,7 +145,27 @@ def test_a_fleet_file_is_read(tmp_path: Path) -> None:
         ("", "has no [[group]]"),
         ("x = [", "Invalid value"),
         ("colour = 1\n[[group]]", "colour is none of seed, speed"),
-        ("seed = 'x'\n[[group]]", "seed: 'x' is no int"),
+        ("seed = 'x'\n[[group]]", "seed: 'x' is no whole number"),
+        ("seed = -1\n[[group]]", "seed: -1 is no whole number of 0..16777215"),
+        ("seed = 16777216\n[[group]]", "seed: 16777216 is no whole number"),
+        ("seed = 16777215\n[[group]]\ncount = 2", "seed: 16777215 leaves too few"),
+        ("speed = 0\n[[group]]", "speed: 0 is outside 0.01..10000"),
+        ("speed = nan\n[[group]]", "speed: nan is outside 0.01..10000"),
+        ("port = 99999\n[[group]]", "port: 99999 is no whole number of 0..65535"),
+        ("port_base = -1\n[[group]]", "port_base: -1 is no whole number of 0..65535"),
+        ("cpu_percent = 0\n[[group]]", "cpu_percent: 0 is no whole number of 1..6400"),
+        ("control = 'x'\n[[group]]", "control: 'x' is neither HOST:PORT nor none"),
+        ("fault = 'x'\n[[group]]", "fault: 'x' is no list"),
+        ("fault = [1]\n[[group]]", "fault 1: 1 is no table"),
+        ("[[group]]\n[[fault]]\neffect = 'x'", "fault 1: effect: 'x' is none of"),
+        (
+            "[[group]]\nname = 'a'\nsettings = { frequency = 1 }",
+            "group a: frequency: 1",
+        ),
+        (
+            "[[group]]\nspread = { ambient = 1000 }",
+            "group 1: spread: ambient: 1000 leads to -975",
+        ),
         ("[[group]]\nname='a'\n[[group]]\nname='a'", "two groups are called 'a'"),
         ("[[group]]\ncount = -1", "group 1: count: -1 is no whole number"),
     ],

@@ -53,6 +53,20 @@ def test_settings_come_back_with_their_types(tmp_path: Path) -> None:
     assert [type(loaded[key]) for key in rows] == [str, float, int]
 
 
+def test_what_is_stored_for_others_is_forgotten(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    for device_id in ("a", "b", "c"):
+        storage.save_settings(device_id, {"hostname": device_id})
+    storage.save_flash("d", {"slot": 1})
+
+    storage.forget_others(["b"])
+
+    found = [storage.load_settings(device_id) for device_id in ("a", "b", "c")]
+    assert found == [{}, {"hostname": "b"}, {}]
+    assert storage.load_flash("d") == {}
+    storage.close()
+
+
 def test_devices_do_not_see_each_other(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
 

@@ -33,11 +33,7 @@ def ids(options: FleetOptions) -> list[str]:
     return [
         made.id
         for group in options.groups
-        for made in member_options(
-            group,
-            seeds=range(group.seed or 0, (group.seed or 0) + group.count),
-            pool_rows={},
-        )
+        for made in member_options(group, pool_rows={})
     ]
 
 
@@ -191,6 +187,100 @@ def test_devices_come_and_go_in_any_part(spread: Spread) -> None:
     assert api.get("/control/fleet").json()["devices"] == 4
 
 
+def times_of_parts(spread: Spread) -> set[float]:
+    """Ask every device, and return the device time at which it was asked."""
+    last = spread.api.get("/control/journal").json()["last"]
+    for row in spread.api.get("/control/devices").json()["devices"]:
+        httpx.get(f"{row['url']}/api/system/asic", trust_env=False)
+    found = spread.api.get("/control/journal", params={"after": last}).json()
+    assert len(found["entries"]) == 4
+    return {entry["now"] for entry in found["entries"]}
+
+
+def test_all_parts_have_one_time(spread: Spread) -> None:
+    api = spread.api
+    api.patch("/control/clock", json={"speed": 100})
+    time.sleep(1.5)
+    api.patch("/control/clock", json={"paused": True, "speed": 1})
+    api.post("/control/snapshots", json={"name": "a b"})
+    paused = api.get("/control/clock").json()
+    assert paused["now"] > 30
+    assert times_of_parts(spread) == {paused["now"]}
+
+    later = api.post("/control/clock/advance", json={"seconds": 100}).json()
+    assert later["now"] == pytest.approx(paused["now"] + 100)
+    assert times_of_parts(spread) == {later["now"]}
+
+    restored = api.post("/control/snapshots/a%20b/restore")
+    assert restored.json() == paused
+    assert times_of_parts(spread) == {paused["now"]}
+    assert api.delete("/control/snapshots/a%20b").status_code == 200
+
+    assert api.post("/control/reset").status_code == 200
+    again = api.get("/control/clock").json()
+    assert (again["speed"], again["paused"]) == (1, False)
+    assert again["now"] < 10
+
+
+def test_what_is_asked_reaches_the_parts_as_it_was(spread: Spread) -> None:
+    api = spread.api
+    listed = api.get("/control/devices", params={"state": "access point"})
+    assert listed.json() == {"total": 0, "devices": []}
+    group = {"name": "a&b", "seed": 50}
+    assert api.post("/control/devices", json=group).status_code == 201
+    chosen = api.get("/control/devices", params={"group": "a&b"}).json()
+    assert [row["id"] for row in chosen["devices"]] == ["601-50"]
+    for seed in (0, 3, 50):
+        refused = api.post("/control/devices", json={"seed": seed, "name": "more"})
+        assert refused.status_code == 400
+        assert f"seed: {seed} of group more is already" in refused.json()["error"]
+    assert api.delete("/control/devices/601-50").status_code == 200
+
+    get, lower = [
+        api.get("/control/journal", params={"method": method}).json()["entries"]
+        for method in ("GET", "get")
+    ]
+    assert get
+    assert get == lower
+
+
+def test_what_removed_devices_have_stored_is_reset_too(spread: Spread) -> None:
+    api = spread.api
+    for seed in (2, 60):
+        api.post("/control/devices", json={"seed": seed})
+        url = api.get(f"/control/devices/601-{seed}").json()["row"]["url"]
+        change = {"statsFrequency": 77}
+        httpx.patch(f"{url}/api/system", json=change, trust_env=False)
+        api.delete(f"/control/devices/601-{seed}")
+
+    api.post("/control/reset")
+
+    api.post("/control/devices", json={"seed": 60})
+    for seed in (2, 60):
+        info = api.get(f"/control/devices/601-{seed}").json()["info"]
+        assert info["statsFrequency"] != 77
+    api.delete("/control/devices/601-60")
+
+
+def test_ctrl_c_while_parts_come_up_is_no_error(tmp_path: Path) -> None:
+    arguments = ["--count", "4", "--workers", "2", "--state", str(tmp_path)]
+    arguments += ["--port-base", "0", "--control", "none"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "softaxe", "run", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while len(path.read_text().split()) < 2:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, errors) == (0, "")
+
+
 def test_it_ends_when_asked_and_takes_its_parts_along(spread: Spread) -> None:
     children = spread.children()
     url = spread.api.get("/control/devices/601-3").json()["row"]["url"]
@@ -206,13 +296,14 @@ def test_it_ends_when_asked_and_takes_its_parts_along(spread: Spread) -> None:
 
 def test_parts_show_the_log_from_the_level_asked_for(tmp_path: Path) -> None:
     spread = Spread(tmp_path, "--log-level", "warning")
-    spread.process.kill()
-    spread.process.communicate()
+    spread.api.post("/control/shutdown")
+    output, _ = spread.process.communicate(timeout=30)
     spread.api.close()
 
-    shown = [line for line in spread.log if line.startswith(("I ", "W ", "E "))]
-    assert len(shown) >= 4, "every device boots with an invalid temperature"
-    assert {line[0] for line in shown} == {"W"}
+    lines = [line.split() for line in [*spread.log, *output.splitlines()]]
+    shown = [words for words in lines if words[0].startswith("601-")]
+    assert {words[0] for words in shown} == {f"601-{n}" for n in range(4)}, "all boot"
+    assert {words[1] for words in shown} == {"W"}
 
 
 def test_parts_end_with_their_killed_parent(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_links_out_of_the_folder_are_left_alone(build: Path, tmp_path: Path) -> 
 
 
 def test_what_cannot_be_served_is_told(build: Path, tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"--www: .*nothing"):
+    with pytest.raises(SettingError, match=r"nothing"):
         read_source(tmp_path / "nothing")
     (tmp_path / "short.bin").write_bytes(b"x")
     with pytest.raises(SettingError, match="1 bytes; a www image has 3145728"):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Self
 
+MAX_SEED = 1 << 24
+"""MAC addresses are distinct for seeds below."""
 OUI = bytes.fromhex("10f512")
 """First three bytes of every MAC address; those of the page's sample."""
 SPREAD = 0x9E3779

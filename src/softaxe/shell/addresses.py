@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, ip_address
 
 from softaxe.errors import SettingError
 
+PORTS = (0, 65535)
 FILES_PER_DEVICE = 6
 """A listener, both ends of a pool connection, and clients."""
 FILES_BESIDE = 256

@@ -22,26 +22,30 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.types import Scope
 
 from softaxe.asic.chip import Search
-from softaxe.catalog import board as board_named
 from softaxe.device.boot import ON_NETWORK_S
 from softaxe.device.device import Device
 from softaxe.device.events import CloseReason, Link, SaveFlash, SaveSettings
+from softaxe.device.identity import MAX_SEED
 from softaxe.device.logbook import LogLine
-from softaxe.errors import SettingError
+from softaxe.errors import FleetStopped, SettingError
 from softaxe.faults import EFFECTS, FaultRules, HttpFault
-from softaxe.shell.addresses import AddressPlan, allow_open_files
-from softaxe.shell.clock import SLICE_S, Clock
+from softaxe.shell.addresses import PORTS, AddressPlan, allow_open_files
+from softaxe.shell.clock import ADVANCES_S, SLICE_S, SPEEDS, Clock, read_number
 from softaxe.shell.groups import (
     Group,
     member_options,
-    parse_pool,
+    number_of,
     read_groups,
     read_toml,
+    seeded,
+    table_of,
+    text_of,
+    whole_of,
 )
 from softaxe.shell.http_faults import FaultyApp
 from softaxe.shell.journal import Journal, JournaledApp
@@ -50,12 +54,14 @@ from softaxe.shell.member import Member, MemberOptions
 from softaxe.shell.pool_server import FIRST_PORT_TRIES, PoolServer
 from softaxe.shell.rows import History
 from softaxe.shell.saver import Saver
-from softaxe.shell.search_thread import run_timed, yield_to_others
+from softaxe.shell.search_thread import CPU_PERCENT, run_timed, yield_to_others
 from softaxe.shell.snapshots import MOST_SNAPSHOTS, Snapshot, frozen
 from softaxe.shell.storage import SettingValue, Storage
-from softaxe.stratum.pool import NO_POOL_FAULTS, Pool
+from softaxe.shell.turns import WORK_S, in_turns
+from softaxe.stratum.pool import NO_POOL_FAULTS, START_TIME, Pool
 from softaxe.units import Log
 
+T = TypeVar("T")
 ONE_HOST = "127.0.0.1"
 MANY_HOST = "127.0.0.2"
 CONTROL = "127.0.0.1:8100"
@@ -69,8 +75,6 @@ LAG_PER_DEVICE_S = 0.002
 LONGEST_LAG_S = 1.0
 TICK_S = 0.005
 """Shortest sleep of the ticker."""
-WORK_S = 0.004
-"""How long the ticker works before it looks at the sockets."""
 QUIET_S = 1.0
 """Real seconds to wait for bytes that are under way while time is bent."""
 REAL_SEARCH_S = 0.02
@@ -117,7 +121,12 @@ class FleetOptions:
     """Address of the control API, `host:port`."""
     seed: int = 0
     speed: float = 1.0
+    is_paused: bool = False
+    """Time stands still from the beginning."""
     cpu_percent: int = 50
+    start_time: int = START_TIME
+    """Unix seconds of the built-in pool at the beginning; part of every job, and so of
+    what a seed brings."""
     faults: tuple[Mapping[str, Any], ...] = ()
     """Rules from the beginning on."""
     is_part: bool = False
@@ -138,17 +147,14 @@ class FleetOptions:
         Raises:
             SettingError: A value is not allowed; says which.
         """
+        for name, read in FILE_KEYS.items():
+            if getattr(self, name) is not None:
+                _read(name, read, getattr(self, name))
         rules = FaultRules()
-        for rule in self.faults:
-            rules.add(rule, 0.0)
-        control_address(self.control)
-        for group in self.groups:
-            if group.pool is not None:
-                parse_pool(group.pool)
-            for board in group.boards:
-                board_named(board)
-            one = replace(group, count=1)
-            for _ in member_options(one, seeds=[self.seed], pool_rows={}):
+        for number, rule in enumerate(self.faults, 1):
+            _read(f"fault {number}", lambda rule: rules.add(table_of(rule), 0.0), rule)
+        for group in seeded(self.groups, first=self.seed):
+            for _ in member_options(replace(group, count=1), pool_rows={}):
                 pass
 
 
@@ -162,7 +168,7 @@ def control_address(text: str) -> tuple[str, int] | None:
         return None
     host, _, port = text.rpartition(":")
     if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise SettingError(f"--control: {text!r} is neither HOST:PORT nor none")
+        raise SettingError(f"{text!r} is neither HOST:PORT nor none")
     return host.strip("[]"), int(port)
 
 
@@ -190,16 +196,30 @@ async def open_control(text: str, app: AsgiApp) -> Listener | None:
     return None
 
 
-FILE_KEYS: Mapping[str, type] = {
-    "seed": int,
-    "speed": float,
-    "host": str,
-    "port": int,
-    "port_base": int,
-    "control": str,
-    "cpu_percent": int,
+def _control(value: object) -> str:
+    text = text_of(value)
+    control_address(text)
+    return text
+
+
+def _read(name: str, read: Callable[[Any], T], value: object) -> T:
+    """Read a value; a complaint begins with its name."""
+    try:
+        return read(value)
+    except SettingError as error:
+        raise SettingError(f"{name}: {error}") from error
+
+
+FILE_KEYS: Mapping[str, Callable[[object], object]] = {
+    "seed": lambda v: whole_of(v, 0, MAX_SEED - 1),
+    "speed": lambda v: number_of(v, *SPEEDS),
+    "host": text_of,
+    "port": lambda v: whole_of(v, *PORTS),
+    "port_base": lambda v: whole_of(v, *PORTS),
+    "control": _control,
+    "cpu_percent": lambda v: whole_of(v, *CPU_PERCENT),
 }
-"""What a fleet file says beside its groups and faults."""
+"""What a fleet file says beside its groups and faults, with its readers."""
 
 
 def read_fleet_file(
@@ -213,18 +233,22 @@ def read_fleet_file(
     data = read_toml(path)
     groups = read_groups(data, str(path))
     faults = data.pop("fault", [])
+    if not isinstance(faults, list):
+        raise SettingError(f"{path}: fault: {faults!r} is no list of [[fault]] tables")
     values: dict[str, Any] = {"groups": groups, "faults": tuple(faults)}
     for name, value in data.items():
-        kind = FILE_KEYS.get(name)
-        if kind is None:
+        if name not in FILE_KEYS:
             known = ", ".join([*FILE_KEYS, "group", "fault"])
             raise SettingError(f"{path}: {name} is none of {known}")
-        is_number = kind is float and type(value) is int
-        if type(value) is not kind and not is_number:
-            raise SettingError(f"{path}: {name}: {value!r} is no {kind.__name__}")
+        read = _read(f"{path}: {name}", FILE_KEYS[name], value)
         if name not in given:
-            values[name] = value
-    return replace(options, **values)
+            values[name] = read
+    described = replace(options, **values)
+    try:
+        described.check()
+    except SettingError as error:
+        raise SettingError(f"{path}: {error}") from error
+    return described
 
 
 class Fleet:
@@ -234,28 +258,32 @@ class Fleet:
 
     Args:
         options: What to run.
-        show_log: Called with every log line of every device.
+        show_log: Called with the id and every log line of every device.
         show_progress: Called with how many devices of how many are up.
         show_pool_log: Called with what the built-in pool says.
+        clock: Another than the fleet's own.
     """
 
     def __init__(
         self,
         options: FleetOptions,
         *,
-        show_log: Callable[[LogLine], None] | None = None,
+        show_log: Callable[[str, LogLine], None] | None = None,
         show_progress: Callable[[int, int], None] = lambda done, of: None,
         show_pool_log: Log | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.options = options
         self.members: dict[str, Member] = {}
+        self._known: set[str] = set()
+        """Every device there has been, as it may have stored something."""
         self.storage = Storage(options.state, is_shared=options.is_part)
         self.saver = Saver(self.storage)
-        self.clock = Clock(speed=options.speed)
+        self.clock = clock or Clock(speed=options.speed, is_paused=options.is_paused)
         self.pool_server: PoolServer | None = None
         self.journal = Journal()
         self.rules = FaultRules(options.seed)
-        """What goes wrong; call `apply_faults` after a change."""
+        """What goes wrong; await `apply_faults` after a change."""
         self._faults_due = math.inf
         self.history = History()
         self.snapshots: dict[str, Snapshot] = {}
@@ -291,7 +319,7 @@ class Fleet:
         if self.options.has_pool:
             await self._start_pool()
         await self.add(*self.options.groups)
-        self._begin_faults()
+        await self._begin_faults()
         self.is_ready = True
 
     async def open_control(self, app: AsgiApp) -> str:
@@ -324,12 +352,9 @@ class Fleet:
             await self._start_pool()
         plan: list[MemberOptions] = []
         taken = {(m.options.host, m.options.port) for m in self.members.values()}
-        for group in groups:
-            for options in member_options(
-                group, seeds=self._free_seeds(group, plan), pool_rows=self._pool_rows()
-            ):
-                plan.append(options)
-        self._check_ids(plan)
+        used = {m.options.seed: m.group for m in self.members.values()}
+        for group in seeded(groups, first=self.options.seed, used=used):
+            plan += member_options(group, pool_rows=self._pool_rows())
         places = self._addresses.places(taken)
         allow_open_files(len(plan) + len(self.members))
         began = self.clock.now
@@ -342,6 +367,7 @@ class Fleet:
                     options, places, power_on_s=power_on_s, is_later=is_later
                 )
                 self.members[member.id] = member
+                self._known.add(member.id)
                 added.append(member)
                 self._apply_to(member)
                 self._schedule(member)
@@ -452,13 +478,20 @@ class Fleet:
 
         When it returns, everything has happened that the time brings: in slices, and
         after each one bytes between the devices and the built-in pool have arrived.
+
+        Raises:
+            SettingError: So much time is not allowed.
+            FleetStopped: The fleet ends, and not everything has happened.
         """
+        duration_s = read_number("seconds", duration_s, ADVANCES_S)
         async with self._is_bending:
             now = self.clock.now
             end = now + duration_s
             self.clock.is_held = True
             try:
                 while now < end:
+                    if self._is_stopping:
+                        raise FleetStopped(f"the fleet ends, {end - now:g} s early")
                     due = max(now + SHORTEST_SLICE_S, self._next_wake())
                     now = min(end, now + SLICE_S, due)
                     self.clock.move(now)
@@ -471,7 +504,7 @@ class Fleet:
     async def _step_due(self, now: float) -> None:
         """Step every device that is due, with looks at the sockets in between."""
         if self._faults_due <= now:
-            self.apply_faults()
+            await self.apply_faults()
         until = time.monotonic() + WORK_S
         heap = self._heap
         while heap and heap[0][0] <= now:
@@ -486,7 +519,7 @@ class Fleet:
         if self.pool_server is not None:
             self.pool_server.step(now)
         if self.history.due <= now:
-            self.history.note(now, self.members.values())
+            await self.history.note(now, self.members.values())
 
     async def _settle(self) -> None:
         """Wait until no byte is under way inside this process."""
@@ -507,7 +540,13 @@ class Fleet:
     def set_clock(
         self, *, speed: float | None = None, is_paused: bool | None = None
     ) -> None:
-        """Change the clock; what is None stays."""
+        """Change the clock; what is None stays.
+
+        Raises:
+            SettingError: There is no such speed.
+        """
+        if speed is not None:
+            speed = read_number("speed", speed, SPEEDS)
         self.clock.advance()
         if speed is not None:
             self.clock.speed = speed
@@ -517,19 +556,18 @@ class Fleet:
 
     # Faults
 
-    def _begin_faults(self) -> None:
+    async def _begin_faults(self) -> None:
         """Take up the rules that the fleet is described with."""
         for rule in self.options.faults:
             self.rules.add(rule, self.clock.now)
         if self.rules.rules:
-            self.apply_faults()
+            await self.apply_faults()
 
-    def apply_faults(self) -> None:
+    async def apply_faults(self) -> None:
         """Let every device and connection have the faults that are due now."""
-        now = self.clock.now
-        self._faults_due = self.rules.next_change(now)
-        for member in self.members.values():
-            if self._apply_to(member):
+        self._faults_due = self.rules.next_change(self.clock.now)
+        async for member in in_turns(self.members.values()):
+            if member.id in self.members and self._apply_to(member):
                 member.dispatch()
                 self.wake(member)
         self._wake.set()
@@ -582,7 +620,7 @@ class Fleet:
     # Coming back
 
     async def take_snapshot(self, name: str) -> Snapshot:
-        """Keep the state of all devices, the pool and the clock under a name.
+        """Keep the state of devices, pool, faults and clock under a name.
 
         Raises:
             SettingError: There are too many.
@@ -592,18 +630,17 @@ class Fleet:
         async with self._is_bending, self._changing:
             now = self.clock.now
             devices = {}
-            for number, member in enumerate(self.members.values()):
+            async for member in in_turns(self.members.values()):
                 member.step(now)
                 devices[member.id] = member.options, frozen(member.device)
-                if number % 16 == 0:
-                    await asyncio.sleep(0)
             server = self.pool_server
             pool = None if server is None else frozen(server.pool)
-            self.snapshots[name] = Snapshot(name, now, devices, pool)
+            rules = frozen(self.rules)
+            self.snapshots[name] = Snapshot(name, now, devices, pool, rules)
         return self.snapshots[name]
 
     async def restore(self, name: str) -> None:
-        """Put devices, pool and clock back; connections to pools are made anew.
+        """Put everything back as it was; connections to pools are made anew.
 
         Raises:
             KeyError: There is no such snapshot.
@@ -614,6 +651,7 @@ class Fleet:
                 if member.id not in snapshot.devices:
                     await self._remove(member)
             self.clock.move(snapshot.now)
+            self.rules = snapshot.rules_then()
             pool = snapshot.pool_then()
             if self.pool_server is not None and pool is not None:
                 pool.log = self._show_pool_log
@@ -626,6 +664,7 @@ class Fleet:
                 self._put_back(self.members[device_id], device)
                 self._apply_to(self.members[device_id])
                 await asyncio.sleep(0)
+            self._faults_due = self.rules.next_change(snapshot.now)
             self.history.restart(snapshot.now)
         await self.saver.commit()
         self._wake.set()
@@ -646,11 +685,13 @@ class Fleet:
     async def reset(self) -> None:
         """Start over as the fleet was described; nothing that was stored stays."""
         async with self._is_bending, self._changing:
-            stored = list(self.members)
             for member in list(self.members.values()):
                 await self._remove(member)
             await self.saver.commit()
-            await asyncio.to_thread(self.storage.forget, stored)
+            await asyncio.to_thread(self.storage.forget, self._known)
+            self._known.clear()
+            options = self.options
+            self.set_clock(speed=options.speed, is_paused=options.is_paused)
             self.clock.move(0.0)
             self.journal.clear()
             self.rules.clear()
@@ -658,8 +699,11 @@ class Fleet:
             self.history.restart(0.0)
             if self.pool_server is not None:
                 self.pool_server.replace(self._new_pool())
-            await self._add(self.options.groups)
-            self._begin_faults()
+            await self._add(options.groups)
+            await self._begin_faults()
+            if not options.is_part:  # otherwise the parent knows who there is
+                there = list(self.members)
+                await asyncio.to_thread(self.storage.forget_others, there)
 
     # What the members use
 
@@ -727,8 +771,9 @@ class Fleet:
         await self.pool_server.listen(POOL_HOST, second, tries=tries)
 
     def _new_pool(self) -> Pool:
-        seed, now = self.options.seed, int(time.time())
-        return Pool.for_scaled_work(seed=seed, start_time=now, log=self._show_pool_log)
+        seed, start_time = self.options.seed, self.options.start_time
+        log = self._show_pool_log
+        return Pool.for_scaled_work(seed=seed, start_time=start_time, log=log)
 
     def _pool_rows(self) -> dict[str, SettingValue]:
         """Where a device finds the built-in pool."""
@@ -741,28 +786,6 @@ class Fleet:
             "fbstratumurl": POOL_HOST,
             "fbstratumport": second,
         }
-
-    # Ids and seeds
-
-    def _free_seeds(self, group: Group, plan: Sequence[MemberOptions]) -> range:
-        """Seeds for a group: those it asks for, or the next ones that are free."""
-        used = [o.seed for o in plan]
-        used += [member.options.seed for member in self.members.values()]
-        first = max(used) + 1 if used else self.options.seed
-        if group.seed is not None:
-            first = group.seed
-        return range(first, first + group.count)
-
-    def _check_ids(self, plan: Sequence[MemberOptions]) -> None:
-        """Two devices of one seed would share MAC address and name."""
-        seeds = {m.options.seed: m.group for m in self.members.values()}
-        for options in plan:
-            if options.seed in seeds:
-                raise SettingError(
-                    f"seed: {options.seed} of group {options.group} is already that of "
-                    f"a device in {seeds[options.seed]}; every device needs its own"
-                )
-            seeds[options.seed] = options.group
 
     # Real work
 

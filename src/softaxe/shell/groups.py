@@ -18,7 +18,7 @@ unless the settings have overclockEnabled.
 import random
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -26,7 +26,7 @@ from softaxe.board.radio import NETWORKS, Network
 from softaxe.catalog import Board
 from softaxe.catalog import board as board_named
 from softaxe.device.device import WorkChoice
-from softaxe.device.identity import Identity
+from softaxe.device.identity import MAX_SEED, Identity
 from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
 from softaxe.device.settings import SETTINGS, JsonValue, Kind, Settings, check_patch
@@ -35,8 +35,6 @@ from softaxe.shell.member import MemberOptions
 from softaxe.shell.storage import SettingValue
 
 MOST_DEVICES = 100_000
-MAX_SEED = 1 << 24
-"""MAC addresses are distinct for seeds below."""
 MAX_FILE_BYTES = 1 << 20
 POOL_PORT = 3333
 AMBIENT_C = (-40.0, 80.0)
@@ -75,25 +73,35 @@ class Group:
 
 
 def member_options(
-    group: Group, *, seeds: Sequence[int], pool_rows: Mapping[str, SettingValue]
+    group: Group, *, pool_rows: Mapping[str, SettingValue]
 ) -> Iterator[MemberOptions]:
     """Make a group's devices, all still at one address.
 
     Args:
-        group: What they have in common.
-        seeds: One per device.
+        group: What they have in common; has its seed.
         pool_rows: Settings that lead to the built-in pool, by NVS key.
 
     Raises:
         SettingError: A value is not allowed; says which.
     """
+    try:
+        yield from _member_options(group, pool_rows)
+    except SettingError as error:
+        raise SettingError(f"group {group.name}: {error}") from error
+
+
+def _member_options(
+    group: Group, pool_rows: Mapping[str, SettingValue]
+) -> Iterator[MemberOptions]:
     boards = [board_named(name) for name in group.boards]
     overrides: dict[str, SettingValue] = {}
     defaults = dict(pool_rows)
     if group.pool is not None:
-        overrides["stratumurl"], overrides["stratumport"] = parse_pool(group.pool)
+        host, port = parse_pool(group.pool)
+        overrides["stratumurl"], overrides["stratumport"] = host, port
         defaults = {"fbstratumurl": ""}
-    for number, seed in enumerate(seeds, group.first - 1):
+    first = group.seed or 0
+    for number, seed in enumerate(range(first, first + group.count), group.first - 1):
         board = boards[number % len(boards)]
         rng = random.Random(f"{group.name} {seed}")
         own = dict(defaults)
@@ -184,6 +192,42 @@ def _numbered(text: str, number: int) -> str:
     return text.replace("{n}", str(number))
 
 
+def seeded(
+    groups: Sequence[Group], *, first: int, used: Mapping[int, str] | None = None
+) -> list[Group]:
+    """Give every group its seeds: those it asks for, or the next that are free.
+
+    Args:
+        groups: In their order.
+        first: The first seed of the fleet.
+        used: Seeds in use, with the groups of their devices.
+
+    Raises:
+        SettingError: Two devices would share a seed, so MAC address and name, or there
+            are not so many seeds.
+    """
+    taken = dict(used or {})
+    following = max(taken, default=first - 1) + 1
+    found = []
+    for group in groups:
+        begin = following if group.seed is None else group.seed
+        if begin + group.count > MAX_SEED:
+            raise SettingError(
+                f"seed: {begin} leaves too few for the {group.count} devices of group "
+                f"{group.name}; MAC addresses are distinct below {MAX_SEED}"
+            )
+        for seed in range(begin, begin + group.count):
+            if seed in taken:
+                raise SettingError(
+                    f"seed: {seed} of group {group.name} is already that of a device "
+                    f"in {taken[seed]}; every device needs its own"
+                )
+            taken[seed] = group.name
+        following = max(following, begin + group.count)
+        found.append(replace(group, seed=begin))
+    return found
+
+
 def read_groups(data: dict[str, Any], where: str) -> tuple[Group, ...]:
     """Take the groups out of a file's tables, with what holds for all of them.
 
@@ -195,7 +239,7 @@ def read_groups(data: dict[str, Any], where: str) -> tuple[Group, ...]:
         raise SettingError(f"{where}: has no [[group]]")
     shared = {key: data.pop(key) for key in list(data) if key in _SHARED_KEYS}
     groups = tuple(
-        read_group({**shared, **_table(table)}, f"{where}: group {number}")
+        read_group({**shared, **table_of(table)}, f"{where}: group {number}")
         for number, table in enumerate(tables, 1)
     )
     names = [group.name for group in groups]
@@ -240,7 +284,16 @@ def read_group(table: object, where: str = "group") -> Group:
     if rest:
         known = ", ".join(sorted(_READERS))
         raise SettingError(f"{where}: {next(iter(rest))} is none of {known}")
-    return Group(**values)
+    group = Group(**values)
+    width = group.spread.get(AMBIENT, 0.0)
+    for ambient_c in (group.ambient_c - width, group.ambient_c + width):
+        if not AMBIENT_C[0] <= ambient_c <= AMBIENT_C[1]:
+            low, high = AMBIENT_C
+            raise SettingError(
+                f"{where}: spread: ambient: {width:g} leads to {ambient_c:g}, which is "
+                f"outside {low:g}..{high:g} °C"
+            )
+    return group
 
 
 def parse_pool(text: str) -> tuple[str, int]:
@@ -252,31 +305,46 @@ def parse_pool(text: str) -> tuple[str, int]:
     scheme = text.partition("://")[0] if "://" in text else "stratum+tcp"
     if scheme not in ("stratum+tcp", "tcp", "stratum"):
         raise SettingError(
-            f"--pool: {text}: this firmware speaks plain Stratum v1 only, "
-            "as stratum+tcp://HOST:PORT or HOST:PORT"
+            f"{text}: this firmware speaks plain Stratum v1 only, as "
+            "stratum+tcp://HOST:PORT or HOST:PORT"
         )
     host, port = dial_target(text, POOL_PORT)
     if not host or any(letter.isspace() for letter in host):
-        raise SettingError(f"--pool: {text!r} names no host; write HOST:PORT")
+        raise SettingError(f"{text!r} names no host; write HOST:PORT")
     return host, port
 
 
 # Readers: a value as written, to fields of Group
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """Read a text of 1 to 256 characters.
+
+    Raises:
+        SettingError: It is none that is allowed.
+    """
     if not isinstance(value, str) or not value or len(value) > 256:
         raise SettingError(f"{value!r} is no text of 1 to 256 characters")
     return value
 
 
-def _whole(value: object, lowest: int, highest: int) -> int:
+def whole_of(value: object, lowest: int, highest: int) -> int:
+    """Read a whole number.
+
+    Raises:
+        SettingError: It is none that is allowed.
+    """
     if type(value) is not int or not lowest <= value <= highest:
         raise SettingError(f"{value!r} is no whole number of {lowest}..{highest}")
     return value
 
 
-def _number(value: object, lowest: float, highest: float) -> float:
+def number_of(value: object, lowest: float, highest: float) -> float:
+    """Read a number.
+
+    Raises:
+        SettingError: It is none that is allowed.
+    """
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not lowest <= cast(float, value) <= highest:
         raise SettingError(f"{value!r} is outside {lowest:g}..{highest:g}")
@@ -294,12 +362,12 @@ def _boards(value: object) -> dict[str, Any]:
     if not names:
         raise SettingError("names no board")
     for name in names:
-        board_named(_text(name))
+        board_named(text_of(name))
     return {"boards": tuple(names)}
 
 
 def _pool(value: object) -> dict[str, Any]:
-    parse_pool(_text(value))
+    parse_pool(text_of(value))
     return {"pool": value}
 
 
@@ -315,33 +383,38 @@ def _profile(value: object) -> dict[str, Any]:
     return {"profile": PROFILES[value]}
 
 
-def _table(value: object) -> dict[str, Any]:
+def table_of(value: object) -> dict[str, Any]:
+    """Read a table.
+
+    Raises:
+        SettingError: It is none that is allowed.
+    """
     if not isinstance(value, dict):
         raise SettingError(f"{value!r} is no table of names and values")
     return value
 
 
 def _spread(value: object) -> dict[str, Any]:
-    table = {name: _number(width, 0, 1e6) for name, width in _table(value).items()}
+    table = {name: number_of(width, 0, 1e6) for name, width in table_of(value).items()}
     return {"spread": table}
 
 
 _READERS: Mapping[str, Callable[[object], dict[str, Any]]] = {
-    "name": lambda v: {"name": _text(v)},
-    "group": lambda v: {"name": _text(v)},
-    "count": lambda v: {"count": _whole(v, 1, MOST_DEVICES)},
+    "name": lambda v: {"name": text_of(v)},
+    "group": lambda v: {"name": text_of(v)},
+    "count": lambda v: {"count": whole_of(v, 1, MOST_DEVICES)},
     "board": _boards,
     "boards": _boards,
-    "seed": lambda v: {"seed": _whole(v, 0, MAX_SEED - 1)},
+    "seed": lambda v: {"seed": whole_of(v, 0, MAX_SEED - 1)},
     "pool": _pool,
-    "user": lambda v: {"user": _text(v)},
-    "password": lambda v: {"password": _text(v)},
+    "user": lambda v: {"user": text_of(v)},
+    "password": lambda v: {"password": text_of(v)},
     "work": _work,
-    "ambient": lambda v: {"ambient_c": _number(v, *AMBIENT_C)},
-    "ambient_swing": lambda v: {"ambient_swing_c": _number(v, *SWING_C)},
+    "ambient": lambda v: {"ambient_c": number_of(v, *AMBIENT_C)},
+    "ambient_swing": lambda v: {"ambient_swing_c": number_of(v, *SWING_C)},
     "first_boot": lambda v: {"is_first_boot": _flag(v)},
     "profile": _profile,
-    "settings": lambda v: {"settings": _table(v)},
+    "settings": lambda v: {"settings": table_of(v)},
     "spread": _spread,
 }
 _SHARED_KEYS = set(_READERS) - {"name", "group", "count", "seed"}

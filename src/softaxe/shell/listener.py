@@ -195,5 +195,7 @@ async def _no_app(_scope: object, _receive: object, _send: object) -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
+    if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
+        return False  # `close` has ended a request
     # Complaints about clients, as many as clients like: theirs is the answer.
     return not any(text in str(record.msg) for text in _COMPLAINTS)

@@ -134,7 +134,7 @@ class Member:
         options: Which device.
         fleet: Where it lives.
         power_on_s: Device time at which it was switched on.
-        show_log: Called with every log line of the device.
+        show_log: Called with the id and every log line of the device.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Member:
         fleet: Surroundings,
         *,
         power_on_s: float = -ON_NETWORK_S,
-        show_log: Callable[[LogLine], None] | None = None,
+        show_log: Callable[[str, LogLine], None] | None = None,
     ) -> None:
         self.options = options
         self.id = options.id
@@ -355,7 +355,7 @@ class Member:
                 self._links.send(link, data)
         for line in device.log.take():
             if self._show_log is not None:
-                self._show_log(line)
+                self._show_log(self.id, line)
             for subscription in self._logs:
                 subscription.put(line.coloured)
 

@@ -4,7 +4,9 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Any
 
+from softaxe.device.device import Device
 from softaxe.shell.member import Member
+from softaxe.shell.turns import in_turns
 
 HISTORY_S = 10.0
 HISTORY_POINTS = 720
@@ -12,6 +14,10 @@ HISTORY_POINTS = 720
 STARTING_S = 60.0
 """A device that does not hash yet is starting for so long after its boot."""
 
+STATES = ("mining", "starting", "idle", "overheated", "fault", "access point", "away")
+"""What `state_of` tells."""
+BELIEVED = 2.0
+"""A reading up to so many times what the chips can do is one of chance."""
 Row = dict[str, Any]
 
 
@@ -26,9 +32,26 @@ def state_of(member: Member) -> str:
         return "overheated"
     if device.power_fault:
         return "fault"
-    if device.hashrate.current_hs > 0 and device.pools.session is not None:
+    # Not by its reading: a counter of real work may stand still from poll to poll.
+    if device.chain.hashrate_hs > 0 and device.pools.session is not None:
         return "mining"
     return "starting" if device.uptime_s < STARTING_S else "idle"
+
+
+def hashing_hs(device: Device) -> float:
+    """What a device adds to its fleet: its reading, if that can be true.
+
+    A device shows what it has last measured when its chips are off, and an immense rate
+    when a counter has run over; fidelity is for the device, not for sums of many.
+    """
+    told_hs, can_hs = device.hashrate.current_hs, device.chain.hashrate_hs
+    return told_hs if told_hs <= BELIEVED * can_hs else can_hs
+
+
+def _ghs(rate_hs: float) -> float:
+    """Return GH/s to show; a CPU's real work is some 1e-5."""
+    ghs = rate_hs / 1e9
+    return round(ghs, 3) if ghs >= 1 else float(f"{ghs:.4g}")
 
 
 def row(member: Member, faults: list[str]) -> Row:
@@ -47,7 +70,7 @@ def row(member: Member, faults: list[str]) -> Row:
         "hostname": device.settings.hostname,
         "macAddr": device.identity.mac_text,
         "state": state_of(member),
-        "hashRate": round(ghs, 3),
+        "hashRate": _ghs(device.hashrate.current_hs),
         "expectedHashrate": round(device.expected_hashrate_hs / 1e9, 3),
         "power": round(read.power_w, 2),
         "efficiency": None if efficiency is None else round(efficiency, 2),
@@ -63,16 +86,16 @@ def row(member: Member, faults: list[str]) -> Row:
     }
 
 
-def sums(members: Iterable[Member]) -> Row:
+async def sums(members: Iterable[Member]) -> Row:
     """Return a fleet's totals."""
     total = Counter[str]()
     groups = Counter[str]()
     hottest, best = 0.0, 0
-    for member in members:
+    async for member in in_turns(members):
         device = member.device
         groups[member.group] += 1
         total["mining"] += state_of(member) == "mining"
-        total["hashrate"] += device.hashrate.current_hs  # type: ignore[assignment]
+        total["hashrate"] += hashing_hs(device)  # type: ignore[assignment]
         total["expected"] += device.expected_hashrate_hs  # type: ignore[assignment]
         total["power"] += device.readings.power_w  # type: ignore[assignment]
         total["accepted"] += device.shares.accepted
@@ -83,7 +106,7 @@ def sums(members: Iterable[Member]) -> Row:
     return {
         "devices": sum(groups.values()),
         "mining": total["mining"],
-        "hashRate": round(ghs, 3),
+        "hashRate": _ghs(total["hashrate"]),
         "expectedHashrate": round(total["expected"] / 1e9, 3),
         "power": round(total["power"], 2),
         "efficiency": round(total["power"] / ghs * 1000, 2) if ghs > 1 else None,
@@ -105,9 +128,10 @@ class History:
             maxlen=HISTORY_POINTS
         )
 
-    def note(self, now: float, members: Iterable[Member]) -> None:
+    async def note(self, now: float, members: Iterable[Member]) -> None:
         """Add a point; the next one is due a while later."""
-        now_sums = sums(members)
+        self.due = now + HISTORY_S
+        now_sums = await sums(members)
         self._points.append(
             (
                 round(now, 1),
@@ -117,7 +141,6 @@ class History:
                 now_sums["mining"],
             )
         )
-        self.due = now + HISTORY_S
 
     def restart(self, now: float) -> None:
         """Forget everything: time has been set back to `now`."""

@@ -159,7 +159,7 @@ class _Run:
         members = [m for m in fleet.members.values() if step.meets(m.id)]
         if step.fault is not None:
             fleet.rules.add(step.fault, fleet.clock.now)
-            fleet.apply_faults()
+            await fleet.apply_faults()
         elif step.clear is not None:
             if step.clear == "all":
                 fleet.rules.clear()
@@ -167,7 +167,7 @@ class _Run:
                 fleet.rules.remove(step.clear)
             else:
                 raise SettingError(f"clear: there is no fault {step.clear!r}")
-            fleet.apply_faults()
+            await fleet.apply_faults()
         elif step.expect is not None:
             self._waiting.append(_Waiting(step.expect, self._now_s))
             self._look()

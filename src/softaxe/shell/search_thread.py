@@ -5,6 +5,8 @@ import time
 
 from softaxe.asic.chip import Search
 
+CPU_PERCENT = (1, 6400)
+"""Of one core, for all real work."""
 LEAST_PRIORITY = 19
 """Added to the niceness; the system takes it for its highest."""
 

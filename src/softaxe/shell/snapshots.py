@@ -13,6 +13,7 @@ from typing import Any
 from softaxe.asic.chip import REAL, SCALED
 from softaxe.device.device import Device
 from softaxe.device.profile import DOCUMENTED, FIRMWARE
+from softaxe.faults import FaultRules
 from softaxe.shell.member import MemberOptions
 from softaxe.shell.static_files import OUR_PAGE
 from softaxe.stratum.pool import Pool
@@ -48,6 +49,8 @@ class Snapshot:
     devices: Mapping[str, tuple[MemberOptions, bytes]]
     """By id: what made the device, and its pickle."""
     pool: bytes | None
+    rules: bytes
+    """What was ordered to go wrong."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what the control API tells."""
@@ -64,6 +67,11 @@ class Snapshot:
         device: Device = _thawed(self.devices[device_id][1])
         return device
 
+    def rules_then(self) -> FaultRules:
+        """Return the fault rules as they were."""
+        rules: FaultRules = _thawed(self.rules)
+        return rules
+
     def pool_then(self) -> Pool | None:
         """Return the pool as it was, its connections gone."""
         if self.pool is None:
@@ -74,8 +82,8 @@ class Snapshot:
         return pool
 
 
-def frozen(thing: Device | Pool) -> bytes:
-    """Return the state of a device or pool."""
+def frozen(thing: Device | Pool | FaultRules) -> bytes:
+    """Return the state of a device, a pool or the fault rules."""
     log = None
     if isinstance(thing, Pool):  # who reads its log is no part of it
         log, thing.log = thing.log, None

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -140,6 +140,18 @@ class Storage:
         with self._transaction() as database:
             database.executemany("DELETE FROM nvs WHERE device = ?", ids)
             database.executemany("DELETE FROM flash WHERE device = ?", ids)
+
+    def forget_others(self, device_ids: Collection[str]) -> None:
+        """Delete what is stored for all devices but these.
+
+        Raises:
+            StorageError: Nothing was deleted.
+        """
+        kept = set(device_ids)
+        query = "SELECT device FROM nvs UNION SELECT device FROM flash"
+        with self._lock, _told_as_storage_error(self._path):
+            stored = [device_id for (device_id,) in self._database.execute(query)]
+        self.forget(device_id for device_id in stored if device_id not in kept)
 
     def save_settings(self, device_id: str, rows: Mapping[str, SettingValue]) -> None:
         """Add or change one device's settings: all of `rows`, or none.

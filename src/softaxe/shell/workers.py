@@ -1,8 +1,8 @@
 """A fleet spread over processes: each is a fleet of its own with a part of the devices.
 
 The parent has no devices. It starts the parts, serves the one control API by asking
-theirs, and ends them. Every part has a built-in pool of its own; the state of all is in
-one database.
+theirs, and ends them. It has the one clock, and tells the parts where to be. Every part
+has a built-in pool of its own; the state of all is in one database.
 """
 
 import asyncio
@@ -11,12 +11,14 @@ import multiprocessing
 import signal
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, MutableSequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
+from urllib.parse import urlencode
 
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.requests import Request
@@ -26,26 +28,37 @@ from softaxe.device.logbook import LogLine
 from softaxe.errors import SettingError, SoftaxeError
 from softaxe.scenario import Request as Question
 from softaxe.shell.addresses import AddressPlan
+from softaxe.shell.clock import SLICE_S, Clock, Pace
 from softaxe.shell.control import (
     MOST_ROWS,
     ControlApp,
     Query,
     Refused,
+    clock_change_of,
+    clock_to_json,
     document,
     members_of,
+    seconds_of,
 )
 from softaxe.shell.fleet import Fleet, FleetOptions, settle_memory
-from softaxe.shell.groups import Group
+from softaxe.shell.groups import Group, read_group, seeded
 from softaxe.shell.journal import MOST_ENTRIES
 from softaxe.shell.metrics import CONTENT_TYPE
 from softaxe.shell.scenario_run import ask
-from softaxe.shell.storage import lock_directory
+from softaxe.shell.storage import Storage, lock_directory
 
 MOST_WORKERS = 256
 END_S = 60.0
 """Real seconds until a part that does not end is killed."""
 ANSWER_S = 3600.0
 """Real seconds for an answer; letting much time pass takes long."""
+LEAD_S = 1.0
+"""Device time that the slowest part may be behind before all others wait for it; as far
+as the devices of one large part are from each other."""
+ROUNDED_TO = 9
+"""Decimal places of sums; a CPU's real work is some 1e-5 GH/s."""
+TICK_S = 0.005
+"""Real seconds between two words of the parent about the time."""
 
 
 def parts(options: FleetOptions, count: int) -> list[FleetOptions]:
@@ -60,7 +73,7 @@ def parts(options: FleetOptions, count: int) -> list[FleetOptions]:
         raise SettingError(f"--workers: {count} is outside 1..{most}")
     plan = AddressPlan(options.first_host, options.port, options.port_base)
     places = list(islice(plan.places(()), devices))
-    seeded = list(_seeded(options))
+    groups = seeded(options.groups, first=options.seed)
     found = []
     for number in range(count):
         first = devices * number // count
@@ -69,7 +82,7 @@ def parts(options: FleetOptions, count: int) -> list[FleetOptions]:
         found.append(
             replace(
                 options,
-                groups=tuple(_cut(seeded, first, after)),
+                groups=tuple(_cut(groups, first, after)),
                 host=host,
                 port_base=None if options.port_base is None else port,
                 control="127.0.0.1:0",
@@ -79,15 +92,6 @@ def parts(options: FleetOptions, count: int) -> list[FleetOptions]:
             )
         )
     return found
-
-
-def _seeded(options: FleetOptions) -> Iterator[Group]:
-    """Give every group the seeds that it would get in one process."""
-    following = options.seed
-    for group in options.groups:
-        first = following if group.seed is None else group.seed
-        following = max(following, first + group.count)
-        yield replace(group, seed=first)
 
 
 def _cut(groups: list[Group], first: int, after: int) -> Iterator[Group]:
@@ -104,15 +108,18 @@ def _cut(groups: list[Group], first: int, after: int) -> Iterator[Group]:
 
 def _run_part(
     options: FleetOptions,
-    show_log: Callable[[LogLine], None] | None,
+    show_log: Callable[[str, LogLine], None] | None,
     parent: Connection,
+    cells: MutableSequence[float],
+    number: int,
 ) -> None:
     """Be one part, in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too
     from softaxe.shell.control import Control  # noqa: PLC0415
 
     async def main() -> None:
-        fleet = Fleet(options, show_log=show_log)
+        fleet = Fleet(options, show_log=show_log, clock=Clock(pace=Pace(cells, number)))
+        fleet.set_clock(speed=options.speed, is_paused=options.is_paused)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, fleet.stop)
         loop.add_reader(parent.fileno(), fleet.stop)  # the parent has died
@@ -134,6 +141,24 @@ def _run_part(
             parent.send(error)
 
 
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Let a process that is started here not hear Ctrl-C, from its first moment on.
+
+    Whoever starts it hears it afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    # Whoever starts this one, at the first process, unblocks signals.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @dataclass(slots=True)
 class _Part:
     url: str
@@ -149,7 +174,8 @@ class Workers:
     Args:
         options: Of the whole fleet.
         count: How many processes.
-        show_log: Called in the processes with every log line; must bear pickling.
+        show_log: Called in the processes with the id and every log line; must bear
+            pickling.
         show_progress: Called with how many devices of how many are up.
     """
 
@@ -158,7 +184,7 @@ class Workers:
         options: FleetOptions,
         count: int,
         *,
-        show_log: Callable[[LogLine], None] | None = None,
+        show_log: Callable[[str, LogLine], None] | None = None,
         show_progress: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
         self.options = options
@@ -171,8 +197,13 @@ class Workers:
         self._homes: dict[str, _Part] = {}
         self._entries: deque[dict[str, Any]] = deque(maxlen=MOST_ENTRIES)
         self._seen: list[int] = []
-        self._last = self._dropped = self._fault_count = 0
+        self._last = self._dropped = 0
         self._listening = asyncio.Lock()
+        self._adding = asyncio.Lock()
+        self._clock = Clock(speed=options.speed, is_paused=options.is_paused)
+        self._cells = multiprocessing.get_context("spawn").RawArray("d", 1 + count)
+        self._pace = Pace(self._cells)
+        self._bending = asyncio.Lock()
 
     async def start(self) -> None:
         """Start every part and wait until all their devices are up.
@@ -182,16 +213,17 @@ class Workers:
         """
         self._locks.enter_context(lock_directory(self.options.state))
         context = multiprocessing.get_context("spawn")
-        for plan in self._plans:
+        for number, plan in enumerate(self._plans):
             ours, theirs = context.Pipe()
-            arguments = plan, self._show_log, theirs
+            arguments = plan, self._show_log, theirs, self._cells, number
             process = context.Process(target=_run_part, args=arguments)
-            process.start()
+            with _deaf_to_ctrl_c():
+                process.start()
             theirs.close()
             self._parts.append(_Part("", process, ours))
         for part in self._parts:
             part.url = await self._hear(part)
-        while True:
+        while not self._stopped.is_set():
             states = await self._each("GET", "/control/ready")
             waiting = [state for state in states if "ready" in state]
             total = sum(group.count for group in self.options.groups)
@@ -225,14 +257,24 @@ class Workers:
             raise SoftaxeError("a process of the fleet has died")
 
     async def run(self) -> None:
-        """Wait for `stop`, or for the end of a part."""
-        while not self._stopped.is_set():
-            try:
-                async with asyncio.timeout(1.0):
-                    await self._stopped.wait()
-            except TimeoutError:
-                for part in self._parts:
-                    self._check(part)
+        """Keep the time, until `stop` or the end of a part."""
+        self._clock.move(self._clock.now)  # it starts now that all are there
+        watching = asyncio.ensure_future(self._watch())
+        try:
+            while not self._stopped.is_set() and not watching.done():
+                self._tick()
+                await asyncio.sleep(TICK_S)
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+
+    async def _watch(self) -> None:
+        """Wait for the end of a part."""
+        while True:
+            for part in self._parts:
+                self._check(part)
+            await asyncio.sleep(1.0)
 
     def stop(self) -> None:
         """Let `run` return."""
@@ -250,6 +292,41 @@ class Workers:
             part.pipe.close()
         self._locks.close()
 
+    # Time
+
+    def _tick(self) -> None:
+        """Tell the parts how far to go: never far from the slowest."""
+        is_whole_slice = not self._clock.is_held
+        while is_whole_slice and self._clock.now < self._pace.slowest + LEAD_S:
+            before = self._clock.now
+            self._pace.until = self._clock.advance()
+            is_whole_slice = self._clock.now - before >= SLICE_S
+
+    @asynccontextmanager
+    async def _standing_still(self) -> AsyncIterator[None]:
+        """Hold the time for what all parts do to it; go on where they are afterwards.
+
+        Raises:
+            Refused: The fleet ends.
+        """
+        async with self._bending:
+            self._clock.is_held = True
+            try:
+                await self._meet()
+                self._pace.until = 0.0  # nobody goes anywhere by itself
+                yield
+            finally:
+                self._clock.move(self._pace.fastest)
+                self._pace.until = self._clock.now
+                self._clock.is_held = False
+
+    async def _meet(self) -> None:
+        """Wait until every part is where the clock is."""
+        while self._pace.slowest < self._clock.now - 1e-6:
+            if self._stopped.is_set():
+                raise Refused(503, "the fleet ends")
+            await asyncio.sleep(TICK_S)
+
     # Asking
 
     async def _ask(
@@ -257,8 +334,11 @@ class Workers:
     ) -> tuple[int, bytes]:
         text = None if body is None else json.dumps(body)
         question = Question(method, path, text, {}, None, None)
-        async with asyncio.timeout(ANSWER_S):
-            return await ask(part.url, question)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await ask(part.url, question)
+        except EOFError as error:
+            raise Refused(503, "a process of the fleet has ended") from error
 
     async def _each(
         self, method: str, path: str, body: object = None
@@ -274,13 +354,13 @@ class Workers:
         found = []
         for status, text in answers:
             members = json.loads(text)
-            if status >= 400 and status != 503:
+            if status >= 400 and "error" in members:
                 raise Refused(status, members["error"])
             found.append(members)
         return found
 
-    async def _rows(self, query: str = "") -> list[dict[str, Any]]:
-        answers = await self._each("GET", f"/control/devices{query}")
+    async def _rows(self, **wanted: str) -> list[dict[str, Any]]:
+        answers = await self._each("GET", f"/control/devices?{urlencode(wanted)}")
         for part, answer in zip(self._parts, answers, strict=True):
             self._homes.update((row["id"], part) for row in answer["devices"])
         return [row for answer in answers for row in answer["devices"]]
@@ -292,7 +372,7 @@ class Workers:
         part = self._homes.get(device_id)
         if part is None:
             raise Refused(404, f"device: there is no {device_id!r}")
-        status, body = await self._ask(part, request.method, request.url.path)
+        status, body = await self._ask(part, request.method, _path(request))
         return Response(body, status, media_type="application/json")
 
     # The operations
@@ -321,7 +401,7 @@ class Workers:
         for name in ("devices", "mining", "sharesAccepted", "sharesRejected"):
             total[name] = sum(one[name] for one in found)
         for name in ("hashRate", "expectedHashrate", "power"):
-            total[name] = round(sum(one[name] for one in found), 3)
+            total[name] = round(sum(one[name] for one in found), ROUNDED_TO)
         for name in ("hottest", "bestDiff"):
             total[name] = max(one[name] for one in found)
         ghs = total["hashRate"]
@@ -335,7 +415,8 @@ class Workers:
                 name: sum(pool[name] for pool in pools)
                 for name in ("connections", "sharesAccepted", "sharesRejected")
             } | {"url": ", ".join(pool["url"] for pool in pools)}
-        return total | {"groups": dict(groups), "workers": len(self._parts)}
+        clock = clock_to_json(self._clock)
+        return total | clock | {"groups": dict(groups), "workers": len(self._parts)}
 
     async def history(self, _request: Request) -> object:
         """GET /control/history."""
@@ -353,33 +434,37 @@ class Workers:
             ("mining", sum),
         ):
             columns = zip(*(row[name] for row in rows), strict=True)
-            joined[name] = [round(join(values), 3) for values in columns]
+            joined[name] = [round(join(values), ROUNDED_TO) for values in columns]
         return joined
 
     async def devices(self, request: Request) -> object:
         """GET /control/devices."""
         query = Query(request)
-        wanted = [
-            f"{name}={value}"
+        wanted = {
+            name: value
             for name in ("group", "state")
             if (value := query.text(name)) is not None
-        ]
-        rows = await self._rows(f"?{'&'.join(wanted)}" if wanted else "")
+        }
+        rows = await self._rows(**wanted)
         first = query.whole("offset", 0, MOST_ROWS, 0)
         end = first + query.whole("limit", 0, MOST_ROWS, MOST_ROWS)
         return {"total": len(rows), "devices": rows[first:end]}
 
     async def add_devices(self, request: Request) -> object:
         """POST /control/devices."""
-        group = await members_of(request)
-        counts = Counter(dict.fromkeys(range(len(self._parts)), 0))
-        for row in await self._rows():
-            counts[self._parts.index(self._homes[row["id"]])] += 1
-        if "seed" not in group:
-            seeds = [int(device_id.rpartition("-")[2]) for device_id in self._homes]
-            group["seed"] = max(seeds) + 1
-        part = self._parts[min(counts, key=lambda n: counts[n])]
-        status, body = await self._ask(part, "POST", "/control/devices", group)
+        table = await members_of(request)
+        group = read_group(table)
+        async with self._adding:
+            counts = Counter(dict.fromkeys(range(len(self._parts)), 0))
+            used: dict[int, str] = {}
+            for row in await self._rows():
+                counts[self._parts.index(self._homes[row["id"]])] += 1
+                used[int(row["id"].rpartition("-")[2])] = row["group"]
+            # A part knows only its own devices, so the seeds are dealt out here.
+            (planned,) = seeded([group], first=self.options.seed, used=used)
+            table["seed"] = planned.seed
+            part = self._parts[min(counts, key=lambda n: counts[n])]
+            status, body = await self._ask(part, "POST", "/control/devices", table)
         return Response(body, status, media_type="application/json")
 
     async def device(self, request: Request) -> object:
@@ -408,10 +493,15 @@ class Workers:
     async def add_fault(self, request: Request) -> object:
         """POST /control/faults."""
         rule = await members_of(request)
-        self._fault_count += 1
-        # One id for all: by it they agree whom a share of the devices means.
-        rule.setdefault("id", f"fault-{self._fault_count}")
-        return (await self._each("POST", "/control/faults", rule))[0]
+        async with self._adding:
+            first, *others = self._parts
+            status, body = await self._ask(first, "POST", "/control/faults", rule)
+            if status < 400:
+                # One id for all: by it they agree whom a share of the devices means.
+                rule["id"] = json.loads(body)["id"]
+                for part in others:
+                    await self._ask(part, "POST", "/control/faults", rule)
+        return Response(body, status, media_type="application/json")
 
     async def clear_faults(self, _request: Request) -> object:
         """DELETE /control/faults."""
@@ -419,21 +509,30 @@ class Workers:
 
     async def remove_fault(self, request: Request) -> object:
         """DELETE /control/faults/ID."""
-        return (await self._each("DELETE", request.url.path))[0]
+        return (await self._each("DELETE", _path(request)))[0]
 
     async def clock(self, _request: Request) -> object:
         """GET /control/clock."""
-        return (await self._each("GET", "/control/clock"))[0]
+        return clock_to_json(self._clock)
 
     async def set_clock(self, request: Request) -> object:
         """PATCH /control/clock."""
-        change = await members_of(request)
-        return (await self._each("PATCH", "/control/clock", change))[0]
+        change = await clock_change_of(request)
+        self._tick()
+        if change["speed"] is not None:
+            self._clock.speed = change["speed"]
+        if change["is_paused"] is not None:
+            self._clock.is_paused = change["is_paused"]
+        shown = {"speed": self._clock.speed, "paused": self._clock.is_paused}
+        await self._each("PATCH", "/control/clock", shown)
+        return clock_to_json(self._clock)
 
     async def advance(self, request: Request) -> object:
         """POST /control/clock/advance."""
-        seconds = await members_of(request)
-        return (await self._each("POST", "/control/clock/advance", seconds))[0]
+        seconds = {"seconds": await seconds_of(request)}
+        async with self._standing_still():
+            await self._each("POST", "/control/clock/advance", seconds)
+        return clock_to_json(self._clock)
 
     async def journal(self, request: Request) -> object:
         """GET /control/journal."""
@@ -444,6 +543,8 @@ class Workers:
             for name in ("device", "method")
             if (value := query.text(name)) is not None
         }
+        if "method" in wanted:
+            wanted["method"] = wanted["method"].upper()
         after = query.whole("after", 0, 1 << 53, 0)
         limit = query.whole("limit", 1, MOST_ENTRIES, 1000)
         path, status = query.text("path") or "", query.whole("status", 0, 999, None)
@@ -500,23 +601,39 @@ class Workers:
     async def take_snapshot(self, request: Request) -> object:
         """POST /control/snapshots."""
         name = await members_of(request)
-        found = await self._each("POST", "/control/snapshots", name)
+        async with self._standing_still():
+            found = await self._each("POST", "/control/snapshots", name)
         sums = {n: sum(one[n] for one in found) for n in ("devices", "bytes")}
         return found[0] | sums
 
     async def restore(self, request: Request) -> object:
         """POST /control/snapshots/NAME/restore."""
-        return (await self._each("POST", request.url.path))[0]
+        async with self._standing_still():
+            await self._each("POST", _path(request))
+        self._homes.clear()
+        return clock_to_json(self._clock)
 
     async def drop_snapshot(self, request: Request) -> object:
         """DELETE /control/snapshots/NAME."""
-        return (await self._each("DELETE", request.url.path))[0]
+        return (await self._each("DELETE", _path(request)))[0]
 
     async def reset(self, _request: Request) -> object:
         """POST /control/reset."""
-        await self._each("POST", "/control/reset")
+        async with self._standing_still():
+            self._clock.speed = self.options.speed
+            self._clock.is_paused = self.options.is_paused
+            await self._each("POST", "/control/reset")
         self._homes.clear()
+        await self._rows()
+        await asyncio.to_thread(self._forget_others, list(self._homes))
         return {}
+
+    def _forget_others(self, device_ids: list[str]) -> None:
+        storage = Storage(self.options.state, is_shared=True)
+        try:
+            storage.forget_others(device_ids)
+        finally:
+            storage.close()
 
     async def shutdown(self, _request: Request) -> object:
         """POST /control/shutdown."""
@@ -534,6 +651,12 @@ class Workers:
         )
         text = joined_metrics([body.decode() for _, body in texts])
         return Response(text, headers={"Content-Type": CONTENT_TYPE.decode()})
+
+
+def _path(request: Request) -> str:
+    """Return a request's path as it was sent: names in it may need their quotes."""
+    path: bytes = request.scope["raw_path"]
+    return path.decode("latin-1")
 
 
 def joined_metrics(texts: list[str]) -> str:

@@ -19,9 +19,9 @@ def read_source(path: Path) -> dict[str, bytes]:
     try:
         found = _read_folder(path) if path.is_dir() else _read_image(path)
     except (OSError, ImageError) as error:
-        raise SettingError(f"--www: {path}: {error}") from error
+        raise SettingError(f"{path}: {error}") from error
     if not any(name in found for name in INDEX):
-        raise SettingError(f"--www: {path}: there is no index.html in it")
+        raise SettingError(f"{path}: there is no index.html in it")
     return found
 
 
