@@ -182,6 +182,30 @@ def test_the_journal_shows_requests_as_they_come(
     expect(page.get_by_text("No request has come yet.")).to_be_visible()
 
 
+SLOW = """() => {
+  const real = window.fetch;
+  window.fetch = async (...asked) => {
+    const answer = await real(...asked);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    return answer;
+  };
+}"""
+"""Lets every answer take longer than the journal waits between two looks."""
+
+
+def test_the_journal_bears_slow_answers(open_fleet: Open, fleet: RunningFleet) -> None:
+    page = open_fleet("journal")
+    page.evaluate(SLOW)
+    for number in range(4):
+        httpx.get(f"{fleet[6].url}/api/slow/{number}", trust_env=False)
+        page.wait_for_timeout(1000)
+
+    rows = page.get_by_role("row").filter(has_text="/api/slow/")
+    expect(rows).to_have_count(4)
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_text("No request has come yet.")).to_be_visible()
+
+
 def test_devices_are_added_kept_and_brought_back(
     open_fleet: Open, fleet: RunningFleet, check_access: Callable[[Page], None]
 ) -> None:
