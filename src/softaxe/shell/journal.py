@@ -53,19 +53,21 @@ class Entry:
     """Device time."""
     device: str
     client: str
-    method: str
-    path: str
-    query: str
     body: bytes
+    """Without secrets."""
     status: int
     """0 when no answer was sent."""
-    size: int
-    """Bytes of the answer's body."""
-    answer: bytes
-    took_ms: float
     is_unmatched: bool
     """No route and no page of the device was meant."""
-    fault: str | None
+    method: str = ""
+    """Empty when what came is no HTTP request; it is the body then."""
+    path: str = ""
+    query: str = ""
+    size: int = 0
+    """Bytes of the answer's body."""
+    answer: bytes = b""
+    took_ms: float = 0.0
+    fault: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what the control API tells."""
@@ -187,6 +189,21 @@ class JournaledApp:
                 kept = without_secrets(bytes(body))[:KEPT_BODY_BYTES]
                 text = bytes(answer[:KEPT_ANSWER_BYTES])
                 self._note(scope, began, status, size=size, body=kept, answer=text)
+
+    def refused(self, client: str, data: bytes, status: int) -> None:
+        """Note what never became a request."""
+        self._journal.add(
+            Entry(
+                seq=self._journal.last + 1,
+                time_s=time.time(),
+                now=self._now(),
+                device=self._device,
+                client=client,
+                body=without_secrets(data)[:KEPT_BODY_BYTES],
+                status=status,
+                is_unmatched=True,
+            )
+        )
 
     def _note(
         self,
