@@ -53,6 +53,8 @@ _OF_GROUPS = frozenset(
     }
 )
 """Options that are a group's matter where there is a fleet file."""
+_OF_REPLAY = frozenset({"replay", "host", "port"})
+"""All that a recording can be told."""
 
 app = typer.Typer(
     help="A complete Bitaxe in software: real HTTP, Stratum and SHA-256d.",
@@ -265,15 +267,17 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     from softaxe.shell.networks import read_networks  # noqa: PLC0415
     from softaxe.shell.www_source import read_source  # noqa: PLC0415
 
+    given = {name for name in context.params if _is_given(context, name)}
     if replay is not None:
+        for name in sorted(given - _OF_REPLAY):
+            _fail(f"{_option(name)}: a recording has no use for it")
         _serve_replay(replay, host or "127.0.0.1", port)
         return
     if state is not None and ephemeral:
         _fail("--ephemeral: forgets its state, so --state cannot be given with it")
-    given = {name for name in context.params if _is_given(context, name)}
     if fleet_file is not None:
         for name in given & _OF_GROUPS:
-            _fail(f"--{name.replace('_', '-')}: write it into {fleet_file}")
+            _fail(f"{_option(name)}: write it into {fleet_file}")
     try:
         options = FleetOptions(
             state=Path(),
@@ -343,6 +347,11 @@ def _serve_replay(path: Path, host: str, port: int) -> None:
         await serve_replay(entries, host, port, stopped)
 
     _run(main())
+
+
+def _option(name: str) -> str:
+    """A parameter of `run` as people write it."""
+    return "FLEET.TOML" if name == "fleet_file" else f"--{name.replace('_', '-')}"
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
