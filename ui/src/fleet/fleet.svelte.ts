@@ -26,11 +26,11 @@ class FleetState {
   look = inTurn(() => this.ask());
 
   /** Do something, say how it went, and look again; true when it went well. */
-  async run(work: () => Promise<unknown>, done = ""): Promise<boolean> {
+  async run<T>(work: () => Promise<T>, done: string | ((found: T) => string) = ""): Promise<boolean> {
     this.isBusy = true;
     try {
-      await work();
-      this.say(done);
+      const found = await work();
+      this.say(typeof done === "string" ? done : done(found));
       return true;
     } catch (error) {
       this.say(inWords(error), true);
