@@ -61,6 +61,178 @@ def test_log_lines_are_cleaned_too() -> None:
     assert "3J98t1" not in stranger.body
 
 
+def log(text: str, standins: Standins) -> str:
+    return cleaned(Entry(1, "", body=text), standins).body
+
+
+def sent(text: str) -> str:
+    """A line of the firmware's, as it leaves the WebSocket."""
+    return f"\x1b[0;32mI (5123) stratum_api: tx: {text}\x1b[0m\n"
+
+
+LOGIN = '{"id": 3, "method": "mining.authorize", "params": ['
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        sent(f'{LOGIN}"me", "POOLPW"]}}'),
+        sent('{"id":3,"method":"mining.authorize","params":["me","POOLPW"]}'),
+        sent(f'{LOGIN}"me", "PO"O"LPW"]}}'),  # nothing is escaped
+        sent(f'{LOGIN}"me", "POOLPW", d=1]}}'),
+    ],
+)
+def test_the_pool_password_is_taken_out_of_the_log(line: str) -> None:
+    found = log(line, Standins())
+
+    assert "POOLPW" not in found
+    assert "LPW" not in found
+    message = json.loads(found.partition("tx: ")[2].removesuffix("\x1b[0m\n"))
+    assert message["params"] == ["user1", "x"]
+    assert found.endswith("\x1b[0m\n")
+
+
+@pytest.mark.parametrize("size", range(60, 85))
+def test_a_line_that_is_cut_off_keeps_no_password(size: int) -> None:
+    line = f'tx: {LOGIN}"someuser", "POOLPASSWORD"]}}'[:size]
+
+    found = log(line, Standins())
+
+    assert "some" not in found
+    assert "PO" not in found
+
+
+def test_no_user_is_nobody_and_nowhere() -> None:
+    standins = Standins()
+    line = sent(f'{LOGIN}"", "x"]}}')
+
+    assert log(line, standins) == line
+    assert log("I (1) x: y z", standins) == "I (1) x: y z"
+
+
+def test_users_are_taken_out_of_shares_whatever_they_are() -> None:
+    line = '{"id": 9, "method": "mining.submit", "params": ["u", "6f1", "02", "65", "u"'
+
+    assert '["user1", "6f1", "02", "65", "u"' in log(sent(line), Standins())
+
+
+def test_names_are_known_in_the_log_however_they_were_written_in_answers() -> None:
+    standins = Standins()
+    body = json.dumps({"ssid": 'Café "5G" home'}, ensure_ascii=False)
+    clean(body.encode().decode("latin-1"), standins)
+    clean('{"ssid":"Br\\u00fccke"}', standins)
+
+    line = 'I (1) connect: Connected to SSID: Café "5G" home, not to Brücke'
+    found = log(line, standins)
+
+    assert found == "I (1) connect: Connected to SSID: network-1, not to network-2"
+
+
+def test_what_begins_like_something_else_is_replaced_whole() -> None:
+    standins = Standins()
+    clean('{"ssid":"home"}', standins)
+    clean('{"ssid":"bitaxe"}', standins)
+    clean('{"hostname":"bitaxe-home-lab"}', standins)
+    clean(f'{{"stratumUser":"{WALLET}"}}', standins)
+    clean(f'{{"stratumUser":"{WALLET}.garage rig"}}', standins)
+
+    line = f"I (1) x: bitaxe-home-lab.local {WALLET}.garage rig, {WALLET}.attic"
+    found = log(line, standins)
+
+    assert not [word for word in ("home", "lab", "garage", "attic") if word in found]
+    assert found.startswith("I (1) x: bitaxe-1.local bc1qstandin1q")
+
+
+def test_one_wallet_has_one_standin() -> None:
+    standins = Standins()
+    user = json.loads(clean(f'{{"stratumUser":"{WALLET}.garage"}}', standins))
+    found = json.loads(clean(f'{{"pool":"{WALLET}"}}', standins))
+
+    assert user["stratumUser"] == f"{found['pool']}.worker"
+
+
+def test_short_names_are_replaced_as_whole_words() -> None:
+    standins = Standins()
+    clean('{"ssid":"AB","stratumUser":"I"}', standins)
+
+    found = log("I (1) connect: ABC, SSID: AB, user I", standins)
+
+    assert found == "I (1) connect: ABC, SSID: network-1, user user1"
+
+
+@pytest.mark.parametrize(
+    "private",
+    [
+        "Bitaxe_BBF0",
+        "Bitaxe_BBF1",  # the access point's MAC is the next one
+        "10f51233bbf0",
+        "10F51233BBF0",
+        "10-f5-12-33-bb-f0",
+        "fe80::12f5:12ff:fe33:bbf0",
+        "fe80:0000:0000:0000:12f5:12ff:fe33:bbf0",
+        "2001:db8::77",
+        "85.214.132.117",
+        "192.168.1.77",
+        "BC1QNP980S5FPP8L94P5CVTTMTDQY8RVRQ74QLY2YRFMZKDSNTQZLC5QKC4RKQ",
+        "mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfn",
+    ],
+)
+def test_addresses_are_found_in_every_spelling(private: str) -> None:
+    standins = Standins()
+    clean(INFO, standins)
+    clean('{"ipv4":"85.214.132.117"}', standins)
+
+    found = log(f"I (1) tag: it is {private}, really", standins)
+
+    assert private.lower() not in found.lower()
+    assert "BBF" not in found.upper()
+    assert found.startswith("I (1) tag: it is ")
+    assert found.endswith(", really")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I (12345) asic_result: ID: 6f1, ASIC nr: 0, ver: 20000000 Nonce 160014AB",
+        "I (1) connect: Netmask: 255.255.255.0, 12:34:56, v5.5.1",
+        'I (1) stratum_api: tx: {"id": 2, "method": "mining.subscribe", "params": '
+        '["bitaxe/BM1370/v2.12.2"]}',
+    ],
+)
+def test_what_is_not_private_stays(text: str) -> None:
+    standins = Standins()
+    clean('{"ssid":"connect","hostname":"livingroom"}', standins)
+
+    assert log(text, standins) == text
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "1600144c0b3d6cba3a4f7a7ad1bb1d6b5e0ff0d2bbf7f5",
+        "220020" + "5e" * 32,
+        "225120" + "5e" * 32,
+        "1976a914" + "5e" * 20 + "88ac",
+        "17a914" + "5e" * 20 + "87",
+        "160014" + "5e" * 8,  # the line is cut off here
+    ],
+)
+def test_jobs_do_not_tell_whom_they_pay(script: str) -> None:
+    line = f'I (1) stratum_api: rx: {{"params":["6f1","00","0100f2052a01000000{script}'
+
+    found = log(line, Standins())
+
+    assert "5e5e" not in found
+    assert "3d6cba" not in found
+    assert len(found) == len(line)
+    assert found.startswith(line[: line.index(script) + 4])
+
+
+def test_a_body_that_is_cut_off_keeps_nothing_private() -> None:
+    assert "Ho" not in clean('{"ssid":"Home')
+    assert "Ho" not in clean('{"ssid":"Ho\\')
+
+
 def test_a_recording_is_read_as_it_was_written() -> None:
     entries = [
         Entry(0.0, "/api/system/info", 200, {"content-type": "application/json"}, "{}"),

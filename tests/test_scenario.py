@@ -67,17 +67,22 @@ INFOS: dict[str, dict[str, Any] | None] = {
         ({"field": "s", "above": 1, "device": "601-1"}, False),
         ({"field": "temp", "above": 0, "device": "none-*"}, False),
         ({"field": "answers", "equals": True}, True),
+        ({"field": "s", "unchanged": True, "for": "1s", "device": "601-1"}, True),
+        ({"field": "temp", "unchanged": True, "for": "1s", "device": "601-1"}, True),
+        ({"field": "temp", "unchanged": True, "for": "1s"}, False),
+        ({"field": "a.c", "unchanged": True, "for": "1s", "device": "any"}, False),
     ],
 )
 def test_answers_are_judged(members: dict[str, Any], is_met: bool) -> None:
-    assert expect(**members).holds(INFOS) is is_met
+    before = {**INFOS, "601-2": {"temp": 69}}
+    assert expect(**members).holds(INFOS, before) is is_met
 
 
 def test_a_device_that_does_not_answer_has_no_field() -> None:
     silent: dict[str, Any] = {"601-1": None}
 
-    assert not expect(field="temp", is_not=5).holds(silent)
-    assert expect(field="answers", equals=False).holds(silent)
+    assert not expect(field="temp", is_not=5).holds(silent, silent)
+    assert expect(field="answers", equals=False).holds(silent, silent)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +101,11 @@ def test_a_device_that_does_not_answer_has_no_field() -> None:
         ({"step": [{"request": {"path": "x"}}]}, "does not begin with a slash"),
         ({"step": [{"request": {"path": "/", "status": 900}}]}, "outside 0..599"),
         ({"step": [{"request": {"path": "/", "method": "GO"}}]}, "'GO' is none of"),
+        ({"step": [{"expect": {"field": "a", "unchanged": True}}]}, "for = TIME"),
+        (
+            {"step": [{"expect": {"field": "a", "unchanged": False, "for": "1s"}}]},
+            "for = TIME",
+        ),
         ({"steps": []}, "steps is none of"),
         ({"seed": -1, "step": [{"restart": True}]}, "seed: -1"),
     ],

@@ -1,8 +1,9 @@
 """`softaxe check`: does something behave as the AxeOS API promises?
 
-Runs against anything that speaks HTTP: a real Bitaxe, softaxe, a mock. It reads, and
-asks for things that must be refused; only `may_change` lets it send what would be
-accepted, and even then it changes nothing in the end.
+Runs against anything that speaks HTTP: a real Bitaxe, softaxe, a mock. It only reads,
+and sends what nobody can take for a change. Nothing says that what must be refused is
+refused, so values, even forbidden ones, are only sent with `may_change`; they are
+harmless where they are taken, and what was there before is put back.
 """
 
 import json
@@ -13,11 +14,15 @@ from typing import Any
 from softaxe.api.schema import ASIC, INFO, TIMESTAMP, Field, Kind, offered_columns
 from softaxe.client import Client, Reply
 from softaxe.device.profile import DOCUMENTED, Profile
+from softaxe.device.settings import SETTINGS
 from softaxe.errors import BadResponse
 
 CORS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 SHOWN_CHARS = 60
 HASHRATE_TOLERANCE = 0.001
+CHANGED = "temptarget"
+"""The setting that is changed: near its lowest value it costs a louder fan, no more."""
+_ROW = next(row for row in SETTINGS if row.rest_name == CHANGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +64,10 @@ def check(
     yield from _json_answer("theme", reply, "colorScheme", cors="GET, POST, OPTIONS")
     yield from _check_unknown(client)
     yield from _check_preflight(client)
-    yield from _check_refusals(client, profile)
+    yield from _check_no_json(client)
     yield from _check_log_stream(client)
     if may_change:
-        yield from _check_changes(client)
+        yield from _check_changes(client, profile)
 
 
 # JSON answers
@@ -199,7 +204,12 @@ def _object(reply: Reply) -> dict[str, Any]:
 
 
 def _check_unknown(client: Client) -> Iterator[Finding]:
-    for method, path in (("GET", "/api/nothing"), ("DELETE", "/api/system/info")):
+    # Of what is there nothing but GET is asked: others may take a DELETE seriously.
+    for method, path in (
+        ("GET", "/api/nothing"),
+        ("DELETE", "/api/nothing"),
+        ("GET", "/api/system"),
+    ):
         reply = client.request(method, path)
         where = f"{method} {path}"
         yield from _json_answer(where, reply, "error", status=404)
@@ -213,24 +223,9 @@ def _check_preflight(client: Client) -> Iterator[Finding]:
         yield Finding(f"OPTIONS {path}: CORS methods", CORS, got)
 
 
-def _check_refusals(client: Client, profile: Profile) -> Iterator[Finding]:
-    before = _object(client.request("GET", "/api/system/info"))
-    refused: dict[str, bytes] = {
-        "no JSON": b"{",
-        "wrong type": b'{"hostname": 5}',
-        "out of range": b'{"temptarget": 4711, "minFanSpeed": 4711}',
-    }
-    for name, body in refused.items():
-        reply = _patch(client, body)
-        yield Finding(f"PATCH {name}: status", "400", str(reply.status))
-        if profile.patch_errors_explained and name == "out of range":
-            is_named = b"temptarget" in reply.body and b"4711" in reply.body
-            got = "named" if is_named else _show(reply.body.decode("utf-8", "replace"))
-            yield Finding(f"PATCH {name}: field and value", "named", got)
-    after = _object(client.request("GET", "/api/system/info"))
-    for member in ("hostname", "temptarget", "minFanSpeed"):
-        expected, got = _show(before.get(member)), _show(after.get(member))
-        yield Finding(f"after refusals: {member}", expected, got)
+def _check_no_json(client: Client) -> Iterator[Finding]:
+    reply = _patch(client, b"{")
+    yield Finding("PATCH no JSON: status", "400", str(reply.status))
 
 
 def _check_log_stream(client: Client) -> Iterator[Finding]:
@@ -247,18 +242,51 @@ def _check_log_stream(client: Client) -> Iterator[Finding]:
     yield Finding("WebSocket /api/ws: accept", accept, got)
 
 
-def _check_changes(client: Client) -> Iterator[Finding]:
-    info = _object(client.request("GET", "/api/system/info"))
-    before = info.get("temptarget", 60)
-    other = 59 if before != 59 else 60
-    for value in (other, before):
-        reply = _patch(client, json.dumps({"temptarget": value}).encode())
-        yield Finding(f"PATCH temptarget {value}: status", "200", str(reply.status))
-        got = _object(client.request("GET", "/api/system/info")).get("temptarget")
-        yield Finding(f"PATCH temptarget {value}: read back", str(value), _show(got))
+def _check_changes(client: Client, profile: Profile) -> Iterator[Finding]:
     for turn in ("on", "off"):
         reply = client.request("POST", "/api/system/identify")
         yield Finding(f"identify {turn}: status", "200", str(reply.status))
+    before = _changed(client)
+    if before is None:
+        return  # told above; there is nothing to put back
+    try:
+        yield from _check_refusals(client, profile, before)
+        yield from _check_acceptance(client, before)
+    finally:
+        _send(client, before)
+
+
+def _check_refusals(
+    client: Client, profile: Profile, before: object
+) -> Iterator[Finding]:
+    below = _ROW.limits(profile).minimum - 1
+    for name, value in (("wrong type", str(before)), ("out of range", below)):
+        reply = _send(client, value)
+        yield Finding(f"PATCH {name}: status", "400", str(reply.status))
+        if profile.patch_errors_explained:
+            is_named = CHANGED in (text := reply.body.decode("utf-8", "replace"))
+            got = "named" if is_named and str(value) in text else _show(text)
+            yield Finding(f"PATCH {name}: field and value", "named", got)
+        expected, got = _show(before), _show(_changed(client))
+        yield Finding(f"PATCH {name}: read back", expected, got)
+
+
+def _check_acceptance(client: Client, before: object) -> Iterator[Finding]:
+    lowest = _ROW.firmware_limits.minimum
+    other = lowest + (before == lowest)
+    for value in (other, before):
+        reply = _send(client, value)
+        yield Finding(f"PATCH {CHANGED} {value}: status", "200", str(reply.status))
+        got = _show(_changed(client))
+        yield Finding(f"PATCH {CHANGED} {value}: read back", str(value), got)
+
+
+def _changed(client: Client) -> object:
+    return _object(client.request("GET", "/api/system/info")).get(CHANGED)
+
+
+def _send(client: Client, value: object) -> Reply:
+    return _patch(client, json.dumps({CHANGED: value}).encode())
 
 
 def _patch(client: Client, body: bytes) -> Reply:

@@ -56,6 +56,8 @@ _OF_GROUPS = frozenset(
     }
 )
 """Options that a fleet file says for each group."""
+_OF_REPLAY = frozenset({"replay", "host", "port"})
+"""All that a recording can be told."""
 
 app = typer.Typer(
     help="A complete Bitaxe in software: real HTTP, Stratum and SHA-256d.",
@@ -279,15 +281,17 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     from softaxe.shell.networks import read_networks  # noqa: PLC0415
     from softaxe.shell.www_source import read_source  # noqa: PLC0415
 
+    given = {name for name in context.params if _is_given(context, name)}
     if replay is not None:
+        for name in sorted(given - _OF_REPLAY):
+            _fail(f"{_option(name)}: a recording has no use for it")
         _serve_replay(replay, host or "127.0.0.1", port)
         return
     if state is not None and ephemeral:
         _fail("--ephemeral: forgets its state, so --state cannot be given with it")
-    given = {name for name in context.params if _is_given(context, name)}
     if fleet_file is not None:
         for name in given & _OF_GROUPS:
-            _fail(f"--{name.replace('_', '-')}: write it into {fleet_file}")
+            _fail(f"{_option(name)}: write it into {fleet_file}")
     try:
         if pool is not None:
             _read("pool", parse_pool, pool)
@@ -385,6 +389,11 @@ def _read(name: str, read: Callable[[Any], T], value: object) -> T:
         return read(value)
     except SettingError as error:
         raise SettingError(f"--{name}: {error}") from error
+
+
+def _option(name: str) -> str:
+    """A parameter of `run` as people write it."""
+    return "FLEET.TOML" if name == "fleet_file" else f"--{name.replace('_', '-')}"
 
 
 def _is_given(context: typer.Context, name: str) -> bool:

@@ -8,8 +8,9 @@ replaced by stand-ins, the same one for the same original.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from softaxe.client import Client
@@ -34,13 +35,47 @@ KEPT_HEADERS = ("content-type", "content-encoding", "cache-control", "location")
 MAX_BODY_BYTES = 1 << 20
 MAX_FILE_BYTES = 256 << 20
 LEAST_TEXT = 4
-"""Shorter values are only replaced where they stand as values, not inside log lines."""
+"""Shorter values are replaced in log lines only where they stand as whole words."""
 
-_WALLET = re.compile(
-    r"\b(?:(?:bc1|tb1)[0-9a-z]{20,87}|[13][1-9A-HJ-NP-Za-km-z]{25,34})\b"
+_WALLET = (
+    r"\b(?:(?i:(?:bc|tb|bcrt)1[0-9a-z]{8,87})"
+    r"|(?=[a-zA-Z]*\d)[123mn][1-9A-HJ-NP-Za-km-z]{25,34})\b"
 )
-_MAC = re.compile(r"\b(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\b")
-_IPV4 = re.compile(r"\b(?:10|127|172|192|169)(?:\.\d{1,3}){3}\b")
+_HEX = "[0-9A-Fa-f]"
+_SHAPES: Mapping[str, str] = {
+    "user": rf"{_WALLET}(?:\.[\w-]+)?",
+    "mac": rf"\b(?:{_HEX}{{2}}[:-]){{5}}{_HEX}{{2}}\b",
+    "ipv4": r"\b(?!255\.|0\.)(?:\d{1,3}\.){3}\d{1,3}\b",
+    "ipv6": (
+        rf"(?<![\w:])(?:(?:{_HEX}{{1,4}}:){{7}}{_HEX}{{1,4}}"
+        rf"|(?:{_HEX}{{1,4}}:){{1,6}}(?::{_HEX}{{1,4}}){{1,6}})(?![\w:])"
+    ),
+    "ap": rf"\bBitaxe_{_HEX}{{4}}\b",
+}
+"""What looks private, wherever it stands, and its kind."""
+_SCRIPTS = {"1976a914": 40, "17a914": 40, "160014": 40, "220020": 64, "225120": 64}
+"""How outputs of a coinbase begin, with their length, and how many hex digits of whom
+they pay follow: P2PKH, P2SH, P2WPKH, P2WSH, P2TR. Source: BIP-16, BIP-141, BIP-341."""
+LEAST_SCRIPT = 8
+"""Hex digits that are enough to look for whom they pay: a line may be cut anywhere."""
+_IN_LOG = re.compile(
+    "|".join(f"(?P<{kind}>{shape})" for kind, shape in _SHAPES.items())
+    + "|(?P<script>"
+    + "|".join(
+        rf"(?i:{start}){_HEX}{{{LEAST_SCRIPT},{size}}}"
+        for start, size in _SCRIPTS.items()
+    )
+    + ")"
+)
+_LOG_HEAD = re.compile(r"(?:\x1b\[[\d;]*m)?[EWIDV] \(\d+\) [^:]*: ")
+_LOGIN = re.compile(
+    r"(?P<head>.*"
+    r'"mining\.(?P<method>authorize|submit)",\s*"params":\s*\[\s*")'
+    r'(?P<user>.*?)(?P<rest>"\s*,\s*".*?)?(?P<end>(?:\x1b\[0m)?\s*)',
+    re.DOTALL,
+)
+"""The lines with a pool user. The firmware writes user and password without escaping
+them, so that such a line need not be JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,57 +109,98 @@ class Entry:
 
 
 class Standins:
-    """Replaces what is private, always the same by the same."""
+    """Replaces what is private, always the same by the same.
+
+    Answers name what they hold. In log lines it is found by its shape, or because an
+    answer has held it before.
+    """
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], str] = {}
+        """By kind, and original in lower case."""
+        self._counts = Counter[str]()
+        self._words: dict[str, str] = {}
+        """What is replaced in log lines, by original."""
+        self._pattern = re.compile("(?!)")
+        """Matches a word; its groups are the words' in their order."""
 
     def in_body(self, text: str) -> str:
         """Replace in an answer; only values change, no other character."""
-        for name, kind in _PRIVATE.items():
-            pattern = rf'("{name}"\s*:\s*")((?:[^"\\]|\\.)*)(")'
-            text = re.sub(pattern, self._replacer(kind), text)
-        return self._shapes(text)
+        return _IN_BODY.sub(self._in_answer, text)
 
     def in_log(self, text: str) -> str:
         """Replace in a line of the log."""
-        for (kind, original), standin in list(self._known.items()):
-            if kind in _WORDS and len(original) >= LEAST_TEXT:
-                text = text.replace(original, standin)
-        return self._shapes(text)
+        if login := _LOGIN.fullmatch(text):
+            user, rest = self._of("user", login["user"]), login["rest"] or ""
+            if login["method"] == "authorize" and rest:
+                rest = '", "x"]}'
+            return f"{login['head']}{user}{rest}{login['end']}"
+        head = _LOG_HEAD.match(text)
+        start = head.end() if head else 0
+        for found in _IN_LOG.finditer(text, start):
+            self._of(found.lastgroup or "", found[0])
+        return text[:start] + self._pattern.sub(self._in_line, text[start:])
 
-    def _replacer(self, kind: str) -> Callable[["re.Match[str]"], str]:
-        def replace(found: "re.Match[str]") -> str:
-            before, value, after = found.groups()
-            return f"{before}{self._of(kind, value) if value else ''}{after}"
+    def _in_answer(self, found: re.Match[str]) -> str:
+        if found["member"] is None:
+            return self._of(found.lastgroup or "", found[0])
+        value = _unescaped(found["value"])
+        return f"{found['member']}{self._of(_PRIVATE[found['name']], value)}"
 
-        return replace
-
-    def _shapes(self, text: str) -> str:
-        """Replace what looks private wherever it stands."""
-        text = _WALLET.sub(lambda m: self._of("wallet", m.group()), text)
-        text = _MAC.sub(lambda m: self._of("mac", m.group()), text)
-        return _IPV4.sub(lambda m: self._of("ipv4", m.group()), text)
+    def _in_line(self, found: re.Match[str]) -> str:
+        return list(self._words.values())[(found.lastindex or 1) - 1]
 
     def _of(self, kind: str, original: str) -> str:
-        if original in self._known.values():
-            return original
-        key = kind, original
+        if not original:
+            return ""
+        key = kind, original.lower()
         if key not in self._known:
-            number = 1 + sum(known == kind for known, _ in self._known)
-            self._known[key] = _MAKERS[kind](number, original)
+            standin = self._known[key] = self._new(kind, original)
+            if kind == "mac":
+                self._add_word(_bare(original), _bare(standin))
+            if kind != "secret":  # the one line that has it is known
+                self._add_word(original, standin)
         return self._known[key]
+
+    def _add_word(self, original: str, standin: str) -> None:
+        words = {**self._words, original: standin}
+        # The longest first: one may be the beginning of another.
+        self._words = dict(sorted(words.items(), key=lambda w: len(w[0]), reverse=True))
+        text = "|".join(f"({_word(word)})" for word in self._words)
+        self._pattern = re.compile(text, re.IGNORECASE)
+
+    def _new(self, kind: str, original: str) -> str:
+        if kind == "user":
+            name, dot, worker = original.partition(".")
+            if re.fullmatch(_WALLET, name):
+                return f"{self._of('wallet', name)}{dot}{'worker' if worker else ''}"
+        self._counts[kind] += 1
+        return _MAKERS[kind](self._counts[kind], original)
+
+
+def _word(text: str) -> str:
+    pattern = re.escape(text)
+    return rf"(?<!\w){pattern}(?!\w)" if len(text) < LEAST_TEXT else pattern
+
+
+def _unescaped(text: str) -> str:
+    """Return what the inside of a JSON string means; its bytes stand as Latin-1."""
+    text = text.encode("latin-1", "replace").decode("utf-8", "replace")
+    try:
+        return str(json.loads(f'"{text}"', strict=False))
+    except ValueError:
+        return text
 
 
 def _user(number: int, original: str) -> str:
-    wallet, dot, worker = original.partition(".")
-    name = _wallet(number, wallet) if _WALLET.fullmatch(wallet) else f"user{number}"
-    return f"{name}{dot}{'worker' if worker else ''}"
+    return f"user{number}{'.worker' if '.' in original else ''}"
 
 
 def _wallet(number: int, original: str) -> str:
-    start = original[:4] if original[:3] in {"bc1", "tb1"} else original[:1]
-    return f"{start}standin{number}".ljust(len(original), "q")
+    is_bech32 = original[:2].lower() in {"bc", "tb"}
+    start = original[:4] if is_bech32 else original[:1]
+    standin = f"{start}standin{number}".ljust(len(original), "q")
+    return standin.upper() if original.isupper() else standin
 
 
 def _mac(number: int, original: str) -> str:
@@ -135,6 +211,20 @@ def _mac(number: int, original: str) -> str:
     return text if original.isupper() else text.lower()
 
 
+def _bare(mac: str) -> str:
+    return mac.replace(":", "").replace("-", "")
+
+
+def _ipv6(number: int, original: str) -> str:
+    text = f"FE80::FF:FE00:{number:X}"
+    return text if original.isupper() else text.lower()
+
+
+def _script(number: int, original: str) -> str:
+    size = next(len(head) for head in _SCRIPTS if original.lower().startswith(head))
+    return f"{original[:size]}{number:0{len(original) - size}x}"
+
+
 _MAKERS: Mapping[str, Callable[[int, str], str]] = {
     "ssid": lambda n, _: f"network-{n}",
     "hostname": lambda n, _: f"bitaxe-{n}",
@@ -143,7 +233,9 @@ _MAKERS: Mapping[str, Callable[[int, str], str]] = {
     "secret": lambda n, _: "x",
     "mac": _mac,
     "ipv4": lambda n, _: f"192.0.2.{n % 256}",
-    "ipv6": lambda n, _: f"FE80::FF:FE00:{n:X}",
+    "ipv6": _ipv6,
+    "ap": lambda n, _: f"Bitaxe_{n:04X}",
+    "script": _script,
 }
 _PRIVATE: Mapping[str, str] = {
     "ssid": "ssid",
@@ -159,7 +251,11 @@ _PRIVATE: Mapping[str, str] = {
     "ipv6": "ipv6",
 }
 """Members of answers, and what they hold."""
-_WORDS = {"ssid", "hostname", "user", "ipv6"}
+_IN_BODY = re.compile(
+    rf'(?P<member>"(?P<name>{"|".join(_PRIVATE)})"\s*:\s*")'
+    r'(?P<value>(?:[^"\\]|\\.)*)|'
+    + "|".join(f"(?P<{kind}>{shape})" for kind, shape in _SHAPES.items())
+)
 
 
 def header(url: str, interval_s: float) -> str:
@@ -209,12 +305,11 @@ def _columns() -> list[str]:
 def cleaned(entry: Entry, standins: Standins) -> Entry:
     """Return an entry without what is private; pages stay as they are."""
     if entry.is_log:
-        body = standins.in_log(entry.body)
-    elif entry.path.startswith("/api/"):
-        body = standins.in_body(entry.body)
-    else:
-        return entry
-    return Entry(entry.at_s, entry.path, entry.status, entry.headers, body)
+        return replace(entry, body=standins.in_log(entry.body))
+    headers = {name: standins.in_body(text) for name, text in entry.headers.items()}
+    is_page = not entry.path.startswith("/api/")
+    body = entry.body if is_page else standins.in_body(entry.body)
+    return replace(entry, headers=headers, body=body)
 
 
 def read_recording(lines: Iterable[str], where: str) -> list[Entry]:

@@ -17,7 +17,7 @@ devices answer. `shell.scenario_run` lets it happen.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -33,6 +33,17 @@ MOST_TEXT = 10_000
 METHODS = ("GET", "POST", "PATCH", "OPTIONS", "PUT", "DELETE")
 ALL = "all"
 ANY = "any"
+Infos = Mapping[str, Mapping[str, Any] | None]
+"""What devices answer at /api/system/info, by id; None when they do not."""
+_COMPARISONS = {
+    "equals": "is {}",
+    "is_not": "is not {}",
+    "above": "is above {}",
+    "below": "is below {}",
+    "contains": "contains {}",
+    "unchanged": "is unchanged",
+}
+"""In words, with the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,54 +56,56 @@ class Expectation:
     """`all`, `any`, or a pattern of ids; of several, all must."""
     is_any: bool
     comparison: str
-    """`equals`, `is_not`, `above`, `below` or `contains`."""
+    """`equals`, `is_not`, `above`, `below`, `contains` or `unchanged`."""
     value: Any
     within_s: float
     """By when it must have been true."""
     for_s: float
     """How long it must then stay so."""
 
-    def holds(self, infos: Mapping[str, Mapping[str, Any] | None]) -> bool:
-        """Judge the devices' answers; a device that does not answer has no field."""
-        chosen = [info for id_, info in infos.items() if self.meets(id_)]
-        verdicts = [self._judge(info) for info in chosen]
+    def holds(self, infos: Infos, before: Infos) -> bool:
+        """Judge the devices' answers; a device that does not answer has no field.
+
+        Args:
+            infos: What the devices answer, by id.
+            before: What they answered when the expectation was met with.
+        """
+        verdicts = [
+            self._judge(info, before.get(id_))
+            for id_, info in infos.items()
+            if self.meets(id_)
+        ]
         return any(verdicts) if self.is_any else bool(verdicts) and all(verdicts)
 
     def meets(self, device_id: str) -> bool:
         """True for a device that is meant."""
         return self.device in {ALL, ANY} or fnmatchcase(device_id, self.device)
 
-    def found(self, infos: Mapping[str, Mapping[str, Any] | None]) -> str:
+    def found(self, infos: Infos) -> str:
         """Return what the devices answered, in short."""
         shown = {
-            id_: None if info is None else _inner(info, self.field)
+            id_: _inner(info, self.field)
             for id_, info in infos.items()
             if self.meets(id_)
         }
+        if not shown:
+            return f"no device like {self.device!r}"
         text = json.dumps(shown)
         return text if len(text) <= 300 else f"{text[:300]}..."
 
     def in_words(self) -> str:
         """Return the expectation as a sentence."""
-        words = {
-            "equals": "is",
-            "is_not": "is not",
-            "above": "is above",
-            "below": "is below",
-            "contains": "contains",
-        }
-        value = json.dumps(self.value)
+        claim = _COMPARISONS[self.comparison].format(json.dumps(self.value))
         soon = f" within {self.within_s:g} s" if self.within_s else ""
         long = f" for {self.for_s:g} s" if self.for_s else ""
-        return (
-            f"{self.field} of {self.device} {words[self.comparison]} "
-            f"{value}{soon}{long}"
-        )
+        return f"{self.field} of {self.device} {claim}{soon}{long}"
 
-    def _judge(self, info: Mapping[str, Any] | None) -> bool:
+    def _judge(
+        self, info: Mapping[str, Any] | None, before: Mapping[str, Any] | None
+    ) -> bool:
         if self.field == "answers":
             return bool((info is not None) == self.value)
-        found = None if info is None else _inner(info, self.field)
+        found = _inner(info, self.field)
         if found is None:
             return False
         match self.comparison:
@@ -102,6 +115,8 @@ class Expectation:
                 return bool(found != self.value)
             case "contains":
                 return str(self.value) in json.dumps(found)
+            case "unchanged":
+                return bool(found == _inner(before, self.field))
             case _:
                 if isinstance(found, bool) or not isinstance(found, int | float):
                     return False
@@ -126,6 +141,10 @@ class Request:
 class Step:
     """One thing that happens at one moment."""
 
+    number: int
+    """Place in the file, from 1."""
+    action: str
+    """Name of the one thing below that it does."""
     at_s: float
     device: str = ALL
     """Whom it concerns: `all` or a pattern of ids."""
@@ -173,7 +192,7 @@ def read_scenario(data: Mapping[str, Any], name: str) -> Scenario:
     seed = data.get("seed", 1)
     if type(seed) is not int or seed < 0:
         raise SettingError(f"{name}: seed: {seed!r} is no whole number from 0 on")
-    read = [_step(t, f"{name}: step {n}") for n, t in enumerate(steps, 1)]
+    read = [_step(t, n, f"{name}: step {n}") for n, t in enumerate(steps, 1)]
     read.sort(key=lambda step: step.at_s)
     return Scenario(
         name=str(data.get("name", name)),
@@ -205,7 +224,7 @@ def seconds_of(value: object, where: str) -> float:
 _ACTIONS = ("fault", "clear", "settings", "restart", "request", "expect")
 
 
-def _step(table: object, where: str) -> Step:
+def _step(table: object, number: int, where: str) -> Step:
     if not isinstance(table, dict):
         raise SettingError(f"{where}: is no table")
     _check_keys(table, ("at", "device", *_ACTIONS), where)
@@ -216,6 +235,7 @@ def _step(table: object, where: str) -> Step:
     at_s = seconds_of(table.get("at", "0s"), f"{where}: at")
     device = _text(table.get("device", ALL), f"{where}: device")
     inner = f"{where}: {action}"
+    step = Step(number, action, at_s, device)
     match action:
         case "fault":
             rule = dict(_table(value, inner))
@@ -225,20 +245,20 @@ def _step(table: object, where: str) -> Step:
                 FaultRules().add(rule, 0.0)
             except SettingError as error:
                 raise SettingError(f"{inner}: {error}") from error
-            return Step(at_s, device, fault=rule)
+            return replace(step, fault=rule)
         case "clear":
-            return Step(at_s, device, clear=_text(value, inner))
+            return replace(step, clear=_text(value, inner))
         case "settings":
-            return Step(at_s, device, settings=_table(value, inner))
+            return replace(step, settings=_table(value, inner))
         case "restart":
             if value is not True:
                 raise SettingError(f"{inner}: {value!r} is not true")
-            return Step(at_s, device, is_restart=True)
+            return replace(step, is_restart=True)
         case "request":
-            return Step(at_s, device, request=_request(_table(value, inner), inner))
+            return replace(step, request=_request(_table(value, inner), inner))
         case _:
             expect = _expectation(_table(value, inner), device, inner)
-            return Step(at_s, device, expect=expect)
+            return replace(step, expect=expect)
 
 
 def _request(table: Mapping[str, Any], where: str) -> Request:
@@ -266,9 +286,6 @@ def _request(table: Mapping[str, Any], where: str) -> Request:
     return Request(method, path, body, headers, status, contains)
 
 
-_COMPARISONS = ("equals", "is_not", "above", "below", "contains")
-
-
 def _expectation(table: Mapping[str, Any], device: str, where: str) -> Expectation:
     _check_keys(table, ("device", "field", "within", "for", *_COMPARISONS), where)
     comparisons = [name for name in _COMPARISONS if name in table]
@@ -278,6 +295,10 @@ def _expectation(table: Mapping[str, Any], device: str, where: str) -> Expectati
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if comparisons[0] in {"above", "below"} and not is_number:
         raise SettingError(f"{where}: {comparisons[0]}: {value!r} is no number")
+    if comparisons[0] == "unchanged" and (
+        value is not True or "for" not in table or "within" in table
+    ):
+        raise SettingError(f"{where}: unchanged: write unchanged = true, for = TIME")
     chosen = _text(table.get("device", device), f"{where}: device")
     return Expectation(
         field=_text(table.get("field", ""), f"{where}: field"),
@@ -308,7 +329,7 @@ def _text(value: object, where: str) -> str:
     return value
 
 
-def _inner(info: Mapping[str, Any], path: str) -> Any:
+def _inner(info: Mapping[str, Any] | None, path: str) -> Any:
     found: Any = info
     for name in path.split("."):
         if isinstance(found, list) and name.isdigit() and int(name) < len(found):

@@ -1,3 +1,4 @@
+import gc
 import json
 import threading
 from collections.abc import Iterator
@@ -64,6 +65,85 @@ def test_checking_changes_nothing_unless_told(bitaxe: Any) -> None:
 
     settings = ("temptarget", "minFanSpeed", "hostname", "frequency", "coreVoltage")
     assert [after[name] for name in settings] == [before[name] for name in settings]
+
+
+class Yes(BaseHTTPRequestHandler):
+    """A mock that takes whatever it is sent."""
+
+    held: ClassVar[dict[str, object]] = {}
+    log: ClassVar[list[object]] = []
+
+    def do_GET(self) -> None:
+        self.answer(self.held)
+
+    def do_OPTIONS(self) -> None:
+        self.answer({})
+
+    def do_POST(self) -> None:
+        self.log.append(self.path)
+        self.answer({})
+
+    def do_DELETE(self) -> None:
+        if self.path == "/api/system/info":
+            self.held.clear()
+        self.answer({})
+
+    def do_PATCH(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        try:
+            changes = json.loads(body)
+        except ValueError:
+            changes = {}
+        self.log.extend(changes.values())
+        self.held.update(changes)
+        self.answer({})
+
+    def answer(self, members: dict[str, object]) -> None:
+        body = json.dumps(members).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+def test_who_takes_everything_is_given_nothing_to_take() -> None:
+    Yes.held = {"temptarget": 61, "hostname": "mine", "minFanSpeed": 25}
+    Yes.log = []
+    with serving(Yes) as url:
+        found = {each.what: each for each in differing(list(check(Client(url))))}
+
+    assert Yes.held == {"temptarget": 61, "hostname": "mine", "minFanSpeed": 25}
+    assert Yes.log == []
+    assert found["PATCH no JSON: status"].got == "200"
+
+
+def test_who_takes_everything_is_given_no_harm_and_its_own_back() -> None:
+    Yes.held = {"temptarget": 61, "hostname": "mine", "minFanSpeed": 25}
+    Yes.log = []
+    with serving(Yes) as url:
+        findings = differing(list(check(Client(url), may_change=True)))
+        found = {each.what: each for each in findings}
+
+    assert Yes.held == {"temptarget": 61, "hostname": "mine", "minFanSpeed": 25}
+    assert set(Yes.log) == {"/api/system/identify", "61", -1, 35, 61}
+    assert found["PATCH out of range: status"].got == "200"
+    assert found["PATCH out of range: read back"] == Finding(
+        "PATCH out of range: read back", "61", "-1"
+    )
+
+
+def test_what_was_there_is_put_back_when_the_check_ends_early() -> None:
+    Yes.held = {"temptarget": 61}
+    with serving(Yes) as url:
+        for finding in check(Client(url), may_change=True):
+            if finding.what == "PATCH out of range: status":
+                break
+        gc.collect()
+
+    assert Yes.held == {"temptarget": 61}
 
 
 def test_the_firmware_profile_keeps_the_firmware_s(

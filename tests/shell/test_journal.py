@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 
 from softaxe.shell import journal as module
-from softaxe.shell.journal import Entry, Journal, JournaledApp, without_secrets
+from softaxe.shell.journal import (
+    Entry,
+    Journal,
+    JournaledApp,
+    query_without_secrets,
+    without_secrets,
+)
 
 
 @pytest.mark.parametrize(
@@ -15,15 +21,53 @@ from softaxe.shell.journal import Entry, Journal, JournaledApp, without_secrets
         b'{"WIFIPASS":"secret1"}',
         b'{"wifi\\u0050ass":"secret1"}',
         b'{"stratumPassword":"secret1","fallbackStratumPassword":"secret1"}',
-        b'{"wifiPass": "secret1", broken',
-        b'{"wifiPass": "secret1',
-        b'{"wifiPass": "a\\"secret1", broken',
         b'{"wifiPass": "secret1", "wifiPass": "secret1"}',
+        b'{"wifiPass": "", "a": "wifiPass=secret1"}',
+        b'{"a": {"wifiPass": "secret1"}, "a": "***"}',
+        b'[{"wifiPass": "secret1"}]',
+        b'{"a": {"b": [{"wifiPass": {"c": "secret1"}}]}}',
+        '{"wifiPass": "secret1"}'.encode("utf-16"),
     ],
 )
 def test_secrets_are_taken_out(body: bytes) -> None:
     assert b"secret1" not in without_secrets(body)
     assert b"***" in without_secrets(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"wifiPass": "secret1", broken',
+        b'{"wifiPass": "secret1',
+        b'{"wifiPass":secret1',
+        b'{"wifiPass": "a\\"secret1", broken',
+        b"{'wifiPass':'secret1'}",
+        b"wifiPass=secret1",
+        b"a=1&wifi%50ass=secret1",
+        b'{wifiPass: "secret1"}',
+        b'{"wifi\\u0050ass":"secret1"',
+        b'"wifiPass=secret1"',
+        b'["{\\"wifiPass\\":\\"secret1\\"}"]',
+        b"[" * 5000 + b'{"wifiPass":"secret1"}',
+    ],
+)
+def test_of_what_may_hold_a_secret_only_the_length_is_kept(body: bytes) -> None:
+    told = f"({len(body)} bytes or more, with a secret)"
+    assert without_secrets(body).decode() == told
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ("wifiPass=S", "wifiPass=***"),
+        ("a=1&WIFI%50ass=S&b=2", "a=1&WIFI%50ass=***&b=2"),
+        ('q={"wifiPass":"S"}', "q=***"),
+        ("columns=power,temp&x", "columns=power,temp&x"),
+        ("", ""),
+    ],
+)
+def test_queries_keep_no_secrets(query: str, kept: str) -> None:
+    assert query_without_secrets(query) == kept
 
 
 @pytest.mark.parametrize(
@@ -102,7 +146,7 @@ def test_an_app_is_served_and_watched() -> None:
         "type": "http",
         "method": "PATCH",
         "raw_path": b"/api/system",
-        "query_string": b"",
+        "query_string": b"wifiPass=x",
         "client": ("127.0.0.9", 1),
     }
     asyncio.run(JournaledApp(app, journal, "601-1", lambda: 5.0)(scope, receive, send))
@@ -112,4 +156,5 @@ def test_an_app_is_served_and_watched() -> None:
     assert sent == ["http.response.start", "http.response.body"]
     assert (told["client"], told["now"], told["status"]) == ("127.0.0.9", 5.0, 201)
     assert (told["bytes"], len(told["answer"])) == (3000, 1024)
+    assert told["query"] == "wifiPass=***"
     assert json.loads(told["body"]) == {"wifiPass": "***"}

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 from websockets.sync.client import connect
 
+from softaxe.cli import app
 from softaxe.errors import DeviceError, SettingError
 from softaxe.record import Entry
 from softaxe.shell.listener import Listener
@@ -84,10 +86,57 @@ def test_it_is_served_again_byte_by_byte(recording: Path) -> None:
         assert get(url, "/api/system/nothing").status_code == 404
 
 
+def test_statistics_have_the_columns_asked_for() -> None:
+    body = (
+        '{\n\t"currentTimestamp":\t5000,'
+        '\n\t"labels":\t["hashrate", "power", "timestamp"],'
+        '\n\t"statistics":\t[[1070.50, 12.300000190734863, 1000], [-1, 2, 2000]]\n}'
+    )
+    entries = [Entry(0, "/api/system/statistics", 200, {}, body)]
+    with replayed(entries) as url:
+        some = get(url, "/api/system/statistics?columns=power,nothing").text
+        whole = get(url, "/api/system/statistics").text
+        none = get(url, "/api/system/statistics?columns=nothing").text
+
+    assert "[12.300000190734863, 1000]" in some.replace(",\t", ", ")
+    assert json.loads(some) == {
+        "currentTimestamp": 5000,
+        "labels": ["power", "timestamp"],
+        "statistics": [[12.300000190734863, 1000], [2, 2000]],
+    }
+    assert whole == none == body
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (b"{", "Invalid JSON"),
+        (b'{"frequency": 1}', "frequency: 1 MHz is none of the board's options"),
+        (b'{"hostname": 5}', "hostname: 5 is no string"),
+    ],
+)
+def test_what_a_device_refuses_is_refused(
+    recording: Path, body: bytes, complaint: str
+) -> None:
+    with replayed(load_recording(recording)) as url:
+        answer = httpx.patch(f"{url}/api/system", content=body, trust_env=False)
+
+    assert answer.status_code == 400
+    assert complaint in answer.json()["error"]
+
+
+def test_what_a_recording_cannot_be_told_is_refused(recording: Path) -> None:
+    for option in (["--count", "3"], ["--control", "none"], ["x.toml"]):
+        result = CliRunner().invoke(app, ["run", "--replay", str(recording), *option])
+
+        assert result.exit_code == 1
+        assert f"{option[0].replace('x.toml', 'FLEET.TOML')}: a rec" in result.output
+
+
 def test_changes_are_answered_and_forgotten(recording: Path) -> None:
     with replayed(load_recording(recording)) as url:
         before = get(url, "/api/system/asic").content
-        change = {"frequency": 1}
+        change = {"frequency": 550}
         patched = httpx.patch(f"{url}/api/system", json=change, trust_env=False)
         restarted = httpx.post(f"{url}/api/system/restart", trust_env=False)
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from softaxe.shell.scenario_run import shipped_names
+from softaxe.shell.scenario_run import Outcome, Report, junit, shipped_names
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -74,3 +74,90 @@ def test_a_bad_name_or_file_is_told(tmp_path: Path) -> None:
     assert "nothing is no file and none of access-refused" in missing.stderr
     assert "bad: step 1: has not one of fault" in bad.stderr
     assert missing.returncode == bad.returncode == 1
+
+
+ONE_STEP = "[[step]]\nrestart = true"
+REFUSED = """
+[[group]]
+count = 2
+[[step]]
+device = "601-*"
+settings = { frequency = 1 }
+[[step]]
+clear = "nothing"
+[[step]]
+device = "nobody"
+restart = true
+[[step]]
+device = "nobody"
+fault = { effect = "fan_dead" }
+[[step]]
+fault = { effect = "fan_dead", group = "nobody" }
+[[step]]
+fault = { id = "few", effect = "fan_dead", share = 0.0001 }
+[[step]]
+device = "601-2"
+request = { path = "/api/system/nothing", status = 404 }
+[[step]]
+request = { path = "/api/system/nothing", status = 200 }
+"""
+
+
+def test_steps_that_cannot_be_done_fail_and_the_rest_goes_on(tmp_path: Path) -> None:
+    path, report = tmp_path / "mine.toml", tmp_path / "report.xml"
+    path.write_text(REFUSED)
+
+    result = run(str(path), "access-refused", "--junit", str(report))
+
+    assert result.returncode == 1, result.stderr
+    told = [
+        "step 1: settings can be done; found frequency: 1 MHz is none of",
+        "step 2: clear can be done; found there is no fault 'nothing'",
+        "step 3: restart can be done; found device: there is none like 'nobody'",
+        "step 4: fault can be done; found device: there is none like 'nobody'",
+        "step 5: fault can be done; found fault-1: there is no such device or group",
+        "601-2: GET /api/system/nothing is answered with 404",
+        "601-1: GET /api/system/nothing is answered with 200; found 404",
+    ]
+    assert [text for text in told if text not in result.stdout] == []
+    mine, shipped = ElementTree.parse(report).getroot()
+    assert (mine.get("tests"), mine.get("failures")) == ("8", "7")
+    assert (shipped.get("name"), shipped.get("failures")) == ("access-refused", "0")
+
+
+@pytest.mark.parametrize(
+    ("group", "complaint"),
+    [
+        ('board = "hexagon"', "bad: group 2: board: "),
+        (
+            "settings = { frequency = 1 }",
+            "bad: group devices: frequency: 1 MHz is",
+        ),
+        (
+            "settings = { speed = 1 }",
+            "bad: group devices: settings: speed is",
+        ),
+    ],
+)
+def test_groups_are_checked_before_anything_happens(
+    tmp_path: Path, group: str, complaint: str
+) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(f'[[group]]\nname = "a"\n[[group]]\n{group}\n{ONE_STEP}')
+
+    result = run("flatline", str(path))
+
+    assert result.returncode == 1
+    assert complaint in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_report_is_xml_whatever_a_device_answers() -> None:
+    outcome = Outcome(1.0, "a \x00 & b", is_met=False, found="\x1b[31m \ud800 ü\n")
+
+    case = ElementTree.fromstring(junit([Report("x", [outcome], 1.0)]))[0][0]
+
+    failure = case.find("failure")
+    assert failure is not None
+    assert case.get("name") == "1 s: a \\x00 & b"
+    assert failure.get("message") == "found \\x1b[31m \\xd800 ü\n"

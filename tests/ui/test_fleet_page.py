@@ -95,6 +95,8 @@ def test_it_sorts_and_filters(open_fleet: Open) -> None:
 
     page.get_by_label("Group").select_option("")
     page.get_by_label("Search").fill("601-1 ")
+    page.get_by_label("Search").fill("ATTIC")
+    expect(page.get_by_text("10 of 1,000 shown")).to_be_visible()
     page.get_by_label("Search").fill("nobody")
     expect(page.get_by_text("No device is like that.")).to_be_visible()
 
@@ -143,6 +145,24 @@ def test_a_fault_is_ordered_refused_and_removed(
     expect(page.get_by_text("Nothing is wrong anywhere.")).to_be_visible()
 
 
+def test_two_faults_of_a_kind_can_be_told_apart(
+    open_fleet: Open, fleet: RunningFleet
+) -> None:
+    fleet.faults.add("latency", id="one", ms=300, share=0.5)
+    fleet.faults.add(
+        "latency", id="two", ms=20, device="601-*", route="/api/*", probability=0.1
+    )
+
+    page = open_fleet("faults")
+
+    one = page.get_by_role("listitem").filter(has_text="one")
+    expect(one).to_contain_text("ms 300, jitter_ms 0")
+    expect(one).to_contain_text("50 % of all devices")
+    two = page.get_by_role("listitem").filter(has_text="two")
+    expect(two).to_contain_text("ms 20, jitter_ms 0")
+    expect(two).to_contain_text("devices 601-*, on /api/*, probability 0.1")
+
+
 def test_time_is_at_hand(open_fleet: Open, fleet: RunningFleet) -> None:
     page = open_fleet()
     before = fleet.clock.now
@@ -182,6 +202,30 @@ def test_the_journal_shows_requests_as_they_come(
     expect(page.get_by_text("No request has come yet.")).to_be_visible()
 
 
+SLOW = """() => {
+  const real = window.fetch;
+  window.fetch = async (...asked) => {
+    const answer = await real(...asked);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    return answer;
+  };
+}"""
+"""Lets every answer take longer than the journal waits between two looks."""
+
+
+def test_the_journal_bears_slow_answers(open_fleet: Open, fleet: RunningFleet) -> None:
+    page = open_fleet("journal")
+    page.evaluate(SLOW)
+    for number in range(4):
+        httpx.get(f"{fleet[6].url}/api/slow/{number}", trust_env=False)
+        page.wait_for_timeout(1000)
+
+    rows = page.get_by_role("row").filter(has_text="/api/slow/")
+    expect(rows).to_have_count(4)
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_text("No request has come yet.")).to_be_visible()
+
+
 def test_devices_are_added_kept_and_brought_back(
     open_fleet: Open, fleet: RunningFleet, check_access: Callable[[Page], None]
 ) -> None:
@@ -196,6 +240,7 @@ def test_devices_are_added_kept_and_brought_back(
     page.get_by_label("Board or family").fill("gamma")
     page.get_by_role("button", name="Switch on").click()
     expect(page.get_by_text("1,001 devices", exact=True)).to_be_visible()
+    expect(page.get_by_text("601-1001 is on.")).to_be_in_viewport()
 
     page.get_by_role("button", name="Restore before").click()
 
@@ -217,6 +262,57 @@ def test_it_fits_a_phone_and_the_dark(
     assert width <= PHONE["width"]
     check_access(page)
     picture(page, "fleet-phone")
+
+
+def test_on_a_phone_every_page_begins_with_itself(
+    open_fleet: Open, fleet: RunningFleet, check_access: Callable[[Page], None]
+) -> None:
+    httpx.get(f"{fleet[7].url}/api/system/info", trust_env=False)
+    page = open_fleet(viewport=PHONE)
+    expect(page.locator("tbody th[scope=row]").first).to_be_in_viewport()
+
+    page.goto(f"{fleet.control_url}/#/journal")
+    row = page.get_by_role("button", name="GET /api/system/info").first
+    expect(row).to_be_in_viewport()
+    check_access(page)
+
+    expect(page.get_by_label("Speed")).to_be_hidden()
+    page.get_by_role("button", name="Change").click()
+    page.get_by_label("Speed").fill("2")
+    page.get_by_role("button", name="Set").click()
+    expect(page.get_by_text("Time runs 2 times as fast as life.")).to_be_in_viewport()
+    fleet.clock.speed = 1
+
+
+def test_on_a_phone_nothing_is_broken_or_out_of_sight(open_fleet: Open) -> None:
+    page = open_fleet(viewport=PHONE)
+    page.locator("tbody th[scope=row] button").first.click()
+    number = page.locator("dd", has_text=re.compile(r"^\d+\.\d{5,}$")).first
+    expect(number).to_be_visible()
+    box = number.bounding_box()
+    assert box is not None
+    assert box["height"] < 30, "a number stands in one line"
+    page.get_by_role("button", name="Close", exact=True).click()
+
+    table = page.get_by_role("region", name="Table of devices")
+    table.evaluate("box => box.scrollTo(box.scrollWidth, 0)")
+    page.get_by_label("Search").fill("nobody")
+    expect(page.get_by_text("No device is like that.")).to_be_in_viewport()
+
+
+def test_real_works_rates_have_their_digits(open_fleet: Open) -> None:
+    page = open_fleet()
+    history = {
+        "now": [0, 10, 20],
+        "hashRate": [0.0121, 0.0118, 0.012],
+        "power": [0, 0, 0],
+        "hottest": [0, 0, 0],
+        "mining": [200, 200, 200],
+    }
+    page.route("**/control/history", lambda route: route.fulfill(json=history))
+
+    chart = page.get_by_role("img", name="Hash rate: now 12.00 MH/s")
+    expect(chart).to_be_visible()
 
 
 def test_a_fleet_that_has_gone_is_told(browser: Browser) -> None:

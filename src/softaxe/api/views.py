@@ -17,6 +17,7 @@ from softaxe.api.schema import (
     offered_columns,
 )
 from softaxe.device.device import Device
+from softaxe.device.profile import Profile
 from softaxe.device.settings import SETTINGS, Effect, Setting
 from softaxe.flash.partitions import FACTORY, OTA_SLOTS, SHIPPED_VERSION
 
@@ -85,16 +86,20 @@ def statistics_body(device: Device, query: str) -> bytes:
 
 def _columns(device: Device, query: str) -> list[Column]:
     """The columns a query asks for, in the fixed order; all when it names none."""
-    wanted: set[str] = set()
-    for pair in query.split("&"):
-        name, _, value = pair.partition("=")
-        if name.lower() == "columns":
-            text = unquote(value) if device.profile.columns_decoded else value
-            wanted = set(text.split(","))
-            break
+    wanted = wanted_columns(query, device.profile)
     offered = offered_columns(device.profile)
     chosen = [column for column in offered if column.label in wanted]
     return chosen or list(offered)
+
+
+def wanted_columns(query: str, profile: Profile) -> set[str]:
+    """Return the names that the query of `/api/system/statistics` asks for."""
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        if name.lower() == "columns":
+            text = unquote(value) if profile.columns_decoded else value
+            return set(text.split(","))
+    return set()
 
 
 def dashboard_body(device: Device) -> bytes:

@@ -100,6 +100,15 @@ class Answer:
             await send({"type": "http.response.body", "body": self.body})
 
 
+def refusing_websocket(send: Send) -> Send:
+    """Return how to send an answer to who asked for a WebSocket, instead of one."""
+
+    async def send_as_websocket(message: Message) -> None:
+        await send({**message, "type": f"websocket.{message['type']}"})
+
+    return send_as_websocket
+
+
 UNAUTHORIZED = Answer(b"Unauthorized", status=401)
 
 

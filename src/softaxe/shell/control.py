@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from softaxe import __version__
 from softaxe.errors import FleetStopped, SettingError, StorageError
+from softaxe.shell import control_document
 from softaxe.shell.answers import BodyCutOff, BodyTooLong, read_body
 from softaxe.shell.clock import ADVANCES_S, SPEEDS, Clock, read_number
 from softaxe.shell.fleet import Fleet
@@ -645,34 +646,4 @@ def _error(status: int, text: str) -> Response:
 
 def document(url: str) -> dict[str, Any]:
     """Return the API's OpenAPI document."""
-    paths: dict[str, dict[str, Any]] = {}
-    for operation in OPERATIONS:
-        names = [part[1:-1] for part in operation.path.split("/") if part[:1] == "{"]
-        place = {"required": True, "schema": {"type": "string"}}
-        parameters = [{"name": name, "in": "path", **place} for name in names]
-        parameters += [
-            {"name": name, "in": "query", "schema": {"type": "string"}}
-            for name in operation.query
-        ]
-        described: dict[str, Any] = {
-            "operationId": operation.name,
-            "summary": operation.help,
-            "parameters": parameters,
-            "responses": {
-                str(operation.status): {"description": "As asked."},
-                "4XX": {"description": 'What is wrong: `{"error": "..."}`.'},
-            },
-        }
-        if operation.body is not None:
-            members = {name: {"type": kind} for name, kind in operation.body.items()}
-            schema = {"type": "object", "properties": members}
-            described["requestBody"] = {
-                "content": {"application/json": {"schema": schema}}
-            }
-        paths.setdefault(operation.path, {})[operation.method.lower()] = described
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "softaxe control", "version": __version__},
-        "servers": [{"url": url}],
-        "paths": paths,
-    }
+    return control_document.document(OPERATIONS, url)

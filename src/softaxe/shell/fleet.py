@@ -154,7 +154,8 @@ class FleetOptions:
         for number, rule in enumerate(self.faults, 1):
             _read(f"fault {number}", lambda rule: rules.add(table_of(rule), 0.0), rule)
         for group in seeded(self.groups, first=self.seed):
-            for _ in member_options(replace(group, count=1), pool_rows={}):
+            one_of_each = replace(group, count=min(group.count, len(group.boards)))
+            for _ in member_options(one_of_each, pool_rows={}):
                 pass
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from starlette.types import Message, Receive, Scope, Send
 
 from softaxe.faults import HttpFault
-from softaxe.shell.answers import CONNECTION_CLOSE, Answer
+from softaxe.shell.answers import CONNECTION_CLOSE, Answer, refusing_websocket
 from softaxe.shell.journal import FAULT
 from softaxe.shell.listener import TRANSPORT, AsgiApp
 
@@ -36,15 +36,8 @@ class FaultyApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or not."""
         fault = self._fault_of(scope)
-        if fault is None or scope["type"] != "http":
+        if fault is None or not self._strikes(fault, scope):
             await self._app(scope, receive, send)
-            return
-        if fault.effect == "socket_limit":
-            if self._connection_count() <= int(fault.values["sockets"]):
-                await self._app(scope, receive, send)
-                return
-            _reset(scope)
-            await _until_gone(receive)
             return
         scope[FAULT] = fault.rule_id
         if fault.delay_s:
@@ -52,13 +45,14 @@ class FaultyApp:
         match fault.effect:
             case "timeout":
                 await _until_gone(receive)
-            case "reset":
-                _reset(scope)
+            case "reset" | "socket_limit":
+                scope[TRANSPORT].abort()
                 await _until_gone(receive)
             case "status":
                 code = int(fault.values["code"])
                 refusal = Answer(b"Fault on order", status=code)
-                await refusal.with_headers((CONNECTION_CLOSE,)).send_to(send)
+                refusing = refusing_websocket(send) if _is_websocket(scope) else send
+                await refusal.with_headers((CONNECTION_CLOSE,)).send_to(refusing)
             case "truncated_json":
                 keep = float(fault.values["keep"])
                 await self._app(scope, receive, _truncated(scope, send, keep))
@@ -69,14 +63,19 @@ class FaultyApp:
             case _:
                 await self._app(scope, receive, send)
 
+    def _strikes(self, fault: HttpFault, scope: Scope) -> bool:
+        if fault.effect == "socket_limit":
+            return self._connection_count() > int(fault.values["sockets"])
+        # A log stream has no body that could break off.
+        return fault.effect != "truncated_json" or not _is_websocket(scope)
 
-def _reset(scope: Scope) -> None:
-    """Drop the connection at once."""
-    scope[TRANSPORT].abort()
+
+def _is_websocket(scope: Scope) -> bool:
+    return bool(scope["type"] == "websocket")
 
 
 async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
+    while not (await receive())["type"].endswith(".disconnect"):
         pass
 
 
@@ -105,6 +104,8 @@ def _trickling(send: Send, bytes_per_s: float) -> Send:
     piece_bytes = max(1, int(bytes_per_s * PIECE_S))
 
     async def send_slowly(message: Message) -> None:
+        if message["type"] == "websocket.send":
+            await asyncio.sleep(len(message["text"]) / bytes_per_s)
         if message["type"] != "http.response.body":
             await send(message)
             return

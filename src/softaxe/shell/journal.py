@@ -4,10 +4,11 @@ import json
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -36,12 +37,8 @@ SECRET_NAMES = frozenset(
     for name in (row.rest_name, row.alias)
     if name
 )
-_SECRET_TEXT = re.compile(
-    rb'("(?:'
-    + "|".join(sorted(SECRET_NAMES)).encode()
-    + rb')"\s*:\s*)"(?:\\.|[^"\\])*"?',
-    re.IGNORECASE | re.DOTALL,
-)
+_SECRET = re.compile("|".join(sorted(SECRET_NAMES)), re.IGNORECASE)
+_UNICODE_ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +53,21 @@ class Entry:
     """Device time."""
     device: str
     client: str
-    method: str
-    path: str
-    query: str
     body: bytes
+    """Without secrets."""
     status: int
     """0 when no answer was sent."""
-    size: int
-    """Bytes of the answer's body."""
-    answer: bytes
-    took_ms: float
     is_unmatched: bool
     """No route and no page of the device was meant."""
-    fault: str | None
+    method: str = ""
+    """Empty when what came is no HTTP request; it is the body then."""
+    path: str = ""
+    query: str = ""
+    size: int = 0
+    """Bytes of the answer's body."""
+    answer: bytes = b""
+    took_ms: float = 0.0
+    fault: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what the control API tells."""
@@ -191,6 +190,21 @@ class JournaledApp:
                 text = bytes(answer[:KEPT_ANSWER_BYTES])
                 self._note(scope, began, status, size=size, body=kept, answer=text)
 
+    def refused(self, client: str, data: bytes, status: int) -> None:
+        """Note what never became a request."""
+        self._journal.add(
+            Entry(
+                seq=self._journal.last + 1,
+                time_s=time.time(),
+                now=self._now(),
+                device=self._device,
+                client=client,
+                body=without_secrets(data)[:KEPT_BODY_BYTES],
+                status=status,
+                is_unmatched=True,
+            )
+        )
+
     def _note(
         self,
         scope: Scope,
@@ -213,7 +227,7 @@ class JournaledApp:
                 client=client[0] if client else "",
                 method=scope.get("method", "GET"),
                 path=path.decode("latin-1"),
-                query=query.decode("latin-1"),
+                query=query_without_secrets(query.decode("latin-1")),
                 body=body,
                 status=status,
                 size=size,
@@ -228,25 +242,50 @@ class JournaledApp:
 def without_secrets(body: bytes) -> bytes:
     """Return a request's body with the values of secret settings removed.
 
-    What is no text is left out altogether.
+    Of what is no text, or names a secret and is no JSON, only the length is left.
     """
     if not body:
         return body
+    found = False
+
+    def cleaned(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        # Called for every object, even one that another member of its name replaces.
+        nonlocal found
+        texts = [f"{name}\n{v if isinstance(v, str) else ''}" for name, v in pairs]
+        is_secret = [_names_secret(text) for text in texts]
+        found = found or any(is_secret)
+        return {
+            name: REMOVED if hides else value
+            for (name, value), hides in zip(pairs, is_secret, strict=True)
+        }
+
     try:
-        members = json.loads(body)
+        value = json.loads(body, object_pairs_hook=cleaned)
     except (ValueError, RecursionError):
-        if not _is_text(body):
-            return f"({len(body)} bytes or more, no text)".encode()
-        return _SECRET_TEXT.sub(rb'\1"' + REMOVED.encode() + b'"', body)
-    if not isinstance(members, Mapping):
-        return body
-    if not any(name.lower() in SECRET_NAMES for name in members):
-        return body
-    shown = {
-        name: REMOVED if name.lower() in SECRET_NAMES else value
-        for name, value in members.items()
-    }
-    return json.dumps(shown).encode()
+        pass
+    else:
+        if found:
+            return json.dumps(value).encode()
+    if not _is_text(body):
+        return f"({len(body)} bytes or more, no text)".encode()
+    if _names_secret(body.decode("utf-8", "replace")):
+        return f"({len(body)} bytes or more, with a secret)".encode()
+    return body
+
+
+def query_without_secrets(query: str) -> str:
+    """Return a query with the values of parts that name a secret removed."""
+    parts = query.split("&")
+    return "&".join(
+        f"{part.partition('=')[0]}={REMOVED}" if _names_secret(part) else part
+        for part in parts
+    )
+
+
+def _names_secret(text: str) -> bool:
+    """Tell whether a secret setting's name stands in a text, escaped or not."""
+    plain = _UNICODE_ESCAPE.sub(lambda found: chr(int(found[1], 16)), unquote(text))
+    return _SECRET.search(plain) is not None
 
 
 def _is_text(data: bytes) -> bool:

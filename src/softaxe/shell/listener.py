@@ -9,12 +9,13 @@ import functools
 import logging
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.http11 import Request
 
 Scope = MutableMapping[str, Any]
 AsgiApp = Callable[
@@ -51,11 +52,32 @@ _COMPLAINTS = (
 )
 
 
+@runtime_checkable
+class Witness(Protocol):
+    """An app that hears of what is refused before it becomes a request."""
+
+    def refused(self, client: str, data: bytes, status: int) -> None:
+        """What `client` sent was answered with `status`, and the connection closed."""
+
+
+class TransportWebSocket(WebSocketsSansIOProtocol):
+    """uvicorn's protocol of a WebSocket, with the way out in its scope."""
+
+    def handle_connect(self, event: Request) -> None:
+        """The handshake has come; the app is about to be called."""
+        super().handle_connect(event)
+        if not self.handshake_complete:
+            scope: Scope = self.scope  # type: ignore[assignment]
+            scope[TRANSPORT] = self.transport
+
+
 class BoundedHttp(HttpToolsProtocol):
     """uvicorn's protocol for one of many apps, with a bound on a request's head."""
 
     _head_bytes = 0
     _is_head = True
+    _data = b""
+    """What came last."""
 
     def __init__(self, app: AsgiApp, state: ServerState) -> None:
         super().__init__(_config(), state, {})
@@ -63,20 +85,32 @@ class BoundedHttp(HttpToolsProtocol):
         # uvicorn calls it to make the protocol of a WebSocket, for its own one app.
         self.ws_protocol_class = self._websocket  # type: ignore[assignment]
 
-    def _websocket(self, **options: Any) -> WebSocketsSansIOProtocol:
-        protocol = WebSocketsSansIOProtocol(**options)
+    def _websocket(self, **options: Any) -> TransportWebSocket:
+        protocol = TransportWebSocket(**options)
         protocol.app = self.app
         return protocol
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head; refuse too much of it."""
+        self._data = data
         if self._is_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES + len(data):
                 self.transport.write(HEAD_TOO_LONG)
                 self.transport.close()
+                self._tell_refused(431)
                 return
         super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """What came is no HTTP."""
+        super().send_400_response(msg)
+        self._tell_refused(400)
+
+    def _tell_refused(self, status: int) -> None:
+        if isinstance(self.app, Witness):
+            client = self.client[0] if self.client else ""
+            self.app.refused(client, self._data, status)
 
     def on_message_begin(self) -> None:
         """A head begins."""

@@ -6,9 +6,14 @@ Source: ESP-Miner websocket.c.
 import asyncio
 from collections.abc import Coroutine
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from softaxe.shell.answers import UNAUTHORIZED, Answer, is_client_allowed
+from softaxe.shell.answers import (
+    UNAUTHORIZED,
+    Answer,
+    is_client_allowed,
+    refusing_websocket,
+)
 from softaxe.shell.host import Host, LogLines
 
 PATH = "/api/ws"
@@ -61,11 +66,7 @@ class LogStream:
         if "websocket.http.response" not in scope.get("extensions", {}):
             await send({"type": "websocket.close"})
             return
-
-        async def send_as_websocket(message: Message) -> None:
-            await send({**message, "type": f"websocket.{message['type']}"})
-
-        await answer.send_to(send_as_websocket)
+        await answer.send_to(refusing_websocket(send))
 
 
 async def _run_until_one_ends(*works: Coroutine[None, None, None]) -> None:

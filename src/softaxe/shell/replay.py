@@ -1,31 +1,57 @@
 """Serves a recording as if its device were there.
 
 Answers follow the recorded time line and begin anew at its end. Nothing can be changed:
-what would change a device is answered as it would answer, and forgotten.
+what would change a device is judged and answered as it would be, and forgotten.
 """
 
 import asyncio
+import json
 import time
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from softaxe.api import views
+from softaxe.api import cjson, views
 from softaxe.api.access import is_allowed
+from softaxe.api.schema import TIMESTAMP
+from softaxe.api.views import wanted_columns
+from softaxe.catalog import Board
+from softaxe.catalog import board as board_named
 from softaxe.device.profile import DOCUMENTED
+from softaxe.device.settings import Settings, check_patch
 from softaxe.errors import SettingError
-from softaxe.record import MAX_FILE_BYTES, Entry, read_recording
-from softaxe.shell.answers import FULL_CORS, UNAUTHORIZED, Answer, HeaderName, header
+from softaxe.record import MAX_FILE_BYTES, STATISTICS, Entry, read_recording
+from softaxe.shell.answers import (
+    CONNECTION_CLOSE,
+    FULL_CORS,
+    UNAUTHORIZED,
+    Answer,
+    BodyCutOff,
+    BodyTooLong,
+    HeaderName,
+    header,
+    read_body,
+)
 from softaxe.shell.listener import TRANSPORT, Listener
-from softaxe.shell.server import HI, PATCHED, RESTARTING, UNKNOWN_ROUTE
+from softaxe.shell.server import (
+    HI,
+    NOT_RECEIVED,
+    PATCH_LIMIT_BYTES,
+    PATCHED,
+    RESTARTING,
+    TOO_LONG,
+    UNKNOWN_ROUTE,
+    bad_request,
+)
 
+USUAL_BOARD = "601"
 LEAST_S = 1.0
 """A recording of one moment lasts so long."""
 CHANGES = {
-    ("PATCH", "/api/system"): PATCHED,
     ("POST", "/api/system/restart"): Answer(
         views.message_body(RESTARTING), content_type=b"application/json"
     ),
@@ -33,7 +59,7 @@ CHANGES = {
         views.message_body(HI), content_type=b"application/json"
     ),
 }
-"""What is answered to changes, though nothing changes."""
+"""What is answered to what a device does, though nothing is done."""
 
 
 def load_recording(path: Path) -> list[Entry]:
@@ -66,6 +92,11 @@ class Replay:
         self.duration_s = max(LEAST_S, last + between)
         """Until it begins anew."""
         self._began = time.monotonic()
+        info = _members(next((e.body for e in self._rounds if e.status), ""))
+        self._board = _board_of(info)
+        factory = Settings.from_nvs({}, self._board)
+        is_overclocked = bool(info.get("overclockEnabled"))
+        self._settings = factory.changed({"is_overclock_enabled": is_overclocked})
 
     @property
     def at_s(self) -> float:
@@ -80,18 +111,18 @@ class Replay:
         if scope["path"].startswith("/api/") and not _is_allowed(scope):
             await UNAUTHORIZED.send_to(send)
             return
-        answer = self._answer(scope["method"], scope["path"])
-        if answer is None:
+        if self._is_away():
             scope[TRANSPORT].abort()
             while (await receive())["type"] != "http.disconnect":
                 pass
             return
+        answer = await self._answer(scope, receive)
         await answer.send_to(send, FULL_CORS)
 
-    def _answer(self, method: str, path: str) -> Answer | None:
-        """Return what is answered now; None while the device was away."""
-        if self._is_away():
-            return None
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        method, path = scope["method"], scope["path"]
+        if (method, path) == ("PATCH", "/api/system"):
+            return await self._judge(receive)
         if (method, path) in CHANGES:
             return CHANGES[method, path]
         if method == "OPTIONS":
@@ -101,8 +132,11 @@ class Replay:
         if method != "GET" or entry is None:
             return UNKNOWN_ROUTE
         named = {k: v for k, v in entry.headers.items() if k != "content-type"}
+        body = entry.body.encode("latin-1")
+        if path == STATISTICS:
+            body = _with_columns(body, scope["query_string"].decode("latin-1"))
         return Answer(
-            entry.body.encode("latin-1"),
+            body,
             status=entry.status,
             content_type=entry.headers.get("content-type", "text/html").encode(),
             headers=tuple(
@@ -110,6 +144,24 @@ class Replay:
                 for name, value in named.items()
             ),
         )
+
+    async def _judge(self, receive: Receive) -> Answer:
+        """Answer a PATCH as the recorded board would."""
+        try:
+            body = await read_body(receive, PATCH_LIMIT_BYTES)
+        except BodyTooLong:
+            return TOO_LONG.with_headers((CONNECTION_CLOSE,))
+        except BodyCutOff:
+            return NOT_RECEIVED.with_headers((CONNECTION_CLOSE,))
+        try:
+            members = cjson.parse(body)
+        except ValueError as error:
+            return bad_request(f"Invalid JSON: {error}")
+        try:
+            check_patch(self._settings, members, profile=DOCUMENTED, board=self._board)
+        except SettingError as error:
+            return bad_request(str(error))
+        return PATCHED
 
     def _is_away(self) -> bool:
         latest = _latest(self._rounds, self.at_s)
@@ -147,6 +199,40 @@ class Replay:
             entry = self._logs[index]
             yield max(0.0, entry.at_s - self.at_s), entry.body
             index += 1
+
+
+def _members(body: str) -> dict[str, Any]:
+    try:
+        members = json.loads(body)
+    except ValueError:
+        return {}
+    return members if isinstance(members, dict) else {}
+
+
+def _board_of(info: Mapping[str, Any]) -> Board:
+    """Return the recorded device's board; the usual one when nothing tells."""
+    try:
+        return board_named(str(info.get("boardVersion")))
+    except SettingError:
+        return board_named(USUAL_BOARD)
+
+
+def _with_columns(body: bytes, query: str) -> bytes:
+    """Return recorded statistics with the columns asked for, digits as they are."""
+    wanted = wanted_columns(query, DOCUMENTED)
+    try:
+        answer = json.loads(body, parse_int=str, parse_float=str)
+        labels: list[str] = answer["labels"]
+        places = [n for n, label in enumerate(labels) if label in wanted]
+        if not places:
+            return body
+        places += [n for n, label in enumerate(labels) if label == TIMESTAMP]
+        rows = [cjson.array([row[n] for n in places]) for row in answer["statistics"]]
+        answer["labels"] = cjson.array(cjson.string(labels[n]) for n in places)
+        answer["statistics"] = cjson.array(rows)
+        return cjson.members(answer.items()).encode()
+    except (ValueError, KeyError, IndexError, TypeError):
+        return body  # no statistics as we know them
 
 
 def _latest(entries: list[Entry], at_s: float) -> Entry | None:

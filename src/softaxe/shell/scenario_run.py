@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,27 @@ from xml.etree import ElementTree
 
 import httptools
 
-from softaxe.errors import SettingError
-from softaxe.scenario import Expectation, Request, Scenario, Step, read_scenario
+from softaxe.errors import SettingError, SoftaxeError
+from softaxe.scenario import (
+    ALL,
+    Expectation,
+    Infos,
+    Request,
+    Scenario,
+    Step,
+    read_scenario,
+)
 from softaxe.shell.fleet import Fleet, FleetOptions
-from softaxe.shell.groups import read_group, read_toml
+from softaxe.shell.groups import Group, member_options, read_group, read_toml
+from softaxe.shell.member import Member
 
 LOOK_S = 1.0
 """Device time between two looks at what is expected."""
 PATIENCE_S = 10.0
 """Real seconds for the answer to a request."""
 _SHIPPED = files("softaxe") / "scenarios"
-Infos = dict[str, dict[str, Any] | None]
+_NO_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+"""What XML 1.0 cannot hold, not even escaped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,8 @@ class _Waiting:
     """An expectation that is not decided yet."""
 
     expect: Expectation
+    before: Infos
+    """What the devices answered then."""
     since_s: float
     true_since_s: float | None = None
 
@@ -68,7 +81,27 @@ def load_scenario(name: str) -> Scenario:
             known = ", ".join(shipped_names())
             raise SettingError(f"scenario: {name} is no file and none of {known}")
         path = Path(str(_SHIPPED / f"{name}.toml"))
-    return read_scenario(read_toml(path), path.stem)
+    scenario = read_scenario(read_toml(path), path.stem)
+    _groups(scenario, path.stem)
+    return scenario
+
+
+def _groups(scenario: Scenario, where: str) -> tuple[Group, ...]:
+    """Read a scenario's groups, and what their settings come to on each board.
+
+    Raises:
+        SettingError: Something is not allowed; says where.
+    """
+    groups = []
+    for number, table in enumerate(scenario.groups, 1):
+        group = read_group(dict(table), f"{where}: group {number}")
+        one_of_each = replace(group, count=len(group.boards))
+        try:
+            list(member_options(one_of_each, pool_rows={}))
+        except SettingError as error:
+            raise SettingError(f"{where}: {error}") from error
+        groups.append(group)
+    return tuple(groups)
 
 
 async def run_scenario(
@@ -87,10 +120,11 @@ async def run_scenario(
     Raises:
         SettingError: A group is not allowed.
     """
+    groups = _groups(scenario, scenario.name)
     with tempfile.TemporaryDirectory(prefix="softaxe-") as folder:
         options = FleetOptions(
             state=Path(folder),
-            groups=tuple(read_group(dict(table)) for table in scenario.groups),
+            groups=groups,
             port=0,
             pool_port=0,
             has_pool=True,
@@ -98,17 +132,19 @@ async def run_scenario(
         )
         options.check()
         fleet = Fleet(options)
+        run = _Run(scenario, fleet, speed, tell)
         try:
             await fleet.start()
             ticking = asyncio.ensure_future(fleet.run())
             fleet.clock.is_paused = True
-            run = _Run(scenario, fleet, speed, tell)
-            outcomes = await run.play()
+            await run.play()
             fleet.stop()
             await ticking
+        except (SoftaxeError, OSError) as error:
+            run.decide("it runs to its end", is_met=False, found=str(error))
         finally:
             await fleet.close()
-    return outcomes
+    return run.outcomes
 
 
 class _Run:
@@ -124,22 +160,23 @@ class _Run:
         self._speed = speed
         self._tell = tell
         self._waiting: list[_Waiting] = []
-        self._outcomes: list[Outcome] = []
-        self._began = time.monotonic()
-        self._zero_s = fleet.clock.now
+        self.outcomes: list[Outcome] = []
+        self._began = 0.0
+        self._zero_s = 0.0
 
     @property
     def _now_s(self) -> float:
         return self._fleet.clock.now - self._zero_s
 
-    async def play(self) -> list[Outcome]:
+    async def play(self) -> None:
+        self._began, self._zero_s = time.monotonic(), self._fleet.clock.now
         steps = list(self._scenario.steps)
         while True:
             while steps and steps[0].at_s <= self._now_s + 1e-9:
                 await self._do(steps.pop(0))
             self._look()
             if not steps and not self._waiting:
-                return self._outcomes
+                return
             await self._advance(self._next_moment(steps))
 
     def _next_moment(self, steps: list[Step]) -> float:
@@ -155,25 +192,27 @@ class _Run:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     async def _do(self, step: Step) -> None:
-        fleet = self._fleet
-        members = [m for m in fleet.members.values() if step.meets(m.id)]
+        members = [m for m in self._fleet.members.values() if step.meets(m.id)]
+        try:
+            if not members and step.device != ALL and step.expect is None:
+                raise SettingError(f"device: there is none like {step.device!r}")
+            await self._act(step, members)
+        except SoftaxeError as error:
+            what = f"step {step.number}: {step.action} can be done"
+            self.decide(what, is_met=False, found=str(error))
+
+    async def _act(self, step: Step, members: list[Member]) -> None:
         if step.fault is not None:
-            fleet.rules.add(step.fault, fleet.clock.now)
-            await fleet.apply_faults()
+            await self._order(step.fault)
         elif step.clear is not None:
-            if step.clear == "all":
-                fleet.rules.clear()
-            elif step.clear in fleet.rules.rules:
-                fleet.rules.remove(step.clear)
-            else:
-                raise SettingError(f"clear: there is no fault {step.clear!r}")
-            await fleet.apply_faults()
+            await self._clear(step.clear)
         elif step.expect is not None:
-            self._waiting.append(_Waiting(step.expect, self._now_s))
+            waiting = _Waiting(step.expect, self._infos(), self._now_s)
+            self._waiting.append(waiting)
             self._look()
         elif step.request is not None:
             for member in members:
-                await self._request(member.url, step.request)
+                await self._request(member, step.request)
         elif step.is_restart:
             for member in members:
                 member.restart()
@@ -181,11 +220,29 @@ class _Run:
             for member in members:
                 member.patch(step.settings)
 
-    async def _request(self, url: str, request: Request) -> None:
-        what = f"{request.method} {request.path}"
+    async def _order(self, fault: Mapping[str, Any]) -> None:
+        fleet = self._fleet
+        rule = fleet.rules.add(fault, fleet.clock.now)
+        await fleet.apply_faults()
+        whole = replace(rule, share=1.0, probability=1.0)
+        if not any(whole.meets(m.id, m.group) for m in fleet.members.values()):
+            raise SettingError(f"{rule.id}: there is no such device or group")
+
+    async def _clear(self, rule_id: str) -> None:
+        rules = self._fleet.rules
+        if rule_id == ALL:
+            rules.clear()
+        elif rule_id in rules.rules:
+            rules.remove(rule_id)
+        else:
+            raise SettingError(f"there is no fault {rule_id!r}")
+        await self._fleet.apply_faults()
+
+    async def _request(self, member: Member, request: Request) -> None:
+        what = f"{member.id}: {request.method} {request.path}"
         try:
             async with asyncio.timeout(PATIENCE_S):
-                status, body = await ask(url, request)
+                status, body = await ask(member.url, request)
         except (OSError, TimeoutError, EOFError, httptools.HttpParserError) as error:
             status, body = 0, f"{type(error).__name__} {error}".encode()
         found = f"{status} {body[:200].decode('utf-8', 'replace')}"
@@ -196,7 +253,7 @@ class _Run:
             what += f" is answered with {request.status or 'nothing'}"
         if request.contains is not None:
             what += f" and {request.contains!r} in it"
-        self._decide(what, is_met=is_met, found=found)
+        self.decide(what, is_met=is_met, found=found)
 
     def _look(self) -> None:
         if not self._waiting:
@@ -207,12 +264,12 @@ class _Run:
             if verdict is not None:
                 self._waiting.remove(waiting)
                 found = "" if verdict else waiting.expect.found(infos)
-                self._decide(waiting.expect.in_words(), is_met=verdict, found=found)
+                self.decide(waiting.expect.in_words(), is_met=verdict, found=found)
 
     def _verdict(self, waiting: _Waiting, infos: Infos) -> bool | None:
         """Judge an expectation; None while it may still come true."""
         expect, now_s = waiting.expect, self._now_s
-        if expect.holds(infos):
+        if expect.holds(infos, waiting.before):
             if waiting.true_since_s is None:
                 waiting.true_since_s = now_s
             return True if now_s - waiting.true_since_s >= expect.for_s else None
@@ -227,9 +284,10 @@ class _Run:
             for id_, member in self._fleet.members.items()
         }
 
-    def _decide(self, what: str, *, is_met: bool, found: str) -> None:
+    def decide(self, what: str, *, is_met: bool, found: str) -> None:
+        """Note a verdict."""
         outcome = Outcome(self._now_s, what, is_met, "" if is_met else found)
-        self._outcomes.append(outcome)
+        self.outcomes.append(outcome)
         self._tell(outcome)
 
 
@@ -302,11 +360,15 @@ def junit(reports: Iterable[Report]) -> str:
             time=f"{report.took_s:.3f}",
         )
         for outcome in report.outcomes:
-            name = f"{outcome.at_s:g} s: {outcome.what}"
+            name = _for_xml(f"{outcome.at_s:g} s: {outcome.what}")
             case = ElementTree.SubElement(
                 suite, "testcase", classname=report.name, name=name
             )
             if not outcome.is_met:
-                found = f"found {outcome.found}"
+                found = _for_xml(f"found {outcome.found}")
                 ElementTree.SubElement(case, "failure", message=found)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
+
+
+def _for_xml(text: str) -> str:
+    return _NO_XML.sub(lambda found: f"\\x{ord(found[0]):02x}", text)

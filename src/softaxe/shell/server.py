@@ -245,14 +245,14 @@ class Server:
             members = cjson.parse(body)
         except ValueError as error:
             text = f"Invalid JSON: {error}"
-            return _error(text) if profile.patch_errors_explained else INVALID_JSON
+            return bad_request(text) if profile.patch_errors_explained else INVALID_JSON
         async with self._changing:
             device = self.host.sync()
             try:
                 device.patch(members, device.now)
             except SettingError as error:
                 is_told = profile.patch_errors_explained
-                return _error(str(error)) if is_told else WRONG_INPUT
+                return bad_request(str(error)) if is_told else WRONG_INPUT
             await self.host.commit()
         return PATCHED if profile.patch_answers_json else PATCHED_AS_FIRMWARE
 
@@ -299,7 +299,8 @@ class Server:
         return Answer(text.encode(), content_type=TEXT)
 
 
-def _error(text: str) -> Answer:
+def bad_request(text: str) -> Answer:
+    """Answer a refusal as the API page promises it."""
     return Answer(views.error_body(text), status=400, content_type=JSON)
 
 

@@ -73,10 +73,15 @@ export interface Rule {
   device?: string;
   group?: string;
   share?: number;
+  probability?: number;
+  method?: string;
+  route?: string;
   active: boolean;
   matches: number;
   begins_at: number;
   ends_at: number | null;
+  /** What the effect takes, by its parameters' names. */
+  [parameter: string]: unknown;
 }
 
 export interface Entry {

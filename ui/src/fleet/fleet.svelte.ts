@@ -1,6 +1,7 @@
 /** What the page knows of the fleet; asked for every two seconds. */
 
 import { ask, inWords, type History, type Row, type Sums } from "./api";
+import { inTurn, repeat } from "./turns";
 
 const EVERY_MS = 2000;
 
@@ -16,32 +17,20 @@ class FleetState {
   isBusy = $state(false);
 
   start(): void {
-    void this.follow();
+    repeat(async () => {
+      if (!document.hidden) await this.look();
+    }, EVERY_MS);
   }
 
   /** Ask again at once. */
-  async look(): Promise<void> {
-    try {
-      const [sums, list, history] = await Promise.all([
-        ask<Sums>("GET", "/control/fleet"),
-        ask<{ devices: Row[] }>("GET", "/control/devices"),
-        ask<History>("GET", "/control/history"),
-      ]);
-      this.sums = sums;
-      this.rows = list.devices;
-      this.history = history;
-      this.lost = "";
-    } catch (error) {
-      this.lost = error instanceof TypeError ? "The fleet does not answer." : inWords(error);
-    }
-  }
+  look = inTurn(() => this.ask());
 
   /** Do something, say how it went, and look again; true when it went well. */
-  async run(work: () => Promise<unknown>, done = ""): Promise<boolean> {
+  async run<T>(work: () => Promise<T>, done: string | ((found: T) => string) = ""): Promise<boolean> {
     this.isBusy = true;
     try {
-      await work();
-      this.say(done);
+      const found = await work();
+      this.say(typeof done === "string" ? done : done(found));
       return true;
     } catch (error) {
       this.say(inWords(error), true);
@@ -57,10 +46,19 @@ class FleetState {
     this.isBad = isBad;
   }
 
-  private async follow(): Promise<void> {
-    for (;;) {
-      if (!document.hidden) await this.look();
-      await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+  private async ask(): Promise<void> {
+    try {
+      const [sums, list, history] = await Promise.all([
+        ask<Sums>("GET", "/control/fleet"),
+        ask<{ devices: Row[] }>("GET", "/control/devices"),
+        ask<History>("GET", "/control/history"),
+      ]);
+      this.sums = sums;
+      this.rows = list.devices;
+      this.history = history;
+      this.lost = "";
+    } catch (error) {
+      this.lost = error instanceof TypeError ? "The fleet does not answer." : inWords(error);
     }
   }
 }

@@ -1,0 +1,143 @@
+"""Requests and log streams under orders; what each leaves in the journal."""
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from websockets.exceptions import InvalidMessage, InvalidStatus
+from websockets.sync.client import connect
+
+from softaxe.testing import RunningFleet, running
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[RunningFleet]:
+    with running(warm_up_s=0) as made:
+        yield made
+
+
+@pytest.fixture
+def bitaxe(shared: RunningFleet) -> Iterator[RunningFleet]:
+    shared.call(lambda fleet: fleet.journal.clear())
+    yield shared
+    shared.faults.clear()
+
+
+def follow(bitaxe: RunningFleet, *, open_timeout: float = 5.0) -> Any:
+    address = f"ws{bitaxe.url.removeprefix('http')}/api/ws"
+    return connect(address, proxy=None, open_timeout=open_timeout)
+
+
+def noted(bitaxe: RunningFleet) -> Any:
+    deadline = time.monotonic() + 5
+    while not len(bitaxe.journal):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return bitaxe.journal[-1]
+
+
+def test_a_request_beyond_the_sockets_is_reset_and_noted(bitaxe: RunningFleet) -> None:
+    bitaxe.faults.add("socket_limit", id="few", sockets=0)
+
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"{bitaxe.url}/api/system/info", trust_env=False)
+
+    assert (noted(bitaxe).fault, noted(bitaxe).status) == ("few", 0)
+
+
+def test_a_request_within_the_sockets_meets_no_fault(bitaxe: RunningFleet) -> None:
+    bitaxe.faults.add("socket_limit", sockets=5)
+
+    answer = httpx.get(f"{bitaxe.url}/api/system/info", trust_env=False)
+
+    assert answer.status_code == 200
+    assert noted(bitaxe).fault is None
+
+
+@pytest.mark.parametrize(
+    ("effect", "values"), [("reset", {}), ("socket_limit", {"sockets": 0})]
+)
+def test_a_log_stream_is_reset(
+    bitaxe: RunningFleet, effect: str, values: dict[str, object]
+) -> None:
+    bitaxe.faults.add(effect, id="cut", **values)
+
+    with pytest.raises((OSError, EOFError, InvalidMessage)):
+        follow(bitaxe)
+
+    assert noted(bitaxe).fault == "cut"
+
+
+def test_a_log_stream_is_refused_with_a_status(bitaxe: RunningFleet) -> None:
+    bitaxe.faults.add("status", id="busy", code=503)
+
+    with pytest.raises(InvalidStatus) as caught:
+        follow(bitaxe)
+
+    assert caught.value.response.status_code == 503
+    assert (noted(bitaxe).fault, noted(bitaxe).status) == ("busy", 503)
+
+
+def test_a_log_stream_gets_no_answer(bitaxe: RunningFleet) -> None:
+    bitaxe.faults.add("timeout", id="mute")
+
+    with pytest.raises(TimeoutError):
+        follow(bitaxe, open_timeout=0.3)
+
+    assert (noted(bitaxe).fault, noted(bitaxe).status) == ("mute", 0)
+
+
+def test_a_log_stream_comes_late(bitaxe: RunningFleet) -> None:
+    bitaxe.faults.add("latency", id="slow", ms=300)
+
+    began = time.monotonic()
+    with follow(bitaxe):
+        assert time.monotonic() - began >= 0.3
+
+    assert (noted(bitaxe).fault, noted(bitaxe).status) == ("slow", 101)
+
+
+def test_a_log_stream_trickles(bitaxe: RunningFleet) -> None:
+    bitaxe.faults.add("bandwidth", bytes_per_s=100)
+
+    with follow(bitaxe) as stream:
+        began = time.monotonic()
+        bitaxe.clock.advance(10)
+        text = stream.recv(timeout=10)
+        assert time.monotonic() - began >= len(text) / 100
+
+
+def test_a_log_stream_has_no_body_to_break_off(bitaxe: RunningFleet) -> None:
+    bitaxe.faults.add("truncated_json")
+
+    with follow(bitaxe):
+        pass
+
+    assert (noted(bitaxe).fault, noted(bitaxe).status) == (None, 101)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "kept"),
+    [
+        (b"NO HTTP AT ALL\r\n\r\n", 400, "NO HTTP AT ALL\r\n\r\n"),
+        (b"GET / HTTP/1.1\r\nwifiPass secret1\r\n\r\n", 400, "with a secret"),
+        (b"GET /" + b"a" * 40_000, 431, "aaaa"),
+    ],
+)
+def test_what_is_no_request_is_noted(
+    bitaxe: RunningFleet, sent: bytes, status: int, kept: str
+) -> None:
+    host, port = bitaxe.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as client:
+        for start in range(0, len(sent), 20_000):
+            client.sendall(sent[start : start + 20_000])
+            time.sleep(0.1)
+        assert client.recv(12).split()[1] == str(status).encode()
+
+    entry = noted(bitaxe)
+    assert (entry.status, entry.method, entry.is_unmatched) == (status, "", True)
+    assert kept in entry.body.decode()
+    assert b"secret1" not in entry.body
