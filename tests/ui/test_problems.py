@@ -51,7 +51,7 @@ def test_nothing_is_wrong_with_a_healthy_device(
             "The chip does not hash.",
             "A restart tries again",
         ),
-        ({"effect": "chip_dying", "v": 0.12}, 5, "Hash errors.", "voltage is too low"),
+        ({"effect": "chip_dying", "v": 0.15}, 5, "Hash errors.", "voltage is too low"),
         ({"effect": "pool_down"}, 6, "No pool.", "not connected for"),
         ({"effect": "pool_silent"}, 3, "The pool is silent.", "silent for 3 min"),
         (

@@ -7,6 +7,7 @@ that an attacker may point at this machine (DNS rebinding).
 """
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
 from softaxe.device.profile import Profile
@@ -22,6 +23,9 @@ MAX_ORIGIN_BYTES = 127
 MAX_ORIGIN_ADDRESS_CHARACTERS = 15
 """A dotted quad; a longer text is no address to the firmware."""
 
+KEPT_DECISIONS = 1024
+"""The same few clients ask again and again."""
+
 _HTTP = "http://"
 _NO_ADDRESS = IPv4Address("255.255.255.255")
 _UNSET_ADDRESS = IPv4Address("0.0.0.0")
@@ -29,6 +33,7 @@ _NUMBER = re.compile(r"0[xX][0-9a-fA-F]*|0[0-7]*|[1-9][0-9]*", re.ASCII)
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[^/:\[\]]+)(?::[0-9]+)?")
 
 
+@lru_cache(maxsize=KEPT_DECISIONS)
 def is_allowed(
     client_ip: str,
     origin: str | None,

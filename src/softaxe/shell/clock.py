@@ -8,6 +8,8 @@ from softaxe.errors import SettingError
 
 SLICE_S = 0.25
 """Device time that may pass between two looks at the sockets."""
+MOST_DEBT_S = 1.0
+"""Device time that is made up for at any speed, after a moment without CPU."""
 SPEEDS = (0.01, 10_000.0)
 """Device seconds per real second."""
 ADVANCES_S = (0.0, 366 * 86_400.0)
@@ -110,9 +112,9 @@ class Clock:
         self.now += step
         if self._pace is not None:
             self._pace.tell(self.now)
-        elif self.speed > 1:
+        else:
             # What cannot be kept up with is dropped: speed is a wish, not a debt.
-            self._behind = min(self._behind, self.speed)
+            self._behind = min(self._behind, max(self.speed, MOST_DEBT_S))
         return self.now
 
     def move(self, now: float) -> None:

@@ -75,6 +75,9 @@ LAG_PER_DEVICE_S = 0.002
 LONGEST_LAG_S = 1.0
 TICK_S = 0.005
 """Shortest sleep of the ticker."""
+LATE_S = 0.25
+"""Real seconds of one round through the devices after which time waits for them: a
+fleet that cannot keep up lives more slowly, and answers all the same."""
 QUIET_S = 1.0
 """Real seconds to wait for bytes that are under way while time is bent."""
 REAL_SEARCH_S = 0.02
@@ -506,7 +509,8 @@ class Fleet:
         """Step every device that is due, with looks at the sockets in between."""
         if self._faults_due <= now:
             await self.apply_faults()
-        until = time.monotonic() + WORK_S
+        began = time.monotonic()
+        until, was_held = began + WORK_S, self.clock.is_held
         heap = self._heap
         while heap and heap[0][0] <= now:
             _, order, member = heappop(heap)
@@ -514,9 +518,11 @@ class Fleet:
                 continue  # it has been planned anew or removed since
             member.step(now)
             self._schedule(member)
-            if time.monotonic() > until:
+            if (real := time.monotonic()) > until:
+                self.clock.is_held = was_held or real > began + LATE_S
                 await asyncio.sleep(0)
                 until = time.monotonic() + WORK_S
+        self.clock.is_held = was_held
         if self.pool_server is not None:
             self.pool_server.step(now)
         if self.history.due <= now:

@@ -275,6 +275,8 @@ def without_secrets(body: bytes) -> bytes:
 
 def query_without_secrets(query: str) -> str:
     """Return a query with the values of parts that name a secret removed."""
+    if not query:
+        return query
     parts = query.split("&")
     return "&".join(
         f"{part.partition('=')[0]}={REMOVED}" if _names_secret(part) else part
