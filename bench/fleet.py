@@ -20,7 +20,7 @@ import uvloop
 
 POLL_S = 5.0
 """Every device is asked so often."""
-FIRST_ROUNDS = 2
+FIRST_ROUNDS = 6
 """Rounds before anything is counted."""
 ROUNDS = 4
 READY_S = 300.0
