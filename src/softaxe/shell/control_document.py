@@ -40,8 +40,8 @@ class Described(Protocol):
         """Names that may follow the path."""
 
     @property
-    def body(self) -> object:
-        """None when no body is taken."""
+    def has_body(self) -> bool:
+        """True when it takes JSON."""
 
     @property
     def status(self) -> int:
@@ -427,7 +427,7 @@ def _operation(operation: Described) -> Schema:
             "description": "Not all devices are up.",
             "content": _json(starting),
         }
-    if operation.body is not None:
+    if operation.has_body:
         content = _json(BODIES[operation.name])
         described["requestBody"] = {"required": True, "content": content}
     return described
