@@ -8,12 +8,17 @@ import threading
 import time
 import unittest
 import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import softaxe
 from softaxe.errors import SettingError
+from softaxe.testing import RunningPool
 
 
 def test_a_device_is_ready_and_hashes_when_it_is_handed_out() -> None:
@@ -155,9 +160,100 @@ def test_the_pool_serves_and_misbehaves() -> None:
         assert info["sharesAccepted"] == sum(
             device.info()["sharesAccepted"] for device in fleet
         )
-        fleet.pool.faults.refuse_shares("No")
+        fleet.pool.faults.add("pool_reject", reason="No")
         fleet.clock.advance(120)
         assert set(fleet.pool.info()["sharesRejected"]) == {"No"}
         fleet.pool.faults.drop_connections()
         fleet.clock.advance(1)
         assert any("dropped on request" in line for line in fleet.pool.journal)
+
+
+class Miner:
+    """Somebody else's, at a pool."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._sock = socket.create_connection(address, 5)
+        self._lines = self._sock.makefile("rb")
+        self._sent = 0
+
+    def close(self) -> None:
+        self._lines.close()
+        self._sock.close()
+
+    def send(self, method: str, *params: object) -> int:
+        """Send a request; return its id."""
+        self._sent += 1
+        request = {"id": self._sent, "method": method, "params": params}
+        self._sock.sendall(json.dumps(request).encode() + b"\n")
+        return self._sent
+
+    def ask(self, method: str, *params: object) -> dict[str, Any]:
+        """Send a request; return the answer, or nothing when the pool hangs up."""
+        sent = self.send(method, *params)
+        return next((line for line in self.lines() if line.get("id") == sent), {})
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """What the pool says, until it hangs up."""
+        return map(json.loads, self._lines)
+
+
+@pytest.fixture
+def stranger(bitaxe_pool: RunningPool) -> Iterator[Miner]:
+    """A miner at the built-in pool that is no device."""
+    with closing(Miner(bitaxe_pool.address)) as miner:
+        miner.ask("mining.subscribe")
+        assert miner.ask("mining.authorize", "somebody", "x")["result"] is True
+        yield miner
+
+
+def test_a_miner_that_is_no_device_is_refused_on_order(
+    bitaxe_pool: RunningPool, stranger: Miner
+) -> None:
+    bitaxe_pool.faults.add("pool_difficulty", difficulty=0.25)
+    asked = {"id": None, "method": "mining.set_difficulty", "params": [0.25]}
+    assert asked in stranger.lines()
+
+    bitaxe_pool.faults.add("pool_reject", reason="Not today", group="strangers")
+    share = "somebody", "1", "00", "00000000", "00000000"
+    assert stranger.ask("mining.submit", *share)["error"] == [20, "Not today", None]
+    assert bitaxe_pool.info()["sharesRejected"] == {"Not today": 1}
+
+
+def test_a_miner_that_is_no_device_is_not_heard_while_the_pool_is_silent(
+    bitaxe_pool: RunningPool, stranger: Miner
+) -> None:
+    rule = bitaxe_pool.faults.add("pool_silent", device="127.0.0.1:*")
+    unheard = stranger.send("mining.ping")
+    bitaxe_pool.clock.advance(1)
+    bitaxe_pool.faults.remove(rule)
+    heard = stranger.send("mining.ping")
+
+    answers = (line["id"] for line in stranger.lines() if line["id"] is not None)
+    assert next(answers) == heard != unheard
+
+
+def test_a_miner_that_is_no_device_is_cut_off_while_the_pool_is_down(
+    bitaxe_pool: RunningPool, stranger: Miner
+) -> None:
+    bitaxe_pool.faults.add("pool_down")
+    assert stranger.ask("mining.ping") == {}
+    with closing(Miner(bitaxe_pool.address)) as another:
+        assert another.ask("mining.subscribe") == {}
+
+    bitaxe_pool.faults.clear()
+    with closing(Miner(bitaxe_pool.address)) as another:
+        assert another.ask("mining.subscribe")["error"] is None
+
+
+def test_a_miner_that_is_no_device_is_asked_to_connect_anew_once(
+    bitaxe_pool: RunningPool, stranger: Miner
+) -> None:
+    bitaxe_pool.faults.add("pool_reconnect")
+    asked: dict[str, Any] = {"id": None, "method": "client.reconnect", "params": []}
+    assert asked in stranger.lines()
+
+    with closing(Miner(bitaxe_pool.address)) as again:
+        again.send("mining.subscribe")
+        ping = again.send("mining.ping")
+        seen = list(takewhile(lambda line: line["id"] != ping, again.lines()))
+        assert asked not in seen

@@ -27,6 +27,7 @@ from softaxe.shell.fleet import Fleet, FleetOptions
 from softaxe.shell.groups import Group, read_group
 from softaxe.shell.journal import Entry
 from softaxe.shell.member import Member
+from softaxe.stratum.pool import Pool
 from softaxe.units import Level
 
 T = TypeVar("T")
@@ -486,19 +487,12 @@ class RunningPool:
         return list(self._lines)
 
 
-class PoolTroubles:
-    """What the built-in pool can do wrong to every miner, its own devices or not."""
+class PoolTroubles(Faults):
+    """What the built-in pool does wrong to its miners, own devices or not.
 
-    def __init__(self, fleet: RunningFleet) -> None:
-        self._fleet = fleet
-
-    def silence(self, is_silent: bool = True) -> None:
-        """Hear and say nothing, or answer again."""
-        self._with_pool(lambda pool, now: pool.set_silent(is_silent))
-
-    def refuse_shares(self, reason: str | None) -> None:
-        """Refuse every share with this reason; None checks them again."""
-        self._with_pool(lambda pool, now: pool.refuse_shares(reason))
+    `add` takes the effects whose names begin with `pool_`, and `block_found`. A miner
+    that is no device has its `address:port` for an id and `strangers` for a group.
+    """
 
     def new_block(self) -> None:
         """Let somebody else find a block, so that all jobs are stale."""
@@ -508,7 +502,7 @@ class PoolTroubles:
         """Close every connection."""
         self._with_pool(lambda pool, now: pool.drop_connections())
 
-    def _with_pool(self, work: Callable[[Any, float], None]) -> None:
+    def _with_pool(self, work: Callable[[Pool, float], None]) -> None:
         def in_loop(fleet: Fleet) -> None:
             server = fleet.pool_server
             assert server is not None

@@ -58,3 +58,14 @@ def test_the_way_to_a_deadline_is_told_in_real_seconds(real: FakeTime) -> None:
     real.value += 1.0
     clock.advance()
     assert clock.real_delay(100.0) == 0, "it is behind"
+
+
+def test_time_stops_at_the_horizon_and_catches_up_behind_it(real: FakeTime) -> None:
+    clock = Clock()
+    clock.horizon = 0.1
+    real.value += 0.2
+
+    assert clock.advance() == pytest.approx(0.1)
+    assert clock.real_delay(5.0) == 0, "it is behind"
+    clock.horizon = 5.0
+    assert clock.advance() == pytest.approx(0.2)

@@ -7,7 +7,7 @@ from math import inf
 from softaxe.errors import SettingError
 
 SLICE_S = 0.25
-"""Device time that may pass between two looks at the sockets."""
+"""Device time that may pass between two looks at the sockets, at most."""
 MOST_DEBT_S = 1.0
 """Device time that is made up for at any speed, after a moment without CPU."""
 SPEEDS = (0.01, 10_000.0)
@@ -72,7 +72,9 @@ class Clock:
     """Device time in seconds, at most `speed` times as fast as real time.
 
     Time moves only in `advance`, and by at most a slice: so bytes that wait in a socket
-    are seen between slices, however fast the clock or late the program.
+    are seen between slices, however fast the clock or late the program. It never goes
+    beyond the horizon, which belongs to whoever has to be through with one moment
+    before the next may come.
 
     Args:
         speed: Device seconds per real second.
@@ -93,6 +95,9 @@ class Clock:
         self.is_paused = is_paused
         self.is_held = False
         """True while somebody else moves the time."""
+        self.slice_s = SLICE_S
+        self.horizon = inf
+        """Device time that is not passed."""
         self.now = start
         self._real = time.monotonic()
         self._behind = 0.0
@@ -107,7 +112,7 @@ class Clock:
         elif not (self.is_paused or self.is_held):
             self._behind += (real - self._real) * self.speed
         self._real = real
-        step = min(self._behind, SLICE_S)
+        step = max(0.0, min(self._behind, self.slice_s, self.horizon - self.now))
         self._behind -= step
         self.now += step
         if self._pace is not None:
@@ -121,6 +126,7 @@ class Clock:
         """Jump to `now` on somebody's order; real time that passed is not made up."""
         self._real = time.monotonic()
         self._behind = 0.0
+        self.horizon = inf
         self.now = now
         if self._pace is not None:
             self._pace.tell(now)

@@ -58,7 +58,13 @@ from softaxe.shell.search_thread import CPU_PERCENT, run_timed, yield_to_others
 from softaxe.shell.snapshots import MOST_SNAPSHOTS, Snapshot, frozen
 from softaxe.shell.storage import SettingValue, Storage
 from softaxe.shell.turns import WORK_S, in_turns
-from softaxe.stratum.pool import NO_POOL_FAULTS, START_TIME, Pool
+from softaxe.stratum.pool import (
+    NO_POOL_FAULTS,
+    START_TIME,
+    Pool,
+    PoolConnection,
+    PoolFaults,
+)
 from softaxe.units import Log
 
 T = TypeVar("T")
@@ -75,9 +81,12 @@ LAG_PER_DEVICE_S = 0.002
 LONGEST_LAG_S = 1.0
 TICK_S = 0.005
 """Shortest sleep of the ticker."""
-LATE_S = 0.25
-"""Real seconds of one round through the devices after which time waits for them: a
-fleet that cannot keep up lives more slowly, and answers all the same."""
+ROUND_S = 0.04
+"""Real seconds that a round through the devices may take, with what comes of it. A
+fleet that cannot keep up moves in smaller slices: it lives more slowly, and answers."""
+LEAST_SLICE_S = 0.005
+STRANGERS = "strangers"
+"""The group of miners at the built-in pool that are no devices of the fleet."""
 QUIET_S = 1.0
 """Real seconds to wait for bytes that are under way while time is bent."""
 REAL_SEARCH_S = 0.02
@@ -301,6 +310,8 @@ class Fleet:
         self._control: Listener | None = None
         self._heap: list[tuple[float, int, Member]] = []
         self._order = 0
+        self._late_at = math.inf
+        """Real time from which on the round under way takes too long."""
         self._wake = asyncio.Event()
         self._is_stopping = False
         self.dials: set[tuple[str, Link]] = set()
@@ -433,7 +444,7 @@ class Fleet:
         self.spawn(self._search_real_work())
         while not self._is_stopping:
             async with self._is_bending:
-                await self._step_due(self.clock.advance())
+                await self._round()
             await self._sleep(self.clock.real_delay(self._next_wake()))
         if self._fault is not None:
             raise self._fault
@@ -505,24 +516,45 @@ class Fleet:
                 self.clock.is_held = False
         self._wake.set()
 
+    async def _round(self) -> None:
+        """Move the time, and let happen what is due; then only may it go on.
+
+        Until the next round it goes a slice beyond what is planned, for clients that
+        want the present.
+        """
+        clock, began = self.clock, time.monotonic()
+        self._late_at = began + ROUND_S
+        clock.horizon = math.inf
+        now = clock.horizon = clock.advance()
+        await self._step_due(now)
+        await asyncio.sleep(0)  # what was sent arrives
+        took = time.monotonic() - began
+        if took > ROUND_S:
+            clock.slice_s = max(LEAST_SLICE_S, clock.slice_s / 2)
+        elif took < ROUND_S / 2:
+            clock.slice_s = min(SLICE_S, clock.slice_s * 2)
+        clock.horizon = max(now, self._next_wake()) + clock.slice_s
+        self._late_at = math.inf
+
+    @property
+    def is_late(self) -> bool:
+        """True while a round takes longer than it should."""
+        return time.monotonic() > self._late_at
+
     async def _step_due(self, now: float) -> None:
         """Step every device that is due, with looks at the sockets in between."""
         if self._faults_due <= now:
             await self.apply_faults()
-        began = time.monotonic()
-        until, was_held = began + WORK_S, self.clock.is_held
-        heap = self._heap
-        while heap and heap[0][0] <= now:
-            _, order, member = heappop(heap)
+        until = time.monotonic() + WORK_S
+        while self._heap and self._heap[0][0] <= now:
+            _, order, member = heappop(self._heap)
             if order != member.wake_order:
                 continue  # it has been planned anew or removed since
             member.step(now)
             self._schedule(member)
-            if (real := time.monotonic()) > until:
-                self.clock.is_held = was_held or real > began + LATE_S
+            if time.monotonic() > until:
                 await asyncio.sleep(0)
                 until = time.monotonic() + WORK_S
-        self.clock.is_held = was_held
         if self.pool_server is not None:
             self.pool_server.step(now)
         if self.history.due <= now:
@@ -577,6 +609,9 @@ class Fleet:
             if member.id in self.members and self._apply_to(member):
                 member.dispatch()
                 self.wake(member)
+        if self.pool_server is not None:
+            for connection in self.pool_server.strangers():
+                self._apply_to_stranger(connection)
         self._wake.set()
 
     def _apply_to(self, member: Member) -> bool:
@@ -600,11 +635,40 @@ class Fleet:
         scale = member.device.work_mode.scale
         now = self.clock.now
         wanted = self.rules.pool_faults(member.id, member.group, now, scale=scale)
+        self._treat(connection, wanted, is_new=is_new)
+
+    def _treat(
+        self, connection: PoolConnection, wanted: PoolFaults, *, is_new: bool
+    ) -> None:
+        """Let the built-in pool give a miner these faults."""
+        assert self.pool_server is not None
         if is_new:  # it has connected anew, as it may have been asked to
             connection.faults = replace(NO_POOL_FAULTS, reconnects=wanted.reconnects)
         if wanted != connection.faults:
-            connection.set_faults(wanted, now)
-            server.flush(member.pool_name)
+            connection.set_faults(wanted, self.clock.now)
+            self.pool_server.flush(connection.name)
+
+    def _take_stranger(self, connection: PoolConnection) -> None:
+        """A miner that is none of ours has begun to speak to the built-in pool."""
+        if self.rules.rules:
+            self._apply_to_stranger(connection, is_new=True)
+
+    def _apply_to_stranger(
+        self, connection: PoolConnection, *, is_new: bool = False
+    ) -> None:
+        """Let the built-in pool treat a miner that is none of ours as ordered.
+
+        Its address and port stand for a device's id. All it knows of pools is this one.
+        """
+        assert self.pool_server is not None
+        name, now = connection.name, self.clock.now
+        links = self.rules.link_faults(name, STRANGERS, now)
+        connection.is_silent = links.is_silent
+        if links.is_primary_down or links.is_fallback_down:
+            connection.close("down on order")
+        wanted = self.rules.pool_faults(name, STRANGERS, now)
+        self._treat(connection, wanted, is_new=is_new)
+        self.pool_server.flush(name)
 
     def describe_faults(self) -> dict[str, Any]:
         """Return all rules, whom they meet, and all effects there are."""
@@ -771,7 +835,9 @@ class Fleet:
     # The built-in pool
 
     async def _start_pool(self) -> None:
-        self.pool_server = PoolServer(self._new_pool(), self.clock)
+        self.pool_server = PoolServer(
+            self._new_pool(), self.clock, take_stranger=self._take_stranger
+        )
         wanted, tries = self.options.pool_port, FIRST_PORT_TRIES
         _, port = await self.pool_server.listen(POOL_HOST, wanted, tries=tries)
         second = port + 1 if wanted else 0

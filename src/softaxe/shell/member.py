@@ -64,6 +64,10 @@ class Surroundings(Protocol):
     dials: set[tuple[str, Link]]
     """Connections to this machine that are being opened: a device's id and which."""
 
+    @property
+    def is_late(self) -> bool:
+        """True while there are more steps to do than there is time for."""
+
     def wake(self, member: "Member") -> None:
         """Something happened: the device may have to be stepped earlier."""
 
@@ -196,8 +200,13 @@ class Member:
         return self._fleet.storage
 
     def sync(self) -> Device:
-        """Step the device to the present and carry its events out."""
-        self.step(self._fleet.clock.advance())
+        """Step the device to the present and carry its events out.
+
+        In a fleet that is late the device stays where it is, until its turn comes: who
+        asks would otherwise wait for all who have asked before.
+        """
+        if not self._fleet.is_late:
+            self.step(self._fleet.clock.advance())
         return self.device
 
     async def commit(self) -> None:

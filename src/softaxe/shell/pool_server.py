@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import cast
 
 from softaxe.shell.clock import Clock
@@ -33,6 +34,10 @@ class Wire:
         """A connection has ended; what was under way is lost."""
         self.bytes_under_way -= self._by_name.pop(name, 0)
 
+    def is_own(self, name: str) -> bool:
+        """True for a connection of one of our miners."""
+        return name in self._by_name
+
     def sent(self, name: str, size: int) -> None:
         """Bytes have left one end."""
         if name in self._by_name:
@@ -48,13 +53,26 @@ class PoolServer:
     """Serves one pool on any number of addresses.
 
     Call `step` regularly; it moves the pool's time and sends what it has to say.
+
+    Args:
+        pool: Which.
+        clock: Its time.
+        take_stranger: Called once with the connection of a miner that is none of the
+            process's own, before its first bytes are heard.
     """
 
-    def __init__(self, pool: Pool, clock: Clock) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        clock: Clock,
+        *,
+        take_stranger: Callable[[PoolConnection], None] = lambda connection: None,
+    ) -> None:
         self.pool = pool
         self.addresses: list[tuple[str, int]] = []
         """Where the pool listens."""
         self.wire = Wire()
+        self.take_stranger = take_stranger
         self._clock = clock
         self._servers: list[asyncio.Server] = []
         self._clients: dict[str, _Client] = {}
@@ -120,6 +138,14 @@ class PoolServer:
         client = self._clients.get(name)
         return None if client is None else client.connection
 
+    def strangers(self) -> list[PoolConnection]:
+        """Connections of miners that are none of the process's own."""
+        return [
+            client.connection
+            for client in self._clients.values()
+            if client.is_stranger and client.connection is not None
+        ]
+
     def flush(self, name: str) -> None:
         """Send what the pool has for one miner."""
         if name in self._clients:
@@ -142,7 +168,10 @@ class PoolServer:
 class _Client(asyncio.Protocol):
     def __init__(self, server: PoolServer) -> None:
         self.connection: PoolConnection | None = None
+        self.is_stranger = False
+        """Told by its first bytes: by then our own miners are known."""
         self._server = server
+        self._has_spoken = False
         self._name = ""
         self._transport: asyncio.Transport | None = None
 
@@ -157,6 +186,11 @@ class _Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.connection is not None:
+            if not self._has_spoken:
+                self._has_spoken = True
+                self.is_stranger = not self._server.wire.is_own(self._name)
+                if self.is_stranger:
+                    self._server.take_stranger(self.connection)
             self._server.wire.arrived(self._name, len(data))
             self.connection.receive(data, self._server.now())
             self._server.flush_all()  # a share may be a block, which concerns everybody

@@ -349,6 +349,8 @@ class PoolConnection:
         self.wants_close = False
         """The pool is through with this miner; close the connection."""
         self.is_closed = False
+        self.is_silent = False
+        """This miner is neither heard nor told anything."""
         self.version_mask = 0
         """Version bits this miner may roll."""
         self.extranonce1 = pool.new_extranonce1()
@@ -391,6 +393,10 @@ class PoolConnection:
             self.send_job(is_clean=True)
 
     @property
+    def _is_mute(self) -> bool:
+        return self.is_silent or self._pool.is_silent
+
+    @property
     def is_mining(self) -> bool:
         """True while the miner has introduced itself and gets jobs."""
         return self._is_subscribed and bool(self._workers) and not self.wants_close
@@ -398,7 +404,7 @@ class PoolConnection:
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes from the miner, in any slices."""
         self._pool.step(now)
-        if self._pool.is_silent:
+        if self._is_mute:
             return
         for line in self._lines.feed(data):
             if self.wants_close or self.is_closed:
@@ -476,7 +482,7 @@ class PoolConnection:
 
     def check_silence(self, now: float) -> None:
         """Make it easier for a miner that has sent nothing for long."""
-        if self._pool.is_silent:  # then it is not the miner's fault
+        if self._is_mute:  # then it is not the miner's fault
             self._vardiff.set(self.difficulty, now)
         elif self.is_mining and self._vardiff.check_silence(now):
             self._send_difficulty()
@@ -650,7 +656,7 @@ class PoolConnection:
         self._send(_line({"id": id_, "result": None, "error": error}))
 
     def _send(self, line: str) -> None:
-        if self._pool.is_silent or self.wants_close:
+        if self._is_mute or self.wants_close:
             return
         self._out += line.encode()
         self._pool.note_unsent(self)

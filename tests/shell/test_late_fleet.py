@@ -1,0 +1,71 @@
+"""A fleet with more to do than there is time for."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from softaxe.device.device import Device
+from softaxe.shell.clock import SLICE_S
+from softaxe.shell.fleet import ROUND_S, Fleet, FleetOptions
+from softaxe.shell.groups import Group
+
+
+def fleet_of(count: int, state: Path, *, speed: float = 1.0) -> Fleet:
+    groups = (Group(count=count),)
+    return Fleet(FleetOptions(state=state, groups=groups, port=0, speed=speed))
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not is_so():  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.01)
+
+
+def test_it_moves_in_smaller_slices_until_it_keeps_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Device.step
+
+    def slow_step(device: Device, now: float) -> None:
+        time.sleep(ROUND_S / 2)
+        step(device, now)
+
+    async def live() -> None:
+        fleet = fleet_of(8, tmp_path, speed=50.0)
+        await fleet.start()
+        running = asyncio.ensure_future(fleet.run())
+        try:
+            with monkeypatch.context() as slower:
+                slower.setattr(Device, "step", slow_step)
+                await until(lambda: fleet.clock.slice_s < SLICE_S)
+                await until(lambda: fleet.is_late)
+            await until(lambda: fleet.clock.slice_s == SLICE_S)
+            assert not fleet.is_late
+        finally:
+            fleet.stop()
+            await running
+            await fleet.close()
+
+    asyncio.run(live())
+
+
+def test_who_asks_it_gets_a_device_as_it_was_at_its_last_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask() -> None:
+        fleet = fleet_of(1, tmp_path)
+        await fleet.start()
+        (member,) = fleet.members.values()
+        before = member.device.now
+        fleet.clock.move(before + 5.0)
+
+        monkeypatch.setattr(Fleet, "is_late", True)
+        assert member.sync().now == before
+        monkeypatch.setattr(Fleet, "is_late", False)
+        assert member.sync().now == pytest.approx(before + 5.0, abs=0.25)
+        await fleet.close()
+
+    asyncio.run(ask())
