@@ -20,7 +20,9 @@ import uvloop
 
 POLL_S = 5.0
 """Every device is asked so often."""
-FIRST_ROUNDS = 6
+MINING_S = 30.0
+"""Device time after which every device mines."""
+FIRST_ROUNDS = 3
 """Rounds before anything is counted."""
 ROUNDS = 4
 READY_S = 300.0
@@ -185,6 +187,7 @@ def measure(count: int, *, workers: int = 1) -> Load:
     """Start a fleet, ask every device now and then, and end it."""
     with fleet_running(count, workers=workers) as fleet:
         targets, pids = fleet.targets(), fleet.pids()
+        post(f"{fleet.url}/clock/advance", {"seconds": MINING_S})
         before, clock = sum(map(_cpu_s, pids)), time.perf_counter()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             times, took_s, failed = runner.run(_poll(targets))
@@ -269,7 +272,7 @@ def fleet_figures(counts: tuple[int, ...] = (1, 100, 1000, 10_000)) -> None:
     )
     empty_mb = measure(1).total_mb
     for count in counts:
-        workers = 2 if count > 5000 else 1
+        workers = 3 if count > 5000 else 1  # 20,000 open files each will do
         load = measure(count, workers=workers)
         name = f"{count:,} devices, {workers} process{'es' if workers > 1 else ''}"
         each_kb = (load.total_mb - workers * empty_mb) / count * 1024

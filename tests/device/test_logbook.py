@@ -4,7 +4,7 @@ from softaxe.units import Level
 
 def test_a_line_looks_as_esp_idf_prints_it() -> None:
     log = Logbook()
-    log.boot_ms = 12345
+    log.now = 12.345
 
     log(Level.INFO, "stratum_task", "Set pool difficulty: 1000")
 

@@ -3,13 +3,15 @@
 import asyncio
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from softaxe.device.device import Device
+from softaxe.shell import fleet as module
 from softaxe.shell.clock import SLICE_S
-from softaxe.shell.fleet import ROUND_S, Fleet, FleetOptions
+from softaxe.shell.fleet import LONGEST_LAG_S, ROUND_S, Fleet, FleetOptions
 from softaxe.shell.groups import Group
 
 
@@ -48,6 +50,27 @@ def test_it_moves_in_smaller_slices_until_it_keeps_up_again(
             fleet.stop()
             await running
             await fleet.close()
+
+    asyncio.run(live())
+
+
+def test_devices_of_a_large_fleet_have_turns_at_moments_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LAG_PER_DEVICE_S", LONGEST_LAG_S)
+
+    async def live() -> None:
+        fleet = fleet_of(20, tmp_path)
+        await fleet.start()
+        fleet.set_clock(is_paused=True)
+        await fleet.advance(20.0)
+        turns = [member.wake_at for member in fleet.members.values()]
+        await fleet.close()
+
+        assert all(20.0 < turn <= 20.0 + LONGEST_LAG_S for turn in turns)
+        in_order = sorted(turns)
+        gaps = [later - sooner for sooner, later in pairwise(in_order)]
+        assert max(gaps) < LONGEST_LAG_S / 3, "no more than a few at a time"
 
     asyncio.run(live())
 

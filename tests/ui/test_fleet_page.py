@@ -253,9 +253,11 @@ def test_devices_are_added_kept_and_brought_back(
 
 def test_it_fits_a_phone_and_the_dark(
     open_fleet: Open,
+    fleet: RunningFleet,
     picture: Callable[[Page, str], None],
     check_access: Callable[[Page], None],
 ) -> None:
+    fleet.clock.advance(4)  # a snapshot was brought back: they connect again
     page = open_fleet(viewport=PHONE, color_scheme="dark")
     width = page.evaluate("document.documentElement.scrollWidth")
 

@@ -7,7 +7,7 @@ places that translate difficulties. Source of the wire: ESP-Miner components/asi
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -203,12 +203,12 @@ class Chain:
     @property
     def frequency_mhz(self) -> float:
         """Hash clock, the chips' mean."""
-        return _mean(asic.frequency_mhz for asic in self._all_asics)
+        return _mean([asic.frequency_mhz for asic in self._all_asics])
 
     @property
     def error_fraction(self) -> float:
         """Errored share of the hash rate at the present operating point."""
-        return _mean(asic.errors for asic in self._all_asics)
+        return _mean([asic.errors for asic in self._all_asics])
 
     @property
     def is_on(self) -> bool:
@@ -231,7 +231,7 @@ class Chain:
         if not self.is_on:
             return 0.0
         return _mean(
-            IDLE_ACTIVITY if asic.cursor is None else 1.0 for asic in self._all_asics
+            [IDLE_ACTIVITY if asic.cursor is None else 1.0 for asic in self._all_asics]
         )
 
     @property
@@ -523,9 +523,11 @@ class Chain:
         return nominal_hs * (1 - asic.failing)
 
     def _schedule(self) -> None:
-        self.next_wake = min((asic.next_wake for asic in self._asics), default=NEVER)
+        wake = NEVER
+        for asic in self._asics:
+            wake = min(wake, asic.next_wake)
+        self.next_wake = wake
 
 
-def _mean(values: Iterable[float]) -> float:
-    known = list(values)
-    return sum(known) / len(known)
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

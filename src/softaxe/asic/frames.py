@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
+from typing import NamedTuple
 
 from softaxe.bitcoin.header import Work
 
@@ -158,6 +159,11 @@ def _crc5_step(crc: int, byte: int, bits: int = 8) -> int:
 
 
 _CRC5 = tuple(bytes(_crc5_step(crc, byte) for byte in range(256)) for crc in range(32))
+_CRC5_OF_FLAGS = {
+    flag: bytes(_crc5_step(crc, flag, bits=3) for crc in range(32))
+    for flag in (0, NONCE_FLAG)
+}
+"""Going on with the three bits of a reply's flags."""
 
 
 def crc5(data: bytes) -> int:
@@ -297,8 +303,7 @@ def version_mask_value(mask: int) -> int:
     return 0x90000000 | mask >> VERSION_SHIFT & 0xFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class NonceReply:
+class NonceReply(NamedTuple):
     """A nonce that met the ticket mask."""
 
     nonce: int
@@ -308,8 +313,7 @@ class NonceReply:
     """Rolled version bits, shifted down."""
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterReply:
+class RegisterReply(NamedTuple):
     """A register's value."""
 
     value: int
@@ -339,7 +343,7 @@ def chip_id_reply(wire: Wire, chip_id: int, address: int) -> bytes:
 def _reply(payload: bytes, flag: int) -> bytes:
     # The CRC runs over the payload and the three flag bits; the five CRC bits
     # then bring the whole to zero.
-    crc = _crc5_step(crc5(payload), flag, bits=3)
+    crc = _CRC5_OF_FLAGS[flag][crc5(payload)]
     return CHIP_PREAMBLE + payload + bytes((flag | crc,))
 
 

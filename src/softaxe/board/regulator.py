@@ -52,6 +52,7 @@ class Status(IntFlag):
     VOUT = 0x8000
 
 
+ALL_WELL = Status(0)
 FAULTS = {
     Status.OFF: "The voltage regulator is turned off",
     Status.VOUT_OV: "An output overvoltage fault has occurred",
@@ -131,13 +132,13 @@ class Tps546:
         self._has_high_input = False
         self._is_too_hot = False
         self._is_broken = False
-        self._faults = Status(0)
+        self._faults = ALL_WELL
         """Bits that stay, as PMBus has it, until it is commanded off and on."""
 
     def boot(self, *, has_plug: bool = True) -> None:
         """Be initialised: output off, faults cleared. Nothing senses the plug."""
         self._commanded_v = 0.0
-        self._faults = Status(0)
+        self._faults = ALL_WELL
         self._apply()
 
     def set_core_voltage(self, volts: float) -> None:
@@ -149,7 +150,7 @@ class Tps546:
             self._log(Level.ERROR, "TPS546", text)
             return
         if not self._commanded_v:
-            self._faults = Status(0)
+            self._faults = ALL_WELL
         self._commanded_v = volts
         if total_v:
             self._log(Level.INFO, "TPS546", f"Vout changed to {total_v:1.2f} V")
@@ -175,11 +176,12 @@ class Tps546:
             self._is_too_hot = True
         elif vr_c < limits.ot_fault_c - OT_RECOVERY_K:
             self._is_too_hot = False
-        self._faults |= self._present_faults()
+        if present := self._present_faults():
+            self._faults |= present
         self._apply()
 
     def _present_faults(self) -> Status:
-        limits, status = self._board.regulator, Status(0)
+        limits, status = self._board.regulator, ALL_WELL
         if self._has_low_input:
             status |= Status.VIN_UV | Status.INPUT
         if self._has_high_input:
@@ -203,16 +205,17 @@ class Tps546:
         return (
             self._has_low_input
             or self._has_high_input
-            or bool(self._faults & Status.IOUT_OC)  # does not start again by itself
             or self._is_too_hot
+            # Does not start again by itself.
+            or (bool(self._faults) and bool(self._faults & Status.IOUT_OC))
         )
 
     @property
     def status(self) -> Status:
         """The status word."""
-        is_off = self._is_tripped or not self._commanded_v
-        off = Status.OFF | Status.POWER_NOT_GOOD if is_off else Status(0)
-        return self._faults | off
+        if self._is_tripped or not self._commanded_v:
+            return self._faults | Status.OFF | Status.POWER_NOT_GOOD
+        return self._faults
 
     @property
     def reading(self) -> PowerReading:
@@ -285,7 +288,7 @@ class Ds4432u:
     @property
     def status(self) -> Status:
         """Nothing: it has no status word."""
-        return Status(0)
+        return ALL_WELL
 
     @property
     def reading(self) -> PowerReading:

@@ -228,12 +228,10 @@ class Device:
     def step(self, now: float) -> None:
         """Let everything that is due up to `now` happen, in its order."""
         while (due := self.next_wake) <= now:
-            self.now = max(self.now, due)
-            self.log.boot_ms = self.boot_ms
+            self.log.now = self.now = max(self.now, due)
             self._step_due(due)
             self._settle()
-        self.now = max(self.now, now)
-        self.log.boot_ms = self.boot_ms
+        self.log.now = self.now = max(self.now, now)
 
     def _step_due(self, due: float) -> None:
         if self._restart_at <= due:
@@ -480,6 +478,8 @@ class Device:
 
     def events(self) -> list[Event]:
         """Return and forget what happened and what the shell must do."""
+        if not self._events:
+            return []
         events = list(self._events)
         self._events.clear()
         return events
@@ -674,7 +674,7 @@ class Device:
         """What is in force of those settings that are only read at boot."""
         self._leaking_since = now
         self._plan_crash(now)
-        self.log.boot_ms = 0
+        self.log.now = self.log.booted_at = now
         self._body.regulator.boot(has_plug=not self.faults.has_no_plug)
         self.radio = Radio(
             self.settings.ssid,

@@ -19,6 +19,10 @@ class Link(StrEnum):
     """The heartbeat's short look at the primary pool."""
 
 
+LINKS = tuple(Link)
+"""Walking through an enumeration is slow, and every step of a device does."""
+
+
 class CloseReason(StrEnum):
     """Why a pool connection is not, or no longer, there."""
 

@@ -1,7 +1,7 @@
 """The device's log: the lines a Bitaxe prints on its console and `/api/ws`."""
 
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from softaxe.units import Level
 
@@ -11,8 +11,7 @@ KEPT_LINES = 512
 _COLOURS = {Level.ERROR: "31", Level.WARNING: "33", Level.INFO: "32"}
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(NamedTuple):
     """One line of the log."""
 
     boot_ms: int
@@ -36,20 +35,24 @@ class LogLine:
 class Logbook:
     """Collects log lines with the time of the step they belong to.
 
-    The device sets `boot_ms` before anything happens in a step; whoever shows the
-    lines calls `take` now and then.
+    The device sets `now` before anything happens in a step; whoever shows the lines
+    calls `take` now and then.
     """
 
     def __init__(self) -> None:
-        self.boot_ms = 0
+        self.now = 0.0
+        self.booted_at = 0.0
         self._lines: deque[LogLine] = deque(maxlen=KEPT_LINES)
 
     def __call__(self, level: Level, tag: str, text: str) -> None:
         """Write one line; satisfies `softaxe.units.Log`."""
-        self._lines.append(LogLine(self.boot_ms, level, tag, text))
+        boot_ms = round((self.now - self.booted_at) * 1000)
+        self._lines.append(LogLine(boot_ms, level, tag, text))
 
     def take(self) -> list[LogLine]:
         """Return the lines written since the last call, oldest first."""
+        if not self._lines:
+            return []
         lines = list(self._lines)
         self._lines.clear()
         return lines

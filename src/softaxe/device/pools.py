@@ -233,6 +233,8 @@ class Pools:
 
     def events(self) -> list[SessionEvent]:
         """Return and forget what the session told."""
+        if not self._events:
+            return []
         events, self._events = self._events, []
         return events
 

@@ -6,7 +6,7 @@ ESP-Miner power_management_task.c.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from softaxe.asic.driver import Driver, DriverState
@@ -43,7 +43,7 @@ FREQUENCY_EPSILON_MHZ = 0.001
 FAULT_TEXT = "Power Fault Detected."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Readings:
     """What the last pass read; the API shows these."""
 
@@ -286,7 +286,9 @@ class PowerManagement:
 
     def _check_regulator(self) -> None:
         status = self._body.regulator.status
-        faults = [text for bit, text in FAULTS.items() if status & bit]
+        faults = (
+            [text for bit, text in FAULTS.items() if status & bit] if status else []
+        )
         if faults and self.power_fault is None:
             for text in (f"Status: 0x{status:04X}", *faults):
                 self._log(Level.ERROR, "TPS546", text)
@@ -363,7 +365,7 @@ class PowerManagement:
         self._body.regulator.set_core_voltage(volts)
 
     def _set_fan(self, percent: float) -> None:
-        self.readings = replace(self.readings, fan_percent=float(percent))
+        self.readings.fan_percent = float(percent)
         self._body.fan.set_percent(percent)
 
     def _expect(self) -> None:

@@ -85,6 +85,11 @@ ROUND_S = 0.04
 """Real seconds that a round through the devices may take, with what comes of it. A
 fleet that cannot keep up moves in smaller slices: it lives more slowly, and answers."""
 LEAST_SLICE_S = 0.005
+REST = 0.5
+"""Of a round's time: so long a fleet that is late leaves the CPU to its clients."""
+TELL_S = 0.001
+"""Real seconds that the built-in pool may tell miners of a job without a look at the
+sockets; what they do with it takes some times as long."""
 STRANGERS = "strangers"
 """The group of miners at the built-in pool that are no devices of the fleet."""
 QUIET_S = 1.0
@@ -529,6 +534,8 @@ class Fleet:
         await self._step_due(now)
         await asyncio.sleep(0)  # what was sent arrives
         took = time.monotonic() - began
+        if clock.slice_s < SLICE_S:
+            await asyncio.sleep(REST * took)
         if took > ROUND_S:
             clock.slice_s = max(LEAST_SLICE_S, clock.slice_s / 2)
         elif took < ROUND_S / 2:
@@ -542,9 +549,10 @@ class Fleet:
         return time.monotonic() > self._late_at
 
     async def _step_due(self, now: float) -> None:
-        """Step every device that is due, with looks at the sockets in between."""
+        """Let everything happen that is due, with looks at the sockets in between."""
         if self._faults_due <= now:
             await self.apply_faults()
+        await self._step_pool(now)
         until = time.monotonic() + WORK_S
         while self._heap and self._heap[0][0] <= now:
             _, order, member = heappop(self._heap)
@@ -555,10 +563,21 @@ class Fleet:
             if time.monotonic() > until:
                 await asyncio.sleep(0)
                 until = time.monotonic() + WORK_S
-        if self.pool_server is not None:
-            self.pool_server.step(now)
         if self.history.due <= now:
             await self.history.note(now, self.members.values())
+
+    async def _step_pool(self, now: float) -> None:
+        """Let the built-in pool say what is due, to a few miners at a time."""
+        server = self.pool_server
+        if server is None:
+            return
+        until = time.monotonic() + TELL_S
+        while server.pool.next_wake <= now:
+            server.step(server.pool.next_wake)
+            if time.monotonic() > until:
+                await asyncio.sleep(0)
+                until = time.monotonic() + TELL_S
+        server.step(now)
 
     async def _settle(self) -> None:
         """Wait until no byte is under way inside this process."""
@@ -780,24 +799,27 @@ class Fleet:
 
     def wake(self, member: Member) -> None:
         """Plan a device's next step anew; it may be earlier than it was."""
-        if max(member.device.next_wake, self._earliest) < member.wake_at:
+        if max(member.device.next_wake, self._earliest(member)) < member.wake_at:
             before = self._next_wake()
             self._schedule(member)
             if member.wake_at < before:
                 self._wake.set()
 
-    @property
-    def _earliest(self) -> float:
+    def _earliest(self, member: Member) -> float:
         """When a device may be stepped again that has just been.
 
-        The devices of a large fleet come by once a second: many steps of one device in
-        a row take half the time of as many steps of many devices. Nobody notices: the
-        steps happen in their order and at their moments, and who asks gets the present.
+        The devices of a large fleet come by once a second, each at a moment of its own:
+        many steps of one device in a row take less than as many steps of many devices.
+        Nobody notices: the steps happen in their order and at their moments, and who
+        asks gets the present.
         """
-        return self.clock.now + min(LONGEST_LAG_S, len(self.members) * LAG_PER_DEVICE_S)
+        count = max(1, len(self.members))
+        lag = min(LONGEST_LAG_S, count * LAG_PER_DEVICE_S)
+        turn = math.floor(self.clock.now / lag - member.phase) + 1
+        return (turn + member.phase) * lag
 
     def _schedule(self, member: Member) -> None:
-        member.wake_at = max(member.device.next_wake, self._earliest)
+        member.wake_at = max(member.device.next_wake, self._earliest(member))
         self._order += 1
         member.wake_order = self._order
         heappush(self._heap, (member.wake_at, self._order, member))

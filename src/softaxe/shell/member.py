@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
+from zlib import crc32
 
 from softaxe.api import views
 from softaxe.asic.chip import REAL
@@ -13,6 +14,7 @@ from softaxe.catalog import Board
 from softaxe.device.boot import ON_NETWORK_S
 from softaxe.device.device import Device, WorkChoice
 from softaxe.device.events import (
+    LINKS,
     CameUp,
     ClosePool,
     CloseReason,
@@ -155,6 +157,8 @@ class Member:
         self.profile = options.profile
         self.wake_at = power_on_s
         """When the ticker steps the device next."""
+        self.phase = crc32(self.id.encode()) / 2**32
+        """Its place among the devices that are stepped one after the other, 0 to 1."""
         self.wake_order = 0
         """Names the one plan of the ticker that holds."""
         self.device = self._new_device(fleet.storage, power_on_s)
@@ -357,7 +361,7 @@ class Member:
         device = self.device
         for event in device.events():
             self._take_event(event)
-        for link in Link:
+        for link in LINKS:
             data = device.data_to_pool(link)
             if data and not self.link_faults.is_silent:
                 self._sent(link, len(data))

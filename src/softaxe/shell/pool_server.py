@@ -161,8 +161,12 @@ class PoolServer:
         self._clients.pop(name, None)
 
     def now(self) -> float:
-        """Device time, as the pool sees it."""
-        return self._clock.now
+        """Device time, as the pool sees it: only `step` goes past what is due.
+
+        Otherwise a share that comes late would find the pool telling hundreds of miners
+        of a new job, and have it done at once.
+        """
+        return min(self._clock.now, self.pool.next_wake)
 
 
 class _Client(asyncio.Protocol):
