@@ -69,3 +69,12 @@ def test_time_stops_at_the_horizon_and_catches_up_behind_it(real: FakeTime) -> N
     assert clock.real_delay(5.0) == 0, "it is behind"
     clock.horizon = 5.0
     assert clock.advance() == pytest.approx(0.2)
+
+
+def test_time_that_is_behind_stands_at_once_when_it_is_paused(real: FakeTime) -> None:
+    clock = Clock()
+    real.value += 1.0
+    before = clock.advance()
+    clock.is_paused = True
+
+    assert [clock.advance() for _ in range(3)] == [before] * 3

@@ -109,7 +109,9 @@ class Clock:
         if self._pace is not None:
             is_late = not self.is_held and self._pace.until > self.now
             self._behind = self._pace.until - self.now if is_late else 0.0
-        elif not (self.is_paused or self.is_held):
+        elif self.is_paused:
+            self._behind = 0.0  # not made up while it stands
+        elif not self.is_held:
             self._behind += (real - self._real) * self.speed
         self._real = real
         step = max(0.0, min(self._behind, self.slice_s, self.horizon - self.now))
