@@ -59,7 +59,7 @@ MAX_MALFORMED_LINES = 20
 MAX_NAME_CHARACTERS = 128
 MAX_WORKERS = 100_000
 MAX_WORKERS_PER_CONNECTION = 8
-MAX_JOBS = 32
+MAX_JOBS = 10
 """The latest jobs of a connection, for which shares are taken."""
 
 TELL_SPACING_S = 0.0005
