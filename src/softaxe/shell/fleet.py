@@ -57,7 +57,7 @@ from softaxe.shell.saver import Saver
 from softaxe.shell.search_thread import CPU_PERCENT, run_timed, yield_to_others
 from softaxe.shell.snapshots import MOST_SNAPSHOTS, Snapshot, frozen
 from softaxe.shell.storage import SettingValue, Storage
-from softaxe.shell.turns import WORK_S, in_turns
+from softaxe.shell.turns import Turns, in_turns
 from softaxe.stratum.pool import (
     NO_POOL_FAULTS,
     START_TIME,
@@ -553,16 +553,14 @@ class Fleet:
         if self._faults_due <= now:
             await self.apply_faults()
         await self._step_pool(now)
-        until = time.monotonic() + WORK_S
+        turns = Turns()
         while self._heap and self._heap[0][0] <= now:
             _, order, member = heappop(self._heap)
             if order != member.wake_order:
                 continue  # it has been planned anew or removed since
             member.step(now)
             self._schedule(member)
-            if time.monotonic() > until:
-                await asyncio.sleep(0)
-                until = time.monotonic() + WORK_S
+            await turns.give()
         if self.history.due <= now:
             await self.history.note(now, self.members.values())
 
@@ -571,12 +569,10 @@ class Fleet:
         server = self.pool_server
         if server is None:
             return
-        until = time.monotonic() + TELL_S
+        turns = Turns(TELL_S)
         while server.pool.next_wake <= now:
             server.step(server.pool.next_wake)
-            if time.monotonic() > until:
-                await asyncio.sleep(0)
-                until = time.monotonic() + TELL_S
+            await turns.give()
         server.step(now)
 
     async def _settle(self) -> None:
@@ -665,7 +661,7 @@ class Fleet:
             connection.faults = replace(NO_POOL_FAULTS, reconnects=wanted.reconnects)
         if wanted != connection.faults:
             connection.set_faults(wanted, self.clock.now)
-            self.pool_server.flush(connection.name)
+        self.pool_server.flush(connection.name)
 
     def _take_stranger(self, connection: PoolConnection) -> None:
         """A miner that is none of ours has begun to speak to the built-in pool."""
@@ -679,7 +675,6 @@ class Fleet:
 
         Its address and port stand for a device's id. All it knows of pools is this one.
         """
-        assert self.pool_server is not None
         name, now = connection.name, self.clock.now
         links = self.rules.link_faults(name, STRANGERS, now)
         connection.is_silent = links.is_silent
@@ -687,7 +682,6 @@ class Fleet:
             connection.close("down on order")
         wanted = self.rules.pool_faults(name, STRANGERS, now)
         self._treat(connection, wanted, is_new=is_new)
-        self.pool_server.flush(name)
 
     def describe_faults(self) -> dict[str, Any]:
         """Return all rules, whom they meet, and all effects there are."""

@@ -192,18 +192,8 @@ class JournaledApp:
 
     def refused(self, client: str, data: bytes, status: int) -> None:
         """Note what never became a request."""
-        self._journal.add(
-            Entry(
-                seq=self._journal.last + 1,
-                time_s=time.time(),
-                now=self._now(),
-                device=self._device,
-                client=client,
-                body=without_secrets(data)[:KEPT_BODY_BYTES],
-                status=status,
-                is_unmatched=True,
-            )
-        )
+        kept = without_secrets(data)[:KEPT_BODY_BYTES]
+        self._add(client=client, body=kept, status=status, is_unmatched=True)
 
     def _note(
         self,
@@ -218,23 +208,29 @@ class JournaledApp:
         client = scope.get("client")
         path: bytes = scope["raw_path"]
         query: bytes = scope["query_string"]
+        self._add(
+            client=client[0] if client else "",
+            method=scope.get("method", "GET"),
+            path=path.decode("latin-1"),
+            query=query_without_secrets(query.decode("latin-1")),
+            body=body,
+            status=status,
+            size=size,
+            answer=answer if answer.isascii() or _is_text(answer) else b"",
+            took_ms=(time.monotonic() - began) * 1000,
+            is_unmatched=bool(scope.get(UNMATCHED)),
+            fault=scope.get(FAULT),
+        )
+
+    def _add(self, **noted: Any) -> None:
+        """Write an entry of this device, of now."""
         self._journal.add(
             Entry(
                 seq=self._journal.last + 1,
                 time_s=time.time(),
                 now=self._now(),
                 device=self._device,
-                client=client[0] if client else "",
-                method=scope.get("method", "GET"),
-                path=path.decode("latin-1"),
-                query=query_without_secrets(query.decode("latin-1")),
-                body=body,
-                status=status,
-                size=size,
-                answer=answer if answer.isascii() or _is_text(answer) else b"",
-                took_ms=(time.monotonic() - began) * 1000,
-                is_unmatched=bool(scope.get(UNMATCHED)),
-                fault=scope.get(FAULT),
+                **noted,
             )
         )
 

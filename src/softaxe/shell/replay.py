@@ -26,26 +26,20 @@ from softaxe.device.settings import Settings, check_patch
 from softaxe.errors import SettingError
 from softaxe.record import MAX_FILE_BYTES, STATISTICS, Entry, read_recording
 from softaxe.shell.answers import (
-    CONNECTION_CLOSE,
     FULL_CORS,
     UNAUTHORIZED,
     Answer,
-    BodyCutOff,
-    BodyTooLong,
     HeaderName,
     header,
-    read_body,
 )
 from softaxe.shell.listener import TRANSPORT, Listener
 from softaxe.shell.server import (
     HI,
-    NOT_RECEIVED,
-    PATCH_LIMIT_BYTES,
     PATCHED,
     RESTARTING,
-    TOO_LONG,
     UNKNOWN_ROUTE,
     bad_request,
+    read_patch_body,
 )
 
 USUAL_BOARD = "601"
@@ -147,12 +141,9 @@ class Replay:
 
     async def _judge(self, receive: Receive) -> Answer:
         """Answer a PATCH as the recorded board would."""
-        try:
-            body = await read_body(receive, PATCH_LIMIT_BYTES)
-        except BodyTooLong:
-            return TOO_LONG.with_headers((CONNECTION_CLOSE,))
-        except BodyCutOff:
-            return NOT_RECEIVED.with_headers((CONNECTION_CLOSE,))
+        body = await read_patch_body(receive)
+        if isinstance(body, Answer):
+            return body
         try:
             members = cjson.parse(body)
         except ValueError as error:

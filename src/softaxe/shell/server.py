@@ -234,13 +234,9 @@ class Server:
         profile = device.profile
         if _declared_length(scope) >= PATCH_LIMIT_BYTES:
             return TOO_LONG
-        try:
-            source = body_source(scope, receive, device)
-            body = await read_body(source, PATCH_LIMIT_BYTES)
-        except BodyTooLong:
-            return TOO_LONG.with_headers((CONNECTION_CLOSE,))
-        except BodyCutOff:
-            return NOT_RECEIVED.with_headers((CONNECTION_CLOSE,))
+        body = await read_patch_body(body_source(scope, receive, device))
+        if isinstance(body, Answer):
+            return body
         try:
             members = cjson.parse(body)
         except ValueError as error:
@@ -302,6 +298,16 @@ class Server:
 def bad_request(text: str) -> Answer:
     """Answer a refusal as the API page promises it."""
     return Answer(views.error_body(text), status=400, content_type=JSON)
+
+
+async def read_patch_body(source: Receive) -> bytes | Answer:
+    """Read the body of a PATCH; when that fails, return what the client is told."""
+    try:
+        return await read_body(source, PATCH_LIMIT_BYTES)
+    except BodyTooLong:
+        return TOO_LONG.with_headers((CONNECTION_CLOSE,))
+    except BodyCutOff:
+        return NOT_RECEIVED.with_headers((CONNECTION_CLOSE,))
 
 
 def _declared_length(scope: Scope) -> int:

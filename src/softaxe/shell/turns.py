@@ -13,14 +13,30 @@ WORK_S = 0.004
 """How long work goes on without a look at the sockets."""
 
 
+class Turns:
+    """Counts the time of some work, and lets others have theirs.
+
+    Args:
+        work_s: Real seconds between two looks at the sockets.
+    """
+
+    def __init__(self, work_s: float = WORK_S) -> None:
+        self._work_s = work_s
+        self._until = time.monotonic() + work_s
+
+    async def give(self) -> None:
+        """Look at the sockets, if it is time."""
+        if time.monotonic() > self._until:
+            await asyncio.sleep(0)
+            self._until = time.monotonic() + self._work_s
+
+
 async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
     """Yield all that there is now, with looks at the sockets in between.
 
     What is yielded late may have gone in the meantime.
     """
-    until = time.monotonic() + WORK_S
+    turns = Turns()
     for item in list(items):
         yield item
-        if time.monotonic() > until:
-            await asyncio.sleep(0)
-            until = time.monotonic() + WORK_S
+        await turns.give()
