@@ -1,3 +1,4 @@
+from datetime import date
 from typing import Any
 
 import pytest
@@ -45,6 +46,7 @@ def test_what_is_no_duration_is_refused(text: object) -> None:
         seconds_of(text, "x")
 
 
+DAY = date(2020, 1, 1)
 INFOS: dict[str, dict[str, Any] | None] = {
     "601-1": {"temp": 60, "a": {"b": [1, 2]}, "s": "pool x"},
     "601-2": {"temp": 70},
@@ -83,6 +85,8 @@ def test_a_device_that_does_not_answer_has_no_field() -> None:
 
     assert not expect(field="temp", is_not=5).holds(silent, silent)
     assert expect(field="answers", equals=False).holds(silent, silent)
+    assert expect(field="answers", is_not=True).holds(silent, silent)
+    assert not expect(field="answers", is_not=True).holds(INFOS, INFOS)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +111,10 @@ def test_a_device_that_does_not_answer_has_no_field() -> None:
             "for = TIME",
         ),
         ({"steps": []}, "steps is none of"),
+        ({"group": [1], "step": [{"restart": True}]}, "x: group 1: 1 is no table"),
+        ({"step": [{"settings": {"hostname": DAY}}]}, "settings: {'hostname': date"),
+        ({"step": [{"request": {"path": "/", "json": DAY}}]}, "request: json: date"),
+        ({"step": [{"expect": {"field": "a", "equals": DAY}}]}, "equals: datetime"),
         ({"seed": -1, "step": [{"restart": True}]}, "seed: -1"),
     ],
 )

@@ -84,9 +84,7 @@ class Expectation:
     def found(self, infos: Infos) -> str:
         """Return what the devices answered, in short."""
         shown = {
-            id_: _inner(info, self.field)
-            for id_, info in infos.items()
-            if self.meets(id_)
+            id_: self._read(info) for id_, info in infos.items() if self.meets(id_)
         }
         if not shown:
             return f"no device like {self.device!r}"
@@ -100,12 +98,15 @@ class Expectation:
         long = f" for {self.for_s:g} s" if self.for_s else ""
         return f"{self.field} of {self.device} {claim}{soon}{long}"
 
+    def _read(self, info: Mapping[str, Any] | None) -> Any:
+        if self.field == "answers":
+            return info is not None
+        return _inner(info, self.field)
+
     def _judge(
         self, info: Mapping[str, Any] | None, before: Mapping[str, Any] | None
     ) -> bool:
-        if self.field == "answers":
-            return bool((info is not None) == self.value)
-        found = _inner(info, self.field)
+        found = self._read(info)
         if found is None:
             return False
         match self.comparison:
@@ -116,7 +117,7 @@ class Expectation:
             case "contains":
                 return str(self.value) in json.dumps(found)
             case "unchanged":
-                return bool(found == _inner(before, self.field))
+                return bool(found == self._read(before))
             case _:
                 if isinstance(found, bool) or not isinstance(found, int | float):
                     return False
@@ -192,6 +193,8 @@ def read_scenario(data: Mapping[str, Any], name: str) -> Scenario:
     seed = data.get("seed", 1)
     if type(seed) is not int or seed < 0:
         raise SettingError(f"{name}: seed: {seed!r} is no whole number from 0 on")
+    for number, group in enumerate(groups, 1):
+        _table(group, f"{name}: group {number}")
     read = [_step(t, n, f"{name}: step {n}") for n, t in enumerate(steps, 1)]
     read.sort(key=lambda step: step.at_s)
     return Scenario(
@@ -249,6 +252,7 @@ def _step(table: object, number: int, where: str) -> Step:
         case "clear":
             return replace(step, clear=_text(value, inner))
         case "settings":
+            _as_json(value, inner)
             return replace(step, settings=_table(value, inner))
         case "restart":
             if value is not True:
@@ -270,7 +274,9 @@ def _request(table: Mapping[str, Any], where: str) -> Request:
     path = _text(table.get("path", ""), f"{where}: path")
     if not path.startswith("/"):
         raise SettingError(f"{where}: path: {path!r} does not begin with a slash")
-    body = json.dumps(table["json"]) if "json" in table else table.get("body")
+    body = table.get("body")
+    if "json" in table:
+        body = _as_json(table["json"], f"{where}: json")
     if body is not None:
         _text(body, f"{where}: body")
     status = table.get("status")
@@ -292,6 +298,7 @@ def _expectation(table: Mapping[str, Any], device: str, where: str) -> Expectati
     if len(comparisons) != 1:
         raise SettingError(f"{where}: has not one of {', '.join(_COMPARISONS)}")
     value = table[comparisons[0]]
+    _as_json(value, f"{where}: {comparisons[0]}")
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if comparisons[0] in {"above", "below"} and not is_number:
         raise SettingError(f"{where}: {comparisons[0]}: {value!r} is no number")
@@ -321,6 +328,14 @@ def _table(value: object, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise SettingError(f"{where}: {value!r} is no table")
     return value
+
+
+def _as_json(value: object, where: str) -> str:
+    try:
+        return json.dumps(value)
+    except TypeError as error:
+        message = f"{where}: {value!r} holds what JSON has not, such as a date"
+        raise SettingError(message) from error
 
 
 def _text(value: object, where: str) -> str:

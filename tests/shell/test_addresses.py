@@ -27,6 +27,11 @@ def test_or_one_address_with_ports() -> None:
     ]
 
 
+def test_no_port_means_free_ones() -> None:
+    for plan in (AddressPlan("127.0.0.1", 0), AddressPlan("127.0.0.1", 80, 0)):
+        assert places(plan, 3) == [("127.0.0.1", 0)] * 3
+
+
 def test_a_gap_is_filled() -> None:
     plan, taken = AddressPlan("127.0.0.2", 80), {("127.0.0.2", 80), ("127.0.0.4", 80)}
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ def test_a_pool_of_ones_own_takes_the_built_in_ones_place() -> None:
         ({"first_boot": 1}, "first_boot: 1 is neither"),
         ({"spread": {"ambient": -1}}, "-1 is outside"),
         ({"settings": 5}, "5 is no table"),
+        ({"settings": {"hostname": date(2020, 1, 1)}}, "settings: hostname: datetime"),
         ({"colour": "red"}, "colour is none of"),
     ],
 )
@@ -137,6 +139,19 @@ def test_a_fleet_file_is_read(tmp_path: Path) -> None:
     ]
     assert options.faults == ({"effect": "fan_dead", "group": "b"},)
     options.check()
+
+
+@pytest.mark.parametrize("name", ["board", "boards"])
+@pytest.mark.parametrize("shared", ['boards = ["601", "602"]', 'board = "601"'])
+def test_a_groups_own_board_goes_before_those_of_all(
+    tmp_path: Path, name: str, shared: str
+) -> None:
+    path = tmp_path / "fleet.toml"
+    path.write_text(f'{shared}\n[[group]]\n{name} = "204"\ncount = 2')
+
+    options = read_fleet_file(path, FleetOptions(state=tmp_path))
+
+    assert options.groups[0].boards == ("204",)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -5,7 +6,15 @@ from xml.etree import ElementTree
 
 import pytest
 
-from softaxe.shell.scenario_run import Outcome, Report, junit, shipped_names
+from softaxe.scenario import read_scenario
+from softaxe.shell.fleet import Fleet
+from softaxe.shell.scenario_run import (
+    Outcome,
+    Report,
+    junit,
+    run_scenario,
+    shipped_names,
+)
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -161,3 +170,21 @@ def test_a_report_is_xml_whatever_a_device_answers() -> None:
     assert failure is not None
     assert case.get("name") == "1 s: a \\x00 & b"
     assert failure.get("message") == "found \\x1b[31m \\xd800 ü\n"
+
+
+def test_a_scenario_with_a_speed_goes_on_steadily(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps: list[float] = []
+    advance = Fleet.advance
+
+    async def noted(fleet: Fleet, duration_s: float) -> None:
+        steps.append(duration_s)
+        await advance(fleet, duration_s)
+
+    monkeypatch.setattr(Fleet, "advance", noted)
+    data = {"step": [{"at": at, "clear": "all"} for at in ("0s", "4s")]}
+
+    asyncio.run(run_scenario(read_scenario(data, "x"), speed=20))
+
+    assert steps == pytest.approx([2.0, 2.0])

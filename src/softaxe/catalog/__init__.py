@@ -259,6 +259,10 @@ def read_chips(data: Mapping[str, Any]) -> dict[str, Chip]:
     return {key: _chip(key, row) for key, row in data["chips"].items()}
 
 
+USUAL_BOARD = "601"
+"""The one to take when nobody says which: a Gamma."""
+
+
 def board(name: str) -> Board:
     """Find a board by version or family; a family means its usual version.
 

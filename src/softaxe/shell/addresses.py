@@ -21,7 +21,8 @@ class AddressPlan:
     Args:
         host: Of the first device.
         port: Of all devices; 0 gives each a free one.
-        port_base: Instead: all have the one address, with ports from here on.
+        port_base: Instead: all have the one address, with ports from here on, or
+            free ones when it is 0.
     """
 
     host: str
@@ -37,10 +38,10 @@ class AddressPlan:
         Raises:
             SettingError: There are none left.
         """
-        if self.port == 0 and self.port_base is None:
-            while True:
-                yield self.host, 0
         place = (self.host, self.port if self.port_base is None else self.port_base)
+        if place[1] == 0:
+            while True:
+                yield place
         while True:
             if place not in taken:
                 yield place

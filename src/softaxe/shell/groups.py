@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from softaxe.board.radio import NETWORKS, Network
-from softaxe.catalog import Board
+from softaxe.catalog import USUAL_BOARD, Board
 from softaxe.catalog import board as board_named
 from softaxe.device.device import WorkChoice
 from softaxe.device.identity import MAX_SEED, Identity
@@ -49,7 +49,7 @@ class Group:
 
     name: str = "devices"
     count: int = 1
-    boards: tuple[str, ...] = ("601",)
+    boards: tuple[str, ...] = (USUAL_BOARD,)
     """Versions or families, dealt out in turn."""
     seed: int | None = None
     """Of the first device, the others follow; None for the next that is free."""
@@ -239,7 +239,7 @@ def read_groups(data: dict[str, Any], where: str) -> tuple[Group, ...]:
         raise SettingError(f"{where}: has no [[group]]")
     shared = {key: data.pop(key) for key in list(data) if key in _SHARED_KEYS}
     groups = tuple(
-        read_group({**shared, **table_of(table)}, f"{where}: group {number}")
+        _group_with(shared, table, f"{where}: group {number}")
         for number, table in enumerate(tables, 1)
     )
     names = [group.name for group in groups]
@@ -247,6 +247,16 @@ def read_groups(data: dict[str, Any], where: str) -> tuple[Group, ...]:
         if names.count(name) > 1:
             raise SettingError(f"{where}: two groups are called {name!r}")
     return groups
+
+
+def _group_with(shared: Mapping[str, Any], table: object, where: str) -> Group:
+    """Read a group of a file; what it says itself goes before what is shared."""
+    if not isinstance(table, dict):
+        raise SettingError(f"{where}: {table!r} is no table of names and values")
+    both = {**shared, **table}
+    if _BOARD_KEYS & table.keys():  # two names of one thing
+        both = {k: v for k, v in both.items() if k in table or k not in _BOARD_KEYS}
+    return read_group(both, where)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -371,6 +381,14 @@ def _pool(value: object) -> dict[str, Any]:
     return {"pool": value}
 
 
+def _settings(value: object) -> dict[str, Any]:
+    table = table_of(value)
+    for name, one in table.items():
+        if not isinstance(one, str | int | float):  # such as a date of TOML
+            raise SettingError(f"{name}: {one!r} is no text, number, true or false")
+    return {"settings": table}
+
+
 def _work(value: object) -> dict[str, Any]:
     if value not in get_args(WorkChoice):
         raise SettingError(f"{value!r} is none of {', '.join(get_args(WorkChoice))}")
@@ -414,8 +432,9 @@ _READERS: Mapping[str, Callable[[object], dict[str, Any]]] = {
     "ambient_swing": lambda v: {"ambient_swing_c": number_of(v, *SWING_C)},
     "first_boot": lambda v: {"is_first_boot": _flag(v)},
     "profile": _profile,
-    "settings": lambda v: {"settings": table_of(v)},
+    "settings": _settings,
     "spread": _spread,
 }
+_BOARD_KEYS = {"board", "boards"}
 _SHARED_KEYS = set(_READERS) - {"name", "group", "count", "seed"}
 """May stand above the groups and hold for all of them; the fleet has its own seed."""

@@ -30,6 +30,8 @@ from softaxe.shell.member import Member
 
 LOOK_S = 1.0
 """Device time between two looks at what is expected."""
+WATCHED_S = 0.1
+"""Real seconds between two moments of a scenario with a speed, to be watched."""
 PATIENCE_S = 10.0
 """Real seconds for the answer to a request."""
 _SHIPPED = files("softaxe") / "scenarios"
@@ -183,6 +185,8 @@ class _Run:
         moments = [step.at_s for step in steps[:1]]
         if self._waiting:
             moments.append(self._now_s + LOOK_S)
+        if self._speed is not None:
+            moments.append(self._now_s + WATCHED_S * self._speed)
         return min(moments)
 
     async def _advance(self, until_s: float) -> None:
