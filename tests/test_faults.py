@@ -137,6 +137,25 @@ def test_latency_adds_to_what_else_happens() -> None:
     assert 1.15 <= fault.delay_s <= 1.25
 
 
+def test_a_rule_that_does_not_strike_leaves_room_for_others() -> None:
+    rules = FaultRules()
+    rules.add({"effect": "socket_limit", "sockets": 5}, 0.0)
+    rules.add({"effect": "truncated_json"}, 0.0)
+    rules.add({"effect": "latency", "ms": 200, "jitter_ms": 0}, 0.0)
+
+    def met(connection_count: int, *, is_stream: bool = False) -> tuple[str, float]:
+        asked = (*ALL, "GET", "/api/ws", 0)
+        fault = rules.http_fault(
+            *asked, connection_count=connection_count, is_stream=is_stream
+        )
+        assert fault is not None
+        return fault.effect, fault.delay_s
+
+    assert met(6) == ("socket_limit", 0.2)
+    assert met(5) == ("truncated_json", 0.2)
+    assert met(5, is_stream=True) == ("latency", 0.2)
+
+
 def test_a_pool_difficulty_is_told_in_the_pools_measure() -> None:
     rules = FaultRules()
     rules.add({"effect": "pool_difficulty", "difficulty": 5000}, 0.0)

@@ -362,8 +362,6 @@ class FaultRules:
 
     def __init__(self, seed: int = 0) -> None:
         self.rules: dict[str, Rule] = {}
-        self.revision = 0
-        """Grows with every change."""
         self._rng = random.Random(f"faults {seed}")
         self._count = 0
 
@@ -383,7 +381,6 @@ class FaultRules:
             raise SettingError(f"id: there is a rule {rule.id!r} already")
         self._count = count
         self.rules[rule.id] = rule
-        self.revision += 1
         return rule
 
     def remove(self, rule_id: str) -> None:
@@ -393,12 +390,10 @@ class FaultRules:
             KeyError: There is none with this id.
         """
         del self.rules[rule_id]
-        self.revision += 1
 
     def clear(self) -> None:
         """Take everything back."""
         self.rules.clear()
-        self.revision += 1
 
     def next_change(self, now: float) -> float:
         """When a rule next begins or ends."""
@@ -458,11 +453,28 @@ class FaultRules:
         )
 
     def http_fault(
-        self, device_id: str, group: str, method: str, path: str, now: float
+        self,
+        device_id: str,
+        group: str,
+        method: str,
+        path: str,
+        now: float,
+        *,
+        connection_count: int = 0,
+        is_stream: bool = False,
     ) -> HttpFault | None:
         """What happens to a request that has just come; the first rule that meets it.
 
         Delays of several rules add up.
+
+        Args:
+            device_id: Whom it asks.
+            group: Its group.
+            method: As sent.
+            path: As sent.
+            now: Device time.
+            connection_count: Connections the device has, with this one.
+            is_stream: It asks for the log stream, which has no body to break off.
         """
         met: HttpFault | None = None
         delay_s = 0.0
@@ -471,6 +483,11 @@ class FaultRules:
                 rule.effect not in HTTP_EFFECTS
                 or not fnmatchcase(path, rule.route)
                 or not fnmatchcase(method, rule.method)
+                or (rule.effect == "truncated_json" and is_stream)
+                or (
+                    rule.effect == "socket_limit"
+                    and connection_count <= int(rule.values["sockets"])
+                )
                 or (rule.probability < 1 and self._rng.random() >= rule.probability)
             ):
                 continue

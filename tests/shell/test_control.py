@@ -289,6 +289,29 @@ def test_what_is_not_allowed_is_told_and_changes_nothing(
     assert api.get("/control/fleet").json() == before
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "name"),
+    [
+        ("faults", r'{"effect": "fan_dead", "id": "\ud800", "share": 0.5}', "id"),
+        ("snapshots", r'{"name": "\ud800"}', "name"),
+        ("devices", r'{"user": "\ud800"}', "user"),
+        ("devices", r'{"settings": {"hostname": "\udfff"}}', "settings"),
+        ("faults", r'{"\ud800": 1}', "ud800"),
+    ],
+)
+def test_half_characters_are_refused_before_they_are_anywhere(
+    api: httpx.Client, path: str, body: str, name: str
+) -> None:
+    before = api.get(f"/control/{path}").json()
+
+    answer = api.post(f"/control/{path}", content=body)
+
+    assert answer.status_code == 400
+    assert name in answer.json()["error"]
+    assert "surrogate" in answer.json()["error"]
+    assert api.get(f"/control/{path}").json() == before
+
+
 def test_other_sites_and_names_are_refused(api: httpx.Client) -> None:
     own = str(api.base_url).rstrip("/")
     for headers in (

@@ -1,5 +1,7 @@
 """The shell as a user meets it: processes, signals, sockets, `kill -9`."""
 
+import asyncio
+import errno
 import json
 import os
 import random
@@ -28,7 +30,10 @@ from softaxe.bitcoin.header import (
     target_for,
 )
 from softaxe.errors import SettingError
-from softaxe.shell.groups import parse_pool
+from softaxe.shell.fleet import Fleet, FleetOptions
+from softaxe.shell.groups import Group, parse_pool
+from softaxe.shell.listener import Listener
+from softaxe.shell.member import Member
 from softaxe.shell.storage import Storage
 from softaxe.stratum.messages import Message, Notify, parse
 from softaxe.testing import running
@@ -555,3 +560,67 @@ def test_a_fleet_ends_in_the_middle_of_a_long_advance(tmp_path: Path) -> None:
     assert (process.returncode, errors) == (0, "")
     assert answers[0].status_code == 503
     assert "the fleet ends" in answers[0].json()["error"]
+
+
+def test_a_device_that_cannot_be_added_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_listener: Listener) -> None:
+        raise OSError(errno.EADDRNOTAVAIL, "no such address")
+
+    async def live() -> None:
+        fleet = Fleet(FleetOptions(state=tmp_path, groups=(Group(),), port=0))
+        await fleet.start()
+        try:
+            with monkeypatch.context() as away:
+                away.setattr(Listener, "open", refuse)
+                with pytest.raises(OSError, match="no such address"):
+                    await fleet.add(Group())
+                await asyncio.sleep(0.01)  # what it began has ended
+            assert len(fleet.members) == 1
+            assert [m for m in ghosts() if m.id not in fleet.members] == []
+        finally:
+            await fleet.close()
+
+    def ghosts() -> list[Member]:
+        coroutines = [task.get_coro() for task in asyncio.all_tasks()]
+        frames = [getattr(coroutine, "cr_frame", None) for coroutine in coroutines]
+        selves = [frame.f_locals.get("self") for frame in frames if frame]
+        return [one for one in selves if isinstance(one, Member)]
+
+    asyncio.run(live())
+
+
+def test_after_a_reset_the_same_devices_are_met(tmp_path: Path) -> None:
+    async def live() -> list[list[str]]:
+        rules = ({"effect": "fan_dead", "share": 0.5},)
+        fleet = Fleet(
+            FleetOptions(
+                state=tmp_path, groups=(Group(count=12),), port=0, faults=rules
+            )
+        )
+        await fleet.start()
+        found = []
+        for _ in range(2):
+            members = fleet.members.values()
+            found.append([m.id for m in members if m.device.faults.dead_fans])
+            await fleet.reset()
+        await fleet.close()
+        return found
+
+    before, after = asyncio.run(live())
+
+    assert 0 < len(before) < 12
+    assert after == before
+
+
+def test_a_restored_device_is_the_one_of_the_snapshot() -> None:
+    with running(speed=0, warm_up_s=0) as fleet:
+        fleet.run(lambda running: running.take_snapshot("before"))
+        fleet["601-1"].remove()
+        fleet.add(name="other", seed=1, ambient=60)
+        fleet.run(lambda running: running.restore("before"))
+
+        (group,) = fleet.call(lambda f: {m.group for m in f.members.values()})
+        assert group == "devices"
+        assert fleet.info()["boardVersion"] == "601"

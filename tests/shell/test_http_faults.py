@@ -48,6 +48,18 @@ def test_a_request_beyond_the_sockets_is_reset_and_noted(bitaxe: RunningFleet) -
     assert (noted(bitaxe).fault, noted(bitaxe).status) == ("few", 0)
 
 
+def test_a_connection_is_reset_and_not_merely_closed(bitaxe: RunningFleet) -> None:
+    bitaxe.faults.add("reset", id="cut")
+    host, port = bitaxe.url.removeprefix("http://").split(":")
+
+    with socket.create_connection((host, int(port)), timeout=5) as client:
+        client.sendall(b"GET /api/system/info HTTP/1.1\r\nHost: x\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+
+    assert noted(bitaxe).fault == "cut"
+
+
 def test_a_request_within_the_sockets_meets_no_fault(bitaxe: RunningFleet) -> None:
     bitaxe.faults.add("socket_limit", sockets=5)
 

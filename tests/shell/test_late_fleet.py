@@ -75,6 +75,25 @@ def test_devices_of_a_large_fleet_have_turns_at_moments_of_their_own(
     asyncio.run(live())
 
 
+def test_all_has_happened_when_an_advance_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LAG_PER_DEVICE_S", LONGEST_LAG_S)
+
+    async def live() -> None:
+        fleet = fleet_of(10, tmp_path)
+        await fleet.start()
+        fleet.set_clock(is_paused=True)
+        await fleet.advance(13.05)
+        now = fleet.clock.now
+        late = [m.id for m in fleet.members.values() if m.device.next_wake <= now]
+        await fleet.close()
+
+        assert late == []
+
+    asyncio.run(live())
+
+
 def test_who_asks_it_gets_a_device_as_it_was_at_its_last_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

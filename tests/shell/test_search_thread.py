@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from softaxe import Device, Pool, Simulation
-from softaxe.shell.search_thread import run_timed, yield_to_others
+from softaxe.shell.search_thread import Budget, run_timed, yield_to_others
 
 
 def test_a_search_tells_its_own_cpu_time() -> None:
@@ -68,6 +68,21 @@ def test_a_search_thread_is_nice_where_idle_priority_is_forbidden(
 
     assert seen == [19]
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
+
+
+def test_a_budget_is_shared_by_all_devices_wherever_they_are() -> None:
+    cells = [0.0, 0.0, 0.0]
+    parts = [Budget(150, cells, part) for part in range(3)]
+    assert [part.cores for part in parts] == [0, 0, 0]
+
+    for part, count in zip(parts, (1, 2, 0), strict=True):
+        part.note(count)
+
+    assert [part.cores for part in parts] == [0.5, 1.0, 0.0]
+    assert {part.threads for part in parts} == {2}
+    alone = Budget(50)
+    alone.note(7)
+    assert alone.cores == 0.5
 
 
 @pytest.mark.parametrize("percent", [25, 80, 150])

@@ -1,21 +1,26 @@
+import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from softaxe.errors import SettingError, StateInUse
+from softaxe.shell.control import ControlApp
 from softaxe.shell.fleet import FleetOptions
 from softaxe.shell.groups import Group, member_options
 from softaxe.shell.storage import Storage, lock_directory
-from softaxe.shell.workers import joined_metrics, parts
+from softaxe.shell.workers import Workers, joined_metrics, parts
 
 OPTIONS = FleetOptions(
     state=Path(),
@@ -50,6 +55,7 @@ def test_every_device_keeps_its_seed_board_and_address(count: int) -> None:
     starts = [2 + sum(sizes[:number]) for number in range(count)]
     assert hosts == [f"127.0.0.{start}" for start in starts]
     assert len({part.pool_port for part in divided}) == count
+    assert {part.cpu_percent for part in divided} == {OPTIONS.cpu_percent}
 
 
 def test_parts_may_have_ports_of_one_address() -> None:
@@ -82,6 +88,57 @@ softaxe_power_watts{device="NAME"} 17.5
     assert "softaxe_clock_seconds 5.0\n" in joined
     assert 'softaxe_power_watts{device="a"} 17.5\n' in joined
     assert 'softaxe_power_watts{device="b"} 17.5\n' in joined
+
+
+def test_joined_metrics_can_be_read_whatever_names_there_are() -> None:
+    name = 'a"b\\c\nd'
+    text = f"# TYPE x gauge\nx{{group={json.dumps(name)}}} 1.0\n"
+
+    (family,) = text_string_to_metric_families(joined_metrics([text, text]))
+
+    (sample,) = family.samples
+    assert (sample.labels, sample.value) == ({"group": name}, 2.0)
+
+
+def test_nothing_is_asked_before_all_parts_have_begun() -> None:
+    app: Any = ControlApp(Workers(OPTIONS, 2))
+    transport = httpx.ASGITransport(app)
+
+    async def ask() -> None:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1"
+        ) as api:
+            for path in ("fleet", "history", "snapshots", "devices", "journal"):
+                answer = await api.get(f"/control/{path}")
+                assert answer.status_code == 503
+                assert answer.json() == {"error": "the fleet is starting"}
+            assert (await api.get("/metrics")).status_code == 503
+            rule = {"effect": "fan_dead"}
+            answer = await api.post("/control/faults", json=rule)
+            assert answer.status_code == 503
+            ready = await api.get("/control/ready")
+            assert ready.json() == {"status": "starting", "ready": 0, "devices": 10}
+
+    asyncio.run(ask())
+
+
+def test_why_a_part_cannot_start_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.3", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = subprocess.run(
+            [
+                *(sys.executable, "-m", "softaxe", "run", "--count", "2"),
+                *("--workers", "2", "--control", "none", "--state", str(tmp_path)),
+                *("--host", "127.0.0.2", "--port", str(port)),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert ended.returncode == 1
+    assert f"127.0.0.3 port {port}: Address already in use" in ended.stderr
 
 
 def test_a_directory_belongs_to_one_fleet(tmp_path: Path) -> None:
@@ -236,6 +293,7 @@ def test_what_is_asked_reaches_the_parts_as_it_was(spread: Spread) -> None:
         assert f"seed: {seed} of group more is already" in refused.json()["error"]
     assert api.delete("/control/devices/601-50").status_code == 200
 
+    times_of_parts(spread)  # somebody asks
     get, lower = [
         api.get("/control/journal", params={"method": method}).json()["entries"]
         for method in ("GET", "get")
@@ -253,7 +311,9 @@ def test_what_removed_devices_have_stored_is_reset_too(spread: Spread) -> None:
         httpx.patch(f"{url}/api/system", json=change, trust_env=False)
         api.delete(f"/control/devices/601-{seed}")
 
+    assert api.get("/control/journal").json()["entries"]
     api.post("/control/reset")
+    assert api.get("/control/journal").json()["entries"] == []
 
     api.post("/control/devices", json={"seed": 60})
     for seed in (2, 60):

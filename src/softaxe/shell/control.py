@@ -254,7 +254,8 @@ class Control:
         if fleet.is_ready:
             return {"status": "ok"}
         up = sum(member.is_open for member in fleet.members.values())
-        state = {"status": "starting", "ready": up, "devices": len(fleet.members)}
+        wanted = sum(group.count for group in fleet.options.groups)
+        state = {"status": "starting", "ready": up, "devices": wanted}
         return JSONResponse(state, 503)
 
     async def fleet(self, _request: Request) -> object:
@@ -587,7 +588,12 @@ async def members_of(
         raise Refused(400, f"body: is no JSON: {error}") from error
     if not isinstance(members, dict):
         raise Refused(400, "body: is no JSON object")
-    for name in members:
+    for name, value in members.items():
+        try:
+            json.dumps({name: value}, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            # JSON can write half of a surrogate pair; no text can be sent with one.
+            raise Refused(400, f"{name!a}: has a surrogate in its text") from error
         if names is not None and name not in names:
             raise Refused(400, f"{name}: is none of {', '.join(names)}")
     return members

@@ -54,7 +54,12 @@ from softaxe.shell.member import Member, MemberOptions
 from softaxe.shell.pool_server import FIRST_PORT_TRIES, PoolServer
 from softaxe.shell.rows import History
 from softaxe.shell.saver import Saver
-from softaxe.shell.search_thread import CPU_PERCENT, run_timed, yield_to_others
+from softaxe.shell.search_thread import (
+    CPU_PERCENT,
+    Budget,
+    run_timed,
+    yield_to_others,
+)
 from softaxe.shell.snapshots import MOST_SNAPSHOTS, Snapshot, frozen
 from softaxe.shell.storage import SettingValue, Storage
 from softaxe.shell.turns import Turns, in_turns
@@ -280,6 +285,7 @@ class Fleet:
         show_progress: Called with how many devices of how many are up.
         show_pool_log: Called with what the built-in pool says.
         clock: Another than the fleet's own.
+        budget: For real work, when other processes have a part in it.
     """
 
     def __init__(
@@ -290,6 +296,7 @@ class Fleet:
         show_progress: Callable[[int, int], None] = lambda done, of: None,
         show_pool_log: Log | None = None,
         clock: Clock | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.options = options
         self.members: dict[str, Member] = {}
@@ -324,6 +331,7 @@ class Fleet:
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._real: deque[Member] = deque()
+        self._budget = budget or Budget(options.cpu_percent)
         self._fault: BaseException | None = None
 
     # Life
@@ -421,10 +429,10 @@ class Fleet:
             try:
                 await member.open()
             except OSError as error:
+                await member.close()
                 # Another process of the fleet may have got the place.
                 if not is_later or error.errno != errno.EADDRINUSE:
                     raise
-                await member.close()
             else:
                 return member
         raise SettingError("there is no address left")
@@ -517,9 +525,20 @@ class Fleet:
                     self.clock.move(now)
                     await self._step_due(now)
                     await self._settle()
+                await self._catch_up(end)
             finally:
                 self.clock.is_held = False
         self._wake.set()
+
+    async def _catch_up(self, now: float) -> None:
+        """Let the devices of a large fleet not wait for their turns any more."""
+        turns = Turns()
+        while late := [m for m in self.members.values() if m.device.next_wake <= now]:
+            for member in late:
+                member.step(now)
+                self._schedule(member)
+                await turns.give()
+            await self._settle()
 
     async def _round(self) -> None:
         """Move the time, and let happen what is due; then only may it go on.
@@ -696,10 +715,15 @@ class Fleet:
     def _http_fault(self, member: Member, scope: Scope) -> HttpFault | None:
         if not self.rules.rules:
             return None
-        path = scope["raw_path"].decode("latin-1")
-        method = scope.get("method", "GET")
-        now = self.clock.now
-        return self.rules.http_fault(member.id, member.group, method, path, now)
+        return self.rules.http_fault(
+            member.id,
+            member.group,
+            scope.get("method", "GET"),
+            scope["raw_path"].decode("latin-1"),
+            self.clock.now,
+            connection_count=member.connection_count,
+            is_stream=scope["type"] == "websocket",
+        )
 
     # Coming back
 
@@ -732,7 +756,8 @@ class Fleet:
         snapshot = self.snapshots[name]
         async with self._is_bending, self._changing:
             for member in list(self.members.values()):
-                if member.id not in snapshot.devices:
+                options, _ = snapshot.devices.get(member.id, (None, b""))
+                if member.options != options:  # another, perhaps of the same name
                     await self._remove(member)
             self.clock.move(snapshot.now)
             self.rules = snapshot.rules_then()
@@ -778,7 +803,7 @@ class Fleet:
             self.set_clock(speed=options.speed, is_paused=options.is_paused)
             self.clock.move(0.0)
             self.journal.clear()
-            self.rules.clear()
+            self.rules = FaultRules(options.seed)
             self.snapshots.clear()
             self.history.restart(0.0)
             if self.pool_server is not None:
@@ -835,11 +860,7 @@ class Fleet:
 
     def wrap(self, member: Member, app: AsgiApp) -> AsgiApp:
         """Return what is served instead of a device's own app."""
-        faulty = FaultyApp(
-            app,
-            lambda scope: self._http_fault(member, scope),
-            lambda: member.connection_count,
-        )
+        faulty = FaultyApp(app, lambda scope: self._http_fault(member, scope))
         return JournaledApp(faulty, self.journal, member.id, lambda: self.clock.now)
 
     def link_changed(self, member: Member) -> None:
@@ -884,19 +905,18 @@ class Fleet:
             self._real.append(member)
         elif not is_here and member in self._real:
             self._real.remove(member)
+        self._budget.note(len(self._real))
 
     async def _search_real_work(self) -> None:
         """Search, in threads, what chips have to search whose work is real."""
-        percent = self.options.cpu_percent
-        threads = max(1, -(-percent // 100))
+        threads = self._budget.threads
         executor = ThreadPoolExecutor(
             threads, thread_name_prefix="search", initializer=yield_to_others
         )
-        share = percent / 100 / threads
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(threads):
-                    group.create_task(self._search(executor, share))
+                    group.create_task(self._search(executor))
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
 
@@ -910,7 +930,7 @@ class Fleet:
                 return member, member.device, search
         return None
 
-    async def _search(self, executor: ThreadPoolExecutor, share: float) -> None:
+    async def _search(self, executor: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
         nonces = FIRST_SEARCH_NONCES
         while not self._is_stopping:
@@ -935,4 +955,6 @@ class Fleet:
                     int(search.span.count * REAL_SEARCH_S / max(took, 1e-6)) or 1,
                 ),
             )
-            await asyncio.sleep(max(0.0, cpu_s / share - took))
+            if cores := self._budget.cores:  # else the device has just gone
+                rest_s = cpu_s * self._budget.threads / cores - took
+                await asyncio.sleep(max(0.0, rest_s))

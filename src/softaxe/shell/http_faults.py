@@ -1,6 +1,8 @@
 """Requests that go wrong on order, between a device's port and its app."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 
 from starlette.types import Message, Receive, Scope, Send
@@ -12,6 +14,8 @@ from softaxe.shell.listener import TRANSPORT, AsgiApp
 
 PIECE_S = 0.05
 """A trickling answer comes in pieces of so long."""
+_RESETS = struct.pack("ii", 1, 0)
+"""Let a socket's end be a reset, not a farewell: linger, for no time."""
 
 
 class FaultyApp:
@@ -20,23 +24,18 @@ class FaultyApp:
     Args:
         app: The device's.
         fault_of: Tells what happens to a request.
-        connection_count: Tells how many connections are open.
     """
 
     def __init__(
-        self,
-        app: AsgiApp,
-        fault_of: Callable[[Scope], HttpFault | None],
-        connection_count: Callable[[], int],
+        self, app: AsgiApp, fault_of: Callable[[Scope], HttpFault | None]
     ) -> None:
         self._app = app
         self._fault_of = fault_of
-        self._connection_count = connection_count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or not."""
         fault = self._fault_of(scope)
-        if fault is None or not self._strikes(fault, scope):
+        if fault is None:
             await self._app(scope, receive, send)
             return
         scope[FAULT] = fault.rule_id
@@ -45,7 +44,12 @@ class FaultyApp:
         match fault.effect:
             case "timeout":
                 await _until_gone(receive)
-            case "reset" | "socket_limit":
+            case "reset":
+                connection = scope[TRANSPORT].get_extra_info("socket")
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESETS)
+                scope[TRANSPORT].abort()
+                await _until_gone(receive)
+            case "socket_limit":
                 scope[TRANSPORT].abort()
                 await _until_gone(receive)
             case "status":
@@ -62,12 +66,6 @@ class FaultyApp:
                 await self._app(scope, receive, _trickling(send, bytes_per_s))
             case _:
                 await self._app(scope, receive, send)
-
-    def _strikes(self, fault: HttpFault, scope: Scope) -> bool:
-        if fault.effect == "socket_limit":
-            return self._connection_count() > int(fault.values["sockets"])
-        # A log stream has no body that could break off.
-        return fault.effect != "truncated_json" or not _is_websocket(scope)
 
 
 def _is_websocket(scope: Scope) -> bool:

@@ -1,7 +1,8 @@
-"""What a thread that searches does: measure itself, and stay out of the way."""
+"""Threads that search: they keep to a budget, and stay out of the way."""
 
 import os
 import time
+from collections.abc import MutableSequence
 
 from softaxe.asic.chip import Search
 
@@ -9,6 +10,37 @@ CPU_PERCENT = (1, 6400)
 """Of one core, for all real work."""
 LEAST_PRIORITY = 19
 """Added to the niceness; the system takes it for its highest."""
+
+
+class Budget:
+    """The CPU for real work, shared fairly by all devices of a fleet that do it.
+
+    Args:
+        percent: Of one core, for all of them.
+        cells: Shared by the processes of a fleet: how many each has.
+        part: Whose view of it this is, from 0.
+    """
+
+    def __init__(
+        self,
+        percent: int,
+        cells: MutableSequence[float] | None = None,
+        part: int = 0,
+    ) -> None:
+        self.threads = max(1, -(-percent // 100))
+        """As many as may be needed: all devices may be in one process."""
+        self._cores = percent / 100
+        self._cells = [0.0] if cells is None else cells
+        self._part = part
+
+    def note(self, count: int) -> None:
+        """Take down how many devices of this process do real work."""
+        self._cells[self._part] = count
+
+    @property
+    def cores(self) -> float:
+        """What this process may use."""
+        return self._cores * self._cells[self._part] / max(1.0, sum(self._cells))
 
 
 def run_timed(search: Search) -> tuple[list[int], float]:

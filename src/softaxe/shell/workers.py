@@ -11,7 +11,7 @@ import multiprocessing
 import signal
 import sys
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterator, MutableSequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -45,6 +45,7 @@ from softaxe.shell.groups import Group, read_group, seeded
 from softaxe.shell.journal import MOST_ENTRIES
 from softaxe.shell.metrics import CONTENT_TYPE
 from softaxe.shell.scenario_run import ask
+from softaxe.shell.search_thread import Budget
 from softaxe.shell.storage import Storage, lock_directory
 
 MOST_WORKERS = 256
@@ -57,6 +58,8 @@ LEAD_S = 1.0
 as the devices of one large part are from each other."""
 ROUNDED_TO = 9
 """Decimal places of sums; a CPU's real work is some 1e-5 GH/s."""
+LOOK_S = 0.1
+"""Real seconds between two looks at how far the parts have started."""
 TICK_S = 0.005
 """Real seconds between two words of the parent about the time."""
 
@@ -86,7 +89,6 @@ def parts(options: FleetOptions, count: int) -> list[FleetOptions]:
                 host=host,
                 port_base=None if options.port_base is None else port,
                 control="127.0.0.1:0",
-                cpu_percent=max(1, options.cpu_percent // count),
                 pool_port=options.pool_port and options.pool_port + 2 * number,
                 is_part=True,
             )
@@ -110,15 +112,15 @@ def _run_part(
     options: FleetOptions,
     show_log: Callable[[str, LogLine], None] | None,
     parent: Connection,
-    cells: MutableSequence[float],
-    number: int,
+    pace: Pace,
+    budget: Budget,
 ) -> None:
     """Be one part, in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too
     from softaxe.shell.control import Control  # noqa: PLC0415
 
     async def main() -> None:
-        fleet = Fleet(options, show_log=show_log, clock=Clock(pace=Pace(cells, number)))
+        fleet = Fleet(options, show_log=show_log, clock=Clock(pace=pace), budget=budget)
         fleet.set_clock(speed=options.speed, is_paused=options.is_paused)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, fleet.stop)
@@ -201,8 +203,10 @@ class Workers:
         self._listening = asyncio.Lock()
         self._adding = asyncio.Lock()
         self._clock = Clock(speed=options.speed, is_paused=options.is_paused)
-        self._cells = multiprocessing.get_context("spawn").RawArray("d", 1 + count)
-        self._pace = Pace(self._cells)
+        context = multiprocessing.get_context("spawn")
+        self._paces = context.RawArray("d", 1 + count)
+        self._pace = Pace(self._paces)
+        self._real = context.RawArray("d", count)
         self._bending = asyncio.Lock()
 
     async def start(self) -> None:
@@ -215,7 +219,9 @@ class Workers:
         context = multiprocessing.get_context("spawn")
         for number, plan in enumerate(self._plans):
             ours, theirs = context.Pipe()
-            arguments = plan, self._show_log, theirs, self._cells, number
+            pace = Pace(self._paces, number)
+            budget = Budget(self.options.cpu_percent, self._real, number)
+            arguments = plan, self._show_log, theirs, pace, budget
             process = context.Process(target=_run_part, args=arguments)
             with _deaf_to_ctrl_c():
                 process.start()
@@ -224,17 +230,20 @@ class Workers:
         for part in self._parts:
             part.url = await self._hear(part)
         while not self._stopped.is_set():
-            states = await self._each("GET", "/control/ready")
-            waiting = [state for state in states if "ready" in state]
-            total = sum(group.count for group in self.options.groups)
-            if not waiting:
-                self._show_progress(total, total)
-                return
-            left = sum(state["devices"] - state["ready"] for state in waiting)
-            self._show_progress(max(0, total - left), total)
+            try:
+                states = await self._each("GET", "/control/ready")
+            except (Refused, OSError):
+                states = []  # a part ends, and is about to say why
             for part in self._parts:
                 self._check(part)
-            await asyncio.sleep(0.1)
+            waiting = [state for state in states if "ready" in state]
+            if states and not waiting:
+                self._show_progress(self._total, self._total)
+                return
+            if waiting:
+                left = sum(state["devices"] - state["ready"] for state in waiting)
+                self._show_progress(self._total - left, self._total)
+            await asyncio.sleep(LOOK_S)
 
     async def _hear(self, part: _Part) -> str:
         """Wait for a part's first word, the address of its control API."""
@@ -246,14 +255,19 @@ class Workers:
             raise word
         return str(word)
 
+    @property
+    def _total(self) -> int:
+        return sum(group.count for group in self.options.groups)
+
     def _check(self, part: _Part) -> None:
+        is_alive = part.process.is_alive()  # its last word comes before its end
         if part.pipe.poll():
             try:
                 word = part.pipe.recv()
             except EOFError as error:
                 raise SoftaxeError("a process of the fleet has died") from error
             raise word
-        if not part.process.is_alive():
+        if not is_alive:
             raise SoftaxeError("a process of the fleet has died")
 
     async def run(self) -> None:
@@ -284,7 +298,10 @@ class Workers:
         """End every part; what was to be saved is saved."""
         for part in self._parts:
             part.process.terminate()
-        for part in self._parts:
+        for number, part in enumerate(self._parts):
+            plans = self._plans[number:]
+            left = sum(group.count for plan in plans for group in plan.groups)
+            self._show_progress(left, self._total)
             await asyncio.to_thread(part.process.join, END_S)
             if part.process.is_alive():
                 sys.stderr.write("softaxe: a process does not end and is killed\n")
@@ -349,7 +366,7 @@ class Workers:
             Refused: A part has refused.
         """
         answers = await asyncio.gather(
-            *(self._ask(part, method, path, body) for part in self._parts)
+            *(self._ask(part, method, path, body) for part in self._all_parts())
         )
         found = []
         for status, text in answers:
@@ -358,6 +375,16 @@ class Workers:
                 raise Refused(status, members["error"])
             found.append(members)
         return found
+
+    def _all_parts(self) -> list[_Part]:
+        """Return every part.
+
+        Raises:
+            Refused: Not all have begun.
+        """
+        if len(self._parts) < len(self._plans) or not all(p.url for p in self._parts):
+            raise Refused(503, "the fleet is starting")
+        return self._parts
 
     async def _rows(self, **wanted: str) -> list[dict[str, Any]]:
         answers = await self._each("GET", f"/control/devices?{urlencode(wanted)}")
@@ -383,16 +410,18 @@ class Workers:
 
     async def ready(self, _request: Request) -> object:
         """GET /control/ready."""
-        if len(self._parts) < len(self._plans) or not all(p.url for p in self._parts):
-            total = sum(group.count for group in self.options.groups)
-            state = {"status": "starting", "ready": 0, "devices": total}
+        try:
+            self._all_parts()
+        except Refused:
+            state = {"status": "starting", "ready": 0, "devices": self._total}
             return JSONResponse(state, 503)
         states = await self._each("GET", "/control/ready")
         waiting = [state for state in states if "ready" in state]
         if not waiting:
             return {"status": "ok"}
-        sums = {n: sum(state[n] for state in waiting) for n in ("ready", "devices")}
-        return JSONResponse({"status": "starting", **sums}, 503)
+        left = sum(state["devices"] - state["ready"] for state in waiting)
+        state = {"ready": self._total - left, "devices": self._total}
+        return JSONResponse({"status": "starting", **state}, 503)
 
     async def fleet(self, _request: Request) -> object:
         """GET /control/fleet."""
@@ -494,7 +523,7 @@ class Workers:
         """POST /control/faults."""
         rule = await members_of(request)
         async with self._adding:
-            first, *others = self._parts
+            first, *others = self._all_parts()
             status, body = await self._ask(first, "POST", "/control/faults", rule)
             if status < 400:
                 # One id for all: by it they agree whom a share of the devices means.
@@ -569,12 +598,16 @@ class Workers:
         async with self._listening:
             self._seen = self._seen or [0] * len(self._parts)
             new: list[dict[str, Any]] = []
-            for number, part in enumerate(self._parts):
+            for number, part in enumerate(self._all_parts()):
                 path = f"/control/journal?after={self._seen[number]}&limit=10000"
                 _, text = await self._ask(part, "GET", path)
                 answer = json.loads(text)
+                entries = answer["entries"]
+                missed = answer["last"] - self._seen[number] - len(entries)
+                self._last += missed
+                self._dropped += missed
                 self._seen[number] = answer["last"]
-                new += answer["entries"]
+                new += entries
             for entry in sorted(new, key=lambda one: one["time"]):
                 self._last += 1
                 self._dropped += len(self._entries) == self._entries.maxlen
@@ -582,10 +615,13 @@ class Workers:
 
     async def clear_journal(self, _request: Request) -> object:
         """DELETE /control/journal."""
+        await self._forget_entries()
+        return (await self._each("DELETE", "/control/journal"))[0]
+
+    async def _forget_entries(self) -> None:
         await self._listen()
         self._entries.clear()
         self._dropped = 0
-        return (await self._each("DELETE", "/control/journal"))[0]
 
     async def snapshots(self, _request: Request) -> object:
         """GET /control/snapshots."""
@@ -622,6 +658,7 @@ class Workers:
         async with self._standing_still():
             self._clock.speed = self.options.speed
             self._clock.is_paused = self.options.is_paused
+            await self._forget_entries()
             await self._each("POST", "/control/reset")
         self._homes.clear()
         await self._rows()
@@ -647,7 +684,7 @@ class Workers:
     async def metrics(self, _request: Request) -> object:
         """GET /metrics."""
         texts = await asyncio.gather(
-            *(self._ask(part, "GET", "/metrics") for part in self._parts)
+            *(self._ask(part, "GET", "/metrics") for part in self._all_parts())
         )
         text = joined_metrics([body.decode() for _, body in texts])
         return Response(text, headers={"Content-Type": CONTENT_TYPE.decode()})
@@ -684,6 +721,11 @@ def joined_metrics(texts: list[str]) -> str:
         lines += head
         for (sample_name, labels), value in values.items():
             if sample_name == name:
-                shown = ",".join(f'{key}="{text}"' for key, text in labels)
+                shown = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels)
                 lines.append(f"{name}{f'{{{shown}}}' if shown else ''} {value}")
     return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    """Return a label's value as Prometheus writes it."""
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
