@@ -78,3 +78,9 @@ def test_what_is_no_bitaxe_is_told() -> None:
         copy_of({"boardVersion": "9000"})
     with pytest.raises(BadResponse, match="hashRate: 'x' is no number"):
         copy_of({"boardVersion": "601", "hashRate": "x"})
+
+
+@pytest.mark.parametrize("answer", [None, [1], "x", {}, {"boardVersion": 601}])
+def test_what_is_no_bitaxe_is_not_copied(answer: object) -> None:
+    with pytest.raises(BadResponse, match="is it a Bitaxe"):
+        copy_of(answer)

@@ -56,11 +56,11 @@ def check(
     yield from _check_asic(client)
     yield from _check_statistics(client, profile)
     if profile.dashboard_exists:
-        reply = client.request("GET", "/api/system/statistics/dashboard")
+        reply = _ask(client, "GET", "/api/system/statistics/dashboard")
         yield from _json_answer("statistics/dashboard", reply, "currentTimestamp")
-    reply = client.request("GET", "/api/system/wifi/scan")
+    reply = _ask(client, "GET", "/api/system/wifi/scan")
     yield from _json_answer("wifi/scan", reply, "networks", has_cors=False)
-    reply = client.request("GET", "/api/theme")
+    reply = _ask(client, "GET", "/api/theme")
     yield from _json_answer("theme", reply, "colorScheme", cors="GET, POST, OPTIONS")
     yield from _check_unknown(client)
     yield from _check_preflight(client)
@@ -74,12 +74,12 @@ def check(
 
 
 def _check_info(client: Client) -> Iterator[Finding]:
-    reply = client.request("GET", "/api/system/info")
+    reply = _ask(client, "GET", "/api/system/info")
     yield from _json_answer("info", reply)
     info = _object(reply)
     yield from _check_members("info", info, INFO)
     try:
-        asic = _object(client.request("GET", "/api/system/asic"))
+        asic = _object(_ask(client, "GET", "/api/system/asic"))
         cores = info["smallCoreCount"] * asic["asicCount"]
         expected = info["frequency"] * cores / 1000
         is_near = abs(info["expectedHashrate"] / expected - 1) < HASHRATE_TOLERANCE
@@ -90,7 +90,7 @@ def _check_info(client: Client) -> Iterator[Finding]:
 
 
 def _check_asic(client: Client) -> Iterator[Finding]:
-    reply = client.request("GET", "/api/system/asic")
+    reply = _ask(client, "GET", "/api/system/asic")
     yield from _json_answer("asic", reply)
     yield from _check_members("asic", _object(reply), ASIC)
 
@@ -152,19 +152,24 @@ def _is_integer(value: object) -> bool:
 
 
 def _check_statistics(client: Client, profile: Profile) -> Iterator[Finding]:
-    reply = client.request("GET", "/api/system/statistics")
+    reply = _ask(client, "GET", "/api/system/statistics")
     yield from _json_answer("statistics", reply, "statistics")
     known = [column.label for column in offered_columns(profile)]
     labels = _object(reply).get("labels")
     yield Finding("statistics: labels", _show([*known, TIMESTAMP]), _show(labels))
     some = known[:2]
     path = f"/api/system/statistics?columns={','.join(some)}"
-    answer = _object(client.request("GET", path))
+    answer = _object(_ask(client, "GET", path))
     labels, rows = answer.get("labels"), answer.get("statistics")
     yield Finding("statistics?columns", _show([*some, TIMESTAMP]), _show(labels))
-    widths = {len(row) for row in rows} if isinstance(rows, list) else {0}
-    got = str(len(some) + 1) if widths <= {len(some) + 1} else _show(sorted(widths))
-    yield Finding("statistics: columns in a row", str(len(some) + 1), got)
+    wanted = str(len(some) + 1)
+    widths = {_width(row) for row in rows} if isinstance(rows, list) else {"no rows"}
+    got = ", ".join(sorted(widths)) or wanted
+    yield Finding("statistics: columns in a row", wanted, got)
+
+
+def _width(row: object) -> str:
+    return str(len(row)) if isinstance(row, list) else "no list"
 
 
 def _json_answer(
@@ -210,14 +215,14 @@ def _check_unknown(client: Client) -> Iterator[Finding]:
         ("DELETE", "/api/nothing"),
         ("GET", "/api/system"),
     ):
-        reply = client.request(method, path)
+        reply = _ask(client, method, path)
         where = f"{method} {path}"
         yield from _json_answer(where, reply, "error", status=404)
 
 
 def _check_preflight(client: Client) -> Iterator[Finding]:
     for path in ("/api/system", "/api/system/restart", "/api/system/identify"):
-        reply = client.request("OPTIONS", path)
+        reply = _ask(client, "OPTIONS", path)
         yield Finding(f"OPTIONS {path}: status", "200", str(reply.status))
         got = reply.headers.get("access-control-allow-methods", "none")
         yield Finding(f"OPTIONS {path}: CORS methods", CORS, got)
@@ -235,7 +240,7 @@ def _check_log_stream(client: Client) -> Iterator[Finding]:
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
     }
-    reply = client.request("GET", "/api/ws", headers=upgrade)
+    reply = _ask(client, "GET", "/api/ws", headers=upgrade)
     yield Finding("WebSocket /api/ws: status", "101", str(reply.status))
     accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # the key's, from RFC 6455 section 1.3
     got = reply.headers.get("sec-websocket-accept", "none")
@@ -244,7 +249,7 @@ def _check_log_stream(client: Client) -> Iterator[Finding]:
 
 def _check_changes(client: Client, profile: Profile) -> Iterator[Finding]:
     for turn in ("on", "off"):
-        reply = client.request("POST", "/api/system/identify")
+        reply = _ask(client, "POST", "/api/system/identify")
         yield Finding(f"identify {turn}: status", "200", str(reply.status))
     before = _changed(client)
     if before is None:
@@ -281,8 +286,23 @@ def _check_acceptance(client: Client, before: object) -> Iterator[Finding]:
         yield Finding(f"PATCH {CHANGED} {value}: read back", str(value), got)
 
 
+def _ask(
+    client: Client,
+    method: str,
+    path: str,
+    *,
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+) -> Reply:
+    """Return the answer; one of status 0 when there was no whole one."""
+    try:
+        return client.request(method, path, body=body, headers=headers)
+    except BadResponse:
+        return Reply(0, {}, b"")
+
+
 def _changed(client: Client) -> object:
-    return _object(client.request("GET", "/api/system/info")).get(CHANGED)
+    return _object(_ask(client, "GET", "/api/system/info")).get(CHANGED)
 
 
 def _send(client: Client, value: object) -> Reply:
@@ -291,7 +311,7 @@ def _send(client: Client, value: object) -> Reply:
 
 def _patch(client: Client, body: bytes) -> Reply:
     headers = {"Content-Type": "application/json"}
-    return client.request("PATCH", "/api/system", body=body, headers=headers)
+    return _ask(client, "PATCH", "/api/system", body=body, headers=headers)
 
 
 def _show(value: object) -> str:

@@ -150,7 +150,8 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         typer.Option(
             min=0,
             max=65535,
-            help="Give many devices one address, and ports from here on.",
+            help="Give many devices one address, and ports from here on; 0 takes "
+            "free ones.",
         ),
     ] = None,
     workers: Annotated[
@@ -373,12 +374,14 @@ def _serve_replay(path: Path, host: str, port: int) -> None:
     async def main() -> None:
         stopped = asyncio.Event()
         _stop_on_signals(stopped.set)
+        listener = await serve_replay(entries, host, port)
         typer.echo(f"softaxe {__version__}")
         typer.echo(f"  replays  {path}: {len(entries)} entries; nothing can be changed")
-        typer.echo(f"  address  http://{host}:{port}")
+        typer.echo(f"  address  {listener.url}")
         typer.echo("Ctrl-C stops it.")
         sys.stdout.flush()
-        await serve_replay(entries, host, port, stopped)
+        await stopped.wait()
+        await listener.close()
 
     _run(main())
 
@@ -790,18 +793,24 @@ def run_check(
     from softaxe.check import check  # noqa: PLC0415
     from softaxe.client import Client  # noqa: PLC0415
 
+    findings = []
+    lost = ""
     try:
         chosen = _PROFILES[profile]
-        findings = list(check(Client(url), profile=chosen, may_change=change))
+        for finding in check(Client(url), profile=chosen, may_change=change):
+            findings.append(finding)
     except SoftaxeError as error:
-        _fail(str(error))
+        lost = str(error)
     differing = [finding for finding in findings if not finding.is_fine]
     table = Table("what", "expected", "got")
     for finding in findings if everything else differing:
         table.add_row(finding.what, finding.expected, finding.got)
     if table.row_count:
         Console().print(table)
-    typer.echo(f"{len(findings)} looked at, {len(differing)} differ")
+    if findings:
+        typer.echo(f"{len(findings)} looked at, {len(differing)} differ")
+    if lost:
+        _fail(lost)
     raise typer.Exit(1 if differing else 0)
 
 

@@ -52,15 +52,15 @@ class Copy:
     """Settings that the device has and the copy cannot have."""
 
 
-def copy_of(info: Mapping[str, Any]) -> Copy:
+def copy_of(info: object) -> Copy:
     """Make a copy from a device's answer to GET /api/system/info.
 
     Raises:
         BadResponse: The answer is not a Bitaxe's.
         SettingError: There is no such board.
     """
-    version = info.get("boardVersion")
-    if not isinstance(version, str):
+    version = info.get("boardVersion") if isinstance(info, dict) else None
+    if not isinstance(info, dict) or not isinstance(version, str):
         raise BadResponse("the answer has no boardVersion; is it a Bitaxe?")
     board = board_named(version)
     settings, left_out = _settings_of(info, board)

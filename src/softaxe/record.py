@@ -121,8 +121,9 @@ class Standins:
         self._counts = Counter[str]()
         self._words: dict[str, str] = {}
         """What is replaced in log lines, by original."""
-        self._pattern = re.compile("(?!)")
-        """Matches a word; its groups are the words' in their order."""
+        self._pattern: re.Pattern[str] | None = re.compile("(?!)")
+        """Matches a word; its groups are the words' in their order. None when there
+        are new words."""
 
     def in_body(self, text: str) -> str:
         """Replace in an answer; only values change, no other character."""
@@ -138,14 +139,27 @@ class Standins:
         head = _LOG_HEAD.match(text)
         start = head.end() if head else 0
         for found in _IN_LOG.finditer(text, start):
-            self._of(found.lastgroup or "", found[0])
-        return text[:start] + self._pattern.sub(self._in_line, text[start:])
+            if found.lastgroup != "script":
+                self._of(found.lastgroup or "", found[0])
+        if self._pattern is None:
+            # The longest first: one may be the beginning of another.
+            words = sorted(self._words.items(), key=lambda w: len(w[0]), reverse=True)
+            self._words = dict(words)
+            shapes = "|".join(f"({_word(word)})" for word in self._words)
+            self._pattern = re.compile(shapes, re.IGNORECASE)
+        rest = _IN_LOG.sub(self._in_script, text[start:])
+        return text[:start] + self._pattern.sub(self._in_line, rest)
 
     def _in_answer(self, found: re.Match[str]) -> str:
         if found["member"] is None:
             return self._of(found.lastgroup or "", found[0])
         value = _unescaped(found["value"])
         return f"{found['member']}{self._of(_PRIVATE[found['name']], value)}"
+
+    def _in_script(self, found: re.Match[str]) -> str:
+        # Its shape is enough to find it again, and a pool may pay very many.
+        is_script = found.lastgroup == "script"
+        return self._of("script", found[0]) if is_script else found[0]
 
     def _in_line(self, found: re.Match[str]) -> str:
         return list(self._words.values())[(found.lastindex or 1) - 1]
@@ -158,16 +172,13 @@ class Standins:
             standin = self._known[key] = self._new(kind, original)
             if kind == "mac":
                 self._add_word(_bare(original), _bare(standin))
-            if kind != "secret":  # the one line that has it is known
+            if kind not in {"secret", "script"}:  # they are known by their lines
                 self._add_word(original, standin)
         return self._known[key]
 
     def _add_word(self, original: str, standin: str) -> None:
-        words = {**self._words, original: standin}
-        # The longest first: one may be the beginning of another.
-        self._words = dict(sorted(words.items(), key=lambda w: len(w[0]), reverse=True))
-        text = "|".join(f"({_word(word)})" for word in self._words)
-        self._pattern = re.compile(text, re.IGNORECASE)
+        self._words[original] = standin
+        self._pattern = None
 
     def _new(self, kind: str, original: str) -> str:
         if kind == "user":

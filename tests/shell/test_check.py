@@ -197,6 +197,29 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
         Client(url)
 
 
+class Half(Mock):
+    """Answers with rows that are none, and not at all where it is asked for a theme."""
+
+    info: ClassVar[dict[str, object]] = {"labels": [], "statistics": [None]}
+
+    def do_GET(self) -> None:
+        if self.path == "/api/theme":
+            self.close_connection = True
+            return
+        super().do_GET()
+
+
+def test_one_bad_answer_does_not_hide_the_others() -> None:
+    with serving(Half) as url:
+        shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["check", url])
+
+    found = " ".join(shown.output.split())
+    assert (shown.exit_code, type(shown.exception)) == (1, SystemExit)
+    assert "statistics: columns in a row │ 3 │ no list" in found
+    assert "theme: status │ 200 │ 0" in found
+    assert "looked at" in found
+
+
 class Garbage(Mock):
     """Says JSON, and is none."""
 

@@ -1,8 +1,13 @@
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice, takewhile
 from pathlib import Path
 
 import httpx
@@ -16,7 +21,7 @@ from softaxe.record import Entry
 from softaxe.shell.listener import Listener
 from softaxe.shell.recorder import record
 from softaxe.shell.replay import Replay, load_recording
-from softaxe.testing import running
+from softaxe.testing import RunningFleet, running
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +183,57 @@ def test_nobody_to_record_is_told_and_leaves_no_file(tmp_path: Path) -> None:
 def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="No such file"):
         load_recording(tmp_path / "none")
+
+
+def test_every_log_line_has_its_moment_in_every_round() -> None:
+    entries = [Entry(0, "/api/system/info", 200, {}, "{}")]
+    entries += [Entry(at_s, "", body=f"line at {at_s}") for at_s in (0.5, 2.0)]
+    replay = Replay(entries)
+    began, lasts = replay._began, replay.duration_s
+
+    due = list(islice(replay._lines(began + 1.0), 4))
+    # A timer may end a little too early: the line that was due is not due again.
+    later = list(islice(replay._lines(began + lasts - 1e-4), 2))
+
+    assert [(round(at - began - lasts, 6), line) for at, line in due] == [
+        (2.0 - lasts, "line at 2.0"),
+        (0.5, "line at 0.5"),
+        (2.0, "line at 2.0"),
+        (0.5 + lasts, "line at 0.5"),
+    ]
+    assert [line for _, line in later] == ["line at 0.5", "line at 2.0"]
+
+
+def test_ctrl_c_ends_a_recording_that_can_be_played(
+    bitaxe: RunningFleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", interrupt)
+
+    path = tmp_path / "recordings" / "gamma.jsonl"
+    path.parent.mkdir()
+    count = record(bitaxe.url, path, duration_s=60, interval_s=30)
+
+    assert len(load_recording(path)) == count > 3
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_port_that_is_served_is_told(recording: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "softaxe", "run", "--replay", recording, "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        (url,) = [
+            line.split()[1]
+            for line in takewhile(lambda line: "Ctrl-C" not in line, process.stdout)
+            if line.startswith("  address")
+        ]
+        answer = get(url, "/api/system/info")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=15)
+
+    assert answer.json()["boardVersion"] == "601"

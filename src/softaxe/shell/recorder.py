@@ -30,7 +30,7 @@ def record(
     Args:
         url: Of the device.
         path: Written anew; until the end it is called `.part`.
-        duration_s: How long.
+        duration_s: How long, unless Ctrl-C ends it sooner.
         interval_s: Between two rounds of questions.
         tell: Called with the number of entries so far, after every round.
 
@@ -64,9 +64,12 @@ def record(
                 due = began + round_number * interval_s
                 if due > began + duration_s:
                     break
-                time.sleep(max(0.0, due - time.monotonic()))
-                at_s = round(time.monotonic() - began, 3)
-                raw = [*_waiting(lines), *ask_all(client, at_s, is_first=False)]
+                try:
+                    time.sleep(max(0.0, due - time.monotonic()))
+                    at_s = round(time.monotonic() - began, 3)
+                    raw = [*_waiting(lines), *ask_all(client, at_s, is_first=False)]
+                except KeyboardInterrupt:
+                    break  # what there is will do
                 entries = [cleaned(entry, standins) for entry in raw]
         part.replace(path)
     except OSError as error:

@@ -19,7 +19,7 @@ from softaxe.api import cjson, views
 from softaxe.api.access import is_allowed
 from softaxe.api.schema import TIMESTAMP
 from softaxe.api.views import wanted_columns
-from softaxe.catalog import Board
+from softaxe.catalog import USUAL_BOARD, Board
 from softaxe.catalog import board as board_named
 from softaxe.device.profile import DOCUMENTED
 from softaxe.device.settings import Settings, check_patch
@@ -42,7 +42,6 @@ from softaxe.shell.server import (
     read_patch_body,
 )
 
-USUAL_BOARD = "601"
 LEAST_S = 1.0
 """A recording of one moment lasts so long."""
 CHANGES = {
@@ -172,24 +171,22 @@ class Replay:
             await telling
 
     async def _tell(self, send: Send) -> None:
-        for wait_s, line in self._lines():
-            await asyncio.sleep(wait_s)
+        for due, line in self._lines(time.monotonic()):
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
             await send({"type": "websocket.send", "text": line})
 
-    def _lines(self) -> Iterator[tuple[float, str]]:
-        """Yield log lines for ever, each with the time to wait for it."""
+    def _lines(self, now: float) -> Iterator[tuple[float, str]]:
+        """Yield log lines from `now` on, for ever, each with its moment."""
         if not self._logs:
             return
-        times = [entry.at_s for entry in self._logs]
-        index = bisect_right(times, self.at_s)
+        rounds, at_s = divmod(now - self._began, self.duration_s)
+        began = self._began + rounds * self.duration_s
+        index = bisect_right([entry.at_s for entry in self._logs], at_s)
         while True:
-            if index == len(self._logs):
-                yield self.duration_s - self.at_s, self._logs[0].body
-                index = 1
-                continue
-            entry = self._logs[index]
-            yield max(0.0, entry.at_s - self.at_s), entry.body
-            index += 1
+            for entry in self._logs[index:]:
+                yield began + entry.at_s, entry.body
+            index = 0
+            began += self.duration_s
 
 
 def _members(body: str) -> dict[str, Any]:
@@ -245,17 +242,12 @@ def _is_allowed(scope: Scope) -> bool:
     )
 
 
-async def serve_replay(
-    entries: list[Entry], host: str, port: int, stopped: asyncio.Event
-) -> None:
-    """Serve a recording until `stopped`.
+async def serve_replay(entries: list[Entry], host: str, port: int) -> Listener:
+    """Serve a recording, until what is returned is closed.
 
     Raises:
         OSError: The address cannot be bound.
     """
     listener = Listener(Replay(entries), host, port)
     await listener.open()
-    try:
-        await stopped.wait()
-    finally:
-        await listener.close()
+    return listener
