@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import softaxe
+from softaxe import testing
 from softaxe.errors import SettingError
 from softaxe.testing import RunningPool
 
@@ -127,6 +128,9 @@ def test_what_is_not_allowed_is_told_at_once() -> None:
         softaxe.running(colour="red")
     with pytest.raises(SettingError, match="frequency: 1000"):
         softaxe.running(settings={"frequency": 1000})
+    for beside in ({"ambient": 60}, {"colour": 1}, {"count": 7}, {"board": "999"}):
+        with pytest.raises(SettingError, match=f"{next(iter(beside))}: is to stand"):
+            softaxe.running(groups=[{}], **beside)
     with (
         softaxe.running() as bitaxe,
         pytest.raises(SettingError, match="effect: 'fire' is none of"),
@@ -138,6 +142,8 @@ def test_times_that_cannot_be_are_told_at_once() -> None:
     for speed in (-1, 0.001, math.nan, math.inf):
         with pytest.raises(SettingError, match=r"speed: .* is outside"):
             softaxe.running(speed=speed)
+    with pytest.raises(SettingError, match="warm_up_s: -1 is outside"):
+        softaxe.running(warm_up_s=-1)
     with softaxe.running(speed=0) as bitaxe:
         before = bitaxe.clock.now
         for speed in (0, -1, math.nan):
@@ -257,3 +263,28 @@ def test_a_miner_that_is_no_device_is_asked_to_connect_anew_once(
         ping = again.send("mining.ping")
         seen = list(takewhile(lambda line: line["id"] != ping, again.lines()))
         assert asked not in seen
+
+
+def test_a_start_that_is_cancelled_leaves_nothing_behind() -> None:
+    threads = threading.active_count()
+
+    async def start_in_vain() -> None:
+        async with asyncio.timeout(0.001), softaxe.running():
+            raise AssertionError
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(start_in_vain())
+
+    assert threading.active_count() == threads
+
+
+def test_a_start_that_takes_too_long_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = threading.active_count()
+    monkeypatch.setattr(testing, "START_S", -1.0)
+
+    with pytest.raises(TimeoutError, match="were not up"), softaxe.running():
+        pass
+
+    assert threading.active_count() == threads

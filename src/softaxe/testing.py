@@ -22,7 +22,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from softaxe.catalog import USUAL_BOARD
 from softaxe.device.settings import JsonValue
+from softaxe.errors import SettingError
+from softaxe.shell.clock import ADVANCES_S, read_number
 from softaxe.shell.fleet import Fleet, FleetOptions
 from softaxe.shell.groups import Group, read_group
 from softaxe.shell.journal import Entry
@@ -37,13 +40,15 @@ START_S = 60.0
 """Real seconds after which a start has failed..."""
 START_S_PER_DEVICE = 0.3
 """...and as many more for each device; a busy machine takes a tenth of it."""
+STOP_S = 10.0
+"""Real seconds for the end of a start that has failed."""
 MOST_POOL_LINES = 1000
 
 
 def running(
     *,
     count: int = 1,
-    board: str | Sequence[str] = "601",
+    board: str | Sequence[str] = USUAL_BOARD,
     groups: Sequence[Mapping[str, object] | Group] | None = None,
     speed: float = 1.0,
     seed: int = 1,
@@ -68,14 +73,24 @@ def running(
         control: Serve the control API too, at `control_url`.
         state: Where settings last; by default they are forgotten at the end.
         warm_up_s: Device time that has passed when the devices are handed out.
-        **group: More of a group's values: `pool`, `work`, `ambient`, `settings`, ...
+        **group: More of a group's values: `pool`, `work`, `ambient`, `settings`, ...;
+            `groups` say theirs themselves, and how many of which board there are.
 
     Raises:
         SettingError: A value is not allowed; raised here, not by `with`.
     """
+    warm_up_s = read_number("warm_up_s", warm_up_s, ADVANCES_S)
     if groups is None:
         boards = [board] if isinstance(board, str) else list(board)
         groups = [{"count": count, "boards": boards, **group}]
+    else:
+        beside = dict(group)
+        if count != 1:
+            beside["count"] = count
+        if board != USUAL_BOARD:
+            beside["board"] = board
+        for name in beside:
+            raise SettingError(f"{name}: is to stand in the groups, as there are some")
     options = FleetOptions(
         state=state or Path(),
         groups=tuple(g if isinstance(g, Group) else read_group(g) for g in groups),
@@ -110,6 +125,7 @@ class RunningFleet:
         self._is_ephemeral = is_ephemeral
         self._warm_up_s = warm_up_s
         self._ready = threading.Event()
+        self._is_ending = False
         self._error: BaseException | None = None
         self._fleet: Fleet | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -122,15 +138,19 @@ class RunningFleet:
         """Start; the devices answer when this returns."""
         self._ready.clear()
         self._error = None
+        self._is_ending = False
         self._thread = threading.Thread(target=self._main, name="softaxe", daemon=True)
         self._thread.start()
         devices = sum(group.count for group in self._options.groups)
         most_s = START_S + START_S_PER_DEVICE * devices
-        if not self._ready.wait(most_s):
-            raise TimeoutError(f"the devices were not up after {most_s:g} s")
-        if self._error is not None:
-            self._thread.join()
-            raise self._error
+        try:
+            if not self._ready.wait(most_s):
+                raise TimeoutError(f"the devices were not up after {most_s:g} s")
+            if self._error is not None:
+                raise self._error
+        except BaseException:
+            self._stop(STOP_S)
+            raise
         return self
 
     def __exit__(
@@ -140,18 +160,33 @@ class RunningFleet:
         traceback: TracebackType | None,
     ) -> None:
         """Stop; ports, threads and files are gone when this returns."""
-        if self._loop is not None and self._fleet is not None:
-            with suppress(RuntimeError):  # it has ended by itself
-                self._loop.call_soon_threadsafe(self._fleet.stop)
-        if self._thread is not None:
-            self._thread.join()
-        self._loop = self._fleet = self._thread = None
+        self._stop()
         if self._error is not None and error is None:
             raise self._error
 
+    def _order_stop(self) -> None:
+        self._is_ending = True
+        if self._loop is not None and self._fleet is not None:
+            with suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._fleet.stop)
+
+    def _stop(self, most_s: float | None = None) -> None:
+        """Stop the thread; a start that hangs is left alone after `most_s`."""
+        self._order_stop()
+        if self._thread is not None:
+            self._thread.join(most_s)
+        self._loop = self._fleet = self._thread = None
+
     async def __aenter__(self) -> Self:
         """Start, without blocking the caller's loop."""
-        return await asyncio.to_thread(self.__enter__)
+        starting = asyncio.ensure_future(asyncio.to_thread(self.__enter__))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            self._order_stop()
+            await asyncio.gather(starting, return_exceptions=True)
+            await asyncio.to_thread(self._stop)
+            raise
 
     async def __aexit__(
         self,
@@ -186,11 +221,13 @@ class RunningFleet:
 
         fleet = Fleet(options, show_pool_log=self._keep_pool_line)
         try:
+            self._fleet, self._loop = fleet, asyncio.get_running_loop()
+            if self._is_ending:  # ordered before there was a fleet to stop
+                fleet.stop()
             self.control_url = await fleet.open_control(ControlApp(Control(fleet)))
             await fleet.start()
             if self._warm_up_s:
                 await fleet.advance(self._warm_up_s)
-            self._fleet, self._loop = fleet, asyncio.get_running_loop()
             self._ready.set()
             await fleet.run()
         finally:
