@@ -175,6 +175,11 @@ def test_time_is_at_hand(open_fleet: Open, fleet: RunningFleet) -> None:
     expect(page.get_by_text("Time goes on.")).to_be_visible()
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("Time stands still.")).to_be_visible()
+    for nothing in ("Speed", "Seconds"):
+        page.get_by_label(nothing).fill("")
+        page.get_by_label(nothing).press("Enter")
+        expect(page.locator("input:invalid:focus")).to_be_visible()
+        expect(page.get_by_text("Time stands still.")).to_be_visible()
     page.get_by_label("Speed").fill("0")
     page.get_by_role("button", name="Set").click()
     assert fleet.clock.speed == 1
