@@ -44,7 +44,7 @@ def bitaxe(bitaxe_factory: Make) -> "RunningFleet":
 
 @pytest.fixture
 def bitaxe_fleet(bitaxe_factory: Make) -> "RunningFleet":
-    """One device of every family still in use, mining."""
+    """One device of every family of firmware v2.12.2, mining."""
     return bitaxe_factory(board=FAMILIES, count=len(FAMILIES))
 
 

@@ -110,7 +110,7 @@ def running(
 class RunningFleet:
     """Devices that run while a `with` lasts; `fleet[0]` or `fleet["601-1"]` is one.
 
-    `url`, `info` and `patch` are those of the first device.
+    `url`, `info`, `patch` and `restart` are those of the first device.
     """
 
     def __init__(
@@ -269,6 +269,10 @@ class RunningFleet:
     def patch(self, **settings: JsonValue) -> None:
         """Change settings of the first device."""
         self[0].patch(**settings)
+
+    def restart(self) -> None:
+        """Restart the first device; it goes away and comes back."""
+        self[0].restart()
 
     @property
     def faults(self) -> "Faults":
