@@ -52,8 +52,11 @@ def check(
     Raises:
         DeviceUnreachable, DeviceTimeout: It went away.
     """
-    yield from _check_info(client)
-    yield from _check_asic(client)
+    info = _ask(client, "GET", "/api/system/info")
+    asic = _ask(client, "GET", "/api/system/asic")
+    yield from _check_info(info, _object(asic))
+    yield from _json_answer("asic", asic)
+    yield from _check_members("asic", _object(asic), ASIC)
     yield from _check_statistics(client, profile)
     if profile.dashboard_exists:
         reply = _ask(client, "GET", "/api/system/statistics/dashboard")
@@ -73,13 +76,11 @@ def check(
 # JSON answers
 
 
-def _check_info(client: Client) -> Iterator[Finding]:
-    reply = _ask(client, "GET", "/api/system/info")
+def _check_info(reply: Reply, asic: dict[str, Any]) -> Iterator[Finding]:
     yield from _json_answer("info", reply)
     info = _object(reply)
     yield from _check_members("info", info, INFO)
     try:
-        asic = _object(_ask(client, "GET", "/api/system/asic"))
         cores = info["smallCoreCount"] * asic["asicCount"]
         expected = info["frequency"] * cores / 1000
         is_near = abs(info["expectedHashrate"] / expected - 1) < HASHRATE_TOLERANCE
@@ -87,12 +88,6 @@ def _check_info(client: Client) -> Iterator[Finding]:
         return  # told above
     told = "frequency x cores" if is_near else f"{info['expectedHashrate']:g}"
     yield Finding("info: expectedHashrate", "frequency x cores", told)
-
-
-def _check_asic(client: Client) -> Iterator[Finding]:
-    reply = _ask(client, "GET", "/api/system/asic")
-    yield from _json_answer("asic", reply)
-    yield from _check_members("asic", _object(reply), ASIC)
 
 
 def _check_members(
@@ -252,8 +247,9 @@ def _check_changes(client: Client, profile: Profile) -> Iterator[Finding]:
         reply = _ask(client, "POST", "/api/system/identify")
         yield Finding(f"identify {turn}: status", "200", str(reply.status))
     before = _changed(client)
-    if before is None:
-        return  # told above; there is nothing to put back
+    if before is None:  # there is nothing to put back
+        yield Finding(f"{CHANGED}: read before it is changed", "a value", "none")
+        return
     try:
         yield from _check_refusals(client, profile, before)
         yield from _check_acceptance(client, before)

@@ -138,7 +138,6 @@ class RunningFleet:
         """Start; the devices answer when this returns."""
         self._ready.clear()
         self._error = None
-        self._is_ending = False
         self._thread = threading.Thread(target=self._main, name="softaxe", daemon=True)
         self._thread.start()
         devices = sum(group.count for group in self._options.groups)
@@ -176,6 +175,7 @@ class RunningFleet:
         if self._thread is not None:
             self._thread.join(most_s)
         self._loop = self._fleet = self._thread = None
+        self._is_ending = False
 
     async def __aenter__(self) -> Self:
         """Start, without blocking the caller's loop."""

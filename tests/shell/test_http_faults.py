@@ -60,6 +60,19 @@ def test_a_connection_is_reset_and_not_merely_closed(bitaxe: RunningFleet) -> No
     assert noted(bitaxe).fault == "cut"
 
 
+def test_nobody_is_left_to_be_reset(
+    bitaxe: RunningFleet, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bitaxe.faults.add("latency", ms=200, jitter_ms=0)
+    bitaxe.faults.add("reset", id="cut")
+
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.get(f"{bitaxe.url}/api/system/info", trust_env=False, timeout=0.05)
+
+    assert noted(bitaxe).fault == "cut"
+    assert capfd.readouterr().err == ""
+
+
 def test_a_request_within_the_sockets_meets_no_fault(bitaxe: RunningFleet) -> None:
     bitaxe.faults.add("socket_limit", sockets=5)
 

@@ -13,6 +13,7 @@ from softaxe.shell import fleet as module
 from softaxe.shell.clock import SLICE_S
 from softaxe.shell.fleet import LONGEST_LAG_S, ROUND_S, Fleet, FleetOptions
 from softaxe.shell.groups import Group
+from softaxe.shell.turns import WORK_S
 
 
 def fleet_of(count: int, state: Path, *, speed: float = 1.0) -> Fleet:
@@ -90,6 +91,35 @@ def test_all_has_happened_when_an_advance_is_over(
         await fleet.close()
 
         assert late == []
+
+    asyncio.run(live())
+
+
+def test_what_is_removed_while_others_catch_up_is_not_stepped_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LAG_PER_DEVICE_S", LONGEST_LAG_S)
+    step = Device.step
+
+    def slow_step(device: Device, now: float) -> None:
+        time.sleep(WORK_S)
+        step(device, now)
+
+    async def live() -> None:
+        fleet = fleet_of(5, tmp_path)
+        await fleet.start()
+        fleet.set_clock(is_paused=True)
+        await fleet.advance(13.05)
+        members = list(fleet.members.values())
+        monkeypatch.setattr(Device, "step", slow_step)
+        catching_up = asyncio.ensure_future(fleet._catch_up(fleet.clock.now + 5.0))
+        await asyncio.sleep(0)
+        await fleet.remove(members[-1].id)
+        await catching_up
+        await fleet.close()
+
+        assert members[-1].wake_order == -1
+        assert members[-1].device.now < members[0].device.now
 
     asyncio.run(live())
 

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import queue
 import signal
 import subprocess
 import sys
@@ -208,15 +209,28 @@ def test_ctrl_c_ends_a_recording_that_can_be_played(
     bitaxe: RunningFleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(_seconds: float) -> None:
+        deadline = time.monotonic() + 10
+        while not heard:
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.01)
         raise KeyboardInterrupt
 
+    def hear(lines: "queue.Queue[Entry]", entry: Entry) -> None:
+        put(lines, entry)
+        heard.append(entry)
+
+    heard: list[Entry] = []
+    put = queue.Queue.put_nowait
+    monkeypatch.setattr(queue.Queue, "put_nowait", hear)
     monkeypatch.setattr(time, "sleep", interrupt)
 
     path = tmp_path / "recordings" / "gamma.jsonl"
     path.parent.mkdir()
     count = record(bitaxe.url, path, duration_s=60, interval_s=30)
 
-    assert len(load_recording(path)) == count > 3
+    entries = load_recording(path)
+    assert len(entries) == count > 3
+    assert any(entry.is_log for entry in entries), "what was heard is kept"
     assert list(path.parent.iterdir()) == [path]
 
 

@@ -116,6 +116,11 @@ def test_nothing_is_asked_before_all_parts_have_begun() -> None:
             rule = {"effect": "fan_dead"}
             answer = await api.post("/control/faults", json=rule)
             assert answer.status_code == 503
+            stop = {"speed": 100, "paused": True}
+            answer = await api.patch("/control/clock", json=stop)
+            assert answer.status_code == 503
+            clock = (await api.get("/control/clock")).json()
+            assert clock == {"now": 0, "speed": 1, "paused": False}
             ready = await api.get("/control/ready")
             assert ready.json() == {"status": "starting", "ready": 0, "devices": 10}
 

@@ -46,8 +46,8 @@ _SETTINGS = (
     "Members of `PATCH /api/system`. Names are compared without case, unknown ones are "
     "ignored. A `frequency` or `coreVoltage` outside the board's options needs "
     "`overclockEnabled` 1, stored or in the same request. Defaults are those of a 601; "
-    "`softaxe run` points the pools at its own, and to each hostname the last four digits "
-    "of its MAC address are added, as in `bitaxe-f369`."
+    "`softaxe run` points the pools at its own, and to each hostname the last four "
+    "digits of its MAC address are added, as in `bitaxe-f369`."
 )
 _ERRORS = (
     "Errors: 400 names the member, its value and what is allowed; 401 when the client "

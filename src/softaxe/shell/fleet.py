@@ -105,6 +105,8 @@ FIRST_SEARCH_NONCES = 1 << 10
 """A call begins so short and grows to that length, with a native kernel to some 2**18
 nonces. The Python kernel would need seconds for those, with the interpreter's lock."""
 LAST_SEARCH_NONCES = 1 << 20
+LONGEST_REST_S = 1.0
+"""Between two looks at how much of the CPU is this process's."""
 IDLE_SEARCH_S = 0.1
 CLOSED_AT_ONCE = 256
 """Devices whose ports are closed together, as each may wait for its clients."""
@@ -534,11 +536,17 @@ class Fleet:
         """Let the devices of a large fleet not wait for their turns any more."""
         turns = Turns()
         while late := [m for m in self.members.values() if m.device.next_wake <= now]:
+            if self._is_stopping:
+                raise FleetStopped("the fleet ends, and not all has happened")
             for member in late:
-                member.step(now)
-                self._schedule(member)
+                if self._is_here(member):  # it may have been removed since
+                    member.step(now)
+                    self._schedule(member)
                 await turns.give()
             await self._settle()
+
+    def _is_here(self, member: Member) -> bool:
+        return self.members.get(member.id) is member
 
     async def _round(self) -> None:
         """Move the time, and let happen what is due; then only may it go on.
@@ -838,6 +846,8 @@ class Fleet:
         return (turn + member.phase) * lag
 
     def _schedule(self, member: Member) -> None:
+        if not self._is_here(member):
+            return
         member.wake_at = max(member.device.next_wake, self._earliest(member))
         self._order += 1
         member.wake_order = self._order
@@ -900,10 +910,10 @@ class Fleet:
     # Real work
 
     def _note_real(self, member: Member) -> None:
-        is_here = self.members.get(member.id) is member and member.is_real
-        if is_here and member not in self._real:
+        is_real = self._is_here(member) and member.is_real
+        if is_real and member not in self._real:
             self._real.append(member)
-        elif not is_here and member in self._real:
+        elif not is_real and member in self._real:
             self._real.remove(member)
         self._budget.note(len(self._real))
 
@@ -955,6 +965,13 @@ class Fleet:
                     int(search.span.count * REAL_SEARCH_S / max(took, 1e-6)) or 1,
                 ),
             )
-            if cores := self._budget.cores:  # else the device has just gone
-                rest_s = cpu_s * self._budget.threads / cores - took
-                await asyncio.sleep(max(0.0, rest_s))
+            await self._rest(cpu_s, took)
+
+    async def _rest(self, cpu_s: float, took_s: float) -> None:
+        """Let a thread rest until its search was within the budget, which changes."""
+        left_s = cpu_s * self._budget.threads - took_s * self._budget.cores
+        await asyncio.sleep(0)
+        while left_s > 0 and (cores := self._budget.cores):
+            rest_s = min(LONGEST_REST_S, left_s / cores)
+            await asyncio.sleep(rest_s)
+            left_s -= rest_s * cores

@@ -45,8 +45,9 @@ class FaultyApp:
             case "timeout":
                 await _until_gone(receive)
             case "reset":
-                connection = scope[TRANSPORT].get_extra_info("socket")
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESETS)
+                if not scope[TRANSPORT].is_closing():
+                    connection = scope[TRANSPORT].get_extra_info("socket")
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESETS)
                 scope[TRANSPORT].abort()
                 await _until_gone(receive)
             case "socket_limit":

@@ -38,7 +38,11 @@ QUANTITIES = (
         "Hash rate as the device measures it.",
         lambda d: d.hashrate.current_hs,
     ),
-    _Quantity("softaxe_power_watts", "Power as the device reports it.", lambda d: d.readings.power_w),
+    _Quantity(
+        "softaxe_power_watts",
+        "Power as the device reports it.",
+        lambda d: d.readings.power_w,
+    ),
     _Quantity(
         "softaxe_chip_temperature_celsius",
         "Chip temperature; -1 when it cannot be read.",

@@ -1,9 +1,10 @@
 """Records a device: asks it again and again, and listens to its log."""
 
+import math
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from websockets.exceptions import WebSocketException
@@ -50,27 +51,30 @@ def record(
         target=_listen, args=(client.url, began, stopped, lines), daemon=True
     )
     listening.start()
-    count = 0
+    heard: list[Entry] = []
+    """Log lines that are still to be written."""
+    count = len(first)
     try:
         with part.open("w", encoding="ascii") as file:
             file.write(header(client.url, interval_s) + "\n")
-            entries, round_number = first, 0
-            while True:
-                for entry in entries:
-                    file.write(entry.to_line() + "\n")
-                    count += 1
+            file.write(_text(first))
+            try:
                 tell(count)
-                round_number += 1
-                due = began + round_number * interval_s
-                if due > began + duration_s:
-                    break
-                try:
+                for number in range(1, math.floor(duration_s / interval_s) + 1):
+                    due = began + number * interval_s
                     time.sleep(max(0.0, due - time.monotonic()))
                     at_s = round(time.monotonic() - began, 3)
-                    raw = [*_waiting(lines), *ask_all(client, at_s, is_first=False)]
-                except KeyboardInterrupt:
-                    break  # what there is will do
-                entries = [cleaned(entry, standins) for entry in raw]
+                    heard += _waiting(lines)
+                    raw = [*heard, *ask_all(client, at_s, is_first=False)]
+                    text = _text([cleaned(entry, standins) for entry in raw])
+                    file.write(text)
+                    heard = []
+                    count += len(raw)
+                    tell(count)
+            except KeyboardInterrupt:  # what there is will do
+                heard += _waiting(lines)
+                file.write(_text([cleaned(line, standins) for line in heard]))
+                count += len(heard)
         part.replace(path)
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror or error}") from error
@@ -79,6 +83,10 @@ def record(
         listening.join(5)
         part.unlink(missing_ok=True)
     return count
+
+
+def _text(entries: Iterable[Entry]) -> str:
+    return "".join(entry.to_line() + "\n" for entry in entries)
 
 
 def _waiting(lines: "queue.Queue[Entry]") -> list[Entry]:

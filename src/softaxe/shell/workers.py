@@ -547,6 +547,7 @@ class Workers:
     async def set_clock(self, request: Request) -> object:
         """PATCH /control/clock."""
         change = await clock_change_of(request)
+        self._all_parts()
         self._tick()
         if change["speed"] is not None:
             self._clock.speed = change["speed"]
@@ -615,8 +616,9 @@ class Workers:
 
     async def clear_journal(self, _request: Request) -> object:
         """DELETE /control/journal."""
+        answers = await self._each("DELETE", "/control/journal")
         await self._forget_entries()
-        return (await self._each("DELETE", "/control/journal"))[0]
+        return answers[0]
 
     async def _forget_entries(self) -> None:
         await self._listen()
@@ -658,8 +660,8 @@ class Workers:
         async with self._standing_still():
             self._clock.speed = self.options.speed
             self._clock.is_paused = self.options.is_paused
-            await self._forget_entries()
             await self._each("POST", "/control/reset")
+            await self._forget_entries()
         self._homes.clear()
         await self._rows()
         await asyncio.to_thread(self._forget_others, list(self._homes))
