@@ -239,6 +239,17 @@ def test_the_heartbeat_brings_the_primary_back() -> None:
     assert bench.pools.shares.accepted == 1
 
 
+def test_the_end_of_no_probe_puts_nothing_off() -> None:
+    bench = Bench(use_fallback_stratum=True)
+    bench.reachable = {"one.example", "two.example"}
+    bench.advance(5.0)
+
+    bench.pools.closed(CloseReason.CLOSED, 5.0, link=Link.PROBE, detail="")
+    bench.advance(10.0)
+
+    assert bench.dials(Link.PROBE) == [(10.0, "one.example")]
+
+
 def test_with_use_fallback_the_heartbeat_never_leads_back() -> None:
     bench = Bench(use_fallback_stratum=True)
     bench.reachable = {"one.example", "two.example"}

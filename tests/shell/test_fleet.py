@@ -36,7 +36,7 @@ from softaxe.shell.listener import Listener
 from softaxe.shell.member import Member
 from softaxe.shell.storage import Storage
 from softaxe.stratum.messages import Message, Notify, parse
-from softaxe.testing import running
+from softaxe.testing import RunningFleet, running
 
 Make = Callable[..., bytes]
 KILLS = 200
@@ -624,3 +624,27 @@ def test_a_restored_device_is_the_one_of_the_snapshot() -> None:
         (group,) = fleet.call(lambda f: {m.group for m in f.members.values()})
         assert group == "devices"
         assert fleet.info()["boardVersion"] == "601"
+
+
+def test_a_restored_fleet_starts_again_with_its_pages(
+    tmp_path: Path, make_www_image: Make
+) -> None:
+    def flash(fleet: RunningFleet, text: bytes) -> None:
+        image = make_www_image({"/index.html": text})
+        url = f"{fleet.url}/api/system/OTAWWW"
+        assert httpx.post(url, content=image, trust_env=False).is_success
+
+    def page(fleet: RunningFleet) -> bytes:
+        return httpx.get(fleet.url, trust_env=False).content
+
+    with running(state=tmp_path, speed=0) as fleet:
+        flash(fleet, b"first")
+        fleet.run(lambda running: running.take_snapshot("x"))
+        flash(fleet, b"second")
+        assert page(fleet) == b"second"
+        fleet.run(lambda running: running.restore("x"))
+        assert page(fleet) == b"first"
+
+    with running(state=tmp_path, speed=0) as fleet:
+        assert page(fleet) == b"first"
+    assert len(list((tmp_path / "images").iterdir())) == 1

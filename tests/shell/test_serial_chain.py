@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -128,3 +128,22 @@ def test_rubbish_on_the_line_is_counted_and_survived() -> None:
         port.write(b"\x00garbage" + good[:-1] + b"\xff" + good)
         assert len(port.read(11)) == 11
         assert chain.bad_frames == 1
+
+
+def test_a_host_that_writes_without_a_pause_does_not_keep_it_from_ending() -> None:
+    is_over = threading.Event()
+
+    def write(path: str) -> None:
+        with serial.Serial(path, 115200, timeout=0, write_timeout=0.05) as port:
+            while not is_over.is_set():
+                with suppress(serial.SerialException):
+                    port.write(frames.write_all(frames.Register.MISC_CONTROL, 5) * 500)
+
+    with offered("601") as chain:
+        writing = threading.Thread(target=write, args=(chain.path,))
+        writing.start()
+        time.sleep(0.2)
+    is_over.set()
+    writing.join(5)
+
+    assert not writing.is_alive()

@@ -179,6 +179,17 @@ def test_a_theme_is_stored(bitaxe: Any) -> None:
     assert bitaxe.client.post("/api/theme", content=b"{").status_code == 400
 
 
+def test_of_a_long_theme_only_the_beginning_is_read(bitaxe: Any) -> None:
+    colors = {"--primary-color": "#00ff00" * 200}
+    cut = bitaxe.client.post("/api/theme", json={"accentColors": colors})
+    padded = b'{"colorScheme": "light"}' + b" " * 2000
+    whole = bitaxe.client.post("/api/theme", content=padded)
+
+    assert (cut.status_code, cut.text) == (400, "Invalid JSON")
+    assert whole.text == '{"status":"ok"}'
+    assert bitaxe.client.get("/api/theme").json()["colorScheme"] == "light"
+
+
 def test_a_refused_patch_names_field_value_and_range_and_stores_nothing(
     bitaxe: Any,
 ) -> None:

@@ -308,3 +308,23 @@ def test_a_www_image_that_is_no_file_system_has_no_files(tmp_path: Path) -> None
 
     assert read_www(storage, name) is None
     storage.close()
+
+
+def test_an_image_that_a_snapshot_names_is_kept(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    names = []
+    for data in (b"first", b"second"):
+        sink = storage.new_image()
+        sink.write(data)
+        names.append(sink.commit())
+    storage.kept_images = frozenset(names[:1])
+
+    for name in names:
+        storage.save_flash("601-1", {"www_sha256": name})
+    assert storage.read_image(names[0]) == b"first"
+
+    storage.kept_images = frozenset()
+    storage.save_flash("601-1", {"www_sha256": names[1]})
+    with pytest.raises(StorageError):
+        storage.read_image(names[0])
+    storage.close()

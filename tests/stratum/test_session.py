@@ -183,9 +183,7 @@ def test_the_setup_is_taken_up() -> None:
     second = bench.says({"id": 2, "error": None, "result": [[], "e9695791", 4]})
 
     assert first == [VersionMaskSet(0x1FFFE000)]
-    assert second == [ExtranonceSet()]
-    assert bench.session.extranonce1.hex() == "e9695791"
-    assert bench.session.extranonce2_size == 4
+    assert second == [ExtranonceSet(bytes.fromhex("e9695791"), 4)]
     assert "I stratum_task: Set version mask: 1fffe000" in bench.lines
     assert (
         "I stratum_task: Set extranonce: e9695791, extranonce_2_len: 4" in bench.lines
@@ -197,6 +195,31 @@ def test_a_notify_may_come_before_the_authorize_answer() -> None:
 
     assert isinstance(event, NotifyReceived)
     assert event.network_difficulty == pytest.approx(49549703178592.68)
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_a_job_has_what_was_in_force_when_it_came(*, is_cut: bool) -> None:
+    lines = [
+        {"method": "mining.set_difficulty", "params": [4096]},
+        {"method": "mining.set_extranonce", "params": ["aaaaaaaa", 8]},
+        {"method": "mining.set_version_mask", "params": ["1fffe000"]},
+        NOTIFY,
+        {"method": "mining.set_difficulty", "params": [512]},
+        {"method": "mining.set_extranonce", "params": ["bbbbbbbb", 4]},
+        {"method": "mining.set_version_mask", "params": ["00ffe000"]},
+        NOTIFY,
+    ]
+    data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    bench = Bench()
+
+    parts = [data[n : n + 7] for n in range(0, len(data), 7)] if is_cut else [data]
+    events = [event for part in parts for event in bench.says_bytes(part)]
+
+    first, second = (e for e in events if isinstance(e, NotifyReceived))
+    assert (first.pool_difficulty, first.version_mask) == (4096, 0x1FFFE000)
+    assert first.extranonce == ExtranonceSet(b"\xaa" * 4, 8)
+    assert (second.pool_difficulty, second.version_mask) == (512, 0x00FFE000)
+    assert second.extranonce == ExtranonceSet(b"\xbb" * 4, 4)
 
 
 def test_difficulties_are_scaled_in_and_out_and_nowhere_else() -> None:

@@ -948,21 +948,22 @@ class Device:
             )
 
     def _take_session_event(self, event: SessionEvent) -> None:
-        mining, session = self.mining, self.pools.session
+        mining = self.mining
         match event:
-            case stratum.NotifyReceived() if session is not None:
+            case stratum.NotifyReceived() if self.pools.session is not None:
                 self.display.note(Mark.WORK, self.now)
-                mining.set_extranonce(session.extranonce1, session.extranonce2_size)
+                given = event.extranonce
+                mining.set_extranonce(given.extranonce1, given.extranonce2_size)
                 mining.take_notify(
                     event.notify,
                     self.now,
                     network_difficulty=event.network_difficulty,
-                    pool_difficulty=session.pool_difficulty,
-                    version_mask=session.version_mask,
+                    pool_difficulty=event.pool_difficulty,
+                    version_mask=event.version_mask,
                     driver=self.driver,
                 )
-            case stratum.ExtranonceSet() if session is not None:
-                mining.set_extranonce(session.extranonce1, session.extranonce2_size)
+            case stratum.ExtranonceSet(extranonce1=first, extranonce2_size=size):
+                mining.set_extranonce(first, size)
             case stratum.ShareAccepted():
                 self.display.note(Mark.ACCEPTED, self.now)
                 self._events.append(ShareAccepted())

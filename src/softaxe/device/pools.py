@@ -219,7 +219,8 @@ class Pools:
             detail: The system's own words, such as `errno 111: Connection refused`.
         """
         if link is Link.PROBE:
-            self._probe_failed(now, is_open=False)
+            if self._heartbeat in (_Heartbeat.DIALLING, _Heartbeat.LISTENING):
+                self._probe_failed(now, is_open=False)
         elif self._main in (_Main.DIALLING, _Main.CONNECTED):
             self._main_closed(reason, now, detail)
         self._schedule()

@@ -1,7 +1,8 @@
 """HTTP answers in the firmware's manner, and bounded reading of requests."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from starlette.types import Message, Receive, Scope, Send
@@ -151,7 +152,7 @@ class BodyTooLong(SoftaxeError):
 
 async def chunks(
     receive: Receive, *, stall_s: float = BODY_STALL_S
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Yield the pieces of a request's body.
 
     Raises:
@@ -184,6 +185,21 @@ def body_source(scope: Scope, receive: Receive, device: Device) -> Receive:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     return nothing
+
+
+async def read_start(receive: Receive, most: int) -> bytes:
+    """Return a body, or its first `most` bytes.
+
+    Raises:
+        BodyCutOff: The client went away or stalled.
+    """
+    body = bytearray()
+    async with aclosing(chunks(receive)) as pieces:
+        async for chunk in pieces:
+            body += chunk
+            if len(body) >= most:
+                break
+    return bytes(body[:most])
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:

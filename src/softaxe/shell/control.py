@@ -463,7 +463,7 @@ class Control:
 
     async def drop_snapshot(self, request: Request) -> object:
         """DELETE /control/snapshots/NAME."""
-        del self._fleet.snapshots[self._snapshot_name(request)]
+        self._fleet.drop_snapshot(self._snapshot_name(request))
         return {}
 
     def _snapshot_name(self, request: Request) -> str:

@@ -746,14 +746,33 @@ class Fleet:
         async with self._is_bending, self._changing:
             now = self.clock.now
             devices = {}
+            images: set[str] = set()
             async for member in in_turns(self.members.values()):
                 member.step(now)
+                images |= member.device.flash.images()
+                self._keep_images(images)
                 devices[member.id] = member.options, frozen(member.device)
             server = self.pool_server
             pool = None if server is None else frozen(server.pool)
             rules = frozen(self.rules)
-            self.snapshots[name] = Snapshot(name, now, devices, pool, rules)
+            kept = frozenset(images)
+            self.snapshots[name] = Snapshot(name, now, devices, pool, rules, kept)
+            self._keep_images()
         return self.snapshots[name]
+
+    def drop_snapshot(self, name: str) -> None:
+        """Forget a snapshot.
+
+        Raises:
+            KeyError: There is no such snapshot.
+        """
+        del self.snapshots[name]
+        self._keep_images()
+
+    def _keep_images(self, more: Collection[str] = ()) -> None:
+        """Let the images of all snapshots stay, and more."""
+        named = (snapshot.images for snapshot in self.snapshots.values())
+        self.storage.kept_images = frozenset(more).union(*named)
 
     async def restore(self, name: str) -> None:
         """Put everything back as it was; connections to pools are made anew.
@@ -813,6 +832,7 @@ class Fleet:
             self.journal.clear()
             self.rules = FaultRules(options.seed)
             self.snapshots.clear()
+            self._keep_images()
             self.history.restart(0.0)
             if self.pool_server is not None:
                 self.pool_server.replace(self._new_pool())

@@ -9,7 +9,7 @@ import functools
 import logging
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -31,9 +31,17 @@ TRANSPORT = "softaxe.transport"
 """In a request's scope: the connection's transport."""
 BACKLOG = 256
 MAX_CONNECTIONS = 1000
-"""The firmware takes 20 and drops the one unused for longest."""
+"""One more makes the one go that was unused for longest. The firmware takes 20."""
 MAX_HEAD_BYTES = 16 << 10
-"""Of a request line and headers. The firmware takes 1 KiB; browsers may send more."""
+"""Of a request line and headers, or of whatever else is no body. The firmware takes
+1 KiB; browsers may send more."""
+HEAD_STALL_S = 5.0
+"""Real seconds without a byte after which the rest of a head is not waited for. Source:
+ESP-IDF esp_http_server, recv_wait_timeout."""
+HEAD_STALLED = (
+    b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/html\r\n"
+    b"Content-Length: 29\r\n\r\nServer closed this connection"
+)
 HEAD_TOO_LONG = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/html\r\n"
     b"Content-Length: 26\r\n\r\nHeader fields are too long"
@@ -72,10 +80,15 @@ class TransportWebSocket(WebSocketsSansIOProtocol):
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """uvicorn's protocol for one of many apps, with a bound on a request's head."""
+    """uvicorn's protocol for one of many apps, with a bound on all that is no body."""
 
-    _head_bytes = 0
-    _is_head = True
+    _other_bytes = 0
+    """Received since a request or a piece of its body."""
+    _is_head = False
+    """A head has begun, and is not over."""
+    _stall: asyncio.TimerHandle | None = None
+    used_at = 0.0
+    """When bytes came last, or the connection did."""
     _data = b""
     """What came last."""
 
@@ -90,17 +103,55 @@ class BoundedHttp(HttpToolsProtocol):
         protocol.app = self.app
         return protocol
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a client; when there are too many, another has to go."""
+        super().connection_made(transport)
+        self.used_at = self.loop.time()
+        if len(self.connections) > MAX_CONNECTIONS:
+            others = cast(set[BoundedHttp], self.connections - {self})
+            unused = min(others, key=lambda one: (one.is_busy, one.used_at))
+            self.connections.discard(unused)
+            unused.transport.abort()
+
+    @property
+    def is_busy(self) -> bool:
+        """True while a request is being answered."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        self._wait_for_head(is_wanted=False)
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
-        """Count what belongs to a head; refuse too much of it."""
+        """Count what belongs to no body; refuse too much of it."""
         self._data = data
-        if self._is_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES + len(data):
-                self.transport.write(HEAD_TOO_LONG)
-                self.transport.close()
-                self._tell_refused(431)
-                return
+        self.used_at = self.loop.time()
+        self._wait_for_head(is_wanted=False)
+        self._other_bytes += len(data)
+        if self._other_bytes > MAX_HEAD_BYTES + len(data):
+            if self._is_head:
+                self._refuse(HEAD_TOO_LONG, 431)
+            else:  # trailers, after the answer perhaps
+                self.transport.abort()
+            return
         super().data_received(data)
+        is_over = self.is_busy or self.transport.is_closing()
+        self._wait_for_head(is_wanted=self._is_head and not is_over)
+
+    def _wait_for_head(self, *, is_wanted: bool) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+        if is_wanted:
+            self._stall = self.loop.call_later(
+                HEAD_STALL_S, self._refuse, HEAD_STALLED, 408
+            )
+
+    def _refuse(self, answer: bytes, status: int) -> None:
+        self.transport.write(answer)
+        self.transport.close()
+        self._tell_refused(status)
 
     def send_400_response(self, msg: str) -> None:
         """What came is no HTTP."""
@@ -114,8 +165,18 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A head begins."""
-        self._is_head, self._head_bytes = True, 0
+        self._is_head, self._other_bytes = True, 0
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; what comes after a body is none of the request's."""
+        if self._is_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        self._other_bytes = 0
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """The head is over; the request knows its way out."""
@@ -215,7 +276,6 @@ def _config() -> uvicorn.Config:
         proxy_headers=False,  # they would let a client forge its address
         timeout_keep_alive=KEEP_ALIVE_S,
         backlog=BACKLOG,
-        limit_concurrency=MAX_CONNECTIONS,
         ws_max_size=1 << 16,
         ws_ping_interval=None,
         ws_per_message_deflate=False,  # the firmware offers no extensions

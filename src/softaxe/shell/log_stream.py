@@ -15,6 +15,7 @@ from softaxe.shell.answers import (
     refusing_websocket,
 )
 from softaxe.shell.host import Host, LogLines
+from softaxe.shell.listener import TRANSPORT
 
 PATH = "/api/ws"
 MAX_CLIENTS = 10
@@ -45,6 +46,8 @@ class LogStream:
         try:
             await send({"type": "websocket.accept"})
             await _run_until_one_ends(_send_lines(lines, send), _discard(receive))
+        except TimeoutError:
+            scope[TRANSPORT].abort()  # what it does not read would never leave
         finally:
             lines.close()
             self._client_count -= 1
@@ -76,7 +79,10 @@ async def _run_until_one_ends(*works: Coroutine[None, None, None]) -> None:
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
 
 
 async def _send_lines(lines: LogLines, send: Send) -> None:

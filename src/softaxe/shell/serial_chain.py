@@ -114,7 +114,9 @@ class SerialChain:
                 self._chain.receive(data, now)
                 self._chain.step(now)
                 self._write(self._chain.data_to_host())
-                if not data:
+                if data:
+                    await asyncio.sleep(0)  # a host may write without a pause
+                else:
                     await _sleep(self._wake, self._nap_s(), stopped)
         finally:
             loop.remove_reader(self._master)

@@ -36,6 +36,7 @@ from softaxe.shell.answers import (
     header,
     is_client_allowed,
     read_body,
+    read_start,
 )
 from softaxe.shell.host import Host
 from softaxe.shell.log_stream import LogStream
@@ -49,8 +50,8 @@ from softaxe.shell.updates import Updates
 
 PATCH_LIMIT_BYTES = 10240
 """Bodies of this length and more are refused. Source: ESP-Miner http_server.c."""
-THEME_LIMIT_BYTES = 1024
-"""What the firmware reads of a theme, plus one. Source: ESP-Miner theme_api.c."""
+THEME_READ_BYTES = 1023
+"""What the firmware reads of a theme. Source: ESP-Miner theme_api.c."""
 MAX_TARGET_BYTES = 2048
 """Of a request's target. Source: CONFIG_HTTPD_MAX_URI_LEN."""
 
@@ -256,8 +257,8 @@ class Server:
         """POST /api/theme."""
         try:
             source = body_source(scope, receive, self.host.device)
-            body = await read_body(source, THEME_LIMIT_BYTES)
-        except (BodyTooLong, BodyCutOff):
+            body = await read_start(source, THEME_READ_BYTES)
+        except BodyCutOff:
             return THEME_NOT_RECEIVED.with_headers((CONNECTION_CLOSE,))
         if not body:
             return THEME_NOT_RECEIVED.with_headers((CONNECTION_CLOSE,))

@@ -51,6 +51,8 @@ class Snapshot:
     pool: bytes | None
     rules: bytes
     """What was ordered to go wrong."""
+    images: frozenset[str]
+    """SHA-256 of the images in the devices' flash."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what the control API tells."""

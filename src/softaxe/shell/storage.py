@@ -68,6 +68,8 @@ class Storage:
         self._images = directory / IMAGES_NAME
         self._lock = threading.Lock()
         self._unsaved_images: set[str] = set()
+        self.kept_images: frozenset[str] = frozenset()
+        """Not deleted though no flash names them: a snapshot does."""
         with _told_as_storage_error(self._path):
             _make_private_directory(directory)
             self._database = _open_database(self._path, is_shared=is_shared)
@@ -93,7 +95,8 @@ class Storage:
     ) -> None:
         """Save for any number of devices: everything, or nothing.
 
-        Images that no device's flash names any more are deleted.
+        Images that no device's flash names any more, and `kept_images` does not, are
+        deleted.
 
         Args:
             settings: Device ids with the settings to add or change, in order.
@@ -228,7 +231,7 @@ class Storage:
             return
         query = "SELECT count(*) FROM flash WHERE instr(value, ?)"
         for path in self._images.glob(IMAGE_PATTERN):
-            if path.name in self._unsaved_images:
+            if path.name in self._unsaved_images | self.kept_images:
                 continue
             if self._database.execute(query, (path.name,)).fetchone() == (0,):
                 with contextlib.suppress(OSError):  # the next start tries again

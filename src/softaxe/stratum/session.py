@@ -33,11 +33,15 @@ LOGGED_LINE_CHARS = 4096
 
 @dataclass(frozen=True, slots=True)
 class NotifyReceived:
-    """A job."""
+    """A job, with what was in force when it came: later lines hold for later jobs."""
 
     notify: Notify
     network_difficulty: float
     """From nbits, in the chip's hashes."""
+    pool_difficulty: float
+    """In the chip's hashes; 0 when none has been set."""
+    version_mask: int
+    extranonce: "ExtranonceSet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,10 @@ class VersionMaskSet:
 
 @dataclass(frozen=True, slots=True)
 class ExtranonceSet:
-    """`extranonce1` and `extranonce2_size` of the session have changed."""
+    """The extranonces of the jobs from now on."""
+
+    extranonce1: bytes
+    extranonce2_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +137,7 @@ class Session:
         scale: int,
         log: Log,
     ) -> None:
-        self.extranonce1 = b""
-        self.extranonce2_size = 0
+        self.extranonce = ExtranonceSet(b"", 0)
         self.version_mask = 0
         self.pool_difficulty = 0.0
         """As last set, in the chip's hashes; 0 before."""
@@ -246,7 +252,14 @@ class Session:
         match message:
             case Notify():
                 difficulty = nbits_difficulty(message.nbits) * self._scale
-                self._events.append(NotifyReceived(message, difficulty))
+                event = NotifyReceived(
+                    message,
+                    difficulty,
+                    self.pool_difficulty,
+                    self.version_mask,
+                    self.extranonce,
+                )
+                self._events.append(event)
             case SetDifficulty(difficulty=difficulty):
                 self.pool_difficulty = difficulty * self._scale
                 self._say(f"Set pool difficulty: {int(self.pool_difficulty)}")
@@ -254,10 +267,10 @@ class Session:
             case SetVersionMask(mask=mask):
                 self._set_version_mask(mask, text)
             case SetExtranonce(extranonce1=extranonce1, extranonce2_size=size):
-                self.extranonce1, self.extranonce2_size = extranonce1, size
-                extranonce = extranonce1.hex()
-                self._say(f"Set extranonce: {extranonce}, extranonce_2_len: {size}")
-                self._events.append(ExtranonceSet())
+                self.extranonce = ExtranonceSet(extranonce1, size)
+                shown = extranonce1.hex()
+                self._say(f"Set extranonce: {shown}, extranonce_2_len: {size}")
+                self._events.append(self.extranonce)
             case Reconnect():
                 self._events.append(ReconnectRequested())
             case Answer():
