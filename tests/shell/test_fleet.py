@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,17 @@ def free_port(host: str = "127.0.0.1") -> int:
         sock.bind((host, 0))
         port: int = sock.getsockname()[1]
     return port
+
+
+def free_ports(count: int) -> int:
+    """Return the first of some neighbouring ports that are free."""
+    while True:
+        first = free_port()
+        with ExitStack() as stack, suppress(OSError):
+            for port in range(first, first + count):
+                sock = stack.enter_context(socket.socket())
+                sock.bind(("127.0.0.1", port))
+            return first
 
 
 @contextmanager
@@ -445,7 +456,7 @@ def test_log_lines_say_of_which_device_they_are(tmp_path: Path) -> None:
 
 
 def test_devices_may_share_an_address(tmp_path: Path) -> None:
-    port = free_port()
+    port = free_ports(2)
     arguments = ("--count", "2", "--port-base", str(port), "--state", str(tmp_path))
     with command("run", *arguments, "--control", "none"):
         for number in range(2):
@@ -483,7 +494,7 @@ def test_networks_and_page_hold_for_every_group(tmp_path: Path) -> None:
     networks.write_text('[[network]]\nssid = "Harbour"')
     www.mkdir()
     (www / "index.html").write_text("<p>ours")
-    port = free_port()
+    port = free_ports(2)
     arguments = (str(path), "--ephemeral", "--port-base", str(port))
     options = ("--networks", str(networks), "--www", str(www), "--control", "none")
     with command("run", *arguments, *options):

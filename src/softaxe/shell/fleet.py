@@ -98,7 +98,9 @@ sockets; what they do with it takes some times as long."""
 STRANGERS = "strangers"
 """The group of miners at the built-in pool that are no devices of the fleet."""
 QUIET_S = 1.0
-"""Real seconds to wait for bytes that are under way while time is bent."""
+"""Real seconds to wait for bytes that are under way while time is bent..."""
+LEAST_LOOKS = 100
+"""...and so many looks at the sockets: on a busy machine a second may have none."""
 REAL_SEARCH_S = 0.02
 """Aim for the length of one call of the kernel in `real` work."""
 FIRST_SEARCH_NONCES = 1 << 10
@@ -605,8 +607,10 @@ class Fleet:
     async def _settle(self) -> None:
         """Wait until no byte is under way inside this process."""
         deadline = time.monotonic() + QUIET_S
-        while time.monotonic() < deadline:
+        looks = 0
+        while looks < LEAST_LOOKS or time.monotonic() < deadline:
             await asyncio.sleep(0)
+            looks += 1
             server = self.pool_server
             if not self.dials and (server is None or not server.wire.bytes_under_way):
                 return
