@@ -137,13 +137,23 @@ def test_identify_is_a_toggle_of_thirty_seconds() -> None:
 
 
 def test_without_a_display_identify_never_ends_by_itself() -> None:
-    device = on_network()
-    device.patch([("display", "NONE")], 4.0)
+    device = Device(board="601", seed=1, settings={"display": "NONE"})
+    device.patch([("display", "SSD1306 (128x32)")], 4.0)  # from the next start on
 
-    device.identify(5.0)
+    device.identify(50.0)
     device.step(300.0)
 
     assert device.identify(301.0) is False
+
+
+def test_a_display_that_is_still_there_ends_identify() -> None:
+    device = on_network()
+    device.patch([("display", "NONE")], 4.0)  # from the next start on
+
+    device.identify(5.0)
+    device.step(36.0)
+
+    assert device.identify(37.0) is True
 
 
 def test_firmware_runs_from_the_next_slot_after_the_restart() -> None:

@@ -191,12 +191,17 @@ def test_the_journal_shows_requests_as_they_come(
     picture: Callable[[Page, str], None],
     check_access: Callable[[Page], None],
 ) -> None:
-    page = open_fleet("journal")
+    page = open_fleet("journal", timezone_id="Asia/Kolkata")
     for path in ("/api/system/info", "/api/system/asic", "/api/system/nothing"):
         httpx.get(fleet[5].url + path, trust_env=False)
 
     row = page.get_by_role("row").filter(has_text="/api/system/nothing")
     expect(row).to_contain_text("no such route")
+    entry = fleet.journal[-1]
+    local = page.evaluate(
+        "s => new Date(s * 1000).toTimeString().slice(0, 8)", entry.time_s
+    )
+    expect(row).to_contain_text(local)
     page.get_by_role("button", name="GET /api/system/asic").click()
     expect(page.get_by_text('"ASICModel"')).to_be_visible()
     picture(page, "fleet-journal")

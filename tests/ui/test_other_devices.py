@@ -45,3 +45,32 @@ def test_the_fallback_pool_is_told_in_words(
         expect(page.get_by_text("(fallback)")).to_be_visible()
         expect(page.get_by_text("Fallback pool in use")).to_be_visible()
         page.close()
+
+
+def test_another_device_at_the_address_is_shown_as_what_it_is(
+    browser: Browser, run_device: Any, tmp_path: Path
+) -> None:
+    with run_device(tmp_path / "one", speed=20.0) as device:
+        page = opened(browser, device.url)
+        expect(page.get_by_text("1 × BM1370")).to_be_visible()
+        port = int(device.url.rpartition(":")[2])
+    with run_device(tmp_path / "two", board="hex", speed=20.0, port=port):
+        expect(page.get_by_text("6 × BM1366")).to_be_visible(timeout=30_000)
+        page.close()
+
+
+def test_a_form_that_could_not_be_read_forgets_that_it_could_not(
+    browser: Browser, run_device: Any, tmp_path: Path
+) -> None:
+    with run_device(tmp_path) as device:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.route("**/softaxe/settings.json", lambda route: route.abort())
+        page.goto(f"{device.url}/#/settings")
+        expect(page.get_by_text("The device does not answer.")).to_be_visible()
+
+        page.unroute("**/softaxe/settings.json")
+        page.get_by_role("button", name="Try again").click()
+
+        expect(page.get_by_text("No changes.")).to_be_visible()
+        expect(page.get_by_text("The device does not answer.")).to_have_count(0)
+        page.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 PAGES = ("Dashboard", "Settings", "Update", "Logs", "Screen")
 PICTURES = os.environ.get("SOFTAXE_PICTURES")
@@ -394,3 +394,27 @@ def test_the_keyboard_is_enough(open_page: Open) -> None:
     heading = page.get_by_role("heading", level=1, name="Settings")
     expect(heading).to_be_focused()
     assert page.title().startswith("Settings")
+
+
+def test_what_is_typed_while_it_saves_is_not_lost(open_page: Open, bitaxe: Any) -> None:
+    page = open_page("settings")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == "PATCH":
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/api/system", hold)
+    before = bitaxe.info()["stratumPort"]
+    page.get_by_label("Primary pool's port").fill("3456")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_label("Hostname on the network").fill("later")
+    held.pop().continue_()
+
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
+    assert bitaxe.info()["stratumPort"] == 3456
+    expect(page.get_by_label("Hostname on the network")).to_have_value("later")
+    expect(page.get_by_role("button", name="Save")).to_be_enabled()
+    bitaxe.patch(stratumPort=before)

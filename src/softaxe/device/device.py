@@ -305,7 +305,7 @@ class Device:
         self.step(now)
         is_saying_hi = self._is_identifying
         self._is_identifying = not is_saying_hi
-        has_display = self.settings.display != "NONE"
+        has_display = self.display.panel_name != "NONE"
         self._identify_until = NEVER
         if self._is_identifying and has_display:
             self._identify_until = now + IDENTIFY_S

@@ -57,7 +57,8 @@ class Device {
         read<Info>("/api/system/info"),
         read<Status>("/softaxe/status.json"),
       ]);
-      if (!this.asic) this.asic = await read<Asic>("/api/system/asic");
+      // Another device may have taken the address.
+      if (status.boot !== this.status?.boot) this.asic = await read<Asic>("/api/system/asic");
       if (poll === this.polls) await this.take(info, status);
     } catch (error) {
       if (poll === this.polls) this.miss(error);

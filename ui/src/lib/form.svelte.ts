@@ -15,6 +15,8 @@ class Form {
   /** What the device has against a value, by name. */
   refused = $state<Record<string, string>>({});
   answer = $state.raw<{ tone: "" | "good" | "bad"; text: string }>({ tone: "", text: "" });
+  /** Why the rules could not be read. */
+  unread = $state("");
   isSaving = $state(false);
 
   byName = $derived(new Map(this.rules?.settings.map((rule) => [rule.name, rule])));
@@ -30,18 +32,22 @@ class Form {
     return found;
   });
 
-  /** Read rules and values; what is typed stays unless it has just been saved. */
-  async load({ isSaved = false } = {}): Promise<void> {
+  /** Read rules and values; what is typed stays, but for what has just been saved. */
+  async load(saved = new Map<string, string | boolean>()): Promise<void> {
     try {
       const loaded = await read<Rules>("/softaxe/settings.json");
-      const kept = new Set(isSaved ? [] : this.changed.map((rule) => rule.name));
+      const unsaved = this.changed.filter((rule) => saved.get(rule.name) !== this.typed(rule));
+      const kept = new Set(unsaved.map((rule) => rule.name));
       for (const rule of loaded.settings) {
         rule.allowed = rule.allowed.replace("..", " to ");
-        if (!kept.has(rule.name)) this.draft[rule.name] = rule.is_secret ? "" : asTyped(rule);
+        if (kept.has(rule.name)) continue;
+        this.draft[rule.name] = rule.is_secret ? "" : asTyped(rule);
+        delete this.cleared[rule.name];
       }
       this.rules = loaded;
+      this.unread = "";
     } catch (problem) {
-      this.answer = { tone: "bad", text: inWords(problem) };
+      this.unread = inWords(problem);
     }
   }
 
@@ -63,11 +69,11 @@ class Form {
   async save(): Promise<string | undefined> {
     this.isSaving = true;
     try {
+      const sent = new Map(this.changed.map((rule) => [rule.name, this.typed(rule)]));
       const refusal = await patch(Object.fromEntries(this.changed.map((rule) => [rule.name, this.toSend(rule)])));
       if (refusal) return this.refuse(refusal);
-      this.cleared = {};
       this.refused = {};
-      await this.load({ isSaved: true });
+      await this.load(sent);
       this.answer = { tone: "good", text: "Saved." };
       void device.poll();
     } catch (problem) {

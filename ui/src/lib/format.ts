@@ -27,14 +27,20 @@ export const hashrate = (gigahashes: number): [string, string] => scaled(gigahas
 export const hashrateText = (gigahashes: number): string => hashrate(gigahashes).join(" ");
 
 /** The values along an axis, all in the unit of the largest and as exact as their steps. */
-export function hashrateTicks(gigahashes: number[]): string[] {
-  const index = magnitude(Math.max(...gigahashes, 0) * 1e9);
-  const values = gigahashes.map((value) => (value * 1e9) / 1000 ** index);
+export function scaledTicks(ticks: number[], unit: string): string[] {
+  const index = magnitude(Math.max(...ticks, 0));
+  const values = ticks.map((value) => value / 1000 ** index);
   const [first = 0, second = first + 1] = values;
   let digits = 0;
-  for (let step = second - first; digits < 3 && Math.abs(step - Math.round(step)) > 1e-6; step *= 10) digits += 1;
-  return values.map((value) => `${number(value, digits)} ${PREFIXES[index]}H/s`);
+  for (let step = second - first; digits < 6 && Math.abs(step - Math.round(step)) > 1e-6; step *= 10) digits += 1;
+  return values.map((value) => `${number(value, digits)} ${PREFIXES[index]}${unit}`);
 }
+
+export const hashrateTicks = (gigahashes: number[]): string[] =>
+  scaledTicks(
+    gigahashes.map((value) => value * 1e9),
+    "H/s",
+  );
 
 export function duration(seconds: number): string {
   const steps: [number, string][] = [

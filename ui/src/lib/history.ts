@@ -112,7 +112,9 @@ export function thinned(samples: Sample[], uptime: number): Sample[] {
   for (const sample of samples) {
     const age = uptime - sample.uptime;
     if (age > KEPT_S) continue;
-    const width = age > DENSE_S ? BIN_S : LEAST_STEP_S;
+    // Whole minutes only: what is averaged bit by bit is no average.
+    const minuteEnd = (Math.floor(sample.uptime / BIN_S) + 1) * BIN_S;
+    const width = uptime - minuteEnd >= DENSE_S ? BIN_S : LEAST_STEP_S;
     const first = bin[0];
     if (first && Math.floor(first.uptime / width) !== Math.floor(sample.uptime / width)) flush();
     bin.push(sample);
@@ -136,12 +138,14 @@ function mean(bin: Sample[]): Sample {
 
 type Stored = [string, number, number, (number | null)[][]];
 
-const round = (value: number | null): number | null => value && Math.round(value * 100) / 100;
+const round = (value: number): number => Math.round(value * 100) / 100;
+/** Of GH/s; real work has very few. */
+const roundRate = (value: number | null): number | null => value && Number(value.toPrecision(5));
 const toStored = ({ name, seenAt, uptime, samples }: Boot): Stored => [
   name,
   seenAt,
   uptime,
-  samples.map((s) => [s.uptime, s.hashrate, s.temp, s.vr, s.power, s.fan].map(round)),
+  samples.map((s) => [round(s.uptime), roundRate(s.hashrate), ...[s.temp, s.vr, s.power, s.fan].map(round)]),
 ];
 
 function bootFrom(stored: unknown): Boot {
