@@ -380,8 +380,10 @@ def _serve_replay(path: Path, host: str, port: int) -> None:
         typer.echo(f"  address  {listener.url}")
         typer.echo("Ctrl-C stops it.")
         sys.stdout.flush()
-        await stopped.wait()
-        await listener.close()
+        try:
+            await stopped.wait()
+        finally:
+            await listener.close()
 
     _run(main())
 

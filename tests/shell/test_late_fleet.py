@@ -21,6 +21,13 @@ def fleet_of(count: int, state: Path, *, speed: float = 1.0) -> Fleet:
     return Fleet(FleetOptions(state=state, groups=groups, port=0, speed=speed))
 
 
+async def paused_after(seconds: float, fleet: Fleet) -> Fleet:
+    await fleet.start()
+    fleet.set_clock(is_paused=True)
+    await fleet.advance(seconds)
+    return fleet
+
+
 async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not is_so():  # noqa: ASYNC110 - it has no event
@@ -61,10 +68,7 @@ def test_devices_of_a_large_fleet_have_turns_at_moments_of_their_own(
     monkeypatch.setattr(module, "LAG_PER_DEVICE_S", LONGEST_LAG_S)
 
     async def live() -> None:
-        fleet = fleet_of(20, tmp_path)
-        await fleet.start()
-        fleet.set_clock(is_paused=True)
-        await fleet.advance(20.0)
+        fleet = await paused_after(20.0, fleet_of(20, tmp_path))
         turns = [member.wake_at for member in fleet.members.values()]
         await fleet.close()
 
@@ -82,10 +86,7 @@ def test_all_has_happened_when_an_advance_is_over(
     monkeypatch.setattr(module, "LAG_PER_DEVICE_S", LONGEST_LAG_S)
 
     async def live() -> None:
-        fleet = fleet_of(10, tmp_path)
-        await fleet.start()
-        fleet.set_clock(is_paused=True)
-        await fleet.advance(13.05)
+        fleet = await paused_after(13.05, fleet_of(10, tmp_path))
         now = fleet.clock.now
         late = [m.id for m in fleet.members.values() if m.device.next_wake <= now]
         await fleet.close()
@@ -106,10 +107,7 @@ def test_what_is_removed_while_others_catch_up_is_not_stepped_again(
         step(device, now)
 
     async def live() -> None:
-        fleet = fleet_of(5, tmp_path)
-        await fleet.start()
-        fleet.set_clock(is_paused=True)
-        await fleet.advance(13.05)
+        fleet = await paused_after(13.05, fleet_of(5, tmp_path))
         members = list(fleet.members.values())
         monkeypatch.setattr(Device, "step", slow_step)
         catching_up = asyncio.ensure_future(fleet._catch_up(fleet.clock.now + 5.0))

@@ -241,8 +241,7 @@ class Workers:
                 self._show_progress(self._total, self._total)
                 return
             if waiting:
-                left = sum(state["devices"] - state["ready"] for state in waiting)
-                self._show_progress(self._total - left, self._total)
+                self._show_progress(self._count_up(waiting), self._total)
             await asyncio.sleep(LOOK_S)
 
     async def _hear(self, part: _Part) -> str:
@@ -258,6 +257,11 @@ class Workers:
     @property
     def _total(self) -> int:
         return sum(group.count for group in self.options.groups)
+
+    def _count_up(self, waiting: list[dict[str, Any]]) -> int:
+        """Count the devices that are up, from what the parts say that still start."""
+        left: int = sum(one["devices"] - one["ready"] for one in waiting)
+        return self._total - left
 
     def _check(self, part: _Part) -> None:
         is_alive = part.process.is_alive()  # its last word comes before its end
@@ -419,8 +423,7 @@ class Workers:
         waiting = [state for state in states if "ready" in state]
         if not waiting:
             return {"status": "ok"}
-        left = sum(state["devices"] - state["ready"] for state in waiting)
-        state = {"ready": self._total - left, "devices": self._total}
+        state = {"ready": self._count_up(waiting), "devices": self._total}
         return JSONResponse({"status": "starting", **state}, 503)
 
     async def fleet(self, _request: Request) -> object:
