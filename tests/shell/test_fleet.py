@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import itertools
 import json
 import os
 import random
@@ -14,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -314,6 +314,17 @@ def test_a_patch_moves_a_device_to_another_pool_and_to_real_work(
             time.sleep(0.1)
 
 
+@contextmanager
+def killing(pid: int, *, after_s: float) -> Iterator[threading.Timer]:
+    """A timer that kills a process; at the latest it starts when the block ends."""
+    timer = threading.Timer(after_s, os.kill, (pid, signal.SIGKILL))
+    try:
+        yield timer
+    finally:
+        if timer.ident is None:
+            timer.start()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the target forks")
 def test_kill_9_loses_nothing_that_was_answered(
     tmp_path: Path, make_app_image: Make
@@ -342,18 +353,23 @@ def test_kill_9_loses_nothing_that_was_answered(
             assert told["temptarget"] == number % 90
             if answered_image:
                 assert told["version"] == "v9.9.9"
-            kill = partial(os.kill, told["pid"], signal.SIGKILL)
-            threading.Timer(rng.uniform(0.0, 0.08), kill).start()
+            # The moment is counted in answers first, so that it is after as many
+            # of them on a slow machine, and then in time, so that it is amid one.
+            kill_after_answers = rng.randrange(4)
             answered = number
             base = f"http://127.0.0.1:{told['port']}/api/system"
             with (
+                killing(told["pid"], after_s=rng.uniform(0.0, 0.03)) as kill,
                 suppress(httpx.TransportError),
                 httpx.Client(trust_env=False) as client,
             ):
-                if trial % 4 == 3:
-                    answer = client.post(f"{base}/OTA", content=image)
-                    answered_image |= answer.status_code == 200
-                while True:
+                for answers in itertools.count():
+                    if answers == kill_after_answers:
+                        kill.start()
+                    if answers == 0 and trial % 4 == 3:
+                        answer = client.post(f"{base}/OTA", content=image)
+                        answered_image |= answer.status_code == 200
+                        continue
                     number = answered + 1
                     body = {
                         "statsFrequency": number,
