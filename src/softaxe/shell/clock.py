@@ -18,18 +18,29 @@ LOOK_S = 0.01
 """Real seconds between two looks of a part of a fleet at where it is to be."""
 
 
-def read_number(name: str, value: object, limits: tuple[float, float]) -> float:
-    """Return a number that is allowed.
+def number_of(value: object, lowest: float, highest: float) -> float:
+    """Read a number.
 
     Raises:
-        SettingError: It is not; says which, by its name.
+        SettingError: It is none that is allowed.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SettingError(f"{name}: {value!r} is no number")
-    lowest, highest = limits
+        raise SettingError(f"{value!r} is no number")
     if not lowest <= value <= highest:
-        raise SettingError(f"{name}: {value!r} is outside {lowest:g}..{highest:g}")
+        raise SettingError(f"{value!r} is outside {lowest:g}..{highest:g}")
     return float(value)
+
+
+def read_number(name: str, value: object, limits: tuple[float, float]) -> float:
+    """Read a number; a complaint begins with its name.
+
+    Raises:
+        SettingError: It is none that is allowed.
+    """
+    try:
+        return number_of(value, *limits)
+    except SettingError as error:
+        raise SettingError(f"{name}: {error}") from None
 
 
 class Pace:

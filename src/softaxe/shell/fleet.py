@@ -35,11 +35,17 @@ from softaxe.device.logbook import LogLine
 from softaxe.errors import FleetStopped, SettingError
 from softaxe.faults import EFFECTS, FaultRules, HttpFault
 from softaxe.shell.addresses import PORTS, AddressPlan, allow_open_files
-from softaxe.shell.clock import ADVANCES_S, SLICE_S, SPEEDS, Clock, read_number
+from softaxe.shell.clock import (
+    ADVANCES_S,
+    SLICE_S,
+    SPEEDS,
+    Clock,
+    number_of,
+    read_number,
+)
 from softaxe.shell.groups import (
     Group,
     member_options,
-    number_of,
     read_groups,
     read_toml,
     seeded,

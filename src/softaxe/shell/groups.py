@@ -20,7 +20,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 from softaxe.board.radio import NETWORKS, Network
 from softaxe.catalog import USUAL_BOARD, Board
@@ -31,6 +31,7 @@ from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
 from softaxe.device.settings import SETTINGS, JsonValue, Kind, Settings, check_patch
 from softaxe.errors import SettingError
+from softaxe.shell.clock import number_of
 from softaxe.shell.member import MemberOptions
 from softaxe.shell.storage import SettingValue
 
@@ -347,18 +348,6 @@ def whole_of(value: object, lowest: int, highest: int) -> int:
     if type(value) is not int or not lowest <= value <= highest:
         raise SettingError(f"{value!r} is no whole number of {lowest}..{highest}")
     return value
-
-
-def number_of(value: object, lowest: float, highest: float) -> float:
-    """Read a number.
-
-    Raises:
-        SettingError: It is none that is allowed.
-    """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not lowest <= cast(float, value) <= highest:
-        raise SettingError(f"{value!r} is outside {lowest:g}..{highest:g}")
-    return float(cast(float, value))
 
 
 def _flag(value: object) -> bool:
