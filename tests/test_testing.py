@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import socket
+import tempfile
 import threading
 import time
 import unittest
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
 
 import softaxe
 from softaxe import testing
@@ -34,12 +36,26 @@ def test_a_device_is_ready_and_hashes_when_it_is_handed_out() -> None:
         assert len(bitaxe.journal) == 1, "looking is no request"
 
 
+def open_files() -> int:
+    """How many files and sockets this process has open, where that can be told."""
+    folder = Path("/proc/self/fd")
+    return len(list(folder.iterdir())) if folder.exists() else 0
+
+
+def own_folders() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("softaxe-*"))
+
+
 def test_nothing_is_left_behind() -> None:
-    threads = threading.active_count()
+    with softaxe.running():  # what is loaded once stays
+        pass
+    threads, files, folders = threading.active_count(), open_files(), own_folders()
     with softaxe.running(count=3) as fleet:
         ports = [int(device.url.rpartition(":")[2]) for device in fleet]
 
     assert threading.active_count() == threads
+    assert open_files() == files
+    assert own_folders() == folders
     for port in ports:
         with socket.socket() as sock:
             assert sock.connect_ex(("127.0.0.1", port)) != 0
@@ -91,6 +107,19 @@ def test_time_stands_still_goes_on_and_jumps() -> None:
             pass
         bitaxe.clock.pause()
         assert bitaxe.clock.speed == 100
+
+
+def test_a_device_that_is_back_is_to_be_reached_when_the_time_is_over() -> None:
+    with (
+        softaxe.running(speed=0) as bitaxe,
+        # A port closes when the answers that are on their way have had some time.
+        connect(f"ws{bitaxe.url.removeprefix('http')}/api/ws", proxy=None),
+    ):
+        bitaxe.restart()
+        bitaxe.clock.advance(20)
+
+        with urllib.request.urlopen(f"{bitaxe.url}/api/system/info") as answer:
+            assert json.load(answer)["resetReason"].startswith("Software reset")
 
 
 def test_the_same_seed_lives_the_same_life() -> None:

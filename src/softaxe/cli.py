@@ -24,7 +24,7 @@ from softaxe.catalog import board as board_named
 from softaxe.device.identity import MAX_SEED
 from softaxe.device.logbook import LogLine
 from softaxe.device.profile import DOCUMENTED, FIRMWARE
-from softaxe.errors import SettingError, SoftaxeError
+from softaxe.errors import FleetStopped, SettingError, SoftaxeError
 from softaxe.shell.clock import SPEEDS
 from softaxe.shell.search_thread import CPU_PERCENT
 from softaxe.units import Level
@@ -41,6 +41,8 @@ PRINT_S = 0.1
 """Real seconds that a device's log line may wait to be printed."""
 MANY_DEVICES = 50
 """From so many on, starting and ending take long enough to show."""
+CLEAR_TO_END = "\x1b[K"
+"""Of the terminal's line. Source: ECMA-48, erase in line."""
 _OF_GROUPS = frozenset(
     {
         "count",
@@ -460,6 +462,8 @@ async def _serve(options: "FleetOptions", show_log: _ShowLog, where: str) -> Non
         sys.stdout.flush()
         settle_memory()
         await fleet.run()
+    except FleetStopped:  # Ctrl-C before it had started
+        pass
     finally:
         await fleet.close()
 
@@ -517,12 +521,12 @@ def _tell_fleet(fleet: "Fleet") -> None:
         typer.echo(f"  group    {name}: {count}, pool {some.pool_text}")
 
 
-def _show_progress(done: int, of: int) -> None:
+def _show_progress(what: str, done: int, of: int) -> None:
     """Show on a terminal how far the start or end of a large fleet is."""
     if of < MANY_DEVICES or not sys.stderr.isatty():
         return
     end = "\n" if done == of else ""
-    sys.stderr.write(f"\r{done} of {of} devices{end}")
+    sys.stderr.write(f"\r{what}: {done} of {of} devices{CLEAR_TO_END}{end}")
     sys.stderr.flush()
 
 
@@ -791,6 +795,7 @@ def run_check(
     """Check a real or virtual Bitaxe against the API; exit 1 when it differs."""
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
     from softaxe.check import check  # noqa: PLC0415
     from softaxe.client import Client  # noqa: PLC0415
@@ -806,7 +811,9 @@ def run_check(
     differing = [finding for finding in findings if not finding.is_fine]
     table = Table("what", "expected", "got")
     for finding in findings if everything else differing:
-        table.add_row(finding.what, finding.expected, finding.got)
+        # What a device says is text, whatever brackets are in it.
+        cells = finding.what, finding.expected, finding.got
+        table.add_row(*map(Text, cells))
     if table.row_count:
         Console().print(table)
     if findings:

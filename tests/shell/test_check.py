@@ -176,6 +176,22 @@ def test_the_command_tells_differences_and_exits_with_one() -> None:
     assert "differ" in result.output
 
 
+class Bracketed(Mock):
+    """Says what looks like markup."""
+
+    info: ClassVar[dict[str, object]] = {"more": "[/x]", "[b]odd": [None]}
+
+
+def test_brackets_are_shown_as_they_came() -> None:
+    with serving(Bracketed) as url:
+        shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["check", url])
+
+    found = " ".join(shown.output.split())
+    assert (shown.exit_code, type(shown.exception)) == (1, SystemExit)
+    assert 'info: more │ not there │ "[/x]"' in found
+    assert "info: [b]odd │ not there │ [null]" in found
+
+
 def test_the_command_is_content_with_softaxe(bitaxe: Any) -> None:
     result = CliRunner().invoke(app, ["check", bitaxe.url])
 

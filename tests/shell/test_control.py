@@ -1,6 +1,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -274,6 +275,7 @@ def test_prometheus_reads_the_metrics(api: httpx.Client) -> None:
         ("GET", "/control/devices?groups=a", None, "groups: is none of group, state"),
         ("GET", "/control/fleet?x=1", None, "x: is none of those there are"),
         ("POST", "/control/snapshots", {"name": ""}, "name: '' is no text"),
+        ("POST", "/control/snapshots", {"name": ".."}, "name: '..' cannot be a part"),
         ("POST", "/control/snapshots", [], "no JSON object"),
     ],
 )
@@ -287,6 +289,20 @@ def test_what_is_not_allowed_is_told_and_changes_nothing(
     assert answer.status_code == 400
     assert complaint in answer.json()["error"]
     assert api.get("/control/fleet").json() == before
+
+
+def test_a_device_is_removed_once_however_many_want_it(api: httpx.Client) -> None:
+    (new,) = api.post("/control/devices", json={"count": 1}).json()["devices"]
+    path = f"/control/devices/{new['id']}"
+    with ThreadPoolExecutor() as pool:
+        # Whatever changes the devices has to wait for what changes them already.
+        others = pool.submit(api.post, "/control/devices", json={"count": 40})
+        removed = list(pool.map(api.delete, [path] * 3))
+
+    assert sorted(answer.status_code for answer in removed) == [200, 404, 404]
+    assert all(answer.json() is not None for answer in removed)
+    for device in others.result().json()["devices"]:
+        api.delete(f"/control/devices/{device['id']}")
 
 
 @pytest.mark.parametrize(

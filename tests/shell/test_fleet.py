@@ -29,7 +29,7 @@ from softaxe.bitcoin.header import (
     sha256d,
     target_for,
 )
-from softaxe.errors import SettingError
+from softaxe.errors import FleetStopped, SettingError
 from softaxe.shell.fleet import Fleet, FleetOptions
 from softaxe.shell.groups import Group, parse_pool
 from softaxe.shell.listener import Listener
@@ -539,17 +539,21 @@ def test_a_fleets_state_is_in_one_database(tmp_path: Path) -> None:
 
 
 def test_shares_are_counted_alike_on_both_sides() -> None:
-    with running(count=15, speed=0) as fleet:
+    with running(groups=[{"count": 15, "user": "w.{n}"}], speed=0) as fleet:
         fleet.clock.advance(600)
         infos = [device.info() for device in fleet]
         pool = fleet.pool.info()
 
-    accepted = sum(info["sharesAccepted"] for info in infos)
-    rejected = sum(info["sharesRejected"] for info in infos)
-    assert accepted > 15 * 60
+    def by_worker(told: dict[str, Any]) -> tuple[int, int]:
+        return told["sharesAccepted"], sum(told["sharesRejected"].values())
+
+    told = {i["stratumUser"]: (i["sharesAccepted"], i["sharesRejected"]) for i in infos}
+    assert len(told) == 15
+    assert min(accepted for accepted, _ in told.values()) > 60
     assert pool["connections"] == 15
-    assert pool["sharesAccepted"] == accepted
-    assert sum(pool["sharesRejected"].values()) == rejected
+    assert {name: by_worker(one) for name, one in pool["workers"].items()} == told
+    accepted, rejected = (sum(column) for column in zip(*told.values(), strict=True))
+    assert by_worker(pool) == (accepted, rejected)
 
 
 def test_real_work_is_dealt_out_fairly() -> None:
@@ -562,6 +566,49 @@ def test_real_work_is_dealt_out_fairly() -> None:
                 break
 
     assert min(rates) > 0.5 * max(rates) > 0
+
+
+def test_progress_is_told_from_the_start_to_the_end(tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+
+    async def live() -> None:
+        options = FleetOptions(state=tmp_path, groups=(Group(count=20),), port_base=0)
+        fleet = Fleet(options, show_progress=lambda *words: told.append(words))
+        await fleet.start()
+        await fleet.close()
+
+    asyncio.run(live())
+    up = [("starting", 0, 20), ("starting", 16, 20), ("starting", 20, 20)]
+    assert told == [*up, ("ending", 0, 20), ("ending", 20, 20)]
+
+
+def test_a_fleet_that_is_to_end_starts_no_more_devices(tmp_path: Path) -> None:
+    async def live() -> int:
+        options = FleetOptions(state=tmp_path, groups=(Group(count=40),), port_base=0)
+        fleet = Fleet(options, show_progress=lambda *words: told.append(words))
+        asyncio.get_running_loop().call_soon(fleet.stop)
+        with pytest.raises(FleetStopped):
+            await fleet.start()
+        await fleet.close()
+        return len(fleet.members)
+
+    told: list[tuple[str, int, int]] = []
+    assert asyncio.run(live()) == 0
+    assert ("starting", 0, 40) in told
+    assert ("starting", 40, 40) not in told
+
+
+def test_ctrl_c_while_devices_come_up_is_no_error(tmp_path: Path) -> None:
+    control = free_port()
+    arguments = ["--port-base", "0", "--count", "600", "--state", str(tmp_path)]
+    arguments += ["--control", f"127.0.0.1:{control}"]
+    with command("run", *arguments) as process:
+        wait_for(f"http://127.0.0.1:{control}/control/health")
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, errors) == (0, "")
+    assert "devices" not in output, "they did not all come up"
 
 
 def test_a_fleet_ends_in_the_middle_of_a_long_advance(tmp_path: Path) -> None:

@@ -115,6 +115,20 @@ def test_a_log_stream_gets_no_answer(bitaxe: RunningFleet) -> None:
     assert (noted(bitaxe).fault, noted(bitaxe).status) == ("mute", 0)
 
 
+def test_a_stream_that_is_not_there_matches_no_route(bitaxe: RunningFleet) -> None:
+    with (
+        pytest.raises(InvalidStatus),
+        connect(f"ws{bitaxe.url.removeprefix('http')}/ws", proxy=None),
+    ):
+        pass
+    with follow(bitaxe):
+        pass
+
+    wrong, right = bitaxe.journal
+    assert (wrong.path, wrong.status, wrong.is_unmatched) == ("/ws", 404, True)
+    assert (right.path, right.status, right.is_unmatched) == ("/api/ws", 101, False)
+
+
 def test_a_log_stream_comes_late(bitaxe: RunningFleet) -> None:
     bitaxe.faults.add("latency", id="slow", ms=300)
 

@@ -340,7 +340,11 @@ class Control:
 
     async def remove_device(self, request: Request) -> object:
         """DELETE /control/devices/ID."""
-        await self._fleet.remove(self._device_id(request))
+        device_id = self._device_id(request)
+        try:
+            await self._fleet.remove(device_id)
+        except KeyError as error:  # somebody else was faster
+            raise _no_device(device_id) from error
         return {}
 
     async def restart_device(self, request: Request) -> object:
@@ -351,7 +355,7 @@ class Control:
     def _device_id(self, request: Request) -> str:
         device_id: str = request.path_params["id"]
         if device_id not in self._fleet.members:
-            raise Refused(404, f"device: there is no {device_id!r}")
+            raise _no_device(device_id)
         return device_id
 
     def _fault_ids(self, member: Any) -> list[str]:
@@ -364,7 +368,7 @@ class Control:
 
     async def faults(self, _request: Request) -> object:
         """GET /control/faults."""
-        return self._fleet.describe_faults()
+        return await self._fleet.describe_faults()
 
     async def add_fault(self, request: Request) -> object:
         """POST /control/faults."""
@@ -452,8 +456,10 @@ class Control:
     async def take_snapshot(self, request: Request) -> object:
         """POST /control/snapshots."""
         name = (await members_of(request, ("name",))).get("name")
-        if not isinstance(name, str) or not 0 < len(name) <= 64 or "/" in name:
+        if not isinstance(name, str) or not 0 < len(name) <= 64:
             raise Refused(400, f"name: {name!r} is no text of 1 to 64 characters")
+        if "/" in name or name in {".", ".."}:
+            raise Refused(400, f"name: {name!r} cannot be a part of a path")
         return (await self._fleet.take_snapshot(name)).to_json()
 
     async def restore(self, request: Request) -> object:
@@ -471,6 +477,10 @@ class Control:
         if name not in self._fleet.snapshots:
             raise Refused(404, f"snapshot: there is no {name!r}")
         return name
+
+
+def _no_device(device_id: str) -> Refused:
+    return Refused(404, f"device: there is no {device_id!r}")
 
 
 async def _refuse_method(request: Request) -> Response:

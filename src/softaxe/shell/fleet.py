@@ -9,7 +9,7 @@ import errno
 import gc
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import (
     Callable,
     Collection,
@@ -79,6 +79,7 @@ from softaxe.stratum.pool import (
 from softaxe.units import Log
 
 T = TypeVar("T")
+ShowProgress = Callable[[str, int, int], None]
 ONE_HOST = "127.0.0.1"
 MANY_HOST = "127.0.0.2"
 CONTROL = "127.0.0.1:8100"
@@ -103,6 +104,8 @@ TELL_S = 0.001
 sockets; what they do with it takes some times as long."""
 STRANGERS = "strangers"
 """The group of miners at the built-in pool that are no devices of the fleet."""
+PORTS_S = 5.0
+"""Real seconds for ports to open and close; more than a hung connection takes."""
 QUIET_S = 1.0
 """Real seconds to wait for bytes that are under way while time is bent..."""
 LEAST_LOOKS = 100
@@ -292,7 +295,8 @@ class Fleet:
     Args:
         options: What to run.
         show_log: Called with the id and every log line of every device.
-        show_progress: Called with how many devices of how many are up.
+        show_progress: Called with what is under way, "starting" or "ending", and with
+            how many devices of how many it is done.
         show_pool_log: Called with what the built-in pool says.
         clock: Another than the fleet's own.
         budget: For real work, when other processes have a part in it.
@@ -303,7 +307,7 @@ class Fleet:
         options: FleetOptions,
         *,
         show_log: Callable[[str, LogLine], None] | None = None,
-        show_progress: Callable[[int, int], None] = lambda done, of: None,
+        show_progress: ShowProgress = lambda what, done, of: None,
         show_pool_log: Log | None = None,
         clock: Clock | None = None,
         budget: Budget | None = None,
@@ -411,13 +415,15 @@ class Fleet:
                 self._schedule(member)
                 self._note_real(member)
                 if number % 16 == 0:
-                    self._show_progress(number, len(plan))
+                    self._show_progress("starting", number, len(plan))
                     await asyncio.sleep(0)
+                    if self._is_stopping:
+                        raise FleetStopped("the fleet ends before it has started")
         except BaseException:
             for member in added:
                 await self._remove(member)
             raise
-        self._show_progress(len(plan), len(plan))
+        self._show_progress("starting", len(plan), len(plan))
         return added
 
     async def _switch_on(
@@ -497,7 +503,7 @@ class Fleet:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         members = list(self.members.values())
         for number in range(0, len(members), CLOSED_AT_ONCE):
-            self._show_progress(len(members) - number, len(members))
+            self._show_progress("ending", number, len(members))
             some = members[number : number + CLOSED_AT_ONCE]
             await asyncio.gather(*(member.close() for member in some))
         if self.pool_server is not None:
@@ -508,6 +514,7 @@ class Fleet:
             member.dispatch()
         await self.saver.commit()
         self.storage.close()
+        self._show_progress("ending", len(members), len(members))
 
     # Time
 
@@ -536,6 +543,7 @@ class Fleet:
                     await self._step_due(now)
                     await self._settle()
                 await self._catch_up(end)
+                await self._wait_for_ports()
             finally:
                 self.clock.is_held = False
         self._wake.set()
@@ -552,6 +560,14 @@ class Fleet:
                     self._schedule(member)
                 await turns.give()
             await self._settle()
+
+    async def _wait_for_ports(self) -> None:
+        """Wait until a device that is up is to be reached, but not for ever."""
+        deadline = time.monotonic() + PORTS_S
+        late = [m for m in self.members.values() if m.is_port_late]
+        while late and time.monotonic() < deadline and not self._is_stopping:
+            await asyncio.sleep(TICK_S)
+            late = [member for member in late if member.is_port_late]
 
     def _is_here(self, member: Member) -> bool:
         return self.members.get(member.id) is member
@@ -720,15 +736,19 @@ class Fleet:
         wanted = self.rules.pool_faults(name, STRANGERS, now)
         self._treat(connection, wanted, is_new=is_new)
 
-    def describe_faults(self) -> dict[str, Any]:
-        """Return all rules, whom they meet, and all effects there are."""
+    async def describe_faults(self) -> dict[str, Any]:
+        """Return all rules, how many they meet, and all effects there are."""
+        rules = list(self.rules.rules.values())
+        met = Counter[str]()
+        if rules:
+            async for member in in_turns(self.members.values()):
+                met.update(r.id for r in rules if r.meets(member.id, member.group))
         now = self.clock.now
-        rules = []
-        for rule in self.rules.rules.values():
-            met = sum(rule.meets(m.id, m.group) for m in self.members.values())
-            told = {"active": rule.is_active(now), "matches": met}
-            rules.append({**rule.to_json(), **told})
-        return {"faults": rules, "effects": [e.to_json() for e in EFFECTS.values()]}
+        told = [
+            {**rule.to_json(), "active": rule.is_active(now), "matches": met[rule.id]}
+            for rule in rules
+        ]
+        return {"faults": told, "effects": [e.to_json() for e in EFFECTS.values()]}
 
     def _http_fault(self, member: Member, scope: Scope) -> HttpFault | None:
         if not self.rules.rules:
@@ -812,6 +832,7 @@ class Fleet:
                 await asyncio.sleep(0)
             self._faults_due = self.rules.next_change(snapshot.now)
             self.history.restart(snapshot.now)
+            await self._wait_for_ports()
         await self.saver.commit()
         self._wake.set()
 

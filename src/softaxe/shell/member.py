@@ -265,6 +265,12 @@ class Member:
         return self._listener.is_open
 
     @property
+    def is_port_late(self) -> bool:
+        """True while its port is not yet as the device wants it."""
+        is_moving = self._listener_lock.locked()
+        return is_moving or self._is_wanted_open is not self._listener.is_open
+
+    @property
     def connection_count(self) -> int:
         """Clients connected to its port."""
         return self._listener.connection_count
@@ -449,7 +455,7 @@ class Member:
 
     def _want_open(self, *, is_open: bool) -> None:
         self._is_wanted_open = is_open
-        if is_open is not self._listener.is_open or self._listener_lock.locked():
+        if self.is_port_late:
             self._fleet.spawn(self._follow_wanted())
 
     async def _follow_wanted(self) -> None:

@@ -60,7 +60,8 @@ def record(
             file.write(_text(first))
             try:
                 tell(count)
-                for number in range(1, math.floor(duration_s / interval_s) + 1):
+                number = 1
+                while number * interval_s <= duration_s:
                     due = began + number * interval_s
                     time.sleep(max(0.0, due - time.monotonic()))
                     at_s = round(time.monotonic() - began, 3)
@@ -71,6 +72,9 @@ def record(
                     heard = []
                     count += len(raw)
                     tell(count)
+                    # Rounds that a slow device has no time for are left out.
+                    took_s = time.monotonic() - began
+                    number = max(number, math.floor(took_s / interval_s)) + 1
             except KeyboardInterrupt:  # what there is will do
                 heard += _waiting(lines)
                 file.write(_text([cleaned(line, standins) for line in heard]))

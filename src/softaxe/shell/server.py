@@ -21,6 +21,7 @@ from softaxe.api import cjson, openapi, views
 from softaxe.device.device import Device
 from softaxe.device.profile import Profile
 from softaxe.errors import SettingError, StorageError
+from softaxe.shell import log_stream
 from softaxe.shell.answers import (
     CONNECTION_CLOSE,
     FULL_CORS,
@@ -39,7 +40,6 @@ from softaxe.shell.answers import (
     read_start,
 )
 from softaxe.shell.host import Host
-from softaxe.shell.log_stream import LogStream
 from softaxe.shell.static_files import (
     RECOVERY_PAGE,
     file_answer,
@@ -118,7 +118,7 @@ class Server:
         self.host = host
         self.updates = Updates(host)
         self._changing = asyncio.Lock()
-        self._log_stream = LogStream(host)
+        self._log_stream = log_stream.LogStream(host)
         self._info: tuple[object, bytes] = (None, b"")
         self._life = token_hex(4)
         """Tells boots of this device from those of an earlier process."""
@@ -133,6 +133,7 @@ class Server:
             device = self.host.sync()
             device.note_request(device.now)
         if scope["type"] == "websocket":
+            scope[UNMATCHED] = path != log_stream.PATH
             await self._log_stream(scope, receive, send)
         elif len(path) + len(scope["query_string"]) > MAX_TARGET_BYTES:
             await TARGET_TOO_LONG.send_to(send)

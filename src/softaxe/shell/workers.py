@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from softaxe.device.logbook import LogLine
-from softaxe.errors import SettingError, SoftaxeError
+from softaxe.errors import FleetStopped, SettingError, SoftaxeError
 from softaxe.scenario import Request as Question
 from softaxe.shell.addresses import AddressPlan
 from softaxe.shell.clock import SLICE_S, Clock, Pace
@@ -40,7 +40,7 @@ from softaxe.shell.control import (
     members_of,
     seconds_of,
 )
-from softaxe.shell.fleet import Fleet, FleetOptions, settle_memory
+from softaxe.shell.fleet import Fleet, FleetOptions, ShowProgress, settle_memory
 from softaxe.shell.groups import Group, read_group, seeded
 from softaxe.shell.journal import MOST_ENTRIES
 from softaxe.shell.metrics import CONTENT_TYPE
@@ -138,6 +138,8 @@ def _run_part(
         import uvloop  # noqa: PLC0415
 
         uvloop.run(main())
+    except FleetStopped:  # before it had started
+        pass
     except (SoftaxeError, OSError) as error:
         with suppress(OSError):
             parent.send(error)
@@ -178,7 +180,7 @@ class Workers:
         count: How many processes.
         show_log: Called in the processes with the id and every log line; must bear
             pickling.
-        show_progress: Called with how many devices of how many are up.
+        show_progress: As for `Fleet`.
     """
 
     def __init__(
@@ -187,7 +189,7 @@ class Workers:
         count: int,
         *,
         show_log: Callable[[str, LogLine], None] | None = None,
-        show_progress: Callable[[int, int], None] = lambda done, of: None,
+        show_progress: ShowProgress = lambda what, done, of: None,
     ) -> None:
         self.options = options
         self._plans = parts(options, count)
@@ -238,10 +240,10 @@ class Workers:
                 self._check(part)
             waiting = [state for state in states if "ready" in state]
             if states and not waiting:
-                self._show_progress(self._total, self._total)
+                self._show_progress("starting", self._total, self._total)
                 return
             if waiting:
-                self._show_progress(self._count_up(waiting), self._total)
+                self._show_progress("starting", self._count_up(waiting), self._total)
             await asyncio.sleep(LOOK_S)
 
     async def _hear(self, part: _Part) -> str:
@@ -303,15 +305,16 @@ class Workers:
         for part in self._parts:
             part.process.terminate()
         for number, part in enumerate(self._parts):
-            plans = self._plans[number:]
-            left = sum(group.count for plan in plans for group in plan.groups)
-            self._show_progress(left, self._total)
+            plans = self._plans[:number]
+            ended = sum(group.count for plan in plans for group in plan.groups)
+            self._show_progress("ending", ended, self._total)
             await asyncio.to_thread(part.process.join, END_S)
             if part.process.is_alive():
                 sys.stderr.write("softaxe: a process does not end and is killed\n")
                 part.process.kill()
             part.pipe.close()
         self._locks.close()
+        self._show_progress("ending", self._total, self._total)
 
     # Time
 
@@ -691,7 +694,8 @@ class Workers:
         texts = await asyncio.gather(
             *(self._ask(part, "GET", "/metrics") for part in self._all_parts())
         )
-        text = joined_metrics([body.decode() for _, body in texts])
+        # In a thread, as the text of a thousand devices takes a tenth of a second.
+        text = await asyncio.to_thread(joined_metrics, [b.decode() for _, b in texts])
         return Response(text, headers={"Content-Type": CONTENT_TYPE.decode()})
 
 
@@ -706,8 +710,8 @@ def joined_metrics(texts: list[str]) -> str:
 
     But for the clock, which is one and the same.
     """
-    values: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
     heads: dict[str, list[str]] = {}
+    values: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
     for text in texts:
         for family in text_string_to_metric_families(text):
             total = "_total" if family.type == "counter" else ""
@@ -717,17 +721,17 @@ def joined_metrics(texts: list[str]) -> str:
                 f"# TYPE {name} {family.type}",
             ]
             for sample in family.samples:
-                key = sample.name, tuple(sorted(sample.labels.items()))
+                labels = tuple(sorted(sample.labels.items()))
+                known = values.setdefault(sample.name, {})
                 is_clock = sample.name.startswith("softaxe_clock")
-                before = 0.0 if is_clock else values.get(key, 0.0)
-                values[key] = before + sample.value
+                before = 0.0 if is_clock else known.get(labels, 0.0)
+                known[labels] = before + sample.value
     lines = []
     for name, head in heads.items():
         lines += head
-        for (sample_name, labels), value in values.items():
-            if sample_name == name:
-                shown = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels)
-                lines.append(f"{name}{f'{{{shown}}}' if shown else ''} {value}")
+        for labels, value in values.get(name, {}).items():
+            shown = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels)
+            lines.append(f"{name}{f'{{{shown}}}' if shown else ''} {value}")
     return "\n".join(lines) + "\n"
 
 
