@@ -7,8 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 DATA = Path(__file__).parent / "data"
+
+# How long an example takes says more about the machine than about the code; where it
+# matters, as with what must not run away, a test has a deadline of its own.
+settings.register_profile(
+    "softaxe", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("softaxe")
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ def test_nothing_is_left_behind() -> None:
     with softaxe.running(count=3) as fleet:
         ports = [int(device.url.rpartition(":")[2]) for device in fleet]
 
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
     assert open_files() == files
     assert own_folders() == folders
     for port in ports:
@@ -304,7 +304,7 @@ def test_a_start_that_is_cancelled_leaves_nothing_behind() -> None:
     with pytest.raises(TimeoutError):
         asyncio.run(start_in_vain())
 
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
 
 
 def test_a_start_that_takes_too_long_leaves_nothing_behind(
@@ -316,4 +316,4 @@ def test_a_start_that_takes_too_long_leaves_nothing_behind(
     with pytest.raises(TimeoutError, match="were not up"), softaxe.running():
         pass
 
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
-TIMEOUT_S = 2.0
+TIMEOUT_S = 5.0
 HOT_C = 70
 
 

@@ -19,7 +19,7 @@ Make = Callable[..., bytes]
 HAS_DIGEST_AT = 23
 
 
-BOUND_MS = 500
+BOUND_MS = 10_000
 """Far more than an answer takes, far less than something that runs away."""
 
 

@@ -200,7 +200,7 @@ def outcome(image: bytes) -> dict[str, bytes] | None:
         return None
 
 
-@settings(max_examples=200, deadline=500)
+@settings(max_examples=200, deadline=10_000)
 @given(
     changes=st.lists(
         st.tuples(st.integers(0, 14 * PAGE - 1), st.integers(0, 255)),
@@ -221,7 +221,7 @@ def test_a_mangled_image_gets_files_or_a_refusal(
         assert sum(map(len, files.values())) <= len(image)
 
 
-@settings(max_examples=100, deadline=500)
+@settings(max_examples=100, deadline=10_000)
 @given(
     pages=st.lists(st.binary(max_size=PAGE), min_size=1, max_size=15),
     ids=st.lists(st.integers(0, 0xFFFF), min_size=15, max_size=15),

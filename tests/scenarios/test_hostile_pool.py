@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from softaxe import Device
@@ -48,7 +48,7 @@ def connected() -> Device:
     return device
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(st.lists(st.one_of(notify, difficulty, other), min_size=1, max_size=25))
 def test_any_messages_in_any_order(messages: list[dict[str, Any]]) -> None:
     device = connected()

@@ -23,7 +23,7 @@ def alone(steps: list[float], seed: int = 1) -> tuple[object, ...]:
     return (*trace(device), tuple(map(str, events)))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(cuts=st.lists(st.floats(0.001, 59.9), max_size=60))
 def test_one_step_and_many_small_ones_are_the_same(cuts: list[float]) -> None:
     assert alone([60.0]) == alone([*sorted(cuts), 60.0])

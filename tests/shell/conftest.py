@@ -1,6 +1,7 @@
 """A device on a real socket, and helpers to talk to it."""
 
 import asyncio
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -62,18 +63,21 @@ class Running:
     def patch(self, **members: object) -> httpx.Response:
         return self.client.patch("/api/system", json=members)
 
-    def raw(self, request: bytes) -> bytes:
-        """Send bytes; return what comes until the other side is quiet."""
-        with socket.create_connection(("127.0.0.1", self.member.port), 5) as sock:
+    def advance(self, duration_s: float) -> None:
+        """Let device time pass at once."""
+        work = self.fleet.advance(duration_s)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def raw(self, request: bytes, *, patience_s: float = 30) -> bytes:
+        """Send bytes; return the answer, or what comes of it in this time."""
+        with socket.create_connection(("127.0.0.1", self.member.port), 30) as sock:
             with suppress(ConnectionError):  # it may have heard enough
                 sock.sendall(request)
-            sock.settimeout(0.3)
+            sock.settimeout(patience_s)
             answer = b""
-            try:
-                while data := sock.recv(65536):
+            with suppress(TimeoutError, ConnectionError):
+                while not _is_whole(answer) and (data := sock.recv(65536)):
                     answer += data
-            except (TimeoutError, ConnectionError):
-                pass
         return answer
 
     def close(self) -> None:
@@ -81,6 +85,14 @@ class Running:
         self._loop.call_soon_threadsafe(self.fleet.stop)
         self._thread.join(20)
         assert not self._thread.is_alive()
+
+
+def _is_whole(answer: bytes) -> bool:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if b"chunked" in head:
+        return body.endswith(b"0\r\n\r\n")
+    length = re.search(rb"(?i)content-length: *(\d+)", head)
+    return length is not None and len(body) >= int(length[1])
 
 
 @contextmanager

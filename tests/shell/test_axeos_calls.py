@@ -349,7 +349,7 @@ async def scan(subnet: str) -> dict[str, tuple[Any, Any]]:
     headers = {**BROWSER, "Origin": f"http://{subnet}.2"}
     limits = httpx.Limits(max_connections=256)
     async with httpx.AsyncClient(
-        timeout=5, trust_env=False, headers=headers, limits=limits
+        timeout=60, trust_env=False, headers=headers, limits=limits
     ) as client:
 
         async def ask(address: str) -> None:

@@ -1,5 +1,6 @@
 """Requests and log streams under orders; what each leaves in the journal."""
 
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -26,13 +27,13 @@ def bitaxe(shared: RunningFleet) -> Iterator[RunningFleet]:
     shared.faults.clear()
 
 
-def follow(bitaxe: RunningFleet, *, open_timeout: float = 5.0) -> Any:
+def follow(bitaxe: RunningFleet, *, open_timeout: float = 60.0) -> Any:
     address = f"ws{bitaxe.url.removeprefix('http')}/api/ws"
     return connect(address, proxy=None, open_timeout=open_timeout)
 
 
 def noted(bitaxe: RunningFleet) -> Any:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not len(bitaxe.journal):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -63,7 +64,7 @@ def test_a_connection_is_reset_and_not_merely_closed(bitaxe: RunningFleet) -> No
 def test_nobody_is_left_to_be_reset(
     bitaxe: RunningFleet, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    bitaxe.faults.add("latency", ms=200, jitter_ms=0)
+    bitaxe.faults.add("latency", ms=2000, jitter_ms=0)
     bitaxe.faults.add("reset", id="cut")
 
     with pytest.raises(httpx.ReadTimeout):
@@ -110,7 +111,7 @@ def test_a_log_stream_gets_no_answer(bitaxe: RunningFleet) -> None:
     bitaxe.faults.add("timeout", id="mute")
 
     with pytest.raises(TimeoutError):
-        follow(bitaxe, open_timeout=0.3)
+        follow(bitaxe, open_timeout=2)
 
     assert (noted(bitaxe).fault, noted(bitaxe).status) == ("mute", 0)
 
@@ -142,10 +143,10 @@ def test_a_log_stream_comes_late(bitaxe: RunningFleet) -> None:
 def test_a_log_stream_trickles(bitaxe: RunningFleet) -> None:
     bitaxe.faults.add("bandwidth", bytes_per_s=100)
 
+    began = time.monotonic()
     with follow(bitaxe) as stream:
-        began = time.monotonic()
         bitaxe.clock.advance(10)
-        text = stream.recv(timeout=10)
+        text = stream.recv(timeout=60)
         assert time.monotonic() - began >= len(text) / 100
 
 
@@ -174,6 +175,9 @@ def test_what_is_no_request_is_noted(
         for start in range(0, len(sent), 20_000):
             client.sendall(sent[start : start + 20_000])
             time.sleep(0.1)
+        # What arrives together is seen together: the bound is looked at before it.
+        while status == 431 and not select.select([client], [], [], 0.1)[0]:
+            client.sendall(b"aaaa")
         assert client.recv(12).split()[1] == str(status).encode()
 
     entry = noted(bitaxe)

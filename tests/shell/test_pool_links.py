@@ -31,7 +31,7 @@ class Bench:
         self._told.set()
 
     async def until(self, count: int) -> list[LinkNews]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.news) < count:
                 self._told.clear()
                 await self._told.wait()

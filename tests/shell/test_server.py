@@ -26,7 +26,7 @@ def has_cors(answer: httpx.Response) -> bool:
     return all(answer.headers.get(name) == value for name, value in CORS.items())
 
 
-def until(check: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(check: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline, "did not happen in time"
@@ -153,9 +153,10 @@ def test_the_status_tells_boots_apart_and_how_time_runs(bitaxe: Any) -> None:
         answer: dict[str, Any] = bitaxe.client.get("/softaxe/status.json").json()
         return answer
 
+    bitaxe.advance(600)
     before, later = status(), status()
     bitaxe.client.post("/api/system/restart")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     after = before
     while after["boot"] == before["boot"]:
         assert time.monotonic() < deadline
@@ -333,7 +334,7 @@ def test_an_eleventh_websocket_is_refused_before_the_upgrade(bitaxe: Any) -> Non
 def test_a_restart_closes_the_port_and_comes_back(
     run_device: Any, tmp_path: Path
 ) -> None:
-    with run_device(tmp_path, speed=4.0) as device:
+    with run_device(tmp_path) as device:  # away for some seconds
         device.patch(hostname="still-me")
         answer = device.client.post("/api/system/restart")
         assert answer.json() == {"message": "System will restart shortly."}
@@ -345,11 +346,11 @@ def test_a_restart_closes_the_port_and_comes_back(
                 return True
             return False
 
-        until(is_closed, 5)
-        until(lambda: not is_closed(), 10)
+        until(is_closed, 60)
+        until(lambda: not is_closed(), 60)
         info = device.info()
 
-    assert info["uptimeSeconds"] < 10
+    assert info["uptimeSeconds"] < 60
     assert info["resetReason"] == "Software reset via esp_restart"
     assert info["hostname"] == "still-me"
 
@@ -357,7 +358,7 @@ def test_a_restart_closes_the_port_and_comes_back(
 def test_nothing_is_answered_between_a_reset_and_the_port_s_end(
     tmp_path: Path, run_device: Any
 ) -> None:
-    with run_device(tmp_path, speed=4.0) as device:
+    with run_device(tmp_path) as device:  # away for some seconds
         before = device.info()["uptimeSeconds"]
         device.client.post("/api/system/restart")
         seen: list[int | None] = []
@@ -476,7 +477,7 @@ def test_an_upload_cut_off_changes_nothing(bitaxe: Any, make_app_image: Make) ->
         b"Content-Length: " + str(len(image)).encode() + b"\r\n\r\n"
     )
 
-    bitaxe.raw(head + image[:20_000])
+    bitaxe.raw(head + image[:20_000], patience_s=0.3)
 
     images = bitaxe.fleet.options.state / "images"
     until(lambda: not list(images.iterdir()))
@@ -569,7 +570,7 @@ def test_endless_headers_are_refused(bitaxe: Any) -> None:
     ],
 )
 def test_odd_requests_do_no_harm(bitaxe: Any, request_bytes: bytes) -> None:
-    answer = bitaxe.raw(request_bytes)
+    answer = bitaxe.raw(request_bytes, patience_s=0.3)
 
     assert b"HTTP/1.1 500" not in answer
     assert bitaxe.info()["hostname"] == "bitaxe-f369"

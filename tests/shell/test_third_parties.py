@@ -50,7 +50,7 @@ def test_pyasic_finds_reads_and_sets_a_device(on_port_80: Any) -> None:
         [sys.executable, "-c", PYASIC],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -87,7 +87,7 @@ def test_schemathesis_finds_no_answer_that_is_not_documented(
             ],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 

@@ -362,7 +362,9 @@ def test_it_ends_when_asked_and_takes_its_parts_along(spread: Spread) -> None:
 def test_parts_show_the_log_from_the_level_asked_for(tmp_path: Path) -> None:
     spread = Spread(tmp_path, "--log-level", "warning")
     spread.api.post("/control/shutdown")
-    output, _ = spread.process.communicate(timeout=30)
+    assert spread.process.stdout is not None
+    output = spread.process.stdout.read()  # what was read ahead, too
+    spread.process.communicate(timeout=60)
     spread.api.close()
 
     lines = [line.split() for line in [*spread.log, *output.splitlines()]]

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 PICTURES = os.environ.get("SOFTAXE_PICTURES")
 """A folder: the tests then leave their screenshots there."""
 WIDE = {"width": 1280, "height": 900}
-PATIENCE_MS = 15_000
+PATIENCE_MS = 60_000
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -48,6 +48,29 @@ def browser() -> Iterator[Browser]:
         )
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def seen() -> Callable[[Page], list[str]]:
+    """Collects all that a page shows from now on, however shortly."""
+
+    def start(page: Page) -> list[str]:
+        texts: list[str] = []
+
+        def note(text: str) -> None:
+            texts.append(text)
+
+        page.expose_function("tellShown", note)
+        page.evaluate(
+            """() => {
+                const tell = () => tellShown(document.body.innerText);
+                const all = { subtree: true, childList: true, characterData: true };
+                new MutationObserver(tell).observe(document.body, all);
+            }"""
+        )
+        return texts
+
+    return start
 
 
 @pytest.fixture(scope="module")

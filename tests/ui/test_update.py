@@ -9,6 +9,7 @@ from playwright.sync_api import FilePayload, Page, expect
 from softaxe.testing import running
 
 Open = Callable[..., Page]
+Seen = Callable[[Page], list[str]]
 
 
 def choose(page: Page, kind: str, name: str, content: bytes) -> None:
@@ -35,16 +36,17 @@ def test_a_refused_image_is_told_why(
 
 
 def test_a_firmware_image_is_installed(
-    open_page: Open, bitaxe: Any, make_app_image: Callable[..., bytes]
+    open_page: Open, bitaxe: Any, make_app_image: Callable[..., bytes], seen: Seen
 ) -> None:
     page = open_page("update")
     expect(page.get_by_role("row", name=re.compile("factory.*running"))).to_be_visible()
 
+    texts = seen(page)
     choose(page, "Firmware", "esp-miner.bin", make_app_image(version="v2.13.0"))
 
-    expect(page.get_by_text("Firmware update complete")).to_be_visible()
     expect(page.get_by_text(re.compile("back after [0-9]+ s"))).to_be_visible()
     expect(page.get_by_text("Installed.")).to_be_visible()
+    assert any("Firmware update complete" in text for text in texts)
     row = page.get_by_role("row", name=re.compile(r"ota_0\s+v2\.13\.0\s+running"))
     expect(row).to_be_visible()
     assert bitaxe.info()["version"] == "v2.13.0"
@@ -72,12 +74,13 @@ def test_a_firmware_that_does_not_start_is_no_success(
 
 
 def test_a_www_image_replaces_this_page(
-    open_page: Open, make_www_image: Callable[..., bytes]
+    open_page: Open, make_www_image: Callable[..., bytes], seen: Seen
 ) -> None:
     page = open_page("update")
     other = {"/index.html": b"<title>Another page</title>", "/version.txt": b"v9"}
 
+    texts = seen(page)
     choose(page, "Web page", "www.bin", make_www_image(other))
 
-    expect(page.get_by_text("WWW update complete")).to_be_visible()
     expect(page).to_have_title("Another page")
+    assert any("WWW update complete" in text for text in texts)
