@@ -4,7 +4,9 @@ Each job has a coinbase of its own: its number is the lock time. So no two jobs 
 search space, and duplicates can be told within one job.
 """
 
+import functools
 import json
+from array import array
 from dataclasses import dataclass, field
 from struct import Struct
 
@@ -86,18 +88,20 @@ class Job:
     """Bytes the miner may choose."""
     payout: bytes
     """Script that the coinbase pays."""
-    _coinbase1: bytes = field(init=False)
-    _coinbase2: bytes = field(init=False)
-    _headers: set[bytes] = field(default_factory=set)
+    # What follows from the rest is made when it is needed, and shares are kept in few
+    # bytes: a pool of ten thousand miners has a hundred thousand jobs.
+    _known: "array[int]" = field(default_factory=lambda: array("Q"))
+    """The first 64 bits of the hashes of its shares, `MAX_SHARES` or few more."""
 
-    def __post_init__(self) -> None:
-        self._coinbase1 = _coinbase1(
-            self.template.height,
-            extranonce_size=len(self.extranonce1) + self.extranonce2_size,
-        )
-        self._coinbase2 = _coinbase2(
-            self.template.value_sat, self.payout, lock_time=self.number
-        )
+    @property
+    def _coinbase1(self) -> bytes:
+        size = len(self.extranonce1) + self.extranonce2_size
+        return _coinbase1(self.template.height, extranonce_size=size)
+
+    @property
+    def _coinbase2(self) -> bytes:
+        value_sat = self.template.value_sat
+        return _coinbase2(value_sat, self.payout, lock_time=self.number)
 
     @property
     def id(self) -> str:
@@ -107,7 +111,7 @@ class Job:
     @property
     def is_used_up(self) -> bool:
         """True when no more shares should come for it."""
-        return len(self._headers) >= MAX_SHARES
+        return len(self._known) >= MAX_SHARES
 
     def notify_params(self, *, is_clean: bool) -> str:
         """Return the JSON array for `mining.notify`."""
@@ -165,9 +169,10 @@ class Job:
         difficulty = difficulty_of(hash_)
         if difficulty < self.difficulty:
             raise RequestError(LOW_DIFFICULTY, "Low difficulty share")
-        if header in self._headers:
+        key = int.from_bytes(hash_[:8])
+        if key in self._known:
             raise RequestError(DUPLICATE, "Duplicate share")
-        self._headers.add(header)
+        self._known.append(key)
         target = nbits_target(self.template.nbits)
         is_block = int.from_bytes(hash_, "little") <= target
         return VerifiedShare(header, difficulty, is_block)
@@ -201,6 +206,7 @@ def _hex_bytes(text: str, size: int) -> bytes:
     return data
 
 
+@functools.lru_cache(maxsize=8)
 def _coinbase1(height: int, *, extranonce_size: int) -> bytes:
     """Bytes before the extranonces: the height as BIP 34 wants it, and our tag."""
     number = height.to_bytes(height.bit_length() // 8 + 1, "little")
