@@ -14,13 +14,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.fleet import fleet_figures
+from bench.fleet import fleet_figures, fleet_running
 from bench.kernels import kernel_figures
 from bench.load import requests_per_second
-from bench.page import first_paint_s, weight_bytes
-from softaxe import Device, Pool, Simulation
+from bench.page import first_paint_s, fleet_weight_bytes, frames_ms, weight_bytes
+from softaxe import Device, Pool, Simulation, testing
 
 ROUNDS = 5
+FIXTURES = 20
+FLEET_DEVICES = 1000
 LOAD_S = 2.0
 INFO = "/api/system/info"
 HOUR_S = 3600
@@ -36,6 +38,7 @@ def main() -> None:
     hour_figure()
     latency_figures()
     kernel_figures()
+    fixture_figures()
     page_figures()
     fleet_figures()
 
@@ -92,15 +95,37 @@ def start_figures() -> None:
 
 
 def page_figures() -> None:
-    """Our own page in Chromium."""
-    weight = weight_bytes()
-    row("page, gzipped", f"{weight / 1000:.1f} kB", "limit 150 kB", weight / 150_000)
+    """Our own pages in Chromium."""
+    for name, weight in ("", weight_bytes()), ("fleet's ", fleet_weight_bytes()):
+        text = f"{weight / 1000:.1f} kB"
+        row(f"{name}page, gzipped", text, "limit 150 kB", weight / 150_000)
     with softaxe_running() as (port, _):
         paint_s = first_paint_s(port)
     if paint_s is None:
         row("page, first paint", "no chromium", "limit 1.00 s", 0)
     else:
         row("page, first paint", f"{paint_s:.2f} s", "limit 1.00 s", paint_s)
+    with fleet_running(FLEET_DEVICES) as fleet:
+        gaps_ms = frames_ms(fleet.url.removesuffix("control"))
+    if gaps_ms is not None:
+        name = f"{FLEET_DEVICES:,} devices scrolled, "
+        middle = statistics.median(gaps_ms)
+        row(f"{name}frame by frame", f"{middle:.0f} ms", "limit 17 ms", middle / 17)
+        longest = max(gaps_ms)
+        row(f"{name}longest", f"{longest:.0f} ms", "limit 100 ms", longest / 100)
+
+
+def fixture_figures() -> None:
+    """From nothing to a device that mines, in somebody's test."""
+    with testing.running():  # what is loaded once
+        pass
+    times_s = []
+    for _ in range(FIXTURES):
+        began = time.perf_counter()
+        with testing.running():
+            times_s.append(time.perf_counter() - began)
+    took_ms = statistics.median(times_s) * 1000
+    row("a device for a test", f"{took_ms:.0f} ms", "limit 50 ms", took_ms / 50)
 
 
 def hour_figure() -> None:

@@ -20,8 +20,8 @@ import uvloop
 
 POLL_S = 5.0
 """Every device is asked so often."""
-MINING_S = 30.0
-"""Device time after which every device mines."""
+MINING_S = 330.0
+"""Device time after which every device mines, and pools keep as many jobs as ever."""
 FIRST_ROUNDS = 3
 """Rounds before anything is counted."""
 ROUNDS = 4
@@ -31,6 +31,10 @@ END_S = 120
 PEER_DEVICES, PEER_KB, PEER_HZ, PEER_HZ_DEVICES = 500, 125, 230, 200
 """Published of the peer: 500 devices on 502 threads, 125 kB each; 230 requests a
 second at 200 devices."""
+FAIR_DEVICES, FAIR_PERCENT = 200, 100
+"""Devices that share a budget for real work, in percent of one core."""
+MEASURED_S = 70.0
+"""How long they are looked at: as long as a minute's average takes."""
 SATURATED_S = 5.0
 """How long a fleet is asked as fast as it answers."""
 GOAL = "goal: 10,000 devices, 2 cores, 1 GB, p99 under 100 ms"
@@ -44,6 +48,8 @@ class Load:
     start_s: float
     total_mb: float
     """Resident memory of all processes."""
+    threads: int
+    """Of all processes."""
     cores: float
     """CPU seconds per second, of all its processes."""
     requests_per_s: float
@@ -75,7 +81,11 @@ class RunningFleet:
 
     def memory_mb(self) -> float:
         """Resident memory of all processes."""
-        return sum(map(_resident_mb, self.pids()))
+        return sum(_status(pid, "VmRSS") for pid in self.pids()) / 1024
+
+    def threads(self) -> int:
+        """Threads of all processes."""
+        return sum(_status(pid, "Threads") for pid in self.pids())
 
 
 class _Poller(asyncio.Protocol):
@@ -163,11 +173,13 @@ async def _poll(targets: list[tuple[str, int]]) -> tuple[list[float], float, int
 
 
 @contextmanager
-def fleet_running(count: int, *, workers: int = 1) -> Iterator[RunningFleet]:
+def fleet_running(
+    count: int, *options: str, workers: int = 1
+) -> Iterator[RunningFleet]:
     """Start a fleet on free ports, and end it."""
     control = f"127.0.0.1:{free_port('127.0.0.1')}"
     arguments = ["--count", str(count), "--ephemeral", "--host", FIRST_HOST]
-    arguments += ["--port", str(free_port(FIRST_HOST)), "--control", control]
+    arguments += ["--port", str(free_port(FIRST_HOST)), "--control", control, *options]
     if workers > 1:
         arguments += ["--workers", str(workers)]
     began = time.perf_counter()
@@ -197,6 +209,7 @@ def measure(count: int, *, workers: int = 1) -> Load:
             devices=count,
             start_s=fleet.start_s,
             total_mb=fleet.memory_mb(),
+            threads=fleet.threads(),
             cores=cores,
             requests_per_s=len(times) / took_s,
             p50_ms=cuts[49] * 1000,
@@ -212,6 +225,35 @@ def saturated_hz(count: int) -> float:
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         return runner.run(_saturate(fleet.targets()))
+
+
+def fairness(count: int, cpu_percent: int) -> tuple[float, float, float, float]:
+    """Let devices do real work for one pool.
+
+    Returns:
+        The least, the middle and the most that one of them has searched, in hashes a
+        second, and the CPU seconds a second that their process took.
+    """
+    port = free_port("127.0.0.1")
+    command = [sys.executable, "-m", "softaxe", "pool", "--port", str(port)]
+    options = ["--work", "real", "--cpu-percent", str(cpu_percent)]
+    options += ["--pool", f"127.0.0.1:{port}"]
+    pool = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        with fleet_running(count, *options) as fleet:
+            time.sleep(MEASURED_S / 2)  # they boot, and connect
+            before, clock = _cpu_s(fleet.pid), time.perf_counter()
+            time.sleep(MEASURED_S)
+            cores = (_cpu_s(fleet.pid) - before) / (time.perf_counter() - clock)
+            infos = [
+                get(f"http://{host}:{port}/api/system/info")
+                for host, port in fleet.targets()
+            ]
+    finally:
+        pool.terminate()
+        pool.wait(END_S)
+    rates = sorted(info["hashRate_1m"] * 1e9 for info in infos)
+    return rates[0], statistics.median(rates), rates[-1], cores
 
 
 def free_port(host: str) -> int:
@@ -256,29 +298,30 @@ def _cpu_s(pid: int) -> float:
     return (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _resident_mb(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1024
-    return 0.0
+def _status(pid: int, name: str) -> int:
+    """A number of what the system tells of a process."""
+    text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    lines = [line.split() for line in text.splitlines()]
+    return next((int(words[1]) for words in lines if words[0] == f"{name}:"), 0)
 
 
 def fleet_figures(counts: tuple[int, ...] = (1, 100, 1000, 10_000)) -> None:
     """Print one line per size of fleet."""
     print(
         f"{'fleet, every device asked every 5 s':38} {'ready':>7} {'memory':>9} "
-        f"{'each':>8} {'cores':>6} {'a core':>7} {'asked':>8} {'p50':>8} {'p99':>8} "
-        f"{'failed':>6}"
+        f"{'each':>8} {'threads':>7} {'cores':>6} {'a core':>7} {'asked':>8} "
+        f"{'p50':>8} {'p99':>8} {'failed':>6}"
     )
-    empty_mb = measure(1).total_mb
+    one = measure(1)
     for count in counts:
         workers = 3 if count > 5000 else 1  # 20,000 open files each will do
-        load = measure(count, workers=workers)
+        load = one if count == 1 else measure(count, workers=workers)
         name = f"{count:,} devices, {workers} process{'es' if workers > 1 else ''}"
-        each_kb = (load.total_mb - workers * empty_mb) / count * 1024
+        each_kb = (load.total_mb - workers * one.total_mb) / count * 1024
         print(
             f"{name:38} {load.start_s:5.1f} s {load.total_mb:6.0f} MB "
-            f"{max(0.0, each_kb):5.0f} kB {load.cores:6.2f} {count / load.cores:7,.0f} "
+            f"{max(0.0, each_kb):5.0f} kB {load.threads:7} {load.cores:6.2f} "
+            f"{count / load.cores:7,.0f} "
             f"{load.requests_per_s:5.0f} /s {load.p50_ms:5.1f} ms "
             f"{load.p99_ms:5.1f} ms {load.failed:6}",
             flush=True,
@@ -286,6 +329,12 @@ def fleet_figures(counts: tuple[int, ...] = (1, 100, 1000, 10_000)) -> None:
     print(GOAL)
     hz = saturated_hz(PEER_HZ_DEVICES)
     print(f"{PEER_HZ_DEVICES} devices, asked as fast as they answer: {hz:,.0f} /s")
+    least, middle, most, cores = fairness(FAIR_DEVICES, FAIR_PERCENT)
+    print(
+        f"{FAIR_DEVICES} devices with real work for one pool, {FAIR_PERCENT} % of a "
+        f"core: {least / middle:.2f} to {most / middle:.2f} of the middle one's "
+        f"{middle / 1000:,.1f} kH/s; {cores:.2f} cores in all"
+    )
     print(
         f"a peer, as published: {PEER_HZ} /s at {PEER_HZ_DEVICES} devices; "
         f"{PEER_KB} kB each, {PEER_DEVICES} devices on {PEER_DEVICES + 2} threads"

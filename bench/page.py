@@ -1,13 +1,16 @@
-"""What our own page weighs, and how soon it is seen."""
+"""What our own pages weigh, how soon they are seen, and whether they stutter."""
 
 import gzip
 import shutil
 import statistics
+from collections.abc import Mapping
+from importlib.resources import files
 
 from playwright.sync_api import sync_playwright
 
 from softaxe.shell.static_files import OUR_PAGE
 
+FLEET_PAGE = files("softaxe.shell") / "static" / "fleet"
 ROUNDS = 5
 PAINT = """() => new Promise((resolve) => new PerformanceObserver((list) => {
     const paint = list.getEntriesByName("first-contentful-paint")[0];
@@ -16,17 +19,68 @@ PAINT = """() => new Promise((resolve) => new PerformanceObserver((list) => {
 """Waits for the first text or picture; milliseconds since the navigation began."""
 
 
+SCROLL_S = 10
+FRAMES = """async (seconds) => {
+    const box = document.querySelector("[role=region][aria-label='Table of devices']");
+    const gaps = [];
+    const began = performance.now();
+    for (let before = began; before - began < seconds * 1000; ) {
+        const now = await new Promise(requestAnimationFrame);
+        gaps.push(now - before);
+        before = now;
+        const place = ((now - began) / 4000) % 1;
+        box.scrollTop = place * (box.scrollHeight - box.clientHeight);
+    }
+    return gaps.slice(1);
+}"""
+"""Scrolls through all rows every four seconds; milliseconds from frame to frame."""
+
+
 def weight_bytes() -> int:
-    """Bytes of all files of the page, gzipped."""
+    """Bytes of all files of a device's page, gzipped."""
+    return _weight_bytes(OUR_PAGE)
+
+
+def fleet_weight_bytes() -> int:
+    """Bytes of all files of the fleet's page, gzipped."""
+    return _weight_bytes({one.name: one.read_bytes() for one in FLEET_PAGE.iterdir()})
+
+
+def _weight_bytes(files: Mapping[str, bytes]) -> int:
     return sum(
         len(content) if name.endswith(".gz") else len(gzip.compress(content))
-        for name, content in OUR_PAGE.items()
+        for name, content in files.items()
     )
+
+
+def frames_ms(url: str) -> list[float] | None:
+    """From frame to frame, while the fleet's table is scrolled and filled anew.
+
+    None without a Chromium.
+    """
+    chromium = find_chromium()
+    if chromium is None:
+        return None
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox"]
+        )
+        page = browser.new_page(viewport={"width": 1360, "height": 1000})
+        page.goto(url)
+        page.locator("tbody th[scope=row]").first.wait_for()
+        gaps: list[float] = page.evaluate(FRAMES, SCROLL_S)
+        browser.close()
+    return gaps
+
+
+def find_chromium() -> str | None:
+    """Where Debian or others have it."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def first_paint_s(port: int) -> float | None:
     """Median of several loads with an empty cache; None without a Chromium."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    chromium = find_chromium()
     if chromium is None:
         return None
     times: list[float] = []

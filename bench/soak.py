@@ -2,8 +2,9 @@
 
 `python -m bench.soak --count 1000 --hours 24 --workers 2`. It prints a line per hour of
 device time: what the processes hold in memory, and the shares as the devices and the
-built-in pools count them. It fails when the two disagree, or when memory grows by more
-than a tenth between the first half and the end.
+built-in pools count them. It fails when the two disagree, when a device has no
+connection to its pool, or when memory grows by more than a tenth between the first half
+and the end.
 """
 
 import argparse
@@ -30,9 +31,11 @@ def soak(count: int, hours: int, workers: int) -> bool:
             totals = get(f"{fleet.url}/fleet")
             devices = [totals[name] for name in names]
             pool = [totals["pool"][name] for name in names]
-            is_alike &= devices == pool
             held.append(fleet.memory_mb())
+            connected = totals["pool"]["connections"]
+            is_alike &= devices == pool and connected == count
             told = "" if devices == pool else f"  the pools say {pool}"
+            told += "" if connected == count else f"  {connected} connected"
             print(
                 f"{hour:4} {held[-1]:6.0f} MB {devices[0]:12,} {devices[1]:9,} "
                 f"{time.monotonic() - began:7.0f} s{told}",

@@ -180,6 +180,7 @@ class Device:
         self.ambient = Ambient(ambient_c, swing_c=ambient_swing_c)
         self.work = work
         self._rng = random.Random(seed)
+        """Of all its parts, as one takes 2.5 kB."""
         power = PowerStage(specimen)
         self._body = Body(
             power,
@@ -200,7 +201,7 @@ class Device:
         self.chain = Chain(
             self.board.chip,
             silicons=specimen.silicons,
-            rng=random.Random(self._rng.getrandbits(64)),
+            rng=self._rng,
         )
         self.chain.set_mode(REAL if work == "real" else SCALED, now)
         self._boot(now, POWER_ON)
@@ -683,7 +684,7 @@ class Device:
             hostname=self.settings.hostname,
             mac=self.identity.mac,
             ipv4=self.identity.ipv4,
-            rng=random.Random(self._rng.getrandbits(64)),
+            rng=self._rng,
             log=self.log,
         )
         self.driver = Driver(
