@@ -1,7 +1,4 @@
 import json
-import signal
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,6 @@ from typer.testing import CliRunner
 
 from softaxe.api.views import info_body
 from softaxe.cli import app
-from softaxe.client import Client
 from softaxe.clone import copy_of, fleet_file
 from softaxe.device.device import Device
 from softaxe.errors import BadResponse, SettingError
@@ -70,21 +66,6 @@ def test_a_command_writes_a_copy_that_a_fleet_can_have(tmp_path: Path) -> None:
     with running(groups=groups) as copy:
         info = copy.info()
     assert (info["boardVersion"], info["frequency"]) == ("402", 485)
-
-
-def test_a_command_makes_a_copy_that_lives() -> None:
-    with running(settings={"frequency": 490}) as bitaxe:
-        arguments = [sys.executable, "-m", "softaxe", "clone", bitaxe.url]
-        arguments += ["--port", "0"]
-        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            lines = map(str.split, process.stdout)
-            url = next(words[1] for words in lines if words[:1] == ["address"])
-            info = Client(url).get_json("/api/system/info")
-            process.send_signal(signal.SIGINT)
-
-    assert process.returncode == 0
-    assert (info["boardVersion"], info["frequency"]) == ("601", 490)
 
 
 def test_settings_that_cannot_be_had_are_told() -> None:

@@ -490,6 +490,8 @@ async def _serve_parts(
         typer.echo("Ctrl-C stops it.")
         sys.stdout.flush()
         await parts.run()
+    except FleetStopped:  # Ctrl-C before it had started
+        pass
     finally:
         await parts.close()
         if listener is not None:

@@ -645,10 +645,25 @@ def test_ctrl_c_while_devices_come_up_is_no_error(tmp_path: Path) -> None:
     with command("run", *arguments) as process:
         wait_for(f"http://127.0.0.1:{control}/control/health")
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
 
     assert (process.returncode, errors) == (0, "")
-    assert "devices" not in output, "they did not all come up"
+
+
+def test_a_command_makes_a_copy_that_lives() -> None:
+    with (
+        running(settings={"frequency": 490}) as bitaxe,
+        command("clone", bitaxe.url, "--port", "0") as process,
+    ):
+        told = read_until(process, lambda text: "Ctrl-C" in text)
+        (url,) = re.findall(r"address +(\S+)", told)
+        info = wait_for(f"{url}/api/system/info")
+        process.send_signal(signal.SIGINT)
+        _, errors = end_of(process)
+        process.wait(60)
+
+    assert (process.returncode, errors) == (0, "")
+    assert (info["boardVersion"], info["frequency"]) == ("601", 490)
 
 
 def test_a_fleet_ends_in_the_middle_of_a_long_advance(tmp_path: Path) -> None:

@@ -68,9 +68,7 @@ class Host:
             log=lambda level, tag, text: self.lines.append(f"{level} {tag}: {text}"),
         )
 
-    def run_until(
-        self, kind: type[DriverEvent], *, seconds: float = 120
-    ) -> DriverEvent:
+    def run_until(self, kind: type[DriverEvent]) -> DriverEvent:
         end = time.monotonic() + PATIENCE_S
         while (now := time.monotonic()) < end:
             if data := self._port.read(4096):  # before what is too late is counted

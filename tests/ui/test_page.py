@@ -421,7 +421,9 @@ def test_what_is_typed_while_it_saves_is_not_lost(open_page: Open, bitaxe: Any) 
     page.get_by_label("Primary pool's port").fill("3456")
     page.get_by_role("button", name="Save").click()
     page.get_by_label("Hostname on the network").fill("later")
-    while not held:
+    for _ in range(1000):
+        if held:
+            break
         page.wait_for_timeout(20)
     held.pop().continue_()
 

@@ -163,7 +163,7 @@ class Chain:
     Args:
         chip: Their kind.
         silicons: Of each, in their order.
-        rng: The chain's own chance.
+        rng: Chance.
     """
 
     def __init__(

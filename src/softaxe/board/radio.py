@@ -124,7 +124,7 @@ class Radio:
         hostname: Given to the DHCP server.
         mac: Six bytes of the station interface.
         ipv4: The address the network will give.
-        rng: For the signal.
+        rng: Chance, for the signal.
         log: For the connection's lines.
     """
 

@@ -357,6 +357,7 @@ class Fleet:
             OSError: A port is taken.
             StorageError: The state cannot be read.
             SettingError: An option is not allowed.
+            FleetStopped: It was told to end meanwhile; no device is there.
         """
         if self.options.has_pool:
             await self._start_pool()
@@ -383,6 +384,7 @@ class Fleet:
         Raises:
             SettingError: A value is not allowed, or a seed is in use.
             OSError: A port is taken; none of the devices is there then.
+            FleetStopped: The fleet ends; none of the devices is there.
         """
         async with self._changing:
             return await self._add(groups, is_later=self.is_ready)
@@ -420,8 +422,7 @@ class Fleet:
                     if self._is_stopping:
                         raise FleetStopped("the fleet ends before it has started")
         except BaseException:
-            for member in added:
-                await self._remove(member)
+            await self._remove_all(added)
             raise
         self._show_progress("starting", len(plan), len(plan))
         return added
@@ -467,6 +468,13 @@ class Fleet:
         member.wake_order = -1
         await member.close()
         self._note_real(member)
+
+    async def _remove_all(self, members: Sequence[Member]) -> None:
+        for number in range(0, len(members), CLOSED_AT_ONCE):
+            self._show_progress("ending", number, len(members))
+            some = members[number : number + CLOSED_AT_ONCE]
+            await asyncio.gather(*map(self._remove, some))
+        self._show_progress("ending", len(members), len(members))
 
     async def run(self) -> None:
         """Keep the devices going until `stop`."""
@@ -850,10 +858,13 @@ class Fleet:
         self._note_real(member)
 
     async def reset(self) -> None:
-        """Start over as the fleet was described; nothing that was stored stays."""
+        """Start over as the fleet was described; nothing that was stored stays.
+
+        Raises:
+            FleetStopped: The fleet ends.
+        """
         async with self._is_bending, self._changing:
-            for member in list(self.members.values()):
-                await self._remove(member)
+            await self._remove_all(list(self.members.values()))
             await self.saver.commit()
             await asyncio.to_thread(self.storage.forget, self._known)
             self._known.clear()

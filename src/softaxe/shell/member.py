@@ -173,6 +173,7 @@ class Member:
         self._logs: set[LogSubscription] = set()
         self._listener_lock = asyncio.Lock()
         self._is_wanted_open = True
+        self._is_port_taken = False
 
     def _new_device(self, storage: Storage, now: float) -> Device:
         options = self.options
@@ -266,7 +267,14 @@ class Member:
 
     @property
     def is_port_late(self) -> bool:
-        """True while its port is not yet as the device wants it."""
+        """True while its port is about to open or close.
+
+        Not while another program has the port: that may take for ever.
+        """
+        return self._is_port_off and not self._is_port_taken
+
+    @property
+    def _is_port_off(self) -> bool:
         is_moving = self._listener_lock.locked()
         return is_moving or self._is_wanted_open is not self._listener.is_open
 
@@ -455,7 +463,7 @@ class Member:
 
     def _want_open(self, *, is_open: bool) -> None:
         self._is_wanted_open = is_open
-        if self.is_port_late:
+        if self._is_port_off:
             self._fleet.spawn(self._follow_wanted())
 
     async def _follow_wanted(self) -> None:
@@ -465,7 +473,9 @@ class Member:
             while self._is_wanted_open and not self._listener.is_open:
                 try:
                     await self._listener.open()
+                    self._is_port_taken = False
                 except OSError as error:
+                    self._is_port_taken = True
                     sys.stderr.write(f"softaxe: {error}; trying again\n")
                     await asyncio.sleep(REOPEN_S)
 

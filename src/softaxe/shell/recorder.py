@@ -53,15 +53,15 @@ def record(
     listening.start()
     heard: list[Entry] = []
     """Log lines that are still to be written."""
-    count = len(first)
+    count, number = len(first), 0
+    last = math.floor(duration_s / interval_s)
     try:
         with part.open("w", encoding="ascii") as file:
             file.write(header(client.url, interval_s) + "\n")
             file.write(_text(first))
             try:
                 tell(count)
-                number = 1
-                while number * interval_s <= duration_s:
+                while (number := _next_round(began, interval_s, number)) <= last:
                     due = began + number * interval_s
                     time.sleep(max(0.0, due - time.monotonic()))
                     at_s = round(time.monotonic() - began, 3)
@@ -72,9 +72,6 @@ def record(
                     heard = []
                     count += len(raw)
                     tell(count)
-                    # Rounds that a slow device has no time for are left out.
-                    took_s = time.monotonic() - began
-                    number = max(number, math.floor(took_s / interval_s)) + 1
             except KeyboardInterrupt:  # what there is will do
                 heard += _waiting(lines)
                 file.write(_text([cleaned(line, standins) for line in heard]))
@@ -87,6 +84,11 @@ def record(
         listening.join(5)
         part.unlink(missing_ok=True)
     return count
+
+
+def _next_round(began: float, interval_s: float, before: int) -> int:
+    """The round after `before` that is due next: a slow device has missed some."""
+    return max(before, math.floor((time.monotonic() - began) / interval_s)) + 1
 
 
 def _text(entries: Iterable[Entry]) -> str:

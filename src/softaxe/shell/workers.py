@@ -216,6 +216,7 @@ class Workers:
 
         Raises:
             SoftaxeError, OSError: A part could not be started.
+            FleetStopped: It was told to end meanwhile.
         """
         self._locks.enter_context(lock_directory(self.options.state))
         context = multiprocessing.get_context("spawn")
@@ -245,6 +246,7 @@ class Workers:
             if waiting:
                 self._show_progress("starting", self._count_up(waiting), self._total)
             await asyncio.sleep(LOOK_S)
+        raise FleetStopped("the fleet ends before it has started")
 
     async def _hear(self, part: _Part) -> str:
         """Wait for a part's first word, the address of its control API."""
@@ -314,7 +316,8 @@ class Workers:
                 part.process.kill()
             part.pipe.close()
         self._locks.close()
-        self._show_progress("ending", self._total, self._total)
+        if self._parts:
+            self._show_progress("ending", self._total, self._total)
 
     # Time
 
