@@ -1,10 +1,12 @@
 """Images installed through the page; each leaves the device another one."""
 
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import FilePayload, Page, expect
+import httpx
+from playwright.sync_api import FilePayload, Page, Response, Route, expect
 
 from softaxe.testing import running
 
@@ -50,6 +52,55 @@ def test_a_firmware_image_is_installed(
     row = page.get_by_role("row", name=re.compile(r"ota_0\s+v2\.13\.0\s+running"))
     expect(row).to_be_visible()
     assert bitaxe.info()["version"] == "v2.13.0"
+
+
+def version_at(url: str) -> str:
+    """Of a device that may be away."""
+    try:
+        info = httpx.get(f"{url}/api/system/info", trust_env=False).json()
+    except httpx.TransportError:
+        return ""
+    return str(info["version"])
+
+
+def test_a_firmware_is_judged_by_what_it_says_itself(
+    visit: Callable[..., Page], make_app_image: Callable[..., bytes]
+) -> None:
+    held: list[Route] = []
+    is_taken = threading.Event()
+
+    def hold(route: Route) -> None:
+        if is_taken.is_set() and len(held) < 2:
+            held.append(route)
+        else:
+            route.continue_()
+
+    def note(response: Response) -> None:
+        if response.url.endswith("/OTA"):
+            is_taken.set()
+
+    with running(speed=20) as device:
+        page = visit(device.url, "update")
+        expect(page.get_by_text("Mining", exact=True)).to_be_visible()
+        old = device.info()
+        for path in ("api/system/info", "softaxe/status.json"):
+            page.route(f"**/{path}", hold)
+        page.on("response", note)
+        choose(page, "Firmware", "esp-miner.bin", make_app_image(version="v2.15.0"))
+        for _ in range(1000):
+            if len(held) == 2 and version_at(device.url) == "v2.15.0":
+                break
+            page.wait_for_timeout(20)
+
+        # What was answered before the restart comes together with what was after it.
+        for route in held:
+            if route.request.url.endswith("/info"):
+                route.fulfill(json=old)
+            else:
+                route.continue_()
+
+        expect(page.get_by_text("Installed. Now v2.15.0 runs")).to_be_visible()
+        expect(page.get_by_text("Rolled back.")).to_have_count(0)
 
 
 def test_a_firmware_that_does_not_start_is_no_success(

@@ -36,7 +36,6 @@ class Device {
   history = new History();
   private timer = 0;
   private polls = 0;
-  private wasAway = false;
   private askedAt = 0;
   private verdict: Verdict = () => BACK;
 
@@ -53,12 +52,14 @@ class Device {
     clearTimeout(this.timer);
     const poll = ++this.polls;
     try {
-      const [info, status] = await Promise.all([
-        read<Info>("/api/system/info"),
-        read<Status>("/softaxe/status.json"),
-      ]);
-      // Another device may have taken the address.
-      if (status.boot !== this.status?.boot) this.asic = await read<Asic>("/api/system/asic");
+      const first = read<Info>("/api/system/info");
+      const [before, status] = await Promise.all([first, read<Status>("/softaxe/status.json")]);
+      let info = before;
+      if (status.boot !== this.status?.boot) {
+        // The first answer may be of the time before, and another device have the address.
+        if (this.status) info = await read<Info>("/api/system/info");
+        this.asic = await read<Asic>("/api/system/asic");
+      }
       if (poll === this.polls) await this.take(info, status);
     } catch (error) {
       if (poll === this.polls) this.miss(error);
@@ -84,7 +85,6 @@ class Device {
   expectBack(cause: string, verdict: Verdict = () => BACK): void {
     this.comingBack = cause;
     this.verdict = verdict;
-    this.wasAway = false;
     this.askedAt = Date.now();
     this.notice = undefined;
   }
@@ -98,7 +98,7 @@ class Device {
   private async take(info: Info, status: Status): Promise<void> {
     const before = this.status;
     const isNew = before !== undefined && status.boot !== before.boot;
-    if (this.comingBack && (this.wasAway || isNew)) {
+    if (this.comingBack && isNew) {
       const waited = Math.round((Date.now() - this.askedAt) / 1000);
       const { tone, text } = this.verdict(info);
       this.notice = { tone, text: `The device is back after ${waited} s. ${text}` };
@@ -123,7 +123,6 @@ class Device {
   }
 
   private miss(error: unknown): void {
-    this.wasAway = true;
     this.lost = error instanceof Refused ? error.message : "The device does not answer.";
   }
 }
