@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     chosen = parser.parse_args()
     if not soak(chosen.count, chosen.hours, chosen.workers):
-        sys.exit("shares were lost, or memory grew")
+        sys.exit("shares or connections were lost, or memory grew")
 
 
 if __name__ == "__main__":
