@@ -9,7 +9,7 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -24,7 +24,7 @@ from softaxe.catalog import board as board_named
 from softaxe.device.identity import MAX_SEED
 from softaxe.device.logbook import LogLine
 from softaxe.device.profile import DOCUMENTED, FIRMWARE
-from softaxe.errors import FleetStopped, SettingError, SoftaxeError
+from softaxe.errors import FleetStopped, SoftaxeError, read_as
 from softaxe.shell.clock import SPEEDS
 from softaxe.shell.search_thread import CPU_PERCENT
 from softaxe.units import Level
@@ -297,7 +297,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             _fail(f"{_option(name)}: write it into {fleet_file}")
     try:
         if pool is not None:
-            _read("pool", parse_pool, pool)
+            read_as("--pool", parse_pool, pool)
         options = FleetOptions(
             state=Path(),
             groups=(
@@ -312,7 +312,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
                     ambient_swing_c=ambient_swing,
                     networks=NETWORKS if networks is None else read_networks(networks),
                     is_first_boot=first_boot,
-                    www=None if www is None else _read("www", read_source, www),
+                    www=None if www is None else read_as("--www", read_source, www),
                     erases_www=erase_www,
                     profile=_PROFILES[profile],
                 ),
@@ -326,7 +326,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             cpu_percent=cpu_percent,
             start_time=int(time.time()),
         )
-        _read("control", control_address, control)
+        read_as("--control", control_address, control)
         options.check()
         if fleet_file is not None:
             (own,) = options.groups
@@ -388,14 +388,6 @@ def _serve_replay(path: Path, host: str, port: int) -> None:
             await listener.close()
 
     _run(main())
-
-
-def _read(name: str, read: Callable[[Any], T], value: object) -> T:
-    """Read an option; a complaint begins with its name."""
-    try:
-        return read(value)
-    except SettingError as error:
-        raise SettingError(f"--{name}: {error}") from error
 
 
 def _option(name: str) -> str:

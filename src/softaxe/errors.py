@@ -1,4 +1,4 @@
-"""Every exception softaxe raises.
+"""Every exception softaxe raises, and how a complaint gets the name of its value.
 
 SoftaxeError
 ├── SettingError (ValueError)     a setting, option or request member is not allowed
@@ -16,6 +16,11 @@ SoftaxeError
     └── BadResponse
 """
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
 
 class SoftaxeError(Exception):
     """Base of all errors of softaxe; its text is one line for a person."""
@@ -23,6 +28,18 @@ class SoftaxeError(Exception):
 
 class SettingError(SoftaxeError, ValueError):
     """A value is not allowed; the text names the field, the value and what is."""
+
+
+def read_as(name: str, read: Callable[[Any], T], value: object) -> T:
+    """Read a value.
+
+    Raises:
+        SettingError: It is not allowed; the complaint begins with its name.
+    """
+    try:
+        return read(value)
+    except SettingError as error:
+        raise SettingError(f"{name}: {error}") from error
 
 
 class ProtocolError(SoftaxeError):

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from softaxe.device.faults import DeviceFaults, Sensor, UpdateFault
-from softaxe.errors import SettingError
+from softaxe.errors import SettingError, read_as
 from softaxe.stratum.pool import PoolFaults
 from softaxe.units import NEVER
 
@@ -565,6 +565,17 @@ _MATCHING = {
 }
 
 
+def path_part_of(text: str) -> str:
+    """Read a name that stands in the path of a URL.
+
+    Raises:
+        SettingError: No path can have it for a part.
+    """
+    if "/" in text or text in {".", ".."}:
+        raise SettingError(f"{text!r} cannot be a part of a path")
+    return text
+
+
 def _read_rule(members: Mapping[str, Any], now: float, default_id: str) -> Rule:
     name = members.get("effect")
     effect = EFFECTS.get(name) if isinstance(name, str) else None
@@ -584,8 +595,7 @@ def _read_rule(members: Mapping[str, Any], now: float, default_id: str) -> Rule:
         return parameter.default if value is None else parameter.read(value)
 
     chosen = {name: read(parameter) for name, parameter in _MATCHING.items()}
-    if "/" in chosen["id"] or chosen["id"] in {".", ".."}:
-        raise SettingError(f"id: {chosen['id']!r} cannot be a part of a path")
+    read_as("id", path_part_of, chosen["id"])
     begins_at = now + chosen["start_s"]
     return Rule(
         id=chosen["id"] or default_id,

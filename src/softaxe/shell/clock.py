@@ -4,7 +4,7 @@ import time
 from collections.abc import MutableSequence
 from math import inf
 
-from softaxe.errors import SettingError
+from softaxe.errors import SettingError, read_as
 
 SLICE_S = 0.25
 """Device time that may pass between two looks at the sockets, at most."""
@@ -37,10 +37,7 @@ def read_number(name: str, value: object, limits: tuple[float, float]) -> float:
     Raises:
         SettingError: It is none that is allowed.
     """
-    try:
-        return number_of(value, *limits)
-    except SettingError as error:
-        raise SettingError(f"{name}: {error}") from None
+    return read_as(name, lambda found: number_of(found, *limits), value)
 
 
 class Pace:

@@ -21,7 +21,8 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from softaxe import __version__
-from softaxe.errors import FleetStopped, SettingError, StorageError
+from softaxe.errors import FleetStopped, SettingError, StorageError, read_as
+from softaxe.faults import path_part_of
 from softaxe.shell import control_document
 from softaxe.shell.answers import BodyCutOff, BodyTooLong, read_body
 from softaxe.shell.clock import ADVANCES_S, SPEEDS, Clock, read_number
@@ -344,7 +345,7 @@ class Control:
         try:
             await self._fleet.remove(device_id)
         except KeyError as error:  # somebody else was faster
-            raise _no_device(device_id) from error
+            raise no_device(device_id) from error
         return {}
 
     async def restart_device(self, request: Request) -> object:
@@ -355,7 +356,7 @@ class Control:
     def _device_id(self, request: Request) -> str:
         device_id: str = request.path_params["id"]
         if device_id not in self._fleet.members:
-            raise _no_device(device_id)
+            raise no_device(device_id)
         return device_id
 
     def _fault_ids(self, member: Any) -> list[str]:
@@ -458,8 +459,7 @@ class Control:
         name = (await members_of(request, ("name",))).get("name")
         if not isinstance(name, str) or not 0 < len(name) <= 64:
             raise Refused(400, f"name: {name!r} is no text of 1 to 64 characters")
-        if "/" in name or name in {".", ".."}:
-            raise Refused(400, f"name: {name!r} cannot be a part of a path")
+        read_as("name", path_part_of, name)
         return (await self._fleet.take_snapshot(name)).to_json()
 
     async def restore(self, request: Request) -> object:
@@ -479,7 +479,8 @@ class Control:
         return name
 
 
-def _no_device(device_id: str) -> Refused:
+def no_device(device_id: str) -> Refused:
+    """Return the refusal of a request for a device that is not there."""
     return Refused(404, f"device: there is no {device_id!r}")
 
 

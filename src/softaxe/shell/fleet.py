@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from starlette.types import Scope
 
@@ -32,7 +32,7 @@ from softaxe.device.device import Device
 from softaxe.device.events import CloseReason, Link, SaveFlash, SaveSettings
 from softaxe.device.identity import MAX_SEED
 from softaxe.device.logbook import LogLine
-from softaxe.errors import FleetStopped, SettingError
+from softaxe.errors import FleetStopped, SettingError, read_as
 from softaxe.faults import EFFECTS, FaultRules, HttpFault
 from softaxe.shell.addresses import PORTS, AddressPlan, allow_open_files
 from softaxe.shell.clock import (
@@ -78,7 +78,6 @@ from softaxe.stratum.pool import (
 )
 from softaxe.units import Log
 
-T = TypeVar("T")
 ShowProgress = Callable[[str, int, int], None]
 ONE_HOST = "127.0.0.1"
 MANY_HOST = "127.0.0.2"
@@ -184,10 +183,11 @@ class FleetOptions:
         """
         for name, read in FILE_KEYS.items():
             if getattr(self, name) is not None:
-                _read(name, read, getattr(self, name))
+                read_as(name, read, getattr(self, name))
         rules = FaultRules()
         for number, rule in enumerate(self.faults, 1):
-            _read(f"fault {number}", lambda rule: rules.add(table_of(rule), 0.0), rule)
+            where = f"fault {number}"
+            read_as(where, lambda rule: rules.add(table_of(rule), 0.0), rule)
         for group in seeded(self.groups, first=self.seed):
             one_of_each = replace(group, count=min(group.count, len(group.boards)))
             for _ in member_options(one_of_each, pool_rows={}):
@@ -238,14 +238,6 @@ def _control(value: object) -> str:
     return text
 
 
-def _read(name: str, read: Callable[[Any], T], value: object) -> T:
-    """Read a value; a complaint begins with its name."""
-    try:
-        return read(value)
-    except SettingError as error:
-        raise SettingError(f"{name}: {error}") from error
-
-
 FILE_KEYS: Mapping[str, Callable[[object], object]] = {
     "seed": lambda v: whole_of(v, 0, MAX_SEED - 1),
     "speed": lambda v: number_of(v, *SPEEDS),
@@ -276,7 +268,7 @@ def read_fleet_file(
         if name not in FILE_KEYS:
             known = ", ".join([*FILE_KEYS, "group", "fault"])
             raise SettingError(f"{path}: {name} is none of {known}")
-        read = _read(f"{path}: {name}", FILE_KEYS[name], value)
+        read = read_as(f"{path}: {name}", FILE_KEYS[name], value)
         if name not in given:
             values[name] = read
     described = replace(options, **values)
@@ -422,7 +414,7 @@ class Fleet:
                     if self._is_stopping:
                         raise FleetStopped("the fleet ends before it has started")
         except BaseException:
-            await self._remove_all(added)
+            await self._end(added, self._remove)
             raise
         self._show_progress("starting", len(plan), len(plan))
         return added
@@ -469,11 +461,15 @@ class Fleet:
         await member.close()
         self._note_real(member)
 
-    async def _remove_all(self, members: Sequence[Member]) -> None:
+    async def _end(
+        self,
+        members: Sequence[Member],
+        end: Callable[[Member], Coroutine[object, object, None]],
+    ) -> None:
+        """End some devices, many at a time."""
         for number in range(0, len(members), CLOSED_AT_ONCE):
             self._show_progress("ending", number, len(members))
-            some = members[number : number + CLOSED_AT_ONCE]
-            await asyncio.gather(*map(self._remove, some))
+            await asyncio.gather(*map(end, members[number : number + CLOSED_AT_ONCE]))
         self._show_progress("ending", len(members), len(members))
 
     async def run(self) -> None:
@@ -509,11 +505,7 @@ class Fleet:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        members = list(self.members.values())
-        for number in range(0, len(members), CLOSED_AT_ONCE):
-            self._show_progress("ending", number, len(members))
-            some = members[number : number + CLOSED_AT_ONCE]
-            await asyncio.gather(*(member.close() for member in some))
+        await self._end(list(self.members.values()), Member.close)
         if self.pool_server is not None:
             await self.pool_server.close()
         if self._control is not None:
@@ -522,7 +514,6 @@ class Fleet:
             member.dispatch()
         await self.saver.commit()
         self.storage.close()
-        self._show_progress("ending", len(members), len(members))
 
     # Time
 
@@ -864,7 +855,7 @@ class Fleet:
             FleetStopped: The fleet ends.
         """
         async with self._is_bending, self._changing:
-            await self._remove_all(list(self.members.values()))
+            await self._end(list(self.members.values()), self._remove)
             await self.saver.commit()
             await asyncio.to_thread(self.storage.forget, self._known)
             self._known.clear()

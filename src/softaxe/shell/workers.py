@@ -38,6 +38,7 @@ from softaxe.shell.control import (
     clock_to_json,
     document,
     members_of,
+    no_device,
     seconds_of,
 )
 from softaxe.shell.fleet import Fleet, FleetOptions, ShowProgress, settle_memory
@@ -408,7 +409,7 @@ class Workers:
             await self._rows()
         part = self._homes.get(device_id)
         if part is None:
-            raise Refused(404, f"device: there is no {device_id!r}")
+            raise no_device(device_id)
         status, body = await self._ask(part, request.method, _path(request))
         return Response(body, status, media_type="application/json")
 
