@@ -3,10 +3,8 @@
 import http.client
 import json
 import os
-import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -14,10 +12,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.fleet import fleet_figures, fleet_running
+from bench.fleet import (
+    fleet_figures,
+    fleet_running,
+    free_port,
+    program,
+    resident_mb,
+)
 from bench.kernels import kernel_figures
 from bench.load import requests_per_second
-from bench.page import first_paint_s, fleet_weight_bytes, frames_ms, weight_bytes
+from bench.page import (
+    find_chromium,
+    first_paint_s,
+    fleet_weight_bytes,
+    frames_ms,
+    weight_bytes,
+)
 from softaxe import Device, Pool, Simulation, testing
 
 ROUNDS = 5
@@ -49,7 +59,7 @@ def http_figures() -> None:
         body = Path(folder) / "info.json"
         body.write_bytes(fetch(port))
         peer_port = free_port()
-        with running("-m", "bench.peer", str(peer_port), str(body)) as peer:
+        with program("-m", "bench.peer", str(peer_port), str(body)) as peer:
             wait_for(peer_port)
             pin(process.pid, 0)
             pin(peer.pid, 0)
@@ -86,7 +96,7 @@ def start_figures() -> None:
                 ours.append(time.perf_counter() - began)
             port = free_port()
             began = time.perf_counter()
-            with running("-m", "bench.peer", str(port), str(body)):
+            with program("-m", "bench.peer", str(port), str(body)):
                 wait_for(port)
                 theirs.append(time.perf_counter() - began)
     mine, peer = statistics.median(ours), statistics.median(theirs)
@@ -99,20 +109,19 @@ def page_figures() -> None:
     for name, weight in ("", weight_bytes()), ("fleet's ", fleet_weight_bytes()):
         text = f"{weight / 1000:.1f} kB"
         row(f"{name}page, gzipped", text, "limit 150 kB", weight / 150_000)
-    with softaxe_running() as (port, _):
-        paint_s = first_paint_s(port)
-    if paint_s is None:
+    chromium = find_chromium()
+    if chromium is None:
         row("page, first paint", "no chromium", "limit 1.00 s", 0)
-    else:
-        row("page, first paint", f"{paint_s:.2f} s", "limit 1.00 s", paint_s)
+        return
+    with softaxe_running() as (port, _):
+        paint_s = first_paint_s(chromium, port)
+    row("page, first paint", f"{paint_s:.2f} s", "limit 1.00 s", paint_s)
     with fleet_running(FLEET_DEVICES) as fleet:
-        gaps_ms = frames_ms(fleet.url.removesuffix("control"))
-    if gaps_ms is not None:
-        name = f"{FLEET_DEVICES:,} devices scrolled, "
-        middle = statistics.median(gaps_ms)
-        row(f"{name}frame by frame", f"{middle:.0f} ms", "limit 17 ms", middle / 17)
-        longest = max(gaps_ms)
-        row(f"{name}longest", f"{longest:.0f} ms", "limit 100 ms", longest / 100)
+        gaps_ms = frames_ms(chromium, fleet.url.removesuffix("control"))
+    name = f"{FLEET_DEVICES:,} devices scrolled, "
+    middle, longest = statistics.median(gaps_ms), max(gaps_ms)
+    row(f"{name}frame by frame", f"{middle:.0f} ms", "limit 17 ms", middle / 17)
+    row(f"{name}longest", f"{longest:.0f} ms", "limit 100 ms", longest / 100)
 
 
 def fixture_figures() -> None:
@@ -194,20 +203,9 @@ def softaxe_running(*options: str) -> Iterator[tuple[int, "subprocess.Popen[byte
     """A softaxe on a free port, from its command to its first answer and on."""
     port = free_port()
     arguments = ("-m", "softaxe", "run", "--ephemeral", "--port", str(port), *options)
-    with running(*arguments) as process:
+    with program(*arguments) as process:
         wait_for(port)
         yield port, process
-
-
-@contextmanager
-def running(*arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A Python program that is stopped at the end."""
-    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def wait_for(port: int) -> None:
@@ -228,22 +226,6 @@ def fetch(port: int) -> bytes:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{INFO}", timeout=5) as answer:
         body: bytes = answer.read()
     return body
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-    return port
-
-
-def resident_mb(pid: int) -> float:
-    """Resident memory of a process, in megabytes."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def pin(pid: int, core: int) -> None:

@@ -84,7 +84,7 @@ class RunningFleet:
 
     def memory_mb(self) -> float:
         """Resident memory of all processes."""
-        return sum(_status(pid, "VmRSS") for pid in self.pids()) / 1024
+        return sum(map(resident_mb, self.pids()))
 
     def threads(self) -> int:
         """Threads of all processes."""
@@ -176,26 +176,31 @@ async def _poll(targets: list[tuple[str, int]]) -> tuple[list[float], float, int
 
 
 @contextmanager
+def program(*arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A Python program that is stopped at the end."""
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(END_S)
+
+
+@contextmanager
 def fleet_running(
     count: int, *options: str, workers: int = 1
 ) -> Iterator[RunningFleet]:
     """Start a fleet on free ports, and end it."""
-    control = f"127.0.0.1:{free_port('127.0.0.1')}"
+    control = f"127.0.0.1:{free_port()}"
     arguments = ["--count", str(count), "--ephemeral", "--host", FIRST_HOST]
     arguments += ["--port", str(free_port(FIRST_HOST)), "--control", control, *options]
     if workers > 1:
         arguments += ["--workers", str(workers)]
     began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "softaxe", "run", *arguments], stdout=subprocess.DEVNULL
-    )
-    try:
+    with program("-m", "softaxe", "run", *arguments) as process:
         _wait_until_ready(control, process)
         start_s = time.perf_counter() - began
         yield RunningFleet(process.pid, f"http://{control}/control", start_s)
-    finally:
-        process.terminate()
-        process.wait(END_S)
 
 
 def measure(count: int, *, workers: int = 1) -> Load:
@@ -237,29 +242,26 @@ def fairness(count: int, cpu_percent: int) -> tuple[float, float, float, float]:
         The least, the middle and the most that one of them has measured of its own
         searches, in hashes a second, and the CPU seconds a second that all took.
     """
-    port = free_port("127.0.0.1")
-    command = [sys.executable, "-m", "softaxe", "pool", "--port", str(port)]
+    port = free_port()
     options = ["--work", "real", "--cpu-percent", str(cpu_percent)]
     options += ["--pool", f"127.0.0.1:{port}"]
-    pool = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        with fleet_running(count, *options) as fleet:
-            time.sleep(SETTLED_S)
-            before, clock = _cpu_s(fleet.pid), time.perf_counter()
-            looks = []
-            for _ in range(LOOKS):
-                time.sleep(POLL_S)
-                rows = get(f"{fleet.url}/devices")["devices"]
-                looks.append([row["hashRate"] * 1e9 for row in rows])
-            cores = (_cpu_s(fleet.pid) - before) / (time.perf_counter() - clock)
-    finally:
-        pool.terminate()
-        pool.wait(END_S)
+    with (
+        program("-m", "softaxe", "pool", "--port", str(port)),
+        fleet_running(count, *options) as fleet,
+    ):
+        time.sleep(SETTLED_S)
+        before, clock = _cpu_s(fleet.pid), time.perf_counter()
+        looks = []
+        for _ in range(LOOKS):
+            time.sleep(POLL_S)
+            rows = get(f"{fleet.url}/devices")["devices"]
+            looks.append([row["hashRate"] * 1e9 for row in rows])
+        cores = (_cpu_s(fleet.pid) - before) / (time.perf_counter() - clock)
     rates = sorted(map(statistics.mean, zip(*looks, strict=True)))
     return rates[0], statistics.median(rates), rates[-1], cores
 
 
-def free_port(host: str) -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     """A port nobody listens on."""
     with socket.socket() as sock:
         sock.bind((host, 0))
@@ -299,6 +301,11 @@ def _cpu_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2]
     ticks = fields.split()
     return (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process, in megabytes."""
+    return _status(pid, "VmRSS") / 1024
 
 
 def _status(pid: int, name: str) -> int:

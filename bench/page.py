@@ -3,10 +3,11 @@
 import gzip
 import shutil
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.resources import files
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from softaxe.shell.static_files import OUR_PAGE
 
@@ -53,45 +54,39 @@ def _weight_bytes(files: Mapping[str, bytes]) -> int:
     )
 
 
-def frames_ms(url: str) -> list[float] | None:
-    """From frame to frame, while the fleet's table is scrolled and filled anew.
-
-    None without a Chromium.
-    """
-    chromium = find_chromium()
-    if chromium is None:
-        return None
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox"]
-        )
-        page = browser.new_page(viewport={"width": 1360, "height": 1000})
-        page.goto(url)
-        page.locator("tbody th[scope=row]").first.wait_for()
-        gaps: list[float] = page.evaluate(FRAMES, SCROLL_S)
-        browser.close()
-    return gaps
-
-
 def find_chromium() -> str | None:
     """Where Debian or others have it."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-def first_paint_s(port: int) -> float | None:
-    """Median of several loads with an empty cache; None without a Chromium."""
-    chromium = find_chromium()
-    if chromium is None:
-        return None
-    times: list[float] = []
+@contextmanager
+def browsing(chromium: str) -> Iterator[Browser]:
+    """A browser without a window."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox"]
         )
+        yield browser
+        browser.close()
+
+
+def first_paint_s(chromium: str, port: int) -> float:
+    """Median of several loads with an empty cache."""
+    times: list[float] = []
+    with browsing(chromium) as browser:
         for _ in range(ROUNDS):
             page = browser.new_page()
             page.goto(f"http://127.0.0.1:{port}/")
             times.append(page.evaluate(PAINT) / 1000)
             page.close()
-        browser.close()
     return statistics.median(times)
+
+
+def frames_ms(chromium: str, url: str) -> list[float]:
+    """From frame to frame, while the fleet's table is scrolled and filled anew."""
+    with browsing(chromium) as browser:
+        page = browser.new_page(viewport={"width": 1360, "height": 1000})
+        page.goto(url)
+        page.locator("tbody th[scope=row]").first.wait_for()
+        gaps: list[float] = page.evaluate(FRAMES, SCROLL_S)
+    return gaps

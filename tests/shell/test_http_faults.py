@@ -27,8 +27,10 @@ def bitaxe(shared: RunningFleet) -> Iterator[RunningFleet]:
     shared.faults.clear()
 
 
-def follow(bitaxe: RunningFleet, *, open_timeout: float = 60.0) -> Any:
-    address = f"ws{bitaxe.url.removeprefix('http')}/api/ws"
+def follow(
+    bitaxe: RunningFleet, path: str = "/api/ws", *, open_timeout: float = 60.0
+) -> Any:
+    address = f"ws{bitaxe.url.removeprefix('http')}{path}"
     return connect(address, proxy=None, open_timeout=open_timeout)
 
 
@@ -117,11 +119,8 @@ def test_a_log_stream_gets_no_answer(bitaxe: RunningFleet) -> None:
 
 
 def test_a_stream_that_is_not_there_matches_no_route(bitaxe: RunningFleet) -> None:
-    with (
-        pytest.raises(InvalidStatus),
-        connect(f"ws{bitaxe.url.removeprefix('http')}/ws", proxy=None),
-    ):
-        pass
+    with pytest.raises(InvalidStatus):
+        follow(bitaxe, "/ws")
     with follow(bitaxe):
         pass
 
