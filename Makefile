@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-PAGE := src/softaxe/shell/static/page/index.html
+PAGE := src/softaxe/serve/static/page/index.html
 
 .PHONY: all run page test lint bench docs pictures clean
 

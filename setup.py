@@ -10,7 +10,7 @@ from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).parent
 BUILD_PAGE = ROOT / "ui" / "build.py"
-PAGE = ROOT / "src" / "softaxe" / "shell" / "static" / "page" / "index.html"
+PAGE = ROOT / "src" / "softaxe" / "serve" / "static" / "page" / "index.html"
 
 
 def build_page() -> None:

@@ -9,9 +9,9 @@ from importlib.resources import files
 
 from playwright.sync_api import Browser, sync_playwright
 
-from softaxe.shell.static_files import OUR_PAGE
+from softaxe.serve.static_files import OUR_PAGE
 
-FLEET_PAGE = files("softaxe.shell") / "static" / "fleet"
+FLEET_PAGE = files("softaxe.control") / "static"
 ROUNDS = 5
 PAINT = """() => new Promise((resolve) => new PerformanceObserver((list) => {
     const paint = list.getEntriesByName("first-contentful-paint")[0];

@@ -7,7 +7,7 @@ from softaxe import Device, Pool, Simulation
 from softaxe.device.display import Page
 from softaxe.device.faults import DeviceFaults
 from softaxe.screen.picture import draw, panel_of
-from softaxe.shell.screen_png import png
+from softaxe.serve.screen_png import png
 
 FOLDER = Path(__file__).parent / "screen"
 SCALE = 4

@@ -1,8 +1,8 @@
-"""Fixtures that several folders share: reference data and image builders."""
+"""Fixtures that several folders share: devices, reference data, image builders."""
 
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +37,34 @@ def boards_reference() -> dict[str, Any]:
     return loaded
 
 
-@pytest.fixture(scope="session")
-def builders() -> Any:
-    """Independent builders of firmware and www images."""
-    path = Path(__file__).parent / "flash" / "builders.py"
-    spec = importlib.util.spec_from_file_location("flash_builders", path)
+def _module(name: str) -> Any:
+    """A file beside the tests, by its path below this folder."""
+    path = Path(__file__).parent / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def builders() -> Any:
+    """Independent builders of firmware and www images."""
+    return _module("flash/builders")
+
+
+@pytest.fixture(scope="session")
+def run_device() -> Any:
+    """The context manager that runs a device on a free port."""
+    return _module("running").running
+
+
+@pytest.fixture
+def bitaxe(run_device: Any, tmp_path: Path) -> Iterator[Any]:
+    """A fresh device in the documented profile, as fast as it goes."""
+    with run_device(tmp_path, speed=20.0) as device:
+        yield device
 
 
 @pytest.fixture(scope="session")

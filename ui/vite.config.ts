@@ -4,7 +4,8 @@ import { gzipSync } from "node:zlib";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig, type Plugin } from "vite";
 
-const STATIC = "../src/softaxe/shell/static";
+const PAGE = "../src/softaxe/serve/static/page";
+const FLEET = "../src/softaxe/control/static";
 
 /** Leaves scripts and styles gzipped only, as the device serves them. */
 function gzipped(out: string): Plugin {
@@ -22,9 +23,9 @@ function gzipped(out: string): Plugin {
 
 /** Two pages: a device's own by default, and the fleet's in mode `fleet`. */
 export default defineConfig(({ mode }) => ({
-  plugins: [svelte(), gzipped(mode === "fleet" ? `${STATIC}/fleet` : `${STATIC}/page`)],
+  plugins: [svelte(), gzipped(mode === "fleet" ? FLEET : PAGE)],
   build: {
-    outDir: mode === "fleet" ? `${STATIC}/fleet` : `${STATIC}/page`,
+    outDir: mode === "fleet" ? FLEET : PAGE,
     emptyOutDir: true,
     assetsDir: "",
     target: "es2023",

@@ -7,7 +7,7 @@ from softaxe.simulation import Simulation
 from softaxe.stratum.pool import Pool
 
 if TYPE_CHECKING:
-    from softaxe.testing import running
+    from softaxe.testing.run import running
 
 __version__ = "0.1.0"
 
@@ -17,7 +17,7 @@ __all__ = ["Device", "Pool", "Simulation", "__version__", "running"]
 def __getattr__(name: str) -> Any:
     # Brings the whole shell with it, so it is imported by those who use it.
     if name == "running":
-        from softaxe.testing import running  # noqa: PLC0415
+        from softaxe.testing.run import running  # noqa: PLC0415
 
         return running
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

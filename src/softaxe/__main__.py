@@ -1,5 +1,5 @@
 """`python -m softaxe` is the `softaxe` command."""
 
-from softaxe.cli import main
+from softaxe.cli.app import main
 
 main()

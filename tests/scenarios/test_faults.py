@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from softaxe.testing import RunningFleet, running
+from softaxe.testing.run import RunningFleet, running
 
 MINUTES = 60
 

@@ -8,7 +8,7 @@ from softaxe.board.radio import HOME_PASSWORD, HOME_SSID, NETWORKS
 from softaxe.device.events import CameUp, WentDown
 from softaxe.device.identity import Identity
 from softaxe.errors import UpdateRefused
-from softaxe.testing import running
+from softaxe.testing.run import running
 
 
 def started(seconds: float, **settings: str) -> Simulation:

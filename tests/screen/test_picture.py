@@ -7,7 +7,7 @@ from softaxe import Device, Pool, Simulation
 from softaxe.screen.font import CELL_WIDTH, HEIGHT, LETTERS, columns_of
 from softaxe.screen.pages import Content, Picture
 from softaxe.screen.picture import PANELS, draw, draw_content, panel_of
-from softaxe.shell.screen_png import png
+from softaxe.serve.screen_png import png
 
 BY_COLUMNS = {tuple(columns): letter for letter, columns in LETTERS.items()}
 

@@ -1,6 +1,5 @@
 """A device with its page in Debian's Chromium."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -23,24 +22,12 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
-def run_device() -> Any:
-    """The context manager that runs a device on a free port."""
-    path = ROOT / "tests" / "shell" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("shell_conftest", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.running
-
-
-@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("no chromium on this machine; apt-get install chromium")
-    if not (ROOT / "src/softaxe/shell/static/page/index.html").exists():
+    if not (ROOT / "src/softaxe/serve/static/page/index.html").exists():
         pytest.skip("the page is not built; run make page")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(

@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from softaxe.testing import running
+from softaxe.testing.run import running
 
 MINUTES, HOURS = 60, 3600
 Visit = Callable[..., Page]

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from softaxe.testing import RunningFleet, running
+from softaxe.testing.run import RunningFleet, running
 
 PHONE = {"width": 360, "height": 740}
 DEVICES = 1000

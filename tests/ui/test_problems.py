@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from softaxe.testing import RunningFleet, running
+from softaxe.testing.run import RunningFleet, running
 
 MINUTES = 60
 Visit = Callable[..., Page]

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import FilePayload, Page, Response, Route, expect
 
-from softaxe.testing import running
+from softaxe.testing.run import running
 
 Open = Callable[..., Page]
 Seen = Callable[[Page], list[str]]

@@ -1,7 +1,7 @@
 """The 16 MiB flash: its partitions, and what lies in them.
 
 Only the table of contents is here; the images themselves are files named by their
-SHA-256 (softaxe.shell.storage). Source: ESP-Miner partitions.csv.
+SHA-256 (softaxe.serve.storage). Source: ESP-Miner partitions.csv.
 """
 
 from collections.abc import Mapping

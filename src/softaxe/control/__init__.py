@@ -1,0 +1,1 @@
+"""What orders devices: the control API, its document, metrics, scenarios."""

@@ -1,0 +1,190 @@
+"""The built-in pool on real sockets."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import cast
+
+from softaxe.fleet.clock import Clock
+from softaxe.serve.pool_links import Wire
+from softaxe.stratum.pool import Pool, PoolConnection
+
+MAX_CONNECTIONS = 20_000
+MAX_UNSENT_BYTES = 1 << 20
+"""A client that leaves more than this unread is dropped."""
+FIRST_PORT_TRIES = 100
+"""Ports after the wanted one that are tried when it is taken."""
+
+
+class PoolServer:
+    """Serves one pool on any number of addresses.
+
+    Call `step` regularly; it moves the pool's time and sends what it has to say.
+
+    Args:
+        pool: Which.
+        clock: Its time.
+        take_stranger: Called once with the connection of a miner that is none of the
+            process's own, before its first bytes are heard.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        clock: Clock,
+        *,
+        take_stranger: Callable[[PoolConnection], None] = lambda connection: None,
+    ) -> None:
+        self.pool = pool
+        self.addresses: list[tuple[str, int]] = []
+        """Where the pool listens."""
+        self.wire = Wire()
+        self.take_stranger = take_stranger
+        self._clock = clock
+        self._servers: list[asyncio.Server] = []
+        self._clients: dict[str, _Client] = {}
+
+    async def listen(self, host: str, port: int, *, tries: int = 1) -> tuple[str, int]:
+        """Open a listener on `port`, or on one of the next `tries` - 1 free ones.
+
+        Raises:
+            OSError: None of them is free.
+        """
+        loop = asyncio.get_running_loop()
+        for attempt in range(tries):
+            try:
+                server = await loop.create_server(
+                    lambda: _Client(self), host, port + attempt if port else 0
+                )
+            except OSError:
+                if attempt + 1 == tries:
+                    raise
+                continue
+            break
+        self._servers.append(server)
+        name = server.sockets[0].getsockname()
+        address = (name[0], name[1])
+        self.addresses.append(address)
+        return address
+
+    @property
+    def connection_count(self) -> int:
+        """Miners connected."""
+        return len(self._clients)
+
+    def replace(self, pool: Pool) -> None:
+        """Go on with another pool in this one's place; all connections end."""
+        for client in list(self._clients.values()):
+            client.abort()
+        self.pool = pool
+
+    def step(self, now: float) -> None:
+        """Let the pool's time pass, and send what it says."""
+        self.pool.step(now)
+        self.flush_all()
+
+    async def close(self) -> None:
+        """Close every listener and connection."""
+        for server in self._servers:
+            server.close()
+        for client in list(self._clients.values()):
+            client.abort()
+        for server in self._servers:
+            with contextlib.suppress(asyncio.CancelledError):
+                await server.wait_closed()
+
+    def connect(self, client: "_Client", name: str) -> PoolConnection | None:
+        """Take up a client; None when there are too many."""
+        if len(self._clients) >= MAX_CONNECTIONS:
+            return None
+        self._clients[name] = client
+        return self.pool.connect(self.now(), name)
+
+    def connection(self, name: str) -> PoolConnection | None:
+        """Return the connection of the miner at `address:port`."""
+        client = self._clients.get(name)
+        return None if client is None else client.connection
+
+    def strangers(self) -> list[PoolConnection]:
+        """Connections of miners that are none of the process's own."""
+        return [
+            client.connection
+            for client in self._clients.values()
+            if client.is_stranger and client.connection is not None
+        ]
+
+    def flush(self, name: str) -> None:
+        """Send what the pool has for one miner."""
+        if name in self._clients:
+            self._clients[name].flush()
+
+    def flush_all(self) -> None:
+        """Send what the pool has for anybody."""
+        for connection in self.pool.take_unsent():
+            self.flush(connection.name)
+
+    def forget(self, name: str) -> None:
+        """A client's connection has ended."""
+        self._clients.pop(name, None)
+
+    def now(self) -> float:
+        """Device time, as the pool sees it: only `step` goes past what is due.
+
+        Otherwise a share that comes late would find the pool telling hundreds of miners
+        of a new job, and have it done at once.
+        """
+        return min(self._clock.now, self.pool.next_wake)
+
+
+class _Client(asyncio.Protocol):
+    def __init__(self, server: PoolServer) -> None:
+        self.connection: PoolConnection | None = None
+        self.is_stranger = False
+        """Told by its first bytes: by then our own miners are known."""
+        self._server = server
+        self._has_spoken = False
+        self._name = ""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # A TCP transport always; uvloop's is no subclass.
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        self._name = f"{peer[0]}:{peer[1]}"
+        self.connection = self._server.connect(self, self._name)
+        if self.connection is None:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self.connection is not None:
+            if not self._has_spoken:
+                self._has_spoken = True
+                self.is_stranger = not self._server.wire.is_own(self._name)
+                if self.is_stranger:
+                    self._server.take_stranger(self.connection)
+            self._server.wire.arrived(self._name, len(data))
+            self.connection.receive(data, self._server.now())
+            self._server.flush_all()  # a share may be a block, which concerns everybody
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.connection is not None:
+            self.connection.closed(self._server.now())
+            self._server.forget(self._name)
+
+    def flush(self) -> None:
+        """Send what the pool has for this client."""
+        connection, transport = self.connection, self._transport
+        if connection is None or transport is None:
+            return
+        if data := connection.data_to_send():
+            self._server.wire.sent(self._name, len(data))
+            transport.write(data)
+        if transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            transport.abort()
+        elif connection.wants_close:
+            transport.close()
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()

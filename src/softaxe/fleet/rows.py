@@ -1,0 +1,154 @@
+"""What a fleet shows of its devices: one row each, and sums."""
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from typing import Any
+
+from softaxe.device.device import Device
+from softaxe.fleet.turns import in_turns
+from softaxe.serve.member import Member
+
+HISTORY_S = 10.0
+HISTORY_POINTS = 720
+"""Two hours of points."""
+STARTING_S = 60.0
+"""A device that does not hash yet is starting for so long after its boot."""
+
+STATES = ("mining", "starting", "idle", "overheated", "fault", "access point", "away")
+"""What `state_of` tells."""
+BELIEVED = 2.0
+"""A reading up to so many times what the chips can do is one of chance."""
+Row = dict[str, Any]
+
+
+def state_of(member: Member) -> str:
+    """Tell what a device is doing, in a word."""
+    device = member.device
+    if not device.is_on_network:
+        return "away"
+    if device.radio.is_ap_enabled:
+        return "access point"
+    if device.settings.is_overheated or device.shows_overheat:
+        return "overheated"
+    if device.power_fault:
+        return "fault"
+    # Not by its reading: a counter of real work may stand still from poll to poll.
+    if device.chain.hashrate_hs > 0 and device.pools.session is not None:
+        return "mining"
+    return "starting" if device.uptime_s < STARTING_S else "idle"
+
+
+def hashing_hs(device: Device) -> float:
+    """What a device adds to its fleet: its reading, if that can be true.
+
+    A device shows what it has last measured when its chips are off, and an immense rate
+    when a counter has run over; fidelity is for the device, not for sums of many.
+    """
+    told_hs, can_hs = device.hashrate.current_hs, device.chain.hashrate_hs
+    return told_hs if told_hs <= BELIEVED * can_hs else can_hs
+
+
+def _ghs(rate_hs: float) -> float:
+    """Return GH/s to show; a CPU's real work is some 1e-5."""
+    ghs = rate_hs / 1e9
+    return round(ghs, 3) if ghs >= 1 else float(f"{ghs:.4g}")
+
+
+def row(member: Member, faults: list[str]) -> Row:
+    """Return a device as the control API lists it; hash rates in GH/s."""
+    device = member.device
+    read, shares = device.readings, device.shares
+    ghs = device.hashrate.current_hs / 1e9
+    efficiency = read.power_w / ghs * 1000 if ghs > 1 else None
+    vr_c = read.vr_temp_c
+    return {
+        "id": member.id,
+        "group": member.group,
+        "board": device.board.version,
+        "family": device.board.family,
+        "url": member.url,
+        "hostname": device.settings.hostname,
+        "macAddr": device.identity.mac_text,
+        "state": state_of(member),
+        "hashRate": _ghs(device.hashrate.current_hs),
+        "expectedHashrate": round(device.expected_hashrate_hs / 1e9, 3),
+        "power": round(read.power_w, 2),
+        "efficiency": None if efficiency is None else round(efficiency, 2),
+        "temp": round(read.temp_c, 1),
+        "vrTemp": round(vr_c, 1) if vr_c and vr_c > 0 else None,
+        "fanspeed": round(read.fan_percent, 1),
+        "sharesAccepted": shares.accepted,
+        "sharesRejected": shares.rejected,
+        "bestDiff": device.best_difficulty,
+        "isUsingFallbackStratum": device.is_using_fallback,
+        "uptimeSeconds": int(device.uptime_s),
+        "faults": faults,
+    }
+
+
+async def sums(members: Iterable[Member]) -> Row:
+    """Return a fleet's totals."""
+    total = Counter[str]()
+    groups = Counter[str]()
+    hottest, best = 0.0, 0
+    async for member in in_turns(members):
+        device = member.device
+        groups[member.group] += 1
+        total["mining"] += state_of(member) == "mining"
+        total["hashrate"] += hashing_hs(device)  # type: ignore[assignment]
+        total["expected"] += device.expected_hashrate_hs  # type: ignore[assignment]
+        total["power"] += device.readings.power_w  # type: ignore[assignment]
+        total["accepted"] += device.shares.accepted
+        total["rejected"] += device.shares.rejected
+        hottest = max(hottest, device.readings.temp_c)
+        best = max(best, device.best_difficulty)
+    ghs = total["hashrate"] / 1e9
+    return {
+        "devices": sum(groups.values()),
+        "mining": total["mining"],
+        "hashRate": _ghs(total["hashrate"]),
+        "expectedHashrate": round(total["expected"] / 1e9, 3),
+        "power": round(total["power"], 2),
+        "efficiency": round(total["power"] / ghs * 1000, 2) if ghs > 1 else None,
+        "hottest": round(hottest, 1),
+        "sharesAccepted": total["accepted"],
+        "sharesRejected": total["rejected"],
+        "bestDiff": best,
+        "groups": dict(groups),
+    }
+
+
+class History:
+    """A fleet's totals over time, for charts."""
+
+    def __init__(self) -> None:
+        self.due = 0.0
+        """Device time of the next point."""
+        self._points: deque[tuple[float, float, float, float, int]] = deque(
+            maxlen=HISTORY_POINTS
+        )
+
+    async def note(self, now: float, members: Iterable[Member]) -> None:
+        """Add a point; the next one is due a while later."""
+        self.due = now + HISTORY_S
+        now_sums = await sums(members)
+        self._points.append(
+            (
+                round(now, 1),
+                now_sums["hashRate"],
+                now_sums["power"],
+                now_sums["hottest"],
+                now_sums["mining"],
+            )
+        )
+
+    def restart(self, now: float) -> None:
+        """Forget everything: time has been set back to `now`."""
+        self._points.clear()
+        self.due = now
+
+    def to_json(self) -> dict[str, list[float]]:
+        """Return one list per quantity, oldest first."""
+        names = ("now", "hashRate", "power", "hottest", "mining")
+        columns = list(zip(*self._points, strict=True)) or [()] * len(names)
+        return {n: list(c) for n, c in zip(names, columns, strict=True)}

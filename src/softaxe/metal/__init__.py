@@ -1,0 +1,1 @@
+"""Real chips and boards, and what stands in for them."""

@@ -1,0 +1,1 @@
+"""Other people's devices: record, replay, clone, check."""

@@ -1,0 +1,1 @@
+"""One device on the network and on disk."""

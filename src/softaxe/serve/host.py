@@ -1,0 +1,58 @@
+"""What the HTTP server asks of whoever runs the device."""
+
+from typing import Protocol
+
+from softaxe.device.device import Device
+from softaxe.device.profile import Profile
+from softaxe.serve.storage import Storage
+
+
+class LogLines(Protocol):
+    """Log lines from now on, for one reader; bounded, the oldest go first."""
+
+    async def get(self) -> str:
+        """Wait for the next line, colours and line feed included."""
+
+    def close(self) -> None:
+        """Take no more lines."""
+
+
+class Host(Protocol):
+    """Runs one device: knows its time, its disk and its pool."""
+
+    @property
+    def profile(self) -> Profile:
+        """The dialect of the API; known before the device is."""
+
+    @property
+    def device(self) -> Device:
+        """The device as of its last step."""
+
+    @property
+    def storage(self) -> Storage:
+        """Where images go."""
+
+    @property
+    def work_mode_name(self) -> str:
+        """What a hash stands for at present: `scaled` or `real`."""
+
+    @property
+    def pool_text(self) -> str:
+        """The pool in use, in words."""
+
+    @property
+    def speed(self) -> float:
+        """Device seconds per real second; 0 while time stands still."""
+
+    def sync(self) -> Device:
+        """Bring the device to the present and carry its events out."""
+
+    async def commit(self) -> None:
+        """Wait until everything to be saved so far is on disk.
+
+        Raises:
+            StorageError: It could not be saved.
+        """
+
+    def subscribe_log(self) -> LogLines:
+        """Start to receive log lines."""

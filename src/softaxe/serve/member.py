@@ -1,0 +1,523 @@
+"""One device of a fleet: what joins it to sockets, disk and log readers."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from zlib import crc32
+
+from softaxe.api import views
+from softaxe.asic.chip import REAL
+from softaxe.board.radio import NETWORKS, Network
+from softaxe.catalog import Board
+from softaxe.device.boot import ON_NETWORK_S
+from softaxe.device.device import Device, WorkChoice
+from softaxe.device.events import (
+    LINKS,
+    CameUp,
+    ClosePool,
+    CloseReason,
+    ConnectPool,
+    Event,
+    Link,
+    SaveFlash,
+    SaveSettings,
+    WentDown,
+)
+from softaxe.device.logbook import LogLine
+from softaxe.device.pools import dial_target
+from softaxe.device.profile import DOCUMENTED, Profile
+from softaxe.device.settings import JsonValue
+from softaxe.errors import StorageError
+from softaxe.faults import LinkFaults
+from softaxe.flash.partitions import Flash
+from softaxe.serve.listener import AsgiApp, Listener
+from softaxe.serve.pool_links import (
+    LOOPBACK,
+    LinkClosed,
+    LinkNews,
+    LinkOpened,
+    LinkReceived,
+    LinkResolved,
+    PoolLinks,
+    Wire,
+)
+from softaxe.serve.saver import Saver
+from softaxe.serve.server import Server
+from softaxe.serve.storage import SettingValue, Storage, read_www
+
+LOG_QUEUE_LINES = 128
+"""Lines a slow log listener may fall behind. Source: ESP-Miner websocket.c."""
+REOPEN_S = 1.0
+NO_LINK_FAULTS = LinkFaults()
+NOT_CONNECTED = "errno 128: Socket is not connected"
+REFUSED = "errno 111: Connection refused"
+
+
+class Timekeeper(Protocol):
+    """The clock of a fleet."""
+
+    @property
+    def now(self) -> float:
+        """Device time as it was last looked at, in seconds."""
+
+    @property
+    def speed(self) -> float:
+        """Device seconds per real second."""
+
+    @property
+    def is_paused(self) -> bool:
+        """True while time stands still."""
+
+    def advance(self) -> float:
+        """Go on to the present and return it."""
+
+
+class OwnPool(Protocol):
+    """The built-in pool, as far as a device has to do with it."""
+
+    @property
+    def wire(self) -> Wire:
+        """Counts the bytes under way."""
+
+    @property
+    def addresses(self) -> Sequence[tuple[str, int]]:
+        """Where it listens."""
+
+
+class Surroundings(Protocol):
+    """What a device's fleet gives it."""
+
+    storage: Storage
+    saver: Saver
+    dials: set[tuple[str, Link]]
+    """Connections to this machine that are being opened: a device's id and which."""
+
+    @property
+    def clock(self) -> Timekeeper:
+        """Device time."""
+
+    @property
+    def pool_server(self) -> OwnPool | None:
+        """The built-in pool, when there is one."""
+
+    @property
+    def is_late(self) -> bool:
+        """True while there are more steps to do than there is time for."""
+
+    def wake(self, member: "Member") -> None:
+        """Something happened: the device may have to be stepped earlier."""
+
+    def spawn(self, work: Coroutine[object, object, None]) -> None:
+        """Run in the background; a fault ends the fleet."""
+
+    def wrap(self, member: "Member", app: AsgiApp) -> AsgiApp:
+        """Return what is served instead of a device's own app."""
+
+    def link_changed(self, member: "Member") -> None:
+        """A pool connection of the device stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberOptions:
+    """Everything that makes one device."""
+
+    board: Board
+    seed: int
+    group: str = "devices"
+    host: str = "127.0.0.1"
+    port: int = 8080
+    work: WorkChoice = "auto"
+    ambient_c: float = 25.0
+    ambient_swing_c: float = 0.0
+    networks: tuple[Network, ...] = NETWORKS
+    defaults: Mapping[str, SettingValue] = field(default_factory=dict)
+    """Settings by NVS key where nothing is stored."""
+    overrides: Mapping[str, SettingValue] = field(default_factory=dict)
+    """Settings by NVS key whatever is stored."""
+    www: Mapping[str, bytes] | None = None
+    """Files to serve instead of those in flash."""
+    erases_www: bool = False
+    profile: Profile = DOCUMENTED
+
+    @property
+    def id(self) -> str:
+        """Names the device in its fleet and in storage."""
+        return f"{self.board.version}-{self.seed}"
+
+
+class LogSubscription:
+    """Log lines for one reader; the oldest are dropped when it falls behind."""
+
+    def __init__(self, close: Callable[["LogSubscription"], None]) -> None:
+        self._lines: asyncio.Queue[str] = asyncio.Queue(LOG_QUEUE_LINES)
+        self._close = close
+
+    def put(self, line: str) -> None:
+        """Add a line."""
+        if self._lines.full():
+            self._lines.get_nowait()
+        self._lines.put_nowait(line)
+
+    async def get(self) -> str:
+        """Wait for the next line; it ends in a line feed."""
+        return await self._lines.get()
+
+    def close(self) -> None:
+        """Take no more lines."""
+        self._close(self)
+
+
+class Member:
+    """Drives a device: its pools, its HTTP port, its log, and what it saves.
+
+    Args:
+        options: Which device.
+        fleet: Where it lives.
+        power_on_s: Device time at which it was switched on.
+        show_log: Called with the id and every log line of the device.
+    """
+
+    def __init__(
+        self,
+        options: MemberOptions,
+        fleet: Surroundings,
+        *,
+        power_on_s: float = -ON_NETWORK_S,
+        show_log: Callable[[str, LogLine], None] | None = None,
+    ) -> None:
+        self.options = options
+        self.id = options.id
+        self.group = options.group
+        self.profile = options.profile
+        self.wake_at = power_on_s
+        """When the ticker steps the device next."""
+        self.phase = crc32(self.id.encode()) / 2**32
+        """Its place among the devices that are stepped one after the other, 0 to 1."""
+        self.wake_order = 0
+        """Names the one plan of the ticker that holds."""
+        self.device = self._new_device(fleet.storage, power_on_s)
+        self.link_faults = NO_LINK_FAULTS
+        self._link_names: dict[Link, str] = {}
+        self._fleet = fleet
+        self._show_log = show_log
+        app = fleet.wrap(self, Server(self))
+        self._listener = Listener(app, options.host, options.port)
+        self._links = PoolLinks(self._take_link_news, source=options.host)
+        self._targets: dict[Link, tuple[str, int]] = {}
+        self._logs: set[LogSubscription] = set()
+        self._listener_lock = asyncio.Lock()
+        self._is_wanted_open = True
+        self._is_port_taken = False
+
+    def _new_device(self, storage: Storage, now: float) -> Device:
+        options = self.options
+        stored = storage.load_settings(self.id)
+        flash = Flash.from_rows(storage.load_flash(self.id))
+        if options.erases_www:
+            flash.www_sha256 = None
+            storage.save_flash(self.id, flash.to_rows())
+        return Device(
+            options.board,
+            seed=options.seed,
+            profile=options.profile,
+            settings={**options.defaults, **stored, **options.overrides},
+            flash=flash,
+            www=options.www or read_www(storage, flash.www_sha256),
+            work=options.work,
+            ambient_c=options.ambient_c,
+            ambient_swing_c=options.ambient_swing_c,
+            networks=options.networks,
+            ipv4=options.host,
+            now=now,
+        )
+
+    # What the server uses
+
+    @property
+    def storage(self) -> Storage:
+        """Where images go."""
+        return self._fleet.storage
+
+    def sync(self) -> Device:
+        """Step the device to the present and carry its events out.
+
+        In a fleet that is late the device stays where it is, until its turn comes: who
+        asks would otherwise wait for all who have asked before.
+        """
+        if not self._fleet.is_late:
+            self.step(self._fleet.clock.advance())
+        return self.device
+
+    async def commit(self) -> None:
+        """Wait until everything that was to be saved so far is on disk.
+
+        Raises:
+            StorageError: It could not be saved; the device has taken it back.
+        """
+        self.dispatch()
+        await self._fleet.saver.commit(self.id)
+
+    def subscribe_log(self) -> LogSubscription:
+        """Start to receive log lines as the device prints them, colours included."""
+        subscription = LogSubscription(self._logs.discard)
+        self._logs.add(subscription)
+        return subscription
+
+    @property
+    def work_mode_name(self) -> str:
+        """What the device's hashes are at present: scaled or real."""
+        return self.device.work_mode.name
+
+    @property
+    def pool_text(self) -> str:
+        """The pool in use, in words."""
+        pool = self.device.pools.current
+        host, port = dial_target(pool.url, pool.port)
+        which = "built-in " if self._is_own_pool(host, port) else ""
+        return f"{which}{host}:{port}"
+
+    @property
+    def speed(self) -> float:
+        """Device seconds per real second; 0 while time stands still."""
+        clock = self._fleet.clock
+        return 0.0 if clock.is_paused else clock.speed
+
+    # What the fleet uses
+
+    @property
+    def port(self) -> int:
+        """The HTTP port, known after `open`."""
+        return self._listener.port
+
+    @property
+    def url(self) -> str:
+        """Where the device is to be found."""
+        return self._listener.url
+
+    @property
+    def is_open(self) -> bool:
+        """True while its port is served."""
+        return self._listener.is_open
+
+    @property
+    def is_port_late(self) -> bool:
+        """True while its port is about to open or close.
+
+        Not while another program has the port: that may take for ever.
+        """
+        return self._is_port_off and not self._is_port_taken
+
+    @property
+    def _is_port_off(self) -> bool:
+        is_moving = self._listener_lock.locked()
+        return is_moving or self._is_wanted_open is not self._listener.is_open
+
+    @property
+    def connection_count(self) -> int:
+        """Clients connected to its port."""
+        return self._listener.connection_count
+
+    @property
+    def is_real(self) -> bool:
+        """True while its hashes are real ones."""
+        return self.device.work_mode is REAL
+
+    @property
+    def pool_name(self) -> str:
+        """This end of the main pool connection, `address:port`; empty without one."""
+        return self._link_names.get(Link.MAIN, "")
+
+    def patch(self, members: Mapping[str, JsonValue]) -> None:
+        """Change settings as PATCH does.
+
+        Raises:
+            SettingError: A value is not allowed; nothing has changed.
+        """
+        device = self.sync()
+        device.patch(list(members.items()), device.now)
+        self.dispatch()
+        self._fleet.wake(self)
+
+    def restart(self) -> None:
+        """Restart the device, as POST /api/system/restart does."""
+        device = self.sync()
+        device.restart(device.now)
+        self._fleet.wake(self)
+
+    def info_body(self) -> bytes:
+        """What the device answers at /api/system/info."""
+        return views.info_body(self.sync())
+
+    async def open(self) -> None:
+        """Bring the device to the present and serve its port.
+
+        Raises:
+            OSError: The address cannot be bound.
+        """
+        async with self._listener_lock:  # before what the step may ask for
+            self.step(self._fleet.clock.now)
+            if self._is_wanted_open and not self._listener.is_open:
+                await self._listener.open()
+
+    async def close(self) -> None:
+        """Close its port and its connections."""
+        self._is_wanted_open = False
+        async with self._listener_lock:
+            await self._listener.close()
+        for link in Link:
+            self._close_link(link)
+
+    def step(self, now: float) -> None:
+        """Step the device and carry its events out."""
+        self.device.step(now)
+        self.dispatch()
+
+    def set_link_faults(self, faults: LinkFaults) -> None:
+        """Cut or mute the connections to pools, or let them be."""
+        self.link_faults = faults
+        for link, target in list(self._targets.items()):
+            if self._is_down(*target):
+                self._cut(link)
+
+    def _is_down(self, host: str, port: int) -> bool:
+        faults = self.link_faults
+        if faults.is_primary_down and faults.is_fallback_down:
+            return True
+        fallback = self.device.pools.fallback
+        is_fallback = (host, port) == dial_target(fallback.url, fallback.port)
+        return faults.is_fallback_down if is_fallback else faults.is_primary_down
+
+    def _cut(self, link: Link) -> None:
+        """Let a connection end, or not come about, as if the pool were gone."""
+        has_stood = link in self._link_names
+        self._close_link(link)
+        now = self._fleet.clock.now
+        reason = CloseReason.CLOSED if has_stood else CloseReason.UNREACHABLE
+        detail = NOT_CONNECTED if has_stood else REFUSED
+        self.device.pool_closed(reason, now, link=link, detail=detail)
+
+    def replace(self, device: Device) -> None:
+        """Go on with another device in this one's place: its links are gone."""
+        for link in Link:
+            self._close_link(link)
+        self.device = device
+        self._want_open(is_open=device.is_on_network)
+        self._fleet.wake(self)
+
+    def dispatch(self) -> None:
+        """Carry out what the device asks for."""
+        device = self.device
+        for event in device.events():
+            self._take_event(event)
+        for link in LINKS:
+            data = device.data_to_pool(link)
+            if data and not self.link_faults.is_silent:
+                self._sent(link, len(data))
+                self._links.send(link, data)
+        for line in device.log.take():
+            if self._show_log is not None:
+                self._show_log(self.id, line)
+            for subscription in self._logs:
+                subscription.put(line.coloured)
+
+    def _take_event(self, event: Event) -> None:
+        match event:
+            case ConnectPool(link=link, host=host, port=port):
+                self._close_link(link)
+                self._targets[link] = host, port
+                if self._is_down(host, port):
+                    # Nobody is asked for the address of what is down.
+                    now = self._fleet.clock.now
+                    self.device.pool_resolved(now, link=link, address=host)
+                    self._cut(link)
+                    return
+                if host.startswith(LOOPBACK):
+                    self._fleet.dials.add((self.id, link))
+                self._links.dial(event)
+            case ClosePool(link=link):
+                self._close_link(link)
+            case SaveSettings() | SaveFlash():
+                saver = self._fleet.saver
+                if saver.is_idle:
+                    self._fleet.spawn(_save_soon(saver))
+                saver.add(self.id, self.device, event)
+            case WentDown():
+                self._want_open(is_open=False)
+            case CameUp():
+                self._want_open(is_open=True)
+            case _:
+                pass
+
+    def _take_link_news(self, news: LinkNews) -> None:
+        device, now = self.device, self._fleet.clock.advance()
+        link = news.link
+        match news:
+            case LinkResolved(address=address):
+                device.pool_resolved(now, link=link, address=address)
+            case LinkOpened(address=address, port=port, family=family):
+                is_own = self._is_own_pool(address, port)
+                self._note_link(link, news.own_name, is_own=is_own)
+                device.pool_connected(now, link=link, family=family, is_own_pool=is_own)
+                self._fleet.link_changed(self)
+            case LinkReceived(data=data):
+                self._sent(link, -len(data))
+                if not self.link_faults.is_silent:
+                    device.pool_received(data, now, link=link)
+            case LinkClosed(reason=reason, detail=detail):
+                self._forget_link(link)
+                device.pool_closed(reason, now, link=link, detail=detail)
+        self.dispatch()
+        self._fleet.wake(self)
+
+    def _note_link(self, link: Link, name: str, *, is_own: bool) -> None:
+        self._fleet.dials.discard((self.id, link))
+        self._link_names[link] = name
+        if is_own and self._fleet.pool_server is not None:
+            self._fleet.pool_server.wire.opened(name)
+
+    def _forget_link(self, link: Link) -> None:
+        self._fleet.dials.discard((self.id, link))
+        self._targets.pop(link, None)
+        name = self._link_names.pop(link, "")
+        if name and self._fleet.pool_server is not None:
+            self._fleet.pool_server.wire.closed(name)
+
+    def _close_link(self, link: Link) -> None:
+        self._links.close(link)
+        self._forget_link(link)
+
+    def _sent(self, link: Link, size: int) -> None:
+        """Bytes leave (or, below 0, have come) on a link."""
+        if self._fleet.pool_server is not None:
+            self._fleet.pool_server.wire.sent(self._link_names.get(link, ""), size)
+
+    def _is_own_pool(self, address: str, port: int) -> bool:
+        server = self._fleet.pool_server
+        return server is not None and (address, port) in server.addresses
+
+    def _want_open(self, *, is_open: bool) -> None:
+        self._is_wanted_open = is_open
+        if self._is_port_off:
+            self._fleet.spawn(self._follow_wanted())
+
+    async def _follow_wanted(self) -> None:
+        async with self._listener_lock:
+            if not self._is_wanted_open:
+                await self._listener.close()
+            while self._is_wanted_open and not self._listener.is_open:
+                try:
+                    await self._listener.open()
+                    self._is_port_taken = False
+                except OSError as error:
+                    self._is_port_taken = True
+                    sys.stderr.write(f"softaxe: {error}; trying again\n")
+                    await asyncio.sleep(REOPEN_S)
+
+
+async def _save_soon(saver: Saver) -> None:
+    try:
+        await saver.commit()
+    except StorageError as error:
+        sys.stderr.write(f"softaxe: {error}\n")

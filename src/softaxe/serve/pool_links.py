@@ -1,0 +1,269 @@
+"""The device's connections to pools, on real sockets."""
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any, cast
+
+from softaxe.device.events import CloseReason, ConnectPool, Link
+
+DIAL_TIMEOUT_S = 20.0
+"""Real seconds until an address counts as unreachable; about lwIP's own default."""
+LOOPBACK = "127."
+MAX_UNSENT_BYTES = 1 << 16
+"""More than this unsent means that the pool no longer reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkResolved:
+    """An address is known and tried."""
+
+    link: Link
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOpened:
+    """A connection stands."""
+
+    link: Link
+    address: str
+    port: int
+    family: int
+    """2 for IPv4, 10 for IPv6, as the firmware counts them."""
+    own_name: str = field(default="", compare=False)
+    """This end of it, as `address:port`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkReceived:
+    """Bytes came in."""
+
+    link: Link
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LinkClosed:
+    """A connection could not be opened or has ended."""
+
+    link: Link
+    reason: CloseReason
+    detail: str
+
+
+LinkNews = LinkResolved | LinkOpened | LinkReceived | LinkClosed
+
+
+class Wire:
+    """Counts the bytes under way between the process's own miners and its pool.
+
+    Connections are known by the miner's end, `address:port`; those that were not
+    opened here are left alone.
+    """
+
+    def __init__(self) -> None:
+        self.bytes_under_way = 0
+        self._by_name: dict[str, int] = {}
+
+    def opened(self, name: str) -> None:
+        """One of our miners has connected."""
+        self._by_name.setdefault(name, 0)
+
+    def closed(self, name: str) -> None:
+        """A connection has ended; what was under way is lost."""
+        self.bytes_under_way -= self._by_name.pop(name, 0)
+
+    def is_own(self, name: str) -> bool:
+        """True for a connection of one of our miners."""
+        return name in self._by_name
+
+    def sent(self, name: str, size: int) -> None:
+        """Bytes have left one end."""
+        if name in self._by_name:
+            self._by_name[name] += size
+            self.bytes_under_way += size
+
+    def arrived(self, name: str, size: int) -> None:
+        """Bytes have come to the other end."""
+        self.sent(name, -size)
+
+
+class PoolLinks:
+    """Opens, feeds and closes the main and the probe connection.
+
+    Args:
+        tell: Called, on the event loop, with everything that happens to a link.
+        source: The device's address; on loopback its connections come from there.
+    """
+
+    def __init__(self, tell: Callable[[LinkNews], None], *, source: str = "") -> None:
+        self._tell = tell
+        self._source = source
+        self._dials: dict[Link, asyncio.Task[None]] = {}
+        self._open: dict[Link, _Connection] = {}
+
+    @property
+    def is_dialling(self) -> bool:
+        """True while a link is being opened."""
+        return bool(self._dials)
+
+    def dial(self, request: ConnectPool) -> None:
+        """Start to connect; what becomes of it is told."""
+        self.close(request.link)
+        self._dials[request.link] = asyncio.ensure_future(self._dial(request))
+
+    def send(self, link: Link, data: bytes) -> None:
+        """Send on an open link."""
+        connection = self._open.get(link)
+        if connection is not None and connection.transport is not None:
+            connection.transport.write(data)
+            if connection.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+                self._end(link, connection, CloseReason.WRITE_FAILED, "errno 11: busy")
+
+    def close(self, link: Link) -> None:
+        """Close a link, or stop opening it; nothing more is told of it."""
+        dial = self._dials.pop(link, None)
+        if dial is not None:
+            dial.cancel()
+        connection = self._open.pop(link, None)
+        if connection is not None and connection.transport is not None:
+            connection.transport.close()
+
+    def close_all(self) -> None:
+        """Close every link."""
+        for link in Link:
+            self.close(link)
+
+    async def _dial(self, request: ConnectPool) -> None:
+        link, host, port = request.link, request.host, request.port
+        loop = asyncio.get_running_loop()
+        try:
+            found = await _find(host, port)
+        except (OSError, UnicodeError) as error:
+            self._dials.pop(link, None)
+            self._tell(LinkClosed(link, CloseReason.UNRESOLVED, str(error)))
+            return
+        # The firmware takes an IPv6 address first; the rest is tried after it.
+        found.sort(key=lambda entry: entry[0] != socket.AF_INET6)
+        detail = "no address"
+        for family, _, _, _, address in found:
+            connection = _Connection(self, link)
+            self._tell(LinkResolved(link, str(address[0])))
+            try:
+                async with asyncio.timeout(DIAL_TIMEOUT_S):
+                    await loop.create_connection(
+                        lambda c=connection: c,
+                        str(address[0]),
+                        port,
+                        family=family,
+                        local_addr=self._local_address(str(address[0])),
+                    )
+            except TimeoutError:
+                detail = _errno_text(errno.ETIMEDOUT)
+                continue
+            except OSError as error:
+                detail = _errno_text(error.errno or 0, error)
+                continue
+            self._dials.pop(link, None)
+            self._open[link] = connection
+            number = 10 if family == socket.AF_INET6 else 2
+            own = connection.own_name
+            self._tell(LinkOpened(link, str(address[0]), port, number, own))
+            connection.deliver_early()
+            return
+        self._dials.pop(link, None)
+        self._tell(LinkClosed(link, CloseReason.UNREACHABLE, detail))
+
+    def _local_address(self, target: str) -> tuple[str, int] | None:
+        if target.startswith(LOOPBACK) and self._source.startswith(LOOPBACK):
+            return self._source, 0
+        return None
+
+    def received(self, connection: "_Connection", data: bytes) -> None:
+        """Pass on bytes of a connection that is still wanted."""
+        if self._open.get(connection.link) is connection:
+            self._tell(LinkReceived(connection.link, data))
+
+    def lost(self, connection: "_Connection", error: Exception | None) -> None:
+        """Pass on the end of a connection that was still wanted."""
+        detail = "errno 128: Socket is not connected"
+        if isinstance(error, OSError) and error.errno:
+            detail = _errno_text(error.errno)
+        if self._open.get(connection.link) is connection:
+            self._end(connection.link, connection, CloseReason.CLOSED, detail)
+
+    def _end(
+        self, link: Link, connection: "_Connection", reason: CloseReason, detail: str
+    ) -> None:
+        del self._open[link]
+        if connection.transport is not None:
+            connection.transport.abort()
+        self._tell(LinkClosed(link, reason, detail))
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, links: PoolLinks, link: Link) -> None:
+        self.link = link
+        self.transport: asyncio.Transport | None = None
+        self._links = links
+        self._early: list[bytes] | None = []
+        self._early_end: Exception | bool | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # A TCP transport always; uvloop's is no subclass.
+        self.transport = cast(asyncio.Transport, transport)
+
+    @property
+    def own_name(self) -> str:
+        """This end, as `address:port`."""
+        if self.transport is None:
+            return ""
+        name = self.transport.get_extra_info("sockname")
+        return f"{name[0]}:{name[1]}"
+
+    def data_received(self, data: bytes) -> None:
+        if self._early is not None:
+            self._early.append(data)
+        else:
+            self._links.received(self, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._early is not None:
+            self._early_end = exc or True
+        else:
+            self._links.lost(self, exc)
+
+    def deliver_early(self) -> None:
+        """Hand over what came before the link was known to stand."""
+        early, self._early = self._early or [], None
+        for data in early:
+            self._links.received(self, data)
+        if self._early_end is not None:
+            error = self._early_end if isinstance(self._early_end, Exception) else None
+            self._links.lost(self, error)
+
+
+Found = list[tuple[int, int, int, str, tuple[Any, ...]]]
+
+
+async def _find(host: str, port: int) -> Found:
+    """Return addresses of a host; without asking anybody where it is one."""
+    try:
+        version = ip_address(host).version
+    except ValueError:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return [(int(entry[0]), *entry[1:]) for entry in found]
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    return [(family, socket.SOCK_STREAM, 0, "", (host, port))]
+
+
+def _errno_text(number: int, error: OSError | None = None) -> str:
+    if number:
+        return f"errno {number}: {os.strerror(number)}"
+    return str(error)

@@ -1,0 +1,90 @@
+"""Pages: the files of the www image by the firmware's rules, or our own page.
+
+Source of the rules: ESP-Miner http_server.c.
+"""
+
+from collections.abc import Mapping
+from importlib.resources import files
+
+from starlette.types import Scope
+
+from softaxe.device.device import Device
+from softaxe.serve.answers import Answer, HeaderName, Headers
+
+MAX_NAME_BYTES = 142
+"""The firmware cuts longer names."""
+CACHE = (HeaderName(b"Cache-Control"), b"max-age=2592000")
+GZIP = (HeaderName(b"Content-Encoding"), b"gzip")
+CONTENT_TYPES = {
+    ".html": b"text/html",
+    ".js": b"application/javascript",
+    ".css": b"text/css",
+    ".png": b"image/png",
+    ".ico": b"image/x-icon",
+    ".svg": b"image/svg+xml",
+    ".pdf": b"application/pdf",
+    ".woff2": b"font/woff2",
+}
+
+_STATIC = files("softaxe.serve") / "static"
+_BUILT = _STATIC / "page"
+NOT_BUILT = (
+    b"<!DOCTYPE html><title>AxeOS on softaxe</title>"
+    b"<p>The device runs, but its page was not built. "
+    b"<code>make</code> in the source folder builds it."
+)
+OUR_PAGE: Mapping[str, bytes] = (
+    {f"/{file.name}": file.read_bytes() for file in _BUILT.iterdir()}
+    if _BUILT.is_dir()
+    else {"/index.html": NOT_BUILT}
+)
+"""Files of our own page, made from `ui/`."""
+RECOVERY_PAGE = Answer((_STATIC / "recovery.html").read_bytes(), is_chunked=True)
+
+
+def files_of(device: Device) -> Mapping[str, bytes]:
+    """Return the device's pages by name: those in its flash, or ours."""
+    if device.www is not None:
+        return device.www
+    return {**OUR_PAGE, "/version.txt": device.axeos_version.encode()}
+
+
+def file_answer(pages: Mapping[str, bytes], target: str) -> Answer:
+    """Answer a GET for a page.
+
+    Args:
+        pages: Contents by name; a name starts with a slash.
+        target: The request's target as sent, query included.
+    """
+    name = "/index.html" if target.endswith("/") else target[:MAX_NAME_BYTES]
+    headers: Headers = () if target.endswith("/") else (CACHE,)
+    content = pages.get(f"{name}.gz")
+    if content is not None:
+        headers += (GZIP,)
+    else:
+        content = pages.get(name)
+    if content is None:
+        return Answer(
+            b"Redirect to the captive portal",
+            status=302,
+            content_type=_content_type(name),
+            headers=((HeaderName(b"Location"), b"/"),),
+        )
+    return Answer(
+        content, content_type=_content_type(name), headers=headers, is_chunked=True
+    )
+
+
+def target_of(scope: Scope) -> str:
+    """Return the request's target as it was sent."""
+    query: bytes = scope["query_string"]
+    path: bytes = scope["raw_path"]
+    return (path + b"?" + query if query else path).decode("latin-1")
+
+
+def _content_type(name: str) -> bytes:
+    lowered = name.lower()
+    for extension, content_type in CONTENT_TYPES.items():
+        if lowered.endswith(extension):
+            return content_type
+    return b"text/plain"

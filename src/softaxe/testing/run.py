@@ -1,0 +1,555 @@
+"""Devices for other people's tests: real ports, ready at once, gone at the end.
+
+    with softaxe.running(board="601") as bitaxe:
+        assert my_dashboard.read(bitaxe.url).temperature < 70
+        bitaxe.faults.add("fan_dead")
+        bitaxe.clock.advance(600)
+        assert my_dashboard.read(bitaxe.url).is_overheated
+
+The devices live in a thread with an event loop of its own, so a test may block, or run
+a loop itself (`async with`).
+"""
+
+import asyncio
+import json
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from softaxe.catalog import USUAL_BOARD
+from softaxe.device.settings import JsonValue
+from softaxe.errors import SettingError
+from softaxe.fleet.clock import ADVANCES_S, read_number
+from softaxe.fleet.fleet import Fleet
+from softaxe.fleet.groups import Group, read_group
+from softaxe.fleet.options import FleetOptions
+from softaxe.serve.journal import Entry
+from softaxe.serve.member import Member
+from softaxe.stratum.pool import Pool
+from softaxe.units import Level
+
+T = TypeVar("T")
+WARM_UP_S = 15.0
+"""Device time after which a device hashes and shows it."""
+START_S = 60.0
+"""Real seconds after which a start has failed..."""
+START_S_PER_DEVICE = 0.3
+"""...and as many more for each device; a busy machine takes a tenth of it."""
+STOP_S = 10.0
+"""Real seconds for the end of a start that has failed."""
+MOST_POOL_LINES = 1000
+
+
+def running(
+    *,
+    count: int = 1,
+    board: str | Sequence[str] = USUAL_BOARD,
+    groups: Sequence[Mapping[str, object] | Group] | None = None,
+    speed: float = 1.0,
+    seed: int = 1,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    control: bool = False,
+    state: Path | None = None,
+    warm_up_s: float = WARM_UP_S,
+    **group: object,
+) -> "RunningFleet":
+    """Run devices while a `with` or `async with` lasts.
+
+    Args:
+        count: How many.
+        board: Version or family, or several that are dealt out in turn.
+        groups: Unlike devices instead: tables as in a fleet file.
+        speed: Device seconds per real second; 0 stands still but for `advance`.
+        seed: Of the first device, and of all chance.
+        host: Of the first device.
+        port: 0 gives every device a free one; otherwise all have this one, on
+            addresses from `host` on.
+        control: Serve the control API too, at `control_url`.
+        state: Where settings last; by default they are forgotten at the end.
+        warm_up_s: Device time that has passed when the devices are handed out.
+        **group: More of a group's values: `pool`, `work`, `ambient`, `settings`, ...;
+            `groups` say theirs themselves, and how many of which board there are.
+
+    Raises:
+        SettingError: A value is not allowed; raised here, not by `with`.
+    """
+    warm_up_s = read_number("warm_up_s", warm_up_s, ADVANCES_S)
+    if groups is None:
+        boards = [board] if isinstance(board, str) else list(board)
+        groups = [{"count": count, "boards": boards, **group}]
+    else:
+        beside = dict(group)
+        if count != 1:
+            beside["count"] = count
+        if board != USUAL_BOARD:
+            beside["board"] = board
+        for name in beside:
+            raise SettingError(f"{name}: is to stand in the groups, as there are some")
+    options = FleetOptions(
+        state=state or Path(),
+        groups=tuple(g if isinstance(g, Group) else read_group(g) for g in groups),
+        host=host,
+        port=port,
+        pool_port=0,
+        has_pool=True,
+        control="127.0.0.1:0" if control else "none",
+        seed=seed,
+        speed=speed or 1.0,
+        is_paused=speed == 0,
+    )
+    options.check()
+    return RunningFleet(options, is_ephemeral=state is None, warm_up_s=warm_up_s)
+
+
+class RunningFleet:
+    """Devices that run while a `with` lasts; `fleet[0]` or `fleet["601-1"]` is one.
+
+    `url`, `info`, `patch` and `restart` are those of the first device.
+    """
+
+    def __init__(
+        self,
+        options: FleetOptions,
+        *,
+        is_ephemeral: bool = True,
+        warm_up_s: float = 0.0,
+    ) -> None:
+        self.control_url = ""
+        self._options = options
+        self._is_ephemeral = is_ephemeral
+        self._warm_up_s = warm_up_s
+        self._ready = threading.Event()
+        self._is_ending = False
+        self._error: BaseException | None = None
+        self._fleet: Fleet | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._pool_lines: deque[str] = deque(maxlen=MOST_POOL_LINES)
+
+    # Life
+
+    def __enter__(self) -> Self:
+        """Start; the devices answer when this returns."""
+        self._ready.clear()
+        self._error = None
+        self._thread = threading.Thread(target=self._main, name="softaxe", daemon=True)
+        self._thread.start()
+        devices = sum(group.count for group in self._options.groups)
+        most_s = START_S + START_S_PER_DEVICE * devices
+        try:
+            if not self._ready.wait(most_s):
+                raise TimeoutError(f"the devices were not up after {most_s:g} s")
+            if self._error is not None:
+                raise self._error
+        except BaseException:
+            self._stop(STOP_S)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop; ports, threads and files are gone when this returns."""
+        self._stop()
+        if self._error is not None and error is None:
+            raise self._error
+
+    def _order_stop(self) -> None:
+        self._is_ending = True
+        if self._loop is not None and self._fleet is not None:
+            with suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._fleet.stop)
+
+    def _stop(self, most_s: float | None = None) -> None:
+        """Stop the thread; a start that hangs is left alone after `most_s`."""
+        self._order_stop()
+        if self._thread is not None:
+            self._thread.join(most_s)
+        self._loop = self._fleet = self._thread = None
+        self._is_ending = False
+
+    async def __aenter__(self) -> Self:
+        """Start, without blocking the caller's loop."""
+        starting = asyncio.ensure_future(asyncio.to_thread(self.__enter__))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            self._order_stop()
+            await asyncio.gather(starting, return_exceptions=True)
+            await asyncio.to_thread(self._stop)
+            raise
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop, without blocking the caller's loop."""
+        await asyncio.to_thread(self.__exit__, kind, error, traceback)
+
+    def _main(self) -> None:
+        try:
+            import uvloop  # noqa: PLC0415
+        except ImportError:
+            factory = None
+        else:
+            factory = uvloop.new_event_loop
+        try:
+            with tempfile.TemporaryDirectory(prefix="softaxe-") as folder:
+                options = self._options
+                if self._is_ephemeral:
+                    options = replace(options, state=Path(folder))
+                with asyncio.Runner(loop_factory=factory) as runner:
+                    runner.run(self._serve(options))
+        except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+            self._error = error
+        finally:
+            self._ready.set()
+
+    async def _serve(self, options: FleetOptions) -> None:
+        from softaxe.control.api import Control  # noqa: PLC0415 - not always needed
+        from softaxe.control.app import ControlApp  # noqa: PLC0415 - not always needed
+
+        fleet = Fleet(options, show_pool_log=self._keep_pool_line)
+        try:
+            self._fleet, self._loop = fleet, asyncio.get_running_loop()
+            if self._is_ending:  # ordered before there was a fleet to stop
+                fleet.stop()
+            self.control_url = await fleet.open_control(ControlApp(Control(fleet)))
+            await fleet.start()
+            if self._warm_up_s:
+                await fleet.advance(self._warm_up_s)
+            self._ready.set()
+            await fleet.run()
+        finally:
+            await fleet.close()
+
+    def _keep_pool_line(self, level: Level, tag: str, text: str) -> None:
+        self._pool_lines.append(f"{tag}: {text}")
+
+    # Devices
+
+    def __len__(self) -> int:
+        return len(self._running().members)
+
+    def __iter__(self) -> "Iterator[RunningDevice]":
+        """Iterate over the devices in their order."""
+        ids = self.call(lambda fleet: list(fleet.members))
+        return iter([RunningDevice(self, device_id) for device_id in ids])
+
+    def __getitem__(self, key: int | str) -> "RunningDevice":
+        """Return a device by its place or its id."""
+        devices = {device.id: device for device in self}
+        return devices[key] if isinstance(key, str) else list(devices.values())[key]
+
+    def add(self, **group: object) -> "list[RunningDevice]":
+        """Switch on more devices, described as a group; return them."""
+        chosen = read_group(group)
+        added = self.run(lambda fleet: fleet.add(chosen))
+        return [RunningDevice(self, member.id) for member in added]
+
+    @property
+    def url(self) -> str:
+        """Of the first device."""
+        return self[0].url
+
+    def info(self) -> dict[str, Any]:
+        """What the first device answers at /api/system/info."""
+        return self[0].info()
+
+    def patch(self, **settings: JsonValue) -> None:
+        """Change settings of the first device."""
+        self[0].patch(**settings)
+
+    def restart(self) -> None:
+        """Restart the first device; it goes away and comes back."""
+        self[0].restart()
+
+    @property
+    def faults(self) -> "Faults":
+        """What goes wrong, for all devices."""
+        return Faults(self)
+
+    @property
+    def clock(self) -> "RunningClock":
+        """Device time."""
+        return RunningClock(self)
+
+    @property
+    def journal(self) -> list[Entry]:
+        """Requests that clients made to any device, oldest first."""
+        return self.call(lambda fleet: list(fleet.journal))
+
+    @property
+    def pool(self) -> "RunningPool":
+        """The built-in pool."""
+        return RunningPool(self, self._pool_lines)
+
+    # For the handles
+
+    def call(self, work: Callable[[Fleet], T]) -> T:
+        """Do something with the fleet, in its thread."""
+
+        async def in_loop(fleet: Fleet) -> T:
+            return work(fleet)
+
+        return self.run(in_loop)
+
+    def run(self, work: Callable[[Fleet], Awaitable[T]]) -> T:
+        """Wait for something with the fleet, in its thread.
+
+        Raises:
+            RuntimeError: The devices do not run.
+        """
+        fleet = self._running()
+        assert self._loop is not None
+
+        async def awaited() -> T:
+            return await work(fleet)
+
+        return asyncio.run_coroutine_threadsafe(awaited(), self._loop).result()
+
+    def _running(self) -> Fleet:
+        if self._error is not None:
+            raise self._error
+        if self._fleet is None:
+            raise RuntimeError("the devices run only inside `with`")
+        return self._fleet
+
+
+class RunningDevice:
+    """One device."""
+
+    def __init__(self, fleet: RunningFleet, device_id: str) -> None:
+        self.id = device_id
+        self._fleet = fleet
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id} at {self.url}>"
+
+    def _call(self, work: Callable[[Member], T]) -> T:
+        return self._fleet.call(lambda fleet: work(fleet.members[self.id]))
+
+    @property
+    def url(self) -> str:
+        """Where it is to be found, as `http://host:port`."""
+        return self._call(lambda member: member.url)
+
+    def info(self) -> dict[str, Any]:
+        """What it answers at /api/system/info; not written into the journal."""
+        found: dict[str, Any] = json.loads(self._call(lambda m: m.info_body()))
+        return found
+
+    def patch(self, **settings: JsonValue) -> None:
+        """Change settings, by the names of PATCH /api/system.
+
+        Raises:
+            SettingError: A value is not allowed; nothing has changed.
+        """
+        self._call(lambda member: member.patch(settings))
+
+    def restart(self) -> None:
+        """Restart it; it goes away and comes back."""
+        self._call(lambda member: member.restart())
+
+    def remove(self) -> None:
+        """Switch it off for good."""
+        self._fleet.run(lambda fleet: fleet.remove(self.id))
+
+    @property
+    def faults(self) -> "Faults":
+        """What goes wrong with it."""
+        return Faults(self._fleet, device=self.id)
+
+    @property
+    def clock(self) -> "RunningClock":
+        """Device time, which all devices share."""
+        return self._fleet.clock
+
+    @property
+    def journal(self) -> list[Entry]:
+        """Requests that clients made to it, oldest first."""
+        return [entry for entry in self._fleet.journal if entry.device == self.id]
+
+
+class Faults:
+    """What goes wrong; docs/faults.md lists the effects."""
+
+    def __init__(self, fleet: RunningFleet, *, device: str | None = None) -> None:
+        self._fleet = fleet
+        self._device = device
+
+    def add(self, effect: str, **members: object) -> str:
+        """Order a fault; return its id.
+
+        Raises:
+            SettingError: There is no such effect, or a value is not allowed.
+        """
+        rule = {"effect": effect, **members}
+        if self._device is not None:
+            rule.setdefault("device", self._device)
+
+        async def work(fleet: Fleet) -> str:
+            added = fleet.rules.add(rule, fleet.clock.advance())
+            await fleet.apply_faults()
+            return added.id
+
+        return self._fleet.run(work)
+
+    def remove(self, rule_id: str) -> None:
+        """Take a fault back."""
+
+        async def work(fleet: Fleet) -> None:
+            fleet.rules.remove(rule_id)
+            await fleet.apply_faults()
+
+        self._fleet.run(work)
+
+    def clear(self) -> None:
+        """Take all faults back, those of other devices too."""
+
+        async def work(fleet: Fleet) -> None:
+            fleet.rules.clear()
+            await fleet.apply_faults()
+
+        self._fleet.run(work)
+
+
+class RunningClock:
+    """Device time."""
+
+    def __init__(self, fleet: RunningFleet) -> None:
+        self._fleet = fleet
+
+    @property
+    def now(self) -> float:
+        """Seconds since the devices were switched on."""
+        return self._fleet.call(lambda fleet: fleet.clock.advance())
+
+    @property
+    def speed(self) -> float:
+        """Device seconds per real second; 0.01 to 10000.
+
+        Raises:
+            SettingError: Another is set; `pause` lets time stand still.
+        """
+        return self._fleet.call(lambda fleet: fleet.clock.speed)
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        self._fleet.call(lambda fleet: fleet.set_clock(speed=speed))
+
+    def pause(self) -> None:
+        """Let time stand still, but for `advance`."""
+        self._fleet.call(lambda fleet: fleet.set_clock(is_paused=True))
+
+    def resume(self) -> None:
+        """Let time go on."""
+        self._fleet.call(lambda fleet: fleet.set_clock(is_paused=False))
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass at once; everything it brings has happened afterwards.
+
+        Raises:
+            SettingError: It is less than 0 or more than a year.
+        """
+        self._fleet.run(lambda fleet: fleet.advance(seconds))
+
+
+class RunningPool:
+    """The built-in pool, for miners of any kind."""
+
+    def __init__(self, fleet: RunningFleet, lines: deque[str]) -> None:
+        self._fleet = fleet
+        self._lines = lines
+
+    @property
+    def url(self) -> str:
+        """Where miners connect, as `stratum+tcp://host:port`."""
+        host, port = self.address
+        return f"stratum+tcp://{host}:{port}"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+
+        def work(fleet: Fleet) -> tuple[str, int]:
+            assert fleet.pool_server is not None
+            return fleet.pool_server.addresses[0]
+
+        return self._fleet.call(work)
+
+    def info(self) -> dict[str, Any]:
+        """Connections and shares, of everybody and by worker."""
+
+        def work(fleet: Fleet) -> dict[str, Any]:
+            assert fleet.pool_server is not None
+            pool = fleet.pool_server.pool
+            return {
+                "connections": fleet.pool_server.connection_count,
+                "sharesAccepted": pool.totals.accepted,
+                "sharesRejected": dict(pool.totals.rejected),
+                "blocksFound": pool.blocks_found,
+                "height": pool.height,
+                "workers": {
+                    name: {
+                        "sharesAccepted": one.accepted,
+                        "sharesRejected": dict(one.rejected),
+                        "bestDifficulty": one.best_difficulty,
+                    }
+                    for name, one in pool.workers.items()
+                },
+            }
+
+        return self._fleet.call(work)
+
+    @property
+    def faults(self) -> "PoolTroubles":
+        """What the pool does wrong, to every miner."""
+        return PoolTroubles(self._fleet)
+
+    @property
+    def clock(self) -> RunningClock:
+        """The pool's time."""
+        return self._fleet.clock
+
+    @property
+    def journal(self) -> list[str]:
+        """What the pool has said in its log, oldest first."""
+        return list(self._lines)
+
+
+class PoolTroubles(Faults):
+    """What the built-in pool does wrong to its miners, own devices or not.
+
+    `add` takes the effects whose names begin with `pool_`, and `block_found`. A miner
+    that is no device has its `address:port` for an id and `strangers` for a group.
+    """
+
+    def new_block(self) -> None:
+        """Let somebody else find a block, so that all jobs are stale."""
+        self._with_pool(lambda pool, now: pool.new_block(now))
+
+    def drop_connections(self) -> None:
+        """Close every connection."""
+        self._with_pool(lambda pool, now: pool.drop_connections())
+
+    def _with_pool(self, work: Callable[[Pool, float], None]) -> None:
+        def in_loop(fleet: Fleet) -> None:
+            server = fleet.pool_server
+            assert server is not None
+            work(server.pool, fleet.clock.advance())
+            server.flush_all()
+
+        self._fleet.call(in_loop)

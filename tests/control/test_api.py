@@ -1,0 +1,370 @@
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from softaxe.control.app import OPERATIONS
+from softaxe.testing.run import RunningFleet, running
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[RunningFleet]:
+    groups: list[dict[str, object]] = [
+        {"name": "gammas", "count": 2, "boards": ["601", "602"]},
+        {"name": "supras", "board": "402"},
+    ]
+    with running(groups=groups, control=True, speed=0) as running_fleet:
+        yield running_fleet
+
+
+@pytest.fixture
+def api(fleet: RunningFleet) -> Iterator[httpx.Client]:
+    with httpx.Client(
+        base_url=fleet.control_url, timeout=20, trust_env=False
+    ) as client:
+        yield client
+        client.delete("/control/faults")
+
+
+def test_it_tells_the_sums_of_all_devices(
+    api: httpx.Client, fleet: RunningFleet
+) -> None:
+    found = api.get("/control/fleet").json()
+
+    assert (found["devices"], found["mining"]) == (3, 3)
+    assert found["groups"] == {"gammas": 2, "supras": 1}
+    single = [device.info() for device in fleet]
+    assert found["hashRate"] == pytest.approx(sum(i["hashRate"] for i in single))
+    assert found["power"] == pytest.approx(sum(i["power"] for i in single), abs=0.1)
+    assert found["pool"]["connections"] == 3
+    assert found["workers"] == 1
+
+
+def test_health_and_ready(api: httpx.Client) -> None:
+    assert api.get("/control/health").json() == {"status": "ok"}
+    assert api.get("/control/ready").status_code == 200
+
+
+def test_devices_are_listed_chosen_and_cut(api: httpx.Client) -> None:
+    every = api.get("/control/devices").json()
+    supras = api.get("/control/devices", params={"group": "supras"}).json()
+    second = api.get("/control/devices", params={"offset": 1, "limit": 1}).json()
+
+    assert every["total"] == 3
+    assert [row["board"] for row in every["devices"]] == ["601", "602", "402"]
+    assert len({row["macAddr"] for row in every["devices"]}) == 3
+    assert len({row["hostname"] for row in every["devices"]}) == 3
+    assert supras["devices"] == every["devices"][2:]
+    assert second == {"total": 3, "devices": every["devices"][1:2]}
+    assert api.get("/control/devices", params={"state": "away"}).json()["total"] == 0
+
+
+def test_one_device_comes_with_what_it_says_itself(api: httpx.Client) -> None:
+    device_id = api.get("/control/devices").json()["devices"][2]["id"]
+
+    found = api.get(f"/control/devices/{device_id}").json()
+
+    assert found["row"]["id"] == device_id
+    assert found["info"]["boardVersion"] == "402"
+
+
+def test_devices_come_and_go_while_others_run(api: httpx.Client) -> None:
+    group: dict[str, object] = {"count": 2, "board": "gamma", "name": "new"}
+    group["settings"] = {"frequency": 490}
+    added = api.post("/control/devices", json=group)
+    assert added.status_code == 201
+    rows = added.json()["devices"]
+    url = rows[0]["url"]
+    info = httpx.get(f"{url}/api/system/info", trust_env=False).json()
+    assert info["frequency"] == 490
+
+    for row in rows:
+        assert api.delete(f"/control/devices/{row['id']}").status_code == 200
+
+    assert api.get("/control/fleet").json()["devices"] == 3
+    with pytest.raises(httpx.TransportError):
+        httpx.get(url, trust_env=False)
+    assert api.delete(f"/control/devices/{rows[0]['id']}").status_code == 404
+
+
+def test_a_device_is_restarted(api: httpx.Client) -> None:
+    device_id = api.get("/control/devices").json()["devices"][0]["id"]
+    api.post("/control/clock/advance", json={"seconds": 30})
+    before = api.get(f"/control/devices/{device_id}").json()["row"]["uptimeSeconds"]
+
+    assert api.post(f"/control/devices/{device_id}/restart").status_code == 200
+    api.post("/control/clock/advance", json={"seconds": 20})
+
+    after = api.get(f"/control/devices/{device_id}").json()["row"]["uptimeSeconds"]
+    assert after < before
+
+
+def test_faults_are_ordered_listed_and_taken_back(api: httpx.Client) -> None:
+    rule = {"effect": "ambient", "c": 45, "group": "gammas", "duration_s": 60}
+    added = api.post("/control/faults", json=rule)
+    assert added.status_code == 201
+    rule_id = added.json()["id"]
+
+    listed = api.get("/control/faults").json()
+    (told,) = listed["faults"]
+    assert (told["active"], told["matches"], told["c"]) == (True, 2, 45)
+    assert {"fan_dead", "latency", "block_found"} <= {
+        effect["name"] for effect in listed["effects"]
+    }
+    rows = api.get("/control/devices").json()["devices"]
+    assert [row["faults"] for row in rows] == [[rule_id], [rule_id], []]
+
+    api.post("/control/clock/advance", json={"seconds": 61})
+    assert api.get("/control/faults").json()["faults"][0]["active"] is False
+    assert api.delete(f"/control/faults/{rule_id}").status_code == 200
+    assert api.delete(f"/control/faults/{rule_id}").status_code == 404
+
+
+def test_an_hour_has_happened_when_the_call_returns(
+    api: httpx.Client, fleet: RunningFleet
+) -> None:
+    before = api.get("/control/fleet").json()
+    uptime = fleet["402-3"].info()["uptimeSeconds"]
+
+    clock = api.post("/control/clock/advance", json={"seconds": 3600}).json()
+
+    after = api.get("/control/fleet").json()
+    assert clock["now"] == pytest.approx(before["now"] + 3600)
+    assert fleet["402-3"].info()["uptimeSeconds"] == uptime + 3600
+    assert after["sharesAccepted"] > before["sharesAccepted"] + 1000
+    pool, devices = after["pool"], after["sharesAccepted"] + after["sharesRejected"]
+    told = before["pool"]
+    assert pool["sharesAccepted"] + pool["sharesRejected"] - (
+        told["sharesAccepted"] + told["sharesRejected"]
+    ) == devices - (before["sharesAccepted"] + before["sharesRejected"])
+    history = api.get("/control/history").json()
+    assert len(history["now"]) >= 360
+    assert set(history["mining"][-300:]) == {3}
+
+
+def test_the_clock_is_paused_and_sped_up(api: httpx.Client) -> None:
+    assert api.get("/control/clock").json()["paused"] is True
+    told = api.patch("/control/clock", json={"paused": False, "speed": 50}).json()
+    assert (told["paused"], told["speed"]) == (False, 50)
+
+    later = api.get("/control/clock").json()["now"]
+    stopped = api.patch("/control/clock", json={"paused": True, "speed": 1}).json()
+
+    assert stopped["now"] >= later > 0
+    assert api.get("/control/clock").json()["now"] == stopped["now"]
+
+
+def test_the_journal_knows_what_was_asked(
+    api: httpx.Client, fleet: RunningFleet
+) -> None:
+    last = api.get("/control/journal").json()["last"]
+    url = fleet["601-1"].url
+    httpx.get(f"{url}/api/system/nothing?x=1", trust_env=False)
+    httpx.patch(
+        f"{url}/api/system",
+        json={"wifiPass": "very secret", "statsFrequency": 30},
+        trust_env=False,
+    )
+
+    found = api.get("/control/journal", params={"after": last}).json()
+
+    strange, change = found["entries"]
+    assert (strange["device"], strange["unmatched"]) == ("601-1", True)
+    assert (strange["path"], strange["query"]) == ("/api/system/nothing", "x=1")
+    assert (change["method"], change["status"]) == ("PATCH", 200)
+    assert json.loads(change["body"]) == {"wifiPass": "***", "statsFrequency": 30}
+    chosen = api.get("/control/journal", params={"unmatched": "true"}).json()
+    assert strange in chosen["entries"]
+    assert change not in chosen["entries"]
+    api.delete("/control/journal")
+    assert api.get("/control/journal").json()["entries"] == []
+
+
+def test_a_snapshot_brings_everything_back(
+    api: httpx.Client, fleet: RunningFleet
+) -> None:
+    kept = fleet.faults.add("ambient", c=30, duration_s=3600)
+    api.post("/control/clock/advance", json={"seconds": 60})
+    taken = api.post("/control/snapshots", json={"name": "before"})
+    assert taken.status_code == 201
+    at = taken.json()["now"]
+    before = fleet["601-1"].info()
+    fleet["601-1"].patch(frequency=490)
+    fleet.faults.add("fan_dead")
+    api.post("/control/clock/advance", json={"seconds": 900})
+    assert fleet["601-1"].info()["overheat_mode"] == 1
+    fleet.faults.clear()
+    other = fleet.faults.add("wifi_loss", start_s=86_400)
+    gone = fleet.add(count=1)[0]
+
+    restored = api.post("/control/snapshots/before/restore")
+
+    assert restored.json()["now"] == pytest.approx(at)
+    after = fleet["601-1"].info()
+    for name in ("frequency", "overheat_mode", "temp", "uptimeSeconds", "bestDiff"):
+        assert after[name] == before[name]
+    assert gone.id not in [device.id for device in fleet]
+    (rule,) = api.get("/control/faults").json()["faults"]
+    assert (rule["id"], rule["active"]) == (kept, True)
+    assert other != kept
+    api.post("/control/clock/advance", json={"seconds": 120})
+    assert fleet["601-1"].info()["sharesAccepted"] > before["sharesAccepted"]
+    assert len(api.get("/control/snapshots").json()["snapshots"]) == 1
+    assert api.delete("/control/snapshots/before").status_code == 200
+    assert api.post("/control/snapshots/before/restore").status_code == 404
+
+
+def test_reset_starts_over(api: httpx.Client, fleet: RunningFleet) -> None:
+    fleet["601-1"].patch(statsFrequency=77)
+    fleet.add(count=1)
+    for removed in ("602-2", "601-4"):
+        fleet[removed].patch(statsFrequency=77)
+        fleet[removed].remove()
+    api.patch("/control/clock", json={"speed": 50, "paused": False})
+
+    assert api.post("/control/reset").status_code == 200
+
+    assert len(fleet) == 3
+    assert fleet.add(count=1)[0].id == "601-4"
+    for device in fleet:
+        info = device.info()
+        assert info["statsFrequency"] != 77
+        assert info["uptimeSeconds"] < 10
+    fleet["601-4"].remove()
+    clock = api.get("/control/clock").json()
+    assert clock == {"now": 0, "speed": 1, "paused": True}
+    api.post("/control/clock/advance", json={"seconds": 15})
+    assert api.get("/control/fleet").json()["mining"] == 3
+
+
+def test_prometheus_reads_the_metrics(api: httpx.Client) -> None:
+    families = {
+        family.name: family
+        for family in text_string_to_metric_families(api.get("/metrics").text)
+    }
+
+    powers = families["softaxe_power_watts"].samples
+    assert {sample.labels["device"] for sample in powers} == {"601-1", "602-2", "402-3"}
+    assert all(sample.value > 10 for sample in powers)
+    assert families["softaxe_devices"].samples[0].value == 3
+    assert "softaxe_shares_accepted" in families
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "complaint"),
+    [
+        ("POST", "/control/devices", {"board": "9"}, "board: '9' is none of"),
+        ("POST", "/control/devices", {"count": 0}, "count: 0 is no whole number"),
+        ("POST", "/control/devices", {"colour": 1}, "colour is none of"),
+        ("POST", "/control/devices", {"seed": 1}, "seed: 1 of group devices is"),
+        ("POST", "/control/devices", {"settings": {"frequency": 1}}, "frequency"),
+        ("POST", "/control/faults", {"effect": "x"}, "effect: 'x' is none of"),
+        ("POST", "/control/clock/advance", {"seconds": -1}, "seconds: -1 is outside"),
+        ("POST", "/control/clock/advance", {}, "seconds: None is no number"),
+        ("PATCH", "/control/clock", {"speed": 0}, "speed: 0 is outside 0.01..10000"),
+        ("PATCH", "/control/clock", {"paused": 1}, "paused: 1 is neither true"),
+        ("PATCH", "/control/clock", {"pace": 1}, "pace: is none of speed, paused"),
+        ("POST", "/control/clock/advance", {"seconds": 1, "x": 1}, "x: is none of sec"),
+        ("POST", "/control/devices", {"pool": "a b"}, "group: pool: 'a b' names no"),
+        ("GET", "/control/devices?state=foo", None, "state: 'foo' is none of mining"),
+        ("GET", "/control/devices?groups=a", None, "groups: is none of group, state"),
+        ("GET", "/control/fleet?x=1", None, "x: is none of those there are"),
+        ("POST", "/control/snapshots", {"name": ""}, "name: '' is no text"),
+        ("POST", "/control/snapshots", {"name": ".."}, "name: '..' cannot be a part"),
+        ("POST", "/control/snapshots", [], "no JSON object"),
+    ],
+)
+def test_what_is_not_allowed_is_told_and_changes_nothing(
+    api: httpx.Client, method: str, path: str, body: Any, complaint: str
+) -> None:
+    before = api.get("/control/fleet").json()
+
+    answer = api.request(method, path, json=body)
+
+    assert answer.status_code == 400
+    assert complaint in answer.json()["error"]
+    assert api.get("/control/fleet").json() == before
+
+
+def test_a_device_is_removed_once_however_many_want_it(api: httpx.Client) -> None:
+    (new,) = api.post("/control/devices", json={"count": 1}).json()["devices"]
+    path = f"/control/devices/{new['id']}"
+    with ThreadPoolExecutor() as pool:
+        # Whatever changes the devices has to wait for what changes them already.
+        others = pool.submit(api.post, "/control/devices", json={"count": 40})
+        removed = list(pool.map(api.delete, [path] * 3))
+
+    assert sorted(answer.status_code for answer in removed) == [200, 404, 404]
+    assert all(answer.json() is not None for answer in removed)
+    for device in others.result().json()["devices"]:
+        api.delete(f"/control/devices/{device['id']}")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "name"),
+    [
+        ("faults", r'{"effect": "fan_dead", "id": "\ud800", "share": 0.5}', "id"),
+        ("snapshots", r'{"name": "\ud800"}', "name"),
+        ("devices", r'{"user": "\ud800"}', "user"),
+        ("devices", r'{"settings": {"hostname": "\udfff"}}', "settings"),
+        ("faults", r'{"\ud800": 1}', "ud800"),
+    ],
+)
+def test_half_characters_are_refused_before_they_are_anywhere(
+    api: httpx.Client, path: str, body: str, name: str
+) -> None:
+    before = api.get(f"/control/{path}").json()
+
+    answer = api.post(f"/control/{path}", content=body)
+
+    assert answer.status_code == 400
+    assert name in answer.json()["error"]
+    assert "surrogate" in answer.json()["error"]
+    assert api.get(f"/control/{path}").json() == before
+
+
+def test_other_sites_and_names_are_refused(api: httpx.Client) -> None:
+    own = str(api.base_url).rstrip("/")
+    for headers in (
+        {"Host": "evil.example"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ):
+        answer = api.delete("/control/journal", headers=headers)
+        assert answer.status_code == 403, headers
+
+    assert api.get("/control/health", headers={"Origin": own}).status_code == 200
+
+
+def test_bodies_are_bounded_and_strange_paths_lead_nowhere(api: httpx.Client) -> None:
+    assert api.post("/control/faults", content=b"[" * 70_000).status_code == 400
+    assert api.post("/control/faults", content=b"{").status_code == 400
+    assert api.get("/control/nothing").status_code == 404
+    assert api.get("/..%2f..%2fserver.py").status_code == 404
+    for path in ("/control/clock", "/control/faults/x", "/control/nothing"):
+        refused = api.put(path)
+        assert refused.status_code == 405
+        assert refused.json()["error"].startswith(f"PUT: {path} is not to be had")
+
+
+def test_every_operation_is_documented(api: httpx.Client) -> None:
+    paths = api.get("/control/openapi.json").json()["paths"]
+
+    documented = {(m.upper(), path) for path, ms in paths.items() for m in ms}
+    assert documented == {(o.method, o.path) for o in OPERATIONS}
+
+
+def test_the_process_ends_when_asked() -> None:
+    with running(control=True, warm_up_s=0) as devices:
+        (thread,) = [t for t in threading.enumerate() if t.name == "softaxe"][-1:]
+        answer = httpx.post(f"{devices.control_url}/control/shutdown", trust_env=False)
+        thread.join(10)
+
+        assert answer.status_code == 200
+        assert not thread.is_alive()

@@ -1,0 +1,149 @@
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import pytest
+
+from softaxe.control.app import OPERATIONS
+from softaxe.control.document import ANSWERS, BODIES, GROUP, document
+from softaxe.errors import SettingError
+from softaxe.faults import EFFECTS, FaultRules
+from softaxe.fleet.groups import read_group
+from softaxe.testing.run import RunningFleet, running
+
+DOCUMENT = document(OPERATIONS, "http://127.0.0.1:8100")
+ASKED = {
+    "{id}": "601-1",
+    "{name}": "before",
+}
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[RunningFleet]:
+    with running(count=2, control=True, speed=0, warm_up_s=60) as made:
+        httpx.get(f"{made[0].url}/api/system/info", trust_env=False)
+        yield made
+
+
+def complaints(schema: dict[str, Any], value: object) -> list[str]:
+    whole = {**schema, "components": DOCUMENT["components"]}
+    validator = jsonschema_rs.validator_for(whole)
+    return [str(error) for error in validator.iter_errors(value)]
+
+
+def described(name: str) -> dict[str, Any]:
+    (row,) = [one for one in OPERATIONS if one.name == name]
+    operation: dict[str, Any] = DOCUMENT["paths"][row.path][row.method.lower()]
+    return operation
+
+
+def test_every_answer_and_body_is_described() -> None:
+    names = {row.name for row in OPERATIONS}
+
+    assert set(ANSWERS) == names - {"metrics"}
+    assert set(BODIES) == {row.name for row in OPERATIONS if row.has_body}
+    for row in OPERATIONS:
+        parameters = described(row.name)["parameters"]
+        queries = {one["name"] for one in parameters if one["in"] == "query"}
+        assert queries == set(row.query)
+
+
+ORDER = [
+    ("add_fault", {"effect": "ambient", "c": 40, "duration_s": 9}),
+    ("take_snapshot", {"name": "before"}),
+    *((row.name, None) for row in OPERATIONS if row.method == "GET"),
+    ("set_clock", {"paused": True}),
+    ("advance", {"seconds": 1}),
+    ("restart_device", None),
+    ("add_devices", {"board": "402", "group": "more", "settings": {"rotation": 90}}),
+    ("restore", None),
+    ("drop_snapshot", None),
+    ("clear_faults", None),
+    ("clear_journal", None),
+]
+
+
+@pytest.mark.parametrize(("name", "body"), ORDER)
+def test_it_answers_as_described(
+    fleet: RunningFleet, name: str, body: dict[str, object] | None
+) -> None:
+    (row,) = [one for one in OPERATIONS if one.name == name]
+    path = row.path
+    for part, value in ASKED.items():
+        path = path.replace(part, value)
+
+    answer = httpx.request(
+        row.method, fleet.control_url + path, json=body, trust_env=False, timeout=30
+    )
+
+    content = described(name)["responses"][str(answer.status_code)]["content"]
+    (kind,) = content
+    assert answer.headers["content-type"].startswith(kind)
+    if kind == "application/json":
+        assert complaints(content[kind]["schema"], answer.json()) == []
+    if body is not None:
+        assert complaints(BODIES[name], body) == []
+
+
+def test_refusals_are_as_described(fleet: RunningFleet) -> None:
+    url = f"{fleet.control_url}/control/devices/601-999"
+    answer = httpx.get(url, trust_env=False)
+
+    schema = DOCUMENT["components"]["schemas"]["Error"]
+    assert complaints(schema, answer.json()) == []
+
+
+def test_a_group_is_described_as_it_is_read() -> None:
+    with pytest.raises(SettingError) as caught:
+        read_group({"nothing": 1})
+
+    known = str(caught.value).partition(" none of ")[2].split(", ")
+    assert sorted(GROUP["properties"]) == known
+
+
+@pytest.mark.parametrize("effect", EFFECTS.values(), ids=EFFECTS)
+def test_orders_are_described_as_they_are_read(effect: Any) -> None:
+    own = {one.name: one.default for one in effect.parameters}
+    order = {"effect": effect.name, **own, "share": 0.5, "device": "601-*"}
+
+    FaultRules().add(order, 0.0)
+    assert complaints(BODIES["add_fault"], order) == []
+
+    schemas = {one["title"]: one for one in BODIES["add_fault"]["oneOf"]}
+    with pytest.raises(SettingError) as caught:
+        FaultRules().add({**order, "nothing": 1}, 0.0)
+    known = str(caught.value).partition(" takes ")[2].split(", ")
+    assert sorted(schemas[effect.name]["properties"]) == sorted(known)
+    assert complaints(BODIES["add_fault"], {**order, "nothing": 1}) != []
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("add_fault", {"effect": "nothing"}),
+        ("add_fault", {"effect": "ambient", "c": 400}),
+        ("add_fault", {"device": "601-1"}),
+        ("add_devices", {"count": 0}),
+        ("add_devices", {"boards": []}),
+        ("set_clock", {"speed": 0}),
+        ("advance", {}),
+        ("take_snapshot", {"name": "a/b"}),
+    ],
+)
+def test_what_is_refused_is_described_as_such(
+    fleet: RunningFleet, name: str, body: dict[str, object]
+) -> None:
+    (row,) = [one for one in OPERATIONS if one.name == name]
+    url = fleet.control_url + row.path
+    answer = httpx.request(row.method, url, json=body, trust_env=False)
+
+    assert answer.status_code == 400
+    assert complaints(BODIES[name], body) != []
+
+
+def test_the_document_is_plain_json() -> None:
+    assert json.loads(json.dumps(DOCUMENT)) == json.loads(
+        json.dumps(DOCUMENT, allow_nan=False)
+    )

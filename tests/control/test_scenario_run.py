@@ -1,0 +1,190 @@
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from softaxe.control.scenario_run import (
+    Outcome,
+    Report,
+    junit,
+    run_scenario,
+    shipped_names,
+)
+from softaxe.fleet.fleet import Fleet
+from softaxe.scenario import read_scenario
+
+
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "softaxe", "scenario", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_a_dozen_come_with_softaxe() -> None:
+    listed = run()
+
+    assert listed.returncode == 0
+    assert len(shipped_names()) == 12
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == shipped_names()
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_it_comes_true(name: str) -> None:
+    result = run(name)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr == ""
+    assert "0 not" in result.stdout.splitlines()[-1]
+
+
+FAILING = """
+[[group]]
+count = 2
+[[step]]
+expect = { field = "boardVersion", equals = "601" }
+[[step]]
+at = "5s"
+expect = { field = "temp", above = 500, within = "3s" }
+"""
+
+
+def test_what_does_not_come_true_is_told_and_reported(tmp_path: Path) -> None:
+    path, report = tmp_path / "mine.toml", tmp_path / "report.xml"
+    path.write_text(FAILING)
+
+    result = run(str(path), "--junit", str(report))
+
+    assert result.returncode == 1
+    assert "temp of all is above 500 within 3 s; found" in result.stdout
+    assert "1 as expected, 1 not" in result.stdout
+    suite = ElementTree.parse(report).getroot()[0]
+    assert (suite.get("name"), suite.get("tests"), suite.get("failures")) == (
+        "mine",
+        "2",
+        "1",
+    )
+    failures = [case.find("failure") is not None for case in suite]
+    assert failures == [False, True]
+
+
+def test_a_bad_name_or_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text("[[step]]\nat = 5")
+
+    missing, bad = run("nothing"), run(str(path))
+
+    assert "nothing is no file and none of access-refused" in missing.stderr
+    assert "bad: step 1: has not one of fault" in bad.stderr
+    assert missing.returncode == bad.returncode == 1
+
+
+ONE_STEP = "[[step]]\nrestart = true"
+REFUSED = """
+[[group]]
+count = 2
+[[step]]
+device = "601-*"
+settings = { frequency = 1 }
+[[step]]
+clear = "nothing"
+[[step]]
+device = "nobody"
+restart = true
+[[step]]
+device = "nobody"
+fault = { effect = "fan_dead" }
+[[step]]
+fault = { effect = "fan_dead", group = "nobody" }
+[[step]]
+fault = { id = "few", effect = "fan_dead", share = 0.0001 }
+[[step]]
+device = "601-2"
+request = { path = "/api/system/nothing", status = 404 }
+[[step]]
+request = { path = "/api/system/nothing", status = 200 }
+"""
+
+
+def test_steps_that_cannot_be_done_fail_and_the_rest_goes_on(tmp_path: Path) -> None:
+    path, report = tmp_path / "mine.toml", tmp_path / "report.xml"
+    path.write_text(REFUSED)
+
+    result = run(str(path), "access-refused", "--junit", str(report))
+
+    assert result.returncode == 1, result.stderr
+    told = [
+        "step 1: settings can be done; found frequency: 1 MHz is none of",
+        "step 2: clear can be done; found there is no fault 'nothing'",
+        "step 3: restart can be done; found device: there is none like 'nobody'",
+        "step 4: fault can be done; found device: there is none like 'nobody'",
+        "step 5: fault can be done; found fault-1: there is no such device or group",
+        "601-2: GET /api/system/nothing is answered with 404",
+        "601-1: GET /api/system/nothing is answered with 200; found 404",
+    ]
+    assert [text for text in told if text not in result.stdout] == []
+    mine, shipped = ElementTree.parse(report).getroot()
+    assert (mine.get("tests"), mine.get("failures")) == ("8", "7")
+    assert (shipped.get("name"), shipped.get("failures")) == ("access-refused", "0")
+
+
+@pytest.mark.parametrize(
+    ("group", "complaint"),
+    [
+        ('board = "hexagon"', "bad: group 2: board: "),
+        (
+            "settings = { frequency = 1 }",
+            "bad: group devices: frequency: 1 MHz is",
+        ),
+        (
+            "settings = { speed = 1 }",
+            "bad: group devices: settings: speed is",
+        ),
+    ],
+)
+def test_groups_are_checked_before_anything_happens(
+    tmp_path: Path, group: str, complaint: str
+) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(f'[[group]]\nname = "a"\n[[group]]\n{group}\n{ONE_STEP}')
+
+    result = run("flatline", str(path))
+
+    assert result.returncode == 1
+    assert complaint in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_report_is_xml_whatever_a_device_answers() -> None:
+    outcome = Outcome(1.0, "a \x00 & b", is_met=False, found="\x1b[31m \ud800 ü\n")
+
+    case = ElementTree.fromstring(junit([Report("x", [outcome], 1.0)]))[0][0]
+
+    failure = case.find("failure")
+    assert failure is not None
+    assert case.get("name") == "1 s: a \\x00 & b"
+    assert failure.get("message") == "found \\x1b[31m \\xd800 ü\n"
+
+
+def test_a_scenario_with_a_speed_goes_on_steadily(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps: list[float] = []
+    advance = Fleet.advance
+
+    async def noted(fleet: Fleet, duration_s: float) -> None:
+        steps.append(duration_s)
+        await advance(fleet, duration_s)
+
+    monkeypatch.setattr(Fleet, "advance", noted)
+    data = {"step": [{"at": at, "clear": "all"} for at in ("0s", "4s")]}
+
+    asyncio.run(run_scenario(read_scenario(data, "x"), speed=20))
+
+    assert steps == pytest.approx([2.0, 2.0])

@@ -1,0 +1,399 @@
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from softaxe.control.app import ControlApp
+from softaxe.control.workers import Workers, joined_metrics, parts
+from softaxe.errors import SettingError, StateInUse
+from softaxe.fleet.groups import Group, member_options
+from softaxe.fleet.options import FleetOptions
+from softaxe.serve.storage import Storage, lock_directory
+
+OPTIONS = FleetOptions(
+    state=Path(),
+    groups=(
+        Group(name="a", count=5, boards=("601", "602")),
+        Group(name="b", count=4, boards=("402",), seed=100),
+        Group(name="c", count=1),
+    ),
+    port=80,
+    seed=1,
+)
+
+
+def ids(options: FleetOptions) -> list[str]:
+    return [
+        made.id
+        for group in options.groups
+        for made in member_options(group, pool_rows={})
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10])
+def test_every_device_keeps_its_seed_board_and_address(count: int) -> None:
+    (whole,) = parts(OPTIONS, 1)
+    divided = parts(OPTIONS, count)
+
+    assert ids(whole)[:6] == ["601-1", "602-2", "601-3", "602-4", "601-5", "402-100"]
+    assert [id_ for part in divided for id_ in ids(part)] == ids(whole)
+    sizes = [len(ids(part)) for part in divided]
+    assert max(sizes) - min(sizes) <= 1
+    hosts = [part.host for part in divided]
+    starts = [2 + sum(sizes[:number]) for number in range(count)]
+    assert hosts == [f"127.0.0.{start}" for start in starts]
+    assert len({part.pool_port for part in divided}) == count
+    assert {part.cpu_percent for part in divided} == {OPTIONS.cpu_percent}
+
+
+def test_parts_may_have_ports_of_one_address() -> None:
+    first, second = parts(replace(OPTIONS, port_base=9000), 2)
+
+    assert (first.port_base, second.port_base) == (9000, 9005)
+    assert first.host == second.host == "127.0.0.1"
+
+
+@pytest.mark.parametrize("count", [0, 11])
+def test_more_parts_than_devices_are_refused(count: int) -> None:
+    with pytest.raises(SettingError, match=f"--workers: {count} is outside 1..10"):
+        parts(OPTIONS, count)
+
+
+def test_metrics_of_parts_add_up() -> None:
+    one = """# HELP softaxe_devices Devices of the fleet.
+# TYPE softaxe_devices gauge
+softaxe_devices 2.0
+# HELP softaxe_clock_seconds Device time.
+# TYPE softaxe_clock_seconds gauge
+softaxe_clock_seconds 5.0
+# HELP softaxe_power_watts Input power.
+# TYPE softaxe_power_watts gauge
+softaxe_power_watts{device="NAME"} 17.5
+"""
+    joined = joined_metrics([one.replace("NAME", "a"), one.replace("NAME", "b")])
+
+    assert "softaxe_devices 4.0\n" in joined
+    assert "softaxe_clock_seconds 5.0\n" in joined
+    assert 'softaxe_power_watts{device="a"} 17.5\n' in joined
+    assert 'softaxe_power_watts{device="b"} 17.5\n' in joined
+
+
+def test_joined_metrics_can_be_read_whatever_names_there_are() -> None:
+    name = 'a"b\\c\nd'
+    text = f"# TYPE x gauge\nx{{group={json.dumps(name)}}} 1.0\n"
+
+    (family,) = text_string_to_metric_families(joined_metrics([text, text]))
+
+    (sample,) = family.samples
+    assert (sample.labels, sample.value) == ({"group": name}, 2.0)
+
+
+def test_nothing_is_asked_before_all_parts_have_begun() -> None:
+    app: Any = ControlApp(Workers(OPTIONS, 2))
+    transport = httpx.ASGITransport(app)
+
+    async def ask() -> None:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1"
+        ) as api:
+            for path in ("fleet", "history", "snapshots", "devices", "journal"):
+                answer = await api.get(f"/control/{path}")
+                assert answer.status_code == 503
+                assert answer.json() == {"error": "the fleet is starting"}
+            assert (await api.get("/metrics")).status_code == 503
+            rule = {"effect": "fan_dead"}
+            answer = await api.post("/control/faults", json=rule)
+            assert answer.status_code == 503
+            stop = {"speed": 100, "paused": True}
+            answer = await api.patch("/control/clock", json=stop)
+            assert answer.status_code == 503
+            clock = (await api.get("/control/clock")).json()
+            assert clock == {"now": 0, "speed": 1, "paused": False}
+            ready = await api.get("/control/ready")
+            assert ready.json() == {"status": "starting", "ready": 0, "devices": 10}
+
+    asyncio.run(ask())
+
+
+def test_why_a_part_cannot_start_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.3", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = subprocess.run(
+            [
+                *(sys.executable, "-m", "softaxe", "run", "--count", "2"),
+                *("--workers", "2", "--control", "none", "--state", str(tmp_path)),
+                *("--host", "127.0.0.2", "--port", str(port)),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert ended.returncode == 1
+    assert f"127.0.0.3 port {port}: Address already in use" in ended.stderr
+
+
+def test_a_directory_belongs_to_one_fleet(tmp_path: Path) -> None:
+    with lock_directory(tmp_path):
+        one = Storage(tmp_path, is_shared=True)
+        two = Storage(tmp_path, is_shared=True)
+        one.save_settings("601-1", {"a": 1})
+        two.save_settings("601-2", {"a": 2})
+        assert two.load_settings("601-1") == {"a": 1}
+        with pytest.raises(StateInUse), lock_directory(tmp_path):
+            pass
+        one.close()
+        two.close()
+    Storage(tmp_path).close()
+
+
+class Spread:
+    """A fleet of four in two processes."""
+
+    def __init__(self, state: Path, *more: str) -> None:
+        arguments = ["--count", "4", "--workers", "2", "--state", str(state)]
+        arguments += ["--port-base", "0", "--control", "127.0.0.1:0", *more]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "softaxe", "run", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.log: list[str] = []
+        for line in self.process.stdout:
+            self.log.append(line)
+            if line.startswith("  control "):
+                url = line.split()[1]
+                break
+        else:
+            raise AssertionError(self.process.communicate()[1])
+        self.api = httpx.Client(base_url=url, timeout=30, trust_env=False)
+
+    def children(self) -> list[int]:
+        pid = self.process.pid
+        path = Path(f"/proc/{pid}/task/{pid}/children")
+        return [int(text) for text in path.read_text().split()]
+
+
+@pytest.fixture(scope="module")
+def spread(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spread]:
+    made = Spread(tmp_path_factory.mktemp("state"))
+    yield made
+    made.api.close()
+    made.process.kill()
+    made.process.communicate()
+
+
+def test_one_api_speaks_for_all(spread: Spread) -> None:
+    api = spread.api
+    api.post("/control/clock/advance", json={"seconds": 30})
+
+    fleet = api.get("/control/fleet").json()
+    listed = api.get("/control/devices").json()
+    assert (fleet["devices"], fleet["mining"], fleet["workers"]) == (4, 4, 2)
+    assert fleet["pool"]["connections"] == 4
+    assert [row["id"] for row in listed["devices"]] == [f"601-{n}" for n in range(4)]
+    page = api.get("/control/devices", params={"offset": 1, "limit": 2}).json()
+    assert [row["id"] for row in page["devices"]] == ["601-1", "601-2"]
+    assert api.get("/control/devices/601-3").json()["row"]["id"] == "601-3"
+    assert api.get("/control/devices/601-9").status_code == 404
+    assert api.get("/control/ready").status_code == 200
+    assert "softaxe_devices 4.0" in api.get("/metrics").text
+    assert len(api.get("/control/history").json()["power"]) >= 3
+
+
+def test_orders_reach_every_part(spread: Spread) -> None:
+    api = spread.api
+    added = api.post("/control/faults", json={"effect": "ambient", "c": 40})
+    assert added.status_code == 201
+    (told,) = api.get("/control/faults").json()["faults"]
+    assert told["matches"] == 4
+    assert api.delete(f"/control/faults/{told['id']}").status_code == 200
+    assert api.delete(f"/control/faults/{told['id']}").status_code == 404
+    refused = api.post("/control/faults", json={"effect": "fire"})
+    assert refused.status_code == 400
+    assert "'fire' is none of" in refused.json()["error"]
+
+    for row in api.get("/control/devices").json()["devices"]:
+        httpx.get(f"{row['url']}/api/system/asic", trust_env=False)
+    entries = api.get("/control/journal").json()["entries"]
+    assert {entry["device"] for entry in entries} == {f"601-{n}" for n in range(4)}
+    assert [entry["seq"] for entry in entries] == list(range(1, len(entries) + 1))
+
+    assert api.post("/control/snapshots", json={"name": "x"}).json()["devices"] == 4
+    assert api.post("/control/snapshots/x/restore").status_code == 200
+    assert api.delete("/control/snapshots/x").status_code == 200
+
+
+def test_devices_come_and_go_in_any_part(spread: Spread) -> None:
+    api = spread.api
+    added = api.post("/control/devices", json={"count": 1}).json()["devices"]
+    assert added[0]["id"] == "601-4"
+
+    assert api.post("/control/devices/601-4/restart").status_code == 200
+    assert api.delete("/control/devices/601-4").status_code == 200
+    assert api.get("/control/fleet").json()["devices"] == 4
+
+
+def times_of_parts(spread: Spread) -> set[float]:
+    """Ask every device, and return the device time at which it was asked."""
+    last = spread.api.get("/control/journal").json()["last"]
+    for row in spread.api.get("/control/devices").json()["devices"]:
+        httpx.get(f"{row['url']}/api/system/asic", trust_env=False)
+    found = spread.api.get("/control/journal", params={"after": last}).json()
+    assert len(found["entries"]) == 4
+    return {entry["now"] for entry in found["entries"]}
+
+
+def test_all_parts_have_one_time(spread: Spread) -> None:
+    api = spread.api
+    api.patch("/control/clock", json={"speed": 100})
+    time.sleep(1.5)
+    api.patch("/control/clock", json={"paused": True, "speed": 1})
+    api.post("/control/snapshots", json={"name": "a b"})
+    paused = api.get("/control/clock").json()
+    assert paused["now"] > 30
+    assert times_of_parts(spread) == {paused["now"]}
+
+    later = api.post("/control/clock/advance", json={"seconds": 100}).json()
+    assert later["now"] == pytest.approx(paused["now"] + 100)
+    assert times_of_parts(spread) == {later["now"]}
+
+    restored = api.post("/control/snapshots/a%20b/restore")
+    assert restored.json() == paused
+    assert times_of_parts(spread) == {paused["now"]}
+    assert api.delete("/control/snapshots/a%20b").status_code == 200
+
+    assert api.post("/control/reset").status_code == 200
+    again = api.get("/control/clock").json()
+    assert (again["speed"], again["paused"]) == (1, False)
+    assert again["now"] < 10
+
+
+def test_what_is_asked_reaches_the_parts_as_it_was(spread: Spread) -> None:
+    api = spread.api
+    listed = api.get("/control/devices", params={"state": "access point"})
+    assert listed.json() == {"total": 0, "devices": []}
+    group = {"name": "a&b", "seed": 50}
+    assert api.post("/control/devices", json=group).status_code == 201
+    chosen = api.get("/control/devices", params={"group": "a&b"}).json()
+    assert [row["id"] for row in chosen["devices"]] == ["601-50"]
+    for seed in (0, 3, 50):
+        refused = api.post("/control/devices", json={"seed": seed, "name": "more"})
+        assert refused.status_code == 400
+        assert f"seed: {seed} of group more is already" in refused.json()["error"]
+    assert api.delete("/control/devices/601-50").status_code == 200
+
+    times_of_parts(spread)  # somebody asks
+    get, lower = [
+        api.get("/control/journal", params={"method": method}).json()["entries"]
+        for method in ("GET", "get")
+    ]
+    assert get
+    assert get == lower
+
+
+def test_what_removed_devices_have_stored_is_reset_too(spread: Spread) -> None:
+    api = spread.api
+    for seed in (2, 60):
+        api.post("/control/devices", json={"seed": seed})
+        url = api.get(f"/control/devices/601-{seed}").json()["row"]["url"]
+        change = {"statsFrequency": 77}
+        httpx.patch(f"{url}/api/system", json=change, trust_env=False)
+        api.delete(f"/control/devices/601-{seed}")
+
+    assert api.get("/control/journal").json()["entries"]
+    api.post("/control/reset")
+    assert api.get("/control/journal").json()["entries"] == []
+
+    api.post("/control/devices", json={"seed": 60})
+    for seed in (2, 60):
+        info = api.get(f"/control/devices/601-{seed}").json()["info"]
+        assert info["statsFrequency"] != 77
+    api.delete("/control/devices/601-60")
+
+
+def test_ctrl_c_while_parts_come_up_is_no_error(tmp_path: Path) -> None:
+    arguments = ["--count", "4", "--workers", "2", "--state", str(tmp_path)]
+    arguments += ["--port-base", "0", "--control", "none"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "softaxe", "run", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while len(path.read_text().split()) < 2:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_it_ends_when_asked_and_takes_its_parts_along(spread: Spread) -> None:
+    children = spread.children()
+    url = spread.api.get("/control/devices/601-3").json()["row"]["url"]
+    change = {"statsFrequency": 77}
+    assert httpx.patch(f"{url}/api/system", json=change, trust_env=False).is_success
+
+    spread.api.post("/control/shutdown")
+    _, errors = spread.process.communicate(timeout=30)
+
+    assert (spread.process.returncode, errors) == (0, "")
+    assert not [pid for pid in children if _is_alive(pid)]
+
+
+def test_parts_show_the_log_from_the_level_asked_for(tmp_path: Path) -> None:
+    spread = Spread(tmp_path, "--log-level", "warning")
+    spread.api.post("/control/shutdown")
+    assert spread.process.stdout is not None
+    output = spread.process.stdout.read()  # what was read ahead, too
+    spread.process.communicate(timeout=60)
+    spread.api.close()
+
+    lines = [line.split() for line in [*spread.log, *output.splitlines()]]
+    shown = [words for words in lines if words[0].startswith("601-")]
+    assert {words[0] for words in shown} == {f"601-{n}" for n in range(4)}, "all boot"
+    assert {words[1] for words in shown} == {"W"}
+
+
+def test_parts_end_with_their_killed_parent(tmp_path: Path) -> None:
+    spread = Spread(tmp_path)
+    children = spread.children()
+
+    spread.process.send_signal(signal.SIGKILL)
+    spread.process.communicate()
+    spread.api.close()
+
+    deadline = time.monotonic() + 20
+    while any(_is_alive(pid) for pid in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    storage = Storage(tmp_path)
+    assert json.dumps(storage.load_settings("601-0")) is not None
+    storage.close()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"

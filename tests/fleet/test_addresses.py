@@ -1,0 +1,65 @@
+import resource
+from itertools import islice
+
+import pytest
+
+from softaxe.errors import SettingError
+from softaxe.fleet import addresses
+from softaxe.fleet.addresses import AddressPlan
+
+
+def places(plan: AddressPlan, count: int) -> list[tuple[str, int]]:
+    return list(islice(plan.places(()), count))
+
+
+def test_every_device_has_an_address_that_scanners_look_at() -> None:
+    found = places(AddressPlan("127.0.0.2", 80), 600)
+
+    assert found[:2] == [("127.0.0.2", 80), ("127.0.0.3", 80)]
+    assert found[252:254] == [("127.0.0.254", 80), ("127.0.1.1", 80)]
+    assert len(set(found)) == 600
+
+
+def test_or_one_address_with_ports() -> None:
+    assert places(AddressPlan("127.0.0.1", 8080, 9000), 2) == [
+        ("127.0.0.1", 9000),
+        ("127.0.0.1", 9001),
+    ]
+
+
+def test_no_port_means_free_ones() -> None:
+    for plan in (AddressPlan("127.0.0.1", 0), AddressPlan("127.0.0.1", 80, 0)):
+        assert places(plan, 3) == [("127.0.0.1", 0)] * 3
+
+
+def test_a_gap_is_filled() -> None:
+    plan, taken = AddressPlan("127.0.0.2", 80), {("127.0.0.2", 80), ("127.0.0.4", 80)}
+
+    assert next(plan.places(taken)) == ("127.0.0.3", 80)
+
+
+@pytest.mark.parametrize(
+    ("plan", "complaint"),
+    [
+        (AddressPlan("127.255.255.254", 80), "127.255.255.254 leaves too few"),
+        (AddressPlan("localhost", 80), "localhost has no next address"),
+        (AddressPlan("::1", 80), "::1 has no next address"),
+        (AddressPlan("127.0.0.1", 80, 65535), "65535 leaves too few ports"),
+    ],
+)
+def test_when_there_is_no_room_it_says_so(plan: AddressPlan, complaint: str) -> None:
+    with pytest.raises(SettingError, match=complaint):
+        places(plan, 2)
+
+
+def test_too_few_files_are_told_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_which: int, _limits: tuple[int, int]) -> None:
+        raise ValueError("not allowed to raise maximum limit")
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (100, 100))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+
+    with pytest.raises(SettingError, match="1000 devices need 6256 open files"):
+        addresses.allow_open_files(1000)

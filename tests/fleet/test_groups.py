@@ -1,0 +1,198 @@
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from softaxe.errors import SettingError
+from softaxe.fleet.groups import Group, member_options, read_group
+from softaxe.fleet.options import FleetOptions, read_fleet_file
+
+Rows = dict[str, str | int | float]
+POOL_ROWS: Rows = {"stratumurl": "127.0.0.1", "stratumport": 3333}
+
+
+def made(group: Group, first: int = 1) -> list[Any]:
+    return list(member_options(replace(group, seed=first), pool_rows=POOL_ROWS))
+
+
+def test_boards_are_dealt_out_in_turn() -> None:
+    devices = made(Group(count=3, boards=("601", "hex")))
+
+    assert [device.board.version for device in devices] == ["601", "303", "601"]
+    assert [device.id for device in devices] == ["601-1", "303-2", "601-3"]
+
+
+def test_settings_hold_for_all_and_number_the_devices() -> None:
+    settings = {"frequency": 490, "hostname": "g-{n}"}
+    group = read_group({"count": 2, "settings": settings, "user": "u.{n}"})
+
+    one, two = made(group)
+
+    assert one.defaults["asicfrequency_f"] == two.defaults["asicfrequency_f"] == 490
+    assert (one.defaults["hostname"], two.defaults["hostname"]) == ("g-1", "g-2")
+    users = [device.overrides["stratumuser"] for device in (one, two)]
+    assert users == ["u.1", "u.2"]
+    assert one.defaults["stratumport"] == 3333
+
+
+def test_spread_makes_each_device_its_own_and_always_the_same() -> None:
+    group = read_group(
+        {
+            "count": 50,
+            "ambient": 20,
+            "spread": {"ambient": 5, "frequency": 45, "temptarget": 5},
+        }
+    )
+
+    devices = made(group)
+
+    ambients = [device.ambient_c for device in devices]
+    assert len(set(ambients)) == 50
+    assert 15 <= min(ambients) < 17
+    assert 23 < max(ambients) <= 25
+    assert ambients == [device.ambient_c for device in made(group)]
+    clocks = {device.defaults.get("asicfrequency_f", 525) for device in devices}
+    assert clocks == {490, 525, 550}, "its options"
+    targets = {device.defaults.get("temptarget", 60) for device in devices}
+    assert targets == set(range(min(targets), max(targets) + 1))
+
+
+def test_a_pool_of_ones_own_takes_the_built_in_ones_place() -> None:
+    (device,) = made(Group(pool="stratum+tcp://pool.example:4444"))
+
+    assert device.overrides["stratumurl"] == "pool.example"
+    assert device.overrides["stratumport"] == 4444
+    assert device.defaults == {"fbstratumurl": ""}
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ([], "is no table"),
+        ({"count": "1"}, "count: '1' is no whole number"),
+        ({"count": True}, "count: True is no whole number"),
+        ({"boards": []}, "names no board"),
+        ({"board": 601}, "601 is no text"),
+        ({"work": "fake"}, "'fake' is none of auto, scaled, real"),
+        ({"profile": "old"}, "'old' is none of documented, firmware"),
+        ({"ambient": 99}, "ambient: 99 is outside -40..80"),
+        ({"pool": "stratum+ssl://x:1"}, "plain Stratum v1 only"),
+        ({"first_boot": 1}, "first_boot: 1 is neither"),
+        ({"spread": {"ambient": -1}}, "-1 is outside"),
+        ({"settings": 5}, "5 is no table"),
+        ({"settings": {"hostname": date(2020, 1, 1)}}, "settings: hostname: datetime"),
+        ({"colour": "red"}, "colour is none of"),
+    ],
+)
+def test_what_is_not_allowed_is_told_by_name(table: object, complaint: str) -> None:
+    with pytest.raises(SettingError, match="group: ") as caught:
+        read_group(table)
+
+    assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("group", "complaint"),
+    [
+        (Group(settings={"frequencies": 1}), "frequencies is no setting"),
+        (Group(settings={"frequency": 1000}), "frequency: 1000"),
+        (Group(spread={"hostname": 1}), "hostname is no number"),
+        (Group(spread={"nothing": 1}), "nothing is no number"),
+    ],
+)
+def test_settings_obey_the_devices_own_rules(group: Group, complaint: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        made(group)
+
+    assert complaint in str(caught.value)
+
+
+FILE = """
+seed = 7
+speed = 2
+board = "602"
+[[group]]
+name = "a"
+count = 2
+[[group]]
+name = "b"
+board = "hex"
+[[fault]]
+effect = "fan_dead"
+group = "b"
+"""
+
+
+def test_a_fleet_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.toml"
+    path.write_text(FILE)
+
+    options = read_fleet_file(path, FleetOptions(state=tmp_path, speed=9), {"seed"})
+
+    assert options.seed == 0, "given otherwise"
+    assert options.speed == 2
+    assert [(g.name, g.count, g.boards) for g in options.groups] == [
+        ("a", 2, ("602",)),
+        ("b", 1, ("hex",)),
+    ]
+    assert options.faults == ({"effect": "fan_dead", "group": "b"},)
+    options.check()
+
+
+@pytest.mark.parametrize("name", ["board", "boards"])
+@pytest.mark.parametrize("shared", ['boards = ["601", "602"]', 'board = "601"'])
+def test_a_groups_own_board_goes_before_those_of_all(
+    tmp_path: Path, name: str, shared: str
+) -> None:
+    path = tmp_path / "fleet.toml"
+    path.write_text(f'{shared}\n[[group]]\n{name} = "204"\ncount = 2')
+
+    options = read_fleet_file(path, FleetOptions(state=tmp_path))
+
+    assert options.groups[0].boards == ("204",)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "has no [[group]]"),
+        ("x = [", "Invalid value"),
+        ("colour = 1\n[[group]]", "colour is none of seed, speed"),
+        ("seed = 'x'\n[[group]]", "seed: 'x' is no whole number"),
+        ("seed = -1\n[[group]]", "seed: -1 is no whole number of 0..16777215"),
+        ("seed = 16777216\n[[group]]", "seed: 16777216 is no whole number"),
+        ("seed = 16777215\n[[group]]\ncount = 2", "seed: 16777215 leaves too few"),
+        ("speed = 0\n[[group]]", "speed: 0 is outside 0.01..10000"),
+        ("speed = nan\n[[group]]", "speed: nan is outside 0.01..10000"),
+        ("port = 99999\n[[group]]", "port: 99999 is no whole number of 0..65535"),
+        ("port_base = -1\n[[group]]", "port_base: -1 is no whole number of 0..65535"),
+        ("cpu_percent = 0\n[[group]]", "cpu_percent: 0 is no whole number of 1..6400"),
+        ("control = 'x'\n[[group]]", "control: 'x' is neither HOST:PORT nor none"),
+        ("fault = 'x'\n[[group]]", "fault: 'x' is no list"),
+        ("fault = [1]\n[[group]]", "fault 1: 1 is no table"),
+        ("[[group]]\n[[fault]]\neffect = 'x'", "fault 1: effect: 'x' is none of"),
+        (
+            "[[group]]\nname = 'a'\nsettings = { frequency = 1 }",
+            "group a: frequency: 1",
+        ),
+        (
+            "[[group]]\nspread = { ambient = 1000 }",
+            "group 1: spread: ambient: 1000 leads to -975",
+        ),
+        ("[[group]]\nname='a'\n[[group]]\nname='a'", "two groups are called 'a'"),
+        ("[[group]]\ncount = -1", "group 1: count: -1 is no whole number"),
+    ],
+)
+def test_a_bad_file_is_told_with_its_place(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    path = tmp_path / "fleet.toml"
+    path.write_text(text)
+
+    with pytest.raises(SettingError) as caught:
+        read_fleet_file(path, FleetOptions(state=tmp_path))
+
+    assert complaint in str(caught.value)
+    assert str(path) in str(caught.value)

@@ -1,0 +1,47 @@
+"""What a fleet tells of its devices."""
+
+import pytest
+
+from softaxe.fleet.fleet import Fleet
+from softaxe.fleet.rows import hashing_hs, row, state_of, sums
+from softaxe.testing.run import running
+
+
+def test_a_switched_off_device_adds_nothing_to_the_sum() -> None:
+    with running(count=2, speed=0) as fleet:
+        fleet.clock.advance(60)
+        both = fleet.run(lambda f: sums(f.members.values()))
+        fleet[0].faults.add("ambient", c=100)
+        fleet.clock.advance(900)
+        assert fleet[0].info()["overheat_mode"] == 1
+
+        left = fleet.run(lambda f: sums(f.members.values()))
+
+        assert left["mining"] == 1
+        assert left["hashRate"] == pytest.approx(both["hashRate"] / 2, rel=0.2)
+
+
+def test_a_counter_that_has_run_over_is_no_part_of_the_sum() -> None:
+    with running(speed=0) as fleet:
+        fleet.clock.advance(60)
+
+        def run_over(f: Fleet) -> float:
+            (member,) = f.members.values()
+            member.device.hashrate.current_hs = 5e17
+            return hashing_hs(member.device)
+
+        assert 0.5e12 < fleet.call(run_over) < 2e12
+
+
+def test_real_work_is_shown_and_mines_without_flicker() -> None:
+    with running(speed=0, work="real") as fleet:
+        fleet.clock.advance(30)
+
+        def look(f: Fleet) -> tuple[str, float]:
+            (member,) = f.members.values()
+            member.device.hashrate.current_hs = 6.123e4
+            shown = row(member, [])["hashRate"]
+            member.device.hashrate.current_hs = 0.0
+            return state_of(member), shown
+
+        assert fleet.call(look) == ("mining", 6.123e-5)

@@ -1,0 +1,118 @@
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from softaxe import Device, Pool, Simulation
+from softaxe.fleet.fleet import Fleet
+from softaxe.fleet.search_thread import Budget, run_timed, yield_to_others
+
+
+def test_a_search_tells_its_own_cpu_time() -> None:
+    simulation = Simulation(Device(seed=1, work="real"), Pool(seed=1))
+    simulation.advance(20)
+    search = simulation.device.take_search(1 << 18)
+    assert search is not None
+
+    began = time.perf_counter()
+    found, cpu_s = run_timed(search)
+    took = time.perf_counter() - began
+
+    assert found == search.run()
+    assert 0 < cpu_s <= took + 0.01
+
+
+def seen_in_a_search_thread(look: Callable[[], int]) -> list[int]:
+    """What a thread that yields to others sees."""
+    seen = []
+
+    def run() -> None:
+        yield_to_others()
+        seen.append(look())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return seen
+
+
+needs_idle_priority = pytest.mark.skipif(
+    not hasattr(os, "SCHED_IDLE"), reason="no idle priority here"
+)
+
+
+@needs_idle_priority
+def test_a_search_thread_yields_to_every_other() -> None:
+    seen = seen_in_a_search_thread(lambda: os.sched_getscheduler(0))
+
+    assert seen == [os.SCHED_IDLE]
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+@needs_idle_priority
+def test_a_search_thread_is_nice_where_idle_priority_is_forbidden(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+
+    seen = seen_in_a_search_thread(
+        lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    )
+
+    assert seen == [19]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
+
+
+def test_a_budget_is_shared_by_all_devices_wherever_they_are() -> None:
+    cells = [0.0, 0.0, 0.0]
+    parts = [Budget(150, cells, part) for part in range(3)]
+    assert [part.cores for part in parts] == [0, 0, 0]
+
+    for part, count in zip(parts, (1, 2, 0), strict=True):
+        part.note(count)
+
+    assert [part.cores for part in parts] == [0.5, 1.0, 0.0]
+    assert {part.threads for part in parts} == {2}
+    alone = Budget(50)
+    alone.note(7)
+    assert alone.cores == 0.5
+
+
+@pytest.mark.parametrize("percent", [25, 80, 150])
+def test_real_work_keeps_to_its_budget(
+    tmp_path: Path, run_device: Any, percent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if (os.cpu_count() or 1) < percent / 100:
+        pytest.skip("needs more cores")
+    searches: list[tuple[float, float]] = []
+    rest = Fleet._rest
+
+    async def note(fleet: Fleet, cpu_s: float, took_s: float) -> None:
+        searches.append((cpu_s, took_s))
+        await rest(fleet, cpu_s, took_s)
+
+    monkeypatch.setattr(Fleet, "_rest", note)
+    with run_device(tmp_path, work="real", cpu_percent=percent, speed=8.0) as device:
+        deadline = time.monotonic() + 120
+        while device.info()["hashRate"] == 0:  # it boots and gets work
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        searching: list[float] = []
+        # Searching yields to everything else. On a busy machine a search gets less CPU,
+        # and takes longer for it: then it is not the budget that holds it back.
+        while max(searching, default=0.0) < min(percent, 80) / 100 * 0.5:
+            assert len(searching) < 20, searching
+            began = time.perf_counter()
+            searches.clear()
+            time.sleep(1.5)
+            some, real_s = list(searches), time.perf_counter() - began
+            assert sum(cpu_s for cpu_s, _ in some) / real_s < percent / 100 + 0.15
+            searching.append(sum(took_s for _, took_s in some) / real_s)

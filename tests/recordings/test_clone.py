@@ -1,0 +1,103 @@
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from softaxe.api.views import info_body
+from softaxe.cli.app import app
+from softaxe.device.device import Device
+from softaxe.errors import BadResponse, SettingError
+from softaxe.fleet.groups import read_groups
+from softaxe.recordings.clone import copy_of, fleet_file
+from softaxe.simulation import Simulation
+from softaxe.stratum.pool import Pool
+from softaxe.testing.run import running
+
+
+def settled_info(seed: int, **settings: Any) -> dict[str, Any]:
+    device = Device(board="601", seed=seed, ambient_c=29.0)
+    device.patch(list(settings.items()), 0.0)
+    simulation = Simulation(device, Pool.for_scaled_work(seed=1))
+    simulation.advance(2400)
+    info: dict[str, Any] = json.loads(info_body(device))
+    return info
+
+
+def test_a_copy_lives_like_its_original() -> None:
+    theirs = settled_info(4711, frequency=550, autofanspeed=0, manualFanSpeed=60)
+
+    copy = copy_of(theirs)
+    text = fleet_file(copy, "http://192.168.1.2")
+    groups = read_groups(tomllib.loads(text), "x")
+    with running(groups=groups, speed=0) as cloned:
+        cloned.clock.advance(2400)
+        ours = cloned.info()
+
+    assert ours["boardVersion"] == theirs["boardVersion"]
+    for name in ("frequency", "autofanspeed", "manualFanSpeed", "hostname"):
+        assert ours[name] == theirs[name]
+    assert ours["temp"] == pytest.approx(theirs["temp"], abs=2)
+    assert ours["power"] == pytest.approx(theirs["power"], rel=0.03)
+    assert ours["hashRate_10m"] == pytest.approx(theirs["hashRate_10m"], rel=0.03)
+    assert ours["macAddr"] != theirs["macAddr"]
+
+
+def test_pool_user_and_wifi_stay_behind() -> None:
+    info = settled_info(1) | {"stratumUser": "bc1qowner", "ssid": "Home"}
+
+    text = fleet_file(copy_of(info), "x")
+
+    assert "bc1qowner" not in text
+    assert "Home" not in text
+
+
+def test_a_command_writes_a_copy_that_a_fleet_can_have(tmp_path: Path) -> None:
+    path = tmp_path / "copy.toml"
+    with running(board="402", settings={"frequency": 485}) as bitaxe:
+        arguments = ["clone", bitaxe.url, "--no-run", "-o", str(path)]
+        done = CliRunner().invoke(app, arguments)
+
+    assert done.exit_code == 0, done.output
+    assert "402 supra" in done.output.lower()
+    groups = read_groups(tomllib.loads(path.read_text()), "x")
+    with running(groups=groups) as copy:
+        info = copy.info()
+    assert (info["boardVersion"], info["frequency"]) == ("402", 485)
+
+
+def test_settings_that_cannot_be_had_are_told() -> None:
+    info = settled_info(1) | {"frequency": 700, "rotation": 45}
+
+    copy = copy_of(info)
+
+    assert set(copy.left_out) == {"frequency", "rotation"}
+
+
+def test_an_overclocked_device_keeps_its_clock() -> None:
+    info = settled_info(1, overclockEnabled=1, frequency=575, coreVoltage=1180)
+
+    assert copy_of(info).settings["frequency"] == 575
+
+
+def test_a_device_that_does_not_hash_has_no_body_to_copy() -> None:
+    info = settled_info(1) | {"hashRate": 0}
+
+    assert copy_of(info).readings == ()
+
+
+def test_what_is_no_bitaxe_is_told() -> None:
+    with pytest.raises(BadResponse, match="no boardVersion"):
+        copy_of({})
+    with pytest.raises(SettingError, match="board"):
+        copy_of({"boardVersion": "9000"})
+    with pytest.raises(BadResponse, match="hashRate: 'x' is no number"):
+        copy_of({"boardVersion": "601", "hashRate": "x"})
+
+
+@pytest.mark.parametrize("answer", [None, [1], "x", {}, {"boardVersion": 601}])
+def test_what_is_no_bitaxe_is_not_copied(answer: object) -> None:
+    with pytest.raises(BadResponse, match="is it a Bitaxe"):
+        copy_of(answer)

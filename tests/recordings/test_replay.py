@@ -1,0 +1,286 @@
+import asyncio
+import json
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice, takewhile
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+from websockets.sync.client import connect
+
+from softaxe.cli.app import app
+from softaxe.errors import DeviceError, SettingError
+from softaxe.recordings.record import Entry
+from softaxe.recordings.recorder import record
+from softaxe.recordings.replay import Replay, load_recording
+from softaxe.serve.listener import Listener
+from softaxe.testing.run import RunningFleet, running
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recording") / "gamma.jsonl"
+    with running(speed=20) as bitaxe:
+        for duration_s in (1.2, 6.0, 30.0):  # a slow machine gets more time
+            record(bitaxe.url, path, duration_s=duration_s, interval_s=duration_s / 4)
+            entries = load_recording(path)
+            if len(infos_of(entries)) >= 4 and any(entry.is_log for entry in entries):
+                break
+    return path
+
+
+def infos_of(entries: list[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.path == "/api/system/info"]
+
+
+@contextmanager
+def replayed(entries: list[Entry]) -> Iterator[str]:
+    ready, loop = threading.Event(), asyncio.new_event_loop()
+    listener = Listener(Replay(entries), "127.0.0.1", 0)
+
+    async def main() -> None:
+        await listener.open()
+        ready.set()
+        await asyncio.Event().wait()
+
+    def run() -> None:
+        task = loop.create_task(main())
+        stopping.append(task)
+        try:
+            loop.run_until_complete(task)
+        except asyncio.CancelledError:
+            loop.run_until_complete(listener.close())
+            loop.close()
+
+    stopping: list[asyncio.Task[None]] = []
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert ready.wait(10)
+    yield f"http://127.0.0.1:{listener.port}"
+    loop.call_soon_threadsafe(stopping[0].cancel)
+    thread.join(10)
+
+
+def get(url: str, path: str) -> httpx.Response:
+    return httpx.get(url + path, trust_env=False, timeout=5)
+
+
+def test_a_recording_holds_what_the_device_said(recording: Path) -> None:
+    entries = load_recording(recording)
+
+    uptimes = [json.loads(e.body)["uptimeSeconds"] for e in infos_of(entries)]
+    assert len(uptimes) >= 4
+    assert uptimes == sorted(uptimes)
+    assert uptimes[0] < uptimes[-1]
+    first = {e.path for e in entries if e.at_s == 0}
+    assert first >= {"/api/system/asic", "/api/theme"}
+    assert any(e.is_log for e in entries)
+    assert "bc1qnp980s5" not in recording.read_text()
+
+
+def test_it_is_served_again_byte_by_byte(recording: Path) -> None:
+    entries = load_recording(recording)
+    bodies = {e.body.encode("latin-1") for e in entries if e.path == "/api/system/info"}
+    with replayed(entries) as url:
+        answer = get(url, "/api/system/info")
+        assert answer.content in bodies
+        assert answer.headers["content-type"] == "application/json"
+        assert get(url, "/api/system/asic").json()["ASICModel"] == "BM1370"
+        assert get(url, "/api/system/statistics?columns=power").json()["labels"]
+        assert "AxeOS" in get(url, "/").text
+        assert get(url, "/api/system/nothing").status_code == 404
+
+
+def test_statistics_have_the_columns_asked_for() -> None:
+    body = (
+        '{\n\t"currentTimestamp":\t5000,'
+        '\n\t"labels":\t["hashrate", "power", "timestamp"],'
+        '\n\t"statistics":\t[[1070.50, 12.300000190734863, 1000], [-1, 2, 2000]]\n}'
+    )
+    entries = [Entry(0, "/api/system/statistics", 200, {}, body)]
+    with replayed(entries) as url:
+        some = get(url, "/api/system/statistics?columns=power,nothing").text
+        whole = get(url, "/api/system/statistics").text
+        none = get(url, "/api/system/statistics?columns=nothing").text
+
+    assert "[12.300000190734863, 1000]" in some.replace(",\t", ", ")
+    assert json.loads(some) == {
+        "currentTimestamp": 5000,
+        "labels": ["power", "timestamp"],
+        "statistics": [[12.300000190734863, 1000], [2, 2000]],
+    }
+    assert whole == none == body
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (b"{", "Invalid JSON"),
+        (b'{"frequency": 1}', "frequency: 1 MHz is none of the board's options"),
+        (b'{"hostname": 5}', "hostname: 5 is no string"),
+    ],
+)
+def test_what_a_device_refuses_is_refused(
+    recording: Path, body: bytes, complaint: str
+) -> None:
+    with replayed(load_recording(recording)) as url:
+        answer = httpx.patch(f"{url}/api/system", content=body, trust_env=False)
+
+    assert answer.status_code == 400
+    assert complaint in answer.json()["error"]
+
+
+def test_what_a_recording_cannot_be_told_is_refused(recording: Path) -> None:
+    for option in (["--count", "3"], ["--control", "none"], ["x.toml"]):
+        result = CliRunner().invoke(app, ["run", "--replay", str(recording), *option])
+
+        assert result.exit_code == 1
+        assert f"{option[0].replace('x.toml', 'FLEET.TOML')}: a rec" in result.output
+
+
+def test_changes_are_answered_and_forgotten(recording: Path) -> None:
+    with replayed(load_recording(recording)) as url:
+        before = get(url, "/api/system/asic").content
+        change = {"frequency": 550}
+        patched = httpx.patch(f"{url}/api/system", json=change, trust_env=False)
+        restarted = httpx.post(f"{url}/api/system/restart", trust_env=False)
+
+        assert (patched.status_code, restarted.status_code) == (200, 200)
+        assert get(url, "/api/system/asic").content == before
+
+
+def test_strangers_are_refused_as_by_a_device(recording: Path) -> None:
+    with replayed(load_recording(recording)) as url:
+        answer = httpx.get(
+            f"{url}/api/system/info",
+            headers={"Origin": "http://evil.example"},
+            trust_env=False,
+        )
+    assert answer.status_code == 401
+
+
+def test_the_log_is_told_again(recording: Path) -> None:
+    entries = load_recording(recording)
+    lines = {e.body for e in entries if e.is_log}
+    with replayed(entries) as url, connect(f"ws{url[4:]}/api/ws", proxy=None) as socket:
+        assert socket.recv(timeout=10) in lines
+
+
+def test_a_device_that_was_away_is_away_again() -> None:
+    entries = [Entry(0, "/api/system/info", 200, {}, "{}")]
+    entries.append(Entry(0, "/api/system/info", 0))
+    with replayed(entries) as url, pytest.raises(httpx.TransportError):
+        get(url, "/api/system/info")
+
+
+def test_nobody_to_record_is_told_and_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(DeviceError):
+        record("http://127.0.0.1:1", tmp_path / "x", duration_s=1, interval_s=1)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_slow_device_takes_no_longer_than_asked(tmp_path: Path) -> None:
+    rounds: list[int] = []
+    with running() as bitaxe:
+        bitaxe.faults.add("latency", ms=100)
+        path = tmp_path / "slow.jsonl"
+        record(bitaxe.url, path, duration_s=0.3, interval_s=0.1, tell=rounds.append)
+
+    assert len(rounds) == 1, "the first questions alone, of 100 ms each, take longer"
+    assert load_recording(path)
+
+
+def test_what_a_command_has_recorded_another_plays(tmp_path: Path) -> None:
+    path = tmp_path / "gamma.jsonl"
+    arguments = ["--duration", "0.5s", "--interval", "0.2s", "-o", str(path)]
+    with running() as bitaxe:
+        private = bitaxe.info()["macAddr"]
+        done = CliRunner().invoke(app, ["record", bitaxe.url, *arguments])
+
+    assert done.exit_code == 0, done.output
+    assert f"softaxe run --replay {path}" in done.output
+    with replayed(load_recording(path)) as url:
+        info = httpx.get(f"{url}/api/system/info", trust_env=False).json()
+    assert info["boardVersion"] == "601"
+    assert info["macAddr"] != private
+
+
+def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="No such file"):
+        load_recording(tmp_path / "none")
+
+
+def test_every_log_line_has_its_moment_in_every_round() -> None:
+    entries = [Entry(0, "/api/system/info", 200, {}, "{}")]
+    entries += [Entry(at_s, "", body=f"line at {at_s}") for at_s in (0.5, 2.0)]
+    replay = Replay(entries)
+    began, lasts = replay._began, replay.duration_s
+
+    due = list(islice(replay._lines(began + 1.0), 4))
+    # A timer may end a little too early: the line that was due is not due again.
+    later = list(islice(replay._lines(began + lasts - 1e-4), 2))
+
+    assert [(round(at - began - lasts, 6), line) for at, line in due] == [
+        (2.0 - lasts, "line at 2.0"),
+        (0.5, "line at 0.5"),
+        (2.0, "line at 2.0"),
+        (0.5 + lasts, "line at 0.5"),
+    ]
+    assert [line for _, line in later] == ["line at 0.5", "line at 2.0"]
+
+
+def test_ctrl_c_ends_a_recording_that_can_be_played(
+    bitaxe: RunningFleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_seconds: float) -> None:
+        deadline = time.monotonic() + 10
+        while not heard:
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.01)
+        raise KeyboardInterrupt
+
+    def hear(lines: "queue.Queue[Entry]", entry: Entry) -> None:
+        put(lines, entry)
+        heard.append(entry)
+
+    heard: list[Entry] = []
+    put = queue.Queue.put_nowait
+    monkeypatch.setattr(queue.Queue, "put_nowait", hear)
+    monkeypatch.setattr(time, "sleep", interrupt)
+
+    path = tmp_path / "recordings" / "gamma.jsonl"
+    path.parent.mkdir()
+    count = record(bitaxe.url, path, duration_s=60, interval_s=30)
+
+    entries = load_recording(path)
+    assert len(entries) == count > 3
+    assert any(entry.is_log for entry in entries), "what was heard is kept"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_port_that_is_served_is_told(recording: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "softaxe", "run", "--replay", recording, "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        (url,) = [
+            line.split()[1]
+            for line in takewhile(lambda line: "Ctrl-C" not in line, process.stdout)
+            if line.startswith("  address")
+        ]
+        answer = get(url, "/api/system/info")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=15)
+
+    assert answer.json()["boardVersion"] == "601"

@@ -1,0 +1,160 @@
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from softaxe.serve import journal as module
+from softaxe.serve.journal import (
+    Entry,
+    Journal,
+    JournaledApp,
+    query_without_secrets,
+    without_secrets,
+)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"wifiPass": "secret1", "x": 1}',
+        b'{"WIFIPASS":"secret1"}',
+        b'{"wifi\\u0050ass":"secret1"}',
+        b'{"stratumPassword":"secret1","fallbackStratumPassword":"secret1"}',
+        b'{"wifiPass": "secret1", "wifiPass": "secret1"}',
+        b'{"wifiPass": "", "a": "wifiPass=secret1"}',
+        b'{"a": {"wifiPass": "secret1"}, "a": "***"}',
+        b'[{"wifiPass": "secret1"}]',
+        b'{"a": {"b": [{"wifiPass": {"c": "secret1"}}]}}',
+        '{"wifiPass": "secret1"}'.encode("utf-16"),
+    ],
+)
+def test_secrets_are_taken_out(body: bytes) -> None:
+    assert b"secret1" not in without_secrets(body)
+    assert b"***" in without_secrets(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"wifiPass": "secret1", broken',
+        b'{"wifiPass": "secret1',
+        b'{"wifiPass":secret1',
+        b'{"wifiPass": "a\\"secret1", broken',
+        b"{'wifiPass':'secret1'}",
+        b"wifiPass=secret1",
+        b"a=1&wifi%50ass=secret1",
+        b'{wifiPass: "secret1"}',
+        b'{"wifi\\u0050ass":"secret1"',
+        b'"wifiPass=secret1"',
+        b'["{\\"wifiPass\\":\\"secret1\\"}"]',
+        b"[" * 5000 + b'{"wifiPass":"secret1"}',
+    ],
+)
+def test_of_what_may_hold_a_secret_only_the_length_is_kept(body: bytes) -> None:
+    told = f"({len(body)} bytes or more, with a secret)"
+    assert without_secrets(body).decode() == told
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ("wifiPass=S", "wifiPass=***"),
+        ("a=1&WIFI%50ass=S&b=2", "a=1&WIFI%50ass=***&b=2"),
+        ('q={"wifiPass":"S"}', "q=***"),
+        ("columns=power,temp&x", "columns=power,temp&x"),
+        ("", ""),
+    ],
+)
+def test_queries_keep_no_secrets(query: str, kept: str) -> None:
+    assert query_without_secrets(query) == kept
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b'{"frequency": 525}', b"[1]", b"not json", b'"x"', b"[" * 5000]
+)
+def test_the_rest_stays_as_it_came(body: bytes) -> None:
+    assert without_secrets(body) == body
+
+
+def test_what_is_no_text_is_only_counted() -> None:
+    assert without_secrets(b"\xe9\0\x01" * 100) == b"(300 bytes or more, no text)"
+
+
+def entry(seq: int, *, body: bytes = b"") -> Entry:
+    return Entry(
+        seq=seq,
+        time_s=0,
+        now=0,
+        device="601-1",
+        client="127.0.0.1",
+        method="GET",
+        path="/",
+        query="",
+        body=body,
+        status=200,
+        size=0,
+        answer=b"",
+        took_ms=1,
+        is_unmatched=False,
+        fault=None,
+    )
+
+
+def test_it_is_bounded_in_number_and_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_ENTRIES", 5)
+    monkeypatch.setattr(module, "MOST_BYTES", 10_000)
+    journal = Journal()
+    for seq in range(1, 9):
+        journal.add(entry(seq))
+    assert [e.seq for e in journal] == [4, 5, 6, 7, 8]
+
+    journal.add(entry(9, body=b"x" * 9000))
+
+    assert [e.seq for e in journal] == [9]
+    assert (journal.last, journal.dropped) == (9, 8)
+
+
+def test_readers_follow_by_number() -> None:
+    journal = Journal()
+    for seq in range(1, 9):
+        journal.add(entry(seq))
+
+    found = journal.after(3, lambda e: e.seq % 2 == 0, 2)
+
+    assert [e.seq for e in found] == [6, 8]
+    journal.clear()
+    assert (len(journal), journal.last) == (0, 8)
+
+
+def test_an_app_is_served_and_watched() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 201, "headers": []})
+        await send({"type": "http.response.body", "body": b"a" * 3000})
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b'{"wifiPass":"x"}'}
+
+    sent = []
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    journal = Journal()
+    scope = {
+        "type": "http",
+        "method": "PATCH",
+        "raw_path": b"/api/system",
+        "query_string": b"wifiPass=x",
+        "client": ("127.0.0.9", 1),
+    }
+    asyncio.run(JournaledApp(app, journal, "601-1", lambda: 5.0)(scope, receive, send))
+
+    (noted,) = journal
+    told = noted.to_json()
+    assert sent == ["http.response.start", "http.response.body"]
+    assert (told["client"], told["now"], told["status"]) == ("127.0.0.9", 5.0, 201)
+    assert (told["bytes"], len(told["answer"])) == (3000, 1024)
+    assert told["query"] == "wifiPass=***"
+    assert json.loads(told["body"]) == {"wifiPass": "***"}

@@ -1,0 +1,162 @@
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from softaxe.device.events import CloseReason, ConnectPool, Link
+from softaxe.serve.pool_links import (
+    LinkClosed,
+    LinkNews,
+    LinkOpened,
+    LinkReceived,
+    LinkResolved,
+    PoolLinks,
+)
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Bench:
+    """Pool links and what they told."""
+
+    def __init__(self) -> None:
+        self.news: list[LinkNews] = []
+        self._told = asyncio.Event()
+        self.links = PoolLinks(self._tell)
+
+    def _tell(self, news: LinkNews) -> None:
+        self.news.append(news)
+        self._told.set()
+
+    async def until(self, count: int) -> list[LinkNews]:
+        async with asyncio.timeout(60):
+            while len(self.news) < count:
+                self._told.clear()
+                await self._told.wait()
+        return self.news
+
+
+@asynccontextmanager
+async def serve(handler: Handler) -> AsyncIterator[int]:
+    """Serve a handler; give its port."""
+    tasks = []
+
+    async def handle(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        tasks.append(asyncio.current_task())
+        try:
+            await handler(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+        for task in tasks:
+            if task is not None:
+                task.cancel()
+        await asyncio.sleep(0)
+
+
+def test_bytes_go_both_ways_and_the_end_is_told() -> None:
+    async def main() -> None:
+        async def echo(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            writer.write(b"hello\n")
+            writer.write(await reader.readline())
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+
+        async with serve(echo) as port:
+            bench = Bench()
+            bench.links.dial(ConnectPool(Link.MAIN, "127.0.0.1", port))
+            (resolved, opened, first) = await bench.until(3)
+            assert resolved == LinkResolved(Link.MAIN, "127.0.0.1")
+            assert opened == LinkOpened(Link.MAIN, "127.0.0.1", port, 2)
+            assert first == LinkReceived(Link.MAIN, b"hello\n")
+            bench.links.send(Link.MAIN, b"again\n")
+            await bench.until(5)
+            assert bench.news[3] == LinkReceived(Link.MAIN, b"again\n")
+            assert isinstance(bench.news[4], LinkClosed)
+            assert bench.news[4].reason is CloseReason.CLOSED
+            bench.links.close_all()
+
+    asyncio.run(main())
+
+
+def test_a_closed_port_is_unreachable_in_words() -> None:
+    async def main() -> None:
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            port = unused.getsockname()[1]
+        bench = Bench()
+        bench.links.dial(ConnectPool(Link.MAIN, "127.0.0.1", port))
+        resolved, news = await bench.until(2)
+        assert resolved == LinkResolved(Link.MAIN, "127.0.0.1")
+        assert isinstance(news, LinkClosed)
+        assert news.reason is CloseReason.UNREACHABLE
+        assert "Connection refused" in news.detail
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "stratum+tcp://a", "x" * 300])
+def test_a_name_without_address_is_unresolved(host: str) -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.links.dial(ConnectPool(Link.PROBE, host, 3333))
+        (news,) = await bench.until(1)
+        assert isinstance(news, LinkClosed)
+        assert news.link is Link.PROBE
+        assert news.reason is CloseReason.UNRESOLVED
+
+    asyncio.run(main())
+
+
+def test_a_pool_that_does_not_read_is_given_up() -> None:
+    async def main() -> None:
+        async def deaf(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            await asyncio.sleep(10)
+
+        async with serve(deaf) as port:
+            bench = Bench()
+            bench.links.dial(ConnectPool(Link.MAIN, "127.0.0.1", port))
+            await bench.until(2)
+            for _ in range(2000):
+                bench.links.send(Link.MAIN, b"x" * 10_000)
+                if len(bench.news) > 2:
+                    break
+            news = bench.news[2]
+            assert isinstance(news, LinkClosed)
+            assert news.reason is CloseReason.WRITE_FAILED
+            bench.links.close_all()
+
+    asyncio.run(main())
+
+
+def test_what_was_closed_by_us_is_told_no_more() -> None:
+    async def main() -> None:
+        async def talk(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            await asyncio.sleep(0.05)
+            writer.write(b"late\n")
+            await writer.drain()
+
+        async with serve(talk) as port:
+            bench = Bench()
+            bench.links.dial(ConnectPool(Link.MAIN, "127.0.0.1", port))
+            await bench.until(2)
+            bench.links.close(Link.MAIN)
+            await asyncio.sleep(0.2)
+            assert len(bench.news) == 2
+            bench.links.close_all()
+
+    asyncio.run(main())

@@ -1,0 +1,116 @@
+import re
+
+import pytest
+
+from softaxe.serve.static_files import (
+    OUR_PAGE,
+    RECOVERY_PAGE,
+    file_answer,
+    target_of,
+)
+
+PAGES = {
+    "/index.html": b"<p>plain</p>",
+    "/index.html.gz": b"zipped page",
+    "/main.js.gz": b"zipped script",
+    "/version.txt": b"v2.12.2",
+    "/assets/icons.WOFF2": b"font",
+    "/settings?oc": b"a file with a query in its name",
+}
+
+
+def headers_of(target: str) -> dict[str, str]:
+    answer = file_answer(PAGES, target)
+    return {name.decode(): value.decode() for name, value in answer.headers}
+
+
+@pytest.mark.parametrize("target", ["/", "/foo/", "/foo/bar/", "/?q=/"])
+def test_a_target_that_ends_in_a_slash_is_the_index(target: str) -> None:
+    answer = file_answer(PAGES, target)
+
+    assert answer.status == 200
+    assert answer.body == b"zipped page"
+    assert answer.content_type == b"text/html"
+    assert headers_of(target) == {"Content-Encoding": "gzip"}
+
+
+def test_a_named_file_may_be_cached() -> None:
+    assert headers_of("/main.js") == {
+        "Cache-Control": "max-age=2592000",
+        "Content-Encoding": "gzip",
+    }
+    assert headers_of("/version.txt") == {"Cache-Control": "max-age=2592000"}
+
+
+@pytest.mark.parametrize(
+    ("target", "content_type"),
+    [
+        ("/index.html", b"text/html"),
+        ("/main.js", b"application/javascript"),
+        ("/version.txt", b"text/plain"),
+        ("/assets/icons.WOFF2", b"font/woff2"),
+        ("/settings?oc", b"text/plain"),
+    ],
+)
+def test_the_name_tells_the_content_type(target: str, content_type: bytes) -> None:
+    answer = file_answer(PAGES, target)
+
+    assert (answer.status, answer.content_type) == (200, content_type)
+
+
+@pytest.mark.parametrize(
+    ("target", "content_type"),
+    [
+        ("/settings", b"text/plain"),
+        ("/main.js?v=1", b"text/plain"),
+        ("/missing.css", b"text/css"),
+        ("/../index.html", b"text/html"),
+        ("/%2e%2e/etc/passwd", b"text/plain"),
+        ("//etc/passwd", b"text/plain"),
+        ("/INDEX.HTML", b"text/html"),
+    ],
+)
+def test_whatever_is_not_in_the_image_leads_to_the_index(
+    target: str, content_type: bytes
+) -> None:
+    answer = file_answer(PAGES, target)
+
+    assert answer.status == 302
+    assert answer.content_type == content_type
+    assert answer.body == b"Redirect to the captive portal"
+    assert [value for name, value in answer.headers if name == b"location"] == [b"/"]
+
+
+def test_an_image_without_an_index_redirects_to_itself() -> None:
+    answer = file_answer({}, "/")
+
+    assert (answer.status, answer.content_type) == (302, b"text/html")
+
+
+def test_long_names_are_cut() -> None:
+    name = "/" + "a" * 141
+
+    assert file_answer({name: b"found"}, name + "bcd").body == b"found"
+
+
+def test_the_target_is_taken_as_sent() -> None:
+    scope = {"raw_path": b"/a%20b", "query_string": b"c=%2F"}
+
+    assert target_of(scope) == "/a%20b?c=%2F"
+    assert target_of({**scope, "query_string": b""}) == "/a%20b"
+
+
+def test_our_page_asks_nobody_else_and_is_light() -> None:
+    index = OUR_PAGE["/index.html"].decode()
+
+    assert "<title>AxeOS on softaxe</title>" in index
+    assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", index)
+    assert sum(map(len, OUR_PAGE.values())) < 150_000
+
+
+def test_the_recovery_page_is_small_and_asks_nobody_else() -> None:
+    text = RECOVERY_PAGE.body.decode()
+
+    assert len(text) < 12 * 1024
+    assert "<title>AxeOS Recovery</title>" in text
+    assert not re.search(r"https?://|//[a-z]+\.|innerHTML|document\.write", text)
