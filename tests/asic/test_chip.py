@@ -317,6 +317,28 @@ def test_a_job_of_the_wrong_length_is_ignored() -> None:
     assert not bench.chain.is_hashing
 
 
+@pytest.mark.parametrize("version", ["601", "401", "202"])
+def test_a_job_id_of_any_value_is_searched(version: str) -> None:
+    bench = Bench(chip=board(version).chip, ticket=1)
+    bench.chain.set_mode(REAL, 0.0)
+    for job_id in (127, 128, 255):
+        bench.send_job(job_id, 0.0)
+        taken = bench.chain.take_search(1)
+        assert taken is not None
+        bench.chain.finish_search(taken, [taken.span.first_nonce], 0.0)
+    bench.take(0.0)
+
+    assert len(bench.nonces) == 3
+
+
+def test_a_job_without_midstates_is_ignored() -> None:
+    bench = Bench(chip=board("102").chip)
+
+    bench.chain.receive(frames.midstate_job(4, work(), []), 0.0)
+
+    assert not bench.chain.is_hashing
+
+
 def test_an_undervolted_chip_reports_rubbish_and_counts_errors() -> None:
     bench = Bench(volts=WEAK_V)
     job = bench.send_job(24, 0.0)

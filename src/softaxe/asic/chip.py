@@ -412,7 +412,10 @@ class Chain:
     # Work
 
     def _take_job(self, body: bytes, now: float) -> None:
-        job_id, heads = self._read_job(body)
+        given = self._read_job(body)
+        if given is None:
+            return
+        job_id, heads = given
         least_s, most_s = SEARCH_AHEAD_S
         usual_s = JOB_SLACK * (now - self._job_at)
         # One job may be cut short by a new block; several in a row are the usual.
@@ -440,9 +443,12 @@ class Chain:
         first = min(first, ADDRESSES - self._addresses_each)
         return range(first, first + self._addresses_each)
 
-    def _read_job(self, body: bytes) -> tuple[int, Callable[[_Asic], Heads]]:
+    def _read_job(self, body: bytes) -> tuple[int, Callable[[_Asic], Heads]] | None:
+        """Return a job's id and what each chip searches; None when that is nothing."""
         if self._wire.takes_midstates:
             job_id, midstates, tail = frames.read_midstate_job(body)
+            if not midstates:
+                return None
             given = Midstates(midstates, tail)
             return job_id, lambda asic: given
         job_id, work = frames.read_job(body)
@@ -475,9 +481,9 @@ class Chain:
             nonce ^= rng.randrange(1, FREE_NONCES)  # an undervolted chip's rubbish
         if wire.takes_midstates:
             return frames.nonce_reply(wire, nonce, job_id | field, 0)
-        id_byte = (
-            job_id << wire.job_id_shift | rng.getrandbits(4) & wire.small_core_mask
-        )
+        # Of a job id that is too large for its byte the top bit is lost.
+        job_bits = job_id << wire.job_id_shift & 0xFF
+        id_byte = job_bits | rng.getrandbits(4) & wire.small_core_mask
         return frames.nonce_reply(wire, nonce, id_byte, field)
 
     # State

@@ -76,7 +76,7 @@ class SerialChain:
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Serve whoever opens the terminal, until `stopped`."""
-        searching = asyncio.ensure_future(self._search(stopped))
+        searching = asyncio.ensure_future(self._search_or_end(stopped))
         try:
             while not stopped.is_set():
                 if self._is_open():
@@ -157,6 +157,12 @@ class SerialChain:
             self._chain.finish_search(search, found, self._clock.advance())
             if found:
                 self._wake.set()
+
+    async def _search_or_end(self, stopped: asyncio.Event) -> None:
+        try:
+            await self._search(stopped)
+        finally:  # chips that no longer search are of no use to anybody
+            stopped.set()
 
 
 def _set_raw(terminal: int) -> None:
