@@ -281,3 +281,8 @@ def test_the_firmware_profile_refuses_what_the_firmware_refuses(
 ) -> None:
     with pytest.raises(SettingError):
         patch((name, value), profile=FIRMWARE)
+
+
+def test_half_a_character_is_refused_in_words() -> None:
+    with pytest.raises(SettingError, match=r"hostname: '\\ud800' holds half"):
+        patch(("hostname", "\ud800"))

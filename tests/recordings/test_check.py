@@ -253,3 +253,25 @@ def test_answers_that_are_none_have_a_name() -> None:
         Client("127.0.0.1:1").get_json("/")
     with serving(Garbage) as url, pytest.raises(BadResponse, match="no JSON"):
         Client(url).get_json("/")
+
+
+def test_numbers_beyond_all_bounds_are_told_not_reckoned_with() -> None:
+    class Endless(Mock):
+        ANSWERS: ClassVar = {
+            "/api/system/info": b'{"frequency": 1e999, "smallCoreCount": %s, '
+            b'"expectedHashrate": NaN, "power": "x"}' % (b"9" * 400),
+            "/api/system/asic": b'{"asicCount": "many"}',
+        }
+
+        def do_GET(self) -> None:
+            body = self.ANSWERS.get(self.path, b"{}")
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with serving(Endless) as url:
+        found = {finding.what: finding for finding in check(Client(url))}
+
+    assert found["info: power"].got == '"x"'
+    assert "info: expectedHashrate" in found

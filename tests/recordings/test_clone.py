@@ -1,5 +1,8 @@
+import functools
 import json
+import math
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +20,17 @@ from softaxe.stratum.pool import Pool
 from softaxe.testing.run import running
 
 
-def settled_info(seed: int, **settings: Any) -> dict[str, Any]:
+@functools.cache
+def settled(seed: int, **settings: Any) -> str:
     device = Device(board="601", seed=seed, ambient_c=29.0)
     device.patch(list(settings.items()), 0.0)
     simulation = Simulation(device, Pool.for_scaled_work(seed=1))
     simulation.advance(2400)
-    info: dict[str, Any] = json.loads(info_body(device))
+    return info_body(device).decode()
+
+
+def settled_info(seed: int, **settings: Any) -> dict[str, Any]:
+    info: dict[str, Any] = json.loads(settled(seed, **settings))
     return info
 
 
@@ -101,3 +109,25 @@ def test_what_is_no_bitaxe_is_told() -> None:
 def test_what_is_no_bitaxe_is_not_copied(answer: object) -> None:
     with pytest.raises(BadResponse, match="is it a Bitaxe"):
         copy_of(answer)
+
+
+@pytest.mark.parametrize("name", ["hashRate", "temp", "coreVoltage", "fanspeed"])
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 10**400])
+def test_what_no_device_can_have_is_not_copied(name: str, value: float) -> None:
+    with pytest.raises(BadResponse, match=f"{name}: no device has so much"):
+        copy_of(settled_info(1) | {name: value})
+
+
+def test_settings_without_end_are_left_out() -> None:
+    info = settled_info(1) | {"hashRate": 0, "rotation": math.inf, "temptarget": 1e400}
+
+    assert set(copy_of(info).left_out) == {"rotation", "temptarget"}
+
+
+def test_any_name_that_a_device_may_have_is_written_so_that_it_can_be_read() -> None:
+    info = settled_info(1) | {"hashRate": 0, "hostname": "a-b", "display": "\x7f"}
+    copy = replace(copy_of(info), settings={"hostname": '\x7f\U0001f600"\\'})
+
+    tables = tomllib.loads(fleet_file(copy, "x"))
+
+    assert tables["group"][0]["settings"] == copy.settings

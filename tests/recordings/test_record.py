@@ -262,3 +262,48 @@ def test_what_is_no_recording_is_told(lines: list[str], complaint: str) -> None:
         read_recording(lines, "x")
 
     assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("members", "complaint"),
+    [
+        ('"at": 1e999', "at: inf is no number of 0.."),
+        ('"at": NaN', "at: nan is no number of 0.."),
+        ('"at": -1', "at: -1 is no number of 0.."),
+        ('"at": true', "at: True is no number of 0.."),
+        ('"at": 0, "log": "\\ud800"', "log: '\\ud800' is no text"),
+        ('"at": 0, "path": "x"', "path: 'x' is no path"),
+        ('"at": 0, "path": "/", "status": 99', "status: 99 is no status"),
+        ('"at": 0, "path": "/", "status": 1e999', "status: inf is no status"),
+        (
+            '"at": 0, "path": "/", "status": 200, "headers": {"a": "b\\r\\nc: d"}',
+            "headers: {'a': 'b\\r\\nc: d'} is no table of headers",
+        ),
+        (
+            '"at": 0, "path": "/", "status": 200, "headers": {}, "body": "\\u0100"',
+            "body: 'Ā' is no Latin-1 text",
+        ),
+    ],
+)
+def test_what_no_device_can_have_said_is_told(members: str, complaint: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        read_recording(['{"softaxe-recording": 1}', f"{{{members}}}"], "x")
+
+    assert f"x: line 2: is no entry of a recording: {complaint}" in str(caught.value)
+
+
+def test_entries_come_in_the_order_of_their_moments() -> None:
+    lines = [
+        '{"softaxe-recording": 1}',
+        '{"at": 2, "path": "/", "status": 200, "headers": {}, "body": ""}',
+        '{"at": 1.5, "log": "x"}',
+    ]
+
+    assert [entry.at_s for entry in read_recording(lines, "x")] == [1.5, 2]
+
+
+@pytest.mark.parametrize("mac", ["A", "ab", 'a\\"\\"', "10:F5:12:33:BB:F0"])
+def test_a_mac_of_any_shape_gets_a_standin(mac: str) -> None:
+    found = json.loads(clean(f'{{"macAddr":"{mac}"}}'))["macAddr"]
+
+    assert found.upper() == "02:00:00:00:00:01"

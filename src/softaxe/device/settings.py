@@ -413,7 +413,11 @@ def _check_string(row: Setting, name: str, value: JsonValue, profile: Profile) -
         raise SettingError(f"{name}: {shown} is no string")
     if not value and limits.may_be_empty:
         return value
-    size = len(value.encode("utf-8", "surrogateescape"))
+    try:
+        size = len(value.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError as error:
+        shown = "the text" if row.is_secret else _show(value)
+        raise SettingError(f"{name}: {shown} holds half a character") from error
     shown = f"{size} bytes" if row.is_secret or size > limits.maximum else _show(value)
     if not limits.minimum <= size <= limits.maximum:
         raise SettingError(f"{name}: {shown} is outside {row.allowed(profile)}")

@@ -20,6 +20,8 @@ from softaxe.errors import BadResponse
 CORS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 SHOWN_CHARS = 60
 HASHRATE_TOLERANCE = 0.001
+LARGEST = 1e9
+"""No number of the API that is reckoned with here is more."""
 CHANGED = "temptarget"
 """The setting that is changed: near its lowest value it costs a louder fan, no more."""
 _ROW = next(row for row in SETTINGS if row.rest_name == CHANGED)
@@ -80,14 +82,21 @@ def _check_info(reply: Reply, asic: dict[str, Any]) -> Iterator[Finding]:
     yield from _json_answer("info", reply)
     info = _object(reply)
     yield from _check_members("info", info, INFO)
-    try:
-        cores = info["smallCoreCount"] * asic["asicCount"]
-        expected = info["frequency"] * cores / 1000
-        is_near = abs(info["expectedHashrate"] / expected - 1) < HASHRATE_TOLERANCE
-    except (KeyError, TypeError, ZeroDivisionError):
+    cores, mhz = _number(info, "smallCoreCount"), _number(info, "frequency")
+    told, count = _number(info, "expectedHashrate"), _number(asic, "asicCount")
+    if not (expected := mhz * cores * count / 1000):
         return  # told above
-    told = "frequency x cores" if is_near else f"{info['expectedHashrate']:g}"
-    yield Finding("info: expectedHashrate", "frequency x cores", told)
+    is_near = abs(told / expected - 1) < HASHRATE_TOLERANCE
+    got = "frequency x cores" if is_near else f"{told:g}"
+    yield Finding("info: expectedHashrate", "frequency x cores", got)
+
+
+def _number(answer: dict[str, Any], name: str) -> float:
+    """Return a number; 0 when it is none, or more than any device has."""
+    value = answer.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0.0
+    return float(value) if 0 < value < LARGEST else 0.0
 
 
 def _check_members(
@@ -141,9 +150,9 @@ def _is_kind(kind: Kind, value: object) -> bool:
 
 
 def _is_integer(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return float(value).is_integer()
+    if isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _check_statistics(client: Client, profile: Profile) -> Iterator[Finding]:

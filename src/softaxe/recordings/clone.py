@@ -8,6 +8,7 @@ and fan speed. What one moment cannot tell (thermal mass, chances) stays the mod
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from softaxe.catalog import Board
@@ -20,6 +21,8 @@ from softaxe.errors import BadResponse, SettingError
 
 SPECIMENS = 120
 """So many are tried."""
+LARGEST = 1e9
+"""Nothing that a device measures is more, in the units of the API."""
 AMBIENTS_C = (-20.0, 70.0)
 HALVINGS = 14
 NOT_COPIED = ("stratum", "fallback", "useFallback", "ssid", "wifi", "overheat")
@@ -99,7 +102,7 @@ def _settings_of(
         if row.kind is Kind.BOOLEAN:
             value = int(bool(value))
         elif row.kind is Kind.INTEGER and isinstance(value, float):
-            value = round(value)
+            value = round(value) if isfinite(value) else value
         try:
             changes = check_patch(
                 factory,
@@ -177,6 +180,8 @@ def _number(info: Mapping[str, Any], name: str) -> float:
     value = info.get(name, 0)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadResponse(f"{name}: {value!r} is no number")
+    if not -LARGEST <= value <= LARGEST:  # nor is what is no number at all
+        raise BadResponse(f"{name}: no device has so much")
     return float(value)
 
 
@@ -197,5 +202,6 @@ def fleet_file(copy: Copy, url: str) -> str:
 
 
 def _toml(value: object) -> str:
-    # Of what settings hold, JSON writes numbers and texts as TOML does.
-    return json.dumps(value)
+    # Of what settings hold, JSON writes numbers as TOML does, and texts but for one
+    # character; what is beyond the basic plane it would write as two that TOML refuses.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -34,9 +34,18 @@ ONCE = ("/api/system/asic", "/api/system/wifi/scan", "/api/theme", "/")
 KEPT_HEADERS = ("content-type", "content-encoding", "cache-control", "location")
 MAX_BODY_BYTES = 1 << 20
 MAX_FILE_BYTES = 256 << 20
+MOST_ENTRIES = 1_000_000
+LONGEST_S = 366 * 86_400
+STATUSES = range(200, 600)
+"""Of answers; those from 100 on come before one."""
+SHOWN_CHARS = 60
 LEAST_TEXT = 4
 """Shorter values are replaced in log lines only where they stand as whole words."""
 
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_TEXT = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+"""Source: RFC 9110 sections 5.5 and 5.6.2."""
 _WALLET = (
     r"\b(?:(?i:(?:bc|tb|bcrt)1[0-9a-z]{8,87})"
     r"|(?=[a-zA-Z]*\d)[123mn][1-9A-HJ-NP-Za-km-z]{25,34})\b"
@@ -215,7 +224,7 @@ def _wallet(number: int, original: str) -> str:
 
 
 def _mac(number: int, original: str) -> str:
-    separator = original[2]
+    separator = "-" if original[2:3] == "-" else ":"
     text = separator.join(
         f"{byte:02X}" for byte in (2, 0, 0, 0, number >> 8, number & 255)
     )
@@ -340,24 +349,55 @@ def read_recording(lines: Iterable[str], where: str) -> list[Entry]:
                 raise SettingError(f"{where}: is no recording of version {VERSION}")
             continue
         entries.append(_entry(members, f"{where}: line {number}"))
+        if len(entries) > MOST_ENTRIES:
+            raise SettingError(f"{where}: over {MOST_ENTRIES} lines")
     if not any(entry.status and not entry.is_log for entry in entries):
         raise SettingError(f"{where}: holds no answer")
-    return entries
+    # A log line may have been written a little after an answer that came after it.
+    return sorted(entries, key=lambda entry: entry.at_s)
 
 
 def _entry(members: object, where: str) -> Entry:
-    try:
-        assert isinstance(members, dict)
-        at_s = float(members["at"])
-        if "log" in members:
-            return Entry(at_s, "", body=str(members["log"]))
-        path = str(members["path"])
-        if members.get("away"):
-            return Entry(at_s, path, status=0)
-        body, headers = members["body"], members["headers"]
-        assert isinstance(body, str)
-        body.encode("latin-1")
-        named = {str(name): str(value) for name, value in headers.items()}
-        return Entry(at_s, path, int(members["status"]), named, body)
-    except (AssertionError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SettingError(f"{where}: is no entry of a recording") from error
+    if not isinstance(members, dict):
+        raise SettingError(f"{where}: is no entry of a recording")
+
+    def read(name: str, is_allowed: Callable[[Any], bool], allowed: str) -> Any:
+        value = members.get(name)
+        if not is_allowed(value):
+            shown = repr(value)
+            shown = shown if len(shown) <= SHOWN_CHARS else f"{shown[:SHOWN_CHARS]}..."
+            complaint = f"{name}: {shown} is no {allowed}"
+            raise SettingError(f"{where}: is no entry of a recording: {complaint}")
+        return value
+
+    longest = f"number of 0..{LONGEST_S} seconds"
+    at_s = float(read("at", lambda v: _is_number(v) and 0 <= v <= LONGEST_S, longest))
+    if "log" in members:
+        return Entry(at_s, "", body=read("log", _is_unicode, "text"))
+    path = read("path", lambda v: _is_unicode(v) and v[:1] == "/", "path")
+    if members.get("away"):
+        return Entry(at_s, path, status=0)
+    status = read("status", lambda v: type(v) is int and v in STATUSES, "status")
+    headers = read("headers", _are_headers, "table of headers")
+    return Entry(at_s, path, status, headers, read("body", _is_latin, "Latin-1 text"))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_unicode(value: object) -> bool:
+    return isinstance(value, str) and not _LONE_SURROGATE.search(value)
+
+
+def _is_latin(value: object) -> bool:
+    return isinstance(value, str) and all(letter <= "\xff" for letter in value)
+
+
+def _are_headers(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        _HEADER_NAME.fullmatch(name)
+        and isinstance(text, str)
+        and _HEADER_TEXT.fullmatch(text)
+        for name, text in value.items()
+    )
