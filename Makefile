@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 PAGE := src/softaxe/serve/static/page/index.html
 
-.PHONY: all run page test lint bench docs pictures clean
+.PHONY: all run page test lint bench fuzz docs pictures clean
 
 all: $(VENV)/.installed page
 
@@ -26,6 +26,10 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev page
 	$(BIN)/python -m bench
+
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --group fuzz || true  # atheris is not for every Python
+	$(BIN)/python tests/fuzz/fuzzing.py $(ARGS)
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --group docs

@@ -272,6 +272,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise SettingError(f"{path}: nested too deeply") from error
 
 
 def read_group(table: object, where: str = "group") -> Group:

@@ -44,6 +44,8 @@ def read_networks(path: Path) -> tuple[Network, ...]:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise SettingError(f"{path}: nested too deeply") from error
     tables = data.get("network", [])
     if set(data) - {"network"} or not isinstance(tables, list):
         raise SettingError(f"{path}: holds more than [[network]] tables")

@@ -1,0 +1,55 @@
+"""Files that people write: fleets, networks, scenarios and recordings."""
+
+import os
+import tempfile
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+
+from softaxe.errors import SettingError
+from softaxe.fleet.groups import read_groups, read_toml
+from softaxe.fleet.networks import read_networks
+from softaxe.recordings.record import KIND
+from softaxe.recordings.replay import Replay, load_recording
+from softaxe.scenario import read_scenario
+
+CORPUS = [
+    b'seed = 3\n[[group]]\nname = "a"\ncount = 4\nboard = ["601", "gamma"]\n'
+    b'pool = "stratum+tcp://pool.example:3333"\nambient = 31.5\nwork = "real"\n'
+    b"[group.settings]\nfrequency = 490\n[group.spread]\nambient = 2.5\n",
+    b'[[network]]\nssid = "HomeNET"\npassword = "correct horse"\nrssi_dbm = -52\n'
+    b'authmode = "wpa2/wpa3"\ndhcp = false\n',
+    *[path.read_bytes() for path in files("softaxe").joinpath("scenarios").iterdir()],
+    f'{{"{KIND}": 1, "interval_s": 5, "port": 80}}\n'.encode()
+    + b'{"at": 0, "path": "/api/system/info", "status": 200, "headers": '
+    b'{"content-type": "application/json"}, "body": "{\\"boardVersion\\":\\"601\\"}"}\n'
+    b'{"at": 1.5, "log": "I (12) main: hello"}\n'
+    b'{"at": 9.5, "path": "/api/system/info", "away": true}\n',
+    f'{{"{KIND}": 1}}\n'.encode()
+    + b'{"at": 1e999, "path": "/", "status": 200, "headers": {}, "body": ""}\n',
+    f'{{"{KIND}": 1}}\n'.encode()
+    + b'{"at": NaN, "path": "/", "status": 1e999, "headers": {}, "body": ""}\n',
+]
+RUNS = 150
+FILE = Path(tempfile.gettempdir()) / f"softaxe-fuzz-{os.getpid()}"
+
+
+def one_input(data: bytes) -> None:
+    FILE.write_bytes(data)
+    for read in (_read_tables, read_networks, _read_recording):
+        with suppress(SettingError):
+            read(FILE)
+    FILE.unlink()
+
+
+def _read_tables(path: Path) -> None:
+    tables = read_toml(path)
+    try:
+        read_scenario(tables, "scenario")
+    except SettingError:
+        read_groups(tables, "fleet")
+
+
+def _read_recording(path: Path) -> None:
+    replay = Replay(load_recording(path))
+    assert 0 <= replay.at_s <= replay.duration_s
