@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 from typer.testing import CliRunner
 
-from softaxe.cli.app import app
+from softaxe.cli.commands import app
 from softaxe.client import Client
 from softaxe.device.profile import DOCUMENTED, FIRMWARE
 from softaxe.errors import BadResponse, DeviceUnreachable, SettingError

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from softaxe.api.views import info_body
-from softaxe.cli.app import app
+from softaxe.cli.commands import app
 from softaxe.device.device import Device
 from softaxe.errors import BadResponse, SettingError
 from softaxe.fleet.groups import read_groups

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 from websockets.sync.client import connect
 
-from softaxe.cli.app import app
+from softaxe.cli.commands import app
 from softaxe.errors import DeviceError, SettingError
 from softaxe.recordings.record import Entry
 from softaxe.recordings.recorder import record

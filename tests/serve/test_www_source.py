@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from softaxe.cli.app import app
+from softaxe.cli.commands import app
 from softaxe.errors import SettingError
 from softaxe.flash.partitions import WWW_BYTES
 from softaxe.serve.www_source import read_source

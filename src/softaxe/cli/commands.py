@@ -1,0 +1,49 @@
+"""All commands, in the order in which the help shows them."""
+
+from typing import Annotated
+
+import typer
+
+from softaxe import __version__
+from softaxe.cli.chip import run_chip
+from softaxe.cli.pool import run_pool
+from softaxe.cli.record import run_check, run_clone, run_record
+from softaxe.cli.run import run
+from softaxe.cli.scenario import run_scenario
+
+app = typer.Typer(
+    help="A complete Bitaxe in software: real HTTP, Stratum and SHA-256d.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"softaxe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Print the version and leave.",
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("run")(run)
+app.command("record")(run_record)
+app.command("clone")(run_clone)
+app.command("scenario")(run_scenario)
+app.command("pool")(run_pool)
+app.command("chip")(run_chip)
+app.command("check")(run_check)

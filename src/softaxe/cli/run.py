@@ -1,0 +1,338 @@
+"""`softaxe run`: one device, many, or a recording."""
+
+import tempfile
+import time
+from contextlib import nullcontext
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from softaxe.bitcoin import kernel
+from softaxe.cli.record import serve_recording
+from softaxe.cli.serving import serve, serve_parts
+from softaxe.cli.terminal import (
+    PROFILES,
+    LogLevel,
+    ProfileName,
+    ShowLog,
+    fail,
+    run_loop,
+    warn,
+)
+from softaxe.device.identity import MAX_SEED
+from softaxe.errors import SoftaxeError, read_as
+from softaxe.fleet.clock import SPEEDS
+from softaxe.fleet.search_thread import CPU_PERCENT
+
+if TYPE_CHECKING:
+    from softaxe.fleet.options import FleetOptions
+
+
+CONTROL = "127.0.0.1:8100"
+_OF_GROUPS = frozenset(
+    {
+        "count",
+        "board",
+        "pool",
+        "user",
+        "password",
+        "work",
+        "ambient",
+        "ambient_swing",
+        "first_boot",
+        "profile",
+    }
+)
+"""Options that a fleet file says for each group."""
+_OF_REPLAY = frozenset({"replay", "host", "port"})
+"""All that a recording can be told."""
+
+
+class Work(StrEnum):
+    """What one searched hash stands for."""
+
+    AUTO = "auto"
+    SCALED = "scaled"
+    REAL = "real"
+
+
+FleetFile = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[FLEET.TOML]", help="Groups of devices to run; see docs/fleet.md."
+    ),
+]
+CountOption = Annotated[int, typer.Option(min=1, max=100_000, help="So many devices.")]
+HostOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Address of the device, or of the first of many; 127.0.0.1, "
+        "and from 127.0.0.2 on for many, unless you say otherwise."
+    ),
+]
+PortOption = Annotated[
+    int, typer.Option(min=0, max=65535, help="HTTP port; 0 takes a free one.")
+]
+PortBaseOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=65535,
+        help="Give many devices one address, and ports from here on; 0 takes "
+        "free ones.",
+    ),
+]
+WorkersOption = Annotated[
+    int, typer.Option(min=1, max=256, help="Spread the devices over processes.")
+]
+ControlOption = Annotated[
+    str,
+    typer.Option(
+        metavar="HOST:PORT|none",
+        help="Where faults, clock, journal and the fleet page are to be had.",
+    ),
+]
+ReplayOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Serve a recording instead; see softaxe record."),
+]
+BoardOption = Annotated[
+    str, typer.Option(help="Board version or family, such as 601 or gamma.")
+]
+PoolOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Your pool, as HOST:PORT or stratum+tcp://HOST:PORT; "
+        "without it a built-in pool starts.",
+    ),
+]
+UserOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Pool user for this run.")
+]
+PasswordOption = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Pool password for this run.")
+]
+WorkOption = Annotated[
+    Work,
+    typer.Option(
+        help="scaled: each searched hash stands for 2^32 of the chip; "
+        "real: a hash is a hash; auto: scaled on the built-in pool, else real."
+    ),
+]
+CpuPercentOption = Annotated[
+    int,
+    typer.Option(
+        min=CPU_PERCENT[0],
+        max=CPU_PERCENT[1],
+        help="CPU for real work; 100 is one core, 200 two.",
+    ),
+]
+SpeedOption = Annotated[
+    float,
+    typer.Option(min=SPEEDS[0], max=SPEEDS[1], help="Device seconds per real second."),
+]
+SeedOption = Annotated[
+    int,
+    typer.Option(
+        min=0, max=MAX_SEED - 1, help="Of MAC address, silicon and all chance."
+    ),
+]
+AmbientOption = Annotated[
+    float, typer.Option(min=-40, max=80, help="Air around the device, in °C.")
+]
+AmbientSwingOption = Annotated[
+    float,
+    typer.Option(min=0, max=40, help="By how much the day's warmest air is above."),
+]
+NetworksOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="TOML file of the Wi-Fi networks in range; by default the one the "
+        "device knows, and its neighbours.",
+    ),
+]
+WwwOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        help="Serve this web page without flashing it: a www.bin, or a folder of "
+        "built files.",
+    ),
+]
+EraseWwwOption = Annotated[
+    bool,
+    typer.Option(
+        "--erase-www", help="Forget the flashed web page; ours is served again."
+    ),
+]
+FirstBootOption = Annotated[
+    bool,
+    typer.Option(
+        "--first-boot",
+        help="Start like a new device: without Wi-Fi, as an access point that "
+        "waits to be set up.",
+    ),
+]
+StateOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Where settings and images last; by default the user's data folder.",
+    ),
+]
+EphemeralOption = Annotated[
+    bool, typer.Option("--ephemeral", help="Forget everything at the end.")
+]
+ProfileOption = Annotated[
+    ProfileName,
+    typer.Option(
+        help="documented: the API page's promises; firmware: v2.12.2 exactly."
+    ),
+]
+LogLevelOption = Annotated[
+    LogLevel, typer.Option(help="Print the device's own log from this level.")
+]
+
+
+def run(  # noqa: PLR0917 - Typer reads the options from the arguments
+    context: typer.Context,
+    fleet_file: FleetFile = None,
+    count: CountOption = 1,
+    host: HostOption = None,
+    port: PortOption = 8080,
+    port_base: PortBaseOption = None,
+    workers: WorkersOption = 1,
+    control: ControlOption = CONTROL,
+    replay: ReplayOption = None,
+    board: BoardOption = "601",
+    pool: PoolOption = None,
+    user: UserOption = None,
+    password: PasswordOption = None,
+    work: WorkOption = Work.AUTO,
+    cpu_percent: CpuPercentOption = 50,
+    speed: SpeedOption = 1.0,
+    seed: SeedOption = 0,
+    ambient: AmbientOption = 25.0,
+    ambient_swing: AmbientSwingOption = 0.0,
+    networks: NetworksOption = None,
+    www: WwwOption = None,
+    erase_www: EraseWwwOption = False,
+    first_boot: FirstBootOption = False,
+    state: StateOption = None,
+    ephemeral: EphemeralOption = False,
+    profile: ProfileOption = ProfileName.DOCUMENTED,
+    log_level: LogLevelOption = LogLevel.ERROR,
+) -> None:
+    """Run a Bitaxe, or many: web APIs, mining on a pool."""
+    from softaxe.board.radio import NETWORKS  # noqa: PLC0415
+    from softaxe.fleet.groups import Group  # noqa: PLC0415
+    from softaxe.fleet.networks import read_networks  # noqa: PLC0415
+    from softaxe.fleet.options import FleetOptions  # noqa: PLC0415
+    from softaxe.serve.www_source import read_source  # noqa: PLC0415
+
+    given = {name for name in context.params if _is_given(context, name)}
+    if replay is not None:
+        for name in sorted(given - _OF_REPLAY):
+            fail(f"{_option(name)}: a recording has no use for it")
+        serve_recording(replay, host or "127.0.0.1", port)
+        return
+    if state is not None and ephemeral:
+        fail("--ephemeral: forgets its state, so --state cannot be given with it")
+    if fleet_file is not None:
+        for name in given & _OF_GROUPS:
+            fail(f"{_option(name)}: write it into {fleet_file}")
+    try:
+        group = Group(
+            count=count,
+            boards=(board,),
+            pool=pool,
+            user=user,
+            password=password,
+            work=work.value,
+            ambient_c=ambient,
+            ambient_swing_c=ambient_swing,
+            networks=NETWORKS if networks is None else read_networks(networks),
+            is_first_boot=first_boot,
+            www=None if www is None else read_as("--www", read_source, www),
+            erases_www=erase_www,
+            profile=PROFILES[profile],
+        )
+        options = FleetOptions(
+            state=Path(),
+            groups=(group,),
+            host=host,
+            port=port,
+            port_base=port_base,
+            control=control,
+            seed=seed,
+            speed=speed,
+            cpu_percent=cpu_percent,
+            start_time=int(time.time()),
+        )
+        options = _judged(options, fleet_file, given)
+    except SoftaxeError as error:
+        fail(str(error))
+    if kernel.chosen_variant() == kernel.PYTHON:
+        warn("no C kernel was built; searching with the slower Python one")
+    folder = (
+        tempfile.TemporaryDirectory(prefix="softaxe-")
+        if ephemeral
+        else nullcontext(str(state or _data_folder()))
+    )
+    with folder as directory:
+        chosen = replace(options, state=Path(directory))
+        where = "forgotten at the end" if ephemeral else directory
+        is_many = sum(group.count for group in chosen.groups) > 1
+        show_log = ShowLog(log_level, is_many=is_many)
+        if workers > 1:
+            run_loop(serve_parts(chosen, workers, show_log, where))
+        else:
+            run_loop(serve(chosen, show_log, where))
+
+
+def _judged(
+    options: "FleetOptions", fleet_file: Path | None, given: set[str]
+) -> "FleetOptions":
+    """Check the command line's options and put a fleet file's groups into them."""
+    from softaxe.fleet.groups import parse_pool  # noqa: PLC0415
+    from softaxe.fleet.options import (  # noqa: PLC0415
+        control_address,
+        read_fleet_file,
+    )
+
+    (own,) = options.groups
+    if own.pool is not None:
+        read_as("--pool", parse_pool, own.pool)
+    read_as("--control", control_address, options.control)
+    options.check()
+    if fleet_file is None:
+        return options
+    options = read_fleet_file(fleet_file, options, given)
+    # What a group cannot say holds for all of them.
+    groups = tuple(
+        replace(group, networks=own.networks, www=own.www, erases_www=own.erases_www)
+        for group in options.groups
+    )
+    return replace(options, groups=groups)
+
+
+def _option(name: str) -> str:
+    """A parameter of `run` as people write it."""
+    return "FLEET.TOML" if name == "fleet_file" else f"--{name.replace('_', '-')}"
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    """True for an option that stands on the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _data_folder() -> Path:
+    from platformdirs import user_data_path  # noqa: PLC0415
+
+    return user_data_path("softaxe", appauthor=False)

@@ -1,0 +1,113 @@
+"""Devices that run until a signal comes, and what is told of them at the start."""
+
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import typer
+
+from softaxe import __version__
+from softaxe.bitcoin import kernel
+from softaxe.cli.terminal import ShowLog, show_progress, stop_on_signals
+from softaxe.errors import FleetStopped
+
+if TYPE_CHECKING:
+    from softaxe.fleet.fleet import Fleet
+    from softaxe.fleet.options import FleetOptions
+    from softaxe.serve.member import Member
+
+
+async def serve(options: "FleetOptions", show_log: ShowLog, where: str) -> None:
+    """Run devices until a signal comes, or the control API says so."""
+    from softaxe.control.api import Control  # noqa: PLC0415
+    from softaxe.control.app import ControlApp  # noqa: PLC0415
+    from softaxe.fleet.fleet import Fleet, settle_memory  # noqa: PLC0415
+
+    fleet = Fleet(options, show_log=show_log, show_progress=show_progress)
+    stop_on_signals(fleet.stop)
+    try:
+        control = await fleet.open_control(ControlApp(Control(fleet)))
+        await fleet.start()
+        typer.echo(f"softaxe {__version__}")
+        if len(fleet.members) == 1:
+            _tell_device(next(iter(fleet.members.values())))
+        else:
+            _tell_fleet(fleet)
+        if control:
+            typer.echo(f"  control  {control}")
+        typer.echo(f"  state    {where}")
+        typer.echo("Ctrl-C stops it.")
+        sys.stdout.flush()
+        settle_memory()
+        await fleet.run()
+    except FleetStopped:  # Ctrl-C before it had started
+        pass
+    finally:
+        await fleet.close()
+
+
+async def serve_parts(
+    options: "FleetOptions", workers: int, show_log: ShowLog, where: str
+) -> None:
+    """Run devices in several processes until a signal comes."""
+    from softaxe.control.app import ControlApp  # noqa: PLC0415
+    from softaxe.control.workers import Workers  # noqa: PLC0415
+    from softaxe.fleet.fleet import open_control  # noqa: PLC0415
+
+    parts = Workers(options, workers, show_log=show_log, show_progress=show_progress)
+    stop_on_signals(parts.stop)
+    listener = await open_control(options.control, ControlApp(parts))
+    try:
+        await parts.start()
+        typer.echo(f"softaxe {__version__}")
+        count = sum(group.count for group in options.groups)
+        typer.echo(f"  devices  {count} in {workers} processes")
+        if listener is not None:
+            typer.echo(f"  control  {listener.url}")
+        typer.echo(f"  state    {where}")
+        typer.echo("Ctrl-C stops it.")
+        sys.stdout.flush()
+        await parts.run()
+    except FleetStopped:  # Ctrl-C before it had started
+        pass
+    finally:
+        await parts.close()
+        if listener is not None:
+            await listener.close()
+
+
+def _tell_device(member: "Member") -> None:
+    device = member.device
+    row = device.board
+    typer.echo(f"  address  {member.url}")
+    typer.echo(
+        f"  board    {row.version} {row.family} ({row.asic_count} x {row.chip.name})"
+    )
+    if device.radio.is_given_up:
+        name = device.radio.ap_name
+        typer.echo(f"  wi-fi    none: you have joined its access point {name}")
+    pool = member.pool_text
+    work = member.options.work
+    typer.echo(f"  pool     {pool}")
+    typer.echo(f"  work     {_work_text(work, is_own=pool.startswith('built-in'))}")
+
+
+def _tell_fleet(fleet: "Fleet") -> None:
+    members = list(fleet.members.values())
+    first, last = members[0], members[-1]
+    typer.echo(f"  devices  {len(members)}, {first.url} to {last.url}")
+    for name, count in Counter(member.group for member in members).items():
+        some = next(member for member in members if member.group == name)
+        typer.echo(f"  group    {name}: {count}, pool {some.pool_text}")
+
+
+def _work_text(work: str, *, is_own: bool) -> str:
+    is_scaled = work == "scaled" or (work == "auto" and is_own)
+    name = "scaled" if is_scaled else "real"
+    meaning = (
+        "each searched hash stands for 2^32 of the chip"
+        if is_scaled
+        else f"a hash is a hash ({kernel.chosen_variant()} kernel)"
+    )
+    chosen = ", chosen by the pool" if work == "auto" else ""
+    return f"{name}: {meaning}{chosen}"
