@@ -65,7 +65,7 @@ class Running:
 
     def advance(self, duration_s: float) -> None:
         """Let device time pass at once."""
-        work = self.fleet.advance(duration_s)
+        work = self.fleet.ticker.advance(duration_s)
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def raw(self, request: bytes, *, patience_s: float = 30) -> bytes:

@@ -47,7 +47,7 @@ def test_every_effect_works_as_it_comes() -> None:
     for name in EFFECTS:
         rules.add({"effect": name}, 0.0)
 
-    assert len(rules.names_for(*ALL, 1.0)) == len(EFFECTS)
+    assert len(rules.that_meet(*ALL).names(1.0)) == len(EFFECTS)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,9 @@ def test_a_rule_begins_and_ends_in_device_time() -> None:
     rules = FaultRules()
     rules.add({"effect": "supply_sag", "v": 1, "start_s": 10, "duration_s": 5}, 100.0)
 
-    active = [rules.device_faults(*ALL, now).sag_v for now in (109, 110, 114.9, 115)]
+    active = [
+        rules.that_meet(*ALL).device_faults(now).sag_v for now in (109, 110, 114.9, 115)
+    ]
 
     assert active == [0, 1, 1, 0]
     assert rules.next_change(100) == 110
@@ -82,7 +84,7 @@ def test_rules_add_up() -> None:
     ):
         rules.add(rule, 0.0)
 
-    faults = rules.device_faults(*ALL, 0.0)
+    faults = rules.that_meet(*ALL).device_faults(0.0)
 
     assert faults == DeviceFaults(
         dead_fans=frozenset({1, 2}),
@@ -98,12 +100,12 @@ def test_devices_are_meant_by_pattern_group_and_share() -> None:
     rules.add({"id": "b", "effect": "fan_dead", "group": "hex*"}, 0.0)
     rules.add({"id": "c", "effect": "fan_dead", "share": 0.25}, 0.0)
 
-    assert "a" in rules.names_for("601-7", "gammas", 0)
-    assert "a" not in rules.names_for("302-7", "hexes", 0)
-    assert "b" in rules.names_for("302-7", "hexes", 0)
-    met = {n for n in range(4000) if "c" in rules.names_for(f"601-{n}", "g", 0)}
+    assert "a" in rules.that_meet("601-7", "gammas").names(0)
+    assert "a" not in rules.that_meet("302-7", "hexes").names(0)
+    assert "b" in rules.that_meet("302-7", "hexes").names(0)
+    met = {n for n in range(4000) if "c" in rules.that_meet(f"601-{n}", "g").names(0)}
     assert 900 < len(met) < 1100
-    again = {n for n in range(4000) if "c" in rules.names_for(f"601-{n}", "g", 9)}
+    again = {n for n in range(4000) if "c" in rules.that_meet(f"601-{n}", "g").names(9)}
     assert met == again, "always the same ones"
 
 
@@ -112,9 +114,15 @@ def test_requests_are_met_by_route_method_and_chance() -> None:
         rules = FaultRules(seed)
         met = {"route": "/api/*", "method": "get", "probability": 0.5}
         rules.add({"effect": "status", **met}, 0.0)
-        assert rules.http_fault(*ALL, "POST", "/api/system/restart", 0) is None
-        assert rules.http_fault(*ALL, "GET", "/", 0) is None
-        found = [rules.http_fault(*ALL, "GET", "/api/theme", 0) for _ in range(99)]
+        assert (
+            rules.http_fault(rules.that_meet(*ALL), "POST", "/api/system/restart", 0)
+            is None
+        )
+        assert rules.http_fault(rules.that_meet(*ALL), "GET", "/", 0) is None
+        found = [
+            rules.http_fault(rules.that_meet(*ALL), "GET", "/api/theme", 0)
+            for _ in range(99)
+        ]
         return [None if fault is None else fault.effect for fault in found]
 
     drawn = draw(1)
@@ -130,7 +138,7 @@ def test_latency_adds_to_what_else_happens() -> None:
     rules.add({"effect": "latency", "ms": 1000}, 0.0)
     rules.add({"id": "no", "effect": "status", "code": 503}, 0.0)
 
-    fault = rules.http_fault(*ALL, "GET", "/api/system/info", 0)
+    fault = rules.http_fault(rules.that_meet(*ALL), "GET", "/api/system/info", 0)
 
     assert fault is not None
     assert (fault.rule_id, fault.values["code"]) == ("no", 503)
@@ -144,7 +152,7 @@ def test_a_rule_that_does_not_strike_leaves_room_for_others() -> None:
     rules.add({"effect": "latency", "ms": 200, "jitter_ms": 0}, 0.0)
 
     def met(connection_count: int, *, is_stream: bool = False) -> tuple[str, float]:
-        asked = (*ALL, "GET", "/api/ws", 0)
+        asked = (rules.that_meet(*ALL), "GET", "/api/ws", 0)
         fault = rules.http_fault(
             *asked, connection_count=connection_count, is_stream=is_stream
         )
@@ -160,7 +168,7 @@ def test_a_pool_difficulty_is_told_in_the_pools_measure() -> None:
     rules = FaultRules()
     rules.add({"effect": "pool_difficulty", "difficulty": 5000}, 0.0)
 
-    assert rules.pool_faults(*ALL, 0, scale=2**32).difficulty == 5000 / 2**32
+    assert rules.that_meet(*ALL).pool_faults(0, scale=2**32).difficulty == 5000 / 2**32
 
 
 def test_a_rule_taken_back_is_over() -> None:
@@ -169,7 +177,7 @@ def test_a_rule_taken_back_is_over() -> None:
 
     rules.remove("x")
 
-    assert rules.device_faults(*ALL, 0) == DeviceFaults()
+    assert rules.that_meet(*ALL).device_faults(0) == DeviceFaults()
     with pytest.raises(KeyError):
         rules.remove("x")
 

@@ -7,7 +7,7 @@ pure: they are asked with `now`, in device time, and repeat from their seed.
 import hashlib
 import math
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -309,6 +309,12 @@ class Rule:
         """True between its beginning and its end."""
         return self.begins_at <= now < self.ends_at
 
+    def next_change(self, now: float) -> float:
+        """When it next begins or ends."""
+        if now < self.begins_at:
+            return self.begins_at
+        return self.ends_at if now < self.ends_at else NEVER
+
     def meets(self, device_id: str, group: str) -> bool:
         """True when a device is among those that are meant."""
         part = self.share
@@ -351,6 +357,108 @@ class HttpFault:
     values: Mapping[str, float | int | str]
     delay_s: float = 0.0
     """Before the answer."""
+
+
+Found = dict[str, Any]
+"""What is wrong, by the names of `_COMBINE`."""
+
+
+class MetRules:
+    """The rules that meet one device or miner, and what they come to.
+
+    What they come to is kept until one of them begins, ends or goes; one more is put
+    on top. So a rule costs each device the same, however many there are already.
+
+    Args:
+        rules: Those that meet it, in their order.
+    """
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._rules = {rule.id: rule for rule in rules}
+        self._found: Found = {}
+        self._since, self._until = NEVER, -NEVER
+        """Between these moments what was found holds."""
+
+    def __iter__(self) -> Iterator[Rule]:
+        """Iterate over the rules in their order."""
+        return iter(self._rules.values())
+
+    @property
+    def ids(self) -> Iterable[str]:
+        """Names of all of them, at work or not."""
+        return self._rules.keys()
+
+    def add(self, rule: Rule, now: float) -> None:
+        """Take one more; one that is there already stays as it is."""
+        if rule.id in self._rules:
+            return
+        self._rules[rule.id] = rule
+        if rule.effect in HTTP_EFFECTS:
+            return
+        if not self._since <= now < self._until:
+            self._until = -NEVER  # all is found anew when somebody asks
+            return
+        self._until = min(self._until, rule.next_change(now))
+        if rule.is_active(now):
+            self._since = now
+            _COMBINE[rule.effect](self._found, rule.values)
+
+    def remove(self, rule_id: str) -> bool:
+        """Leave one out; True when it was among them."""
+        rule = self._rules.pop(rule_id, None)
+        if rule is not None and rule.effect not in HTTP_EFFECTS:
+            self._until = -NEVER
+        return rule is not None
+
+    def names(self, now: float) -> list[str]:
+        """Ids of those that are at work now."""
+        return [rule.id for rule in self if rule.is_active(now)]
+
+    def device_faults(self, now: float) -> DeviceFaults:
+        """What is wrong with the device now."""
+        found = self._all(now)
+        return DeviceFaults(
+            **{name: _copied(found[name]) for name in found.keys() & _OF_DEVICE}
+        )
+
+    def link_faults(self, now: float) -> LinkFaults:
+        """What is wrong between the device and its pools now."""
+        found = self._all(now)
+        downs = found.get("downs", set())
+        return LinkFaults(
+            is_primary_down=bool(downs & {"primary", "all"}),
+            is_fallback_down=bool(downs & {"fallback", "all"}),
+            is_silent="is_silent" in found,
+        )
+
+    def pool_faults(self, now: float, *, scale: float = 1.0) -> PoolFaults:
+        """How the built-in pool treats the miner now.
+
+        Args:
+            now: Device time.
+            scale: Hashes that one searched hash of the device stands for.
+        """
+        found = self._all(now)
+        difficulty = found.get("difficulty")
+        return PoolFaults(
+            refusal=found.get("refusal"),
+            is_stale="is_stale" in found,
+            difficulty=None if difficulty is None else difficulty / scale,
+            reconnects=found.get("reconnects", 0),
+            is_block_next="is_block_next" in found,
+        )
+
+    def _all(self, now: float) -> Found:
+        if not self._since <= now < self._until:
+            self._found = {}
+            self._since, self._until = now, NEVER
+            for rule in self:
+                if rule.effect in HTTP_EFFECTS:
+                    continue
+                self._until = min(self._until, rule.next_change(now))
+                if rule.is_active(now):
+                    _COMBINE[rule.effect](self._found, rule.values)
+        return self._found
 
 
 class FaultRules:
@@ -397,65 +505,16 @@ class FaultRules:
 
     def next_change(self, now: float) -> float:
         """When a rule next begins or ends."""
-        moments = [at for r in self.rules.values() for at in (r.begins_at, r.ends_at)]
-        return min((at for at in moments if at > now), default=NEVER)
+        moments = (rule.next_change(now) for rule in self.rules.values())
+        return min(moments, default=NEVER)
 
-    def names_for(self, device_id: str, group: str, now: float) -> list[str]:
-        """Ids of the rules that meet a device now."""
-        return [rule.id for rule in self._active(device_id, group, now)]
-
-    def device_faults(self, device_id: str, group: str, now: float) -> DeviceFaults:
-        """What is wrong with a device now."""
-        found: dict[str, Any] = {}
-        for rule in self._active(device_id, group, now):
-            combine = _COMBINE.get(rule.effect)
-            if combine is not None:
-                combine(found, rule.values)
-        for name in ("dead_fans", "blocked_fans"):
-            if name in found:
-                found[name] = frozenset(found[name])
-        return DeviceFaults(**found)
-
-    def link_faults(self, device_id: str, group: str, now: float) -> LinkFaults:
-        """What is wrong between a device and its pools now."""
-        downs, is_silent = set(), False
-        for rule in self._active(device_id, group, now):
-            if rule.effect == "pool_down":
-                downs.add(rule.values["which"])
-            is_silent |= rule.effect == "pool_silent"
-        return LinkFaults(
-            is_primary_down=bool(downs & {"primary", "all"}),
-            is_fallback_down=bool(downs & {"fallback", "all"}),
-            is_silent=is_silent,
-        )
-
-    def pool_faults(
-        self, device_id: str, group: str, now: float, *, scale: float = 1.0
-    ) -> PoolFaults:
-        """How the built-in pool treats a device now.
-
-        Args:
-            device_id: Which.
-            group: Its group.
-            now: Device time.
-            scale: Hashes that one searched hash of the device stands for.
-        """
-        rules = list(self._active(device_id, group, now))
-        named = {rule.effect: rule.values for rule in rules}
-        difficulty = named.get("pool_difficulty", {}).get("difficulty")
-        reason = named.get("pool_reject", {}).get("reason")
-        return PoolFaults(
-            refusal=None if reason is None else str(reason),
-            is_stale="pool_stale_jobs" in named,
-            difficulty=None if difficulty is None else float(difficulty) / scale,
-            reconnects=sum(rule.effect == "pool_reconnect" for rule in rules),
-            is_block_next="block_found" in named,
-        )
+    def that_meet(self, device_id: str, group: str) -> MetRules:
+        """Return what concerns one device or miner; it is to be told of changes."""
+        return MetRules(r for r in self.rules.values() if r.meets(device_id, group))
 
     def http_fault(
         self,
-        device_id: str,
-        group: str,
+        met_rules: MetRules,
         method: str,
         path: str,
         now: float,
@@ -468,8 +527,7 @@ class FaultRules:
         Delays of several rules add up.
 
         Args:
-            device_id: Whom it asks.
-            group: Its group.
+            met_rules: Of the device that is asked.
             method: As sent.
             path: As sent.
             now: Device time.
@@ -478,9 +536,10 @@ class FaultRules:
         """
         met: HttpFault | None = None
         delay_s = 0.0
-        for rule in self._active(device_id, group, now):
+        for rule in met_rules:
             if (
                 rule.effect not in HTTP_EFFECTS
+                or not rule.is_active(now)
                 or not fnmatchcase(path, rule.route)
                 or not fnmatchcase(method, rule.method)
                 or (rule.effect == "truncated_json" and is_stream)
@@ -501,13 +560,7 @@ class FaultRules:
             return None
         return HttpFault(met.rule_id, met.effect, met.values, delay_s)
 
-    def _active(self, device_id: str, group: str, now: float) -> Iterable[Rule]:
-        for rule in self.rules.values():
-            if rule.is_active(now) and rule.meets(device_id, group):
-                yield rule
 
-
-Found = dict[str, Any]
 Values = Mapping[str, Any]
 
 
@@ -523,6 +576,13 @@ def _gather(
 ) -> Callable[[Found, Values], None]:
     def combine(found: Found, values: Values) -> None:
         add(found.setdefault(name, kind()), values)
+
+    return combine
+
+
+def _count(name: str) -> Callable[[Found, Values], None]:
+    def combine(found: Found, values: Values) -> None:
+        found[name] = found.get(name, 0) + 1
 
     return combine
 
@@ -550,7 +610,24 @@ _COMBINE: Mapping[str, Callable[[Found, Values], None]] = {
     "reboot_loop": _put("reboot_period_s", lambda v: v["period_s"]),
     "heap_exhaustion": _put("heap_leak_bytes_per_s", lambda v: v["bytes_per_s"]),
     "ota_failing": _put("update", lambda v: UpdateFault(v["how"])),
+    "pool_down": _gather("downs", set, lambda s, v: s.add(v["which"])),
+    "pool_silent": _put("is_silent", lambda _: True),
+    "pool_stale_jobs": _put("is_stale", lambda _: True),
+    "pool_reject": _put("refusal", lambda v: str(v["reason"])),
+    "pool_difficulty": _put("difficulty", lambda v: float(v["difficulty"])),
+    "pool_reconnect": _count("reconnects"),
+    "block_found": _put("is_block_next", lambda _: True),
 }
+"""How each effect adds to what was found; those of `HTTP_EFFECTS` meet requests."""
+_OF_DEVICE = frozenset(DeviceFaults.__dataclass_fields__)
+
+
+def _copied(value: Any) -> Any:
+    """Return what does not change with the next rule."""
+    if isinstance(value, set):
+        return frozenset(value)
+    return dict(value) if isinstance(value, dict) else value
+
 
 _MATCHING = {
     "id": Parameter("id", "", ""),

@@ -13,7 +13,7 @@ from softaxe.control.scenario_run import (
     run_scenario,
     shipped_names,
 )
-from softaxe.fleet.fleet import Fleet
+from softaxe.fleet.ticker import Ticker
 from softaxe.scenario import read_scenario
 
 
@@ -176,13 +176,13 @@ def test_a_scenario_with_a_speed_goes_on_steadily(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     steps: list[float] = []
-    advance = Fleet.advance
+    advance = Ticker.advance
 
-    async def noted(fleet: Fleet, duration_s: float) -> None:
+    async def noted(ticker: Ticker, duration_s: float) -> None:
         steps.append(duration_s)
-        await advance(fleet, duration_s)
+        await advance(ticker, duration_s)
 
-    monkeypatch.setattr(Fleet, "advance", noted)
+    monkeypatch.setattr(Ticker, "advance", noted)
     data = {"step": [{"at": at, "clear": "all"} for at in ("0s", "4s")]}
 
     asyncio.run(run_scenario(read_scenario(data, "x"), speed=20))

@@ -30,11 +30,10 @@ def one_input(data: bytes) -> None:
     rule.to_json()
     for now in (0.0, 1e6):
         rules.next_change(now)
-        rules.names_for("601-0", "a", now)
-        rules.device_faults("601-0", "a", now)
-        rules.link_faults("601-0", "a", now)
-        rules.pool_faults("601-0", "a", now, scale=1 << 32)
-        rules.http_fault(
-            "601-0", "a", "GET", "/api/system/info", now, connection_count=1
-        )
+        met = rules.that_meet("601-0", "a")
+        met.names(now)
+        met.device_faults(now)
+        met.link_faults(now)
+        met.pool_faults(now, scale=1 << 32)
+        rules.http_fault(met, "GET", "/api/system/info", now, connection_count=1)
     rules.remove(rule.id)

@@ -74,7 +74,7 @@ class Control:
             **self._clock(),
             "workers": 1,
             "pool": pool,
-            "faults": len(fleet.rules.rules),
+            "faults": len(fleet.faults),
         }
 
     async def history(self, _request: Request) -> object:
@@ -156,38 +156,30 @@ class Control:
         return device_id
 
     def _fault_ids(self, member: Any) -> list[str]:
-        fleet = self._fleet
-        if not fleet.rules.rules:
-            return []
-        return fleet.rules.names_for(member.id, member.group, fleet.clock.now)
+        return self._fleet.faults.names_for(member)
 
     # Faults
 
     async def faults(self, _request: Request) -> object:
         """GET /control/faults."""
-        return await self._fleet.describe_faults()
+        return await self._fleet.faults.describe()
 
     async def add_fault(self, request: Request) -> object:
         """POST /control/faults."""
-        fleet = self._fleet
-        rule = fleet.rules.add(await members_of(request), fleet.clock.advance())
-        await fleet.apply_faults()
-        return rule.to_json()
+        return (await self._fleet.faults.add(await members_of(request))).to_json()
 
     async def clear_faults(self, _request: Request) -> object:
         """DELETE /control/faults."""
-        self._fleet.rules.clear()
-        await self._fleet.apply_faults()
+        await self._fleet.faults.clear()
         return {}
 
     async def remove_fault(self, request: Request) -> object:
         """DELETE /control/faults/ID."""
         rule_id = request.path_params["id"]
         try:
-            self._fleet.rules.remove(rule_id)
+            await self._fleet.faults.remove(rule_id)
         except KeyError as error:
             raise Refused(404, f"fault: there is no {rule_id!r}") from error
-        await self._fleet.apply_faults()
         return {}
 
     # The clock
@@ -199,13 +191,13 @@ class Control:
 
     async def set_clock(self, request: Request) -> object:
         """PATCH /control/clock."""
-        self._fleet.set_clock(**await clock_change_of(request))
+        self._fleet.ticker.set_clock(**await clock_change_of(request))
         self._fleet.clock.advance()
         return self._clock()
 
     async def advance(self, request: Request) -> object:
         """POST /control/clock/advance."""
-        await self._fleet.advance(await seconds_of(request))
+        await self._fleet.ticker.advance(await seconds_of(request))
         return self._clock()
 
     def _clock(self) -> dict[str, Any]:
@@ -247,8 +239,7 @@ class Control:
 
     async def snapshots(self, _request: Request) -> object:
         """GET /control/snapshots."""
-        found = self._fleet.snapshots.values()
-        return {"snapshots": [one.to_json() for one in found]}
+        return {"snapshots": [one.to_json() for one in self._fleet.snapshots]}
 
     async def take_snapshot(self, request: Request) -> object:
         """POST /control/snapshots."""
@@ -265,11 +256,11 @@ class Control:
 
     async def drop_snapshot(self, request: Request) -> object:
         """DELETE /control/snapshots/NAME."""
-        self._fleet.drop_snapshot(self._snapshot_name(request))
+        self._fleet.snapshots.drop(self._snapshot_name(request))
         return {}
 
     def _snapshot_name(self, request: Request) -> str:
         name: str = request.path_params["name"]
-        if name not in self._fleet.snapshots:
+        if name not in {snapshot.name for snapshot in self._fleet.snapshots}:
             raise Refused(404, f"snapshot: there is no {name!r}")
         return name

@@ -191,7 +191,7 @@ class _Run:
         return min(moments)
 
     async def _advance(self, until_s: float) -> None:
-        await self._fleet.advance(until_s - self._now_s)
+        await self._fleet.ticker.advance(until_s - self._now_s)
         if self._speed is not None:
             due = self._began + until_s / self._speed
             await asyncio.sleep(max(0.0, due - time.monotonic()))
@@ -227,21 +227,19 @@ class _Run:
 
     async def _order(self, fault: Mapping[str, Any]) -> None:
         fleet = self._fleet
-        rule = fleet.rules.add(fault, fleet.clock.now)
-        await fleet.apply_faults()
+        rule = await fleet.faults.add(fault)
         whole = replace(rule, share=1.0, probability=1.0)
         if not any(whole.meets(m.id, m.group) for m in fleet.members.values()):
             raise SettingError(f"{rule.id}: there is no such device or group")
 
     async def _clear(self, rule_id: str) -> None:
-        rules = self._fleet.rules
+        faults = self._fleet.faults
         if rule_id == ALL:
-            rules.clear()
-        elif rule_id in rules.rules:
-            rules.remove(rule_id)
+            await faults.clear()
+        elif rule_id in faults.rules.rules:
+            await faults.remove(rule_id)
         else:
             raise SettingError(f"there is no fault {rule_id!r}")
-        await self._fleet.apply_faults()
 
     async def _request(self, member: Member, request: Request) -> None:
         what = f"{member.id}: {request.method} {request.path}"

@@ -123,7 +123,7 @@ def _run_part(
 
     async def main() -> None:
         fleet = Fleet(options, show_log=show_log, clock=Clock(pace=pace), budget=budget)
-        fleet.set_clock(speed=options.speed, is_paused=options.is_paused)
+        fleet.ticker.set_clock(speed=options.speed, is_paused=options.is_paused)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, fleet.stop)
         loop.add_reader(parent.fileno(), fleet.stop)  # the parent has died

@@ -1,21 +1,26 @@
 """The state of a whole fleet, kept in memory to come back to.
 
 Devices and the pool are plain objects without I/O, so their pickles are their state.
-What everybody shares and nobody changes is left out and found again by its name.
+What everybody shares and nobody changes is left out and found again by its name. A
+pickle is read by the process that wrote it and never leaves its memory: whoever reads
+one from elsewhere runs what is written there.
 """
 
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from softaxe.asic.chip import REAL, SCALED
 from softaxe.device.device import Device
 from softaxe.device.profile import DOCUMENTED, FIRMWARE
+from softaxe.errors import SettingError
 from softaxe.faults import FaultRules
-from softaxe.serve.member import MemberOptions
+from softaxe.fleet.turns import in_turns
+from softaxe.serve.member import Member, MemberOptions
 from softaxe.serve.static_files import OUR_PAGE
+from softaxe.serve.storage import Storage
 from softaxe.stratum.pool import Pool
 
 MOST_SNAPSHOTS = 10
@@ -84,7 +89,80 @@ class Snapshot:
         return pool
 
 
-def frozen(thing: Device | Pool | FaultRules) -> bytes:
+class Snapshots:
+    """The snapshots of a fleet, by name; keeps the images that they need on disk.
+
+    Args:
+        storage: Where the images are.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._taken: dict[str, Snapshot] = {}
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        """Iterate from the oldest."""
+        return iter(self._taken.values())
+
+    def __getitem__(self, name: str) -> Snapshot:
+        """Return one; KeyError when there is none of the name."""
+        return self._taken[name]
+
+    async def take(
+        self,
+        name: str,
+        now: float,
+        members: Iterable[Member],
+        *,
+        pool: Pool | None,
+        rules: FaultRules,
+    ) -> Snapshot:
+        """Keep the state of devices, pool and faults under a name.
+
+        Raises:
+            SettingError: There are too many.
+        """
+        if len(self._taken) >= MOST_SNAPSHOTS and name not in self._taken:
+            raise SettingError(f"name: there are {MOST_SNAPSHOTS} snapshots; drop one")
+        devices = {}
+        images: set[str] = set()
+        async for member in in_turns(members):
+            member.step(now)
+            images |= member.device.flash.images()
+            self._keep_images(images)
+            devices[member.id] = member.options, _frozen(member.device)
+        self._taken[name] = Snapshot(
+            name=name,
+            now=now,
+            devices=devices,
+            pool=None if pool is None else _frozen(pool),
+            rules=_frozen(rules),
+            images=frozenset(images),
+        )
+        self._keep_images()
+        return self._taken[name]
+
+    def drop(self, name: str) -> None:
+        """Forget one.
+
+        Raises:
+            KeyError: There is none of the name.
+        """
+        del self._taken[name]
+        self._keep_images()
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._taken.clear()
+        self._keep_images()
+
+    def _keep_images(self, more: Collection[str] = ()) -> None:
+        """Let the images of all snapshots stay, and more."""
+        named = (snapshot.images for snapshot in self)
+        self._storage.kept_images = frozenset(more).union(*named)
+
+
+def _frozen(thing: Device | Pool | FaultRules) -> bytes:
     """Return the state of a device, a pool or the fault rules."""
     log = None
     if isinstance(thing, Pool):  # who reads its log is no part of it

@@ -25,6 +25,7 @@ from softaxe.device.events import (
     SaveSettings,
     WentDown,
 )
+from softaxe.device.faults import DeviceFaults
 from softaxe.device.logbook import LogLine
 from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, Profile
@@ -91,8 +92,10 @@ class Surroundings(Protocol):
 
     storage: Storage
     saver: Saver
-    dials: set[tuple[str, Link]]
-    """Connections to this machine that are being opened: a device's id and which."""
+
+    @property
+    def dials(self) -> set[tuple[str, Link]]:
+        """Connections to this machine that are being opened: a device and which."""
 
     @property
     def clock(self) -> Timekeeper:
@@ -374,7 +377,17 @@ class Member:
         self.device.step(now)
         self.dispatch()
 
-    def set_link_faults(self, faults: LinkFaults) -> None:
+    def set_faults(self, faults: DeviceFaults, links: LinkFaults) -> None:
+        """Break what is ordered to be broken from now on; the rest is whole again."""
+        if faults == self.device.faults and links == self.link_faults:
+            return
+        if faults != self.device.faults:
+            self.device.set_faults(faults, self._fleet.clock.now)
+        self._set_link_faults(links)
+        self.dispatch()
+        self._fleet.wake(self)
+
+    def _set_link_faults(self, faults: LinkFaults) -> None:
         """Cut or mute the connections to pools, or let them be."""
         self.link_faults = faults
         for link, target in list(self._targets.items()):

@@ -229,7 +229,7 @@ class RunningFleet:
             self.control_url = await fleet.open_control(ControlApp(Control(fleet)))
             await fleet.start()
             if self._warm_up_s:
-                await fleet.advance(self._warm_up_s)
+                await fleet.ticker.advance(self._warm_up_s)
             self._ready.set()
             await fleet.run()
         finally:
@@ -401,29 +401,17 @@ class Faults:
             rule.setdefault("device", self._device)
 
         async def work(fleet: Fleet) -> str:
-            added = fleet.rules.add(rule, fleet.clock.advance())
-            await fleet.apply_faults()
-            return added.id
+            return (await fleet.faults.add(rule)).id
 
         return self._fleet.run(work)
 
     def remove(self, rule_id: str) -> None:
         """Take a fault back."""
-
-        async def work(fleet: Fleet) -> None:
-            fleet.rules.remove(rule_id)
-            await fleet.apply_faults()
-
-        self._fleet.run(work)
+        self._fleet.run(lambda fleet: fleet.faults.remove(rule_id))
 
     def clear(self) -> None:
         """Take all faults back, those of other devices too."""
-
-        async def work(fleet: Fleet) -> None:
-            fleet.rules.clear()
-            await fleet.apply_faults()
-
-        self._fleet.run(work)
+        self._fleet.run(lambda fleet: fleet.faults.clear())
 
 
 class RunningClock:
@@ -448,15 +436,15 @@ class RunningClock:
 
     @speed.setter
     def speed(self, speed: float) -> None:
-        self._fleet.call(lambda fleet: fleet.set_clock(speed=speed))
+        self._fleet.call(lambda fleet: fleet.ticker.set_clock(speed=speed))
 
     def pause(self) -> None:
         """Let time stand still, but for `advance`."""
-        self._fleet.call(lambda fleet: fleet.set_clock(is_paused=True))
+        self._fleet.call(lambda fleet: fleet.ticker.set_clock(is_paused=True))
 
     def resume(self) -> None:
         """Let time go on."""
-        self._fleet.call(lambda fleet: fleet.set_clock(is_paused=False))
+        self._fleet.call(lambda fleet: fleet.ticker.set_clock(is_paused=False))
 
     def advance(self, seconds: float) -> None:
         """Let time pass at once; everything it brings has happened afterwards.
@@ -464,7 +452,7 @@ class RunningClock:
         Raises:
             SettingError: It is less than 0 or more than a year.
         """
-        self._fleet.run(lambda fleet: fleet.advance(seconds))
+        self._fleet.run(lambda fleet: fleet.ticker.advance(seconds))
 
 
 class RunningPool:

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from softaxe.device.device import Device
-from softaxe.fleet import fleet as module
+from softaxe.errors import SettingError
+from softaxe.fleet import ticker as module
 from softaxe.fleet.clock import SLICE_S
-from softaxe.fleet.fleet import LONGEST_LAG_S, ROUND_S, Fleet
+from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import Group
 from softaxe.fleet.options import FleetOptions
+from softaxe.fleet.ticker import LONGEST_LAG_S, ROUND_S
 from softaxe.fleet.turns import WORK_S
 
 
@@ -25,7 +27,7 @@ def fleet_of(count: int, state: Path, *, speed: float = 1.0) -> Fleet:
 async def paused_after(seconds: float, fleet: Fleet) -> Fleet:
     fleet.clock.is_paused = True
     await fleet.start()
-    await fleet.advance(seconds)
+    await fleet.ticker.advance(seconds)
     return fleet
 
 
@@ -110,7 +112,9 @@ def test_what_is_removed_while_others_catch_up_is_not_stepped_again(
         fleet = await paused_after(13.05, fleet_of(5, tmp_path))
         members = list(fleet.members.values())
         monkeypatch.setattr(Device, "step", slow_step)
-        catching_up = asyncio.ensure_future(fleet._catch_up(fleet.clock.now + 5.0))
+        catching_up = asyncio.ensure_future(
+            fleet.ticker._catch_up(fleet.clock.now + 5.0)
+        )
         await asyncio.sleep(0)
         await fleet.remove(members[-1].id)
         await catching_up
@@ -139,3 +143,42 @@ def test_who_asks_it_gets_a_device_as_it_was_at_its_last_step(
         await fleet.close()
 
     asyncio.run(ask())
+
+
+def test_time_is_let_pass_until_a_moment_once(tmp_path: Path) -> None:
+    async def live() -> None:
+        fleet = await paused_after(5.0, fleet_of(1, tmp_path))
+        for _ in range(2):  # who has not heard the first answer asks again
+            await fleet.ticker.advance_to(12.5)
+            assert fleet.clock.now == 12.5
+        await fleet.ticker.advance_to(3.0)
+        assert fleet.clock.now == 12.5
+        with pytest.raises(SettingError, match="is outside 0"):
+            await fleet.ticker.advance_to(1e9)
+        await fleet.close()
+
+    asyncio.run(live())
+
+
+def test_an_advance_that_nobody_waits_for_any_more_ends_where_it_is(
+    tmp_path: Path,
+) -> None:
+    async def live() -> None:
+        fleet = await paused_after(5.0, fleet_of(1, tmp_path))
+        advancing = asyncio.ensure_future(fleet.ticker.advance(1e6))
+        await until(lambda: fleet.clock.now > 10.0)
+        advancing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await advancing
+        stopped = fleet.clock.now
+        assert stopped < 1e5
+        running = asyncio.ensure_future(fleet.run())
+        await asyncio.sleep(0.1)
+        assert fleet.clock.advance() == stopped, "it is paused"
+        await fleet.ticker.advance(1.0)
+        assert fleet.clock.now == pytest.approx(stopped + 1.0)
+        fleet.stop()
+        await running
+        await fleet.close()
+
+    asyncio.run(live())

@@ -1,0 +1,104 @@
+"""The pool that comes with a fleet: started when the first device needs it."""
+
+import math
+from collections.abc import Callable
+
+from softaxe.fleet.clock import Clock
+from softaxe.fleet.options import FleetOptions
+from softaxe.fleet.pool_server import FIRST_PORT_TRIES, PoolServer
+from softaxe.fleet.turns import Turns
+from softaxe.serve.storage import SettingValue
+from softaxe.stratum.pool import Pool, PoolConnection
+from softaxe.units import Log
+
+HOST = "127.0.0.1"
+TELL_S = 0.001
+"""Real seconds that the pool may tell miners of a job without a look at the sockets;
+what they do with it takes some times as long."""
+
+
+class BuiltInPool:
+    """A pool on two ports, as a primary and a fallback; nothing until `start`.
+
+    Args:
+        options: Of the fleet.
+        clock: Its time.
+        log: Called with what the pool says.
+    """
+
+    def __init__(self, options: FleetOptions, clock: Clock, log: Log | None) -> None:
+        self.server: PoolServer | None = None
+        self._options = options
+        self._clock = clock
+        self._log = log
+
+    async def start(self, *, take_stranger: Callable[[PoolConnection], None]) -> None:
+        """Open its ports, once.
+
+        Args:
+            take_stranger: As for `PoolServer`.
+
+        Raises:
+            OSError: None of the ports is free.
+        """
+        if self.server is not None:
+            return
+        pool = self._new_pool()
+        server = PoolServer(pool, self._clock, take_stranger=take_stranger)
+        self.server = server
+        wanted, tries = self._options.pool_port, FIRST_PORT_TRIES
+        _, port = await server.listen(HOST, wanted, tries=tries)
+        await server.listen(HOST, port + 1 if wanted else 0, tries=tries)
+
+    async def close(self) -> None:
+        """Close its ports and connections."""
+        if self.server is not None:
+            await self.server.close()
+
+    def rows(self) -> dict[str, SettingValue]:
+        """Where a device finds it, by NVS key."""
+        if self.server is None:
+            return {}
+        (_, port), (_, second) = self.server.addresses
+        return {
+            "stratumurl": HOST,
+            "stratumport": port,
+            "fbstratumurl": HOST,
+            "fbstratumport": second,
+        }
+
+    @property
+    def next_wake(self) -> float:
+        """Device time at which it has something to say."""
+        return math.inf if self.server is None else self.server.pool.next_wake
+
+    @property
+    def is_quiet(self) -> bool:
+        """True when no byte is under way between it and devices of this process."""
+        return self.server is None or not self.server.wire.bytes_under_way
+
+    async def step(self, now: float) -> None:
+        """Let it say what is due, to a few miners at a time."""
+        server = self.server
+        if server is None:
+            return
+        turns = Turns(TELL_S)
+        while server.pool.next_wake <= now:
+            server.step(server.pool.next_wake)
+            await turns.give()
+        server.step(now)
+
+    def start_over(self) -> None:
+        """Go on with a pool that has seen nothing yet; all connections end."""
+        if self.server is not None:
+            self.server.replace(self._new_pool())
+
+    def replace(self, pool: Pool | None) -> None:
+        """Go on with another pool; all connections end."""
+        if self.server is not None and pool is not None:
+            pool.log = self._log
+            self.server.replace(pool)
+
+    def _new_pool(self) -> Pool:
+        seed, start_time = self._options.seed, self._options.start_time
+        return Pool.for_scaled_work(seed=seed, start_time=start_time, log=self._log)

@@ -1,0 +1,252 @@
+"""Faults of a fleet at work: whom each rule meets, and when it begins and ends."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from math import inf
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from starlette.types import Scope
+
+from softaxe.faults import (
+    EFFECTS,
+    HTTP_EFFECTS,
+    FaultRules,
+    HttpFault,
+    MetRules,
+    Rule,
+)
+from softaxe.fleet.built_in_pool import BuiltInPool
+from softaxe.fleet.clock import Clock
+from softaxe.fleet.turns import in_turns
+from softaxe.serve.member import Member
+from softaxe.stratum.pool import NO_POOL_FAULTS, PoolConnection, PoolFaults
+
+STRANGERS = "strangers"
+"""The group of miners at the built-in pool that are no devices of the fleet."""
+
+
+class FaultsAtWork:
+    """Gives devices and connections the faults that rules order.
+
+    Which rules meet whom is known, so one rule more or less costs what it changes,
+    however many there are.
+
+    Args:
+        members: The devices, by id; the fleet changes them.
+        clock: Their time.
+        pool: Theirs.
+        seed: Of what is left to chance.
+        changed: Set when something may be due earlier than it was.
+    """
+
+    def __init__(
+        self,
+        members: Mapping[str, Member],
+        clock: Clock,
+        pool: BuiltInPool,
+        *,
+        seed: int,
+        changed: asyncio.Event,
+    ) -> None:
+        self.due = inf
+        """Device time at which a rule begins or ends; `apply` then."""
+        self._members = members
+        self._clock = clock
+        self._pool = pool
+        self._seed = seed
+        self._changed = changed
+        self._rules = FaultRules(seed)
+        self._met: WeakKeyDictionary[Member | PoolConnection, MetRules] = (
+            WeakKeyDictionary()
+        )
+        self._changing = asyncio.Lock()
+
+    def __len__(self) -> int:
+        """How many rules there are."""
+        return len(self._rules.rules)
+
+    @property
+    def rules(self) -> FaultRules:
+        """What was ordered; only to be looked at."""
+        return self._rules
+
+    async def add(self, order: Mapping[str, Any]) -> Rule:
+        """Take an order as JSON and TOML write it, and let it work.
+
+        Raises:
+            SettingError: A value is not allowed, or there are too many rules.
+        """
+        async with self._changing:
+            rule = self._rules.add(order, self._clock.advance())
+            async for member in in_turns(self._members.values()):
+                if rule.meets(member.id, member.group):
+                    self._met_by(member).add(rule, self._clock.now)
+                    self._apply_one(member, rule)
+            for stranger in self._strangers():
+                if rule.meets(stranger.name, STRANGERS):
+                    self._met_by(stranger).add(rule, self._clock.now)
+                    self._apply_one(stranger, rule)
+            self._look_ahead()
+        return rule
+
+    async def remove(self, rule_id: str) -> None:
+        """Take an order back.
+
+        Raises:
+            KeyError: There is none with this id.
+        """
+        async with self._changing:
+            rule = self._rules.rules[rule_id]
+            self._rules.remove(rule_id)
+            async for member in in_turns(self._members.values()):
+                if self._met_by(member).remove(rule_id):
+                    self._apply_one(member, rule)
+            for stranger in self._strangers():
+                if self._met_by(stranger).remove(rule_id):
+                    self._apply_one(stranger, rule)
+            self._look_ahead()
+
+    async def clear(self) -> None:
+        """Take everything back."""
+        async with self._changing:
+            self._rules.clear()
+            self._met.clear()
+            await self._apply_all()
+
+    async def replace(self, rules: FaultRules) -> None:
+        """Go on with the rules of a snapshot."""
+        async with self._changing:
+            self._rules = rules
+            self._met.clear()
+            await self._apply_all()
+
+    async def start_over(self, orders: Iterable[Mapping[str, Any]] = ()) -> None:
+        """Go on with some orders and none of the present ones."""
+        await self.replace(FaultRules(self._seed))
+        for order in orders:
+            await self.add(order)
+
+    async def apply(self) -> None:
+        """Let every device and connection have the faults that are due now."""
+        async with self._changing:
+            await self._apply_all()
+
+    async def _apply_all(self) -> None:
+        async for member in in_turns(self._members.values()):
+            self.apply_to(member)
+        for stranger in self._strangers():
+            self._apply_to_stranger(stranger)
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        self.due = self._rules.next_change(self._clock.now)
+        self._changed.set()
+
+    def _apply_one(self, whom: Member | PoolConnection, rule: Rule) -> None:
+        if rule.effect in HTTP_EFFECTS:
+            return  # there is nothing to do until somebody asks
+        if isinstance(whom, Member):
+            self.apply_to(whom)
+        else:
+            self._apply_to_stranger(whom)
+
+    def apply_to(self, member: Member) -> None:
+        """Give one device, and its line to the built-in pool, the faults of now."""
+        met, now = self._met_by(member), self._clock.now
+        member.set_faults(met.device_faults(now), met.link_faults(now))
+        self._apply_to_pool(member)
+
+    def connected(self, member: Member) -> None:
+        """A device's line to a pool stands."""
+        if self._rules.rules:
+            self._apply_to_pool(member, is_new=True)
+
+    def take_stranger(self, connection: PoolConnection) -> None:
+        """A miner that is none of ours has begun to speak to the built-in pool."""
+        if self._rules.rules:
+            self._apply_to_stranger(connection, is_new=True)
+
+    def http_fault(self, member: Member, scope: Scope) -> HttpFault | None:
+        """What happens to a request that has just come."""
+        if not self._rules.rules:
+            return None
+        return self._rules.http_fault(
+            self._met_by(member),
+            scope.get("method", "GET"),
+            scope["raw_path"].decode("latin-1"),
+            self._clock.now,
+            connection_count=member.connection_count,
+            is_stream=scope["type"] == "websocket",
+        )
+
+    def names_for(self, member: Member) -> list[str]:
+        """Ids of the rules that are at work on a device."""
+        if not self._rules.rules:
+            return []
+        return self._met_by(member).names(self._clock.now)
+
+    async def describe(self) -> dict[str, Any]:
+        """Return all rules, how many they meet, and all effects there are."""
+        rules = list(self._rules.rules.values())
+        met = Counter[str]()
+        if rules:
+            async for member in in_turns(self._members.values()):
+                met.update(self._met_by(member).ids)
+        now = self._clock.now
+        told = [
+            {**rule.to_json(), "active": rule.is_active(now), "matches": met[rule.id]}
+            for rule in rules
+        ]
+        return {"faults": told, "effects": [e.to_json() for e in EFFECTS.values()]}
+
+    def _met_by(self, whom: Member | PoolConnection) -> MetRules:
+        met = self._met.get(whom)
+        if met is None:
+            if isinstance(whom, Member):
+                met = self._rules.that_meet(whom.id, whom.group)
+            else:
+                met = self._rules.that_meet(whom.name, STRANGERS)
+            self._met[whom] = met
+        return met
+
+    def _strangers(self) -> list[PoolConnection]:
+        server = self._pool.server
+        return [] if server is None else server.strangers()
+
+    def _apply_to_pool(self, member: Member, *, is_new: bool = False) -> None:
+        """Let the built-in pool treat a device as ordered."""
+        server = self._pool.server
+        connection = server.connection(member.pool_name) if server else None
+        if connection is None:
+            return
+        scale = member.device.work_mode.scale
+        wanted = self._met_by(member).pool_faults(self._clock.now, scale=scale)
+        self._treat(connection, wanted, is_new=is_new)
+
+    def _apply_to_stranger(
+        self, connection: PoolConnection, *, is_new: bool = False
+    ) -> None:
+        """Let the built-in pool treat a miner that is none of ours as ordered.
+
+        Its address and port stand for a device's id. All it knows of pools is this one.
+        """
+        met, now = self._met_by(connection), self._clock.now
+        links = met.link_faults(now)
+        connection.is_silent = links.is_silent
+        if links.is_primary_down or links.is_fallback_down:
+            connection.close("down on order")
+        self._treat(connection, met.pool_faults(now), is_new=is_new)
+
+    def _treat(
+        self, connection: PoolConnection, wanted: PoolFaults, *, is_new: bool
+    ) -> None:
+        """Let the built-in pool give a miner these faults."""
+        assert self._pool.server is not None
+        if is_new:  # it has connected anew, as it may have been asked to
+            connection.faults = replace(NO_POOL_FAULTS, reconnects=wanted.reconnects)
+        if wanted != connection.faults:
+            connection.set_faults(wanted, self._clock.now)
+        self._pool.server.flush(connection.name)

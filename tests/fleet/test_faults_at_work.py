@@ -1,0 +1,134 @@
+"""What one rule more costs, and that it is the same whenever it comes."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from softaxe.device.device import Device
+from softaxe.errors import SettingError
+from softaxe.faults import MOST_RULES, MetRules, Rule
+from softaxe.fleet.fleet import Fleet
+from softaxe.fleet.groups import Group
+from softaxe.fleet.options import FleetOptions
+
+DEVICES = 5
+
+
+def live(
+    state: Path, work: Callable[[Fleet], Coroutine[None, None, None]], **options: Any
+) -> None:
+    async def main() -> None:
+        groups = (Group(count=DEVICES),)
+        fleet = Fleet(
+            FleetOptions(
+                state=state, groups=groups, port=0, is_paused=True, seed=1, **options
+            )
+        )
+        try:
+            await fleet.start()
+            await work(fleet)
+        finally:
+            await fleet.close()
+
+    asyncio.run(main())
+
+
+def test_a_rule_costs_what_it_changes_however_many_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at, folded, changed = 0, 0, 0
+    meets, gather, set_faults = Rule.meets, MetRules._all, Device.set_faults
+
+    def counted_meets(rule: Rule, device_id: str, group: str) -> bool:
+        nonlocal looked_at
+        looked_at += 1
+        return meets(rule, device_id, group)
+
+    def counted_gather(met: MetRules, now: float) -> dict[str, Any]:
+        nonlocal folded
+        folded += met._until <= now
+        return gather(met, now)
+
+    def counted_set(device: Device, *of: Any) -> None:
+        nonlocal changed
+        changed += 1
+        set_faults(device, *of)
+
+    monkeypatch.setattr(Rule, "meets", counted_meets)
+    monkeypatch.setattr(MetRules, "_all", counted_gather)
+    monkeypatch.setattr(Device, "set_faults", counted_set)
+
+    async def work(fleet: Fleet) -> None:
+        nonlocal looked_at, folded, changed
+        for number in range(MOST_RULES):
+            looked_at = folded = changed = 0
+            device = f"601-{number % DEVICES + 1}"
+            await fleet.faults.add({"effect": "ambient", "c": 1, "device": device})
+            assert looked_at <= 2 * DEVICES  # twice when it is the device's first
+            assert folded <= 1
+            assert changed <= 1
+        with pytest.raises(SettingError, match=f"there are {MOST_RULES} rules"):
+            await fleet.faults.add({"effect": "fan_dead"})
+        looked_at = 0
+        told = await fleet.faults.describe()
+        assert {rule["matches"] for rule in told["faults"]} == {1}
+        assert looked_at == 0
+
+    live(tmp_path, work)
+
+
+ORDERS: list[dict[str, object]] = [
+    {"id": "a", "effect": "ambient", "c": 30},
+    {"id": "b", "effect": "fan_dead", "fan": 1},
+    {"id": "c", "effect": "ambient", "c": 40, "device": "601-2"},
+    {"id": "d", "effect": "pool_down", "which": "primary"},
+    {"id": "e", "effect": "ambient", "c": 50, "start_s": 5, "duration_s": 10},
+    {"id": "f", "effect": "fan_dead", "fan": 2, "share": 0.5},
+    {"id": "g", "effect": "sensor_stuck", "c": 1, "duration_s": 7},
+    {"id": "h", "effect": "pool_reconnect"},
+]
+
+
+def test_rules_that_come_one_by_one_are_as_rules_that_were_there(
+    tmp_path: Path,
+) -> None:
+    async def work(fleet: Fleet) -> None:
+        async def compare() -> None:
+            for member in fleet.members.values():
+                now = fleet.clock.now
+                all_anew = fleet.faults.rules.that_meet(member.id, member.group)
+                assert member.device.faults == all_anew.device_faults(now)
+                assert member.link_faults == all_anew.link_faults(now)
+                assert fleet.faults.names_for(member) == all_anew.names(now)
+
+        for order in ORDERS:
+            await fleet.faults.add(order)
+            await compare()
+        for _ in range(4):
+            await fleet.ticker.advance(4.0)
+            await compare()
+        for name in "cahbfdeg":
+            await fleet.faults.remove(name)
+            await compare()
+        with pytest.raises(KeyError):
+            await fleet.faults.remove("a")
+        assert len(fleet.faults) == 0
+
+    live(tmp_path, work)
+
+
+def test_a_reset_brings_the_first_rules_back(tmp_path: Path) -> None:
+    async def work(fleet: Fleet) -> None:
+        await fleet.faults.clear()
+        await fleet.faults.add({"effect": "fan_dead"})
+        await fleet.reset()
+
+        assert [rule.effect for rule in fleet.faults.rules.rules.values()] == [
+            "wifi_loss"
+        ]
+        assert all(m.device.faults.has_no_wifi for m in fleet.members.values())
+
+    live(tmp_path, work, faults=({"effect": "wifi_loss"},))
