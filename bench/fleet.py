@@ -91,7 +91,7 @@ class RunningFleet:
         return sum(_status(pid, "Threads") for pid in self.pids())
 
 
-class _Poller(asyncio.Protocol):
+class Poller(asyncio.Protocol):
     """One client's connection to one device: asks, and notes how long it took."""
 
     def __init__(self, request: bytes, times: list[float]) -> None:
@@ -105,6 +105,7 @@ class _Poller(asyncio.Protocol):
         """Ask again as soon as an answer is there."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Be ready to ask."""
         self._transport = transport  # type: ignore[assignment]
 
     def ask(self) -> None:
@@ -118,6 +119,7 @@ class _Poller(asyncio.Protocol):
         self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
+        """Note how long an answer took."""
         if data.endswith(b"}"):  # an answer's last byte, as its first is the head's
             self.is_waiting = False
             self._times.append(time.perf_counter() - self._asked)
@@ -125,28 +127,30 @@ class _Poller(asyncio.Protocol):
                 self.ask()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Fail from now on."""
         self._transport = None
 
 
-def _same(poller: _Poller) -> _Poller:
+def _same(poller: Poller) -> Poller:
     return poller
 
 
-async def _pollers(targets: list[tuple[str, int]], times: list[float]) -> list[_Poller]:
+async def pollers(targets: list[tuple[str, int]], times: list[float]) -> list[Poller]:
+    """Connect a client to each target; what its answers take goes to `times`."""
     loop = asyncio.get_running_loop()
-    pollers = []
+    connected = []
     for host, port in targets:
         request = f"GET /api/system/info HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n"
-        poller = _Poller(request.encode(), times)
+        poller = Poller(request.encode(), times)
         await loop.create_connection(partial(_same, poller), host, port)
-        pollers.append(poller)
-    return pollers
+        connected.append(poller)
+    return connected
 
 
 async def _saturate(targets: list[tuple[str, int]]) -> float:
     """Ask every device again as soon as it has answered; return answers a second."""
     times: list[float] = []
-    for poller in await _pollers(targets, times):
+    for poller in await pollers(targets, times):
         poller.asks_on = True
         poller.ask()
     began, before = time.perf_counter(), len(times)
@@ -157,22 +161,22 @@ async def _saturate(targets: list[tuple[str, int]]) -> float:
 async def _poll(targets: list[tuple[str, int]]) -> tuple[list[float], float, int]:
     """Ask every device every POLL_S; return times, seconds measured, and failures."""
     times: list[float] = []
-    pollers = await _pollers(targets, times)
+    asking = await pollers(targets, times)
     began = counted = time.perf_counter()
     for number in range(FIRST_ROUNDS + ROUNDS):
         if number == FIRST_ROUNDS:
             times.clear()
             counted = time.perf_counter()
-            for poller in pollers:
+            for poller in asking:
                 poller.failed = 0
-        for index, poller in enumerate(pollers):
-            due = began + (number + index / len(pollers)) * POLL_S
+        for index, poller in enumerate(asking):
+            due = began + (number + index / len(asking)) * POLL_S
             if (wait_s := due - time.perf_counter()) > 0.001:
                 await asyncio.sleep(wait_s)
             poller.ask()
     await asyncio.sleep(0.5)
     took_s = time.perf_counter() - counted
-    return times, took_s, sum(poller.failed for poller in pollers)
+    return times, took_s, sum(poller.failed for poller in asking)
 
 
 @contextmanager

@@ -2,9 +2,8 @@
 
 import json
 
-from softaxe.effects import EFFECTS
 from softaxe.errors import SettingError
-from softaxe.faults import FaultRules
+from softaxe.faults import EFFECTS, FaultRules
 
 CORPUS = [
     json.dumps({"effect": name, "share": 0.5, "probability": 0.5}).encode()

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from softaxe.device.events import CloseReason, ConnectPool, Link
+from softaxe.serve.intake import Intake
 from softaxe.serve.pool_links import (
     LinkClosed,
     LinkNews,
@@ -24,7 +25,7 @@ class Bench:
     def __init__(self) -> None:
         self.news: list[LinkNews] = []
         self._told = asyncio.Event()
-        self.links = PoolLinks(self._tell)
+        self.links = PoolLinks(self._tell, intake=Intake())
 
     def _tell(self, news: LinkNews) -> None:
         self.news.append(news)

@@ -32,6 +32,7 @@ def run_pool(
     """Run the built-in Stratum v1 pool alone; it checks every share by hashing."""
     from softaxe.fleet.clock import Clock  # noqa: PLC0415
     from softaxe.fleet.pool_server import PoolServer  # noqa: PLC0415
+    from softaxe.serve.intake import Intake  # noqa: PLC0415
     from softaxe.stratum.pool import Pool  # noqa: PLC0415
 
     async def main() -> None:
@@ -46,7 +47,7 @@ def run_pool(
             seed=time.time_ns(),
             log=_print_pool_log,
         )
-        server = PoolServer(pool, clock)
+        server = PoolServer(pool, clock, intake=Intake())
         address, bound = await server.listen(host, port)
         typer.echo(f"softaxe {__version__}")
         typer.echo(f"  pool     stratum+tcp://{address}:{bound}")

@@ -7,6 +7,7 @@ from softaxe.fleet.clock import Clock
 from softaxe.fleet.options import FleetOptions
 from softaxe.fleet.pool_server import FIRST_PORT_TRIES, PoolServer
 from softaxe.fleet.turns import Turns
+from softaxe.serve.intake import Intake
 from softaxe.serve.storage import SettingValue
 from softaxe.stratum.pool import Pool, PoolConnection
 from softaxe.units import Log
@@ -23,13 +24,17 @@ class BuiltInPool:
     Args:
         options: Of the fleet.
         clock: Its time.
+        intake: Where what miners send takes its turns.
         log: Called with what the pool says.
     """
 
-    def __init__(self, options: FleetOptions, clock: Clock, log: Log | None) -> None:
+    def __init__(
+        self, options: FleetOptions, clock: Clock, intake: Intake, log: Log | None
+    ) -> None:
         self.server: PoolServer | None = None
         self._options = options
         self._clock = clock
+        self._intake = intake
         self._log = log
 
     async def start(self, *, take_stranger: Callable[[PoolConnection], None]) -> None:
@@ -44,7 +49,9 @@ class BuiltInPool:
         if self.server is not None:
             return
         pool = self._new_pool()
-        server = PoolServer(pool, self._clock, take_stranger=take_stranger)
+        server = PoolServer(
+            pool, self._clock, intake=self._intake, take_stranger=take_stranger
+        )
         self.server = server
         wanted, tries = self._options.pool_port, FIRST_PORT_TRIES
         _, port = await server.listen(HOST, wanted, tries=tries)

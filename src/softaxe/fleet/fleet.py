@@ -32,6 +32,7 @@ from softaxe.fleet.search_thread import Budget
 from softaxe.fleet.snapshots import Snapshot, Snapshots
 from softaxe.fleet.ticker import Ticker
 from softaxe.serve.http_faults import FaultyApp
+from softaxe.serve.intake import Intake
 from softaxe.serve.journal import Journal, JournaledApp
 from softaxe.serve.listener import AsgiApp, Listener
 from softaxe.serve.member import Member, MemberOptions
@@ -116,7 +117,8 @@ class Fleet:
         self.storage = Storage(options.state, is_shared=options.is_part)
         self.saver = Saver(self.storage)
         self.clock = clock or Clock(speed=options.speed, is_paused=options.is_paused)
-        self.pool = BuiltInPool(options, self.clock, show_pool_log)
+        self.intake = Intake()
+        self.pool = BuiltInPool(options, self.clock, self.intake, show_pool_log)
         self.journal = Journal()
         self.history = History()
         woken = asyncio.Event()

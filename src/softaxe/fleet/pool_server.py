@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import cast
 
 from softaxe.fleet.clock import Clock
+from softaxe.serve.intake import Inflow, Intake
 from softaxe.serve.pool_links import Wire
 from softaxe.stratum.pool import Pool, PoolConnection
 
@@ -24,6 +25,7 @@ class PoolServer:
     Args:
         pool: Which.
         clock: Its time.
+        intake: Where what miners send takes its turns.
         take_stranger: Called once with the connection of a miner that is none of the
             process's own, before its first bytes are heard.
     """
@@ -33,6 +35,7 @@ class PoolServer:
         pool: Pool,
         clock: Clock,
         *,
+        intake: Intake,
         take_stranger: Callable[[PoolConnection], None] = lambda connection: None,
     ) -> None:
         self.pool = pool
@@ -40,6 +43,7 @@ class PoolServer:
         """Where the pool listens."""
         self.wire = Wire()
         self.take_stranger = take_stranger
+        self.intake = intake
         self._clock = clock
         self._servers: list[asyncio.Server] = []
         self._clients: dict[str, _Client] = {}
@@ -145,6 +149,7 @@ class _Client(asyncio.Protocol):
         self._has_spoken = False
         self._name = ""
         self._transport: asyncio.Transport | None = None
+        self._inflow: Inflow | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # A TCP transport always; uvloop's is no subclass.
@@ -154,8 +159,14 @@ class _Client(asyncio.Protocol):
         self.connection = self._server.connect(self, self._name)
         if self.connection is None:
             self._transport.abort()
+            return
+        self._inflow = Inflow(self._server.intake, self._transport, self._take)
 
     def data_received(self, data: bytes) -> None:
+        if self._inflow is not None:
+            self._inflow.put(data)
+
+    def _take(self, data: bytes) -> None:
         if self.connection is not None:
             if not self._has_spoken:
                 self._has_spoken = True
@@ -167,6 +178,10 @@ class _Client(asyncio.Protocol):
             self._server.flush_all()  # a share may be a block, which concerns everybody
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._inflow is not None:
+            self._inflow.end(self._gone)
+
+    def _gone(self) -> None:
         if self.connection is not None:
             self.connection.closed(self._server.now())
             self._server.forget(self._name)
@@ -176,7 +191,10 @@ class _Client(asyncio.Protocol):
         connection, transport = self.connection, self._transport
         if connection is None or transport is None:
             return
-        if data := connection.data_to_send():
+        data = connection.data_to_send()
+        if transport.is_closing():  # it has gone; what it has sent is still heard
+            return
+        if data:
             self._server.wire.sent(self._name, len(data))
             transport.write(data)
         if transport.get_write_buffer_size() > MAX_UNSENT_BYTES:

@@ -33,6 +33,7 @@ from softaxe.device.settings import JsonValue
 from softaxe.errors import StorageError
 from softaxe.faults import LinkFaults
 from softaxe.flash.partitions import Flash
+from softaxe.serve.intake import Intake
 from softaxe.serve.listener import AsgiApp, Listener
 from softaxe.serve.pool_links import (
     LOOPBACK,
@@ -92,6 +93,7 @@ class Surroundings(Protocol):
 
     storage: Storage
     saver: Saver
+    intake: Intake
 
     @property
     def dials(self) -> set[tuple[str, Link]]:
@@ -207,7 +209,9 @@ class Member:
         self._show_log = show_log
         app = fleet.wrap(self, Server(self))
         self._listener = Listener(app, options.host, options.port)
-        self._links = PoolLinks(self._take_link_news, source=options.host)
+        self._links = PoolLinks(
+            self._take_link_news, intake=fleet.intake, source=options.host
+        )
         self._targets: dict[Link, tuple[str, int]] = {}
         self._logs: set[LogSubscription] = set()
         self._listener_lock = asyncio.Lock()

@@ -5,14 +5,21 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, cast
 
 from softaxe.device.events import CloseReason, ConnectPool, Link
+from softaxe.serve.intake import Inflow, Intake
 
 DIAL_TIMEOUT_S = 20.0
 """Real seconds until an address counts as unreachable; about lwIP's own default."""
+LOOKUP_TIMEOUT_S = 20.0
+"""Real seconds until a name counts as one without an address."""
+_LOOKUPS = ThreadPoolExecutor(4, thread_name_prefix="lookup")
+"""Threads of their own: a resolver that hangs shall not hold up what is to be saved."""
 LOOPBACK = "127."
 MAX_UNSENT_BYTES = 1 << 16
 """More than this unsent means that the pool no longer reads."""
@@ -98,11 +105,15 @@ class PoolLinks:
 
     Args:
         tell: Called, on the event loop, with everything that happens to a link.
+        intake: Where what pools send takes its turns.
         source: The device's address; on loopback its connections come from there.
     """
 
-    def __init__(self, tell: Callable[[LinkNews], None], *, source: str = "") -> None:
+    def __init__(
+        self, tell: Callable[[LinkNews], None], *, intake: Intake, source: str = ""
+    ) -> None:
         self._tell = tell
+        self._intake = intake
         self._source = source
         self._dials: dict[Link, asyncio.Task[None]] = {}
         self._open: dict[Link, _Connection] = {}
@@ -120,7 +131,9 @@ class PoolLinks:
     def send(self, link: Link, data: bytes) -> None:
         """Send on an open link."""
         connection = self._open.get(link)
-        if connection is not None and connection.transport is not None:
+        if connection is None or connection.transport is None:
+            return
+        if not connection.transport.is_closing():  # what it has sent is still heard
             connection.transport.write(data)
             if connection.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
                 self._end(link, connection, CloseReason.WRITE_FAILED, "errno 11: busy")
@@ -131,8 +144,8 @@ class PoolLinks:
         if dial is not None:
             dial.cancel()
         connection = self._open.pop(link, None)
-        if connection is not None and connection.transport is not None:
-            connection.transport.close()
+        if connection is not None:
+            connection.close()
 
     def close_all(self) -> None:
         """Close every link."""
@@ -144,15 +157,16 @@ class PoolLinks:
         loop = asyncio.get_running_loop()
         try:
             found = await _find(host, port)
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError) as error:  # a time-out, or what can be no name
             self._dials.pop(link, None)
-            self._tell(LinkClosed(link, CloseReason.UNRESOLVED, str(error)))
+            detail = str(error) or "timed out"
+            self._tell(LinkClosed(link, CloseReason.UNRESOLVED, detail))
             return
         # The firmware takes an IPv6 address first; the rest is tried after it.
         found.sort(key=lambda entry: entry[0] != socket.AF_INET6)
         detail = "no address"
         for family, _, _, _, address in found:
-            connection = _Connection(self, link)
+            connection = _Connection(self, link, self._intake)
             self._tell(LinkResolved(link, str(address[0])))
             try:
                 async with asyncio.timeout(DIAL_TIMEOUT_S):
@@ -201,22 +215,37 @@ class PoolLinks:
         self, link: Link, connection: "_Connection", reason: CloseReason, detail: str
     ) -> None:
         del self._open[link]
-        if connection.transport is not None:
-            connection.transport.abort()
+        connection.close(at_once=True)
         self._tell(LinkClosed(link, reason, detail))
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, links: PoolLinks, link: Link) -> None:
+    def __init__(self, links: PoolLinks, link: Link, intake: Intake) -> None:
         self.link = link
         self.transport: asyncio.Transport | None = None
         self._links = links
+        self._intake = intake
+        self._inflow: Inflow | None = None
         self._early: list[bytes] | None = []
         self._early_end: Exception | bool | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # A TCP transport always; uvloop's is no subclass.
         self.transport = cast(asyncio.Transport, transport)
+        self._inflow = Inflow(self._intake, self.transport, self._received)
+
+    def _received(self, data: bytes) -> None:
+        self._links.received(self, data)
+
+    def close(self, *, at_once: bool = False) -> None:
+        """Hear nothing more, and end the connection, or even lose what is unsent."""
+        if self.transport is None or self._inflow is None:
+            return
+        self._inflow.close()
+        if at_once:
+            self.transport.abort()
+        else:
+            self.transport.close()
 
     @property
     def own_name(self) -> str:
@@ -229,23 +258,23 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._early is not None:
             self._early.append(data)
-        else:
-            self._links.received(self, data)
+        elif self._inflow is not None:
+            self._inflow.put(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._early is not None:
             self._early_end = exc or True
-        else:
-            self._links.lost(self, exc)
+        elif self._inflow is not None:
+            self._inflow.end(lambda: self._links.lost(self, exc))
 
     def deliver_early(self) -> None:
         """Hand over what came before the link was known to stand."""
         early, self._early = self._early or [], None
         for data in early:
-            self._links.received(self, data)
+            self.data_received(data)
         if self._early_end is not None:
             error = self._early_end if isinstance(self._early_end, Exception) else None
-            self._links.lost(self, error)
+            self.connection_lost(error)
 
 
 Found = list[tuple[int, int, int, str, tuple[Any, ...]]]
@@ -257,7 +286,9 @@ async def _find(host: str, port: int) -> Found:
         version = ip_address(host).version
     except ValueError:
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        async with asyncio.timeout(LOOKUP_TIMEOUT_S):
+            found = await loop.run_in_executor(_LOOKUPS, look_up)
         return [(int(entry[0]), *entry[1:]) for entry in found]
     family = socket.AF_INET6 if version == 6 else socket.AF_INET
     return [(family, socket.SOCK_STREAM, 0, "", (host, port))]

@@ -1,0 +1,106 @@
+"""The built-in pool with miners that have no manners, on real sockets."""
+
+import asyncio
+import itertools
+import json
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvloop
+
+from softaxe.fleet.clock import Clock
+from softaxe.fleet.pool_server import PoolServer
+from softaxe.serve.intake import TURN_LINES, Intake
+from softaxe.stratum.pool import Pool
+
+SETUP = (
+    b'{"id":2,"method":"mining.subscribe","params":[]}\n'
+    b'{"id":3,"method":"mining.authorize","params":["%b","x"]}\n'
+)
+SUBMIT = b'{"id":5,"method":"mining.submit","params":["w","1","00","00","00"]}\n'
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[PoolServer]:
+    server = PoolServer(Pool.for_scaled_work(seed=1), Clock(), intake=Intake())
+    await server.listen("127.0.0.1", 0)
+    try:
+        yield server
+    finally:
+        await server.close()
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run it, and let nothing go wrong beside it."""
+    wrong: list[dict[str, Any]] = []
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.get_loop().set_exception_handler(lambda _, about: wrong.append(about))
+        runner.run(work)
+    assert wrong == []
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    async with asyncio.timeout(60):
+        for _ in itertools.takewhile(lambda _: not is_so(), itertools.count()):
+            await asyncio.sleep(0)
+
+
+def test_what_a_miner_has_sent_before_it_went_is_heard() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            with socket.create_connection(server.addresses[0]) as miner:
+                miner.sendall(SETUP % b"w" + SUBMIT * 500)
+            await until(lambda: server.connection_count)
+            await until(lambda: not server.connection_count)
+            assert sum(server.pool.totals.rejected.values()) == 500
+
+    run(main())
+
+
+def test_a_flood_does_not_keep_another_miner_waiting() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            flood = socket.create_connection(server.addresses[0])
+            flood.sendall(SETUP % b"flood" + SUBMIT * 500)
+            await until(lambda: server.pool.totals.rejected)
+            reader, writer = await asyncio.open_connection(*server.addresses[0])
+            writer.write(SETUP % b"honest")
+            heard = [await reader.readline()]
+            # Of the flood much is still to come when the other's job is there.
+            while b"mining.notify" not in heard[-1]:
+                heard.append(await reader.readline())
+            told = sum(server.pool.totals.rejected.values())
+            assert told < 500 - TURN_LINES
+            flood.close()
+            writer.close()
+            await until(lambda: not server.connection_count)
+
+    run(main())
+
+
+def test_a_miner_that_closes_its_line_at_once_is_forgotten() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            for _ in range(5):
+                socket.create_connection(server.addresses[0]).close()
+            await asyncio.sleep(0.05)
+            await until(lambda: not server.connection_count)
+            assert server.pool.connections == ()
+
+    run(main())
+
+
+def test_lines_are_answered_in_their_order() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            reader, writer = await asyncio.open_connection(*server.addresses[0])
+            ping = b'{"id":%d,"method":"mining.ping"}\n'
+            writer.write(b"".join(ping % number for number in range(200)))
+            ids = [json.loads(await reader.readline())["id"] for _ in range(200)]
+            writer.close()
+            await until(lambda: not server.connection_count)
+        assert ids == list(range(200))
+
+    run(main())
