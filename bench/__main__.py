@@ -3,8 +3,10 @@
 import http.client
 import json
 import os
+import resource
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -45,6 +47,7 @@ def main() -> None:
     print(f"{'figure':44} {'softaxe':>12} {'peer or limit':>14}  ratio")
     http_figures()
     start_figures()
+    import_figures()
     hour_figure()
     latency_figures()
     kernel_figures()
@@ -102,6 +105,38 @@ def start_figures() -> None:
     mine, peer = statistics.median(ours), statistics.median(theirs)
     row("start to first answer", f"{mine:.2f} s", f"{peer:.2f} s", mine / peer)
     row("", "", "limit 1.00 s", mine)
+
+
+def import_figures() -> None:
+    """CPU of those who only have softaxe installed, or ask for its version."""
+    bare_ms = cpu_ms("-c", "")
+    import_ms = cpu_ms("-c", "import softaxe") - bare_ms
+    row("import softaxe, CPU", f"{import_ms:.0f} ms", "limit 60 ms", import_ms / 60)
+    version_ms = cpu_ms("-m", "softaxe", "--version")
+    row("--version, CPU", f"{version_ms:.0f} ms", "limit 150 ms", version_ms / 150)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "test_x.py").write_text("def test_x(): pass\n")
+        alone = "-m", "pytest", "-q", folder  # without what else is installed here
+        with_ours = *alone, "-p", "softaxe.testing.plugin"
+        plugin_ms = cpu_ms(*with_ours) - cpu_ms(*alone)
+    row("unused plugin, CPU", f"{plugin_ms:.0f} ms", "limit 30 ms", plugin_ms / 30)
+
+
+def cpu_ms(*arguments: str) -> float:
+    """CPU that a Python with these arguments takes, at best."""
+    times_s = []
+    for _ in range(3 * ROUNDS):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(
+            [sys.executable, *arguments],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        user_s = after.ru_utime - before.ru_utime
+        times_s.append(user_s + after.ru_stime - before.ru_stime)
+    return min(times_s) * 1000
 
 
 def page_figures() -> None:

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from softaxe.faults import EFFECTS, Parameter
+from softaxe.description import Member
+from softaxe.effects import EFFECTS, help_of, parameters
 
 PAGE = Path(__file__).with_name("faults.md")
 BEGIN, END = "<!-- effects -->\n", "<!-- end of effects -->\n"
@@ -11,13 +12,13 @@ BEGIN, END = "<!-- effects -->\n", "<!-- end of effects -->\n"
 def table() -> str:
     """Return one row per effect."""
     lines = ["| effect | acts on | parameters | what happens |", "|---|---|---|---|"]
-    for effect in EFFECTS.values():
-        told = "; ".join(_parameter(one) for one in effect.parameters) or "none"
-        lines.append(f"| `{effect.name}` | {effect.layer} | {told} | {effect.help} |")
+    for name, effect in EFFECTS.items():
+        told = "; ".join(map(_parameter, parameters(effect))) or "none"
+        lines.append(f"| `{name}` | {effect.layer} | {told} | {help_of(effect)} |")
     return "\n".join(lines) + "\n"
 
 
-def _parameter(parameter: Parameter) -> str:
+def _parameter(parameter: Member) -> str:
     unit = f" {parameter.unit}" if parameter.unit else ""
     if parameter.choices:
         allowed = ", ".join(parameter.choices)

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,7 @@ def _is_whole(answer: bytes) -> bool:
 @contextmanager
 def running(directory: Path, **options: Any) -> Iterator[Running]:
     """Run a device on a free port with this state directory."""
-    own = {field.name for field in fields(Group)} - {"seed"}
+    own = set(Group.__struct_fields__) - {"seed"}
     if "board" in options:
         options["boards"] = (options.pop("board"),)
     group = Group(**{name: options.pop(name) for name in list(options) if name in own})

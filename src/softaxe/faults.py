@@ -1,287 +1,24 @@
 """Faults to order: rules that say what goes wrong, where, when and how likely.
 
-`EFFECTS` is the one table of what there is; docs/faults.md is made from it. Rules are
-pure: they are asked with `now`, in device time, and repeat from their seed.
+`effects` describes what there is. Rules are pure: they are asked with `now`, in device
+time, and repeat from their seed.
 """
 
 import hashlib
-import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
 
+from softaxe.description import read
 from softaxe.device.faults import DeviceFaults, Sensor, UpdateFault
-from softaxe.errors import SettingError, read_as
+from softaxe.effects import HTTP_EFFECTS, Fault, OnRequests, Order, parameters
+from softaxe.errors import SettingError
 from softaxe.stratum.pool import PoolFaults
 from softaxe.units import NEVER
 
 MOST_RULES = 1000
-MAX_TEXT = 200
-LONGEST_S = 366 * 86_400.0
-
-
-class Layer(StrEnum):
-    """Where an effect acts."""
-
-    BODY = "body"
-    NETWORK = "network"
-    POOL = "pool"
-    FIRMWARE = "firmware"
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """What an effect can be told."""
-
-    name: str
-    help: str
-    default: float | int | str
-    limits: tuple[float, float] | None = None
-    choices: tuple[str, ...] = ()
-    unit: str | None = None
-
-    def read(self, value: object) -> float | int | str:
-        """Return a value that is allowed.
-
-        Raises:
-            SettingError: It is not.
-        """
-        if self.limits is None:
-            return self._read_text(value)
-        low, high = self.limits
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not low <= float(str(value)) <= high:
-            unit = f" {self.unit}" if self.unit else ""
-            raise SettingError(
-                f"{self.name}: {value!r} is outside {low:g}..{high:g}{unit}"
-            )
-        number = float(str(value))
-        if not isinstance(self.default, int):
-            return number
-        if not number.is_integer():
-            raise SettingError(f"{self.name}: {value!r} is no whole number")
-        return int(number)
-
-    def _read_text(self, value: object) -> str:
-        if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
-            raise SettingError(
-                f"{self.name}: {value!r} is no text of 1 to {MAX_TEXT} characters"
-            )
-        if self.choices and value not in self.choices:
-            known = ", ".join(self.choices)
-            raise SettingError(f"{self.name}: {value!r} is none of {known}")
-        return value
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what the control API tells."""
-        return {
-            "name": self.name,
-            "help": self.help,
-            "default": self.default,
-            "range": list(self.limits) if self.limits else None,
-            "choices": list(self.choices),
-            "unit": self.unit,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What can go wrong."""
-
-    name: str
-    layer: Layer
-    help: str
-    parameters: tuple[Parameter, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what the control API tells."""
-        return {
-            "name": self.name,
-            "layer": str(self.layer),
-            "help": self.help,
-            "parameters": [parameter.to_json() for parameter in self.parameters],
-        }
-
-
-_FAN = Parameter("fan", "Which fan, from 1.", 1, (1, 2))
-_CHIP = Parameter("chip", "Which chip, from 1.", 1, (1, 64))
-_BODY, _NETWORK, _POOL, _FIRMWARE = Layer
-
-EFFECTS: Mapping[str, Effect] = {
-    effect.name: effect
-    for effect in (
-        Effect(
-            "ambient",
-            _BODY,
-            "The air around the device has this temperature.",
-            (Parameter("c", "Air.", 40.0, (-40, 100), unit="°C"),),
-        ),
-        Effect(
-            "fan_blocked",
-            _BODY,
-            "A fan turns but is covered: hardly any air moves.",
-            (_FAN,),
-        ),
-        Effect("fan_dead", _BODY, "A fan stands still.", (_FAN,)),
-        Effect(
-            "chip_dying",
-            _BODY,
-            "A chip needs more voltage than it did: errors rise, hash rate falls.",
-            (
-                _CHIP,
-                Parameter("v", "How much more.", 0.15, (0, 1), unit="V"),
-            ),
-        ),
-        Effect(
-            "chip_dead",
-            _BODY,
-            "A chip answers no more, nor do those behind it on the chain.",
-            (_CHIP,),
-        ),
-        Effect(
-            "plug_missing",
-            _BODY,
-            "The barrel plug is out at the next start; a 204 leaves its chip off.",
-        ),
-        Effect(
-            "regulator_fault",
-            _BODY,
-            "The core regulator's output fails; a TPS546 reports an overcurrent.",
-        ),
-        Effect(
-            "supply_sag",
-            _BODY,
-            "The power supply gives less than it should.",
-            (Parameter("v", "How much less.", 0.8, (0, 12), unit="V"),),
-        ),
-        Effect(
-            "sensor_stuck",
-            _BODY,
-            "A temperature sensor shows always the same.",
-            (
-                Parameter("sensor", "Which.", "chip", choices=tuple(map(str, Sensor))),
-                Parameter("c", "What it shows.", 60.0, (-40, 200), unit="°C"),
-            ),
-        ),
-        Effect(
-            "latency",
-            _NETWORK,
-            "Answers come late.",
-            (
-                Parameter("ms", "How late.", 500.0, (0, 600_000), unit="ms"),
-                Parameter("jitter_ms", "More or less.", 0.0, (0, 600_000), unit="ms"),
-            ),
-        ),
-        Effect(
-            "bandwidth",
-            _NETWORK,
-            "Answers trickle.",
-            (Parameter("bytes_per_s", "How fast.", 1000.0, (1, 1e9), unit="bytes/s"),),
-        ),
-        Effect("timeout", _NETWORK, "Requests are never answered."),
-        Effect("reset", _NETWORK, "Connections are reset instead of an answer."),
-        Effect(
-            "truncated_json",
-            _NETWORK,
-            "Answers break off in the middle of their body.",
-            (Parameter("keep", "Part that arrives.", 0.5, (0, 1)),),
-        ),
-        Effect(
-            "status",
-            _NETWORK,
-            "Requests are answered with an HTTP status of an error.",
-            (Parameter("code", "Which.", 500, (400, 599)),),
-        ),
-        Effect(
-            "socket_limit",
-            _NETWORK,
-            "Only so many connections are served, as on a device short of sockets.",
-            (Parameter("sockets", "How many.", 0, (0, 1000)),),
-        ),
-        Effect("wifi_loss", _NETWORK, "No Wi-Fi network is in range."),
-        Effect(
-            "pool_down",
-            _POOL,
-            "Connections to the pool are cut and refused.",
-            (
-                Parameter(
-                    "which",
-                    "Which pool.",
-                    "all",
-                    choices=("primary", "fallback", "all"),
-                ),
-            ),
-        ),
-        Effect("pool_silent", _POOL, "The pool neither hears nor says anything."),
-        Effect(
-            "pool_stale_jobs",
-            _POOL,
-            "Shares are refused as being for old jobs (built-in pool).",
-        ),
-        Effect(
-            "pool_reject",
-            _POOL,
-            "Shares are refused (built-in pool).",
-            (Parameter("reason", "With these words.", "Rejected"),),
-        ),
-        Effect(
-            "pool_difficulty",
-            _POOL,
-            "The pool asks for this difficulty (built-in pool).",
-            (Parameter("difficulty", "As the device sees it.", 1e6, (1e-3, 1e18)),),
-        ),
-        Effect(
-            "pool_reconnect",
-            _POOL,
-            "The pool asks to connect anew, once (built-in pool).",
-        ),
-        Effect(
-            "block_found",
-            _POOL,
-            "The next share of every device is good enough for a block "
-            "(built-in pool).",
-        ),
-        Effect(
-            "reboot_loop",
-            _FIRMWARE,
-            "The firmware crashes again and again.",
-            (Parameter("period_s", "After so long.", 30.0, (1, 86_400), unit="s"),),
-        ),
-        Effect(
-            "heap_exhaustion",
-            _FIRMWARE,
-            "The firmware loses memory until it crashes.",
-            (Parameter("bytes_per_s", "How fast.", 500.0, (1, 1e6), unit="bytes/s"),),
-        ),
-        Effect(
-            "ota_failing",
-            _FIRMWARE,
-            "Updates fail: refused while they are written, or rolled back at boot.",
-            (
-                Parameter(
-                    "how", "Which.", "refused", choices=tuple(map(str, UpdateFault))
-                ),
-            ),
-        ),
-    )
-}
-"""One row per effect."""
-
-HTTP_EFFECTS = frozenset(
-    {
-        "latency",
-        "bandwidth",
-        "timeout",
-        "reset",
-        "truncated_json",
-        "status",
-        "socket_limit",
-    }
-)
-"""Those that meet single requests, and so have routes, methods and chances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -629,63 +366,22 @@ def _copied(value: Any) -> Any:
     return dict(value) if isinstance(value, dict) else value
 
 
-_MATCHING = {
-    "id": Parameter("id", "", ""),
-    "device": Parameter("device", "", "*"),
-    "group": Parameter("group", "", "*"),
-    "share": Parameter("share", "", 1.0, (0, 1)),
-    "probability": Parameter("probability", "", 1.0, (0, 1)),
-    "start_s": Parameter("start_s", "", 0.0, (0, LONGEST_S), unit="s"),
-    "duration_s": Parameter("duration_s", "", math.inf, (0, LONGEST_S), unit="s"),
-    "route": Parameter("route", "", "*"),
-    "method": Parameter("method", "", "*"),
-}
-
-
-def path_part_of(text: str) -> str:
-    """Read a name that stands in the path of a URL.
-
-    Raises:
-        SettingError: No path can have it for a part.
-    """
-    if "/" in text or text in {".", ".."}:
-        raise SettingError(f"{text!r} cannot be a part of a path")
-    return text
-
-
 def _read_rule(members: Mapping[str, Any], now: float, default_id: str) -> Rule:
-    name = members.get("effect")
-    effect = EFFECTS.get(name) if isinstance(name, str) else None
-    if effect is None:
-        raise SettingError(f"effect: {name!r} is none of {', '.join(EFFECTS)}")
-    own = {parameter.name: parameter for parameter in effect.parameters}
-    matching = dict(_MATCHING)
-    if effect.name not in HTTP_EFFECTS:
-        del matching["route"], matching["method"]
-    for member in members:
-        if member != "effect" and member not in own and member not in matching:
-            known = ", ".join(["effect", *own, *matching])
-            raise SettingError(f"{member}: {effect.name} takes {known}")
-
-    def read(parameter: Parameter) -> Any:
-        value = members.get(parameter.name)
-        return parameter.default if value is None else parameter.read(value)
-
-    chosen = {name: read(parameter) for name, parameter in _MATCHING.items()}
-    read_as("id", path_part_of, chosen["id"])
-    begins_at = now + chosen["start_s"]
+    order: Order = read(Fault, members)
+    begins_at = now + order.start_s
+    of_requests = order if isinstance(order, OnRequests) else OnRequests()
     return Rule(
-        id=chosen["id"] or default_id,
-        effect=effect.name,
-        values={name: read(parameter) for name, parameter in own.items()},
-        device=chosen["device"],
-        group=chosen["group"],
-        share=chosen["share"],
-        route=chosen["route"],
-        method=str(chosen["method"]).upper(),
-        probability=chosen["probability"],
+        id=order.id or default_id,
+        effect=members["effect"],
+        values={one.name: getattr(order, one.field) for one in parameters(type(order))},
+        device=order.device,
+        group=order.group,
+        share=order.share,
+        route=of_requests.route,
+        method=of_requests.method.upper(),
+        probability=order.probability,
         begins_at=begins_at,
-        ends_at=min(begins_at + chosen["duration_s"], NEVER),
+        ends_at=min(begins_at + order.duration_s, NEVER),
         members={key: value for key, value in members.items() if value is not None},
     )
 

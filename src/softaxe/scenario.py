@@ -21,9 +21,10 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from softaxe.description import read
 from softaxe.device.settings import JsonValue
+from softaxe.effects import Fault
 from softaxe.errors import SettingError
-from softaxe.faults import FaultRules
 
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -245,7 +246,7 @@ def _step(table: object, number: int, where: str) -> Step:
             if device != ALL:
                 rule.setdefault("device", device)
             try:
-                FaultRules().add(rule, 0.0)
+                read(Fault, rule)
             except SettingError as error:
                 raise SettingError(f"{inner}: {error}") from error
             return replace(step, fault=rule)

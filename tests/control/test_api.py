@@ -8,7 +8,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from softaxe.control.app import OPERATIONS
+from softaxe.control.operations import OPERATIONS
 from softaxe.testing.run import RunningFleet, running
 
 
@@ -268,8 +268,8 @@ def test_prometheus_reads_the_metrics(api: httpx.Client) -> None:
         ("POST", "/control/clock/advance", {}, "seconds: None is no number"),
         ("PATCH", "/control/clock", {"speed": 0}, "speed: 0 is outside 0.01..10000"),
         ("PATCH", "/control/clock", {"paused": 1}, "paused: 1 is neither true"),
-        ("PATCH", "/control/clock", {"pace": 1}, "pace: is none of speed, paused"),
-        ("POST", "/control/clock/advance", {"seconds": 1, "x": 1}, "x: is none of sec"),
+        ("PATCH", "/control/clock", {"pace": 1}, "pace is none of speed, paused"),
+        ("POST", "/control/clock/advance", {"seconds": 1, "x": 1}, "x is none of sec"),
         ("POST", "/control/devices", {"pool": "a b"}, "group: pool: 'a b' names no"),
         ("GET", "/control/devices?state=foo", None, "state: 'foo' is none of mining"),
         ("GET", "/control/devices?groups=a", None, "groups: is none of group, state"),

@@ -6,14 +6,16 @@ import httpx
 import jsonschema_rs
 import pytest
 
-from softaxe.control.app import OPERATIONS
-from softaxe.control.document import ANSWERS, BODIES, GROUP, document
+from softaxe.control.document import document
+from softaxe.control.operations import OPERATIONS, TAGS
+from softaxe.description import members
+from softaxe.effects import EFFECTS, parameters
 from softaxe.errors import SettingError
-from softaxe.faults import EFFECTS, FaultRules
+from softaxe.faults import FaultRules
 from softaxe.fleet.groups import read_group
 from softaxe.testing.run import RunningFleet, running
 
-DOCUMENT = document(OPERATIONS, "http://127.0.0.1:8100")
+DOCUMENT = document("http://127.0.0.1:8100")
 ASKED = {
     "{id}": "601-1",
     "{name}": "before",
@@ -39,15 +41,36 @@ def described(name: str) -> dict[str, Any]:
     return operation
 
 
-def test_every_answer_and_body_is_described() -> None:
-    names = {row.name for row in OPERATIONS}
+def body_of(name: str) -> dict[str, Any]:
+    content = described(name)["requestBody"]["content"]
+    schema: dict[str, Any] = content["application/json"]["schema"]
+    return schema
 
-    assert set(ANSWERS) == names - {"metrics"}
-    assert set(BODIES) == {row.name for row in OPERATIONS if row.has_body}
+
+def test_every_operation_has_its_part_words_and_names() -> None:
     for row in OPERATIONS:
-        parameters = described(row.name)["parameters"]
-        queries = {one["name"] for one in parameters if one["in"] == "query"}
-        assert queries == set(row.query)
+        operation = described(row.name)
+        assert operation["tags"][0] in TAGS
+        assert operation["description"].endswith(".")
+        told = {one["name"] for one in operation["parameters"]}
+        assert told >= {one.name for one in members(row.query)}
+        assert ("requestBody" in operation) == (row.body is not None)
+
+
+def test_every_choice_has_a_type() -> None:
+    def choices(value: object) -> Iterator[dict[str, Any]]:
+        if isinstance(value, dict):
+            if "enum" in value:
+                yield value
+            value = list(value.values())
+        if isinstance(value, list):
+            for one in value:
+                yield from choices(one)
+
+    found = list(choices(DOCUMENT))
+
+    assert len(found) > len(EFFECTS)
+    assert all("type" in one for one in found)
 
 
 ORDER = [
@@ -84,7 +107,7 @@ def test_it_answers_as_described(
     if kind == "application/json":
         assert complaints(content[kind]["schema"], answer.json()) == []
     if body is not None:
-        assert complaints(BODIES[name], body) == []
+        assert complaints(body_of(name), body) == []
 
 
 def test_refusals_are_as_described(fleet: RunningFleet) -> None:
@@ -100,23 +123,24 @@ def test_a_group_is_described_as_it_is_read() -> None:
         read_group({"nothing": 1})
 
     known = str(caught.value).partition(" none of ")[2].split(", ")
-    assert sorted(GROUP["properties"]) == known
+    assert list(DOCUMENT["components"]["schemas"]["Group"]["properties"]) == known
 
 
-@pytest.mark.parametrize("effect", EFFECTS.values(), ids=EFFECTS)
-def test_orders_are_described_as_they_are_read(effect: Any) -> None:
-    own = {one.name: one.default for one in effect.parameters}
-    order = {"effect": effect.name, **own, "share": 0.5, "device": "601-*"}
+@pytest.mark.parametrize("name", EFFECTS)
+def test_orders_are_described_as_they_are_read(name: str) -> None:
+    kind = EFFECTS[name]
+    own = {one.name: one.default for one in parameters(kind)}
+    order = {"effect": name, **own, "share": 0.5, "device": "601-*"}
 
     FaultRules().add(order, 0.0)
-    assert complaints(BODIES["add_fault"], order) == []
+    assert complaints(body_of("add_fault"), order) == []
 
-    schemas = {one["title"]: one for one in BODIES["add_fault"]["oneOf"]}
+    schema = DOCUMENT["components"]["schemas"][kind.__name__]
     with pytest.raises(SettingError) as caught:
         FaultRules().add({**order, "nothing": 1}, 0.0)
     known = str(caught.value).partition(" takes ")[2].split(", ")
-    assert sorted(schemas[effect.name]["properties"]) == sorted(known)
-    assert complaints(BODIES["add_fault"], {**order, "nothing": 1}) != []
+    assert list(schema["properties"]) == known
+    assert complaints(body_of("add_fault"), {**order, "nothing": 1}) != []
 
 
 @pytest.mark.parametrize(
@@ -140,7 +164,7 @@ def test_what_is_refused_is_described_as_such(
     answer = httpx.request(row.method, url, json=body, trust_env=False)
 
     assert answer.status_code == 400
-    assert complaints(BODIES[name], body) != []
+    assert complaints(body_of(name), body) != []
 
 
 def test_the_document_is_plain_json() -> None:

@@ -1,9 +1,9 @@
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from softaxe.errors import SettingError
 from softaxe.fleet.groups import Group, member_options, read_group

@@ -50,12 +50,12 @@ def test_networks_are_read(tmp_path: Path) -> None:
         ),
         (
             '[[network]]\nssid = "a"\nrssi_dbm = 20\n',
-            r"rssi_dbm: 20 is outside -100..-10",
+            r"rssi_dbm: 20 is no whole number of -100\.\.-10 dBm",
         ),
         ('[[network]]\nssid = "a"\nauthmode = "wep"\n', "'wep' is none of open, wpa,"),
         ('[[network]]\nssid = "a"\nchannel = 5\n', "channel is none of ssid,"),
         ('[[network]]\nssid = "a"\ndhcp = 1\n', "dhcp: 1 is neither true nor false"),
-        ("[other]\n", "holds more than"),
+        ("[other]\n", "other is none of network"),
         ("[[network", "networks.toml: "),
     ],
 )

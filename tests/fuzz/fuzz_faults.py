@@ -2,8 +2,9 @@
 
 import json
 
+from softaxe.effects import EFFECTS
 from softaxe.errors import SettingError
-from softaxe.faults import EFFECTS, FaultRules
+from softaxe.faults import FaultRules
 
 CORPUS = [
     json.dumps({"effect": name, "share": 0.5, "probability": 0.5}).encode()

@@ -14,7 +14,7 @@ from softaxe.recordings.replay import Replay, load_recording
 from softaxe.scenario import read_scenario
 
 CORPUS = [
-    b'seed = 3\n[[group]]\nname = "a"\ncount = 4\nboard = ["601", "gamma"]\n'
+    b'[[group]]\nname = "a"\ncount = 4\nboard = ["601", "gamma"]\n'
     b'pool = "stratum+tcp://pool.example:3333"\nambient = 31.5\nwork = "real"\n'
     b"[group.settings]\nfrequency = 490\n[group.spread]\nambient = 2.5\n",
     b'[[network]]\nssid = "HomeNET"\npassword = "correct horse"\nrssi_dbm = -52\n'

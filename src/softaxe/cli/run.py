@@ -299,6 +299,8 @@ def _judged(
     options: "FleetOptions", fleet_file: Path | None, given: set[str]
 ) -> "FleetOptions":
     """Check the command line's options and put a fleet file's groups into them."""
+    from msgspec.structs import replace as replaced  # noqa: PLC0415
+
     from softaxe.fleet.groups import parse_pool  # noqa: PLC0415
     from softaxe.fleet.options import (  # noqa: PLC0415
         control_address,
@@ -315,7 +317,7 @@ def _judged(
     options = read_fleet_file(fleet_file, options, given)
     # What a group cannot say holds for all of them.
     groups = tuple(
-        replace(group, networks=own.networks, www=own.www, erases_www=own.erases_www)
+        replaced(group, networks=own.networks, www=own.www, erases_www=own.erases_www)
         for group in options.groups
     )
     return replace(options, groups=groups)

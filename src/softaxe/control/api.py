@@ -9,19 +9,16 @@ from starlette.responses import JSONResponse, Response
 
 from softaxe import __version__
 from softaxe.control.app import (
-    MOST_ROWS,
     Query,
     Refused,
-    clock_change_of,
     clock_to_json,
-    document,
     members_of,
     no_device,
-    seconds_of,
 )
+from softaxe.control.bodies import MOST_ROWS, Advance, ClockChange, NewSnapshot
+from softaxe.control.document import document
 from softaxe.control.metrics import CONTENT_TYPE, metrics_text
-from softaxe.errors import read_as
-from softaxe.faults import path_part_of
+from softaxe.description import read
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import read_group
 from softaxe.fleet.rows import STATES, row, state_of, sums
@@ -191,13 +188,15 @@ class Control:
 
     async def set_clock(self, request: Request) -> object:
         """PATCH /control/clock."""
-        self._fleet.ticker.set_clock(**await clock_change_of(request))
+        change: ClockChange = read(ClockChange, await members_of(request))
+        self._fleet.ticker.set_clock(speed=change.speed, is_paused=change.paused)
         self._fleet.clock.advance()
         return self._clock()
 
     async def advance(self, request: Request) -> object:
         """POST /control/clock/advance."""
-        await self._fleet.ticker.advance(await seconds_of(request))
+        asked: Advance = read(Advance, await members_of(request))
+        await self._fleet.ticker.advance(asked.seconds)
         return self._clock()
 
     def _clock(self) -> dict[str, Any]:
@@ -243,11 +242,8 @@ class Control:
 
     async def take_snapshot(self, request: Request) -> object:
         """POST /control/snapshots."""
-        name = (await members_of(request, ("name",))).get("name")
-        if not isinstance(name, str) or not 0 < len(name) <= 64:
-            raise Refused(400, f"name: {name!r} is no text of 1 to 64 characters")
-        read_as("name", path_part_of, name)
-        return (await self._fleet.take_snapshot(name)).to_json()
+        asked: NewSnapshot = read(NewSnapshot, await members_of(request))
+        return (await self._fleet.take_snapshot(asked.name)).to_json()
 
     async def restore(self, request: Request) -> object:
         """POST /control/snapshots/NAME/restore."""

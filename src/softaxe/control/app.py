@@ -7,7 +7,6 @@ that others can point here, are refused.
 
 import json
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
 from importlib.resources import files
 from ipaddress import ip_address
 from typing import Any
@@ -19,14 +18,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
 
-from softaxe.control import document as control_document
+from softaxe.control.operations import OPERATIONS, Operation
+from softaxe.description import members
 from softaxe.errors import FleetStopped, SettingError, StorageError
-from softaxe.fleet.clock import ADVANCES_S, SPEEDS, Clock, read_number
+from softaxe.fleet.clock import Clock
 from softaxe.serve.answers import BodyCutOff, BodyTooLong, read_body
 
-PREFIX = "/control"
 BODY_LIMIT_BYTES = 64 << 10
-MOST_ROWS = 100_000
 Handler = Callable[[Request], Awaitable[Response]]
 _PAGE = files("softaxe.control") / "static"
 _TYPES = {
@@ -49,120 +47,6 @@ class Refused(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.status = status
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One row of the API: what its document and its router are made of."""
-
-    method: str
-    path: str
-    name: str
-    """Of the method of `Control`."""
-    help: str
-    query: tuple[str, ...] = ()
-    has_body: bool = False
-    """Takes JSON, which `control_document` describes."""
-    status: int = 200
-
-
-OPERATIONS = (
-    Operation("GET", "/control/health", "health", "Answers while the process lives."),
-    Operation("GET", "/control/ready", "ready", "503 until every device is up."),
-    Operation("GET", "/control/fleet", "fleet", "Totals of all devices."),
-    Operation("GET", "/control/history", "history", "Totals over the last two hours."),
-    Operation(
-        "GET",
-        "/control/devices",
-        "devices",
-        "The devices, one row each.",
-        query=("group", "state", "offset", "limit"),
-    ),
-    Operation(
-        "POST",
-        "/control/devices",
-        "add_devices",
-        "Switch on more devices; the body is a group as in a fleet file.",
-        has_body=True,
-        status=201,
-    ),
-    Operation("GET", "/control/devices/{id}", "device", "One device with its info."),
-    Operation(
-        "DELETE", "/control/devices/{id}", "remove_device", "Switch a device off."
-    ),
-    Operation(
-        "POST", "/control/devices/{id}/restart", "restart_device", "Restart a device."
-    ),
-    Operation("GET", "/control/faults", "faults", "The rules, and all effects."),
-    Operation(
-        "POST",
-        "/control/faults",
-        "add_fault",
-        "Add a rule.",
-        has_body=True,
-        status=201,
-    ),
-    Operation("DELETE", "/control/faults", "clear_faults", "Remove all rules."),
-    Operation("DELETE", "/control/faults/{id}", "remove_fault", "Remove a rule."),
-    Operation("GET", "/control/clock", "clock", "Device time."),
-    Operation(
-        "PATCH",
-        "/control/clock",
-        "set_clock",
-        "Pause, go on, or change the speed.",
-        has_body=True,
-    ),
-    Operation(
-        "POST",
-        "/control/clock/advance",
-        "advance",
-        "Let device time pass at once; answers when everything has happened.",
-        has_body=True,
-    ),
-    Operation(
-        "GET",
-        "/control/journal",
-        "journal",
-        "The latest requests clients made.",
-        query=(
-            "after",
-            "device",
-            "method",
-            "path",
-            "status",
-            "unmatched",
-            "limit",
-        ),
-    ),
-    Operation("DELETE", "/control/journal", "clear_journal", "Forget the requests."),
-    Operation("GET", "/control/snapshots", "snapshots", "What was snapped."),
-    Operation(
-        "POST",
-        "/control/snapshots",
-        "take_snapshot",
-        "Keep the state of all devices under a name.",
-        has_body=True,
-        status=201,
-    ),
-    Operation(
-        "POST",
-        "/control/snapshots/{name}/restore",
-        "restore",
-        "Put the fleet and its clock back.",
-    ),
-    Operation(
-        "DELETE", "/control/snapshots/{name}", "drop_snapshot", "Forget a snapshot."
-    ),
-    Operation(
-        "POST",
-        "/control/reset",
-        "reset",
-        "Start over as the fleet was described: nothing stored, no faults, no journal.",
-    ),
-    Operation("POST", "/control/shutdown", "shutdown", "End the process."),
-    Operation("GET", "/control/openapi.json", "openapi", "This document."),
-    Operation("GET", "/metrics", "metrics", "Prometheus metrics of the whole fleet."),
-)
 
 
 class ControlApp:
@@ -205,7 +89,7 @@ class ControlApp:
 
         async def answer(request: Request) -> Response:
             try:
-                Query(request).check(operation.query)
+                Query(request).check([one.name for one in members(operation.query)])
                 found = await work(request)
             except Refused as error:
                 return _error(error.status, str(error))
@@ -321,63 +205,30 @@ class Query:
         raise Refused(400, f"{name}: {text!r} is neither true nor false")
 
 
-async def members_of(
-    request: Request, names: Collection[str] | None = None
-) -> dict[str, Any]:
+async def members_of(request: Request) -> dict[str, Any]:
     """Return the members of a request's JSON body.
-
-    Args:
-        request: Whose.
-        names: Of the members there are; None when somebody else looks at them.
 
     Raises:
         Refused: There is no such body.
     """
     try:
         body = await read_body(request.receive, BODY_LIMIT_BYTES)
-        members = json.loads(body or b"{}")
+        found = json.loads(body or b"{}")
     except BodyTooLong as error:
         raise Refused(400, f"body: has {error}") from error
     except BodyCutOff as error:
         raise Refused(400, f"body: {error}") from error
     except (ValueError, RecursionError) as error:
         raise Refused(400, f"body: is no JSON: {error}") from error
-    if not isinstance(members, dict):
+    if not isinstance(found, dict):
         raise Refused(400, "body: is no JSON object")
-    for name, value in members.items():
+    for name, value in found.items():
         try:
             json.dumps({name: value}, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
             # JSON can write half of a surrogate pair; no text can be sent with one.
             raise Refused(400, f"{name!a}: has a surrogate in its text") from error
-        if names is not None and name not in names:
-            raise Refused(400, f"{name}: is none of {', '.join(names)}")
-    return members
-
-
-async def seconds_of(request: Request) -> float:
-    """Return how much time is to pass at once.
-
-    Raises:
-        Refused, SettingError: The body does not say so.
-    """
-    members = await members_of(request, ("seconds",))
-    return read_number("seconds", members.get("seconds"), ADVANCES_S)
-
-
-async def clock_change_of(request: Request) -> dict[str, Any]:
-    """Return how the clock is to change: `speed` and `is_paused`, None for no change.
-
-    Raises:
-        Refused, SettingError: The body says what is not allowed.
-    """
-    members = await members_of(request, ("speed", "paused"))
-    speed, is_paused = members.get("speed"), members.get("paused")
-    if is_paused is not None and not isinstance(is_paused, bool):
-        raise Refused(400, f"paused: {is_paused!r} is neither true nor false")
-    if speed is not None:
-        speed = read_number("speed", speed, SPEEDS)
-    return {"speed": speed, "is_paused": is_paused}
+    return found
 
 
 def clock_to_json(clock: Clock) -> dict[str, Any]:
@@ -391,8 +242,3 @@ def clock_to_json(clock: Clock) -> dict[str, Any]:
 
 def _error(status: int, text: str) -> Response:
     return JSONResponse({"error": text}, status)
-
-
-def document(url: str) -> dict[str, Any]:
-    """Return the API's OpenAPI document."""
-    return control_document.document(OPERATIONS, url)

@@ -13,6 +13,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import httptools
+from msgspec.structs import replace as replaced
 
 from softaxe.errors import SettingError, SoftaxeError
 from softaxe.fleet.fleet import Fleet
@@ -98,7 +99,7 @@ def _groups(scenario: Scenario, where: str) -> tuple[Group, ...]:
     groups = []
     for number, table in enumerate(scenario.groups, 1):
         group = read_group(dict(table), f"{where}: group {number}")
-        one_of_each = replace(group, count=len(group.boards))
+        one_of_each = replaced(group, count=len(group.boards))
         try:
             list(member_options(one_of_each, pool_rows={}))
         except SettingError as error:

@@ -20,24 +20,24 @@ from multiprocessing.connection import Connection
 from typing import Any
 from urllib.parse import urlencode
 
+from msgspec.structs import replace as replaced
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from softaxe.control.app import (
-    MOST_ROWS,
     ControlApp,
     Query,
     Refused,
-    clock_change_of,
     clock_to_json,
-    document,
     members_of,
     no_device,
-    seconds_of,
 )
+from softaxe.control.bodies import MOST_ROWS, Advance, ClockChange
+from softaxe.control.document import document
 from softaxe.control.metrics import CONTENT_TYPE
 from softaxe.control.scenario_run import ask
+from softaxe.description import read
 from softaxe.device.logbook import LogLine
 from softaxe.errors import FleetStopped, SettingError, SoftaxeError
 from softaxe.fleet.addresses import AddressPlan
@@ -107,7 +107,7 @@ def _cut(groups: list[Group], first: int, after: int) -> Iterator[Group]:
         begins += group.count
         if low < high:
             seed = (group.seed or 0) + low
-            yield replace(group, count=high - low, seed=seed, first=group.first + low)
+            yield replaced(group, count=high - low, seed=seed, first=group.first + low)
 
 
 def _run_part(
@@ -557,20 +557,21 @@ class Workers:
 
     async def set_clock(self, request: Request) -> object:
         """PATCH /control/clock."""
-        change = await clock_change_of(request)
+        change: ClockChange = read(ClockChange, await members_of(request))
         self._all_parts()
         self._tick()
-        if change["speed"] is not None:
-            self._clock.speed = change["speed"]
-        if change["is_paused"] is not None:
-            self._clock.is_paused = change["is_paused"]
+        if change.speed is not None:
+            self._clock.speed = change.speed
+        if change.paused is not None:
+            self._clock.is_paused = change.paused
         shown = {"speed": self._clock.speed, "paused": self._clock.is_paused}
         await self._each("PATCH", "/control/clock", shown)
         return clock_to_json(self._clock)
 
     async def advance(self, request: Request) -> object:
         """POST /control/clock/advance."""
-        seconds = {"seconds": await seconds_of(request)}
+        asked: Advance = read(Advance, await members_of(request))
+        seconds = {"seconds": asked.seconds}
         async with self._standing_still():
             await self._each("POST", "/control/clock/advance", seconds)
         return clock_to_json(self._clock)

@@ -10,9 +10,8 @@ from weakref import WeakKeyDictionary
 
 from starlette.types import Scope
 
+from softaxe.effects import HTTP_EFFECTS, effects_to_json
 from softaxe.faults import (
-    EFFECTS,
-    HTTP_EFFECTS,
     FaultRules,
     HttpFault,
     MetRules,
@@ -200,7 +199,7 @@ class FaultsAtWork:
             {**rule.to_json(), "active": rule.is_active(now), "matches": met[rule.id]}
             for rule in rules
         ]
-        return {"faults": told, "effects": [e.to_json() for e in EFFECTS.values()]}
+        return {"faults": told, "effects": effects_to_json()}
 
     def _met_by(self, whom: Member | PoolConnection) -> MetRules:
         met = self._met.get(whom)

@@ -17,21 +17,23 @@ unless the settings have overclockEnabled.
 
 import random
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from softaxe.board.radio import NETWORKS, Network
-from softaxe.catalog import USUAL_BOARD, Board
+from softaxe.catalog import USUAL_BOARD, Board, boards
 from softaxe.catalog import board as board_named
+from softaxe.description import given, read, shown
 from softaxe.device.device import WorkChoice
 from softaxe.device.identity import MAX_SEED, Identity
 from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
 from softaxe.device.settings import SETTINGS, JsonValue, Kind, Settings, check_patch
-from softaxe.errors import SettingError
-from softaxe.fleet.clock import number_of
+from softaxe.errors import SettingError, read_as
 from softaxe.serve.member import MemberOptions
 from softaxe.serve.storage import SettingValue
 
@@ -44,33 +46,179 @@ PROFILES = {profile.name: profile for profile in (DOCUMENTED, FIRMWARE)}
 AMBIENT = "ambient"
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+def parse_pool(text: str) -> tuple[str, int]:
+    """Read a pool as people write it: `host`, `host:port`, or with a scheme.
+
+    Raises:
+        SettingError: There is no host, or the scheme is not plain Stratum v1.
+    """
+    scheme = text.partition("://")[0] if "://" in text else "stratum+tcp"
+    if scheme not in ("stratum+tcp", "tcp", "stratum"):
+        raise SettingError(
+            f"{text}: this firmware speaks plain Stratum v1 only, as "
+            "stratum+tcp://HOST:PORT or HOST:PORT"
+        )
+    host, port = dial_target(text, POOL_PORT)
+    if not host or any(letter.isspace() for letter in host):
+        raise SettingError(f"{text!r} names no host; write HOST:PORT")
+    return host, port
+
+
+def _boards_of(value: object) -> tuple[str, ...]:
+    names = value if isinstance(value, list | tuple) else [value]
+    if not names:
+        raise SettingError("names no board")
+    for name in names:
+        if not isinstance(name, str):
+            raise SettingError(f"{shown(name)} is no text")
+        board_named(name)
+    return tuple(names)
+
+
+def _profile_of(value: object) -> Profile:
+    if not isinstance(value, str) or value not in PROFILES:
+        raise SettingError(f"{shown(value)} is none of {', '.join(PROFILES)}")
+    return PROFILES[value]
+
+
+def _check_setting(value: object) -> None:
+    if not isinstance(value, str | int | float):  # such as a date of TOML
+        raise SettingError(f"{shown(value)} is no text, number, true or false")
+
+
+Text = Annotated[str, Meta(min_length=1, max_length=256)]
+_BOARD = {
+    "type": "string",
+    "examples": [name for row in boards() for name in (row.version, row.family)],
+}
+Boards = Annotated[
+    tuple[str, ...],
+    Meta(
+        description="Versions or families, dealt out in turn.",
+        extra={
+            "also": ("board",),
+            "read": _boards_of,
+            "schema": {
+                "anyOf": [_BOARD, {"type": "array", "items": _BOARD, "minItems": 1}],
+                "default": USUAL_BOARD,
+            },
+        },
+    ),
+]
+Seed = Annotated[int, Meta(ge=0, le=MAX_SEED - 1)]
+Setting = Annotated[
+    Any,
+    Meta(
+        extra={
+            "check": _check_setting,
+            "schema": {"type": ["string", "number", "boolean"]},
+        }
+    ),
+]
+INNER = Meta(extra={"inner": True})
+
+
+class Shared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What devices have in common; in a file also above the groups, for all of them."""
+
+    boards: Boards = (USUAL_BOARD,)
+    pool: Annotated[
+        Text | None,
+        Meta(
+            description="As HOST:PORT; the built-in one when left out.",
+            extra={"check": parse_pool},
+        ),
+    ] = None
+    user: Annotated[
+        Text | None,
+        Meta(description="At the pool; {n} becomes the device's number in its group."),
+    ] = None
+    password: Annotated[
+        Text | None,
+        Meta(description="At the pool.", extra_json_schema={"writeOnly": True}),
+    ] = None
+    work: Annotated[
+        WorkChoice,
+        Meta(
+            description="scaled: a searched hash stands for 2^32 of the chip; real: a "
+            "hash is a hash; auto: scaled on the built-in pool, else real."
+        ),
+    ] = "auto"
+    ambient_c: Annotated[
+        float,
+        Meta(
+            ge=AMBIENT_C[0],
+            le=AMBIENT_C[1],
+            description="Air around the device.",
+            extra={"unit": "°C"},
+        ),
+    ] = field(default=25.0, name="ambient")
+    ambient_swing_c: Annotated[
+        float,
+        Meta(
+            ge=SWING_C[0],
+            le=SWING_C[1],
+            description="By how much the day's warmest air is above.",
+            extra={"unit": "°C"},
+        ),
+    ] = field(default=0.0, name="ambient_swing")
+    is_first_boot: Annotated[
+        bool,
+        Meta(description="Like a new device: without Wi-Fi, as an access point."),
+    ] = field(default=False, name="first_boot")
+    profile: Annotated[
+        Profile,
+        Meta(
+            description="documented: the API page's promises; firmware: v2.12.2 "
+            "exactly.",
+            extra={
+                "read": _profile_of,
+                "schema": {
+                    "type": "string",
+                    "enum": list(PROFILES),
+                    "default": DOCUMENTED.name,
+                },
+            },
+        ),
+    ] = DOCUMENTED
+    settings: Annotated[
+        dict[str, Setting],
+        Meta(
+            description="By the names of PATCH /api/system, where the device has "
+            "stored nothing else; {n} in a text becomes its number."
+        ),
+    ] = field(default_factory=dict)
+    spread: Annotated[
+        dict[str, Annotated[float, Meta(ge=0, le=1e6)]],
+        Meta(
+            description="By how much ambient, or a setting, differs by device, to "
+            "either side."
+        ),
+    ] = field(default_factory=dict)
+
+
+class Group(Shared, frozen=True, kw_only=True):
     """Some devices that have most in common."""
 
-    name: str = "devices"
-    count: int = 1
-    boards: tuple[str, ...] = (USUAL_BOARD,)
-    """Versions or families, dealt out in turn."""
-    seed: int | None = None
-    """Of the first device, the others follow; None for the next that is free."""
-    first: int = 1
+    name: Annotated[Text, Meta(extra={"also": ("group",)})] = "devices"
+    count: Annotated[
+        int, Meta(ge=1, le=MOST_DEVICES, description="So many devices.")
+    ] = 1
+    seed: Annotated[
+        Seed | None,
+        Meta(
+            description="Of the first device, the others follow; the next that are "
+            "free when left out."
+        ),
+    ] = None
+    first: Annotated[int, INNER] = 1
     """Number of the first device, where the group is a part of a larger one."""
-    pool: str | None = None
-    """None for the built-in one."""
-    user: str | None = None
-    password: str | None = field(default=None, repr=False)
-    work: WorkChoice = "auto"
-    ambient_c: float = 25.0
-    ambient_swing_c: float = 0.0
-    networks: tuple[Network, ...] = NETWORKS
-    is_first_boot: bool = False
-    profile: Profile = DOCUMENTED
-    settings: Mapping[str, JsonValue] = field(default_factory=dict)
-    """By the names of PATCH, where the device has stored nothing else."""
-    spread: Mapping[str, float] = field(default_factory=dict)
-    www: Mapping[str, bytes] | None = None
-    erases_www: bool = False
+    networks: Annotated[tuple[Network, ...], INNER] = NETWORKS
+    www: Annotated[Mapping[str, bytes] | None, INNER] = None
+    erases_www: Annotated[bool, INNER] = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"  # no password in any trace
 
 
 def member_options(
@@ -94,7 +242,7 @@ def member_options(
 def _member_options(
     group: Group, pool_rows: Mapping[str, SettingValue]
 ) -> Iterator[MemberOptions]:
-    boards = [board_named(name) for name in group.boards]
+    chosen = [board_named(name) for name in group.boards]
     overrides: dict[str, SettingValue] = {}
     defaults = dict(pool_rows)
     if group.pool is not None:
@@ -103,7 +251,7 @@ def _member_options(
         defaults = {"fbstratumurl": ""}
     first = group.seed or 0
     for number, seed in enumerate(range(first, first + group.count), group.first - 1):
-        board = boards[number % len(boards)]
+        board = chosen[number % len(chosen)]
         rng = random.Random(f"{group.name} {seed}")
         own = dict(defaults)
         if group.is_first_boot:
@@ -229,35 +377,64 @@ def seeded(
     return found
 
 
-def read_groups(data: dict[str, Any], where: str) -> tuple[Group, ...]:
-    """Take the groups out of a file's tables, with what holds for all of them.
+class Groups(Shared, frozen=True, kw_only=True):
+    """Groups, and what holds for all of them."""
+
+    group: tuple[Annotated[dict[str, Any], Meta(extra={"kept": Group})], ...]
+
+
+def read_groups(data: Mapping[str, Any], where: str) -> tuple[Group, ...]:
+    """Read a file's tables when they are groups and nothing else.
 
     Raises:
         SettingError: A value is not allowed; says which.
     """
-    tables = data.pop("group", None)
-    if not isinstance(tables, list) or not tables:
-        raise SettingError(f"{where}: has no [[group]]")
-    shared = {key: data.pop(key) for key in list(data) if key in _SHARED_KEYS}
-    groups = tuple(
-        _group_with(shared, table, f"{where}: group {number}")
-        for number, table in enumerate(tables, 1)
-    )
+    return groups_of(read_as(where, lambda table: given(Groups, table), data), where)
+
+
+def groups_of(found: Mapping[str, Any], where: str) -> tuple[Group, ...]:
+    """Make groups: what one says itself goes before what is shared.
+
+    Args:
+        found: Members of `Groups` that were given.
+        where: For complaints.
+
+    Raises:
+        SettingError: A value is not allowed; says which.
+    """
+    shared = {key: found[key] for key in Shared.__struct_fields__ if key in found}
+    groups = []
+    for number, table in enumerate(found["group"], 1):
+        group = Group(**{**shared, **given(Group, table)})
+        read_as(f"{where}: group {number}", _check_spread, group)
+        groups.append(group)
     names = [group.name for group in groups]
     for name in names:
         if names.count(name) > 1:
             raise SettingError(f"{where}: two groups are called {name!r}")
-    return groups
+    return tuple(groups)
 
 
-def _group_with(shared: Mapping[str, Any], table: object, where: str) -> Group:
-    """Read a group of a file; what it says itself goes before what is shared."""
-    if not isinstance(table, dict):
-        raise SettingError(f"{where}: {table!r} is no table of names and values")
-    both = {**shared, **table}
-    if _BOARD_KEYS & table.keys():  # two names of one thing
-        both = {k: v for k, v in both.items() if k in table or k not in _BOARD_KEYS}
-    return read_group(both, where)
+def read_group(table: object, where: str = "group") -> Group:
+    """Read a group as TOML and JSON write it.
+
+    Raises:
+        SettingError: A value is not allowed; says which.
+    """
+    group: Group = read_as(where, lambda value: read(Group, value), table)
+    read_as(where, _check_spread, group)
+    return group
+
+
+def _check_spread(group: Group) -> None:
+    width = group.spread.get(AMBIENT, 0.0)
+    low_c, high_c = AMBIENT_C
+    for ambient_c in (group.ambient_c - width, group.ambient_c + width):
+        if not low_c <= ambient_c <= high_c:
+            raise SettingError(
+                f"spread: ambient: {width:g} leads to {ambient_c:g}, which is outside "
+                f"{low_c:g}..{high_c:g} °C"
+            )
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -274,158 +451,3 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SettingError(f"{path}: {error}") from error
     except RecursionError as error:
         raise SettingError(f"{path}: nested too deeply") from error
-
-
-def read_group(table: object, where: str = "group") -> Group:
-    """Read a group as TOML and JSON write it.
-
-    Raises:
-        SettingError: A value is not allowed; says which.
-    """
-    if not isinstance(table, dict):
-        raise SettingError(f"{where}: is no table of names and values")
-    rest = dict(table)
-    values: dict[str, Any] = {}
-    for name, reader in _READERS.items():
-        if name not in rest:
-            continue
-        value = rest.pop(name)
-        try:
-            values |= reader(value)
-        except (SettingError, ValueError, TypeError) as error:
-            raise SettingError(f"{where}: {name}: {error}") from error
-    if rest:
-        known = ", ".join(sorted(_READERS))
-        raise SettingError(f"{where}: {next(iter(rest))} is none of {known}")
-    group = Group(**values)
-    width = group.spread.get(AMBIENT, 0.0)
-    for ambient_c in (group.ambient_c - width, group.ambient_c + width):
-        if not AMBIENT_C[0] <= ambient_c <= AMBIENT_C[1]:
-            low, high = AMBIENT_C
-            raise SettingError(
-                f"{where}: spread: ambient: {width:g} leads to {ambient_c:g}, which is "
-                f"outside {low:g}..{high:g} °C"
-            )
-    return group
-
-
-def parse_pool(text: str) -> tuple[str, int]:
-    """Read a pool as people write it: `host`, `host:port`, or with a scheme.
-
-    Raises:
-        SettingError: There is no host, or the scheme is not plain Stratum v1.
-    """
-    scheme = text.partition("://")[0] if "://" in text else "stratum+tcp"
-    if scheme not in ("stratum+tcp", "tcp", "stratum"):
-        raise SettingError(
-            f"{text}: this firmware speaks plain Stratum v1 only, as "
-            "stratum+tcp://HOST:PORT or HOST:PORT"
-        )
-    host, port = dial_target(text, POOL_PORT)
-    if not host or any(letter.isspace() for letter in host):
-        raise SettingError(f"{text!r} names no host; write HOST:PORT")
-    return host, port
-
-
-# Readers: a value as written, to fields of Group
-
-
-def text_of(value: object) -> str:
-    """Read a text of 1 to 256 characters.
-
-    Raises:
-        SettingError: It is none that is allowed.
-    """
-    if not isinstance(value, str) or not value or len(value) > 256:
-        raise SettingError(f"{value!r} is no text of 1 to 256 characters")
-    return value
-
-
-def whole_of(value: object, lowest: int, highest: int) -> int:
-    """Read a whole number.
-
-    Raises:
-        SettingError: It is none that is allowed.
-    """
-    if type(value) is not int or not lowest <= value <= highest:
-        raise SettingError(f"{value!r} is no whole number of {lowest}..{highest}")
-    return value
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise SettingError(f"{value!r} is neither true nor false")
-    return value
-
-
-def _boards(value: object) -> dict[str, Any]:
-    names = value if isinstance(value, list) else [value]
-    if not names:
-        raise SettingError("names no board")
-    for name in names:
-        board_named(text_of(name))
-    return {"boards": tuple(names)}
-
-
-def _pool(value: object) -> dict[str, Any]:
-    parse_pool(text_of(value))
-    return {"pool": value}
-
-
-def _settings(value: object) -> dict[str, Any]:
-    table = table_of(value)
-    for name, one in table.items():
-        if not isinstance(one, str | int | float):  # such as a date of TOML
-            raise SettingError(f"{name}: {one!r} is no text, number, true or false")
-    return {"settings": table}
-
-
-def _work(value: object) -> dict[str, Any]:
-    if value not in get_args(WorkChoice):
-        raise SettingError(f"{value!r} is none of {', '.join(get_args(WorkChoice))}")
-    return {"work": value}
-
-
-def _profile(value: object) -> dict[str, Any]:
-    if not isinstance(value, str) or value not in PROFILES:
-        raise SettingError(f"{value!r} is none of {', '.join(PROFILES)}")
-    return {"profile": PROFILES[value]}
-
-
-def table_of(value: object) -> dict[str, Any]:
-    """Read a table.
-
-    Raises:
-        SettingError: It is none that is allowed.
-    """
-    if not isinstance(value, dict):
-        raise SettingError(f"{value!r} is no table of names and values")
-    return value
-
-
-def _spread(value: object) -> dict[str, Any]:
-    table = {name: number_of(width, 0, 1e6) for name, width in table_of(value).items()}
-    return {"spread": table}
-
-
-_READERS: Mapping[str, Callable[[object], dict[str, Any]]] = {
-    "name": lambda v: {"name": text_of(v)},
-    "group": lambda v: {"name": text_of(v)},
-    "count": lambda v: {"count": whole_of(v, 1, MOST_DEVICES)},
-    "board": _boards,
-    "boards": _boards,
-    "seed": lambda v: {"seed": whole_of(v, 0, MAX_SEED - 1)},
-    "pool": _pool,
-    "user": lambda v: {"user": text_of(v)},
-    "password": lambda v: {"password": text_of(v)},
-    "work": _work,
-    "ambient": lambda v: {"ambient_c": number_of(v, *AMBIENT_C)},
-    "ambient_swing": lambda v: {"ambient_swing_c": number_of(v, *SWING_C)},
-    "first_boot": lambda v: {"is_first_boot": _flag(v)},
-    "profile": _profile,
-    "settings": _settings,
-    "spread": _spread,
-}
-_BOARD_KEYS = {"board", "boards"}
-_SHARED_KEYS = set(_READERS) - {"name", "group", "count", "seed"}
-"""May stand above the groups and hold for all of them; the fleet has its own seed."""

@@ -1,38 +1,30 @@
 """What a fleet is to be: the options of a run, and the files that say them."""
 
-from collections.abc import (
-    Callable,
-    Collection,
-    Mapping,
-)
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from softaxe.device.identity import MAX_SEED
+from msgspec import Meta
+from msgspec.structs import replace as replaced
+
+from softaxe.description import given, read_member
+from softaxe.effects import Fault
 from softaxe.errors import SettingError, read_as
 from softaxe.faults import FaultRules
 from softaxe.fleet.addresses import PORTS
-from softaxe.fleet.clock import (
-    SPEEDS,
-    number_of,
-)
+from softaxe.fleet.clock import SPEEDS
 from softaxe.fleet.groups import (
     Group,
+    Groups,
+    Seed,
+    groups_of,
     member_options,
-    read_groups,
     read_toml,
     seeded,
-    table_of,
-    text_of,
-    whole_of,
 )
-from softaxe.fleet.search_thread import (
-    CPU_PERCENT,
-)
-from softaxe.stratum.pool import (
-    START_TIME,
-)
+from softaxe.fleet.search_thread import CPU_PERCENT
+from softaxe.stratum.pool import START_TIME
 
 ONE_HOST = "127.0.0.1"
 MANY_HOST = "127.0.0.2"
@@ -83,15 +75,14 @@ class FleetOptions:
         Raises:
             SettingError: A value is not allowed; says which.
         """
-        for name, read in FILE_KEYS.items():
+        for name in RUN_KEYS:
             if getattr(self, name) is not None:
-                read_as(name, read, getattr(self, name))
+                read_member(FleetFile, name, getattr(self, name))
         rules = FaultRules()
         for number, rule in enumerate(self.faults, 1):
-            where = f"fault {number}"
-            read_as(where, lambda rule: rules.add(table_of(rule), 0.0), rule)
+            read_as(f"fault {number}", lambda rule: rules.add(rule, 0.0), rule)
         for group in seeded(self.groups, first=self.seed):
-            one_of_each = replace(group, count=min(group.count, len(group.boards)))
+            one_of_each = replaced(group, count=min(group.count, len(group.boards)))
             for _ in member_options(one_of_each, pool_rows={}):
                 pass
 
@@ -110,46 +101,84 @@ def control_address(text: str) -> tuple[str, int] | None:
     return host.strip("[]"), int(port)
 
 
-def _control(value: object) -> str:
-    text = text_of(value)
-    control_address(text)
-    return text
+Host = Annotated[str, Meta(min_length=1, max_length=256)]
+Port = Annotated[int, Meta(ge=PORTS[0], le=PORTS[1])]
 
 
-FILE_KEYS: Mapping[str, Callable[[object], object]] = {
-    "seed": lambda v: whole_of(v, 0, MAX_SEED - 1),
-    "speed": lambda v: number_of(v, *SPEEDS),
-    "host": text_of,
-    "port": lambda v: whole_of(v, *PORTS),
-    "port_base": lambda v: whole_of(v, *PORTS),
-    "control": _control,
-    "cpu_percent": lambda v: whole_of(v, *CPU_PERCENT),
-}
-"""What a fleet file says beside its groups and faults, with its readers."""
+class FleetFile(Groups, frozen=True, kw_only=True):
+    """A fleet: groups of devices, what holds for all of them, and what goes wrong."""
+
+    seed: Annotated[Seed, Meta(description="Of the first device, and of chance.")] = 0
+    speed: Annotated[
+        float,
+        Meta(
+            ge=SPEEDS[0],
+            le=SPEEDS[1],
+            description="Device seconds per real second.",
+        ),
+    ] = 1.0
+    host: Annotated[
+        Host | None,
+        Meta(
+            description="Address of the first device; 127.0.0.1 when left out, or "
+            "127.0.0.2 for many."
+        ),
+    ] = None
+    port: Annotated[
+        Port, Meta(description="Of all devices; 0 gives each a free one.")
+    ] = 8080
+    port_base: Annotated[
+        Port | None,
+        Meta(
+            description="Give all devices one address, and ports from here on, or free "
+            "ones for 0."
+        ),
+    ] = None
+    control: Annotated[
+        str,
+        Meta(
+            description="Address of the control API as HOST:PORT, or none.",
+            extra={"check": control_address},
+        ),
+    ] = "127.0.0.1:8100"
+    cpu_percent: Annotated[
+        int,
+        Meta(
+            ge=CPU_PERCENT[0],
+            le=CPU_PERCENT[1],
+            description="CPU for real work; 100 is one core.",
+        ),
+    ] = 50
+    fault: Annotated[
+        tuple[Annotated[dict[str, Any], Meta(extra={"kept": Fault})], ...],
+        Meta(description="What goes wrong from the beginning on."),
+    ] = ()
+
+
+RUN_KEYS = tuple(
+    name
+    for name in FleetFile.__struct_fields__
+    if name not in {*Groups.__struct_fields__, "fault"}
+)
+"""What a fleet file says beside its groups and faults."""
 
 
 def read_fleet_file(
-    path: Path, options: FleetOptions, given: Collection[str] = ()
+    path: Path, options: FleetOptions, names: Collection[str] = ()
 ) -> FleetOptions:
-    """Read a fleet file; what was given otherwise, by name, is kept.
+    """Read a fleet file; what was given otherwise, by `names`, is kept.
 
     Raises:
         SettingError: It cannot be read, or a value is not allowed; says which.
     """
-    data = read_toml(path)
-    groups = read_groups(data, str(path))
-    faults = data.pop("fault", [])
-    if not isinstance(faults, list):
-        raise SettingError(f"{path}: fault: {faults!r} is no list of [[fault]] tables")
-    values: dict[str, Any] = {"groups": groups, "faults": tuple(faults)}
-    for name, value in data.items():
-        if name not in FILE_KEYS:
-            known = ", ".join([*FILE_KEYS, "group", "fault"])
-            raise SettingError(f"{path}: {name} is none of {known}")
-        read = read_as(f"{path}: {name}", FILE_KEYS[name], value)
-        if name not in given:
-            values[name] = read
-    described = replace(options, **values)
+    found = read_as(str(path), lambda v: given(FleetFile, v), read_toml(path))
+    values = {key: found[key] for key in RUN_KEYS if key in found and key not in names}
+    described = replace(
+        options,
+        groups=groups_of(found, str(path)),
+        faults=found.get("fault", ()),
+        **values,
+    )
     try:
         described.check()
     except SettingError as error:

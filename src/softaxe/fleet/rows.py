@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal, get_args
 
 from softaxe.device.device import Device
 from softaxe.fleet.turns import in_turns
@@ -14,14 +14,17 @@ HISTORY_POINTS = 720
 STARTING_S = 60.0
 """A device that does not hash yet is starting for so long after its boot."""
 
-STATES = ("mining", "starting", "idle", "overheated", "fault", "access point", "away")
+State = Literal[
+    "mining", "starting", "idle", "overheated", "fault", "access point", "away"
+]
 """What `state_of` tells."""
+STATES: tuple[State, ...] = get_args(State)
 BELIEVED = 2.0
 """A reading up to so many times what the chips can do is one of chance."""
 Row = dict[str, Any]
 
 
-def state_of(member: Member) -> str:
+def state_of(member: Member) -> State:
     """Tell what a device is doing, in a word."""
     device = member.device
     if not device.is_on_network:

@@ -1,0 +1,192 @@
+"""What the control API can do: one row per operation."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import Struct
+
+from softaxe.control import bodies
+from softaxe.effects import Fault
+from softaxe.fleet.groups import Group
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One row of the API: what its document and its router are made of."""
+
+    method: str
+    path: str
+    name: str
+    """Of the method that answers."""
+    help: str
+    answer: type[Struct] | None = bodies.Nothing
+    """What it answers when all is well; None for text."""
+    query: type[Struct] = bodies.NoQuery
+    """What may follow the path."""
+    body: Any = None
+    """The JSON it takes: a Struct, or a union of them."""
+    status: int = 200
+    about: str = ""
+    """More than `help` says."""
+
+    @property
+    def tag(self) -> str:
+        """Its part of the API."""
+        part = self.path.split("/")[2] if self.path.count("/") > 1 else ""
+        return part if part in TAGS else "fleet"
+
+
+TAGS = {
+    "fleet": "All devices together, and the process.",
+    "devices": "Each device.",
+    "faults": "What goes wrong.",
+    "clock": "Device time, which all devices share.",
+    "journal": "What clients asked the devices.",
+    "snapshots": "Moments to come back to.",
+}
+
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/control/health",
+        "health",
+        "Answers while the process lives.",
+        bodies.Health,
+    ),
+    Operation(
+        "GET",
+        "/control/ready",
+        "ready",
+        "Tells whether every device is up; 503 until then.",
+        bodies.Health,
+    ),
+    Operation("GET", "/control/fleet", "fleet", "Totals of all devices.", bodies.Fleet),
+    Operation(
+        "GET",
+        "/control/history",
+        "history",
+        "Totals over the last two hours.",
+        bodies.History,
+    ),
+    Operation(
+        "GET",
+        "/control/devices",
+        "devices",
+        "The devices, one row each.",
+        bodies.Rows,
+        query=bodies.DevicesQuery,
+    ),
+    Operation(
+        "POST",
+        "/control/devices",
+        "add_devices",
+        "Switch on more devices.",
+        bodies.Added,
+        body=Group,
+        status=201,
+        about="The body is a group as in a fleet file.",
+    ),
+    Operation(
+        "GET",
+        "/control/devices/{id}",
+        "device",
+        "One device with its info.",
+        bodies.Device,
+    ),
+    Operation(
+        "DELETE", "/control/devices/{id}", "remove_device", "Switch a device off."
+    ),
+    Operation(
+        "POST", "/control/devices/{id}/restart", "restart_device", "Restart a device."
+    ),
+    Operation(
+        "GET", "/control/faults", "faults", "The rules, and all effects.", bodies.Faults
+    ),
+    Operation(
+        "POST",
+        "/control/faults",
+        "add_fault",
+        "Add a rule.",
+        bodies.Rule,
+        body=Fault,
+        status=201,
+        about="docs/faults.md tells what the effects do.",
+    ),
+    Operation("DELETE", "/control/faults", "clear_faults", "Remove all rules."),
+    Operation("DELETE", "/control/faults/{id}", "remove_fault", "Remove a rule."),
+    Operation("GET", "/control/clock", "clock", "Device time.", bodies.Clock),
+    Operation(
+        "PATCH",
+        "/control/clock",
+        "set_clock",
+        "Pause, go on, or change the speed.",
+        bodies.Clock,
+        body=bodies.ClockChange,
+    ),
+    Operation(
+        "POST",
+        "/control/clock/advance",
+        "advance",
+        "Let device time pass at once.",
+        bodies.Clock,
+        body=bodies.Advance,
+        about="It answers when everything has happened.",
+    ),
+    Operation(
+        "GET",
+        "/control/journal",
+        "journal",
+        "The latest requests clients made.",
+        bodies.Journal,
+        query=bodies.JournalQuery,
+    ),
+    Operation("DELETE", "/control/journal", "clear_journal", "Forget the requests."),
+    Operation(
+        "GET",
+        "/control/snapshots",
+        "snapshots",
+        "What was snapped.",
+        bodies.Snapshots,
+    ),
+    Operation(
+        "POST",
+        "/control/snapshots",
+        "take_snapshot",
+        "Keep the state of all devices under a name.",
+        bodies.Snapshot,
+        body=bodies.NewSnapshot,
+        status=201,
+    ),
+    Operation(
+        "POST",
+        "/control/snapshots/{name}/restore",
+        "restore",
+        "Put the fleet and its clock back.",
+        bodies.Clock,
+    ),
+    Operation(
+        "DELETE", "/control/snapshots/{name}", "drop_snapshot", "Forget a snapshot."
+    ),
+    Operation(
+        "POST",
+        "/control/reset",
+        "reset",
+        "Start over as the fleet was described.",
+        about="Nothing is stored then, and there are no faults and no journal.",
+    ),
+    Operation("POST", "/control/shutdown", "shutdown", "End the process."),
+    Operation(
+        "GET",
+        "/control/openapi.json",
+        "openapi",
+        "This document.",
+        bodies.OpenApi,
+    ),
+    Operation(
+        "GET",
+        "/metrics",
+        "metrics",
+        "Prometheus metrics of the whole fleet.",
+        answer=None,
+    ),
+)

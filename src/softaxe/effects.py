@@ -1,0 +1,352 @@
+"""What can be ordered to go wrong: one Struct per effect.
+
+`Fault` is the list of what there is; orders are read by it, and docs/faults.md, the
+control API's document, the schemas of files and the types of `faults.add` are made from
+it. `faults` has the rules that come of orders.
+"""
+
+import math
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+from msgspec import Meta, Struct
+
+from softaxe.description import Member, members
+from softaxe.device.faults import Sensor, UpdateFault
+from softaxe.errors import SettingError
+
+MAX_TEXT = 200
+LONGEST_S = 366 * 86_400.0
+
+
+class Layer(StrEnum):
+    """Where an effect acts."""
+
+    BODY = "body"
+    NETWORK = "network"
+    POOL = "pool"
+    FIRMWARE = "firmware"
+
+
+def path_part_of(text: str) -> str:
+    """Read a name that stands in the path of a URL.
+
+    Raises:
+        SettingError: No path can have it for a part.
+    """
+    if "/" in text or text in {".", ".."}:
+        raise SettingError(f"{text!r} cannot be a part of a path")
+    return text
+
+
+Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
+Part = Annotated[float, Meta(ge=0, le=1)]
+Seconds = Annotated[float, Meta(ge=0, le=LONGEST_S, extra={"unit": "s"})]
+Fan = Annotated[int, Meta(ge=1, le=2, description="Which fan, from 1.")]
+Chip = Annotated[int, Meta(ge=1, le=64, description="Which chip, from 1.")]
+
+
+class Order(Struct, kw_only=True, forbid_unknown_fields=True, tag_field="effect"):
+    """Whom an effect meets, and when."""
+
+    takes_null: ClassVar[bool] = True
+    layer: ClassVar[Layer]
+    id: Annotated[
+        Text | None,
+        Meta(
+            description="Names the rule; made up when left out.",
+            extra={"check": path_part_of},
+        ),
+    ] = None
+    device: Annotated[Text, Meta(description="Pattern of ids.")] = "*"
+    group: Annotated[Text, Meta(description="Pattern of group names.")] = "*"
+    share: Annotated[
+        Part,
+        Meta(description="That part of those that match, always the same ones."),
+    ] = 1.0
+    probability: Annotated[
+        Part, Meta(description="Of a request, or of a device, to be met.")
+    ] = 1.0
+    start_s: Annotated[
+        Seconds, Meta(description="Begins so much later, in device time.")
+    ] = 0.0
+    duration_s: Annotated[Seconds, Meta(description="Until removed when left out.")] = (
+        math.inf
+    )
+
+
+class OnBody(Order):
+    """An effect on the metal."""
+
+    layer = Layer.BODY
+
+
+class OnNetwork(Order):
+    """An effect on the network."""
+
+    layer = Layer.NETWORK
+
+
+class OnRequests(OnNetwork):
+    """An effect on single requests, which so have routes, methods and chances."""
+
+    route: Annotated[Text, Meta(description="Pattern of paths.")] = "*"
+    method: Annotated[Text, Meta(description="Pattern of methods.")] = "*"
+
+
+class OnPool(Order):
+    """An effect on the connection to the pool, or on the pool."""
+
+    layer = Layer.POOL
+
+
+class OnFirmware(Order):
+    """An effect on the firmware's luck."""
+
+    layer = Layer.FIRMWARE
+
+
+class Ambient(OnBody, tag="ambient"):
+    """The air around the device has this temperature."""
+
+    c: Annotated[
+        float, Meta(ge=-40, le=100, description="Air.", extra={"unit": "°C"})
+    ] = 40.0
+
+
+class FanBlocked(OnBody, tag="fan_blocked"):
+    """A fan turns but is covered: hardly any air moves."""
+
+    fan: Fan = 1
+
+
+class FanDead(OnBody, tag="fan_dead"):
+    """A fan stands still."""
+
+    fan: Fan = 1
+
+
+class ChipDying(OnBody, tag="chip_dying"):
+    """A chip needs more voltage than it did: errors rise, hash rate falls."""
+
+    chip: Chip = 1
+    v: Annotated[
+        float, Meta(ge=0, le=1, description="How much more.", extra={"unit": "V"})
+    ] = 0.15
+
+
+class ChipDead(OnBody, tag="chip_dead"):
+    """A chip answers no more, nor do those behind it on the chain."""
+
+    chip: Chip = 1
+
+
+class PlugMissing(OnBody, tag="plug_missing"):
+    """The barrel plug is out at the next start; a 204 leaves its chip off."""
+
+
+class RegulatorFault(OnBody, tag="regulator_fault"):
+    """The core regulator's output fails; a TPS546 reports an overcurrent."""
+
+
+class SupplySag(OnBody, tag="supply_sag"):
+    """The power supply gives less than it should."""
+
+    v: Annotated[
+        float, Meta(ge=0, le=12, description="How much less.", extra={"unit": "V"})
+    ] = 0.8
+
+
+class SensorStuck(OnBody, tag="sensor_stuck"):
+    """A temperature sensor shows always the same."""
+
+    sensor: Annotated[Sensor, Meta(description="Which.")] = Sensor.CHIP
+    c: Annotated[
+        float, Meta(ge=-40, le=200, description="What it shows.", extra={"unit": "°C"})
+    ] = 60.0
+
+
+class Latency(OnRequests, tag="latency"):
+    """Answers come late."""
+
+    ms: Annotated[
+        float, Meta(ge=0, le=600000, description="How late.", extra={"unit": "ms"})
+    ] = 500.0
+    jitter_ms: Annotated[
+        float, Meta(ge=0, le=600000, description="More or less.", extra={"unit": "ms"})
+    ] = 0.0
+
+
+class Bandwidth(OnRequests, tag="bandwidth"):
+    """Answers trickle."""
+
+    bytes_per_s: Annotated[
+        float,
+        Meta(ge=1, le=1000000000.0, description="How fast.", extra={"unit": "bytes/s"}),
+    ] = 1000.0
+
+
+class Timeout(OnRequests, tag="timeout"):
+    """Requests are never answered."""
+
+
+class Reset(OnRequests, tag="reset"):
+    """Connections are reset instead of an answer."""
+
+
+class TruncatedJson(OnRequests, tag="truncated_json"):
+    """Answers break off in the middle of their body."""
+
+    keep: Annotated[float, Meta(ge=0, le=1, description="Part that arrives.")] = 0.5
+
+
+class Status(OnRequests, tag="status"):
+    """Requests are answered with an HTTP status of an error."""
+
+    code: Annotated[int, Meta(ge=400, le=599, description="Which.")] = 500
+
+
+class SocketLimit(OnRequests, tag="socket_limit"):
+    """Only so many connections are served, as on a device short of sockets."""
+
+    sockets: Annotated[int, Meta(ge=0, le=1000, description="How many.")] = 0
+
+
+class WifiLoss(OnNetwork, tag="wifi_loss"):
+    """No Wi-Fi network is in range."""
+
+
+class PoolDown(OnPool, tag="pool_down"):
+    """Connections to the pool are cut and refused."""
+
+    which: Annotated[
+        Literal["primary", "fallback", "all"], Meta(description="Which pool.")
+    ] = "all"
+
+
+class PoolSilent(OnPool, tag="pool_silent"):
+    """The pool neither hears nor says anything."""
+
+
+class PoolStaleJobs(OnPool, tag="pool_stale_jobs"):
+    """Shares are refused as being for old jobs (built-in pool)."""
+
+
+class PoolReject(OnPool, tag="pool_reject"):
+    """Shares are refused (built-in pool)."""
+
+    reason: Annotated[Text, Meta(description="With these words.")] = "Rejected"
+
+
+class PoolDifficulty(OnPool, tag="pool_difficulty"):
+    """The pool asks for this difficulty (built-in pool)."""
+
+    difficulty: Annotated[
+        float, Meta(ge=0.001, le=1e18, description="As the device sees it.")
+    ] = 1000000.0
+
+
+class PoolReconnect(OnPool, tag="pool_reconnect"):
+    """The pool asks to connect anew, once (built-in pool)."""
+
+
+class BlockFound(OnPool, tag="block_found"):
+    """The next share of every device is good enough for a block (built-in pool)."""
+
+
+class RebootLoop(OnFirmware, tag="reboot_loop"):
+    """The firmware crashes again and again."""
+
+    period_s: Annotated[
+        float, Meta(ge=1, le=86400, description="After so long.", extra={"unit": "s"})
+    ] = 30.0
+
+
+class HeapExhaustion(OnFirmware, tag="heap_exhaustion"):
+    """The firmware loses memory until it crashes."""
+
+    bytes_per_s: Annotated[
+        float,
+        Meta(ge=1, le=1000000.0, description="How fast.", extra={"unit": "bytes/s"}),
+    ] = 500.0
+
+
+class OtaFailing(OnFirmware, tag="ota_failing"):
+    """Updates fail: refused while they are written, or rolled back at boot."""
+
+    how: Annotated[UpdateFault, Meta(description="Which.")] = UpdateFault.REFUSED
+
+
+Fault = (
+    Ambient
+    | FanBlocked
+    | FanDead
+    | ChipDying
+    | ChipDead
+    | PlugMissing
+    | RegulatorFault
+    | SupplySag
+    | SensorStuck
+    | Latency
+    | Bandwidth
+    | Timeout
+    | Reset
+    | TruncatedJson
+    | Status
+    | SocketLimit
+    | WifiLoss
+    | PoolDown
+    | PoolSilent
+    | PoolStaleJobs
+    | PoolReject
+    | PoolDifficulty
+    | PoolReconnect
+    | BlockFound
+    | RebootLoop
+    | HeapExhaustion
+    | OtaFailing
+)
+"""All effects there are."""
+
+EFFECTS: Mapping[str, type[Order]] = {
+    str(kind.__struct_config__.tag): kind for kind in get_args(Fault)
+}
+HTTP_EFFECTS = frozenset(
+    name for name, kind in EFFECTS.items() if issubclass(kind, OnRequests)
+)
+"""Those that meet single requests."""
+
+
+def parameters(effect: type[Order]) -> tuple[Member, ...]:
+    """What an effect itself can be told."""
+    of_all = OnRequests.__struct_fields__
+    return tuple(one for one in members(effect) if one.field not in of_all)
+
+
+def help_of(effect: type[Order]) -> str:
+    """What happens."""
+    return str(effect.__doc__)
+
+
+def effects_to_json() -> list[dict[str, Any]]:
+    """Return what the control API tells of all effects."""
+    return [
+        {
+            "name": name,
+            "layer": str(kind.layer),
+            "help": help_of(kind),
+            "parameters": [
+                {
+                    "name": one.name,
+                    "help": one.help,
+                    "default": one.default,
+                    "range": one.limits and list(one.limits),
+                    "choices": list(one.choices),
+                    "unit": one.unit,
+                }
+                for one in parameters(kind)
+            ],
+        }
+        for name, kind in EFFECTS.items()
+    ]
