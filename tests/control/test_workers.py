@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -20,6 +19,7 @@ from softaxe.control.workers import Workers, joined_metrics, parts
 from softaxe.errors import SettingError, StateInUse
 from softaxe.fleet.groups import Group, member_options
 from softaxe.fleet.options import FleetOptions
+from softaxe.serve.listener import Listener
 from softaxe.serve.storage import Storage, lock_directory
 
 OPTIONS = FleetOptions(
@@ -101,13 +101,10 @@ def test_joined_metrics_can_be_read_whatever_names_there_are() -> None:
 
 
 def test_nothing_is_asked_before_all_parts_have_begun() -> None:
-    app: Any = ControlApp(Workers(OPTIONS, 2))
-    transport = httpx.ASGITransport(app)
-
     async def ask() -> None:
-        async with httpx.AsyncClient(
-            transport=transport, base_url="http://127.0.0.1"
-        ) as api:
+        listener = Listener(ControlApp(Workers(OPTIONS, 2)), "127.0.0.1", 0)
+        await listener.open()
+        async with httpx.AsyncClient(base_url=listener.url, trust_env=False) as api:
             for path in ("fleet", "history", "snapshots", "devices", "journal"):
                 answer = await api.get(f"/control/{path}")
                 assert answer.status_code == 503
@@ -123,6 +120,7 @@ def test_nothing_is_asked_before_all_parts_have_begun() -> None:
             assert clock == {"now": 0, "speed": 1, "paused": False}
             ready = await api.get("/control/ready")
             assert ready.json() == {"status": "starting", "ready": 0, "devices": 10}
+        await listener.close()
 
     asyncio.run(ask())
 

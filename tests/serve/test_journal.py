@@ -1,10 +1,10 @@
 import asyncio
 import json
-from typing import Any
 
 import pytest
 
 from softaxe.serve import journal as module
+from softaxe.serve.answers import Answer
 from softaxe.serve.journal import (
     Entry,
     Journal,
@@ -12,6 +12,7 @@ from softaxe.serve.journal import (
     query_without_secrets,
     without_secrets,
 )
+from softaxe.serve.request import Body, Reply, Request, read_body, reply_of
 
 
 @pytest.mark.parametrize(
@@ -106,10 +107,10 @@ def test_it_is_bounded_in_number_and_size(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(module, "MOST_BYTES", 10_000)
     journal = Journal()
     for seq in range(1, 9):
-        journal.add(entry(seq))
+        journal.add(entry(seq), 512)
     assert [e.seq for e in journal] == [4, 5, 6, 7, 8]
 
-    journal.add(entry(9, body=b"x" * 9000))
+    journal.add(entry(9, body=b"x" * 9000), 512 + 9000)
 
     assert [e.seq for e in journal] == [9]
     assert (journal.last, journal.dropped) == (9, 8)
@@ -118,7 +119,7 @@ def test_it_is_bounded_in_number_and_size(monkeypatch: pytest.MonkeyPatch) -> No
 def test_readers_follow_by_number() -> None:
     journal = Journal()
     for seq in range(1, 9):
-        journal.add(entry(seq))
+        journal.add(entry(seq), 512)
 
     found = journal.after(3, lambda e: e.seq % 2 == 0, 2)
 
@@ -128,33 +129,41 @@ def test_readers_follow_by_number() -> None:
 
 
 def test_an_app_is_served_and_watched() -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await receive()
-        await send({"type": "http.response.start", "status": 201, "headers": []})
-        await send({"type": "http.response.body", "body": b"a" * 3000})
+    async def app(request: Request) -> Answer:
+        await read_body(request.body, 1000)
+        return Answer(b"a" * 3000, status=201)
 
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b'{"wifiPass":"x"}'}
-
-    sent = []
-
-    async def send(message: Any) -> None:
-        sent.append(message["type"])
+    async def serve() -> Reply:
+        body = Body()
+        body.feed(b'{"wifiPass":"x"}')
+        body.finish()
+        request = Request(
+            "PATCH", "/api/system", "wifiPass=x", client="127.0.0.9", body=body
+        )
+        found = JournaledApp(app, journal, "601-1", lambda: 5.0)(request)
+        return await reply_of(found)
 
     journal = Journal()
-    scope = {
-        "type": "http",
-        "method": "PATCH",
-        "raw_path": b"/api/system",
-        "query_string": b"wifiPass=x",
-        "client": ("127.0.0.9", 1),
-    }
-    asyncio.run(JournaledApp(app, journal, "601-1", lambda: 5.0)(scope, receive, send))
+    answer = asyncio.run(serve())
 
     (noted,) = journal
     told = noted.to_json()
-    assert sent == ["http.response.start", "http.response.body"]
+    assert answer == Answer(b"a" * 3000, status=201)
     assert (told["client"], told["now"], told["status"]) == ("127.0.0.9", 5.0, 201)
     assert (told["bytes"], len(told["answer"])) == (3000, 1024)
     assert told["query"] == "wifiPass=***"
     assert json.loads(told["body"]) == {"wifiPass": "***"}
+
+
+def test_what_is_answered_at_once_is_noted_too() -> None:
+    journal = Journal()
+    answer = Answer(b"\xff\xfe" * 10, status=404, is_unmatched=True)
+
+    JournaledApp(lambda _: answer, journal, "601-1", lambda: 5.0)(
+        Request("GET", "/x", "a=1")
+    )
+
+    (noted,) = journal
+    assert (noted.method, noted.path, noted.query) == ("GET", "/x", "a=1")
+    assert (noted.status, noted.is_unmatched, noted.size) == (404, True, 20)
+    assert noted.answer == b"", "what is no text is only counted"

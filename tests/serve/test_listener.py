@@ -1,16 +1,15 @@
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import pytest
 
 from softaxe.serve import listener as module
+from softaxe.serve import protocol
+from softaxe.serve.answers import Answer
 from softaxe.serve.listener import Listener
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+from softaxe.serve.request import Request
 
 
 def test_closing_ends_a_request_that_waits_without_complaint(
@@ -19,7 +18,7 @@ def test_closing_ends_a_request_that_waits_without_complaint(
     monkeypatch.setattr(module, "CLOSE_S", 0.05)
     began = asyncio.Event()
 
-    async def never(scope: Any, receive: Receive, send: Send) -> None:
+    async def never(_request: Request) -> None:
         began.set()
         await asyncio.Event().wait()
 
@@ -44,10 +43,8 @@ def test_closing_ends_a_request_that_waits_without_complaint(
     assert caplog.records == []
 
 
-async def answering(_scope: Any, _receive: Receive, send: Send) -> None:
-    headers = [(b"content-length", b"0")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})
+def answering(_request: Request) -> Answer:
+    return Answer()
 
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -100,7 +97,7 @@ def test_trailers_are_bounded_and_no_headers(line: bytes) -> None:
 
 
 def test_the_rest_of_a_head_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "HEAD_STALL_S", 0.1)
+    monkeypatch.setattr(protocol, "HEAD_STALL_S", 0.1)
 
     async def stall() -> tuple[bytes, bytes]:
         async with serving() as connect:

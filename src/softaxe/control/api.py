@@ -4,14 +4,14 @@ import asyncio
 import json
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-
 from softaxe import __version__
 from softaxe.control.app import (
+    JSON,
     Query,
     Refused,
+    base_url,
     clock_to_json,
+    json_answer,
     members_of,
     no_device,
 )
@@ -23,7 +23,9 @@ from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import read_group
 from softaxe.fleet.rows import STATES, row, state_of, sums
 from softaxe.fleet.turns import in_turns
+from softaxe.serve.answers import Answer
 from softaxe.serve.journal import Entry
+from softaxe.serve.request import Request
 
 
 class Control:
@@ -50,7 +52,7 @@ class Control:
         up = sum(member.is_open for member in fleet.members.values())
         wanted = sum(group.count for group in fleet.options.groups)
         state = {"status": "starting", "ready": up, "devices": wanted}
-        return JSONResponse(state, 503)
+        return json_answer(state, status=503)
 
     async def fleet(self, _request: Request) -> object:
         """GET /control/fleet."""
@@ -80,12 +82,11 @@ class Control:
 
     async def metrics(self, _request: Request) -> object:
         """GET /metrics."""
-        content_type = {"Content-Type": CONTENT_TYPE.decode()}
-        return Response(await metrics_text(self._fleet), headers=content_type)
+        return Answer(await metrics_text(self._fleet), content_type=CONTENT_TYPE)
 
     async def openapi(self, request: Request) -> object:
         """GET /control/openapi.json."""
-        return document(str(request.base_url).rstrip("/"))
+        return document(base_url(request))
 
     async def shutdown(self, _request: Request) -> object:
         """POST /control/shutdown."""
@@ -130,7 +131,7 @@ class Control:
         info = member.info_body()
         listed = row(member, self._fault_ids(member))
         body = b'{"row":' + json.dumps(listed).encode() + b',"info":' + info + b"}"
-        return Response(body, media_type="application/json")
+        return Answer(body, content_type=JSON)
 
     async def remove_device(self, request: Request) -> object:
         """DELETE /control/devices/ID."""

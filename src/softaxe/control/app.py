@@ -10,29 +10,27 @@ from collections.abc import Awaitable, Callable, Collection
 from importlib.resources import files
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route, Router
-from starlette.types import Receive, Scope, Send
 
 from softaxe.control.operations import OPERATIONS, Operation
 from softaxe.description import members
 from softaxe.errors import FleetStopped, SettingError, StorageError
 from softaxe.fleet.clock import Clock
-from softaxe.serve.answers import BodyCutOff, BodyTooLong, read_body
+from softaxe.serve.answers import Answer
+from softaxe.serve.request import BodyCutOff, BodyTooLong, Request, read_body
 
 BODY_LIMIT_BYTES = 64 << 10
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[object]]
+JSON = b"application/json"
 _PAGE = files("softaxe.control") / "static"
 _TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript",
-    ".css": "text/css",
-    ".svg": "image/svg+xml",
-    ".ico": "image/x-icon",
+    ".html": b"text/html; charset=utf-8",
+    ".js": b"text/javascript",
+    ".css": b"text/css",
+    ".svg": b"image/svg+xml",
+    ".ico": b"image/x-icon",
 }
 _NOT_BUILT = (
     b"<!DOCTYPE html><title>softaxe fleet</title>"
@@ -50,7 +48,7 @@ class Refused(Exception):
 
 
 class ControlApp:
-    """Routes the control API's requests, and serves its page; an ASGI application.
+    """Routes the control API's requests, and serves its page: an app for its port.
 
     Args:
         handlers: Has a method for each operation, by its name.
@@ -58,54 +56,60 @@ class ControlApp:
 
     def __init__(self, handlers: object) -> None:
         self._handlers = handlers
-        routes: list[BaseRoute] = []
-        for operation in OPERATIONS:
-            route = Route(
-                operation.path,
-                self._answering(operation),
-                methods=[operation.method],
-            )
-            routes.append(route)
-        routes.append(Route("/{path:path}", _page, methods=["GET"]))
-        refuse_others = Route("/{path:path}", _refuse_method)
-        refuse_others.methods = set()  # any; to Starlette, none given means GET
-        routes.append(refuse_others)
-        self._router = Router(routes, redirect_slashes=False)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, request: Request) -> Answer:
         """Serve one request."""
-        if scope["type"] != "http":
-            await receive()
-            await send({"type": "websocket.close"})
-            return
-        refusal = refuse(Request(scope))
+        refusal = refuse(request)
         if refusal is not None:
-            await _error(403, refusal)(scope, receive, send)
-            return
-        await self._router(scope, receive, send)
+            return _error(403, refusal)
+        method = "GET" if request.method == "HEAD" else request.method
+        parts = [unquote(part) for part in request.path.split("/")]
+        for operation in OPERATIONS:
+            params = _params_of(operation, parts)
+            if operation.method == method and params is not None:
+                request.path_params = params
+                return await self._answer(operation, request)
+        if method == "GET" and not request.is_websocket:
+            return _page("/".join(parts))
+        return _error(
+            405, f"{request.method}: {request.path} is not to be had by this method"
+        )
 
-    def _answering(self, operation: Operation) -> Handler:
-        work = getattr(self._handlers, operation.name)
+    async def _answer(self, operation: Operation, request: Request) -> Answer:
+        work: Handler = getattr(self._handlers, operation.name)
+        try:
+            Query(request).check([one.name for one in members(operation.query)])
+            found = await work(request)
+        except Refused as error:
+            return _error(error.status, str(error))
+        except SettingError as error:
+            return _error(400, str(error))
+        except FleetStopped as error:
+            return _error(503, str(error))
+        except (StorageError, OSError) as error:
+            return _error(500, str(error))
+        if isinstance(found, Answer):
+            return found
+        return json_answer(found, status=operation.status)
 
-        async def answer(request: Request) -> Response:
-            try:
-                Query(request).check([one.name for one in members(operation.query)])
-                found = await work(request)
-            except Refused as error:
-                return _error(error.status, str(error))
-            except SettingError as error:
-                return _error(400, str(error))
-            except FleetStopped as error:
-                return _error(503, str(error))
-            except (StorageError, OSError) as error:
-                return _error(500, str(error))
-            if isinstance(found, Response):
-                return found
-            # Several times as fast as Starlette's, which counts with thousands of rows.
-            body = msgspec.json.encode(found)
-            return Response(body, operation.status, media_type="application/json")
 
-        return answer
+def json_answer(value: object, *, status: int = 200) -> Answer:
+    """Answer with JSON."""
+    return Answer(msgspec.json.encode(value), status=status, content_type=JSON)
+
+
+def _params_of(operation: Operation, parts: list[str]) -> dict[str, str] | None:
+    """Return the variable parts of a path by their names; None for another's path."""
+    names = operation.path.split("/")
+    if len(names) != len(parts):
+        return None
+    params = {}
+    for name, part in zip(names, parts, strict=True):
+        if name.startswith("{") and part:
+            params[name[1:-1]] = part
+        elif name != part:
+            return None
+    return params
 
 
 def no_device(device_id: str) -> Refused:
@@ -113,25 +117,23 @@ def no_device(device_id: str) -> Refused:
     return Refused(404, f"device: there is no {device_id!r}")
 
 
-async def _refuse_method(request: Request) -> Response:
-    path = request.url.path
-    return _error(405, f"{request.method}: {path} is not to be had by this method")
-
-
-async def _page(request: Request) -> Response:
-    name = request.path_params["path"] or "fleet.html"
+def _page(path: str) -> Answer:
+    name = path.removeprefix("/") or "fleet.html"
     # Names are compared with what there is, so no path leads anywhere else.
     pages = {file.name: file for file in _PAGE.iterdir()} if _PAGE.is_dir() else {}
-    kind = _TYPES.get(name[name.rfind(".") :], "application/octet-stream")
+    kind = _TYPES.get(name[name.rfind(".") :], b"application/octet-stream")
     if f"{name}.gz" in pages:
-        headers = {"Content-Encoding": "gzip", "Cache-Control": "max-age=2592000"}
+        headers = (
+            (b"Content-Encoding", b"gzip"),
+            (b"Cache-Control", b"max-age=2592000"),
+        )
         body = pages[f"{name}.gz"].read_bytes()
-        return Response(body, headers=headers, media_type=kind)
+        return Answer(body, content_type=kind, headers=headers)
     if name in pages:
-        return Response(pages[name].read_bytes(), media_type=kind)
+        return Answer(pages[name].read_bytes(), content_type=kind)
     if name == "fleet.html":
-        return Response(_NOT_BUILT, media_type=kind)
-    return _error(404, f"{request.url.path}: there is no such route or page")
+        return Answer(_NOT_BUILT, content_type=kind)
+    return _error(404, f"{path}: there is no such route or page")
 
 
 def refuse(request: Request) -> str | None:
@@ -140,13 +142,13 @@ def refuse(request: Request) -> str | None:
     A page of another site that a user of this machine looks at can send requests here:
     it has an Origin. One that points its own name here has that name as Host.
     """
-    host = request.headers.get("host", "")
+    host = request.header(b"host") or ""
     if not _is_own_name(_without_port(host)):
         return f"Host: {host[:80]!r} is no name or address of this machine"
-    origin = request.headers.get("origin")
+    origin = request.header(b"origin")
     if origin is not None and origin != f"http://{host}":
         return f"Origin: {origin[:80]!r} is another site's"
-    site = request.headers.get("sec-fetch-site", "none")
+    site = request.header(b"sec-fetch-site") or "none"
     if site not in {"same-origin", "none"}:
         return f"Sec-Fetch-Site: {site[:80]!r} is another site's"
     return None
@@ -172,8 +174,7 @@ class Query:
     """The query of a request, with errors that name the field."""
 
     def __init__(self, request: Request) -> None:
-        text = request.scope["query_string"].decode("latin-1")
-        self._values = parse_qs(text, keep_blank_values=True)
+        self._values = parse_qs(request.query, keep_blank_values=True)
 
     def check(self, names: Collection[str]) -> None:
         """Raise Refused when there is any other name."""
@@ -212,7 +213,7 @@ async def members_of(request: Request) -> dict[str, Any]:
         Refused: There is no such body.
     """
     try:
-        body = await read_body(request.receive, BODY_LIMIT_BYTES)
+        body = await read_body(request.body, BODY_LIMIT_BYTES)
         found = json.loads(body or b"{}")
     except BodyTooLong as error:
         raise Refused(400, f"body: has {error}") from error
@@ -240,5 +241,10 @@ def clock_to_json(clock: Clock) -> dict[str, Any]:
     }
 
 
-def _error(status: int, text: str) -> Response:
-    return JSONResponse({"error": text}, status)
+def _error(status: int, text: str) -> Answer:
+    return json_answer({"error": text}, status=status)
+
+
+def base_url(request: Request) -> str:
+    """Return where a client finds this port."""
+    return f"http://{request.header(b'host') or 'localhost'}"

@@ -22,14 +22,15 @@ from urllib.parse import urlencode
 
 from msgspec.structs import replace as replaced
 from prometheus_client.parser import text_string_to_metric_families
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
 from softaxe.control.app import (
+    JSON,
     ControlApp,
     Query,
     Refused,
+    base_url,
     clock_to_json,
+    json_answer,
     members_of,
     no_device,
 )
@@ -47,7 +48,9 @@ from softaxe.fleet.groups import Group, read_group, seeded
 from softaxe.fleet.options import FleetOptions
 from softaxe.fleet.search_thread import Budget
 from softaxe.scenario import Request as Question
+from softaxe.serve.answers import Answer
 from softaxe.serve.journal import MOST_ENTRIES
+from softaxe.serve.request import Request
 from softaxe.serve.storage import Storage, lock_directory
 
 MOST_WORKERS = 256
@@ -404,15 +407,15 @@ class Workers:
             self._homes.update((row["id"], part) for row in answer["devices"])
         return [row for answer in answers for row in answer["devices"]]
 
-    async def _forward(self, request: Request, device_id: str) -> Response:
+    async def _forward(self, request: Request, device_id: str) -> Answer:
         """Let the part that has a device answer."""
         if device_id not in self._homes:
             await self._rows()
         part = self._homes.get(device_id)
         if part is None:
             raise no_device(device_id)
-        status, body = await self._ask(part, request.method, _path(request))
-        return Response(body, status, media_type="application/json")
+        status, body = await self._ask(part, request.method, request.path)
+        return Answer(body, status=status, content_type=JSON)
 
     # The operations
 
@@ -426,13 +429,13 @@ class Workers:
             self._all_parts()
         except Refused:
             state = {"status": "starting", "ready": 0, "devices": self._total}
-            return JSONResponse(state, 503)
+            return json_answer(state, status=503)
         states = await self._each("GET", "/control/ready")
         waiting = [state for state in states if "ready" in state]
         if not waiting:
             return {"status": "ok"}
         state = {"ready": self._count_up(waiting), "devices": self._total}
-        return JSONResponse({"status": "starting", **state}, 503)
+        return json_answer({"status": "starting", **state}, status=503)
 
     async def fleet(self, _request: Request) -> object:
         """GET /control/fleet."""
@@ -505,7 +508,7 @@ class Workers:
             table["seed"] = planned.seed
             part = self._parts[min(counts, key=lambda n: counts[n])]
             status, body = await self._ask(part, "POST", "/control/devices", table)
-        return Response(body, status, media_type="application/json")
+        return Answer(body, status=status, content_type=JSON)
 
     async def device(self, request: Request) -> object:
         """GET /control/devices/ID."""
@@ -541,7 +544,7 @@ class Workers:
                 rule["id"] = json.loads(body)["id"]
                 for part in others:
                     await self._ask(part, "POST", "/control/faults", rule)
-        return Response(body, status, media_type="application/json")
+        return Answer(body, status=status, content_type=JSON)
 
     async def clear_faults(self, _request: Request) -> object:
         """DELETE /control/faults."""
@@ -549,7 +552,7 @@ class Workers:
 
     async def remove_fault(self, request: Request) -> object:
         """DELETE /control/faults/ID."""
-        return (await self._each("DELETE", _path(request)))[0]
+        return (await self._each("DELETE", request.path))[0]
 
     async def clock(self, _request: Request) -> object:
         """GET /control/clock."""
@@ -659,13 +662,13 @@ class Workers:
     async def restore(self, request: Request) -> object:
         """POST /control/snapshots/NAME/restore."""
         async with self._standing_still():
-            await self._each("POST", _path(request))
+            await self._each("POST", request.path)
         self._homes.clear()
         return clock_to_json(self._clock)
 
     async def drop_snapshot(self, request: Request) -> object:
         """DELETE /control/snapshots/NAME."""
-        return (await self._each("DELETE", _path(request)))[0]
+        return (await self._each("DELETE", request.path))[0]
 
     async def reset(self, _request: Request) -> object:
         """POST /control/reset."""
@@ -693,7 +696,7 @@ class Workers:
 
     async def openapi(self, request: Request) -> object:
         """GET /control/openapi.json."""
-        return document(str(request.base_url).rstrip("/"))
+        return document(base_url(request))
 
     async def metrics(self, _request: Request) -> object:
         """GET /metrics."""
@@ -702,13 +705,7 @@ class Workers:
         )
         # In a thread, as the text of a thousand devices takes a tenth of a second.
         text = await asyncio.to_thread(joined_metrics, [b.decode() for _, b in texts])
-        return Response(text, headers={"Content-Type": CONTENT_TYPE.decode()})
-
-
-def _path(request: Request) -> str:
-    """Return a request's path as it was sent: names in it may need their quotes."""
-    path: bytes = request.scope["raw_path"]
-    return path.decode("latin-1")
+        return Answer(text.encode(), content_type=CONTENT_TYPE)
 
 
 def joined_metrics(texts: list[str]) -> str:

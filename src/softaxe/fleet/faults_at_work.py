@@ -8,8 +8,6 @@ from math import inf
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from starlette.types import Scope
-
 from softaxe.effects import HTTP_EFFECTS, effects_to_json
 from softaxe.faults import (
     FaultRules,
@@ -21,6 +19,7 @@ from softaxe.fleet.built_in_pool import BuiltInPool
 from softaxe.fleet.clock import Clock
 from softaxe.fleet.turns import in_turns
 from softaxe.serve.member import Member
+from softaxe.serve.request import Request
 from softaxe.stratum.pool import NO_POOL_FAULTS, PoolConnection, PoolFaults
 
 STRANGERS = "strangers"
@@ -168,17 +167,17 @@ class FaultsAtWork:
         if self._rules.rules:
             self._apply_to_stranger(connection, is_new=True)
 
-    def http_fault(self, member: Member, scope: Scope) -> HttpFault | None:
+    def http_fault(self, member: Member, request: Request) -> HttpFault | None:
         """What happens to a request that has just come."""
         if not self._rules.rules:
             return None
         return self._rules.http_fault(
             self._met_by(member),
-            scope.get("method", "GET"),
-            scope["raw_path"].decode("latin-1"),
+            request.method,
+            request.path,
             self._clock.now,
             connection_count=member.connection_count,
-            is_stream=scope["type"] == "websocket",
+            is_stream=request.is_websocket,
         )
 
     def names_for(self, member: Member) -> list[str]:

@@ -34,8 +34,9 @@ from softaxe.fleet.ticker import Ticker
 from softaxe.serve.http_faults import FaultyApp
 from softaxe.serve.intake import Intake
 from softaxe.serve.journal import Journal, JournaledApp
-from softaxe.serve.listener import AsgiApp, Listener
+from softaxe.serve.listener import Listener
 from softaxe.serve.member import Member, MemberOptions
+from softaxe.serve.request import App
 from softaxe.serve.saver import Saver
 from softaxe.serve.storage import Storage
 from softaxe.units import Log
@@ -61,7 +62,7 @@ def settle_memory() -> None:
     gc.set_threshold(GARBAGE_OBJECTS, 20, 20)
 
 
-async def open_control(text: str, app: AsgiApp) -> Listener | None:
+async def open_control(text: str, app: App) -> Listener | None:
     """Serve an app at `host:port`; at the usual place, the next free port will do.
 
     Raises:
@@ -159,7 +160,7 @@ class Fleet:
         await self.faults.start_over(self.options.faults)
         self.is_ready = True
 
-    async def open_control(self, app: AsgiApp) -> str:
+    async def open_control(self, app: App) -> str:
         """Serve the control API, from before the devices are there.
 
         Returns:
@@ -414,7 +415,7 @@ class Fleet:
             self._fault = error
             self.stop()
 
-    def wrap(self, member: Member, app: AsgiApp) -> AsgiApp:
+    def wrap(self, member: Member, app: App) -> App:
         """Return what is served instead of a device's own app."""
         faulty = FaultyApp(app, lambda scope: self.faults.http_fault(member, scope))
         return JournaledApp(faulty, self.journal, member.id, lambda: self.clock.now)

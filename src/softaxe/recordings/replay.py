@@ -13,8 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from starlette.types import Receive, Scope, Send
-
 from softaxe.api import cjson, views
 from softaxe.api.access import is_allowed
 from softaxe.api.schema import TIMESTAMP
@@ -25,14 +23,9 @@ from softaxe.device.profile import DOCUMENTED
 from softaxe.device.settings import Settings, check_patch
 from softaxe.errors import SettingError
 from softaxe.recordings.record import MAX_FILE_BYTES, STATISTICS, Entry, read_recording
-from softaxe.serve.answers import (
-    FULL_CORS,
-    UNAUTHORIZED,
-    Answer,
-    HeaderName,
-    header,
-)
-from softaxe.serve.listener import TRANSPORT, Listener
+from softaxe.serve.answers import FULL_CORS, UNAUTHORIZED, Answer
+from softaxe.serve.listener import Listener
+from softaxe.serve.request import AcceptWebSocket, Reply, Request, WebSocket
 from softaxe.serve.server import (
     HI,
     PATCHED,
@@ -71,7 +64,7 @@ def load_recording(path: Path) -> list[Entry]:
 
 
 class Replay:
-    """A recorded device; an ASGI application."""
+    """A recorded device: an app for its port."""
 
     def __init__(self, entries: list[Entry]) -> None:
         answers = [entry for entry in entries if not entry.is_log]
@@ -96,26 +89,23 @@ class Replay:
         """Where the time line is."""
         return (time.monotonic() - self._began) % self.duration_s
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, request: Request) -> Reply:
         """Serve a request or a log reader."""
-        if scope["type"] == "websocket":
-            await self._stream(scope, receive, send)
-            return
-        if scope["path"].startswith("/api/") and not _is_allowed(scope):
-            await UNAUTHORIZED.send_to(send)
-            return
+        if request.is_websocket:
+            if request.path != "/api/ws" or not _is_allowed(request):
+                return UNAUTHORIZED
+            return AcceptWebSocket(self._stream)
+        if request.path.startswith("/api/") and not _is_allowed(request):
+            return UNAUTHORIZED
         if self._is_away():
-            scope[TRANSPORT].abort()
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            return
-        answer = await self._answer(scope, receive)
-        await answer.send_to(send, FULL_CORS)
+            return None
+        answer = await self._answer(request)
+        return answer.with_headers(FULL_CORS)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        method, path = scope["method"], scope["path"]
+    async def _answer(self, request: Request) -> Answer:
+        method, path = request.method, request.path
         if (method, path) == ("PATCH", "/api/system"):
-            return await self._judge(receive)
+            return await self._judge(request)
         if (method, path) in CHANGES:
             return CHANGES[method, path]
         if method == "OPTIONS":
@@ -127,20 +117,19 @@ class Replay:
         named = {k: v for k, v in entry.headers.items() if k != "content-type"}
         body = entry.body.encode("latin-1")
         if path == STATISTICS:
-            body = _with_columns(body, scope["query_string"].decode("latin-1"))
+            body = _with_columns(body, request.query)
         return Answer(
             body,
             status=entry.status,
             content_type=entry.headers.get("content-type", "text/html").encode(),
             headers=tuple(
-                (HeaderName(name.title().encode()), value.encode())
-                for name, value in named.items()
+                (name.title().encode(), value.encode()) for name, value in named.items()
             ),
         )
 
-    async def _judge(self, receive: Receive) -> Answer:
+    async def _judge(self, request: Request) -> Answer:
         """Answer a PATCH as the recorded board would."""
-        body = await read_patch_body(receive)
+        body = await read_patch_body(request.body)
         if isinstance(body, Answer):
             return body
         try:
@@ -157,23 +146,18 @@ class Replay:
         latest = _latest(self._rounds, self.at_s)
         return latest is not None and not latest.status
 
-    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        if scope["path"] != "/api/ws" or not _is_allowed(scope):
-            await send({"type": "websocket.close"})
-            return
-        await send({"type": "websocket.accept"})
-        telling = asyncio.ensure_future(self._tell(send))
-        while (await receive())["type"] != "websocket.disconnect":
+    async def _stream(self, websocket: WebSocket) -> None:
+        telling = asyncio.ensure_future(self._tell(websocket))
+        while await websocket.receive() is not None:
             pass
         telling.cancel()
         with suppress(asyncio.CancelledError):
             await telling
 
-    async def _tell(self, send: Send) -> None:
+    async def _tell(self, websocket: WebSocket) -> None:
         for due, line in self._lines(time.monotonic()):
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            await send({"type": "websocket.send", "text": line})
+            await websocket.send(line)
 
     def _lines(self, now: float) -> Iterator[tuple[float, str]]:
         """Yield log lines from `now` on, for ever, each with its moment."""
@@ -230,12 +214,11 @@ def _latest(entries: list[Entry], at_s: float) -> Entry | None:
     return entries[max(0, index - 1)]
 
 
-def _is_allowed(scope: Scope) -> bool:
-    client = scope.get("client")
+def _is_allowed(request: Request) -> bool:
     return is_allowed(
-        client[0] if client else "",
-        header(scope, b"origin"),
-        header(scope, b"host"),
+        request.client,
+        request.header(b"origin"),
+        request.header(b"host"),
         profile=DOCUMENTED,
         hostname="bitaxe",
         is_ap_enabled=False,

@@ -1,25 +1,27 @@
 """Requests that go wrong on order, between a device's port and its app."""
 
 import asyncio
-import socket
-import struct
-from collections.abc import Callable
-
-from starlette.types import Message, Receive, Scope, Send
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from dataclasses import replace
+from typing import Any
 
 from softaxe.faults import HttpFault
-from softaxe.serve.answers import CONNECTION_CLOSE, Answer, refusing_websocket
-from softaxe.serve.journal import FAULT
-from softaxe.serve.listener import TRANSPORT, AsgiApp
+from softaxe.serve.answers import CHUNK_BYTES, CONNECTION_CLOSE, Answer, CutShort
+from softaxe.serve.request import (
+    AcceptWebSocket,
+    App,
+    Reply,
+    Request,
+    WebSocket,
+    reply_of,
+)
 
 PIECE_S = 0.05
 """A trickling answer comes in pieces of so long."""
-_RESETS = struct.pack("ii", 1, 0)
-"""Let a socket's end be a reset, not a farewell: linger, for no time."""
 
 
 class FaultyApp:
-    """A device's app behind a network that misbehaves; an ASGI application.
+    """A device's app behind a network that misbehaves.
 
     Args:
         app: The device's.
@@ -27,96 +29,83 @@ class FaultyApp:
     """
 
     def __init__(
-        self, app: AsgiApp, fault_of: Callable[[Scope], HttpFault | None]
+        self, app: App, fault_of: Callable[[Request], HttpFault | None]
     ) -> None:
         self._app = app
         self._fault_of = fault_of
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, request: Request) -> Reply | Coroutine[Any, Any, Reply]:
         """Serve a request, or not."""
-        fault = self._fault_of(scope)
+        fault = self._fault_of(request)
         if fault is None:
-            await self._app(scope, receive, send)
-            return
-        scope[FAULT] = fault.rule_id
+            return self._app(request)
+        request.fault = fault.rule_id
+        return self._meet(fault, request)
+
+    async def _meet(self, fault: HttpFault, request: Request) -> Reply:
         if fault.delay_s:
             await asyncio.sleep(fault.delay_s)
         match fault.effect:
             case "timeout":
-                await _until_gone(receive)
+                await request.connection.until_gone()
+                return None
             case "reset":
-                if not scope[TRANSPORT].is_closing():
-                    connection = scope[TRANSPORT].get_extra_info("socket")
-                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESETS)
-                scope[TRANSPORT].abort()
-                await _until_gone(receive)
+                request.connection.abort(is_reset=True)
+                return None
             case "socket_limit":
-                scope[TRANSPORT].abort()
-                await _until_gone(receive)
+                return None
             case "status":
                 code = int(fault.values["code"])
                 refusal = Answer(b"Fault on order", status=code)
-                refusing = refusing_websocket(send) if _is_websocket(scope) else send
-                await refusal.with_headers((CONNECTION_CLOSE,)).send_to(refusing)
-            case "truncated_json":
+                return refusal.with_headers((CONNECTION_CLOSE,))
+        reply = await reply_of(self._app(request))
+        match fault.effect:
+            case "truncated_json" if isinstance(reply, Answer):
                 keep = float(fault.values["keep"])
-                await self._app(scope, receive, _truncated(scope, send, keep))
-                await _until_gone(receive)
+                return replace(reply, pieces=_beginning(reply, keep))
             case "bandwidth":
-                bytes_per_s = float(fault.values["bytes_per_s"])
-                await self._app(scope, receive, _trickling(send, bytes_per_s))
-            case _:
-                await self._app(scope, receive, send)
+                return _trickling(reply, float(fault.values["bytes_per_s"]))
+        return reply
 
 
-def _is_websocket(scope: Scope) -> bool:
-    return bool(scope["type"] == "websocket")
+async def _beginning(answer: Answer, keep: float) -> AsyncGenerator[bytes, None]:
+    """Yield the first part of a body; where it should go on, the connection ends."""
+    whole = answer.body[:CHUNK_BYTES] if answer.is_chunked else answer.body
+    yield whole[: int(len(whole) * keep)]
+    raise CutShort
 
 
-async def _until_gone(receive: Receive) -> None:
-    while not (await receive())["type"].endswith(".disconnect"):
-        pass
+def _trickling(reply: Reply, bytes_per_s: float) -> Reply:
+    if isinstance(reply, Answer):
+        return replace(reply, pieces=_slowly(reply, bytes_per_s))
+    if isinstance(reply, AcceptWebSocket):
+        serve = reply.serve
+
+        async def serve_slowly(websocket: WebSocket) -> None:
+            await serve(_SlowWebSocket(websocket, bytes_per_s))
+
+        return replace(reply, serve=serve_slowly)
+    return reply
 
 
-def _truncated(scope: Scope, send: Send, keep: float) -> Send:
-    """Send the first part of a body, and drop the connection where it should go on."""
-    is_over = False
-
-    async def send_part(message: Message) -> None:
-        nonlocal is_over
-        if is_over:
-            return
-        if message["type"] != "http.response.body":
-            await send(message)
-            return
-        is_over = True
-        body: bytes = message.get("body", b"")
-        part = {"body": body[: int(len(body) * keep)], "more_body": True}
-        await send({**message, **part})
-        # What was written must leave before the end does.
-        scope[TRANSPORT].close()
-
-    return send_part
-
-
-def _trickling(send: Send, bytes_per_s: float) -> Send:
+async def _slowly(answer: Answer, bytes_per_s: float) -> AsyncGenerator[bytes, None]:
     piece_bytes = max(1, int(bytes_per_s * PIECE_S))
+    for start in range(0, len(answer.body), piece_bytes):
+        await asyncio.sleep(piece_bytes / bytes_per_s)
+        yield answer.body[start : start + piece_bytes]
 
-    async def send_slowly(message: Message) -> None:
-        if message["type"] == "websocket.send":
-            await asyncio.sleep(len(message["text"]) / bytes_per_s)
-        if message["type"] != "http.response.body":
-            await send(message)
-            return
-        body: bytes = message.get("body", b"")
-        has_more = message.get("more_body", False)
-        for start in range(0, len(body), piece_bytes):
-            await asyncio.sleep(piece_bytes / bytes_per_s)
-            piece = body[start : start + piece_bytes]
-            is_last = start + piece_bytes >= len(body)
-            more = has_more or not is_last
-            await send({**message, "body": piece, "more_body": more})
-        if not body:
-            await send(message)
 
-    return send_slowly
+class _SlowWebSocket:
+    """A WebSocket whose messages take their time."""
+
+    def __init__(self, websocket: WebSocket, bytes_per_s: float) -> None:
+        self._bytes_per_s = bytes_per_s
+        self._websocket = websocket
+        self.receive = websocket.receive
+        self.close = websocket.close
+        self.abort = websocket.abort
+
+    async def send(self, text: str) -> None:
+        """Wait as long as the message takes, and send it."""
+        await asyncio.sleep(len(text) / self._bytes_per_s)
+        await self._websocket.send(text)

@@ -4,17 +4,16 @@ import json
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
-from starlette.types import Message, Receive, Scope, Send
-
 from softaxe.device.settings import SETTINGS
-from softaxe.serve.listener import AsgiApp
-from softaxe.serve.server import UNMATCHED
+from softaxe.serve.answers import Answer
+from softaxe.serve.request import NO_BODY, App, Reply, Request, reply_of
 
 MOST_ENTRIES = 10_000
 MOST_BYTES = 16 << 20
@@ -22,12 +21,8 @@ MOST_BYTES = 16 << 20
 KEPT_BODY_BYTES = 4096
 """Of a request's body; what is longer is cut."""
 KEPT_ANSWER_BYTES = 1024
-READ_BODY_BYTES = 16 << 10
-"""More of a body is not looked at: it is an image."""
 ENTRY_BYTES = 512
 """About what an entry takes beside its texts."""
-FAULT = "softaxe.fault"
-"""In a scope: the id of the fault rule that met the request."""
 REMOVED = "***"
 
 SECRET_NAMES = frozenset(
@@ -37,7 +32,11 @@ SECRET_NAMES = frozenset(
     for name in (row.rest_name, row.alias)
     if name
 )
-_SECRET = re.compile("|".join(sorted(SECRET_NAMES)), re.IGNORECASE)
+_SECRET = re.compile(
+    "|".join(sorted({*SECRET_NAMES, "password", "passwd", "passphrase", "secret"})),
+    re.IGNORECASE,
+)
+"""What the device knows as a secret, and what anybody would call one."""
 _UNICODE_ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})")
 
 
@@ -91,6 +90,59 @@ class Entry:
         }
 
 
+class Note:
+    """What is kept of a request; who reads the journal gets an `Entry` made of it."""
+
+    __slots__ = (
+        "answer",
+        "body",
+        "device",
+        "fault",
+        "is_unmatched",
+        "now",
+        "request",
+        "seq",
+        "size",
+        "status",
+        "time_s",
+        "took_ms",
+    )
+
+    seq: int
+    time_s: float
+    now: float
+    device: str
+    request: Request
+    body: bytes
+    status: int
+    size: int
+    answer: bytes
+    is_unmatched: bool
+    took_ms: float
+    fault: str | None
+
+    def entry(self) -> Entry:
+        """Return it for a reader."""
+        request = self.request
+        return Entry(
+            seq=self.seq,
+            time_s=self.time_s,
+            now=self.now,
+            device=self.device,
+            client=request.client,
+            method=request.method,
+            path=request.path,
+            query=query_without_secrets(request.query),
+            body=self.body,
+            status=self.status,
+            size=self.size,
+            answer=self.answer if _is_text(self.answer) else b"",
+            took_ms=self.took_ms,
+            is_unmatched=self.is_unmatched,
+            fault=self.fault,
+        )
+
+
 class Journal:
     """Keeps the latest requests of all devices."""
 
@@ -99,28 +151,29 @@ class Journal:
         """Number of the newest entry."""
         self.dropped = 0
         """Entries that had to make room."""
-        self._entries: deque[Entry] = deque()
+        self._kept: deque[tuple[int, Entry | Note]] = deque()
+        """Each with about the bytes it takes."""
         self._bytes = 0
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._kept)
 
     def __iter__(self) -> Iterator[Entry]:
         """Iterate from the oldest."""
-        return iter(tuple(self._entries))
+        return (_read(one) for _, one in tuple(self._kept))
 
-    def add(self, entry: Entry) -> None:
-        """Append an entry; the oldest go when there is no room."""
-        self.last = entry.seq
-        self._entries.append(entry)
-        self._bytes += _size(entry)
-        while len(self._entries) > MOST_ENTRIES or self._bytes > MOST_BYTES:
-            self._bytes -= _size(self._entries.popleft())
+    def add(self, one: Entry | Note, size: int) -> None:
+        """Append what takes about `size` bytes; the oldest go when there is no room."""
+        self.last = one.seq
+        self._kept.append((size, one))
+        self._bytes += size
+        while len(self._kept) > MOST_ENTRIES or self._bytes > MOST_BYTES:
+            self._bytes -= self._kept.popleft()[0]
             self.dropped += 1
 
     def clear(self) -> None:
         """Forget everything; the numbers go on."""
-        self._entries.clear()
+        self._kept.clear()
         self._bytes = 0
         self.dropped = 0
 
@@ -129,16 +182,21 @@ class Journal:
     ) -> list[Entry]:
         """Return the newest entries after number `seq`, up to `limit`, oldest first."""
         found: list[Entry] = []
-        for entry in reversed(self._entries):
-            if entry.seq <= seq or len(found) == limit:
+        for _, one in reversed(self._kept):
+            if one.seq <= seq or len(found) == limit:
                 break
+            entry = _read(one)
             if accepts(entry):
                 found.append(entry)
         return found[::-1]
 
 
+def _read(one: Entry | Note) -> Entry:
+    return one.entry() if isinstance(one, Note) else one
+
+
 class JournaledApp:
-    """A device's app whose requests are written down; an ASGI application.
+    """A device's app whose requests are written down.
 
     Args:
         app: The device's.
@@ -148,91 +206,98 @@ class JournaledApp:
     """
 
     def __init__(
-        self, app: AsgiApp, journal: Journal, device: str, now: Callable[[], float]
+        self, app: App, journal: Journal, device: str, now: Callable[[], float]
     ) -> None:
         self._app = app
         self._journal = journal
         self._device = device
         self._now = now
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, request: Request) -> Reply | Coroutine[Any, Any, Reply]:
         """Serve a request and note it."""
         began = time.monotonic()
-        body, answer = bytearray(), bytearray()
-        status = size = 0
+        found = self._app(request)
+        if isinstance(found, Answer) and found.pieces is None:
+            self._note(request, began, found)
+            return found
+        return self._follow(request, began, found)
 
-        async def heard() -> Message:
-            message = await receive()
-            if len(body) < READ_BODY_BYTES:
-                body.extend(message.get("body") or b"")
-            return message
-
-        async def said(message: Message) -> None:
-            nonlocal status, size
-            kind = message["type"]
-            if kind.endswith("response.start"):
-                status = message["status"]
-            elif kind == "websocket.accept":
-                status = 101
-                self._note(scope, began, status)
-            elif kind.endswith("response.body"):
-                piece = message.get("body", b"")
-                size += len(piece)
-                if len(answer) < KEPT_ANSWER_BYTES:
-                    answer.extend(piece[:KEPT_ANSWER_BYTES])
-            await send(message)
-
+    async def _follow(
+        self,
+        request: Request,
+        began: float,
+        found: Reply | Coroutine[Any, Any, Reply],
+    ) -> Reply:
+        reply: Reply = None
         try:
-            await self._app(scope, heard, said)
+            reply = await reply_of(found)
         finally:
-            if status != 101:
-                kept = without_secrets(bytes(body))[:KEPT_BODY_BYTES]
-                text = bytes(answer[:KEPT_ANSWER_BYTES])
-                self._note(scope, began, status, size=size, body=kept, answer=text)
+            pieces = reply.pieces if isinstance(reply, Answer) else None
+            if pieces is None:
+                self._note(request, began, reply)
+        if isinstance(reply, Answer) and pieces is not None:
+            return replace(reply, pieces=self._heard(request, began, reply, pieces))
+        return reply
+
+    async def _heard(
+        self,
+        request: Request,
+        began: float,
+        answer: Answer,
+        pieces: AsyncGenerator[bytes, None],
+    ) -> AsyncGenerator[bytes, None]:
+        """Note an answer in pieces when the last has left."""
+        size, beginning = 0, bytearray()
+        try:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    size += len(piece)
+                    if len(beginning) < KEPT_ANSWER_BYTES:
+                        beginning += piece[:KEPT_ANSWER_BYTES]
+                    yield piece
+        finally:
+            sent = replace(answer, body=bytes(beginning), pieces=None)
+            self._note(request, began, sent, size=size)
 
     def refused(self, client: str, data: bytes, status: int) -> None:
         """Note what never became a request."""
-        kept = without_secrets(data)[:KEPT_BODY_BYTES]
-        self._add(client=client, body=kept, status=status, is_unmatched=True)
+        request = Request("", "", client=client)
+        refusal = Answer(status=status, is_unmatched=True)
+        self._note(request, None, refusal, body=without_secrets(data))
 
     def _note(
         self,
-        scope: Scope,
-        began: float,
-        status: int,
+        request: Request,
+        began: float | None,
+        reply: Reply,
         *,
-        size: int = 0,
+        size: int | None = None,
         body: bytes = b"",
-        answer: bytes = b"",
     ) -> None:
-        client = scope.get("client")
-        path: bytes = scope["raw_path"]
-        query: bytes = scope["query_string"]
-        self._add(
-            client=client[0] if client else "",
-            method=scope.get("method", "GET"),
-            path=path.decode("latin-1"),
-            query=query_without_secrets(query.decode("latin-1")),
-            body=body,
-            status=status,
-            size=size,
-            answer=answer if answer.isascii() or _is_text(answer) else b"",
-            took_ms=(time.monotonic() - began) * 1000,
-            is_unmatched=bool(scope.get(UNMATCHED)),
-            fault=scope.get(FAULT),
-        )
-
-    def _add(self, **noted: Any) -> None:
-        """Write an entry of this device, of now."""
-        self._journal.add(
-            Entry(
-                seq=self._journal.last + 1,
-                time_s=time.time(),
-                now=self._now(),
-                device=self._device,
-                **noted,
-            )
-        )
+        """Write a note of this device, of now."""
+        journal = self._journal
+        note = Note()
+        note.seq = journal.last + 1
+        note.time_s = time.time()
+        note.now = self._now()
+        note.took_ms = 0.0 if began is None else (time.monotonic() - began) * 1000
+        note.device = self._device
+        note.request = request
+        note.fault = request.fault
+        if request.body is not NO_BODY:
+            body = without_secrets(bytes(request.body.heard))
+        note.body = body = body[:KEPT_BODY_BYTES]
+        note.answer, note.size = b"", 0
+        if isinstance(reply, Answer):
+            note.answer = reply.body[:KEPT_ANSWER_BYTES]
+            note.size = len(reply.body) if size is None else size
+            note.status, note.is_unmatched = reply.status, reply.is_unmatched
+        elif reply is None:
+            note.status, note.is_unmatched = 0, False
+        else:
+            note.status, note.is_unmatched = 101, reply.is_unmatched
+        texts = len(request.path) + len(request.query) + len(note.answer) + len(body)
+        journal.add(note, ENTRY_BYTES + texts)
 
 
 def without_secrets(body: bytes) -> bytes:
@@ -293,8 +358,3 @@ def _is_text(data: bytes) -> bool:
         # A character that was cut in two at the end is still text.
         return error.start > len(data) - 4 and b"\0" not in data
     return b"\0" not in data
-
-
-def _size(entry: Entry) -> int:
-    texts = (entry.path, entry.query, entry.body, entry.answer)
-    return ENTRY_BYTES + sum(len(text) for text in texts)

@@ -1,63 +1,60 @@
-"""HTTP ports that can vanish and come back, on uvicorn's protocols.
+"""HTTP ports that can vanish and come back: the sockets and timers of `protocol`.
 
-uvicorn's own server is one app on some sockets. Here thousands of apps each have a
-socket, so its configuration is shared and only what belongs to one port is made anew.
+Thousands of devices are served here, each with a port, by apps that are called with a
+`Request`. What an app can say at once leaves at once; only what takes time has a task.
+No connection works for longer than `TURN_S` without the others having their turn.
 """
 
 import asyncio
-import functools
 import logging
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
+import struct
+from collections import deque
+from collections.abc import Coroutine
+from contextlib import aclosing
 from typing import Any, Protocol, cast, runtime_checkable
 
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from uvicorn.server import ServerState
-from websockets.http11 import Request
+from softaxe.serve.answers import Answer, CutShort
+from softaxe.serve.protocol import (
+    Data,
+    EndOfBody,
+    Event,
+    HttpConnection,
+    Refused,
+    WebSocketConnection,
+)
+from softaxe.serve.request import (
+    BODY_WAITING_BYTES,
+    NO_BODY,
+    AcceptWebSocket,
+    App,
+    Body,
+    Reply,
+    Request,
+    reply_of,
+)
 
-Scope = MutableMapping[str, Any]
-AsgiApp = Callable[
-    [
-        Scope,
-        Callable[[], Awaitable[MutableMapping[str, Any]]],
-        Callable[[MutableMapping[str, Any]], Awaitable[None]],
-    ],
-    Awaitable[None],
-]
-
-TRANSPORT = "softaxe.transport"
-"""In a request's scope: the connection's transport."""
 BACKLOG = 256
 MAX_CONNECTIONS = 1000
 """One more makes the one go that was unused for longest. The firmware takes 20."""
-MAX_HEAD_BYTES = 16 << 10
-"""Of a request line and headers, or of whatever else is no body. The firmware takes
-1 KiB; browsers may send more."""
-HEAD_STALL_S = 5.0
-"""Real seconds without a byte after which the rest of a head is not waited for. Source:
-ESP-IDF esp_http_server, recv_wait_timeout."""
-HEAD_STALLED = (
-    b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/html\r\n"
-    b"Content-Length: 29\r\n\r\nServer closed this connection"
-)
-HEAD_TOO_LONG = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/html\r\n"
-    b"Content-Length: 26\r\n\r\nHeader fields are too long"
-)
-KEEP_ALIVE_S = 3600
-"""The firmware never closes an idle connection; an hour is close to never."""
+TURN_S = 0.001
+"""So long a connection works through what a client has sent before others may."""
 ANSWER_S = 0.2
 """How long an answer that is on its way may take before connections are dropped."""
 CLOSE_S = 2.0
 """How long requests in progress may take to notice that their client is gone."""
-_COMPLAINTS = (
-    "without completing handshake",
-    "Invalid HTTP request received",
-    "Unsupported upgrade request",
-    "No supported WebSocket library",
-)
+FAREWELL_S = 2.0
+"""How long the client's end is waited for after the last word to it: what it still
+sends is not read by anybody, and would make the system take that word back."""
+MESSAGES_WAITING = 16
+"""So many messages of a WebSocket wait for the app before the client has to."""
+WRITE_WAITING_BYTES = 64 << 10
+"""So much waits for a client that reads slowly before its app has to."""
+FAILED = Answer(b"Internal Server Error", status=500)
+_RESETS = struct.pack("ii", 1, 0)
+"""Let a socket's end be a reset, not a farewell: linger, for no time."""
+
+log = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -68,137 +65,433 @@ class Witness(Protocol):
         """What `client` sent was answered with `status`, and the connection closed."""
 
 
-class TransportWebSocket(WebSocketsSansIOProtocol):
-    """uvicorn's protocol of a WebSocket, with the way out in its scope."""
+class HttpServerProtocol(asyncio.Protocol):
+    """One connection: the sockets' side of an `HttpConnection`."""
 
-    def handle_connect(self, event: Request) -> None:
-        """The handshake has come; the app is about to be called."""
-        super().handle_connect(event)
-        if not self.handshake_complete:
-            scope: Scope = self.scope  # type: ignore[assignment]
-            scope[TRANSPORT] = self.transport
-
-
-class BoundedHttp(HttpToolsProtocol):
-    """uvicorn's protocol for one of many apps, with a bound on all that is no body."""
-
-    _other_bytes = 0
-    """Received since a request or a piece of its body."""
-    _is_head = False
-    """A head has begun, and is not over."""
-    _stall: asyncio.TimerHandle | None = None
-    used_at = 0.0
-    """When bytes came last, or the connection did."""
-    _data = b""
-    """What came last."""
-
-    def __init__(self, app: AsgiApp, state: ServerState) -> None:
-        super().__init__(_config(), state, {})
-        self.app = app
-        # uvicorn calls it to make the protocol of a WebSocket, for its own one app.
-        self.ws_protocol_class = self._websocket  # type: ignore[assignment]
-
-    def _websocket(self, **options: Any) -> TransportWebSocket:
-        protocol = TransportWebSocket(**options)
-        protocol.app = self.app
-        return protocol
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a client; when there are too many, another has to go."""
-        super().connection_made(transport)
-        self.used_at = self.loop.time()
-        if len(self.connections) > MAX_CONNECTIONS:
-            others = cast(set[BoundedHttp], self.connections - {self})
-            unused = min(others, key=lambda one: (one.is_busy, one.used_at))
-            self.connections.discard(unused)
-            unused.transport.abort()
+    def __init__(self, listener: "Listener") -> None:
+        self._listener = listener
+        self._app = listener.app
+        self._loop = listener.loop
+        self._transport: asyncio.Transport | None = None
+        self._http: HttpConnection | None = None
+        self._websocket: OpenWebSocket | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._body = NO_BODY
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_read_paused = self._is_turn_due = self._is_ending = False
+        self._can_write: asyncio.Future[None] | None = None
+        """While the client does not read what was written."""
+        self._gone: asyncio.Future[None] | None = None
+        self.used_at = 0.0
+        """When bytes came last, or the connection did."""
 
     @property
     def is_busy(self) -> bool:
         """True while a request is being answered."""
-        return self.cycle is not None and not self.cycle.response_complete
+        return self._task is not None
+
+    # What the event loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a client; when there are too many, another has to go."""
+        # uvloop's TCP transport is no subclass of it.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(WRITE_WAITING_BYTES)
+        peer = transport.get_extra_info("peername")
+        self._http = HttpConnection(str(peer[0]) if peer else "", self)
+        self.used_at = self._loop.time()
+        self._listener.take(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing any more."""
-        self._wait_for_head(is_wanted=False)
-        super().connection_lost(exc)
+        """Let go of everything: the client has gone."""
+        self._listener.connections.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._body.cut()
+        if self._websocket is not None:
+            self._websocket.cut()
+        for waiter in self._can_write, self._gone:
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
+        self._is_ending = True
+        # The parser knows its owner: without a farewell, both would stay until the
+        # garbage is looked for.
+        self._transport = self._http = self._timer = None
 
     def data_received(self, data: bytes) -> None:
-        """Count what belongs to no body; refuse too much of it."""
-        self._data = data
-        self.used_at = self.loop.time()
-        self._wait_for_head(is_wanted=False)
-        self._other_bytes += len(data)
-        if self._other_bytes > MAX_HEAD_BYTES + len(data):
-            if self._is_head:
-                self._refuse(HEAD_TOO_LONG, 431)
-            else:  # trailers, after the answer perhaps
-                self.transport.abort()
+        """Take bytes."""
+        self.used_at = now = self._loop.time()
+        if self._is_ending or self._http is None:
             return
-        super().data_received(data)
-        is_over = self.is_busy or self.transport.is_closing()
-        self._wait_for_head(is_wanted=self._is_head and not is_over)
+        if self._websocket is not None:
+            self._websocket.protocol.receive(data)
+        else:
+            self._http.receive(data, now)
+        if not self._is_turn_due:
+            self._take_turn()
 
-    def _wait_for_head(self, *, is_wanted: bool) -> None:
-        if self._stall is not None:
-            self._stall.cancel()
-            self._stall = None
-        if is_wanted:
-            self._stall = self.loop.call_later(
-                HEAD_STALL_S, self._refuse, HEAD_STALLED, 408
-            )
+    def pause_writing(self) -> None:
+        """The client does not read: neither is it read."""
+        self._can_write = self._loop.create_future()
+        self._mind_reading()
 
-    def _refuse(self, answer: bytes, status: int) -> None:
-        self.transport.write(answer)
-        self.transport.close()
-        self._tell_refused(status)
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        if self._can_write is not None:
+            if not self._can_write.done():
+                self._can_write.set_result(None)
+            self._can_write = None
+            self.plan_turn()
 
-    def send_400_response(self, msg: str) -> None:
-        """What came is no HTTP."""
-        super().send_400_response(msg)
-        self._tell_refused(400)
+    # Turns
 
-    def _tell_refused(self, status: int) -> None:
-        if isinstance(self.app, Witness):
-            client = self.client[0] if self.client else ""
-            self.app.refused(client, self._data, status)
+    def plan_turn(self) -> None:
+        """Go on as soon as the others had their turn."""
+        if not self._is_turn_due:
+            self._is_turn_due = True
+            self._loop.call_soon(self._take_planned_turn)
 
-    def on_message_begin(self) -> None:
-        """A head begins."""
-        self._is_head, self._other_bytes = True, 0
-        super().on_message_begin()
+    def _take_planned_turn(self) -> None:
+        self._is_turn_due = False
+        self._take_turn()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; what comes after a body is none of the request's."""
-        if self._is_head:
-            super().on_header(name, value)
+    def _take_turn(self) -> None:
+        """Work through what has come, for a little while."""
+        until = 0.0
+        while not self._is_ending and self._can_write is None:
+            if not self._take_next():
+                break
+            if until == 0.0:
+                until = self._loop.time() + TURN_S
+            elif self._loop.time() > until:
+                self.plan_turn()
+                break
+        self._mind_reading()
+        self._mind_deadline()
 
-    def on_body(self, body: bytes) -> None:
-        """Take a piece of a body."""
-        self._other_bytes = 0
-        super().on_body(body)
+    def _take_next(self) -> bool:
+        """Do a piece of work; False when there is none."""
+        if self._websocket is not None:
+            return self._websocket.take_some()
+        if self._http is None or self._body.size >= BODY_WAITING_BYTES:
+            return False
+        event = self._http.next_event()
+        if event is None:
+            return False
+        self._take_event(event)
+        return True
 
-    def on_headers_complete(self) -> None:
-        """The head is over; the request knows its way out."""
-        self._is_head = False
-        scope: Scope = self.scope  # type: ignore[assignment]
-        scope[TRANSPORT] = self.transport
-        super().on_headers_complete()
+    def _take_event(self, event: Event) -> None:
+        if isinstance(event, Request):
+            self._take_request(event)
+        elif isinstance(event, Data):
+            self._body.feed(event.piece)
+        elif isinstance(event, EndOfBody):
+            self._body.finish()
+        else:
+            self._take_refusal(event)
+
+    def _mind_reading(self) -> None:
+        """Read no more of a client than there is work done for it."""
+        transport = self._transport
+        if transport is None or self._is_ending:
+            return
+        must_wait = (
+            self._can_write is not None
+            or self._is_turn_due
+            or self._body.size >= BODY_WAITING_BYTES
+            or self._is_ahead
+        )
+        if must_wait != self._is_read_paused:
+            self._is_read_paused = must_wait
+            if must_wait:
+                transport.pause_reading()
+            else:
+                transport.resume_reading()
+
+    @property
+    def _is_ahead(self) -> bool:
+        if self._websocket is not None:
+            return self._websocket.is_ahead
+        return self._http is not None and self._http.is_ahead
+
+    def _mind_deadline(self) -> None:
+        if self._timer is None and self._http is not None:
+            deadline = self._http.deadline
+            if deadline is not None and not self._is_ending:
+                self._timer = self._loop.call_at(deadline, self._look_at_deadline)
+
+    def _look_at_deadline(self) -> None:
+        self._timer = None
+        if self._http is not None and not self._is_ending:
+            self._http.expire(self._loop.time())
+            self._take_turn()
+
+    # Requests and answers
+
+    def _take_request(self, request: Request) -> None:
+        http = self._http
+        assert http is not None
+        self._body = NO_BODY
+        if http.has_body:
+            self._body = request.body = Body(self._want_body)
+        try:
+            found = self._app(request)
+        except Exception:
+            log.exception("a request has failed: %s %s", request.method, request.path)
+            found = FAILED
+        if isinstance(found, Answer) and found.pieces is None:
+            self._write(http.answer(found))
+            self._end_if_last()
+        else:
+            self._task = self._loop.create_task(self._serve(request, found))
+            self._listener.tasks.add(self._task)
+            self._task.add_done_callback(self._listener.tasks.discard)
+
+    async def _serve(
+        self, request: Request, found: Reply | Coroutine[Any, Any, Reply]
+    ) -> None:
+        """Answer a request that takes time."""
+        try:
+            try:
+                reply = await reply_of(found)
+                if isinstance(reply, AcceptWebSocket):
+                    await self._serve_websocket(reply)
+                elif reply is not None:
+                    await self._send(reply)
+                else:
+                    self.abort()
+            except Exception:
+                where = request.method, request.path
+                log.exception("a request has failed: %s %s", *where)
+                await self._fail()
+            self._end_if_last()
+        finally:
+            self._task = None
+        if not self._is_ending:
+            self._take_turn()
+
+    async def _send(self, answer: Answer) -> None:
+        http = self._http
+        if http is None or self._is_ending:
+            return
+        if answer.pieces is None:
+            self._write(http.answer(answer))
+            return
+        self._write(http.begin(answer))
+        try:
+            async with aclosing(answer.pieces) as pieces:
+                async for piece in pieces:
+                    if self._is_ending:
+                        return
+                    self._write(http.piece(piece))
+                    await self.drain()
+        except CutShort:
+            self._end()
+            return
+        if not self._is_ending:
+            self._write(http.end())
+
+    async def _fail(self) -> None:
+        """Answer that nothing can be answered, if that is still possible."""
+        if self._websocket is not None:
+            self.abort()
+        elif self._http is not None and not self._is_ending:
+            if self._http.is_begun:
+                self.abort()
+            else:
+                self._write(self._http.answer(FAILED))
+
+    def _want_body(self) -> None:
+        """The app waits for more of the body."""
+        http = self._http
+        if http is None or self._is_ending:
+            return
+        self._write(http.ask_for_body())
+        if self._is_read_paused:
+            self.plan_turn()
+
+    def _take_refusal(self, refused: Refused) -> None:
+        http = self._http
+        assert http is not None
+        if refused.answer is not None and not http.is_begun:
+            self._write(http.answer(refused.answer))
+        self._body.cut()
+        if isinstance(self._app, Witness):
+            self._app.refused(http.client, refused.data, refused.status)
+        self._end()
+
+    def _write(self, data: bytes) -> None:
+        if data and self._transport is not None:
+            self._transport.write(data)
+
+    # The end
+
+    def _end_if_last(self) -> None:
+        http = self._http
+        if http is None or self._websocket is not None:
+            return
+        if http.is_last and not http.is_answering:
+            self._end()
+
+    def _end(self) -> None:
+        """Let what was written leave, then go."""
+        transport = self._transport
+        if self._is_ending or transport is None:
+            return
+        self._is_ending = True
+        if not transport.can_write_eof():
+            transport.close()
+            return
+        transport.write_eof()
+        transport.resume_reading()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wait_for_end(transport.get_write_buffer_size())
+
+    def _wait_for_end(self, unsent_bytes: int) -> None:
+        """Go on waiting for the client's end as long as it takes what is sent."""
+        self._timer = self._loop.call_later(FAREWELL_S, self._look_at_end, unsent_bytes)
+
+    def _look_at_end(self, before_bytes: int) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        unsent_bytes = transport.get_write_buffer_size()
+        if unsent_bytes < before_bytes:
+            self._wait_for_end(unsent_bytes)
+        else:
+            transport.abort()
+
+    def abort(self, *, is_reset: bool = False) -> None:
+        """End it at once; what was not sent yet is not sent."""
+        transport = self._transport
+        self._is_ending = True
+        if transport is None:
+            return
+        if is_reset and not transport.is_closing():
+            connection = transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESETS)
+        transport.abort()
+
+    async def until_gone(self) -> None:
+        """Wait until the client has gone, or the connection was ended."""
+        if self._transport is None:
+            return
+        if self._gone is None:
+            self._gone = self._loop.create_future()
+        await self._gone
+
+    # A WebSocket
+
+    async def _serve_websocket(self, reply: AcceptWebSocket) -> None:
+        if self._http is None or self._is_ending:
+            return
+        self._websocket = OpenWebSocket(self, self._http.accept())
+        self._websocket.flush()
+        self.plan_turn()
+        await reply.serve(self._websocket)
+        self._websocket.close(1000)
+
+    def write_and_end(self, data: bytes, *, is_over: bool) -> None:
+        """Write what a WebSocket has to say."""
+        if not self._is_ending:
+            self._write(data)
+            if is_over:
+                self._end()
+
+    async def drain(self) -> None:
+        """Wait while the client does not read."""
+        if self._can_write is not None:
+            await self._can_write
+
+    def end_soon(self) -> None:
+        """Wait for the client's farewell, but not for ever."""
+        self._loop.call_later(FAREWELL_S, self._end)
+
+
+class OpenWebSocket:
+    """A WebSocket between an app and a connection."""
+
+    def __init__(self, owner: HttpServerProtocol, protocol: WebSocketConnection):
+        self.protocol = protocol
+        self._owner = owner
+        self._messages: deque[bytes] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._is_cut = False
+
+    @property
+    def is_ahead(self) -> bool:
+        """True when more has come than was worked through."""
+        return self.protocol.unparsed_bytes > 0
+
+    def take_some(self) -> bool:
+        """Work through a little of what has come; False when there is nothing to do."""
+        if not self.is_ahead or len(self._messages) >= MESSAGES_WAITING:
+            return False
+        self._messages += self.protocol.next_messages()
+        self.flush()
+        self._wake()
+        return True
+
+    def flush(self) -> None:
+        """Write what is to be written."""
+        data, is_over = self.protocol.data_to_send()
+        self._is_cut = self._is_cut or is_over
+        self._owner.write_and_end(data, is_over=is_over)
+
+    def cut(self) -> None:
+        """The client has gone."""
+        self._is_cut = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def send(self, text: str) -> None:
+        """Send a message; wait while the client does not read."""
+        self.protocol.send(text)
+        self.flush()
+        await self._owner.drain()
+
+    async def receive(self) -> bytes | None:
+        """Wait for a message; None when the client has gone."""
+        while not self._messages:
+            if self._is_cut:
+                return None
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        self._owner.plan_turn()
+        return self._messages.popleft()
+
+    def close(self, code: int) -> None:
+        """Say farewell."""
+        if self.protocol.is_open:
+            self.protocol.close(code)
+            self.flush()
+            self._owner.end_soon()
+
+    def abort(self) -> None:
+        """End it at once."""
+        self._owner.abort()
 
 
 class Listener:
-    """Serves an ASGI app on one address, between `open` and `close`.
+    """Serves an app on one address, between `open` and `close`.
 
-    The port is chosen at the first `open` and kept. A request's scope has the
-    connection's transport as `TRANSPORT`.
+    The port is chosen at the first `open` and kept.
     """
 
-    def __init__(self, app: AsgiApp, host: str, port: int) -> None:
+    def __init__(self, app: App, host: str, port: int) -> None:
         self.host = host
         self.port = port
-        self._app = app
+        self.app = app
+        self.loop: asyncio.AbstractEventLoop
+        self.connections: set[HttpServerProtocol] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        """Requests that are being answered."""
         self._server: asyncio.Server | None = None
-        self._state = ServerState()
 
     @property
     def url(self) -> str:
@@ -214,7 +507,15 @@ class Listener:
     @property
     def connection_count(self) -> int:
         """Open connections."""
-        return len(self._state.connections)
+        return len(self.connections)
+
+    def take(self, connection: HttpServerProtocol) -> None:
+        """Take a client; when there are too many, another has to go."""
+        if len(self.connections) >= MAX_CONNECTIONS:
+            unused = min(self.connections, key=lambda one: (one.is_busy, one.used_at))
+            self.connections.discard(unused)
+            unused.abort()
+        self.connections.add(connection)
 
     async def open(self) -> None:
         """Listen.
@@ -233,10 +534,11 @@ class Listener:
             raise OSError(error.errno, text) from error
         sock.setblocking(False)
         self.port = sock.getsockname()[1]
-        self._state = state = ServerState()
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: BoundedHttp(self._app, state), sock=sock, backlog=BACKLOG
+        # Who was there before has gone, but perhaps does not know it yet.
+        self.connections, self.tasks = set(), set()
+        self.loop = asyncio.get_running_loop()
+        self._server = await self.loop.create_server(
+            lambda: HttpServerProtocol(self), sock=sock, backlog=BACKLOG
         )
 
     async def close(self) -> None:
@@ -245,51 +547,14 @@ class Listener:
         if server is None:
             return
         server.close()
-        state = self._state
-        if state.tasks:
-            await asyncio.wait(state.tasks, timeout=ANSWER_S)
-        for connection in list(state.connections):
-            transport = connection.transport
-            if transport is not None:
-                transport.abort()
-        tasks = set(state.tasks)
+        tasks, connections = self.tasks, self.connections
+        await asyncio.sleep(0)  # what was written leaves at the end of a turn
         if tasks:
-            await asyncio.wait(tasks, timeout=CLOSE_S)
-        for task in tasks:
+            await asyncio.wait(tasks, timeout=ANSWER_S)
+        for connection in list(connections):
+            connection.abort()
+        left = set(tasks)
+        if left:
+            await asyncio.wait(left, timeout=CLOSE_S)
+        for task in left:
             task.cancel()
-
-
-@functools.cache
-def _config() -> uvicorn.Config:
-    """What all ports share; its own app is never asked."""
-    logging.getLogger("uvicorn.error").addFilter(_is_news)
-    config = uvicorn.Config(
-        _no_app,
-        interface="asgi3",
-        http=BoundedHttp,
-        ws="websockets-sansio",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,  # they would let a client forge its address
-        timeout_keep_alive=KEEP_ALIVE_S,
-        backlog=BACKLOG,
-        ws_max_size=1 << 16,
-        ws_ping_interval=None,
-        ws_per_message_deflate=False,  # the firmware offers no extensions
-    )
-    config.load()
-    return config
-
-
-async def _no_app(_scope: object, _receive: object, _send: object) -> None:
-    raise NotImplementedError("every connection has an app of its own")
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
-        return False  # `close` has ended a request
-    # Complaints about clients, as many as clients like: theirs is the answer.
-    return not any(text in str(record.msg) for text in _COMPLAINTS)

@@ -34,7 +34,7 @@ from softaxe.errors import StorageError
 from softaxe.faults import LinkFaults
 from softaxe.flash.partitions import Flash
 from softaxe.serve.intake import Intake
-from softaxe.serve.listener import AsgiApp, Listener
+from softaxe.serve.listener import Listener
 from softaxe.serve.pool_links import (
     LOOPBACK,
     LinkClosed,
@@ -45,6 +45,7 @@ from softaxe.serve.pool_links import (
     PoolLinks,
     Wire,
 )
+from softaxe.serve.request import App
 from softaxe.serve.saver import Saver
 from softaxe.serve.server import Server
 from softaxe.serve.storage import SettingValue, Storage, read_www
@@ -117,7 +118,7 @@ class Surroundings(Protocol):
     def spawn(self, work: Coroutine[object, object, None]) -> None:
         """Run in the background; a fault ends the fleet."""
 
-    def wrap(self, member: "Member", app: AsgiApp) -> AsgiApp:
+    def wrap(self, member: "Member", app: App) -> App:
         """Return what is served instead of a device's own app."""
 
     def link_changed(self, member: "Member") -> None:

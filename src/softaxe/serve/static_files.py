@@ -6,15 +6,13 @@ Source of the rules: ESP-Miner http_server.c.
 from collections.abc import Mapping
 from importlib.resources import files
 
-from starlette.types import Scope
-
 from softaxe.device.device import Device
-from softaxe.serve.answers import Answer, HeaderName, Headers
+from softaxe.serve.answers import Answer, Headers
 
 MAX_NAME_BYTES = 142
 """The firmware cuts longer names."""
-CACHE = (HeaderName(b"Cache-Control"), b"max-age=2592000")
-GZIP = (HeaderName(b"Content-Encoding"), b"gzip")
+CACHE = (b"Cache-Control", b"max-age=2592000")
+GZIP = (b"Content-Encoding", b"gzip")
 CONTENT_TYPES = {
     ".html": b"text/html",
     ".js": b"application/javascript",
@@ -68,18 +66,12 @@ def file_answer(pages: Mapping[str, bytes], target: str) -> Answer:
             b"Redirect to the captive portal",
             status=302,
             content_type=_content_type(name),
-            headers=((HeaderName(b"Location"), b"/"),),
+            headers=((b"Location", b"/"),),
+            is_unmatched=True,
         )
     return Answer(
         content, content_type=_content_type(name), headers=headers, is_chunked=True
     )
-
-
-def target_of(scope: Scope) -> str:
-    """Return the request's target as it was sent."""
-    query: bytes = scope["query_string"]
-    path: bytes = scope["raw_path"]
-    return (path + b"?" + query if query else path).decode("latin-1")
 
 
 def _content_type(name: str) -> bytes:

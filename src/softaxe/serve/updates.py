@@ -7,26 +7,20 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from starlette.types import Receive, Scope
-
+from softaxe.device.device import Device
 from softaxe.errors import ImageError, StorageError, UpdateRefused
 from softaxe.flash.image import SLOT_BYTES, WRITE_ERROR, AppImageReader
 from softaxe.flash.partitions import WWW_BYTES
 from softaxe.flash.spiffs import read_spiffs
-from softaxe.serve.answers import (
-    CONNECTION_CLOSE,
-    Answer,
-    BodyCutOff,
-    body_source,
-    chunks,
-    header,
-    reason,
-)
+from softaxe.serve.answers import CONNECTION_CLOSE, Answer, reason
 from softaxe.serve.host import Host
+from softaxe.serve.request import NO_BODY, Body, BodyCutOff, Request, chunks
 from softaxe.serve.storage import ImageSink
 
 UPLOAD_STALL_S = 30.0
 """An upload may pause this long. The firmware waits for ever, but serves one client."""
+UPLOAD_S = 900.0
+"""All of an upload may take this long: at 5 KB/s."""
 DRAIN_BYTES = 2 * SLOT_BYTES
 """Most that is read of an upload after it was refused.
 
@@ -43,10 +37,10 @@ WWW_DONE = Answer(b"WWW update complete\n")
 class Upload:
     """One upload on its way to a sink."""
 
-    def __init__(self, receive: Receive, sink: ImageSink) -> None:
+    def __init__(self, body: Body, sink: ImageSink) -> None:
         self.sink = sink
         self._size = 0
-        self._chunks = chunks(receive, stall_s=UPLOAD_STALL_S)
+        self._chunks = chunks(body, stall_s=UPLOAD_STALL_S, most_s=UPLOAD_S)
 
     async def store(
         self, check: Callable[[bytes], None], progress: Callable[[int], None]
@@ -110,7 +104,7 @@ class Updates:
         self._host = host
         self._lock = asyncio.Lock()
 
-    async def firmware(self, scope: Scope, receive: Receive) -> Answer:
+    async def firmware(self, request: Request) -> Answer:
         """Take an application image; on success the device restarts into it."""
         reader = AppImageReader()
 
@@ -121,13 +115,13 @@ class Updates:
             device.write_firmware(image, device.now)
             return FIRMWARE_DONE
 
-        body = body_source(scope, receive, self._host.device)
-        work = _Work("esp-miner.bin", _length(scope), reader.feed, install)
+        body = body_of(request, self._host.device)
+        work = _Work("esp-miner.bin", _length(request), reader.feed, install)
         return await self._update(body, work, lambda: reader.firmware_text)
 
-    async def www(self, scope: Scope, receive: Receive) -> Answer:
+    async def www(self, request: Request) -> Answer:
         """Take an image of the www partition; its files are served at once."""
-        if _length(scope) > WWW_BYTES:
+        if _length(request) > WWW_BYTES:
             return TOO_LARGE
         size = 0
 
@@ -145,12 +139,12 @@ class Updates:
             device.write_www(sha256_hex, pages, device.now)
             return WWW_DONE
 
-        body = body_source(scope, receive, self._host.device)
-        work = _Work("www.bin", _length(scope), check, install)
+        body = body_of(request, self._host.device)
+        work = _Work("www.bin", _length(request), check, install)
         return await self._update(body, work, lambda: WRITE_ERROR)
 
     async def _update(
-        self, receive: Receive, work: "_Work", firmware_text: Callable[[], str]
+        self, body: Body, work: "_Work", firmware_text: Callable[[], str]
     ) -> Answer:
         host = self._host
         try:
@@ -161,7 +155,7 @@ class Updates:
             return BUSY
         async with self._lock:
             sink = await asyncio.to_thread(host.storage.new_image)
-            upload = Upload(receive, sink)
+            upload = Upload(body, sink)
 
             def show(text: str) -> None:
                 host.sync().show_update(work.name, text)
@@ -195,8 +189,21 @@ class Updates:
         return Answer(text.encode(), status=500)
 
 
-def _length(scope: Scope) -> int:
-    return int(header(scope, b"content-length") or 0)
+def body_of(request: Request, device: Device) -> Body:
+    """Return where to read a body from.
+
+    The firmware knows no chunked request bodies: to it they are empty.
+    """
+    is_chunked = request.header(b"transfer-encoding") is not None
+    return (
+        NO_BODY
+        if is_chunked and not device.profile.chunked_bodies_read
+        else request.body
+    )
+
+
+def _length(request: Request) -> int:
+    return int(request.header(b"content-length") or 0)
 
 
 def _pages(sink: ImageSink, *, is_checked: bool) -> dict[str, bytes] | None:
