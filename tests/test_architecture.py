@@ -11,6 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "softaxe"
 LAYERS = {
     "errors": 0,
     "units": 0,
+    "log_limit": 1,
     "catalog": 1,
     "bitcoin": 2,
     "stratum": 3,

@@ -1,4 +1,5 @@
 from softaxe.device.logbook import KEPT_LINES, Logbook
+from softaxe.log_limit import MOST_EQUAL, WINDOW_S
 from softaxe.units import Level
 
 
@@ -35,3 +36,21 @@ def test_lines_are_taken_once_and_the_oldest_go_when_nobody_takes_them() -> None
     assert len(lines) == KEPT_LINES
     assert lines[0].text == "10"
     assert log.take() == []
+
+
+def test_a_flood_of_equal_lines_is_counted() -> None:
+    log = Logbook()
+    taken = []
+    for number in range(5000):
+        log.now = number / 1000
+        log(Level.ERROR, "stratum_api", "Unable to use it")
+        taken += log.take()
+
+    log.now = WINDOW_S
+    log(Level.INFO, "main", "on")
+    note, line = log.take()
+
+    assert len(taken) <= 2 * MOST_EQUAL
+    assert note.text == f"{5000 - len(taken)} more times: Unable to use it"
+    assert (note.level, note.boot_ms) == (Level.ERROR, 10_000)
+    assert line.text == "on"

@@ -325,6 +325,58 @@ def test_a_connection_may_bring_only_so_many_workers() -> None:
     assert error == [24, "Too many workers", None]
 
 
+def test_workers_longest_gone_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("softaxe.stratum.pool.MAX_WORKERS", 3)
+    pool = make_pool()
+    miners = [Miner(pool) for _ in range(5)]
+    for number, miner in enumerate(miners[:3]):
+        assert miner.call("mining.authorize", f"w{number}", "x")["result"] is True
+    refused = [24, "Too many workers", None]
+    assert miners[3].error("mining.authorize", "w3", "x") == refused
+
+    miners[1].connection.closed(1.0)
+    miners[0].connection.closed(2.0)
+    assert list(pool.workers) == ["w0", "w1", "w2"]
+    assert miners[3].call("mining.authorize", "w3", "x")["result"] is True
+    assert miners[4].call("mining.authorize", "w0", "x")["result"] is True
+
+    assert list(pool.workers) == ["w0", "w2", "w3"]
+    assert miners[4].error("mining.authorize", "w4", "x") == refused
+
+
+def test_a_worker_stays_while_one_of_its_connections_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("softaxe.stratum.pool.MAX_WORKERS", 1)
+    pool = make_pool()
+    one, other, third = (Miner(pool) for _ in range(3))
+    for miner in (one, other):
+        miner.call("mining.authorize", "w", "x")
+
+    one.connection.closed(1.0)
+    one.connection.closed(1.0)
+    assert third.error("mining.authorize", "v", "x") is not None
+    other.connection.closed(1.0)
+
+    assert third.call("mining.authorize", "v", "x")["result"] is True
+
+
+def test_a_miner_with_a_new_name_all_the_time_does_not_fill_the_log() -> None:
+    lines: list[str] = []
+    pool = Pool.for_scaled_work(log=lambda level, tag, text: lines.append(text))
+    for number in range(10_000):
+        connection = pool.connect(number / 1000, f"m{number}")
+        line = f'{{"id":1,"method":"mining.authorize","params":["w{number}","x"]}}\n'
+        connection.receive(line.encode(), number / 1000)
+        connection.closed(number / 1000)
+    told = len(lines)
+    pool.new_block(30.0)
+
+    assert told <= 2200
+    assert lines[told].endswith("more lines in 10 s")
+    assert int(lines[told].split()[0]) == 10_000 - told
+
+
 def test_ping_is_answered_and_pong_is_not() -> None:
     miner = make_miner()
 

@@ -3,6 +3,7 @@
 from collections import deque
 from typing import NamedTuple
 
+from softaxe.log_limit import LogLimit
 from softaxe.units import Level
 
 KEPT_LINES = 512
@@ -36,18 +37,20 @@ class Logbook:
     """Collects log lines with the time of the step they belong to.
 
     The device sets `now` before anything happens in a step; whoever shows the lines
-    calls `take` now and then.
+    calls `take` now and then. What would flood it is counted, see `LogLimit`.
     """
 
     def __init__(self) -> None:
         self.now = 0.0
         self.booted_at = 0.0
         self._lines: deque[LogLine] = deque(maxlen=KEPT_LINES)
+        self._limit = LogLimit()
 
     def __call__(self, level: Level, tag: str, text: str) -> None:
         """Write one line; satisfies `softaxe.units.Log`."""
         boot_ms = round((self.now - self.booted_at) * 1000)
-        self._lines.append(LogLine(boot_ms, level, tag, text))
+        for line in self._limit.lines(level, tag, text, self.now):
+            self._lines.append(LogLine(boot_ms, *line))
 
     def take(self) -> list[LogLine]:
         """Return the lines written since the last call, oldest first."""

@@ -8,7 +8,7 @@ real hashes throughout; a pool cannot tell that a miner lets each hash stand for
 import json
 import math
 import random
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -17,6 +17,7 @@ import msgspec
 
 from softaxe.bitcoin.header import nbits_for, target_for
 from softaxe.errors import SettingError
+from softaxe.log_limit import LogLimit
 from softaxe.stratum.chain import Chain, Template
 from softaxe.stratum.messages import LineSplitter
 from softaxe.stratum.pool_job import (
@@ -55,9 +56,13 @@ SILENCE_CHECK_S = 5.0
 
 MAX_UNSENT_BYTES = 1 << 18
 """A connection that lets more pile up is closed."""
+MOST_LOG_LINES = 2000
+MOST_LOG_CHARACTERS = 1 << 18
+"""In ten seconds: a fleet's miners may all come at once."""
 MAX_MALFORMED_LINES = 20
 MAX_NAME_CHARACTERS = 128
-MAX_WORKERS = 100_000
+MAX_WORKERS = 20_000
+"""In all, as many as there may be connections; those longest gone make room."""
 MAX_WORKERS_PER_CONNECTION = 8
 MAX_JOBS = 10
 """The latest jobs of a connection, for which shares are taken."""
@@ -92,6 +97,8 @@ class WorkerStatistics:
     blocks_found: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     """Refused shares by reason."""
+    connections: int = 0
+    """On which it mines at present."""
 
     def accept(self, share: VerifiedShare, *, asked_difficulty: float) -> None:
         """Count an accepted share."""
@@ -148,7 +155,9 @@ class Pool:
             start_time=start_time,
         )
         self.workers: dict[str, WorkerStatistics] = {}
-        """By name, and kept when the worker has gone."""
+        """By name, and kept when the worker has gone, until others need the room."""
+        self._gone: OrderedDict[str, None] = OrderedDict()
+        """Names of workers without a connection, those longest gone first."""
         self.totals = WorkerStatistics()
         """Of all workers, and of submits that came from none."""
         self.start_difficulty = start_difficulty
@@ -156,6 +165,10 @@ class Pool:
         self.is_silent = False
         self.share_refusal: str | None = None
         self.log = log
+        self._log_limit = LogLimit(
+            most_lines=MOST_LOG_LINES, most_characters=MOST_LOG_CHARACTERS
+        )
+        self._now = 0.0
         self._connections: dict[PoolConnection, None] = {}
         self._untold: deque[tuple[PoolConnection, bool]] = deque()
         """Who waits for the latest job, and whether it is a clean one."""
@@ -216,6 +229,7 @@ class Pool:
 
     def step(self, now: float) -> None:
         """Send the jobs and difficulties that are due."""
+        self._now = now
         while (due := self.next_wake) <= now:
             if self._tell_due <= due:
                 self._tell_next()
@@ -256,11 +270,24 @@ class Pool:
         self._extranonces += 1
         return (self._extranonces & 0xFFFFFFFF).to_bytes(EXTRANONCE1_SIZE)
 
-    def worker(self, name: str) -> WorkerStatistics | None:
+    def worker_came(self, name: str) -> WorkerStatistics | None:
         """Return a worker's statistics; None when no more workers are taken."""
         if name not in self.workers and len(self.workers) >= MAX_WORKERS:
-            return None
-        return self.workers.setdefault(name, WorkerStatistics())
+            if not self._gone:
+                return None
+            longest_gone, _ = self._gone.popitem(last=False)
+            del self.workers[longest_gone]
+        worker = self.workers.setdefault(name, WorkerStatistics())
+        worker.connections += 1
+        self._gone.pop(name, None)
+        return worker
+
+    def worker_went(self, name: str) -> None:
+        """One of a worker's connections has ended."""
+        worker = self.workers[name]
+        worker.connections -= 1
+        if not worker.connections:
+            self._gone[name] = None
 
     def take_block(self, header: bytes, now: float) -> None:
         """Put a worker's block on the chain and let everybody mine on it."""
@@ -284,9 +311,10 @@ class Pool:
         return unsent
 
     def say(self, text: str) -> None:
-        """Write a log line."""
+        """Write a log line, or count it if there are very many."""
         if self.log is not None:
-            self.log(Level.INFO, TAG, text)
+            for line in self._log_limit.lines(Level.INFO, TAG, text, self._now):
+                self.log(*line)
 
     @property
     def _next_silence_check(self) -> float:
@@ -421,8 +449,12 @@ class PoolConnection:
     def closed(self, now: float) -> None:
         """The connection has ended."""
         self._pool.step(now)
+        if self.is_closed:
+            return
         self.is_closed = True
         self._pool.forget(self)
+        for name in self._workers:
+            self._pool.worker_went(name)
 
     def close(self, reason: str) -> None:
         """Want the connection closed; what was not sent yet is lost."""
@@ -548,7 +580,7 @@ class PoolConnection:
         if not name or len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
             raise RequestError(UNAUTHORIZED, "Bad worker name")
         is_full = len(self._workers) >= MAX_WORKERS_PER_CONNECTION
-        worker = None if is_full else self._pool.worker(name)
+        worker = None if is_full else self._pool.worker_came(name)
         if worker is None:
             raise RequestError(UNAUTHORIZED, "Too many workers")
         if not self._workers:
