@@ -98,7 +98,7 @@ def _member(field: inspect.Field, hint: object, *, takes_null: bool) -> Member:
     while isinstance(kind, inspect.Metadata) or _is_optional(kind):
         if isinstance(kind, inspect.UnionType):
             (kind,) = (one for one in kind.types if not _is_null(one))
-            takes_null = True
+            takes_null = takes_null or field.required
         else:
             assert isinstance(kind, inspect.Metadata)
             extra = {**(kind.extra or {}), **extra}
@@ -362,9 +362,18 @@ class Schemas:
         self._prefix = prefix
         self._is_openapi = is_openapi
 
-    def of(self, kind: Any) -> Schema:
-        """Return the schema of a Struct, a union of Structs with tags, or a kind."""
-        return self._of(inspect.type_info(kind), NO_EXTRA)
+    def of(self, kind: Any, name: str = "") -> Schema:
+        """Return the schema of a Struct, a union of Structs with tags, or a kind.
+
+        Args:
+            kind: Which.
+            name: Of what has none itself; it is referred to by it then.
+        """
+        schema = self._of(inspect.type_info(kind), NO_EXTRA)
+        if not name:
+            return schema
+        self.definitions[name] = schema
+        return {"$ref": f"{self._prefix}{name}"}
 
     def _of(self, kind: inspect.Type, extra: Mapping[str, Any]) -> Schema:
         if "kept" in extra:
@@ -420,8 +429,10 @@ class Schemas:
             properties[config.tag_field] = _of_choices((config.tag,))
             required.append(config.tag_field)
         for member in members(kind):
-            schema = self.of_member(member)
-            properties |= dict.fromkeys((member.name, *_also(member)), schema)
+            properties[member.name] = self.of_member(member)
+            for name in _also(member):
+                same = {"description": f"The same as {member.name}."}
+                properties[name] = self._of(member.kind, member.extra) | same
             if member.default is NODEFAULT:
                 required.append(member.name)
         found: Schema = {"type": "object", "properties": properties}
@@ -438,6 +449,7 @@ class Schemas:
     def of_member(self, member: Member) -> Schema:
         """Return the schema of one member."""
         schema = self._of(member.kind, member.extra) | dict(member.told)
+        schema.pop("description", None)
         if member.takes_null and (self._is_openapi or member.default is NODEFAULT):
             schema = {"anyOf": [schema, {"type": "null"}]}
         words = [member.help] if member.help else []

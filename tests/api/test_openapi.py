@@ -2,11 +2,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+from tests.documents import complaints_of_generators
+
 from softaxe import Device
 from softaxe.api import openapi
 from softaxe.api.schema import INFO
 from softaxe.api.views import asic_body, info_body
-from softaxe.device.profile import FIRMWARE
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
 from softaxe.device.settings import SETTINGS
 
 
@@ -65,6 +68,14 @@ def test_operation_ids_are_unique() -> None:
     assert len(set(ids)) == len(ids)
 
 
+@pytest.mark.parametrize("profile", [DOCUMENTED, FIRMWARE])
+def test_generators_of_clients_can_use_it(profile: Profile) -> None:
+    made = document(profile=profile)
+
+    assert list(complaints_of_generators(made)) == []
+    assert made["info"]["title"] == "AxeOS API"
+
+
 def test_every_reference_is_there() -> None:
     made = document()
 
@@ -111,7 +122,10 @@ def test_a_setting_s_schema_says_what_its_check_does() -> None:
     members = patch_members(document())
 
     assert members["rotation"]["enum"] == [0, 90, 180, 270]
-    assert members["wifiPass"]["anyOf"][0] == {"maxLength": 0}
+    assert members["wifiPass"]["anyOf"][0] == {"type": "string", "maxLength": 0}
     assert members["wifiPass"]["anyOf"][1]["minLength"] == 8
-    assert members["overheat_mode"]["anyOf"][1] == {"enum": [False]}
+    assert members["overheat_mode"]["anyOf"][1] == {
+        "type": "boolean",
+        "enum": [False],
+    }
     assert members["fanspeed"] == members["manualFanSpeed"]

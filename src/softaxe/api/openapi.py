@@ -13,6 +13,14 @@ Schema = dict[str, Any]
 MAX_AUTHMODE = 12
 """Last of ESP-IDF's authentication modes. Source: wifi_auth_mode_t."""
 
+TAGS = {
+    "system": "Readings, settings, updates.",
+    "theme": "Colours of the web page.",
+    "recovery": "What is there without a web page.",
+    "softaxe": "softaxe's own, which a Bitaxe has not.",
+}
+"""Parts of the API, by what stands in their paths."""
+
 _STRING: Schema = {"type": "string"}
 _INTEGER: Schema = {"type": "integer"}
 _NUMBER: Schema = {"type": "number"}
@@ -89,13 +97,17 @@ def document(device: Device) -> Schema:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "AxeOS API, as softaxe serves it",
+            "title": "AxeOS API",
             "version": device.version,
-            "description": f"Profile: {profile.name}. The log is a WebSocket at "
+            "license": {"name": "MIT", "identifier": "MIT"},
+            "description": "The API of a Bitaxe, as softaxe serves it. "
+            f"Profile: {profile.name}. The log is a WebSocket at "
             "/api/ws. Every other path under /api/, and every other method, is a 404 "
             "with a JSON body, UnknownRoute.",
         },
-        "paths": _paths(profile),
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": told} for name, told in TAGS.items()],
+        "paths": {path: _tagged(path, one) for path, one in _paths(profile).items()},
         "components": {
             "schemas": {
                 "Info": _fields(INFO),
@@ -177,6 +189,15 @@ def _paths(profile: Profile) -> Schema:
 
 
 # Parts of operations
+
+
+def _tagged(path: str, methods: Schema) -> Schema:
+    """Add a part of the API, and a whole sentence, to a path's operations."""
+    tag = next(name for name in TAGS if f"/{name}" in path)
+    return {
+        method: {"tags": [tag], "description": f"{one['summary']}.", **one}
+        for method, one in methods.items()
+    }
 
 
 def _ref(name: str, of: str = "schemas") -> Schema:
@@ -334,16 +355,21 @@ def _setting(row: Setting, profile: Profile) -> Schema:
     if row.is_secret:
         schema["writeOnly"] = True
     if row.choices:
-        return schema | {"enum": list(row.choices)}
+        kind = _STRING if row.kind is SettingKind.STRING else _INTEGER
+        return schema | {**kind, "enum": list(row.choices)}
     if row.kind is SettingKind.STRING:
         sizes = {"minLength": limits.minimum, "maxLength": limits.maximum}
         pattern = {"pattern": f"^{limits.pattern}$"} if limits.pattern else {}
         if limits.may_be_empty:
-            return schema | {**_STRING, "anyOf": [{"maxLength": 0}, sizes]}
+            return schema | {
+                "anyOf": [{**_STRING, "maxLength": 0}, {**_STRING, **sizes}]
+            }
         return schema | {**_STRING, **sizes, **pattern}
     numbers = {"minimum": limits.minimum, "maximum": limits.maximum}
     if row.kind is SettingKind.BOOLEAN:
-        names = [False, True][: limits.maximum + 1]
-        return schema | {"anyOf": [{**_INTEGER, **numbers}, {"enum": names}]}
+        flag: Schema = {"type": "boolean"}
+        if not limits.maximum:
+            flag["enum"] = [False]
+        return schema | {"anyOf": [{**_INTEGER, **numbers}, flag]}
     is_float = row.kind is SettingKind.FLOAT
     return schema | {**(_NUMBER if is_float else _INTEGER), **numbers}

@@ -6,6 +6,7 @@ from softaxe import __version__
 from softaxe.control.bodies import Error, Starting
 from softaxe.control.operations import OPERATIONS, TAGS, Operation
 from softaxe.description import Schemas, members
+from softaxe.effects import Fault
 
 Schema = dict[str, Any]
 
@@ -61,7 +62,9 @@ def _operation(operation: Operation, schemas: Schemas) -> Schema:
             "content": _json(schemas.of(Starting)),
         }
     if operation.body is not None:
-        content = _json(schemas.of(operation.body))
+        content = _json(
+            schemas.of(operation.body, "Fault" if operation.body is Fault else "")
+        )
         described["requestBody"] = {"required": True, "content": content}
     return described
 

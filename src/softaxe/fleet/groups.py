@@ -87,10 +87,8 @@ def _check_setting(value: object) -> None:
 
 
 Text = Annotated[str, Meta(min_length=1, max_length=256)]
-_BOARD = {
-    "type": "string",
-    "examples": [name for row in boards() for name in (row.version, row.family)],
-}
+_KNOWN = [name for row in boards() for name in (row.version, row.family.lower())]
+_BOARD = {"type": "string", "examples": list(dict.fromkeys(_KNOWN))}
 Boards = Annotated[
     tuple[str, ...],
     Meta(
@@ -99,10 +97,13 @@ Boards = Annotated[
             "also": ("board",),
             "read": _boards_of,
             "schema": {
-                "anyOf": [_BOARD, {"type": "array", "items": _BOARD, "minItems": 1}],
-                "default": USUAL_BOARD,
+                "anyOf": [
+                    _BOARD,
+                    {"type": "array", "items": {"type": "string"}, "minItems": 1},
+                ],
             },
         },
+        extra_json_schema={"default": USUAL_BOARD},
     ),
 ]
 Seed = Annotated[int, Meta(ge=0, le=MAX_SEED - 1)]
@@ -173,12 +174,9 @@ class Shared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "exactly.",
             extra={
                 "read": _profile_of,
-                "schema": {
-                    "type": "string",
-                    "enum": list(PROFILES),
-                    "default": DOCUMENTED.name,
-                },
+                "schema": {"type": "string", "enum": list(PROFILES)},
             },
+            extra_json_schema={"default": DOCUMENTED.name},
         ),
     ] = DOCUMENTED
     settings: Annotated[
