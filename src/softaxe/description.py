@@ -201,6 +201,9 @@ def _given(kind: type[Struct], value: object) -> dict[str, Any]:
             if tag_field is not None:
                 raise SettingError(f"{name}: {tag} takes {tag_field}, {listed}")
             raise SettingError(f"{name} is none of {listed}")
+    chosen = [name for name in _one_of(kind) if name in rest]
+    if _one_of(kind) and len(chosen) != 1:
+        raise SettingError(f"has not one of {', '.join(_one_of(kind))}")
     for member in known:
         written = next((n for n in (member.name, *_also(member)) if n in rest), None)
         if written is None and member.default is not NODEFAULT:
@@ -209,9 +212,6 @@ def _given(kind: type[Struct], value: object) -> dict[str, Any]:
         one = ("" if is_text else None) if written is None else rest[written]
         if one is not None or not member.takes_null:
             found[member.field] = _read_named(member, written or member.name, one)
-    chosen = [name for name in _one_of(kind) if name in rest]
-    if _one_of(kind) and len(chosen) != 1:
-        raise SettingError(f"has not one of {', '.join(_one_of(kind))}")
     return found
 
 
@@ -236,7 +236,7 @@ def _read_named(member: Member, name: str, value: object) -> Any:
 def _is_table(kind: inspect.Type) -> bool:
     if isinstance(kind, inspect.Metadata):
         return "kept" in (kind.extra or {})
-    return isinstance(kind, inspect.StructType)
+    return isinstance(kind, inspect.StructType | inspect.DictType)
 
 
 def _read_tables(

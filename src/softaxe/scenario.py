@@ -14,20 +14,23 @@ Everything here is pure: it reads the file, says what is due when, and judges wh
 devices answer. `shell.scenario_run` lets it happen.
 """
 
-import json
+import json as json_text
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-from softaxe.description import read
-from softaxe.device.settings import JsonValue
+from msgspec import Meta, Struct
+from msgspec import field as member
+from msgspec.structs import replace
+
+from softaxe.description import read, shown
+from softaxe.device.identity import MAX_SEED
 from softaxe.effects import Fault
-from softaxe.errors import SettingError
+from softaxe.errors import SettingError, read_as
 
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION = r"(\d+(?:\.\d+)?)(ms|s|m|h|d)"
 LONGEST_S = 31 * 86_400.0
 MOST_STEPS = 1000
 MOST_TEXT = 10_000
@@ -47,22 +50,119 @@ _COMPARISONS = {
 """In words, with the value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+def seconds_of(value: object) -> float:
+    """Read a duration: `90s`, `2m`, `1h30m`.
+
+    Raises:
+        SettingError: It is none.
+    """
+    text = value if isinstance(value, str) else ""
+    parts = re.findall(_DURATION, text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise SettingError(f"{shown(value)} is no duration such as 90s, 2m or 1h30m")
+    total = sum(float(number) * UNITS_S[unit] for number, unit in parts)
+    if total > LONGEST_S:
+        raise SettingError(f"{shown(value)} is over {LONGEST_S / 86_400:g} days")
+    return total
+
+
+def _as_json(value: object) -> str:
+    try:
+        return json_text.dumps(value)
+    except TypeError as error:
+        message = f"{shown(value)} holds what JSON has not, such as a date"
+        raise SettingError(message) from error
+
+
+def _check_number(value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SettingError(f"{shown(value)} is no number")
+
+
+def _check_method(method: str) -> None:
+    if method not in METHODS:
+        raise SettingError(f"{method!r} is none of {', '.join(METHODS)}")
+
+
+def _check_path(path: str) -> None:
+    if not path.startswith("/"):
+        raise SettingError(f"{path!r} does not begin with a slash")
+
+
+def _true_of(value: object) -> bool:
+    if value is not True:
+        raise SettingError(f"{shown(value)} is not true")
+    return True
+
+
+Text = Annotated[str, Meta(min_length=1, max_length=MOST_TEXT)]
+Json = Annotated[Any, Meta(extra={"check": _as_json})]
+Number = Annotated[
+    Any, Meta(extra={"check": _check_number, "schema": {"type": "number"}})
+]
+TRUE = Meta(extra={"read": _true_of, "schema": {"type": "boolean", "enum": [True]}})
+Duration = Annotated[
+    float,
+    Meta(
+        extra={
+            "read": seconds_of,
+            "schema": {
+                "type": "string",
+                "pattern": f"^({_DURATION})+$",
+                "examples": ["90s", "2m", "1h30m"],
+            },
+        }
+    ),
+]
+
+
+class Expectation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is to be true of some devices, soon or for a while."""
 
-    field: str
-    """Of the answer to GET /api/system/info; dots lead inwards."""
-    device: str
-    """`all`, `any`, or a pattern of ids; of several, all must."""
-    is_any: bool
-    comparison: str
-    """`equals`, `is_not`, `above`, `below`, `contains` or `unchanged`."""
-    value: Any
-    within_s: float
-    """By when it must have been true."""
-    for_s: float
-    """How long it must then stay so."""
+    one_of: ClassVar[tuple[str, ...]] = tuple(_COMPARISONS)
+    field: Annotated[
+        Text,
+        Meta(
+            description="Of the answer to GET /api/system/info; dots lead inwards. "
+            "answers is true for a device that can be reached."
+        ),
+    ]
+    device: Annotated[
+        Text,
+        Meta(
+            description="all, any, or a pattern of ids; of several, all must. The "
+            "step's when left out."
+        ),
+    ] = ""
+    equals: Json = None
+    is_not: Json = None
+    above: Number = None
+    below: Number = None
+    contains: Annotated[Json, Meta(description="In the field, written as JSON.")] = None
+    unchanged: Annotated[
+        bool | None, Meta(description="As it is at the step's time; needs for.")
+    ] = None
+    within_s: Annotated[
+        Duration, Meta(description="By when it must have been true.")
+    ] = member(default=0.0, name="within")
+    for_s: Annotated[Duration, Meta(description="How long it must then stay so.")] = (
+        member(default=0.0, name="for")
+    )
+
+    def __post_init__(self) -> None:
+        is_whole = self.unchanged and self.for_s and not self.within_s
+        if self.unchanged is not None and not is_whole:
+            raise SettingError("unchanged: write unchanged = true, for = TIME")
+
+    @property
+    def comparison(self) -> str:
+        """The one of `one_of` that is asked for."""
+        return next(name for name in self.one_of if getattr(self, name) is not None)
+
+    @property
+    def value(self) -> Any:
+        """What is compared with."""
+        return getattr(self, self.comparison)
 
     def holds(self, infos: Infos, before: Infos) -> bool:
         """Judge the devices' answers; a device that does not answer has no field.
@@ -76,7 +176,8 @@ class Expectation:
             for id_, info in infos.items()
             if self.meets(id_)
         ]
-        return any(verdicts) if self.is_any else bool(verdicts) and all(verdicts)
+        is_any = self.device == ANY
+        return any(verdicts) if is_any else bool(verdicts) and all(verdicts)
 
     def meets(self, device_id: str) -> bool:
         """True for a device that is meant."""
@@ -89,12 +190,12 @@ class Expectation:
         }
         if not shown:
             return f"no device like {self.device!r}"
-        text = json.dumps(shown)
+        text = json_text.dumps(shown)
         return text if len(text) <= 300 else f"{text[:300]}..."
 
     def in_words(self) -> str:
         """Return the expectation as a sentence."""
-        claim = _COMPARISONS[self.comparison].format(json.dumps(self.value))
+        claim = _COMPARISONS[self.comparison].format(json_text.dumps(self.value))
         soon = f" within {self.within_s:g} s" if self.within_s else ""
         long = f" for {self.for_s:g} s" if self.for_s else ""
         return f"{self.field} of {self.device} {claim}{soon}{long}"
@@ -116,7 +217,7 @@ class Expectation:
             case "is_not":
                 return bool(found != self.value)
             case "contains":
-                return str(self.value) in json.dumps(found)
+                return str(self.value) in json_text.dumps(found)
             case "unchanged":
                 return bool(found == self._read(before))
             case _:
@@ -126,53 +227,107 @@ class Expectation:
                 return bool(found > self.value if is_above else found < self.value)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request that a client makes, and what is to come of it."""
 
-    method: str
-    path: str
-    body: str | None
-    headers: Mapping[str, str]
-    status: int | None
-    """None accepts any answer; 0 expects none."""
-    contains: str | None
+    method: Annotated[
+        str,
+        Meta(
+            extra={
+                "check": _check_method,
+                "schema": {"type": "string", "enum": list(METHODS)},
+            }
+        ),
+    ] = "GET"
+    path: Annotated[Text, Meta(extra={"check": _check_path}, pattern="^/")]
+    text: Annotated[Text | None, Meta(description="As it is sent.")] = member(
+        default=None, name="body"
+    )
+    headers: dict[str, Text] = member(default_factory=dict)
+    status: Annotated[
+        Annotated[int, Meta(ge=0, le=599)] | None,
+        Meta(description="0 expects no answer; any will do when left out."),
+    ] = None
+    contains: Annotated[Text | None, Meta(description="In the answer's body.")] = None
+    json: Annotated[
+        Json, Meta(description="Instead of body; a table or another value.")
+    ] = None
+
+    @property
+    def body(self) -> str | None:
+        """What is sent."""
+        return self.text if self.json is None else _as_json(self.json)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing that happens at one moment."""
 
-    number: int
+    one_of: ClassVar[tuple[str, ...]] = (
+        "fault",
+        "clear",
+        "settings",
+        "restart",
+        "request",
+        "expect",
+    )
+    number: Annotated[int, Meta(extra={"inner": True})] = 0
     """Place in the file, from 1."""
-    action: str
-    """Name of the one thing below that it does."""
-    at_s: float
-    device: str = ALL
-    """Whom it concerns: `all` or a pattern of ids."""
-    fault: Mapping[str, Any] | None = None
-    clear: str | None = None
-    """Id of a fault to take back, or `all`."""
-    settings: Mapping[str, JsonValue] = field(default_factory=dict)
-    is_restart: bool = False
-    request: Request | None = None
-    expect: Expectation | None = None
+    at_s: Annotated[
+        Duration, Meta(description="From the moment the devices are up.")
+    ] = member(default=0.0, name="at")
+    device: Annotated[
+        Text, Meta(description="Whom it concerns: all, or a pattern of ids.")
+    ] = ALL
+    fault: Annotated[
+        dict[str, Any] | None,
+        Meta(description="Order a fault.", extra={"kept": Fault}),
+    ] = None
+    clear: Annotated[
+        Text | None, Meta(description="Take the fault of this id back, or all.")
+    ] = None
+    settings: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            description="Change settings, by the names of PATCH /api/system.",
+            extra={"check": _as_json},
+        ),
+    ] = None
+    is_restart: Annotated[bool, TRUE, Meta(description="Restart.")] = member(
+        default=False, name="restart"
+    )
+    request: Annotated[
+        Request | None, Meta(description="Ask over HTTP and check the answer.")
+    ] = None
+    expect: Annotated[
+        Expectation | None, Meta(description="Check /api/system/info.")
+    ] = None
+
+    @property
+    def action(self) -> str:
+        """The one of `one_of` that it does."""
+        return next(name for name in self.one_of if self._has(name))
+
+    def _has(self, name: str) -> bool:
+        if name == "restart":
+            return self.is_restart
+        return getattr(self, name) is not None
 
     def meets(self, device_id: str) -> bool:
         """True for a device that is meant."""
         return self.device == ALL or fnmatchcase(device_id, self.device)
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """A whole time line."""
+class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A time line of faults, changes and what is to come of them."""
 
-    name: str
-    description: str
-    seed: int
-    groups: tuple[Mapping[str, Any], ...]
+    name: Annotated[Text, Meta(description="The file's when left out.")] = ""
+    description: Annotated[str, Meta(max_length=MOST_TEXT)] = ""
+    seed: Annotated[int, Meta(ge=0, le=MAX_SEED - 1, description="Of all chance.")] = 1
+    groups: tuple[dict[str, Any], ...] = member(default=({},), name="group")
     """Tables as in a fleet file."""
-    steps: tuple[Step, ...]
+    steps: Annotated[tuple[Step, ...], Meta(max_length=MOST_STEPS)] = member(
+        name="step"
+    )
     """By time; of the same moment, in the file's order."""
 
 
@@ -182,167 +337,20 @@ def read_scenario(data: Mapping[str, Any], name: str) -> Scenario:
     Raises:
         SettingError: Something is not allowed; says where.
     """
-    known = {"name", "description", "seed", "group", "step"}
-    for key in data:
-        if key not in known:
-            raise SettingError(f"{name}: {key} is none of {', '.join(sorted(known))}")
-    groups, steps = data.get("group", [{}]), data.get("step", [])
-    if not isinstance(groups, list) or not isinstance(steps, list) or not steps:
-        raise SettingError(f"{name}: needs [[step]] tables")
-    if len(steps) > MOST_STEPS:
-        raise SettingError(f"{name}: {len(steps)} steps, at most {MOST_STEPS}")
-    seed = data.get("seed", 1)
-    if type(seed) is not int or seed < 0:
-        raise SettingError(f"{name}: seed: {seed!r} is no whole number from 0 on")
-    for number, group in enumerate(groups, 1):
-        _table(group, f"{name}: group {number}")
-    read = [_step(t, n, f"{name}: step {n}") for n, t in enumerate(steps, 1)]
-    read.sort(key=lambda step: step.at_s)
-    return Scenario(
-        name=str(data.get("name", name)),
-        description=str(data.get("description", "")),
-        seed=seed,
-        groups=tuple(groups),
-        steps=tuple(read),
-    )
+    found: Scenario = read_as(name, lambda table: read(Scenario, table), data)
+    steps = [_placed(step, number) for number, step in enumerate(found.steps, 1)]
+    steps.sort(key=lambda step: step.at_s)
+    return replace(found, name=found.name or name, steps=tuple(steps))
 
 
-def seconds_of(value: object, where: str) -> float:
-    """Read a duration: `90s`, `2m`, `1h30m`.
-
-    Raises:
-        SettingError: It is none.
-    """
-    text = value if isinstance(value, str) else ""
-    parts = _DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise SettingError(
-            f"{where}: {value!r} is no duration such as 90s, 2m or 1h30m"
-        )
-    total = sum(float(number) * UNITS_S[unit] for number, unit in parts)
-    if total > LONGEST_S:
-        raise SettingError(f"{where}: {value!r} is over {LONGEST_S / 86_400:g} days")
-    return total
-
-
-_ACTIONS = ("fault", "clear", "settings", "restart", "request", "expect")
-
-
-def _step(table: object, number: int, where: str) -> Step:
-    if not isinstance(table, dict):
-        raise SettingError(f"{where}: is no table")
-    _check_keys(table, ("at", "device", *_ACTIONS), where)
-    actions = [name for name in _ACTIONS if name in table]
-    if len(actions) != 1:
-        raise SettingError(f"{where}: has not one of {', '.join(_ACTIONS)}")
-    action, value = actions[0], table[actions[0]]
-    at_s = seconds_of(table.get("at", "0s"), f"{where}: at")
-    device = _text(table.get("device", ALL), f"{where}: device")
-    inner = f"{where}: {action}"
-    step = Step(number, action, at_s, device)
-    match action:
-        case "fault":
-            rule = dict(_table(value, inner))
-            if device != ALL:
-                rule.setdefault("device", device)
-            try:
-                read(Fault, rule)
-            except SettingError as error:
-                raise SettingError(f"{inner}: {error}") from error
-            return replace(step, fault=rule)
-        case "clear":
-            return replace(step, clear=_text(value, inner))
-        case "settings":
-            _as_json(value, inner)
-            return replace(step, settings=_table(value, inner))
-        case "restart":
-            if value is not True:
-                raise SettingError(f"{inner}: {value!r} is not true")
-            return replace(step, is_restart=True)
-        case "request":
-            return replace(step, request=_request(_table(value, inner), inner))
-        case _:
-            expect = _expectation(_table(value, inner), device, inner)
-            return replace(step, expect=expect)
-
-
-def _request(table: Mapping[str, Any], where: str) -> Request:
-    keys = ("method", "path", "body", "json", "headers", "status", "contains")
-    _check_keys(table, keys, where)
-    method = table.get("method", "GET")
-    if method not in METHODS:
-        raise SettingError(f"{where}: method: {method!r} is none of {METHODS}")
-    path = _text(table.get("path", ""), f"{where}: path")
-    if not path.startswith("/"):
-        raise SettingError(f"{where}: path: {path!r} does not begin with a slash")
-    body = table.get("body")
-    if "json" in table:
-        body = _as_json(table["json"], f"{where}: json")
-    if body is not None:
-        _text(body, f"{where}: body")
-    status = table.get("status")
-    if status is not None and (type(status) is not int or not 0 <= status <= 599):
-        raise SettingError(f"{where}: status: {status!r} is outside 0..599")
-    headers = {
-        name: _text(value, f"{where}: headers")
-        for name, value in _table(table.get("headers", {}), f"{where}: headers").items()
-    }
-    contains = table.get("contains")
-    if contains is not None:
-        _text(contains, f"{where}: contains")
-    return Request(method, path, body, headers, status, contains)
-
-
-def _expectation(table: Mapping[str, Any], device: str, where: str) -> Expectation:
-    _check_keys(table, ("device", "field", "within", "for", *_COMPARISONS), where)
-    comparisons = [name for name in _COMPARISONS if name in table]
-    if len(comparisons) != 1:
-        raise SettingError(f"{where}: has not one of {', '.join(_COMPARISONS)}")
-    value = table[comparisons[0]]
-    _as_json(value, f"{where}: {comparisons[0]}")
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if comparisons[0] in {"above", "below"} and not is_number:
-        raise SettingError(f"{where}: {comparisons[0]}: {value!r} is no number")
-    if comparisons[0] == "unchanged" and (
-        value is not True or "for" not in table or "within" in table
-    ):
-        raise SettingError(f"{where}: unchanged: write unchanged = true, for = TIME")
-    chosen = _text(table.get("device", device), f"{where}: device")
-    return Expectation(
-        field=_text(table.get("field", ""), f"{where}: field"),
-        device=chosen,
-        is_any=chosen == ANY,
-        comparison=comparisons[0],
-        value=value,
-        within_s=seconds_of(table.get("within", "0s"), f"{where}: within"),
-        for_s=seconds_of(table.get("for", "0s"), f"{where}: for"),
-    )
-
-
-def _check_keys(table: Mapping[str, Any], known: Sequence[str], where: str) -> None:
-    for key in table:
-        if key not in known:
-            raise SettingError(f"{where}: {key} is none of {', '.join(known)}")
-
-
-def _table(value: object, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise SettingError(f"{where}: {value!r} is no table")
-    return value
-
-
-def _as_json(value: object, where: str) -> str:
-    try:
-        return json.dumps(value)
-    except TypeError as error:
-        message = f"{where}: {value!r} holds what JSON has not, such as a date"
-        raise SettingError(message) from error
-
-
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str) or not value or len(value) > MOST_TEXT:
-        raise SettingError(f"{where}: {value!r} is no text of 1 to {MOST_TEXT}")
-    return value
+def _placed(step: Step, number: int) -> Step:
+    """Let a fault and an expectation be for the step's device, if for no other."""
+    fault, expect = step.fault, step.expect
+    if fault is not None and step.device != ALL:
+        fault = {"device": step.device, **fault}
+    if expect is not None and not expect.device:
+        expect = replace(expect, device=step.device)
+    return replace(step, number=number, fault=fault, expect=expect)
 
 
 def _inner(info: Mapping[str, Any] | None, path: str) -> Any:

@@ -21,7 +21,7 @@ from softaxe.cli.terminal import (
     run_loop,
     stop_on_signals,
 )
-from softaxe.errors import SoftaxeError
+from softaxe.errors import SoftaxeError, read_as
 
 LEAST_INTERVAL_S = 0.1
 
@@ -39,8 +39,8 @@ def run_record(
     from softaxe.scenario import seconds_of  # noqa: PLC0415
 
     try:
-        duration_s = seconds_of(duration, "--duration")
-        interval_s = seconds_of(interval, "--interval")
+        duration_s = read_as("--duration", seconds_of, duration)
+        interval_s = read_as("--interval", seconds_of, interval)
         if interval_s < LEAST_INTERVAL_S:
             fail(f"--interval: {interval} is under {LEAST_INTERVAL_S:g} s")
         count = record(url, output, duration_s=duration_s, interval_s=interval_s)

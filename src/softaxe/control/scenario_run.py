@@ -224,7 +224,7 @@ class _Run:
                 member.restart()
         else:
             for member in members:
-                member.patch(step.settings)
+                member.patch(step.settings or {})
 
     async def _order(self, fault: Mapping[str, Any]) -> None:
         fleet = self._fleet

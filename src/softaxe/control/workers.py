@@ -365,7 +365,7 @@ class Workers:
         self, part: _Part, method: str, path: str, body: object = None
     ) -> tuple[int, bytes]:
         text = None if body is None else json.dumps(body)
-        question = Question(method, path, text, {}, None, None)
+        question = Question(method=method, path=path, text=text)
         try:
             async with asyncio.timeout(ANSWER_S):
                 return await ask(part.url, question)
