@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import socket
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,6 +11,8 @@ from urllib.parse import urlsplit
 from softaxe.errors import BadResponse, DeviceTimeout, DeviceUnreachable, SettingError
 
 TIMEOUT_S = 10.0
+WHOLE_ANSWER_S = 30.0
+"""From the question on; a device needs a second."""
 MAX_BODY_BYTES = 4 << 20
 """Longer answers are refused; the longest real one, 720 samples, is a tenth."""
 
@@ -39,7 +43,7 @@ class Client:
 
     Args:
         url: `http://HOST[:PORT]`, or the host alone.
-        timeout_s: For connecting and for every read.
+        timeout_s: For connecting and for every read; a whole answer has its own limit.
 
     Raises:
         SettingError: The address is none.
@@ -73,16 +77,16 @@ class Client:
             BadResponse: There was no whole answer.
         """
         about = f"{method} {self.url}{path}"
-        connection = http.client.HTTPConnection(
-            self._host, self._port, timeout=self._timeout_s
-        )
+        connection = http.client.HTTPConnection(self._host, self._port)
         try:
+            connection.sock = _connected(self._host, self._port, self._timeout_s)
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
             data = answer.read(MAX_BODY_BYTES + 1)
         except TimeoutError as error:
             raise DeviceTimeout(
-                f"{about}: no answer in {self._timeout_s:g} s"
+                f"{about}: nothing in {self._timeout_s:g} s, or no whole answer in "
+                f"{WHOLE_ANSWER_S:g} s"
             ) from error
         except http.client.HTTPException as error:
             raise BadResponse(f"{about}: {error!r}") from error
@@ -105,3 +109,31 @@ class Client:
         if reply.status != 200:
             raise BadResponse(f"GET {self.url}{path}: status {reply.status}")
         return reply.json()
+
+
+class _PatientSocket(socket.socket):
+    """Waits so long for bytes, and no longer than until the whole answer is due."""
+
+    patience_s: float
+    due: float
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        """Receive, as `socket.recv_into`.
+
+        Raises:
+            TimeoutError: It takes too long.
+        """
+        left_s = self.due - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("the whole answer takes too long")
+        self.settimeout(min(left_s, self.patience_s))
+        return super().recv_into(*args, **kwargs)
+
+
+def _connected(host: str, port: int, timeout_s: float) -> _PatientSocket:
+    found = socket.create_connection((host, port), timeout_s)
+    patient = _PatientSocket(fileno=found.detach())
+    patient.settimeout(timeout_s)
+    patient.patience_s = timeout_s
+    patient.due = time.monotonic() + WHOLE_ANSWER_S
+    return patient

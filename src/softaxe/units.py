@@ -29,6 +29,20 @@ class Log(Protocol):
         """Write one line; `tag` is the firmware's tag, `text` has no line end."""
 
 
+def printable(text: str) -> str:
+    r"""Return a text from outside so that a terminal shows it and does nothing else.
+
+    Control characters, those that turn the direction of writing, and halves of
+    characters are shown as Python writes them, such as `\x1b`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
 def float32(value: float) -> float:
     """Round to the nearest single-precision number, as the firmware stores most."""
     packed: float = _FLOAT32.unpack(_FLOAT32.pack(value))[0]

@@ -190,6 +190,30 @@ def told_of(mock: type[Mock]) -> str:
     return " ".join(shown.output.split())
 
 
+class Escaping(Mock):
+    info: ClassVar[dict[str, object]] = {
+        "\x1b]52;c;cm0=\x07\u202e": "\x9b2J",
+        **{f"more{number}": 1 for number in range(1000)},
+    }
+
+
+def test_a_terminal_is_told_nothing_by_a_device() -> None:
+    output = told_of(Escaping)
+
+    assert "\x1b" not in output
+    assert "\x9b" not in output
+    assert "\u202e" not in output
+    assert r"\x1b]52;c" in output
+
+
+def test_members_without_end_are_counted() -> None:
+    with serving(Escaping) as url:
+        found = [f for f in check(Client(url)) if f.what.startswith("info: more")]
+
+    assert len(found) == 50
+    assert found[-1] == Finding("info: more members", "not there", "951")
+
+
 def test_brackets_are_shown_as_they_came() -> None:
     found = told_of(Bracketed)
 

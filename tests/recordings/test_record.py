@@ -3,7 +3,14 @@ import json
 import pytest
 
 from softaxe.errors import SettingError
-from softaxe.recordings.record import Entry, Standins, cleaned, header, read_recording
+from softaxe.recordings.record import (
+    MOST_WORDS,
+    Entry,
+    Standins,
+    cleaned,
+    header,
+    read_recording,
+)
 
 WALLET = "bc1qnp980s5fpp8l94p5cvttmtdqy8rvrq74qly2yrfmzkdsntqzlc5qkc4rkq"
 INFO = f"""{{
@@ -307,3 +314,33 @@ def test_a_mac_of_any_shape_gets_a_standin(mac: str) -> None:
     found = json.loads(clean(f'{{"macAddr":"{mac}"}}'))["macAddr"]
 
     assert found.upper() == "02:00:00:00:00:01"
+
+
+def test_a_device_of_many_names_is_hidden_in_bounded_time_and_memory() -> None:
+    standins = Standins()
+    for number in range(600):
+        a, b, c = number >> 8, number & 255, number * 7 & 255
+        found = log(f"I (1) x: it is 10.{a}.{b}.{c} now", standins)
+        assert f"10.{a}.{b}.{c}" not in found
+        assert found.startswith("I (1) x: it is 192.0.2.")
+    assert not standins.is_full
+
+
+def test_what_has_a_standin_keeps_it_however_many_there_are() -> None:
+    standins = Standins()
+    many = [f"10.0.{n >> 8}.{n & 255}" for n in range(300)]
+    first = [log(f"I (1) x: {address}", standins) for address in many]
+
+    assert [log(f"I (1) x: {address}", standins) for address in many] == first
+
+
+def test_a_log_is_no_longer_hidden_in_when_there_are_more_names_than_fit() -> None:
+    standins = Standins()
+    names = [f'{{"ssid":"net {number}"}}' for number in range(MOST_WORDS + 1)]
+    for body in names[:-1]:
+        clean(body, standins)
+    assert not standins.is_full
+
+    assert "net " not in clean(names[-1], standins)
+
+    assert standins.is_full

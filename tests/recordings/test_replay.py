@@ -7,17 +7,21 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count as counting
 from itertools import islice, takewhile
 from pathlib import Path
 
 import httpx
 import pytest
 from typer.testing import CliRunner
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+from websockets.sync.server import ServerConnection, serve
 
 from softaxe.cli.commands import app
 from softaxe.errors import DeviceError, SettingError
+from softaxe.recordings import recorder
 from softaxe.recordings.record import Entry
 from softaxe.recordings.recorder import record
 from softaxe.recordings.replay import Replay, load_recording
@@ -259,10 +263,11 @@ def test_ctrl_c_ends_a_recording_that_can_be_played(
 
     path = tmp_path / "recordings" / "gamma.jsonl"
     path.parent.mkdir()
-    count = record(bitaxe.url, path, duration_s=60, interval_s=30)
+    count, is_full = record(bitaxe.url, path, duration_s=60, interval_s=30)
 
     entries = load_recording(path)
     assert len(entries) == count > 3
+    assert not is_full
     assert any(entry.is_log for entry in entries), "what was heard is kept"
     assert list(path.parent.iterdir()) == [path]
 
@@ -284,3 +289,43 @@ def test_the_port_that_is_served_is_told(recording: Path) -> None:
         process.communicate(timeout=15)
 
     assert answer.json()["boardVersion"] == "601"
+
+
+def test_a_talkative_device_does_not_fill_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bitaxe: RunningFleet
+) -> None:
+    monkeypatch.setattr(recorder, "MAX_FILE_BYTES", 30_000)
+
+    path = tmp_path / "full"
+    done = record(bitaxe.url, path, duration_s=600, interval_s=0.001)
+
+    assert done.is_full
+    assert 20_000 < path.stat().st_size <= 30_000
+    assert len(load_recording(path)) <= done.entries
+
+
+def test_a_log_that_floods_is_cut_and_bounded() -> None:
+    lines: queue.Queue[Entry] = queue.Queue(recorder.LOG_LINES)
+    is_over = threading.Event()
+
+    def talk(socket: ServerConnection) -> None:
+        with suppress(ConnectionClosed):
+            for number in counting():
+                socket.send(f"I (1) x: {number} " + "y" * 20_000)
+
+    with serve(talk, "127.0.0.1", 0, compression=None) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        url = f"http://127.0.0.1:{server.socket.getsockname()[1]}"
+        arguments = url, time.monotonic(), is_over, lines
+        listening = threading.Thread(target=recorder._listen, args=arguments)
+        listening.start()
+        time.sleep(0.3)
+        is_over.set()
+        listening.join(60)
+        server.shutdown()
+        serving.join(60)
+
+    heard = [lines.get_nowait().body for _ in range(lines.qsize())]
+    assert 1 < len(heard) < recorder.MOST_CHARACTERS / 8192 + 10
+    assert {len(text) for text in heard} == {8192}

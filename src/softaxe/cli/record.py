@@ -22,6 +22,7 @@ from softaxe.cli.terminal import (
     stop_on_signals,
 )
 from softaxe.errors import SoftaxeError, read_as
+from softaxe.units import printable
 
 LEAST_INTERVAL_S = 0.1
 
@@ -43,10 +44,14 @@ def run_record(
         interval_s = read_as("--interval", seconds_of, interval)
         if interval_s < LEAST_INTERVAL_S:
             fail(f"--interval: {interval} is under {LEAST_INTERVAL_S:g} s")
-        count = record(url, output, duration_s=duration_s, interval_s=interval_s)
+        done = record(url, output, duration_s=duration_s, interval_s=interval_s)
     except SoftaxeError as error:
-        fail(str(error))
-    typer.echo(f"{count} entries in {output}; play them: softaxe run --replay {output}")
+        fail(printable(str(error)))
+    if done.is_full:
+        typer.echo("It is as long as a recording may be, and ends here.")
+    typer.echo(
+        f"{done.entries} entries in {output}; play them: softaxe run --replay {output}"
+    )
 
 
 def run_clone(
@@ -75,7 +80,7 @@ def run_clone(
         text = fleet_file(copy, client.url)
         groups = read_groups(tomllib.loads(text), "clone")
     except SoftaxeError as error:
-        fail(str(error))
+        fail(printable(str(error)))
     count = len(copy.settings)
     typer.echo(f"{copy.board.version} {copy.board.family}, {count} settings")
     for reading in copy.readings:
@@ -137,15 +142,15 @@ def run_check(
     differing = [finding for finding in findings if not finding.is_fine]
     table = Table("what", "expected", "got")
     for finding in findings if everything else differing:
-        # What a device says is text, whatever brackets are in it.
+        # What a device says is text, whatever brackets or escapes are in it.
         cells = finding.what, finding.expected, finding.got
-        table.add_row(*map(Text, cells))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     if table.row_count:
         Console().print(table)
     if findings:
         typer.echo(f"{len(findings)} looked at, {len(differing)} differ")
     if lost:
-        fail(lost)
+        fail(printable(lost))
     raise typer.Exit(1 if differing else 0)
 
 

@@ -19,6 +19,8 @@ from softaxe.errors import BadResponse
 
 CORS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 SHOWN_CHARS = 60
+MOST_UNKNOWN = 50
+"""Members that are told one by one."""
 HASHRATE_TOLERANCE = 0.001
 LARGEST = 1e9
 """No number of the API that is reckoned with here is more."""
@@ -110,8 +112,12 @@ def _check_members(
             yield Finding(f"{where}: {row.name}", kind, got)
         elif not row.is_optional:
             yield Finding(f"{where}: {row.name}", _kind_name(row.kind), "missing")
-    for name in answer.keys() - {row.name for row in rows}:
-        yield Finding(f"{where}: {name}", "not there", _show(answer[name]))
+    known = {row.name for row in rows}
+    unknown = [name for name in answer if name not in known]
+    for name in unknown[:MOST_UNKNOWN]:
+        yield Finding(f"{where}: {_cut(name)}", "not there", _show(answer[name]))
+    if more := unknown[MOST_UNKNOWN:]:
+        yield Finding(f"{where}: more members", "not there", str(len(more)))
 
 
 def _kind_name(kind: Kind) -> str:
@@ -187,17 +193,21 @@ def _json_answer(
 ) -> Iterator[Finding]:
     """Status, type, CORS and that it is an object, with a member."""
     yield Finding(f"{where}: status", str(status), str(reply.status))
-    kind = reply.headers.get("content-type", "none").partition(";")[0]
+    kind = _header(reply, "content-type").partition(";")[0]
     yield Finding(f"{where}: content type", "application/json", kind)
     if has_cors:
-        got = reply.headers.get("access-control-allow-methods", "none")
+        got = _header(reply, "access-control-allow-methods")
         yield Finding(f"{where}: CORS methods", cors, got)
-        got = reply.headers.get("access-control-allow-origin", "none")
+        got = _header(reply, "access-control-allow-origin")
         yield Finding(f"{where}: CORS origin", "*", got)
     answer = _object(reply)
     if member is not None:
         got = member if member in answer else _show(list(answer))
         yield Finding(f"{where}: members", member, got)
+
+
+def _header(reply: Reply, name: str) -> str:
+    return _cut(reply.headers.get(name, "none"))
 
 
 def _object(reply: Reply) -> dict[str, Any]:
@@ -228,7 +238,7 @@ def _check_preflight(client: Client) -> Iterator[Finding]:
     for path in ("/api/system", "/api/system/restart", "/api/system/identify"):
         reply = _ask(client, "OPTIONS", path)
         yield Finding(f"OPTIONS {path}: status", "200", str(reply.status))
-        got = reply.headers.get("access-control-allow-methods", "none")
+        got = _header(reply, "access-control-allow-methods")
         yield Finding(f"OPTIONS {path}: CORS methods", CORS, got)
 
 
@@ -247,7 +257,7 @@ def _check_log_stream(client: Client) -> Iterator[Finding]:
     reply = _ask(client, "GET", "/api/ws", headers=upgrade)
     yield Finding("WebSocket /api/ws: status", "101", str(reply.status))
     accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # the key's, from RFC 6455 section 1.3
-    got = reply.headers.get("sec-websocket-accept", "none")
+    got = _header(reply, "sec-websocket-accept")
     yield Finding("WebSocket /api/ws: accept", accept, got)
 
 
@@ -320,5 +330,8 @@ def _patch(client: Client, body: bytes) -> Reply:
 
 
 def _show(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    return _cut(json.dumps(value, ensure_ascii=False))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= SHOWN_CHARS else text[: SHOWN_CHARS - 3] + "..."

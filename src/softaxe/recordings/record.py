@@ -35,10 +35,19 @@ KEPT_HEADERS = ("content-type", "content-encoding", "cache-control", "location")
 MAX_BODY_BYTES = 1 << 20
 MAX_FILE_BYTES = 256 << 20
 MOST_ENTRIES = 1_000_000
+HEADER_BYTES = 256
+"""A header is shorter."""
 LONGEST_S = 366 * 86_400
 STATUSES = range(200, 600)
 """Of answers; those from 100 on come before one."""
 SHOWN_CHARS = 60
+MOST_WORDS = 1000
+"""Names, users and addresses that are looked for in log lines as they are written; a
+Bitaxe has some thirty."""
+MOST_WORDS_OF_LOG = 100
+"""Of these, such as were found in log lines; later ones are replaced where they are."""
+MOST_KNOWN = 20_000
+"""Originals beyond share a stand-in."""
 LEAST_TEXT = 4
 """Shorter values are replaced in log lines only where they stand as whole words."""
 
@@ -130,6 +139,11 @@ class Standins:
         self._counts = Counter[str]()
         self._words: dict[str, str] = {}
         """What is replaced in log lines, by original."""
+        self._words_of_log = 0
+        self._standins: list[str] = []
+        """Of the words, in the order of the pattern's groups."""
+        self.is_full = False
+        """There are more names than can be looked for in log lines."""
         self._pattern: re.Pattern[str] | None = re.compile("(?!)")
         """Matches a word; its groups are the words' in their order. None when there
         are new words."""
@@ -149,14 +163,14 @@ class Standins:
         start = head.end() if head else 0
         for found in _IN_LOG.finditer(text, start):
             if found.lastgroup != "script":
-                self._of(found.lastgroup or "", found[0])
+                self._of(found.lastgroup or "", found[0], is_log=True)
         if self._pattern is None:
             # The longest first: one may be the beginning of another.
             words = sorted(self._words.items(), key=lambda w: len(w[0]), reverse=True)
-            self._words = dict(words)
-            shapes = "|".join(f"({_word(word)})" for word in self._words)
-            self._pattern = re.compile(shapes, re.IGNORECASE)
-        rest = _IN_LOG.sub(self._in_script, text[start:])
+            self._standins = [standin for _, standin in words]
+            shapes = "|".join(f"({_word(word)})" for word, _ in words)
+            self._pattern = re.compile(shapes or "(?!)", re.IGNORECASE)
+        rest = _IN_LOG.sub(self._in_shape, text[start:])
         return text[:start] + self._pattern.sub(self._in_line, rest)
 
     def _in_answer(self, found: re.Match[str]) -> str:
@@ -165,27 +179,43 @@ class Standins:
         value = _unescaped(found["value"])
         return f"{found['member']}{self._of(_PRIVATE[found['name']], value)}"
 
-    def _in_script(self, found: re.Match[str]) -> str:
-        # Its shape is enough to find it again, and a pool may pay very many.
-        is_script = found.lastgroup == "script"
-        return self._of("script", found[0]) if is_script else found[0]
+    def _in_shape(self, found: re.Match[str]) -> str:
+        # Of scripts the shape is enough to find them again: a pool may pay very many.
+        # Words are still to be replaced, as one may be a part of another.
+        kind, original = found.lastgroup or "", found[0]
+        if kind != "script" and (original in self._words or not self._has_many):
+            return original
+        return self._of(kind, original, is_log=True)
+
+    @property
+    def _has_many(self) -> bool:
+        return self._words_of_log >= MOST_WORDS_OF_LOG
 
     def _in_line(self, found: re.Match[str]) -> str:
-        return list(self._words.values())[(found.lastindex or 1) - 1]
+        return self._standins[(found.lastindex or 1) - 1]
 
-    def _of(self, kind: str, original: str) -> str:
+    def _of(self, kind: str, original: str, *, is_log: bool = False) -> str:
         if not original:
             return ""
         key = kind, original.lower()
-        if key not in self._known:
-            standin = self._known[key] = self._new(kind, original)
-            if kind == "mac":
-                self._add_word(_bare(original), _bare(standin))
-            if kind not in {"secret", "script"}:  # they are known by their lines
-                self._add_word(original, standin)
-        return self._known[key]
+        if (known := self._known.get(key)) is not None:
+            return known
+        if len(self._known) >= MOST_KNOWN:
+            return _MAKERS[kind](MOST_KNOWN, original)
+        standin = self._known[key] = self._new(kind, original)
+        if kind == "mac":
+            self._add_word(_bare(original), _bare(standin), is_log=is_log)
+        if kind not in {"secret", "script"}:  # they are known by their lines
+            self._add_word(original, standin, is_log=is_log)
+        return standin
 
-    def _add_word(self, original: str, standin: str) -> None:
+    def _add_word(self, original: str, standin: str, *, is_log: bool) -> None:
+        if is_log and self._has_many:
+            return  # its shape finds it again
+        if len(self._words) >= MOST_WORDS:
+            self.is_full = True
+            return
+        self._words_of_log += is_log
         self._words[original] = standin
         self._pattern = None
 

@@ -6,16 +6,45 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from softaxe.client import Client
 from softaxe.errors import StorageError
-from softaxe.recordings.record import Entry, Standins, ask_all, cleaned, header
+from softaxe.log_limit import LogLimit
+from softaxe.recordings.record import (
+    HEADER_BYTES,
+    MAX_FILE_BYTES,
+    MOST_ENTRIES,
+    Entry,
+    Standins,
+    ask_all,
+    cleaned,
+    header,
+)
+from softaxe.units import Level
 
-LOG_LINES = 10_000
+LOG_LINES = 2000
 """Lines that may wait to be written."""
+MOST_LINES = 1000
+MOST_CHARACTERS = 1 << 18
+"""Of the log in ten seconds; a Bitaxe writes a tenth at most. More is left out."""
+LINE_CHARACTERS = 8192
+"""Longer ones are cut."""
+CLOSE_S = 0.5
+"""Until a device that goes on talking is left without a farewell."""
+MESSAGE_BYTES = 1 << 16
+"""A device that sends more at once is not listened to."""
+
+
+class Recorded(NamedTuple):
+    """What a recording holds."""
+
+    entries: int
+    is_full: bool
+    """It ended before its time, as a longer one could not be played."""
 
 
 def record(
@@ -25,7 +54,7 @@ def record(
     duration_s: float,
     interval_s: float,
     tell: Callable[[int], None] = lambda count: None,
-) -> int:
+) -> Recorded:
     """Record a device into a file.
 
     Args:
@@ -34,9 +63,6 @@ def record(
         duration_s: How long, unless Ctrl-C ends it sooner.
         interval_s: Between two rounds of questions.
         tell: Called with the number of entries so far, after every round.
-
-    Returns:
-        How many entries were written.
 
     Raises:
         DeviceError: Nothing answered at first.
@@ -53,29 +79,39 @@ def record(
     listening.start()
     heard: list[Entry] = []
     """Log lines that are still to be written."""
-    count, number = len(first), 0
+    count, number, is_full = len(first), 0, False
     last = math.floor(duration_s / interval_s)
     try:
         with part.open("w", encoding="ascii") as file:
             file.write(header(client.url, interval_s) + "\n")
-            file.write(_text(first))
+            file.write(text := _text(first))
+            left = MAX_FILE_BYTES - HEADER_BYTES - len(text)
             try:
                 tell(count)
-                while (number := _next_round(began, interval_s, number)) <= last:
+                while (
+                    not is_full
+                    and (number := _next_round(began, interval_s, number)) <= last
+                ):
                     due = began + number * interval_s
                     time.sleep(max(0.0, due - time.monotonic()))
                     at_s = round(time.monotonic() - began, 3)
                     heard += _waiting(lines)
                     raw = [*heard, *ask_all(client, at_s, is_first=False)]
-                    text = _text([cleaned(entry, standins) for entry in raw])
-                    file.write(text)
+                    text = _text(_cleaned(raw, standins))
                     heard = []
+                    is_full = len(text) > left or count + len(raw) > MOST_ENTRIES
+                    if is_full:
+                        break
+                    file.write(text)
+                    left -= len(text)
                     count += len(raw)
                     tell(count)
             except KeyboardInterrupt:  # what there is will do
                 heard += _waiting(lines)
-                file.write(_text([cleaned(line, standins) for line in heard]))
-                count += len(heard)
+                text = _text(_cleaned(heard, standins))
+                if len(text) <= left:
+                    file.write(text)
+                    count += len(heard)
         part.replace(path)
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror or error}") from error
@@ -83,7 +119,18 @@ def record(
         stopped.set()
         listening.join(5)
         part.unlink(missing_ok=True)
-    return count
+    return Recorded(count, is_full)
+
+
+def _cleaned(raw: Iterable[Entry], standins: Standins) -> list[Entry]:
+    """Return entries without what is private; log lines only while all of it is known.
+
+    A device that has more names than can be looked for has no log.
+    """
+    found = [cleaned(entry, standins) for entry in raw if not entry.is_log]
+    if not standins.is_full:
+        found += [cleaned(entry, standins) for entry in raw if entry.is_log]
+    return sorted(found, key=lambda entry: entry.at_s)
 
 
 def _next_round(began: float, interval_s: float, before: int) -> int:
@@ -107,16 +154,27 @@ def _listen(
 ) -> None:
     """Follow the device's log; it may go away and come back."""
     address = f"ws{url.removeprefix('http')}/api/ws"
+    limit = LogLimit(most_lines=MOST_LINES, most_characters=MOST_CHARACTERS)
     while not stopped.is_set():
         try:
-            with connect(address, proxy=None, compression=None) as socket:
+            with connect(
+                address,
+                proxy=None,
+                compression=None,
+                max_size=MESSAGE_BYTES,
+                close_timeout=CLOSE_S,
+            ) as socket:
                 while not stopped.is_set():
                     try:
                         text = socket.recv(timeout=0.5)
                     except TimeoutError:
                         continue
                     at_s = round(time.monotonic() - began, 3)
-                    if isinstance(text, str) and not lines.full():
+                    if not isinstance(text, str) or lines.full():
+                        continue
+                    text = text[:LINE_CHARACTERS]
+                    line = Level.INFO, "", text
+                    if line in limit.lines(*line, at_s):
                         lines.put_nowait(Entry(at_s, "", body=text))
         except (OSError, WebSocketException, EOFError):
             stopped.wait(1.0)
