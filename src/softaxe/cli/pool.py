@@ -9,7 +9,7 @@ import typer
 
 from softaxe import __version__
 from softaxe.cli.terminal import run_loop, stop_on_signals
-from softaxe.units import Level
+from softaxe.units import Level, printable
 
 
 def run_pool(
@@ -70,5 +70,5 @@ def run_pool(
 
 
 def _print_pool_log(level: Level, tag: str, text: str) -> None:
-    sys.stdout.write(f"{level} {tag}: {text}\n")
+    sys.stdout.write(f"{level} {tag}: {printable(text)}\n")
     sys.stdout.flush()

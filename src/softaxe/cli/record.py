@@ -46,7 +46,7 @@ def run_record(
             fail(f"--interval: {interval} is under {LEAST_INTERVAL_S:g} s")
         done = record(url, output, duration_s=duration_s, interval_s=interval_s)
     except SoftaxeError as error:
-        fail(printable(str(error)))
+        fail(str(error))
     if done.is_full:
         typer.echo("It is as long as a recording may be, and ends here.")
     typer.echo(
@@ -80,7 +80,7 @@ def run_clone(
         text = fleet_file(copy, client.url)
         groups = read_groups(tomllib.loads(text), "clone")
     except SoftaxeError as error:
-        fail(printable(str(error)))
+        fail(str(error))
     count = len(copy.settings)
     typer.echo(f"{copy.board.version} {copy.board.family}, {count} settings")
     for reading in copy.readings:
@@ -150,7 +150,7 @@ def run_check(
     if findings:
         typer.echo(f"{len(findings)} looked at, {len(differing)} differ")
     if lost:
-        fail(printable(lost))
+        fail(lost)
     raise typer.Exit(1 if differing else 0)
 
 

@@ -13,7 +13,7 @@ import typer
 
 from softaxe.device.profile import DOCUMENTED, FIRMWARE
 from softaxe.errors import SoftaxeError
-from softaxe.units import Level
+from softaxe.units import Level, printable
 
 if TYPE_CHECKING:
     from softaxe.device.logbook import LogLine
@@ -72,6 +72,8 @@ class ShowLog:
         if line.level not in _SHOWN[self.log_level]:
             return
         self._speakers.add(device_id)
+        # Much of it is what pools and clients have said.
+        line = line._replace(tag=printable(line.tag), text=printable(line.text))
         text = line.coloured if sys.stdout.isatty() else line.plain + "\n"
         is_named = self.is_many or len(self._speakers) > 1
         if not self._is_waiting:
@@ -122,10 +124,10 @@ def run_loop(work: Coroutine[Any, Any, T]) -> T:
 
 def warn(text: str) -> None:
     """Tell something in one line."""
-    typer.echo(f"softaxe: {text}", err=True)
+    typer.echo(f"softaxe: {printable(text)}", err=True)
 
 
 def fail(text: str) -> NoReturn:
     """Leave with status 1 and a line that says why."""
-    typer.echo(f"softaxe: {text}", err=True)
+    warn(text)
     raise typer.Exit(1)
