@@ -2,10 +2,8 @@
 
 import asyncio
 import errno
-import itertools
 import json
 import os
-import random
 import re
 import signal
 import socket
@@ -43,7 +41,6 @@ from softaxe.stratum.messages import Message, Notify, parse
 from softaxe.testing.run import RunningFleet, running
 
 Make = Callable[..., bytes]
-KILLS = 200
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -342,77 +339,6 @@ def test_a_patch_moves_a_device_to_another_pool_and_to_real_work(
         while wait_for(status)["work"] != "real":
             assert time.monotonic() < deadline
             time.sleep(0.1)
-
-
-@contextmanager
-def killing(pid: int, *, after_s: float) -> Iterator[threading.Timer]:
-    """A timer that kills a process; at the latest it starts when the block ends."""
-    timer = threading.Timer(after_s, os.kill, (pid, signal.SIGKILL))
-    try:
-        yield timer
-    finally:
-        if timer.ident is None:
-            timer.start()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the target forks")
-def test_kill_9_loses_nothing_that_was_answered(
-    tmp_path: Path, make_app_image: Make
-) -> None:
-    """200 times: patches and an upload, `kill -9` at a random moment, look again."""
-    rng = random.Random(1)
-    image = make_app_image(version="v9.9.9", segments=(4096, 400_000))
-    target = Path(__file__).parent / "kill_target.py"
-    answered, answered_image = 0, False
-    with subprocess.Popen(
-        [sys.executable, str(target), str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as parent:
-        assert parent.stdin is not None
-        assert parent.stdout is not None
-        for trial in range(KILLS):
-            parent.stdin.write("another\n")
-            parent.stdin.flush()
-            told = json.loads(parent.stdout.readline())
-            # What was answered is there, and what belongs together is together.
-            number = told["statsFrequency"]
-            assert number >= answered
-            assert told["hostname"] == f"h{number}"
-            assert told["temptarget"] == number % 90
-            if answered_image:
-                assert told["version"] == "v9.9.9"
-            # The moment is counted in answers first, so that it is after as many
-            # of them on a slow machine, and then in time, so that it is amid one.
-            kill_after_answers = rng.randrange(4)
-            answered = number
-            base = f"http://127.0.0.1:{told['port']}/api/system"
-            with (
-                killing(told["pid"], after_s=rng.uniform(0.0, 0.03)) as kill,
-                suppress(httpx.TransportError),
-                httpx.Client(trust_env=False) as client,
-            ):
-                for answers in itertools.count():
-                    if answers == kill_after_answers:
-                        kill.start()
-                    if answers == 0 and trial % 4 == 3:
-                        answer = client.post(f"{base}/OTA", content=image)
-                        answered_image |= answer.status_code == 200
-                        continue
-                    number = answered + 1
-                    body = {
-                        "statsFrequency": number,
-                        "hostname": f"h{number}",
-                        "temptarget": number % 90,
-                    }
-                    assert client.patch(base, json=body).status_code == 200
-                    answered = number
-        parent.stdin.close()
-    assert answered > KILLS // 2
-    assert answered_image
-    parts = [p for p in (tmp_path / "images").iterdir() if p.suffix == ".part"]
-    assert len(parts) <= 1
 
 
 def until(is_true: Callable[[], bool], *, seconds: float = 60) -> None:
