@@ -34,7 +34,7 @@ fuzz: $(VENV)/.installed-dev
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --group docs
 	$(BIN)/python -m softaxe.api.docs docs
-	$(BIN)/python docs/faults_table.py
+	$(BIN)/python docs/described.py
 	$(BIN)/python docs/boards_table.py
 	$(BIN)/python docs/plots.py
 	$(BIN)/python docs/screens.py

@@ -1,6 +1,3 @@
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 from softaxe.device.faults import DeviceFaults, Sensor, UpdateFault
@@ -197,15 +194,3 @@ def test_an_id_that_somebody_has_chosen_is_left_out() -> None:
 
 def test_only_requests_have_routes() -> None:
     assert all(str(EFFECTS[name].layer) == "network" for name in HTTP_EFFECTS)
-
-
-def test_the_documents_table_is_up_to_date() -> None:
-    path = Path(__file__).parents[1] / "docs" / "faults_table.py"
-    spec = importlib.util.spec_from_file_location("faults_table", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    page = module.PAGE.read_text(encoding="utf-8")
-
-    assert page == module.with_table(page), "run make docs"

@@ -62,6 +62,11 @@ class Member:
         return self.extra.get("unit")
 
     @property
+    def also(self) -> tuple[str, ...]:
+        """Other names of it."""
+        return tuple(self.extra.get("also", ()))
+
+    @property
     def limits(self) -> tuple[float, float] | None:
         """Least and most, of a number."""
         if not isinstance(self.kind, inspect.IntType | inspect.FloatType):
@@ -72,6 +77,9 @@ class Member:
     def choices(self) -> tuple[Any, ...]:
         """All values there are, if they are few."""
         return _choices(self.kind)
+
+
+_info = cache(inspect.type_info)
 
 
 @cache
@@ -156,7 +164,7 @@ def read(kind: Any, value: object) -> Any:
     Raises:
         SettingError: It is not allowed; begins with the name of the member.
     """
-    return _read(inspect.type_info(kind), value, NO_EXTRA)
+    return _read(_info(kind), value, NO_EXTRA)
 
 
 def given(kind: type[Struct], value: object) -> dict[str, Any]:
@@ -194,10 +202,10 @@ def _given(kind: type[Struct], value: object) -> dict[str, Any]:
     rest = {name: one for name, one in value.items() if name != tag_field}
     found: dict[str, Any] = {}
     known = members(kind)
-    names = {name for one in known for name in (one.name, *_also(one))}
+    names = {name for one in known for name in (one.name, *one.also)}
     for name in rest:
         if name not in names:
-            listed = ", ".join(one for row in known for one in (row.name, *_also(row)))
+            listed = ", ".join(one for row in known for one in (row.name, *row.also))
             if tag_field is not None:
                 raise SettingError(f"{name}: {tag} takes {tag_field}, {listed}")
             raise SettingError(f"{name} is none of {listed}")
@@ -205,7 +213,7 @@ def _given(kind: type[Struct], value: object) -> dict[str, Any]:
     if _one_of(kind) and len(chosen) != 1:
         raise SettingError(f"has not one of {', '.join(_one_of(kind))}")
     for member in known:
-        written = next((n for n in (member.name, *_also(member)) if n in rest), None)
+        written = next((n for n in (member.name, *member.also) if n in rest), None)
         if written is None and member.default is not NODEFAULT:
             continue
         is_text = isinstance(member.kind, inspect.StrType)
@@ -213,11 +221,6 @@ def _given(kind: type[Struct], value: object) -> dict[str, Any]:
         if one is not None or not member.takes_null:
             found[member.field] = _read_named(member, written or member.name, one)
     return found
-
-
-def _also(member: Member) -> tuple[str, ...]:
-    also: tuple[str, ...] = member.extra.get("also", ())
-    return also
 
 
 def _one_of(kind: type[Struct]) -> tuple[str, ...]:
@@ -369,7 +372,7 @@ class Schemas:
             kind: Which.
             name: Of what has none itself; it is referred to by it then.
         """
-        schema = self._of(inspect.type_info(kind), NO_EXTRA)
+        schema = self._of(_info(kind), NO_EXTRA)
         if not name:
             return schema
         self.definitions[name] = schema
@@ -430,7 +433,7 @@ class Schemas:
             required.append(config.tag_field)
         for member in members(kind):
             properties[member.name] = self.of_member(member)
-            for name in _also(member):
+            for name in member.also:
                 same = {"description": f"The same as {member.name}."}
                 properties[name] = self._of(member.kind, member.extra) | same
             if member.default is NODEFAULT:

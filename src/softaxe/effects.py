@@ -91,8 +91,12 @@ class OnNetwork(Order):
 class OnRequests(OnNetwork):
     """An effect on single requests, which so have routes, methods and chances."""
 
-    route: Annotated[Text, Meta(description="Pattern of paths.")] = "*"
-    method: Annotated[Text, Meta(description="Pattern of methods.")] = "*"
+    route: Annotated[
+        Text, Meta(description="Pattern of paths, of effects on requests.")
+    ] = "*"
+    method: Annotated[
+        Text, Meta(description="Pattern of methods, of effects on requests.")
+    ] = "*"
 
 
 class OnPool(Order):

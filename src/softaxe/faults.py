@@ -52,15 +52,17 @@ class Rule:
             return self.begins_at
         return self.ends_at if now < self.ends_at else NEVER
 
+    def is_for(self, device_id: str, group: str) -> bool:
+        """True when a device is among those of which a share is meant."""
+        return fnmatchcase(device_id, self.device) and fnmatchcase(group, self.group)
+
     def meets(self, device_id: str, group: str) -> bool:
         """True when a device is among those that are meant."""
         part = self.share
         if self.effect not in HTTP_EFFECTS:
             part *= self.probability
-        return (
-            fnmatchcase(device_id, self.device)
-            and fnmatchcase(group, self.group)
-            and (part >= 1 or _place(f"{self.id}/{device_id}") < part)
+        return self.is_for(device_id, group) and (
+            part >= 1 or _place(f"{self.id}/{device_id}") < part
         )
 
     def to_json(self) -> dict[str, Any]:

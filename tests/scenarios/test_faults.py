@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from softaxe.testing.options import EffectName, FaultOptions
 from softaxe.testing.run import RunningFleet, running
 
 MINUTES = 60
@@ -45,7 +46,7 @@ def test_hot_air_makes_it_hot(gamma: RunningFleet) -> None:
     ("effect", "turns"), [("fan_dead", False), ("fan_blocked", True)]
 )
 def test_without_air_it_overheats_and_says_so(
-    gamma: RunningFleet, effect: str, turns: bool
+    gamma: RunningFleet, effect: EffectName, turns: bool
 ) -> None:
     gamma.faults.add(effect)
     assert (info_after(gamma, 10)["fanrpm"] > 0) is turns
@@ -201,7 +202,7 @@ def test_a_silent_pool_brings_no_share_home(gamma: RunningFleet) -> None:
     ],
 )
 def test_rejected_shares_are_counted_with_their_reason(
-    gamma: RunningFleet, effect: str, members: dict[str, str], reason: str
+    gamma: RunningFleet, effect: EffectName, members: FaultOptions, reason: str
 ) -> None:
     gamma.faults.add(effect, **members)
 

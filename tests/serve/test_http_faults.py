@@ -11,6 +11,7 @@ import pytest
 from websockets.exceptions import InvalidMessage, InvalidStatus
 from websockets.sync.client import connect
 
+from softaxe.testing.options import EffectName, FaultOptions
 from softaxe.testing.run import RunningFleet, running
 
 
@@ -86,12 +87,13 @@ def test_a_request_within_the_sockets_meets_no_fault(bitaxe: RunningFleet) -> No
 
 
 @pytest.mark.parametrize(
-    ("effect", "values"), [("reset", {}), ("socket_limit", {"sockets": 0})]
+    ("effect", "values"),
+    [("reset", {"id": "cut"}), ("socket_limit", {"id": "cut", "sockets": 0})],
 )
 def test_a_log_stream_is_reset(
-    bitaxe: RunningFleet, effect: str, values: dict[str, object]
+    bitaxe: RunningFleet, effect: EffectName, values: FaultOptions
 ) -> None:
-    bitaxe.faults.add(effect, id="cut", **values)
+    bitaxe.faults.add(effect, **values)
 
     with pytest.raises((OSError, EOFError, InvalidMessage)):
         follow(bitaxe)

@@ -21,6 +21,7 @@ from websockets.sync.client import connect
 import softaxe
 from softaxe.errors import SettingError
 from softaxe.testing import run as testing
+from softaxe.testing.options import FaultOptions
 from softaxe.testing.run import RunningPool
 
 
@@ -154,7 +155,7 @@ def test_what_is_not_allowed_is_told_at_once() -> None:
     with pytest.raises(SettingError, match="board: '9000' is none of"):
         softaxe.running(board="9000")
     with pytest.raises(SettingError, match="colour is none of"):
-        softaxe.running(colour="red")
+        softaxe.running(colour="red")  # type: ignore[call-arg]
     with pytest.raises(SettingError, match="frequency: 1000"):
         softaxe.running(settings={"frequency": 1000})
     for beside in ({"ambient": 60}, {"colour": 1}, {"count": 7}, {"board": "999"}):
@@ -164,7 +165,21 @@ def test_what_is_not_allowed_is_told_at_once() -> None:
         softaxe.running() as bitaxe,
         pytest.raises(SettingError, match="effect: 'fire' is none of"),
     ):
-        bitaxe.faults.add("fire")
+        bitaxe.faults.add("fire")  # type: ignore[arg-type]
+
+
+def test_a_fault_for_nobody_is_refused_but_other_miners_may_come() -> None:
+    with softaxe.running(warm_up_s=0) as fleet:
+        nobody: list[FaultOptions] = [{"device": "nosuch"}, {"group": "nosuch"}]
+        for whom in nobody:
+            with pytest.raises(SettingError, match="device: there is none like"):
+                fleet.faults.add("fan_dead", **whom)
+        fleet.pool.faults.add("pool_reject", group="strangers")
+        fleet.faults.add("fan_dead", device="601-*", share=0.0)
+
+        rules = fleet.call(lambda running: list(running.faults.rules.rules.values()))
+
+    assert [rule.effect for rule in rules] == ["pool_reject", "fan_dead"]
 
 
 def test_times_that_cannot_be_are_told_at_once() -> None:

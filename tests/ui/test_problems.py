@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from softaxe.testing.options import EffectName
 from softaxe.testing.run import RunningFleet, running
 
 MINUTES = 60
@@ -89,7 +90,7 @@ def test_what_is_wrong_is_said(
 
 @pytest.mark.parametrize("effect", ["regulator_fault", "chip_dead", "fan_dead"])
 def test_a_chip_that_is_off_has_no_rate_and_no_efficiency(
-    gamma: RunningFleet, visit: Visit, effect: str
+    gamma: RunningFleet, visit: Visit, effect: EffectName
 ) -> None:
     gamma.faults.add(effect)
     gamma.clock.advance(10 * MINUTES)

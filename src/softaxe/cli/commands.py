@@ -10,6 +10,7 @@ from softaxe.cli.pool import run_pool
 from softaxe.cli.record import run_check, run_clone, run_record
 from softaxe.cli.run import run
 from softaxe.cli.scenario import run_scenario
+from softaxe.cli.schema import print_schema
 
 app = typer.Typer(
     help="A complete Bitaxe in software: real HTTP, Stratum and SHA-256d.",
@@ -44,6 +45,7 @@ app.command("run")(run)
 app.command("record")(run_record)
 app.command("clone")(run_clone)
 app.command("scenario")(run_scenario)
+app.command("schema")(print_schema)
 app.command("pool")(run_pool)
 app.command("chip")(run_chip)
 app.command("check")(run_check)

@@ -6,7 +6,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -229,8 +229,7 @@ class _Run:
     async def _order(self, fault: Mapping[str, Any]) -> None:
         fleet = self._fleet
         rule = await fleet.faults.add(fault)
-        whole = replace(rule, share=1.0, probability=1.0)
-        if not any(whole.meets(m.id, m.group) for m in fleet.members.values()):
+        if not any(rule.is_for(m.id, m.group) for m in fleet.members.values()):
             raise SettingError(f"{rule.id}: there is no such device or group")
 
     async def _clear(self, rule_id: str) -> None:

@@ -3,9 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from softaxe.testing.run import RunningDevice, RunningFleet, RunningPool, running
+    from softaxe.testing.run import (
+        MakeDevices,
+        RunningDevice,
+        RunningFleet,
+        RunningPool,
+        running,
+    )
 
-__all__ = ["RunningDevice", "RunningFleet", "RunningPool", "running"]
+__all__ = ["MakeDevices", "RunningDevice", "RunningFleet", "RunningPool", "running"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,22 +8,21 @@
 Time goes on by itself, at the speed of life; `clock` bends it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from softaxe.testing.run import RunningFleet, RunningPool
+    from softaxe.testing.run import MakeDevices, RunningFleet, RunningPool
 
-Make = Callable[..., "RunningFleet"]
 FAMILIES = ("102", "204", "402", "601", "702", "303", "801")
 """Max, Ultra, Supra, Gamma, SupraHex, Hex and GammaTurbo."""
 
 
 @pytest.fixture
-def bitaxe_factory() -> Iterator[Make]:
+def bitaxe_factory() -> Iterator["MakeDevices"]:
     """Make devices in a test: call it as `softaxe.running`, they end with the test."""
     # Imported by those who use it: pytest loads plugins whether they are used or not.
     from softaxe.testing.run import running  # noqa: PLC0415
@@ -37,18 +36,18 @@ def bitaxe_factory() -> Iterator[Make]:
 
 
 @pytest.fixture
-def bitaxe(bitaxe_factory: Make) -> "RunningFleet":
+def bitaxe(bitaxe_factory: "MakeDevices") -> "RunningFleet":
     """A mining Gamma."""
     return bitaxe_factory()
 
 
 @pytest.fixture
-def bitaxe_fleet(bitaxe_factory: Make) -> "RunningFleet":
+def bitaxe_fleet(bitaxe_factory: "MakeDevices") -> "RunningFleet":
     """One device of every family of firmware v2.12.2, mining."""
     return bitaxe_factory(board=FAMILIES, count=len(FAMILIES))
 
 
 @pytest.fixture
-def bitaxe_pool(bitaxe_factory: Make) -> "RunningPool":
+def bitaxe_pool(bitaxe_factory: "MakeDevices") -> "RunningPool":
     """A pool without miners, to connect one's own to."""
     return bitaxe_factory(groups=[]).pool

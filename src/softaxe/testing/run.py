@@ -20,11 +20,13 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, Unpack
 
 from softaxe.catalog import USUAL_BOARD
 from softaxe.device.settings import JsonValue
+from softaxe.effects import EFFECTS, Layer
 from softaxe.errors import SettingError
+from softaxe.faults import Rule
 from softaxe.fleet.clock import ADVANCES_S, read_number
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import Group, read_group
@@ -32,6 +34,12 @@ from softaxe.fleet.options import FleetOptions
 from softaxe.serve.journal import Entry
 from softaxe.serve.member import Member
 from softaxe.stratum.pool import Pool
+from softaxe.testing.options import (
+    EffectName,
+    FaultOptions,
+    GroupOptions,
+    SharedOptions,
+)
 from softaxe.units import Level
 
 T = TypeVar("T")
@@ -58,7 +66,7 @@ def running(
     control: bool = False,
     state: Path | None = None,
     warm_up_s: float = WARM_UP_S,
-    **group: object,
+    **group: Unpack[SharedOptions],
 ) -> "RunningFleet":
     """Run devices while a `with` or `async with` lasts.
 
@@ -85,7 +93,7 @@ def running(
         boards = [board] if isinstance(board, str) else list(board)
         groups = [{"count": count, "boards": boards, **group}]
     else:
-        beside = dict(group)
+        beside: dict[str, object] = {**group}
         if count != 1:
             beside["count"] = count
         if board != USUAL_BOARD:
@@ -106,6 +114,27 @@ def running(
     )
     options.check()
     return RunningFleet(options, is_ephemeral=state is None, warm_up_s=warm_up_s)
+
+
+class MakeDevices(Protocol):
+    """Makes devices as `running` does; the type of the fixture `bitaxe_factory`."""
+
+    def __call__(
+        self,
+        *,
+        count: int = ...,
+        board: str | Sequence[str] = ...,
+        groups: Sequence[Mapping[str, object] | Group] | None = ...,
+        speed: float = ...,
+        seed: int = ...,
+        host: str = ...,
+        port: int = ...,
+        control: bool = ...,
+        state: Path | None = ...,
+        warm_up_s: float = ...,
+        **group: Unpack[SharedOptions],
+    ) -> "RunningFleet":
+        """Start devices; they answer when this returns."""
 
 
 class RunningFleet:
@@ -253,7 +282,7 @@ class RunningFleet:
         devices = {device.id: device for device in self}
         return devices[key] if isinstance(key, str) else list(devices.values())[key]
 
-    def add(self, **group: object) -> "list[RunningDevice]":
+    def add(self, **group: Unpack[GroupOptions]) -> "list[RunningDevice]":
         """Switch on more devices, described as a group; return them."""
         chosen = read_group(group)
         added = self.run(lambda fleet: fleet.add(chosen))
@@ -390,18 +419,26 @@ class Faults:
         self._fleet = fleet
         self._device = device
 
-    def add(self, effect: str, **members: object) -> str:
+    def add(self, effect: EffectName, **members: Unpack[FaultOptions]) -> str:
         """Order a fault; return its id.
 
         Raises:
-            SettingError: There is no such effect, or a value is not allowed.
+            SettingError: There is no such effect, a value is not allowed, or no device
+                is like those that are named.
         """
-        rule = {"effect": effect, **members}
+        rule: dict[str, object] = {"effect": effect, **members}
         if self._device is not None:
             rule.setdefault("device", self._device)
 
         async def work(fleet: Fleet) -> str:
-            return (await fleet.faults.add(rule)).id
+            added = await fleet.faults.add(rule)
+            if _is_for_nobody(added, fleet):  # a test would pass and show nothing
+                await fleet.faults.remove(added.id)
+                raise SettingError(
+                    f"device: there is none like {added.device!r} in a group like "
+                    f"{added.group!r}"
+                )
+            return added.id
 
         return self._fleet.run(work)
 
@@ -412,6 +449,14 @@ class Faults:
     def clear(self) -> None:
         """Take all faults back, those of other devices too."""
         self._fleet.run(lambda fleet: fleet.faults.clear())
+
+
+def _is_for_nobody(rule: Rule, fleet: Fleet) -> bool:
+    """True for a rule that names devices and means none; other miners may yet come."""
+    is_for_all = rule.device == rule.group == "*"
+    if is_for_all or EFFECTS[rule.effect].layer is Layer.POOL:
+        return False
+    return not any(rule.is_for(m.id, m.group) for m in fleet.members.values())
 
 
 class RunningClock:

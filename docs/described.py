@@ -1,0 +1,240 @@
+"""Writes what is made from the descriptions in the code; a test compares it.
+
+The tables of pages, the schemas of files, and the types of keyword arguments.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from softaxe.cli.schema import FileKind, file_schema
+from softaxe.control.operations import OPERATIONS, Operation
+from softaxe.description import Member, Schemas, members
+from softaxe.effects import EFFECTS, OnRequests, help_of, parameters
+from softaxe.fleet.groups import Group
+from softaxe.fleet.networks import WifiNetwork
+from softaxe.fleet.options import RUN_KEYS, FleetFile
+from softaxe.scenario import Expectation, Request, Step
+
+DOCS = Path(__file__).parent
+OPTIONS = DOCS.parent / "src" / "softaxe" / "testing" / "options.py"
+OF_RUNNING = frozenset({"count", "board", "seed"})
+"""Members of a group that `running` has as arguments of its own."""
+SCHEMAS = Schemas("", is_openapi=False)
+
+
+# Tables of pages
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of Markdown."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def members_table(kind: type[Struct], names: Iterable[str] | None = None) -> str:
+    """Return one row per member of a Struct."""
+    heads = ("member", "takes", "default", "meaning")
+    chosen = None if names is None else set(names)
+    rows = (
+        [
+            " or ".join(f"`{name}`" for name in (one.name, *one.also)),
+            takes(SCHEMAS.of_member(one), one.unit),
+            _default(SCHEMAS.of_member(one)),
+            one.help,
+        ]
+        for one in members(kind)
+        if chosen is None or one.field in chosen
+    )
+    return table(heads, rows)
+
+
+def takes(schema: Mapping[str, Any], unit: str | None = None) -> str:
+    """Tell what a schema allows, in words."""
+    if "enum" in schema:
+        return ", ".join(f"`{_plain(one)}`" for one in schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(takes(one) for one in schema["anyOf"])
+    if "minimum" in schema:
+        low, high = (_number(schema[name]) for name in ("minimum", "maximum"))
+        return f"{low} to {high}{f' {unit}' if unit else ''}"
+    match schema.get("type"):
+        case "boolean":
+            return "`true`, `false`"
+        case "string":
+            examples = schema.get("examples", ())[:3]
+            return " such as ".join(["text", ", ".join(examples)][: 1 + bool(examples)])
+        case "array":
+            return f"list of {takes(schema['items'])}"
+        case "object":
+            return "table"
+        case "number":
+            return "number"
+    return "table" if {"oneOf", "$ref"} & schema.keys() else "anything"
+
+
+def _default(schema: Mapping[str, Any]) -> str:
+    return f"`{_plain(schema['default'])}`" if "default" in schema else ""
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _number(value: float) -> str:
+    return f"{value:g}" if value < 1e6 or value > 1e8 else f"{value:.0f}"
+
+
+def effects_table() -> str:
+    """Return one row per effect."""
+    heads = ("effect", "acts on", "parameters", "what happens")
+    rows = (
+        [
+            f"`{name}`",
+            str(effect.layer),
+            "; ".join(map(_parameter, parameters(effect))) or "none",
+            help_of(effect),
+        ]
+        for name, effect in EFFECTS.items()
+    )
+    return table(heads, rows)
+
+
+def _parameter(member: Member) -> str:
+    allowed = takes(SCHEMAS.of_member(member), member.unit).replace("`", "")
+    default = member.default
+    shown = f"{default:g}" if isinstance(default, float) else str(default)
+    return f"`{member.name}` ({allowed}; {shown})"
+
+
+def rule_table() -> str:
+    """Return what every rule can say."""
+    names = OnRequests.__struct_fields__
+    return members_table(OnRequests, names)
+
+
+def api_table() -> str:
+    """Return one row per operation of the control API."""
+    rows = (
+        [f"`{row.method} {row.path}{_query(row)}`", f"{row.help} {_told(row)}".strip()]
+        for row in OPERATIONS
+    )
+    return table(("request", "does"), rows)
+
+
+def _query(row: Operation) -> str:
+    names = "&".join(one.name for one in members(row.query))
+    return f"?{names}" if names else ""
+
+
+def _told(row: Operation) -> str:
+    if isinstance(row.body, type) and row.body is not Group:
+        names = ", ".join(f"`{one.name}`" for one in members(row.body))
+        return f"Takes {names}. {row.about}"
+    return row.about
+
+
+TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "faults.md": {"members": rule_table, "effects": effects_table},
+    "fleet.md": {
+        "keys": lambda: members_table(FleetFile, RUN_KEYS),
+        "group": lambda: members_table(Group),
+        "network": lambda: members_table(WifiNetwork),
+        "operations": api_table,
+    },
+    "scenarios.md": {
+        "step": lambda: members_table(Step),
+        "request": lambda: members_table(Request),
+        "expect": lambda: members_table(Expectation),
+    },
+}
+"""Tables by page and by the names between which they stand there."""
+
+
+def with_tables(page: str, tables: Mapping[str, Callable[[], str]]) -> str:
+    """Return a page with its present tables."""
+    for name, made in tables.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+        before, _, rest = page.partition(begin)
+        _, _, after = rest.partition(end)
+        page = f"{before}{begin}{made()}{end}{after}"
+    return page
+
+
+# Types of keyword arguments
+
+
+def options_module() -> str:
+    """Return the module of types by which checkers see a typo in an argument."""
+    of_effects = {one.name: one for kind in EFFECTS.values() for one in members(kind)}
+    of_groups = dict(_written(members(Group)))
+    shared = {name: of_groups[name] for name in of_groups.keys() - OF_RUNNING}
+    own = {name: of_groups[name] for name in sorted(OF_RUNNING)}
+    effects = "".join(f'    "{name}",\n' for name in EFFECTS)
+    return (
+        '"""Keyword arguments as types; made by `make docs`, do not change by hand."""'
+        "\n\nfrom collections.abc import Mapping, Sequence\n"
+        "from typing import Literal, TypedDict\n\n"
+        f"EffectName = Literal[\n{effects}]\n\n\n"
+        + _typed_dict("FaultOptions", "What an order of a fault can say.", of_effects)
+        + "\n\n"
+        + _typed_dict("SharedOptions", "What devices have in common.", shared)
+        + "\n\n"
+        + _typed_dict("GroupOptions", "A group of devices.", own, of="SharedOptions")
+    )
+
+
+def _written(found: Iterable[Member]) -> Iterator[tuple[str, Member]]:
+    for member in found:
+        yield from ((name, member) for name in (member.name, *member.also))
+
+
+def _typed_dict(
+    name: str, words: str, found: Mapping[str, Member], *, of: str = "TypedDict"
+) -> str:
+    total = ", total=False"
+    lines = [f"class {name}({of}{total}):", f'    """{words}"""', ""]
+    for key, member in sorted(found.items()):
+        lines.append(f"    {key}: {_type_of(SCHEMAS.of_member(member))}")
+    return "\n".join(lines) + "\n"
+
+
+def _type_of(schema: Mapping[str, Any]) -> str:
+    """Return the Python type of what a schema allows."""
+    if "enum" in schema:
+        return f"Literal[{', '.join(json.dumps(one) for one in schema['enum'])}]"
+    if "anyOf" in schema:
+        return " | ".join(map(_type_of, schema["anyOf"]))
+    kind = schema["type"]
+    if isinstance(kind, list):
+        return " | ".join(_type_of({"type": one}) for one in kind)
+    if kind == "array":
+        return f"Sequence[{_type_of(schema['items'])}]"
+    if kind == "object":
+        return f"Mapping[str, {_type_of(schema['additionalProperties'])}]"
+    kinds = {"boolean": "bool", "integer": "int", "number": "float", "string": "str"}
+    return kinds[kind]
+
+
+# All of it
+
+
+def outputs() -> Iterator[tuple[Path, str]]:
+    """Yield every file with what should be in it."""
+    for name, tables in TABLES.items():
+        page = DOCS / name
+        yield page, with_tables(page.read_text(encoding="utf-8"), tables)
+    for kind in FileKind:
+        schema = json.dumps(file_schema(kind), ensure_ascii=False)
+        yield DOCS / "schemas" / f"{kind}.json", f"{schema}\n"
+    yield OPTIONS, options_module()
+
+
+if __name__ == "__main__":
+    for path, text in outputs():
+        path.write_text(text, encoding="utf-8")

@@ -1,0 +1,90 @@
+"""Keyword arguments as types; made by `make docs`, do not change by hand."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypedDict
+
+EffectName = Literal[
+    "ambient",
+    "fan_blocked",
+    "fan_dead",
+    "chip_dying",
+    "chip_dead",
+    "plug_missing",
+    "regulator_fault",
+    "supply_sag",
+    "sensor_stuck",
+    "latency",
+    "bandwidth",
+    "timeout",
+    "reset",
+    "truncated_json",
+    "status",
+    "socket_limit",
+    "wifi_loss",
+    "pool_down",
+    "pool_silent",
+    "pool_stale_jobs",
+    "pool_reject",
+    "pool_difficulty",
+    "pool_reconnect",
+    "block_found",
+    "reboot_loop",
+    "heap_exhaustion",
+    "ota_failing",
+]
+
+
+class FaultOptions(TypedDict, total=False):
+    """What an order of a fault can say."""
+
+    bytes_per_s: float
+    c: float
+    chip: int
+    code: int
+    device: str
+    difficulty: float
+    duration_s: float
+    fan: int
+    group: str
+    how: Literal["refused", "rolled back"]
+    id: str
+    jitter_ms: float
+    keep: float
+    method: str
+    ms: float
+    period_s: float
+    probability: float
+    reason: str
+    route: str
+    sensor: Literal["chip", "chip2", "vr"]
+    share: float
+    sockets: int
+    start_s: float
+    v: float
+    which: Literal["primary", "fallback", "all"]
+
+
+class SharedOptions(TypedDict, total=False):
+    """What devices have in common."""
+
+    ambient: float
+    ambient_swing: float
+    boards: str | Sequence[str]
+    first_boot: bool
+    group: str
+    name: str
+    password: str
+    pool: str
+    profile: Literal["documented", "firmware"]
+    settings: Mapping[str, str | float | bool]
+    spread: Mapping[str, float]
+    user: str
+    work: Literal["auto", "scaled", "real"]
+
+
+class GroupOptions(SharedOptions, total=False):
+    """A group of devices."""
+
+    board: str | Sequence[str]
+    count: int
+    seed: int
