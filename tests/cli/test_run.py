@@ -13,6 +13,8 @@ from softaxe.cli.commands import app
         (["fleet.toml", "--count", "3"], "--count: write it into fleet.toml"),
         (["fleet.toml", "--first-boot"], "--first-boot: write it into fleet.toml"),
         (["--replay", "it.json", "--seed", "1"], "--seed: a recording has no use"),
+        (["--pool", "pool.x:notaport"], "--pool: pool.x:notaport: the port is none"),
+        (["--pool", "tcp://[::1]:99999"], "--pool: tcp://[::1]:99999: the port"),
         (["--control", "here"], "--control: 'here' is neither"),
         (["--networks", "nowhere.toml"], "nowhere.toml"),
     ],

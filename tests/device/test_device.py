@@ -14,6 +14,7 @@ from softaxe.device.events import (
 )
 from softaxe.errors import SettingError, UpdateRefused
 from softaxe.flash.image import AppImage
+from softaxe.flash.partitions import Flash
 
 
 def on_network(seed: int = 0) -> Device:
@@ -53,10 +54,20 @@ def test_a_refused_patch_changes_nothing() -> None:
     assert device.events() == []
 
 
-def test_an_equal_value_is_not_saved_again() -> None:
+def test_a_value_that_is_in_force_already_is_saved_too() -> None:
     device = on_network()
 
-    device.patch([("temptarget", 60)], 5.0)
+    device.patch([("stratumURL", "my.pool"), ("temptarget", 60)], 5.0)
+
+    (request,) = device.events()
+    assert isinstance(request, SaveSettings)
+    assert request.rows == {"stratumurl": "my.pool", "temptarget": 60}
+
+
+def test_a_change_of_nothing_is_not_saved() -> None:
+    device = on_network()
+
+    device.patch([("nonsense", 60)], 5.0)
 
     assert device.events() == []
 
@@ -181,6 +192,22 @@ def test_an_image_that_could_not_be_stored_is_taken_back() -> None:
     assert device.version == "v2.12.2"
     assert device.running_partition == "factory"
     assert WentDown() not in device.events()
+
+
+def test_what_the_boot_loader_chose_stands_though_it_could_not_be_stored() -> None:
+    device = on_network()
+    device.write_firmware(image("v2.13.0"), 5.0)
+    (stored,) = device.events()
+    assert isinstance(stored, SaveFlash)
+    device.step(10.0)
+    (chosen,) = [e for e in device.events() if isinstance(e, SaveFlash)]
+
+    device.flash_not_saved(chosen)
+    device.step(60.0)
+
+    assert device.version == "v2.13.0"
+    again = Device(flash=Flash.from_rows(stored.rows))
+    assert again.version == "v2.13.0"
 
 
 def test_images_are_refused_before_there_is_a_network() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softaxe.catalog import board
+from softaxe.catalog import board, boards
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
 from softaxe.device.settings import (
     SETTINGS,
@@ -15,6 +15,7 @@ from softaxe.device.settings import (
     Settings,
     Value,
     check_patch,
+    sift_stored,
 )
 from softaxe.errors import SettingError
 
@@ -286,3 +287,71 @@ def test_the_firmware_profile_refuses_what_the_firmware_refuses(
 def test_half_a_character_is_refused_in_words() -> None:
     with pytest.raises(SettingError, match=r"hostname: '\\ud800' holds half"):
         patch(("hostname", "\ud800"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("asicfrequency_f", float("inf")),
+        ("asicfrequency_f", float("nan")),
+        ("asicfrequency_f", 1e300),
+        ("asicfrequency_f", "525"),
+        ("minfanspeed", 10**9),
+        ("manualfanspeed", b"\x64"),
+        ("temptarget", 60.5),
+        ("rotation", 45),
+        ("autofanspeed", 2),
+        ("bestdiff", 2**63),
+        ("display", "OLED"),
+        ("stratumuser", "bc1q\udcff"),
+        ("stratumuser", "x" * 4000),
+        ("wifipass", 7),
+    ],
+)
+def test_stored_values_that_nobody_wrote_are_named_and_left_out(
+    key: str, value: object
+) -> None:
+    stored = {"hostname": "rig", key: value, "another": b"program's"}
+
+    kept, (complaint,) = sift_stored(stored)
+
+    assert kept == {"hostname": "rig"}
+    assert complaint.startswith(f"{key}: ")
+    assert len(complaint) < 200
+    assert complaint.isprintable()
+    with pytest.raises(SettingError, match=key):
+        Settings.from_nvs({key: value}, BOARD)  # type: ignore[dict-item]
+
+
+def test_a_stored_secret_is_not_told() -> None:
+    _, (complaint,) = sift_stored({"wifipass": b"my secret"})
+
+    assert "secret" not in complaint
+
+
+def test_all_that_a_device_itself_stores_is_taken_back() -> None:
+    rows = FACTORY.changed(
+        {
+            "is_overheated": True,
+            "best_difficulty": 2**63 - 1,
+            "theme_colors": "x" * 5000,
+            "target_temperature_c": 100,
+            "frequency_mhz": 525,
+            "ssid": "",
+        }
+    ).to_nvs()
+
+    assert sift_stored(rows) == (rows, [])
+
+
+def test_factory_settings_of_every_board_are_such_as_can_be_stored() -> None:
+    for one in boards():
+        assert sift_stored(one.factory_nvs)[1] == []
+
+
+def test_text_that_is_not_unicode_is_refused() -> None:
+    for text in "\udcff", "\ud800":
+        with pytest.raises(SettingError, match="half a character"):
+            check_patch(
+                FACTORY, [("stratumUser", text)], profile=DOCUMENTED, board=BOARD
+            )

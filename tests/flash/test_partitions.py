@@ -1,10 +1,19 @@
+import hashlib
+
+import pytest
+
+from softaxe.errors import SettingError
 from softaxe.flash.image import AppImage
 from softaxe.flash.partitions import PARTITIONS, WWW_BYTES, Flash
 from softaxe.flash.spiffs import AXEOS
 
 
+def sha256_of(version: str) -> str:
+    return hashlib.sha256(version.encode()).hexdigest()
+
+
 def image(version: str) -> AppImage:
-    return AppImage(version, "esp-miner", "v5.5.1", "", "", 4096, version * 8)
+    return AppImage(version, "esp-miner", "v5.5.1", "", "", 4096, sha256_of(version))
 
 
 def test_the_table_is_that_of_the_reference() -> None:
@@ -69,7 +78,7 @@ def test_a_second_update_before_the_boot_replaces_the_first() -> None:
     flash.install(image("v2"))
 
     assert flash.boot() == "ota_0"
-    assert flash.images() == {"v2" * 8}
+    assert flash.images() == {sha256_of("v2")}
 
 
 def test_the_table_of_contents_survives_storage() -> None:
@@ -82,5 +91,37 @@ def test_the_table_of_contents_survives_storage() -> None:
 
     assert again.to_rows() == flash.to_rows()
     assert again.running_version == "v1"
-    assert again.images() == {"v1" * 8, "ab" * 32}
+    assert again.images() == {sha256_of("v1"), "ab" * 32}
     assert Flash.from_rows({}).running == "factory"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "complaint", "version"),
+    [
+        ("ota_0.sha256", "v1", "ota_0: no image", "v2.12.2"),
+        ("ota_0.sha256", b"\0" * 64, "ota_0: no image", "v2.12.2"),
+        ("ota_0.size", 1e300, "ota_0: no image", "v2.12.2"),
+        ("ota_0.size", -1, "ota_0: no image", "v2.12.2"),
+        ("ota_0.version", "v\udcff", "ota_0: no image", "v2.12.2"),
+        ("ota_0.boots", "yes", "ota_0: no image", "v2.12.2"),
+        ("running", "ota_7", "running: nothing to run is in 'ota_7'", "v2.12.2"),
+        ("boot", b"ota_0", "boot: nothing to run is in b'ota_0'", "v1"),
+        ("www_sha256", "../../etc/passwd", "www_sha256: '../../etc", "v1"),
+    ],
+)
+def test_rows_that_nobody_wrote_are_named_and_their_place_is_empty(
+    key: str, value: object, complaint: str, version: str
+) -> None:
+    flash = Flash()
+    flash.install(image("v1"))
+    flash.boot()
+    flash.install_www("ab" * 32)
+    rows = {**flash.to_rows(), key: value}
+
+    sifted, complaints = Flash.sift(rows)
+
+    assert complaint in complaints[0]
+    assert sifted.running_version == version
+    assert Flash.sift(sifted.to_rows())[1] == []
+    with pytest.raises(SettingError, match=complaint.partition(":")[0]):
+        Flash.from_rows(rows)

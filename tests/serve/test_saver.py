@@ -91,3 +91,40 @@ def test_what_waits_is_saved_though_nobody_waits_for_it_any_more(
 
     assert storage.load_settings("601-0") == {"statsFrequency": 33}
     storage.close()
+
+
+def test_what_came_while_a_save_was_failing_fails_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, device, other = Storage(tmp_path), Device(), Device(seed=1)
+    saver, has_begun, may_fail = Saver(storage), threading.Event(), threading.Event()
+    before = device.settings
+    save = storage.save
+
+    def full_once(*arguments: Any) -> None:
+        monkeypatch.setattr(storage, "save", save)
+        has_begun.set()
+        assert may_fail.wait(20)
+        raise StorageError("disk full")
+
+    monkeypatch.setattr(storage, "save", full_once)
+
+    async def main() -> None:
+        saver.add("601-0", device, changed(device, 33))
+        first = asyncio.ensure_future(saver.commit("601-0"))
+        assert await asyncio.to_thread(has_begun.wait, 20)
+        saver.add("601-0", device, changed(device, 33))
+        saver.add("601-1", other, changed(other, 44))
+        second = asyncio.ensure_future(saver.commit("601-0"))
+        third = asyncio.ensure_future(saver.commit("601-1"))
+        await asyncio.sleep(0)
+        may_fail.set()
+        told = await asyncio.gather(first, second, third, return_exceptions=True)
+        assert [str(error) for error in told] == ["disk full", "disk full", "None"]
+
+    asyncio.run(main())
+
+    assert device.settings == before
+    assert storage.load_settings("601-0") == {}
+    assert storage.load_settings("601-1") == {"statsFrequency": 44}
+    storage.close()

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -170,10 +171,10 @@ def test_what_was_answered_survives_kill_9(tmp_path: Path) -> None:
         assert settings["one"] == settings["two"]
         assert settings["one"] in {answered, answered + 1}
         content = storage.read_image(str(flash["www"]))
-        assert content == b"%d" % int(flash["number"])
+        assert content == b"%d" % int(str(flash["number"]))
         assert [path.name for path in (tmp_path / "images").iterdir()] == [flash["www"]]
         storage.close()
-        answered = int(settings["one"])
+        answered = int(str(settings["one"]))
 
 
 @pytest.mark.skipif(not IS_POSIX, reason="POSIX permissions")
@@ -329,3 +330,45 @@ def test_an_image_that_a_snapshot_names_is_kept(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         storage.read_image(names[0])
     storage.close()
+
+
+@pytest.mark.parametrize("content", [b"", None])
+def test_an_emptied_database_is_no_new_device(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    with closing(Storage(tmp_path)) as storage:
+        storage.save_settings("a", {"hostname": "a"})
+        sink = storage.new_image()
+        sink.write(b"image")
+        name = sink.commit()
+        storage.save_flash("a", {"www": name})
+    database = tmp_path / "state.db"
+    database.unlink()
+    if content is None:  # somebody wants to start anew
+        Storage(tmp_path).close()
+        assert not (tmp_path / "images" / name).exists()
+        return
+    database.write_bytes(content)
+
+    with pytest.raises(StorageError, match="is empty: settings and images are lost"):
+        Storage(tmp_path)
+
+    assert (tmp_path / "images" / name).exists()
+
+
+def test_a_first_start_that_was_cut_short_is_made_up_for(tmp_path: Path) -> None:
+    (tmp_path / "state.db").touch()
+
+    with closing(Storage(tmp_path)) as storage:
+        storage.save_settings("a", {"hostname": "a"})
+        assert storage.load_settings("a") == {"hostname": "a"}
+
+
+def test_text_that_is_none_any_more_is_returned_for_its_judge(tmp_path: Path) -> None:
+    Storage(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "state.db")) as database, database:
+        put = "INSERT INTO nvs VALUES ('a', 'hostname', CAST(x'61ff' AS TEXT))"
+        database.execute(put)
+
+    with closing(Storage(tmp_path)) as storage:
+        assert storage.load_settings("a") == {"hostname": "a\udcff"}

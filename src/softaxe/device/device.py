@@ -380,6 +380,8 @@ class Device:
 
     def flash_not_saved(self, request: SaveFlash) -> None:
         """Take back an image that could not be stored, and the restart into it."""
+        if request.previous is None:
+            return
         self.flash = Flash.from_rows(request.previous)
         self.www = request.previous_www
         self._restart_at = NEVER
@@ -742,11 +744,11 @@ class Device:
         before = self.flash.to_rows()
         self.flash.boot()
         if self.flash.to_rows() != before:
-            self._save_flash(before, self.www)
+            self._save_flash(None, self.www)
 
     def _save_flash(
         self,
-        before: Mapping[str, str | int],
+        before: Mapping[str, str | int] | None,
         before_www: Mapping[str, bytes] | None,
     ) -> None:
         self.revision += 1
@@ -988,9 +990,9 @@ class Device:
         self.revision += 1
         previous = self.settings
         self.settings = previous.changed(changes)
-        before, after = previous.to_nvs(), self.settings.to_nvs()
-        rows = {key: value for key, value in after.items() if before[key] != value}
-        if rows:
+        if changes:
+            # Equal values too: what is in force may be a default of this run alone.
+            rows = self.settings.to_nvs(changes)
             self._events.append(SaveSettings(rows, previous))
 
     def _vary_heap(self) -> None:

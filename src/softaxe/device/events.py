@@ -61,7 +61,7 @@ class SaveSettings:
     """Request: store these rows in one transaction."""
 
     rows: Mapping[str, str | int | float]
-    """Changed values by NVS key."""
+    """Values by NVS key: all that were set, also those that had them already."""
     previous: Settings
     """What to return to with `Device.settings_not_saved` when storing fails."""
 
@@ -71,8 +71,11 @@ class SaveFlash:
     """Request: store the flash's contents table in one transaction."""
 
     rows: Mapping[str, str | int]
-    previous: Mapping[str, str | int]
-    """What to return to with `Device.flash_not_saved` when storing fails."""
+    previous: Mapping[str, str | int] | None
+    """What to return to with `Device.flash_not_saved` when storing fails.
+
+    None after a boot: from what is stored the boot loader chooses the same again.
+    """
     previous_www: Mapping[str, bytes] | None
     """Files of the www image before."""
 

@@ -6,7 +6,7 @@ API page promises something else, `softaxe.device.profile` names the difference.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf
@@ -304,7 +304,7 @@ class Settings:
             board: Whose factory settings.
 
         Raises:
-            SettingError: A stored value is of the wrong type.
+            SettingError: A value is none that a setting can have.
         """
         values: dict[str, Any] = {row.name: row.default for row in SETTINGS}
         values["frequency_mhz"] = float(board.default_frequency_mhz)
@@ -314,25 +314,62 @@ class Settings:
                 values[row.name] = _from_stored(row, stored[row.nvs_key])
         return cls(**values)
 
-    def to_nvs(self) -> dict[str, Stored]:
-        """All values by NVS key; booleans as 0 and 1."""
-        return {row.nvs_key: _to_stored(getattr(self, row.name)) for row in SETTINGS}
+    def to_nvs(self, names: Iterable[str] = BY_NAME) -> dict[str, Stored]:
+        """Values by NVS key, all unless `names` says which; booleans as 0 and 1."""
+        rows = (BY_NAME[name] for name in names)
+        return {row.nvs_key: _to_stored(getattr(self, row.name)) for row in rows}
 
     def changed(self, changes: Mapping[str, Value]) -> "Settings":
         """Return settings with these values, by name; they must be checked."""
         return replace(self, **changes)  # type: ignore[arg-type]
 
 
-def _from_stored(row: Setting, value: Stored) -> Value:
-    wanted: Callable[[Any], Value] = {
-        Kind.STRING: str,
-        Kind.INTEGER: int,
-        Kind.FLOAT: float,
-        Kind.BOOLEAN: bool,
-    }[row.kind]
-    if isinstance(value, str) != (row.kind is Kind.STRING):
-        raise SettingError(f"{row.nvs_key}: stored value is no {row.kind}")
-    return wanted(value)
+def sift_stored(
+    stored: Mapping[str, object],
+) -> tuple[dict[str, Stored], list[str]]:
+    """Sort out stored rows that hold what no setting can have, as after a disk fault.
+
+    Returns:
+        The rows that are left, by NVS key, and a complaint about every other one.
+    """
+    kept: dict[str, Stored] = {}
+    complaints = []
+    for key, value in stored.items():
+        if (row := BY_NVS_KEY.get(key)) is None:
+            continue
+        try:
+            kept[key] = _to_stored(_from_stored(row, value))
+        except SettingError as error:
+            complaints.append(str(error))
+    return kept, complaints
+
+
+def _from_stored(row: Setting, value: object) -> Value:
+    """Judge a stored value; the device itself may store more than a PATCH may."""
+    name = row.nvs_key
+    shown = "a value" if row.is_secret else _show(value)
+    if row.kind is Kind.STRING:
+        if not isinstance(value, str):
+            raise SettingError(f"{name}: {shown} is no string")
+        size = _utf8_size(value, name, shown)
+        if row.rest_name and size > row.firmware_limits.maximum:
+            raise SettingError(f"{name}: {size} bytes are too many")
+    else:
+        is_whole = isinstance(value, int) or row.kind is Kind.FLOAT
+        if not isinstance(value, int | float) or not is_whole:
+            raise SettingError(f"{name}: {shown} is no {row.kind}")
+        limits = [row.firmware_limits, row.page_limits or row.firmware_limits]
+        least = min(limit.minimum for limit in limits)
+        most = max(limit.maximum for limit in limits)
+        if row.kind is Kind.BOOLEAN:
+            least, most = 0, 1
+        if not least <= value <= most:
+            raise SettingError(f"{name}: {shown} is outside {least}..{most}")
+    if row.choices and value not in row.choices:
+        raise SettingError(f"{name}: {shown} is none of {row.choices}")
+    if row.kind is Kind.FLOAT:
+        return float(value)
+    return bool(value) if row.kind is Kind.BOOLEAN else value
 
 
 def _to_stored(value: Value) -> Stored:
@@ -413,11 +450,7 @@ def _check_string(row: Setting, name: str, value: JsonValue, profile: Profile) -
         raise SettingError(f"{name}: {shown} is no string")
     if not value and limits.may_be_empty:
         return value
-    try:
-        size = len(value.encode("utf-8", "surrogateescape"))
-    except UnicodeEncodeError as error:
-        shown = "the text" if row.is_secret else _show(value)
-        raise SettingError(f"{name}: {shown} holds half a character") from error
+    size = _utf8_size(value, name, "the text" if row.is_secret else _show(value))
     shown = f"{size} bytes" if row.is_secret or size > limits.maximum else _show(value)
     if not limits.minimum <= size <= limits.maximum:
         raise SettingError(f"{name}: {shown} is outside {row.allowed(profile)}")
@@ -426,6 +459,13 @@ def _check_string(row: Setting, name: str, value: JsonValue, profile: Profile) -
     if limits.pattern and not re.fullmatch(limits.pattern, value):
         raise SettingError(f"{name}: {shown} may hold {limits.pattern_in_words}")
     return value
+
+
+def _utf8_size(text: str, name: str, shown: str) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError as error:
+        raise SettingError(f"{name}: {shown} holds half a character") from error
 
 
 def _check_overclock(
@@ -463,12 +503,14 @@ def _whole(value: float) -> int:
     return int(max(-INT_LIMIT, min(INT_LIMIT - 1, value)))
 
 
-def _show(value: JsonValue) -> str:
+def _show(value: object) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | dict):
         return "an array" if isinstance(value, list) else "an object"
-    text = repr(value) if isinstance(value, str) else f"{_double(value):.10g}"
+    if isinstance(value, int | float):
+        return f"{_double(value):.10g}"
+    text = repr(value)
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."

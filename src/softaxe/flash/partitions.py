@@ -4,9 +4,11 @@ Only the table of contents is here; the images themselves are files named by the
 SHA-256 (softaxe.serve.storage). Source: ESP-Miner partitions.csv.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from softaxe.errors import SettingError
 from softaxe.flash.image import AppImage
 
 SHIPPED_VERSION = "v2.12.2"
@@ -37,6 +39,9 @@ PARTITIONS = (
     Partition("coredump", "data/coredump", 0xF12000, 0x10000),
 )
 WWW_BYTES = 0x300000
+_SLOT_BYTES = 0x400000
+_NO_UNICODE = re.compile("[\ud800-\udfff]")
+"""What is left of bytes that are no text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,23 +151,72 @@ class Flash:
         return rows
 
     @classmethod
-    def from_rows(cls, rows: Mapping[str, str | int]) -> "Flash":
-        """Read the rows of `to_rows`; no rows are a new device."""
-        slots = {
-            label: Slot(
-                str(rows[f"{label}.sha256"]),
-                int(rows[f"{label}.size"]),
-                str(rows[f"{label}.version"]),
-                str(rows[f"{label}.project_name"]),
-                str(rows[f"{label}.idf_version"]),
-                bool(rows[f"{label}.boots"]),
-            )
-            for label in OTA_SLOTS
-            if f"{label}.sha256" in rows
-        }
-        return cls(
-            running=str(rows.get("running", FACTORY)),
-            boot=str(rows.get("boot", FACTORY)),
+    def from_rows(cls, rows: Mapping[str, object]) -> "Flash":
+        """Read the rows of `to_rows`; no rows are a new device.
+
+        Raises:
+            SettingError: Something is in them that no flash has; says what.
+        """
+        flash, complaints = cls.sift(rows)
+        if complaints:
+            raise SettingError("; ".join(complaints))
+        return flash
+
+    @classmethod
+    def sift(cls, rows: Mapping[str, object]) -> tuple["Flash", list[str]]:
+        """Read rows of which some may be wrong, as after a disk fault.
+
+        Returns:
+            A flash that is empty where they are, and a complaint about each place.
+        """
+        slots, complaints = {}, []
+        for label in OTA_SLOTS:
+            prefix = f"{label}."
+            found = {
+                key.removeprefix(prefix): value
+                for key, value in rows.items()
+                if key.startswith(prefix)
+            }
+            slot = _slot(found)
+            if slot is not None:
+                slots[label] = slot
+            elif found:
+                complaints.append(f"{label}: no image is described by its rows")
+        labels = {}
+        for name in "running", "boot":
+            chosen = rows.get(name, FACTORY)
+            if chosen not in (FACTORY, *slots):
+                complaints.append(f"{name}: nothing to run is in {chosen!r}")
+                chosen = FACTORY
+            labels[name] = str(chosen)
+        www_sha256 = rows.get("www_sha256") or None
+        if www_sha256 is not None and not _is_sha256(www_sha256):
+            complaints.append(f"www_sha256: {www_sha256!r} names no image")
+            www_sha256 = None
+        flash = cls(
+            running=labels["running"],
+            boot=labels["boot"],
             slots=slots,
-            www_sha256=str(rows.get("www_sha256", "")) or None,
+            www_sha256=None if www_sha256 is None else str(www_sha256),
         )
+        return flash, complaints
+
+
+def _slot(rows: Mapping[str, object]) -> Slot | None:
+    match rows:
+        case {
+            "sha256": str(sha256),
+            "size": int(size),
+            "version": str(version),
+            "project_name": str(project_name),
+            "idf_version": str(idf_version),
+            "boots": (0 | 1) as boots,
+        } if _is_sha256(sha256) and 0 < size <= _SLOT_BYTES:
+            texts = version, project_name, idf_version
+            if not any(_NO_UNICODE.search(text) for text in texts):
+                return Slot(sha256, size, *texts, bool(boots))
+    return None
+
+
+def _is_sha256(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None

@@ -18,6 +18,7 @@ unless the settings have overclockEnabled.
 import random
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,7 +51,8 @@ def parse_pool(text: str) -> tuple[str, int]:
     """Read a pool as people write it: `host`, `host:port`, or with a scheme.
 
     Raises:
-        SettingError: There is no host, or the scheme is not plain Stratum v1.
+        SettingError: There is no host, no such port can be, or the scheme is not plain
+            Stratum v1.
     """
     scheme = text.partition("://")[0] if "://" in text else "stratum+tcp"
     if scheme not in ("stratum+tcp", "tcp", "stratum"):
@@ -58,10 +60,21 @@ def parse_pool(text: str) -> tuple[str, int]:
             f"{text}: this firmware speaks plain Stratum v1 only, as "
             "stratum+tcp://HOST:PORT or HOST:PORT"
         )
-    host, port = dial_target(text, POOL_PORT)
+    host, port = dial_target(text, 0)
     if not host or any(letter.isspace() for letter in host):
         raise SettingError(f"{text!r} names no host; write HOST:PORT")
-    return host, port
+    authority = text.rpartition("://")[2].partition("/")[0]
+    has_port = ":" in authority.rpartition("]")[2] and not _is_ipv6(authority)
+    if has_port and not port:
+        raise SettingError(f"{text}: the port is none of 1..65535")
+    return host, port or POOL_PORT
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ip_address(text).version == 6
+    except ValueError:
+        return False
 
 
 def _boards_of(value: object) -> tuple[str, ...]:
@@ -317,9 +330,7 @@ def _with_settings(
     changes = check_patch(
         settings, list(members.items()), profile=group.profile, board=board
     )
-    before, after = settings.to_nvs(), settings.changed(changes).to_nvs()
-    changed = {key: value for key, value in after.items() if before[key] != value}
-    return {**defaults, **changed}
+    return {**defaults, **settings.changed(changes).to_nvs(changes)}
 
 
 def _options(board: Board, name: str) -> tuple[int, ...]:

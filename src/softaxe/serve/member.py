@@ -29,7 +29,7 @@ from softaxe.device.faults import DeviceFaults
 from softaxe.device.logbook import LogLine
 from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, Profile
-from softaxe.device.settings import JsonValue
+from softaxe.device.settings import JsonValue, sift_stored
 from softaxe.errors import StorageError
 from softaxe.faults import LinkFaults
 from softaxe.flash.partitions import Flash
@@ -221,8 +221,12 @@ class Member:
 
     def _new_device(self, storage: Storage, now: float) -> Device:
         options = self.options
-        stored = storage.load_settings(self.id)
-        flash = Flash.from_rows(storage.load_flash(self.id))
+        stored, complaints = sift_stored(storage.load_settings(self.id))
+        flash, about_flash = Flash.sift(storage.load_flash(self.id))
+        for complaint in complaints + about_flash:
+            sys.stderr.write(
+                f"softaxe: {self.id}: stored {complaint}; a new device's is taken\n"
+            )
         if options.erases_www:
             flash.www_sha256 = None
             storage.save_flash(self.id, flash.to_rows())

@@ -22,7 +22,8 @@ class Unsaved:
 class Saver:
     """Saves in the order of the requests.
 
-    What cannot be saved is taken back from its device. While one transaction is on its
+    What cannot be saved is taken back from its device, and with it what the device
+    asked for since: that builds on what is not there. While one transaction is on its
     way to disk the next one gathers, so many devices need few of them.
 
     Args:
@@ -64,13 +65,24 @@ class Saver:
     async def _commit_all(self) -> None:
         async with self._lock:
             batch, self._unsaved = self._unsaved, []
-            if batch:
-                await asyncio.to_thread(self._save, batch)
-            for unsaved in reversed(batch):
-                if unsaved.error is not None:
-                    _take_back(unsaved)
+            if not batch:
+                return
+            error = await asyncio.to_thread(self._save, batch)
+            if error is not None:
+                self._take_back(batch, error)
 
-    def _save(self, batch: list[Unsaved]) -> None:
+    def _take_back(self, batch: list[Unsaved], error: StorageError) -> None:
+        lost = {one.device_id for one in batch}
+        since = [one for one in self._unsaved if one.device_id in lost]
+        self._unsaved = [one for one in self._unsaved if one.device_id not in lost]
+        for unsaved in reversed(batch + since):
+            unsaved.error = error
+            if isinstance(unsaved.request, SaveSettings):
+                unsaved.device.settings_not_saved(unsaved.request)
+            else:
+                unsaved.device.flash_not_saved(unsaved.request)
+
+    def _save(self, batch: list[Unsaved]) -> StorageError | None:
         settings = [
             (one.device_id, one.request.rows)
             for one in batch
@@ -84,12 +96,5 @@ class Saver:
         try:
             self._storage.save(settings, flash)
         except StorageError as error:
-            for unsaved in batch:
-                unsaved.error = error
-
-
-def _take_back(unsaved: Unsaved) -> None:
-    if isinstance(unsaved.request, SaveSettings):
-        unsaved.device.settings_not_saved(unsaved.request)
-    else:
-        unsaved.device.flash_not_saved(unsaved.request)
+            return error
+        return None

@@ -164,8 +164,8 @@ class Storage:
         """
         self.save([(device_id, rows)])
 
-    def load_settings(self, device_id: str) -> dict[str, SettingValue]:
-        """Return the stored settings by their NVS keys."""
+    def load_settings(self, device_id: str) -> dict[str, object]:
+        """Return the stored settings by their NVS keys, as the disk has them."""
         return self._load("nvs", device_id)
 
     def save_flash(self, device_id: str, rows: Mapping[str, FlashValue]) -> None:
@@ -176,10 +176,9 @@ class Storage:
         """
         self.save(flash={device_id: rows})
 
-    def load_flash(self, device_id: str) -> dict[str, FlashValue]:
-        """Return the stored rows of `save_flash`."""
-        rows = self._load("flash", device_id)
-        return {k: v for k, v in rows.items() if not isinstance(v, float)}
+    def load_flash(self, device_id: str) -> dict[str, object]:
+        """Return the stored rows of `save_flash`, as the disk has them."""
+        return self._load("flash", device_id)
 
     def new_image(self) -> "ImageSink":
         """Start to receive an image.
@@ -221,7 +220,7 @@ class Storage:
                     self._database.execute("ROLLBACK")
                 raise
 
-    def _load(self, table: str, device_id: str) -> dict[str, SettingValue]:
+    def _load(self, table: str, device_id: str) -> dict[str, object]:
         query = f"SELECT key, value FROM {table} WHERE device = ?"
         with self._lock, _told_as_storage_error(self._path):
             return dict(self._database.execute(query, (device_id,)).fetchall())
@@ -335,15 +334,21 @@ def lock_directory(directory: Path) -> Iterator[None]:
 
 
 def _open_database(path: Path, *, is_shared: bool) -> sqlite3.Connection:
-    with contextlib.suppress(FileExistsError):
+    try:
         # Not opened when it exists: closing it would release SQLite's lock on it.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        may_be_filled = not (path.parent / IMAGES_NAME).exists()
+    else:
+        may_be_filled = True
     database = sqlite3.connect(
         path,
         timeout=SHARED_WAIT_S if is_shared else 0,
         isolation_level=None,
         check_same_thread=False,
     )
+    # What is no UTF-8 any more is for those who judge values.
+    database.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     try:
         if not is_shared:
             # Before the first access: so the lock is held from then to the end.
@@ -352,7 +357,7 @@ def _open_database(path: Path, *, is_shared: bool) -> sqlite3.Connection:
         database.execute("PRAGMA synchronous = FULL")
         database.execute("BEGIN EXCLUSIVE")
         database.execute("COMMIT")
-        _check_schema(database, path)
+        _check_schema(database, path, may_be_filled=may_be_filled)
     except sqlite3.OperationalError as error:
         database.close()
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
@@ -364,13 +369,21 @@ def _open_database(path: Path, *, is_shared: bool) -> sqlite3.Connection:
     return database
 
 
-def _check_schema(database: sqlite3.Connection, path: Path) -> None:
+def _check_schema(
+    database: sqlite3.Connection, path: Path, *, may_be_filled: bool
+) -> None:
     (fault,) = database.execute("PRAGMA quick_check(1)").fetchone()
     if fault != "ok":
         raise StorageError(f"{path} is damaged: {fault}")
     (version,) = database.execute("PRAGMA user_version").fetchone()
     (tables,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if version == 0 and tables == 0:
+        # The folder of images is only made for a database that has been filled.
+        if not may_be_filled:
+            raise StorageError(
+                f"{path} is empty: settings and images are lost. Put a copy back, or "
+                "delete it to start like a new device"
+            )
         database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
     elif version != SCHEMA_VERSION:
         raise StorageError(

@@ -1,0 +1,108 @@
+"""What a device finds when it is switched on again."""
+
+import socket
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from softaxe.errors import StorageError
+
+Make = Callable[..., bytes]
+
+
+def put(directory: Path, table: str, **rows: object) -> None:
+    """Write into a database what no code of ours writes."""
+    with closing(sqlite3.connect(directory / "state.db")) as database, database:
+        for key, value in rows.items():
+            database.execute(
+                f"INSERT OR REPLACE INTO {table} VALUES ('601-1', ?, ?)",
+                (key.replace("__", "."), value),
+            )
+
+
+def test_a_pool_that_was_set_lasts_when_it_is_like_the_one_of_this_run(
+    tmp_path: Path, run_device: Any
+) -> None:
+    with run_device(tmp_path) as device:
+        port = device.info()["stratumPort"]
+        answer = device.patch(stratumURL="mypool.example", stratumPort=port)
+        assert answer.status_code == 200
+
+    with socket.create_server(("127.0.0.1", port)), run_device(tmp_path) as device:
+        info = device.info()
+
+    assert (info["stratumURL"], info["stratumPort"]) == ("mypool.example", port)
+
+
+def test_a_setting_that_was_set_lasts_when_it_is_like_its_group_s(
+    tmp_path: Path, run_device: Any
+) -> None:
+    with run_device(tmp_path, settings={"temptarget": 55, "rotation": 90}) as device:
+        assert device.patch(temptarget=55).status_code == 200
+
+    with run_device(tmp_path, settings={"temptarget": 50, "rotation": 0}) as device:
+        info = device.info()
+
+    assert (info["temptarget"], info["rotation"]) == (55, 0)
+
+
+def test_stored_values_that_nobody_wrote_are_named_and_replaced(
+    tmp_path: Path, run_device: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with run_device(tmp_path) as device:
+        assert device.patch(hostname="rig").status_code == 200
+    put(
+        tmp_path,
+        "nvs",
+        asicfrequency_f=float("inf"),
+        minfanspeed=10**9,
+        statsFrequency=1e300,
+        manualfanspeed=b"\x00\xff",
+        stratumport="many",
+    )
+    put(tmp_path, "flash", ota_0__sha256="../x", running="ota_0", www_sha256=b"\x01")
+
+    with run_device(tmp_path) as device:
+        info = device.info()
+        assert device.patch(temptarget=55).status_code == 200
+
+    assert info["hostname"] == "rig"
+    assert (info["frequency"], info["minFanSpeed"], info["manualFanSpeed"]) == (
+        525,
+        25,
+        100,
+    )
+    assert info["version"] == "v2.12.2"
+    lines = capfd.readouterr().err.splitlines()
+    names = ["asicfrequency_f", "minfanspeed", "statsFrequency", "manualfanspeed"]
+    names += ["stratumport", "ota_0", "running", "www_sha256"]
+    for name in names:
+        (line,) = [line for line in lines if f"stored {name}: " in line]
+        assert line.startswith("softaxe: 601-1: ")
+
+
+def test_an_update_that_was_answered_stands_though_the_disk_is_full_at_the_restart(
+    tmp_path: Path,
+    run_device: Any,
+    make_app_image: Make,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with run_device(tmp_path, control="none") as device:
+        image = make_app_image(version="v2.13.2")
+        assert device.client.post("/api/system/OTA", content=image).status_code == 200
+        with monkeypatch.context() as patch:
+            patch.setattr(device.fleet.storage, "save", _full)
+            device.advance(10)
+            assert device.info()["version"] == "v2.13.2"
+        assert device.info()["version"] == "v2.13.2"
+
+    with run_device(tmp_path) as device:
+        assert device.info()["version"] == "v2.13.2"
+
+
+def _full(*_: Any) -> None:
+    raise StorageError("disk full")
