@@ -1,8 +1,8 @@
-"""One description of what people write and are told: msgspec Structs, read and shown.
+"""One description of what people write and are told: msgspec Structs, read and told.
 
 A table of a file, a body of a request, an answer or an order is a Struct. Its fields
-have kinds and defaults, and `Meta` with ranges, words, and in `extra` what JSON schema
-has no word for:
+have kinds and defaults, and `about` them is said: ranges, words, and in `extra` that
+for which msgspec's `Meta` has no word:
 
     unit    what a number counts
     also    another name that is taken for the same member
@@ -25,7 +25,7 @@ from inspect import cleandoc
 from math import isfinite
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from msgspec import NODEFAULT, Struct, inspect, to_builtins
+from msgspec import NODEFAULT, Meta, Struct, inspect, to_builtins
 
 from softaxe.errors import SettingError, read_as
 
@@ -33,6 +33,33 @@ Schema = dict[str, Any]
 MOST_SHOWN = 200
 """Characters of a value in a complaint."""
 NO_EXTRA: Mapping[str, Any] = {}
+
+
+def about(
+    words: str = "",
+    *,
+    within: tuple[float, float] | None = None,
+    length: tuple[int, int] | None = None,
+    pattern: str | None = None,
+    told: Mapping[str, Any] = NO_EXTRA,
+    **extra: Any,
+) -> Meta:
+    """Return what is said about a field.
+
+    Args:
+        words: What it means.
+        within: Least and most, of a number.
+        length: Least and most characters, of a text, or entries, of a list.
+        pattern: Of a text, for its schema; `check` has to look for it.
+        told: What its schema says besides.
+        **extra: As above.
+    """
+    said: dict[str, Any] = {"pattern": pattern, "extra": extra}
+    said["extra_json_schema"] = {**told, "description": words} if words else told
+    said["ge"], said["le"] = within or (None, None)
+    least, most = length or (None, None)
+    said["min_length"], said["max_length"] = least or None, most
+    return Meta(**{k: v for k, v in said.items() if v is not None and v != {}})
 
 
 @dataclass(frozen=True, slots=True)

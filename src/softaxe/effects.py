@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from softaxe.description import Member, members
+from softaxe.description import Member, about, members
 from softaxe.device.faults import Sensor, UpdateFault
 from softaxe.errors import SettingError
 
@@ -40,11 +40,11 @@ def path_part_of(text: str) -> str:
     return text
 
 
-Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
-Part = Annotated[float, Meta(ge=0, le=1)]
-Seconds = Annotated[float, Meta(ge=0, le=LONGEST_S, extra={"unit": "s"})]
-Fan = Annotated[int, Meta(ge=1, le=2, description="Which fan, from 1.")]
-Chip = Annotated[int, Meta(ge=1, le=64, description="Which chip, from 1.")]
+Text = Annotated[str, about(length=(1, MAX_TEXT))]
+Part = Annotated[float, about(within=(0, 1))]
+Seconds = Annotated[float, about(within=(0, LONGEST_S), unit="s")]
+Fan = Annotated[int, about("Which fan, from 1.", within=(1, 2))]
+Chip = Annotated[int, about("Which chip, from 1.", within=(1, 64))]
 
 
 class Order(Struct, kw_only=True, forbid_unknown_fields=True, tag_field="effect"):
@@ -53,27 +53,18 @@ class Order(Struct, kw_only=True, forbid_unknown_fields=True, tag_field="effect"
     takes_null: ClassVar[bool] = True
     layer: ClassVar[Layer]
     id: Annotated[
-        Text | None,
-        Meta(
-            description="Names the rule; made up when left out.",
-            extra={"check": path_part_of},
-        ),
+        Text | None, about("Names the rule; made up when left out.", check=path_part_of)
     ] = None
-    device: Annotated[Text, Meta(description="Pattern of ids.")] = "*"
-    group: Annotated[Text, Meta(description="Pattern of group names.")] = "*"
+    device: Annotated[Text, about("Pattern of ids.")] = "*"
+    group: Annotated[Text, about("Pattern of group names.")] = "*"
     share: Annotated[
-        Part,
-        Meta(description="That part of those that match, always the same ones."),
+        Part, about("That part of those that match, always the same ones.")
     ] = 1.0
-    probability: Annotated[
-        Part, Meta(description="Of a request, or of a device, to be met.")
-    ] = 1.0
-    start_s: Annotated[
-        Seconds, Meta(description="Begins so much later, in device time.")
-    ] = 0.0
-    duration_s: Annotated[Seconds, Meta(description="Until removed when left out.")] = (
-        math.inf
+    probability: Annotated[Part, about("Of a request, or of a device, to be met.")] = (
+        1.0
     )
+    start_s: Annotated[Seconds, about("Begins so much later, in device time.")] = 0.0
+    duration_s: Annotated[Seconds, about("Until removed when left out.")] = math.inf
 
 
 class OnBody(Order):
@@ -91,12 +82,8 @@ class OnNetwork(Order):
 class OnRequests(OnNetwork):
     """An effect on single requests, which so have routes, methods and chances."""
 
-    route: Annotated[
-        Text, Meta(description="Pattern of paths, of effects on requests.")
-    ] = "*"
-    method: Annotated[
-        Text, Meta(description="Pattern of methods, of effects on requests.")
-    ] = "*"
+    route: Annotated[Text, about("Pattern of paths, of effects on requests.")] = "*"
+    method: Annotated[Text, about("Pattern of methods, of effects on requests.")] = "*"
 
 
 class OnPool(Order):
@@ -114,9 +101,7 @@ class OnFirmware(Order):
 class Ambient(OnBody, tag="ambient"):
     """The air around the device has this temperature."""
 
-    c: Annotated[
-        float, Meta(ge=-40, le=100, description="Air.", extra={"unit": "°C"})
-    ] = 40.0
+    c: Annotated[float, about("Air.", within=(-40, 100), unit="°C")] = 40.0
 
 
 class FanBlocked(OnBody, tag="fan_blocked"):
@@ -135,9 +120,7 @@ class ChipDying(OnBody, tag="chip_dying"):
     """A chip needs more voltage than it did: errors rise, hash rate falls."""
 
     chip: Chip = 1
-    v: Annotated[
-        float, Meta(ge=0, le=1, description="How much more.", extra={"unit": "V"})
-    ] = 0.15
+    v: Annotated[float, about("How much more.", within=(0, 1), unit="V")] = 0.15
 
 
 class ChipDead(OnBody, tag="chip_dead"):
@@ -157,28 +140,22 @@ class RegulatorFault(OnBody, tag="regulator_fault"):
 class SupplySag(OnBody, tag="supply_sag"):
     """The power supply gives less than it should."""
 
-    v: Annotated[
-        float, Meta(ge=0, le=12, description="How much less.", extra={"unit": "V"})
-    ] = 0.8
+    v: Annotated[float, about("How much less.", within=(0, 12), unit="V")] = 0.8
 
 
 class SensorStuck(OnBody, tag="sensor_stuck"):
     """A temperature sensor shows always the same."""
 
-    sensor: Annotated[Sensor, Meta(description="Which.")] = Sensor.CHIP
-    c: Annotated[
-        float, Meta(ge=-40, le=200, description="What it shows.", extra={"unit": "°C"})
-    ] = 60.0
+    sensor: Annotated[Sensor, about("Which.")] = Sensor.CHIP
+    c: Annotated[float, about("What it shows.", within=(-40, 200), unit="°C")] = 60.0
 
 
 class Latency(OnRequests, tag="latency"):
     """Answers come late."""
 
-    ms: Annotated[
-        float, Meta(ge=0, le=600000, description="How late.", extra={"unit": "ms"})
-    ] = 500.0
+    ms: Annotated[float, about("How late.", within=(0, 600000), unit="ms")] = 500.0
     jitter_ms: Annotated[
-        float, Meta(ge=0, le=600000, description="More or less.", extra={"unit": "ms"})
+        float, about("More or less.", within=(0, 600000), unit="ms")
     ] = 0.0
 
 
@@ -186,8 +163,7 @@ class Bandwidth(OnRequests, tag="bandwidth"):
     """Answers trickle."""
 
     bytes_per_s: Annotated[
-        float,
-        Meta(ge=1, le=1000000000.0, description="How fast.", extra={"unit": "bytes/s"}),
+        float, about("How fast.", within=(1, 1000000000.0), unit="bytes/s")
     ] = 1000.0
 
 
@@ -202,19 +178,19 @@ class Reset(OnRequests, tag="reset"):
 class TruncatedJson(OnRequests, tag="truncated_json"):
     """Answers break off in the middle of their body."""
 
-    keep: Annotated[float, Meta(ge=0, le=1, description="Part that arrives.")] = 0.5
+    keep: Annotated[float, about("Part that arrives.", within=(0, 1))] = 0.5
 
 
 class Status(OnRequests, tag="status"):
     """Requests are answered with an HTTP status of an error."""
 
-    code: Annotated[int, Meta(ge=400, le=599, description="Which.")] = 500
+    code: Annotated[int, about("Which.", within=(400, 599))] = 500
 
 
 class SocketLimit(OnRequests, tag="socket_limit"):
     """Only so many connections are served, as on a device short of sockets."""
 
-    sockets: Annotated[int, Meta(ge=0, le=1000, description="How many.")] = 0
+    sockets: Annotated[int, about("How many.", within=(0, 1000))] = 0
 
 
 class WifiLoss(OnNetwork, tag="wifi_loss"):
@@ -224,9 +200,9 @@ class WifiLoss(OnNetwork, tag="wifi_loss"):
 class PoolDown(OnPool, tag="pool_down"):
     """Connections to the pool are cut and refused."""
 
-    which: Annotated[
-        Literal["primary", "fallback", "all"], Meta(description="Which pool.")
-    ] = "all"
+    which: Annotated[Literal["primary", "fallback", "all"], about("Which pool.")] = (
+        "all"
+    )
 
 
 class PoolSilent(OnPool, tag="pool_silent"):
@@ -240,14 +216,14 @@ class PoolStaleJobs(OnPool, tag="pool_stale_jobs"):
 class PoolReject(OnPool, tag="pool_reject"):
     """Shares are refused (built-in pool)."""
 
-    reason: Annotated[Text, Meta(description="With these words.")] = "Rejected"
+    reason: Annotated[Text, about("With these words.")] = "Rejected"
 
 
 class PoolDifficulty(OnPool, tag="pool_difficulty"):
     """The pool asks for this difficulty (built-in pool)."""
 
     difficulty: Annotated[
-        float, Meta(ge=0.001, le=1e18, description="As the device sees it.")
+        float, about("As the device sees it.", within=(0.001, 1e18))
     ] = 1000000.0
 
 
@@ -262,24 +238,23 @@ class BlockFound(OnPool, tag="block_found"):
 class RebootLoop(OnFirmware, tag="reboot_loop"):
     """The firmware crashes again and again."""
 
-    period_s: Annotated[
-        float, Meta(ge=1, le=86400, description="After so long.", extra={"unit": "s"})
-    ] = 30.0
+    period_s: Annotated[float, about("After so long.", within=(1, 86400), unit="s")] = (
+        30.0
+    )
 
 
 class HeapExhaustion(OnFirmware, tag="heap_exhaustion"):
     """The firmware loses memory until it crashes."""
 
     bytes_per_s: Annotated[
-        float,
-        Meta(ge=1, le=1000000.0, description="How fast.", extra={"unit": "bytes/s"}),
+        float, about("How fast.", within=(1, 1000000.0), unit="bytes/s")
     ] = 500.0
 
 
 class OtaFailing(OnFirmware, tag="ota_failing"):
     """Updates fail: refused while they are written, or rolled back at boot."""
 
-    how: Annotated[UpdateFault, Meta(description="Which.")] = UpdateFault.REFUSED
+    how: Annotated[UpdateFault, about("Which.")] = UpdateFault.REFUSED
 
 
 Fault = (

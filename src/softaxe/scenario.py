@@ -20,11 +20,11 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, ClassVar
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 from msgspec import field as member
 from msgspec.structs import replace
 
-from softaxe.description import read, shown
+from softaxe.description import about, read, shown
 from softaxe.device.identity import MAX_SEED
 from softaxe.effects import Fault
 from softaxe.errors import SettingError, read_as
@@ -95,23 +95,19 @@ def _true_of(value: object) -> bool:
     return True
 
 
-Text = Annotated[str, Meta(min_length=1, max_length=MOST_TEXT)]
-Json = Annotated[Any, Meta(extra={"check": _as_json})]
-Number = Annotated[
-    Any, Meta(extra={"check": _check_number, "schema": {"type": "number"}})
-]
-TRUE = Meta(extra={"read": _true_of, "schema": {"type": "boolean", "enum": [True]}})
+Text = Annotated[str, about(length=(1, MOST_TEXT))]
+Json = Annotated[Any, about(check=_as_json)]
+Number = Annotated[Any, about(check=_check_number, schema={"type": "number"})]
+TRUE = about(read=_true_of, schema={"type": "boolean", "enum": [True]})
 Duration = Annotated[
     float,
-    Meta(
-        extra={
-            "read": seconds_of,
-            "schema": {
-                "type": "string",
-                "pattern": f"^({_DURATION})+$",
-                "examples": ["90s", "2m", "1h30m"],
-            },
-        }
+    about(
+        read=seconds_of,
+        schema={
+            "type": "string",
+            "pattern": f"^({_DURATION})+$",
+            "examples": ["90s", "2m", "1h30m"],
+        },
     ),
 ]
 
@@ -122,15 +118,15 @@ class Expectation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     one_of: ClassVar[tuple[str, ...]] = tuple(_COMPARISONS)
     field: Annotated[
         Text,
-        Meta(
-            description="Of the answer to GET /api/system/info; dots lead inwards. "
+        about(
+            "Of the answer to GET /api/system/info; dots lead inwards. "
             "answers is true for a device that can be reached."
         ),
     ]
     device: Annotated[
         Text,
-        Meta(
-            description="all, any, or a pattern of ids; of several, all must. The "
+        about(
+            "all, any, or a pattern of ids; of several, all must. The "
             "step's when left out."
         ),
     ] = ""
@@ -138,15 +134,15 @@ class Expectation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     is_not: Json = None
     above: Number = None
     below: Number = None
-    contains: Annotated[Json, Meta(description="In the field, written as JSON.")] = None
+    contains: Annotated[Json, about("In the field, written as JSON.")] = None
     unchanged: Annotated[
-        bool | None, Meta(description="As it is at the step's time; needs for.")
+        bool | None, about("As it is at the step's time; needs for.")
     ] = None
-    within_s: Annotated[
-        Duration, Meta(description="By when it must have been true.")
-    ] = member(default=0.0, name="within")
-    for_s: Annotated[Duration, Meta(description="How long it must then stay so.")] = (
-        member(default=0.0, name="for")
+    within_s: Annotated[Duration, about("By when it must have been true.")] = member(
+        default=0.0, name="within"
+    )
+    for_s: Annotated[Duration, about("How long it must then stay so.")] = member(
+        default=0.0, name="for"
     )
 
     def __post_init__(self) -> None:
@@ -232,26 +228,19 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     method: Annotated[
         str,
-        Meta(
-            extra={
-                "check": _check_method,
-                "schema": {"type": "string", "enum": list(METHODS)},
-            }
-        ),
+        about(check=_check_method, schema={"type": "string", "enum": list(METHODS)}),
     ] = "GET"
-    path: Annotated[Text, Meta(extra={"check": _check_path}, pattern="^/")]
-    text: Annotated[Text | None, Meta(description="As it is sent.")] = member(
+    path: Annotated[Text, about(pattern="^/", check=_check_path)]
+    text: Annotated[Text | None, about("As it is sent.")] = member(
         default=None, name="body"
     )
     headers: dict[str, Text] = member(default_factory=dict)
     status: Annotated[
-        Annotated[int, Meta(ge=0, le=599)] | None,
-        Meta(description="0 expects no answer; any will do when left out."),
+        Annotated[int, about(within=(0, 599))] | None,
+        about("0 expects no answer; any will do when left out."),
     ] = None
-    contains: Annotated[Text | None, Meta(description="In the answer's body.")] = None
-    json: Annotated[
-        Json, Meta(description="Instead of body; a table or another value.")
-    ] = None
+    contains: Annotated[Text | None, about("In the answer's body.")] = None
+    json: Annotated[Json, about("Instead of body; a table or another value.")] = None
 
     @property
     def body(self) -> str | None:
@@ -270,37 +259,27 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         "request",
         "expect",
     )
-    number: Annotated[int, Meta(extra={"inner": True})] = 0
+    number: Annotated[int, about(inner=True)] = 0
     """Place in the file, from 1."""
-    at_s: Annotated[
-        Duration, Meta(description="From the moment the devices are up.")
-    ] = member(default=0.0, name="at")
-    device: Annotated[
-        Text, Meta(description="Whom it concerns: all, or a pattern of ids.")
-    ] = ALL
-    fault: Annotated[
-        dict[str, Any] | None,
-        Meta(description="Order a fault.", extra={"kept": Fault}),
-    ] = None
-    clear: Annotated[
-        Text | None, Meta(description="Take the fault of this id back, or all.")
-    ] = None
+    at_s: Annotated[Duration, about("From the moment the devices are up.")] = member(
+        default=0.0, name="at"
+    )
+    device: Annotated[Text, about("Whom it concerns: all, or a pattern of ids.")] = ALL
+    fault: Annotated[dict[str, Any] | None, about("Order a fault.", kept=Fault)] = None
+    clear: Annotated[Text | None, about("Take the fault of this id back, or all.")] = (
+        None
+    )
     settings: Annotated[
         dict[str, Any] | None,
-        Meta(
-            description="Change settings, by the names of PATCH /api/system.",
-            extra={"check": _as_json},
-        ),
+        about("Change settings, by the names of PATCH /api/system.", check=_as_json),
     ] = None
-    is_restart: Annotated[bool, TRUE, Meta(description="Restart.")] = member(
+    is_restart: Annotated[bool, TRUE, about("Restart.")] = member(
         default=False, name="restart"
     )
-    request: Annotated[
-        Request | None, Meta(description="Ask over HTTP and check the answer.")
-    ] = None
-    expect: Annotated[
-        Expectation | None, Meta(description="Check /api/system/info.")
-    ] = None
+    request: Annotated[Request | None, about("Ask over HTTP and check the answer.")] = (
+        None
+    )
+    expect: Annotated[Expectation | None, about("Check /api/system/info.")] = None
 
     @property
     def action(self) -> str:
@@ -320,12 +299,12 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A time line of faults, changes and what is to come of them."""
 
-    name: Annotated[Text, Meta(description="The file's when left out.")] = ""
-    description: Annotated[str, Meta(max_length=MOST_TEXT)] = ""
-    seed: Annotated[int, Meta(ge=0, le=MAX_SEED - 1, description="Of all chance.")] = 1
+    name: Annotated[Text, about("The file's when left out.")] = ""
+    description: Annotated[str, about(length=(0, MOST_TEXT))] = ""
+    seed: Annotated[int, about("Of all chance.", within=(0, MAX_SEED - 1))] = 1
     groups: tuple[dict[str, Any], ...] = member(default=({},), name="group")
     """Tables as in a fleet file."""
-    steps: Annotated[tuple[Step, ...], Meta(max_length=MOST_STEPS)] = member(
+    steps: Annotated[tuple[Step, ...], about(length=(0, MOST_STEPS))] = member(
         name="step"
     )
     """By time; of the same moment, in the file's order."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
+from softaxe.description import about
 from softaxe.effects import EFFECTS, Layer, path_part_of
 from softaxe.fleet.clock import ADVANCES_S, SPEEDS
 from softaxe.fleet.rows import State
@@ -15,19 +16,14 @@ from softaxe.serve.journal import MOST_ENTRIES
 
 MOST_ROWS = 100_000
 Count = Annotated[int, Meta(ge=0)]
-Name = Annotated[
-    str,
-    Meta(min_length=1, max_length=64, pattern="^[^/]*$", extra={"check": path_part_of}),
-]
+Name = Annotated[str, about(length=(1, 64), pattern="^[^/]*$", check=path_part_of)]
 
 
-Seconds = Annotated[float, Meta(description="Device time.", extra={"unit": "s"})]
-GigaHashes = Annotated[float, Meta(extra={"unit": "GH/s"})]
-Watts = Annotated[float, Meta(extra={"unit": "W"})]
-Efficiency = Annotated[float, Meta(extra={"unit": "J/TH"})]
-EffectName = Annotated[
-    str, Meta(extra={"schema": {"type": "string", "enum": list(EFFECTS)}})
-]
+Seconds = Annotated[float, about("Device time.", unit="s")]
+GigaHashes = Annotated[float, about(unit="GH/s")]
+Watts = Annotated[float, about(unit="W")]
+Efficiency = Annotated[float, about(unit="J/TH")]
+EffectName = Annotated[str, about(schema={"type": "string", "enum": list(EFFECTS)})]
 
 
 # Bodies
@@ -38,39 +34,23 @@ class ClockChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     takes_null: ClassVar[bool] = True
     speed: (
-        Annotated[
-            float,
-            Meta(
-                ge=SPEEDS[0],
-                le=SPEEDS[1],
-                description="Device seconds per real second.",
-            ),
-        ]
-        | None
+        Annotated[float, about("Device seconds per real second.", within=SPEEDS)] | None
     ) = None
-    paused: Annotated[bool, Meta(description="Whether time stands still.")] | None = (
-        None
-    )
+    paused: Annotated[bool, about("Whether time stands still.")] | None = None
 
 
 class Advance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How much device time is to pass at once."""
 
     seconds: Annotated[
-        float,
-        Meta(
-            ge=ADVANCES_S[0],
-            le=ADVANCES_S[1],
-            description="Device time from now.",
-            extra={"unit": "s"},
-        ),
+        float, about("Device time from now.", within=ADVANCES_S, unit="s")
     ]
 
 
 class NewSnapshot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a snapshot is to be called."""
 
-    name: Annotated[Name, Meta(description="Whatever has it now is replaced.")]
+    name: Annotated[Name, about("Whatever has it now is replaced.")]
 
 
 # What follows a path
@@ -83,29 +63,27 @@ class NoQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class DevicesQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which devices are listed."""
 
-    group: Annotated[str | None, Meta(description="Its name.")] = None
+    group: Annotated[str | None, about("Its name.")] = None
     state: State | None = None
     offset: Annotated[
-        int, Meta(ge=0, le=MOST_ROWS, description="So many are left out first.")
+        int, about("So many are left out first.", within=(0, MOST_ROWS))
     ] = 0
-    limit: Annotated[int, Meta(ge=0, le=MOST_ROWS, description="At most so many.")] = (
-        MOST_ROWS
-    )
+    limit: Annotated[int, about("At most so many.", within=(0, MOST_ROWS))] = MOST_ROWS
 
 
 class JournalQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which requests are listed."""
 
     after: Annotated[
-        int, Meta(ge=0, le=1 << 53, description="Only what is newer than this number.")
+        int, about("Only what is newer than this number.", within=(0, 1 << 53))
     ] = 0
-    device: Annotated[str | None, Meta(description="An id.")] = None
+    device: Annotated[str | None, about("An id.")] = None
     method: str | None = None
-    path: Annotated[str | None, Meta(description="What it begins with.")] = None
-    status: Annotated[int, Meta(ge=0, le=999)] | None = None
+    path: Annotated[str | None, about("What it begins with.")] = None
+    status: Annotated[int, about(within=(0, 999))] | None = None
     unmatched: bool | None = None
     limit: Annotated[
-        int, Meta(ge=1, le=MOST_ENTRIES, description="At most so many, the newest.")
+        int, about("At most so many, the newest.", within=(1, MOST_ENTRIES))
     ] = 1000
 
 
@@ -119,7 +97,7 @@ class Nothing(Struct, frozen=True):
 class Error(Struct, frozen=True):
     """What is wrong."""
 
-    error: Annotated[str, Meta(description="One line that names the value.")]
+    error: Annotated[str, about("One line that names the value.")]
 
 
 class Health(Struct, frozen=True):
@@ -132,22 +110,22 @@ class Starting(Struct, frozen=True):
     """Not all devices are up yet."""
 
     status: Literal["starting"]
-    ready: Annotated[Count, Meta(description="Devices that are up.")]
-    devices: Annotated[Count, Meta(description="All that there will be.")]
+    ready: Annotated[Count, about("Devices that are up.")]
+    devices: Annotated[Count, about("All that there will be.")]
 
 
 class Clock(Struct, frozen=True):
     """Device time."""
 
-    now: Annotated[float, Meta(description="Device time.", extra={"unit": "s"})]
-    speed: Annotated[float, Meta(description="Device seconds per real second.")]
+    now: Annotated[float, about("Device time.", unit="s")]
+    speed: Annotated[float, about("Device seconds per real second.")]
     paused: bool
 
 
 class FleetPool(Struct, frozen=True, rename="camel"):
     """The built-in pool."""
 
-    url: Annotated[str, Meta(description="HOST:PORT; several of several processes.")]
+    url: Annotated[str, about("HOST:PORT; several of several processes.")]
     connections: Count
     shares_accepted: Count
     shares_rejected: Count
@@ -156,26 +134,24 @@ class FleetPool(Struct, frozen=True, rename="camel"):
 class Fleet(Struct, frozen=True, rename="camel"):
     """Totals of all devices."""
 
-    softaxe: Annotated[str, Meta(description="Version of softaxe.")]
+    softaxe: Annotated[str, about("Version of softaxe.")]
     devices: Count
-    mining: Annotated[Count, Meta(description="Devices that mine.")]
+    mining: Annotated[Count, about("Devices that mine.")]
     hash_rate: GigaHashes
     expected_hashrate: GigaHashes
     power: Watts
     efficiency: Efficiency | None
-    hottest: Annotated[
-        float, Meta(description="The hottest chip.", extra={"unit": "°C"})
-    ]
+    hottest: Annotated[float, about("The hottest chip.", unit="°C")]
     shares_accepted: Count
     shares_rejected: Count
     best_diff: Count
-    groups: Annotated[dict[str, Count], Meta(description="Devices of each group.")]
+    groups: Annotated[dict[str, Count], about("Devices of each group.")]
     now: Seconds
     speed: float
     paused: bool
-    workers: Annotated[Count, Meta(description="Processes.")]
+    workers: Annotated[Count, about("Processes.")]
     pool: FleetPool | None
-    faults: Annotated[Count, Meta(description="Rules.")]
+    faults: Annotated[Count, about("Rules.")]
 
 
 class History(Struct, frozen=True, rename="camel"):
@@ -191,7 +167,7 @@ class History(Struct, frozen=True, rename="camel"):
 class Row(Struct, frozen=True, rename="camel"):
     """A device, in short."""
 
-    id: Annotated[str, Meta(extra_json_schema={"examples": ["601-1"]})]
+    id: Annotated[str, about(told={"examples": ["601-1"]})]
     group: str
     board: str
     family: str
@@ -203,27 +179,21 @@ class Row(Struct, frozen=True, rename="camel"):
     expected_hashrate: GigaHashes
     power: Watts
     efficiency: Efficiency | None
-    temp: Annotated[
-        float, Meta(description="Chip; -1 when it is off.", extra={"unit": "°C"})
-    ]
-    vr_temp: (
-        Annotated[float, Meta(description="Regulator.", extra={"unit": "°C"})] | None
-    )
-    fanspeed: Annotated[float, Meta(extra={"unit": "%"})]
+    temp: Annotated[float, about("Chip; -1 when it is off.", unit="°C")]
+    vr_temp: Annotated[float, about("Regulator.", unit="°C")] | None
+    fanspeed: Annotated[float, about(unit="%")]
     shares_accepted: Count
     shares_rejected: Count
     best_diff: Count
     is_using_fallback_stratum: bool
     uptime_seconds: Count
-    faults: Annotated[
-        tuple[str, ...], Meta(description="Ids of the rules that meet it.")
-    ]
+    faults: Annotated[tuple[str, ...], about("Ids of the rules that meet it.")]
 
 
 class Rows(Struct, frozen=True):
     """Devices, perhaps not all that were chosen."""
 
-    total: Annotated[Count, Meta(description="So many were chosen.")]
+    total: Annotated[Count, about("So many were chosen.")]
     devices: tuple[Row, ...]
 
 
@@ -237,9 +207,7 @@ class Device(Struct, frozen=True):
     """One device."""
 
     row: Row
-    info: Annotated[
-        dict[str, Any], Meta(description="What it answers at /api/system/info.")
-    ]
+    info: Annotated[dict[str, Any], about("What it answers at /api/system/info.")]
 
 
 class Rule(Struct, frozen=True):
@@ -248,14 +216,14 @@ class Rule(Struct, frozen=True):
     id: str
     effect: EffectName
     begins_at: Seconds
-    ends_at: Annotated[Seconds | None, Meta(description="null for never.")]
+    ends_at: Annotated[Seconds | None, about("null for never.")]
 
 
 class ListedRule(Rule, frozen=True):
     """A rule, with all that was ordered, and what it does now."""
 
-    active: Annotated[bool, Meta(description="Whether it has begun and not ended.")]
-    matches: Annotated[Count, Meta(description="Devices that it meets.")]
+    active: Annotated[bool, about("Whether it has begun and not ended.")]
+    matches: Annotated[Count, about("Devices that it meets.")]
 
 
 class Parameter(Struct, frozen=True):
@@ -288,29 +256,29 @@ class Faults(Struct, frozen=True):
 class JournalEntry(Struct, frozen=True):
     """A request that a client made to a device."""
 
-    seq: Annotated[Count, Meta(description="From 1 on, and never again from there.")]
-    time: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+    seq: Annotated[Count, about("From 1 on, and never again from there.")]
+    time: Annotated[str, about(told={"format": "date-time"})]
     now: Seconds
     device: str
-    client: Annotated[str, Meta(description="Its address.")]
-    method: Annotated[str, Meta(description="Empty when it was no HTTP.")]
+    client: Annotated[str, about("Its address.")]
+    method: Annotated[str, about("Empty when it was no HTTP.")]
     path: str
     query: str
-    body: Annotated[str, Meta(description="Without secrets; may be cut.")]
-    status: Annotated[Count, Meta(description="0 when nothing was answered.")]
+    body: Annotated[str, about("Without secrets; may be cut.")]
+    status: Annotated[Count, about("0 when nothing was answered.")]
     bytes: Count
-    answer: Annotated[str, Meta(description="Its beginning.")]
+    answer: Annotated[str, about("Its beginning.")]
     ms: float
-    unmatched: Annotated[bool, Meta(description="No route of the device was meant.")]
-    fault: Annotated[str | None, Meta(description="Id of the rule that met it.")]
+    unmatched: Annotated[bool, about("No route of the device was meant.")]
+    fault: Annotated[str | None, about("Id of the rule that met it.")]
 
 
 class Journal(Struct, frozen=True):
     """The latest requests that clients made."""
 
     entries: tuple[JournalEntry, ...]
-    last: Annotated[Count, Meta(description="Number of the newest there is.")]
-    dropped: Annotated[Count, Meta(description="So many had to make room.")]
+    last: Annotated[Count, about("Number of the newest there is.")]
+    dropped: Annotated[Count, about("So many had to make room.")]
 
 
 class Snapshot(Struct, frozen=True):

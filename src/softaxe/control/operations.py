@@ -142,11 +142,7 @@ OPERATIONS = (
     ),
     Operation("DELETE", "/control/journal", "clear_journal", "Forget the requests."),
     Operation(
-        "GET",
-        "/control/snapshots",
-        "snapshots",
-        "What was snapped.",
-        bodies.Snapshots,
+        "GET", "/control/snapshots", "snapshots", "What was snapped.", bodies.Snapshots
     ),
     Operation(
         "POST",
@@ -176,11 +172,7 @@ OPERATIONS = (
     ),
     Operation("POST", "/control/shutdown", "shutdown", "End the process."),
     Operation(
-        "GET",
-        "/control/openapi.json",
-        "openapi",
-        "This document.",
-        bodies.OpenApi,
+        "GET", "/control/openapi.json", "openapi", "This document.", bodies.OpenApi
     ),
     Operation(
         "GET",

@@ -22,13 +22,13 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from softaxe.board.radio import NETWORKS, Network
 from softaxe.catalog import USUAL_BOARD, Board, boards
 from softaxe.catalog import board as board_named
-from softaxe.description import given, read, shown
+from softaxe.description import about, given, read, shown
 from softaxe.device.device import WorkChoice
 from softaxe.device.identity import MAX_SEED, Identity
 from softaxe.device.pools import dial_target
@@ -99,37 +99,29 @@ def _check_setting(value: object) -> None:
         raise SettingError(f"{shown(value)} is no text, number, true or false")
 
 
-Text = Annotated[str, Meta(min_length=1, max_length=256)]
+Text = Annotated[str, about(length=(1, 256))]
 _KNOWN = [name for row in boards() for name in (row.version, row.family.lower())]
 _BOARD = {"type": "string", "examples": list(dict.fromkeys(_KNOWN))}
 Boards = Annotated[
     tuple[str, ...],
-    Meta(
-        description="Versions or families, dealt out in turn.",
-        extra={
-            "also": ("board",),
-            "read": _boards_of,
-            "schema": {
-                "anyOf": [
-                    _BOARD,
-                    {"type": "array", "items": {"type": "string"}, "minItems": 1},
-                ],
-            },
+    about(
+        "Versions or families, dealt out in turn.",
+        also=("board",),
+        read=_boards_of,
+        schema={
+            "anyOf": [
+                _BOARD,
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
         },
-        extra_json_schema={"default": USUAL_BOARD},
+        told={"default": USUAL_BOARD},
     ),
 ]
-Seed = Annotated[int, Meta(ge=0, le=MAX_SEED - 1)]
+Seed = Annotated[int, about(within=(0, MAX_SEED - 1))]
 Setting = Annotated[
-    Any,
-    Meta(
-        extra={
-            "check": _check_setting,
-            "schema": {"type": ["string", "number", "boolean"]},
-        }
-    ),
+    Any, about(check=_check_setting, schema={"type": ["string", "number", "boolean"]})
 ]
-INNER = Meta(extra={"inner": True})
+INNER = about(inner=True)
 
 
 class Shared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -138,87 +130,62 @@ class Shared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     boards: Boards = (USUAL_BOARD,)
     pool: Annotated[
         Text | None,
-        Meta(
-            description="As HOST:PORT; the built-in one when left out.",
-            extra={"check": parse_pool},
-        ),
+        about("As HOST:PORT; the built-in one when left out.", check=parse_pool),
     ] = None
     user: Annotated[
-        Text | None,
-        Meta(description="At the pool; {n} becomes the device's number in its group."),
+        Text | None, about("At the pool; {n} becomes the device's number in its group.")
     ] = None
     password: Annotated[
-        Text | None,
-        Meta(description="At the pool.", extra_json_schema={"writeOnly": True}),
+        Text | None, about("At the pool.", told={"writeOnly": True})
     ] = None
     work: Annotated[
         WorkChoice,
-        Meta(
-            description="scaled: a searched hash stands for 2^32 of the chip; real: a "
+        about(
+            "scaled: a searched hash stands for 2^32 of the chip; real: a "
             "hash is a hash; auto: scaled on the built-in pool, else real."
         ),
     ] = "auto"
     ambient_c: Annotated[
-        float,
-        Meta(
-            ge=AMBIENT_C[0],
-            le=AMBIENT_C[1],
-            description="Air around the device.",
-            extra={"unit": "°C"},
-        ),
+        float, about("Air around the device.", within=AMBIENT_C, unit="°C")
     ] = field(default=25.0, name="ambient")
     ambient_swing_c: Annotated[
         float,
-        Meta(
-            ge=SWING_C[0],
-            le=SWING_C[1],
-            description="By how much the day's warmest air is above.",
-            extra={"unit": "°C"},
-        ),
+        about("By how much the day's warmest air is above.", within=SWING_C, unit="°C"),
     ] = field(default=0.0, name="ambient_swing")
     is_first_boot: Annotated[
-        bool,
-        Meta(description="Like a new device: without Wi-Fi, as an access point."),
+        bool, about("Like a new device: without Wi-Fi, as an access point.")
     ] = field(default=False, name="first_boot")
     profile: Annotated[
         Profile,
-        Meta(
-            description="documented: the API page's promises; firmware: v2.12.2 "
-            "exactly.",
-            extra={
-                "read": _profile_of,
-                "schema": {"type": "string", "enum": list(PROFILES)},
-            },
-            extra_json_schema={"default": DOCUMENTED.name},
+        about(
+            "documented: the API page's promises; firmware: v2.12.2 exactly.",
+            read=_profile_of,
+            schema={"type": "string", "enum": list(PROFILES)},
+            told={"default": DOCUMENTED.name},
         ),
     ] = DOCUMENTED
     settings: Annotated[
         dict[str, Setting],
-        Meta(
-            description="By the names of PATCH /api/system, where the device has "
+        about(
+            "By the names of PATCH /api/system, where the device has "
             "stored nothing else; {n} in a text becomes its number."
         ),
     ] = field(default_factory=dict)
     spread: Annotated[
-        dict[str, Annotated[float, Meta(ge=0, le=1e6)]],
-        Meta(
-            description="By how much ambient, or a setting, differs by device, to "
-            "either side."
-        ),
+        dict[str, Annotated[float, about(within=(0, 1e6))]],
+        about("By how much ambient, or a setting, differs by device, to either side."),
     ] = field(default_factory=dict)
 
 
 class Group(Shared, frozen=True, kw_only=True):
     """Some devices that have most in common."""
 
-    name: Annotated[Text, Meta(extra={"also": ("group",)})] = "devices"
-    count: Annotated[
-        int, Meta(ge=1, le=MOST_DEVICES, description="So many devices.")
-    ] = 1
+    name: Annotated[Text, about(also=("group",))] = "devices"
+    count: Annotated[int, about("So many devices.", within=(1, MOST_DEVICES))] = 1
     seed: Annotated[
         Seed | None,
-        Meta(
-            description="Of the first device, the others follow; the next that are "
+        about(
+            "Of the first device, the others follow; the next that are "
             "free when left out."
         ),
     ] = None
@@ -389,7 +356,7 @@ def seeded(
 class Groups(Shared, frozen=True, kw_only=True):
     """Groups, and what holds for all of them."""
 
-    group: tuple[Annotated[dict[str, Any], Meta(extra={"kept": Group})], ...]
+    group: tuple[Annotated[dict[str, Any], about(kept=Group)], ...]
 
 
 def read_groups(data: Mapping[str, Any], where: str) -> tuple[Group, ...]:

@@ -9,10 +9,10 @@ rssi_dbm = -52
 from pathlib import Path
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 
 from softaxe.board.radio import AuthMode, Network
-from softaxe.description import read, shown
+from softaxe.description import about, read, shown
 from softaxe.errors import SettingError, read_as
 from softaxe.fleet.groups import read_toml
 
@@ -45,27 +45,21 @@ def _password_of(value: object) -> str:
 class WifiNetwork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A Wi-Fi network in range."""
 
-    ssid: Annotated[
-        str,
-        Meta(min_length=1, max_length=SSID_BYTES, extra={"read": _ssid_of}),
-    ]
+    ssid: Annotated[str, about(length=(1, SSID_BYTES), read=_ssid_of)]
     password: Annotated[
-        str,
-        Meta(
-            description="8 to 63 bytes; none when open.", extra={"read": _password_of}
-        ),
+        str, about("8 to 63 bytes; none when open.", read=_password_of)
     ] = ""
     rssi_dbm: Annotated[
-        Annotated[int, Meta(ge=-100, le=-10, extra={"unit": "dBm"})] | None,
-        Meta(description="Signal; by distance and chance when left out."),
+        Annotated[int, about(within=(-100, -10), unit="dBm")] | None,
+        about("Signal; by distance and chance when left out."),
     ] = None
     authmode: Annotated[
         Literal["open", "wpa", "wpa2", "wpa/wpa2", "wpa3", "wpa2/wpa3"] | None,
-        Meta(description="wpa2 with a password and open without one when left out."),
+        about("wpa2 with a password and open without one when left out."),
     ] = None
-    has_dhcp: Annotated[
-        bool, Meta(description="Whether it gives devices an address.")
-    ] = field(default=True, name="dhcp")
+    has_dhcp: Annotated[bool, about("Whether it gives devices an address.")] = field(
+        default=True, name="dhcp"
+    )
 
     def __post_init__(self) -> None:
         if self.authmode == "open" and self.password:
@@ -75,7 +69,7 @@ class WifiNetwork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class NetworksFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The Wi-Fi networks in range."""
 
-    network: Annotated[tuple[WifiNetwork, ...], Meta(max_length=MOST_NETWORKS)] = ()
+    network: Annotated[tuple[WifiNetwork, ...], about(length=(0, MOST_NETWORKS))] = ()
 
 
 def read_networks(path: Path) -> tuple[Network, ...]:

@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from msgspec import Meta
 from msgspec.structs import replace as replaced
 
-from softaxe.description import given, read_member
+from softaxe.description import about, given, read_member
 from softaxe.effects import Fault
 from softaxe.errors import SettingError, read_as
 from softaxe.faults import FaultRules
@@ -101,57 +100,43 @@ def control_address(text: str) -> tuple[str, int] | None:
     return host.strip("[]"), int(port)
 
 
-Host = Annotated[str, Meta(min_length=1, max_length=256)]
-Port = Annotated[int, Meta(ge=PORTS[0], le=PORTS[1])]
+Host = Annotated[str, about(length=(1, 256))]
+Port = Annotated[int, about(within=PORTS)]
 
 
 class FleetFile(Groups, frozen=True, kw_only=True):
     """A fleet: groups of devices, what holds for all of them, and what goes wrong."""
 
-    seed: Annotated[Seed, Meta(description="Of the first device, and of chance.")] = 0
-    speed: Annotated[
-        float,
-        Meta(
-            ge=SPEEDS[0],
-            le=SPEEDS[1],
-            description="Device seconds per real second.",
-        ),
-    ] = 1.0
+    seed: Annotated[Seed, about("Of the first device, and of chance.")] = 0
+    speed: Annotated[float, about("Device seconds per real second.", within=SPEEDS)] = (
+        1.0
+    )
     host: Annotated[
         Host | None,
-        Meta(
-            description="Address of the first device; 127.0.0.1 when left out, or "
+        about(
+            "Address of the first device; 127.0.0.1 when left out, or "
             "127.0.0.2 for many."
         ),
     ] = None
-    port: Annotated[
-        Port, Meta(description="Of all devices; 0 gives each a free one.")
-    ] = 8080
+    port: Annotated[Port, about("Of all devices; 0 gives each a free one.")] = 8080
     port_base: Annotated[
         Port | None,
-        Meta(
-            description="Give all devices one address, and ports from here on, or free "
-            "ones for 0."
+        about(
+            "Give all devices one address, and ports from here on, or free ones for 0."
         ),
     ] = None
     control: Annotated[
         str,
-        Meta(
-            description="Address of the control API as HOST:PORT, or none.",
-            extra={"check": control_address},
+        about(
+            "Address of the control API as HOST:PORT, or none.", check=control_address
         ),
     ] = "127.0.0.1:8100"
     cpu_percent: Annotated[
-        int,
-        Meta(
-            ge=CPU_PERCENT[0],
-            le=CPU_PERCENT[1],
-            description="CPU for real work; 100 is one core.",
-        ),
+        int, about("CPU for real work; 100 is one core.", within=CPU_PERCENT)
     ] = 50
     fault: Annotated[
-        tuple[Annotated[dict[str, Any], Meta(extra={"kept": Fault})], ...],
-        Meta(description="What goes wrong from the beginning on."),
+        tuple[Annotated[dict[str, Any], about(kept=Fault)], ...],
+        about("What goes wrong from the beginning on."),
     ] = ()
 
 
