@@ -22,7 +22,7 @@ from bench.fleet import (
     resident_mb,
 )
 from bench.kernels import kernel_figures
-from bench.load import requests_per_second
+from bench.load import Load, load
 from bench.page import (
     find_chromium,
     first_paint_s,
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def http_figures() -> None:
-    """Requests per second on one core, softaxe and the peer in turns."""
+    """Info on one core, softaxe and the peer in turns; the load has another core."""
     with softaxe_running() as (port, process), tempfile.TemporaryDirectory() as folder:
         body = Path(folder) / "info.json"
         body.write_bytes(fetch(port))
@@ -67,17 +67,8 @@ def http_figures() -> None:
             pin(process.pid, 0)
             pin(peer.pid, 0)
             pin(0, 1)
-            ours, theirs, ratios = [], [], []
-            for _ in range(ROUNDS):
-                ours.append(requests_per_second("127.0.0.1", port, INFO, LOAD_S))
-                theirs.append(requests_per_second("127.0.0.1", peer_port, INFO, LOAD_S))
-                ratios.append(ours[-1] / theirs[-1])
-            row(
-                "info answers per second, one core",
-                f"{statistics.median(ours):,.0f}",
-                f"{statistics.median(theirs):,.0f}",
-                statistics.median(ratios),
-            )
+            for connections in (32, 1000):
+                http_rows(port, peer_port, connections)
             row(
                 "memory of the process after load",
                 f"{resident_mb(process.pid):.0f} MB",
@@ -85,6 +76,27 @@ def http_figures() -> None:
                 resident_mb(process.pid) / resident_mb(peer.pid),
             )
     unpin()
+
+
+def http_rows(port: int, peer_port: int, connections: int) -> None:
+    """Answers per second, and the time of an answer, at so many connections."""
+    ours, theirs = list[Load](), list[Load]()
+    for _ in range(ROUNDS):
+        for found, at in (ours, port), (theirs, peer_port):
+            found.append(load("127.0.0.1", at, INFO, LOAD_S, connections))
+    pairs = list(zip(ours, theirs, strict=True))
+    row(
+        f"info answers per second, {connections:,} connections",
+        f"{statistics.median(one.answers_per_s for one in ours):,.0f}",
+        f"{statistics.median(one.answers_per_s for one in theirs):,.0f}",
+        statistics.median(a.answers_per_s / b.answers_per_s for a, b in pairs),
+    )
+    row(
+        f"p99 of info, {connections:,} connections",
+        f"{statistics.median(one.p99_ms for one in ours):.1f} ms",
+        f"{statistics.median(one.p99_ms for one in theirs):.1f} ms",
+        statistics.median(a.p99_ms / b.p99_ms for a, b in pairs),
+    )
 
 
 def start_figures() -> None:

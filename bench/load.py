@@ -1,76 +1,105 @@
-"""A small HTTP load: keep-alive connections that each ask again when answered."""
+"""A small HTTP load: keep-alive connections that each ask again when answered.
 
-import asyncio
+Sockets and an epoll, no event loop: so cheap that the server is the limit.
+"""
+
+import select
+import socket
+import statistics
 import time
-from typing import cast
+from dataclasses import dataclass, field
 
-import uvloop
-
-CONNECTIONS = 16
-
-
-class _Client(asyncio.Protocol):
-    """Asks, counts the answer's bytes, asks again."""
-
-    def __init__(self, request: bytes, answer_bytes: int) -> None:
-        self.answers = 0
-        self._request = request
-        self._answer_bytes = answer_bytes
-        self._missing = answer_bytes
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's TCP transport is no subclass of it.
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.write(self._request)
-
-    def data_received(self, data: bytes) -> None:
-        self._missing -= len(data)
-        # Bodies grow and shrink by a digit; the answer ends in a brace at its end.
-        if self._missing <= 64 and data.endswith(b"}"):
-            self.answers += 1
-            self._missing = self._answer_bytes
-            if self._transport is not None:
-                self._transport.write(self._request)
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+SLACK_BYTES = 64
+"""Bodies grow and shrink by some digits; an answer ends in a brace at its end."""
+WARM_UP_S = 0.5
 
 
-async def _one_answer(host: str, port: int, request: bytes) -> int:
-    reader, writer = await asyncio.open_connection(host, port)
-    writer.write(request)
-    head = await reader.readuntil(b"\r\n\r\n")
-    lengths = [
-        line for line in head.lower().split(b"\r\n") if b"content-length" in line
-    ]
-    body = await reader.readexactly(int(lengths[0].partition(b":")[2]))
-    writer.close()
-    return len(head) + len(body)
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What came of a load."""
+
+    answers_per_s: float
+    p99_ms: float
+    """99th percentile of the time from a request to its answer's last byte."""
 
 
-async def _load(host: str, port: int, path: str, seconds: float) -> float:
+@dataclass(slots=True)
+class _Client:
+    sock: socket.socket
+    missing: int = 0
+    asked_at: float = 0.0
+
+
+@dataclass(slots=True)
+class _Counted:
+    answers: int = 0
+    times_s: list[float] = field(default_factory=list)
+
+
+def load(host: str, port: int, path: str, seconds: float, connections: int) -> Load:
+    """Ask for one route on many connections for some seconds."""
     request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
-    answer_bytes = await _one_answer(host, port, request)
-    loop = asyncio.get_running_loop()
-    clients = []
-    for _ in range(CONNECTIONS):
-        _, client = await loop.create_connection(
-            lambda: _Client(request, answer_bytes), host, port
-        )
-        clients.append(client)
-    began = time.perf_counter()
-    before = sum(client.answers for client in clients)
-    await asyncio.sleep(seconds)
-    after = sum(client.answers for client in clients)
-    took = time.perf_counter() - began
-    for client in clients:
-        client.close()
-    return (after - before) / took
+    answer_bytes = _one_answer(host, port, request)
+    poll = select.epoll()
+    clients: dict[int, _Client] = {}
+    for _ in range(connections):
+        client = _Client(socket.create_connection((host, port)))
+        client.sock.setblocking(False)
+        clients[client.sock.fileno()] = client
+        poll.register(client.sock, select.EPOLLIN)
+    try:
+        for client in clients.values():
+            _ask(client, request, answer_bytes, time.perf_counter())
+        _run(poll, clients, request, answer_bytes, WARM_UP_S)
+        began = time.perf_counter()
+        counted = _run(poll, clients, request, answer_bytes, seconds)
+        took = time.perf_counter() - began
+    finally:
+        poll.close()
+        for client in clients.values():
+            client.sock.close()
+    p99_s = statistics.quantiles(counted.times_s, n=100)[98]
+    return Load(counted.answers / took, p99_s * 1000)
 
 
-def requests_per_second(host: str, port: int, path: str, seconds: float) -> float:
-    """Load one route for some seconds; return answers per second."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_load(host, port, path, seconds))
+def _one_answer(host: str, port: int, request: bytes) -> int:
+    """Return how long an answer is, head and body."""
+    with socket.create_connection((host, port)) as sock, sock.makefile("rb") as stream:
+        sock.sendall(request)
+        size = length = 0
+        while (line := stream.readline()) != b"\r\n":
+            size += len(line)
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        return size + len(b"\r\n") + len(stream.read(length))
+
+
+def _ask(client: _Client, request: bytes, answer_bytes: int, now: float) -> None:
+    client.missing = answer_bytes
+    client.asked_at = now
+    client.sock.send(request)
+
+
+def _run(
+    poll: select.epoll,
+    clients: dict[int, _Client],
+    request: bytes,
+    answer_bytes: int,
+    seconds: float,
+) -> _Counted:
+    counted = _Counted()
+    until = time.perf_counter() + seconds
+    while (now := time.perf_counter()) < until:
+        for fileno, _ in poll.poll(1.0, 256):
+            client = clients[fileno]
+            data = client.sock.recv(65536)
+            if not data:
+                raise ConnectionError("the server has closed a connection")
+            client.missing -= len(data)
+            if client.missing <= SLACK_BYTES and data.endswith(b"}"):
+                now = time.perf_counter()
+                counted.answers += 1
+                counted.times_s.append(now - client.asked_at)
+                _ask(client, request, answer_bytes, now)
+    return counted

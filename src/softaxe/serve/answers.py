@@ -46,7 +46,7 @@ class Answer:
     pieces: AsyncGenerator[bytes, None] | None = None
     """The body as it leaves, instead of all at once. When it raises `CutShort` the
     connection ends there."""
-    _wire: list[bytes] = field(
+    _made: list[tuple[bytes, bool]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
 
@@ -60,11 +60,11 @@ class Answer:
         return CONNECTION_CLOSE in self.headers
 
     @property
-    def wire(self) -> bytes:
-        """All of it, as it goes to a client that stays; made once."""
-        if not self._wire:
-            self._wire.append(head(self) + b"".join(framed(self)))
-        return self._wire[0]
+    def made(self) -> tuple[bytes, bool]:
+        """All of it, as it goes to a client that stays, and `is_last`; made once."""
+        if not self._made:
+            self._made.append((head(self) + b"".join(framed(self)), self.is_last))
+        return self._made[0]
 
 
 class CutShort(Exception):

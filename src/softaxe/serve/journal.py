@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from softaxe.device.settings import SETTINGS
@@ -90,23 +90,8 @@ class Entry:
         }
 
 
-class Note:
+class Note(NamedTuple):
     """What is kept of a request; who reads the journal gets an `Entry` made of it."""
-
-    __slots__ = (
-        "answer",
-        "body",
-        "device",
-        "fault",
-        "is_unmatched",
-        "now",
-        "request",
-        "seq",
-        "size",
-        "status",
-        "time_s",
-        "took_ms",
-    )
 
     seq: int
     time_s: float
@@ -263,7 +248,7 @@ class JournaledApp:
         """Note what never became a request."""
         request = Request("", "", client=client)
         refusal = Answer(status=status, is_unmatched=True)
-        self._note(request, None, refusal, body=without_secrets(data))
+        self._note(request, None, refusal, body=without_secrets(data)[:KEPT_BODY_BYTES])
 
     def _note(
         self,
@@ -275,28 +260,33 @@ class JournaledApp:
         body: bytes = b"",
     ) -> None:
         """Write a note of this device, of now."""
-        journal = self._journal
-        note = Note()
-        note.seq = journal.last + 1
-        note.time_s = time.time()
-        note.now = self._now()
-        note.took_ms = 0.0 if began is None else (time.monotonic() - began) * 1000
-        note.device = self._device
-        note.request = request
-        note.fault = request.fault
-        if request.body is not NO_BODY:
-            body = without_secrets(bytes(request.body.heard))
-        note.body = body = body[:KEPT_BODY_BYTES]
-        note.answer, note.size = b"", 0
+        answer, is_unmatched = b"", False
         if isinstance(reply, Answer):
-            note.answer = reply.body[:KEPT_ANSWER_BYTES]
-            note.size = len(reply.body) if size is None else size
-            note.status, note.is_unmatched = reply.status, reply.is_unmatched
+            status, is_unmatched = reply.status, reply.is_unmatched
+            answer = reply.body[:KEPT_ANSWER_BYTES]
+            size = len(reply.body) if size is None else size
         elif reply is None:
-            note.status, note.is_unmatched = 0, False
+            status = 0
         else:
-            note.status, note.is_unmatched = 101, reply.is_unmatched
-        texts = len(request.path) + len(request.query) + len(note.answer) + len(body)
+            status, is_unmatched = 101, reply.is_unmatched
+        if request.body is not NO_BODY:
+            body = without_secrets(bytes(request.body.heard))[:KEPT_BODY_BYTES]
+        journal, now_s = self._journal, time.monotonic()
+        note = Note(
+            journal.last + 1,
+            time.time(),
+            self._now(),
+            self._device,
+            request,
+            body,
+            status,
+            size or 0,
+            answer,
+            is_unmatched,
+            0.0 if began is None else (now_s - began) * 1000,
+            request.fault,
+        )
+        texts = len(request.path) + len(request.query) + len(answer) + len(body)
         journal.add(note, ENTRY_BYTES + texts)
 
 

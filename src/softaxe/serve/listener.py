@@ -121,12 +121,16 @@ class HttpServerProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes."""
         self.used_at = now = self._loop.time()
-        if self._is_ending or self._http is None:
+        http = self._http
+        if self._is_ending or http is None:
             return
         if self._websocket is not None:
             self._websocket.protocol.receive(data)
+        elif self._can_write is None and (request := http.repeated(data)) is not None:
+            self._take_request(request)
+            return
         else:
-            self._http.receive(data, now)
+            http.receive(data, now)
         if not self._is_turn_due:
             self._take_turn()
 
@@ -242,7 +246,8 @@ class HttpServerProtocol(asyncio.Protocol):
             found = FAILED
         if isinstance(found, Answer) and found.pieces is None:
             self._write(http.answer(found))
-            self._end_if_last()
+            if http.is_last:
+                self._end()
         else:
             self._task = self._loop.create_task(self._serve(request, found))
             self._listener.tasks.add(self._task)

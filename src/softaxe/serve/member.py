@@ -1,7 +1,9 @@
 """One device of a fleet: what joins it to sockets, disk and log readers."""
 
 import asyncio
+import math
 import sys
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -52,6 +54,8 @@ from softaxe.serve.storage import SettingValue, Storage, read_www
 
 LOG_QUEUE_LINES = 128
 """Lines a slow log listener may fall behind. Source: ESP-Miner websocket.c."""
+PRESENT_S = 0.0005
+"""Device time that passes unseen: half of the least that any answer tells."""
 REOPEN_S = 1.0
 NO_LINK_FAULTS = LinkFaults()
 NOT_CONNECTED = "errno 128: Socket is not connected"
@@ -207,6 +211,8 @@ class Member:
         self.link_faults = NO_LINK_FAULTS
         self._link_names: dict[Link, str] = {}
         self._fleet = fleet
+        self._synced_at = -math.inf
+        """Real time of the last look at the present."""
         self._show_log = show_log
         app = fleet.wrap(self, Server(self))
         self._listener = Listener(app, options.host, options.port)
@@ -258,8 +264,11 @@ class Member:
         In a fleet that is late the device stays where it is, until its turn comes: who
         asks would otherwise wait for all who have asked before.
         """
-        if not self._fleet.is_late:
-            self.step(self._fleet.clock.advance())
+        fleet, real = self._fleet, time.monotonic()
+        is_present = (real - self._synced_at) * fleet.clock.speed < PRESENT_S
+        if not is_present and not fleet.is_late:
+            self._synced_at = real
+            self.step(fleet.clock.advance())
         return self.device
 
     async def commit(self) -> None:
