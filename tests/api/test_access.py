@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softaxe.api.access import inet_addr, is_allowed
-from softaxe.device.profile import DOCUMENTED, FIRMWARE
+from softaxe.api.access import inet_addr, is_allowed, is_loopback, is_near
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
 
 PRIVATE = "192.168.1.20"
 LOOPBACK = "127.0.0.1"
@@ -142,18 +142,81 @@ class TestFirmwareRule:
         )
 
 
-@pytest.mark.parametrize("profile", [DOCUMENTED, FIRMWARE])
-def test_in_setup_mode_everybody_is_let_in(profile: object) -> None:
-    assert isinstance(profile, type(DOCUMENTED))
-
-    assert is_allowed(
-        "8.8.8.8",
-        "https://example.com",
-        "example.com",
+def allowed_in_setup_mode(client_ip: str, origin: str, profile: Profile) -> bool:
+    return is_allowed(
+        client_ip,
+        origin,
+        "127.0.0.1:8080",
         profile=profile,
         hostname="bitaxe",
         is_ap_enabled=True,
     )
+
+
+def test_in_setup_mode_the_firmware_lets_everybody_in() -> None:
+    assert allowed_in_setup_mode("8.8.8.8", "https://example.com", FIRMWARE)
+
+
+def test_in_setup_mode_other_sites_stay_out_where_there_is_no_radio() -> None:
+    assert not allowed_in_setup_mode("127.0.0.1", "https://example.com", DOCUMENTED)
+    assert not allowed_in_setup_mode("8.8.8.8", "http://127.0.0.1:8080", DOCUMENTED)
+    assert allowed_in_setup_mode("127.0.0.1", "http://127.0.0.1:8080", DOCUMENTED)
+
+
+@pytest.mark.parametrize(
+    ("host", "is_expected"),
+    [
+        ("evil.example", False),
+        ("bitaxe.evil.example:8080", False),
+        ("evil.lan.example", False),
+        ("192.168.1.9:8080", True),
+        ("bitaxe", True),
+        ("bitaxe.lan", True),
+        ("rig.home.arpa", True),
+        ("rig.internal.", True),
+        (None, True),
+    ],
+)
+def test_who_points_a_name_here_reads_nothing_from_the_network_either(
+    host: str | None, *, is_expected: bool
+) -> None:
+    def is_let_in(profile: Profile) -> bool:
+        return is_allowed(
+            "192.168.1.5",
+            None,
+            host,
+            profile=profile,
+            hostname="bitaxe",
+            is_ap_enabled=False,
+        )
+
+    assert is_let_in(DOCUMENTED) is is_expected
+    assert is_let_in(FIRMWARE)
+
+
+@pytest.mark.parametrize(
+    ("client_ip", "is_expected"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("192.168.1.5", True),
+        ("::ffff:10.0.0.1", True),
+        ("8.8.8.8", False),
+        ("", False),
+    ],
+)
+def test_who_is_near_has_a_private_address(
+    client_ip: str, *, is_expected: bool
+) -> None:
+    assert is_near(client_ip) is is_expected
+
+
+@pytest.mark.parametrize(
+    ("host", "is_expected"),
+    [("127.0.0.1", True), ("LOCALHOST", True), ("::1", True), ("0.0.0.0", False)],
+)
+def test_only_this_machine_reaches_loopback(host: str, *, is_expected: bool) -> None:
+    assert is_loopback(host) is is_expected
 
 
 class TestDocumentedRule:

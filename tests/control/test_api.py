@@ -1,4 +1,5 @@
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -340,6 +341,21 @@ def test_other_sites_and_names_are_refused(api: httpx.Client) -> None:
         assert answer.status_code == 403, headers
 
     assert api.get("/control/health", headers={"Origin": own}).status_code == 200
+
+
+def test_two_hosts_are_none(fleet: RunningFleet) -> None:
+    host, port = fleet.control_url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as client:
+        client.sendall(b"GET /control/fleet HTTP/1.1\r\n")
+        client.sendall(b"Host: 127.0.0.1\r\nHost: evil.example\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+def test_head_answers_as_get_without_a_body(api: httpx.Client) -> None:
+    answer = api.head("/control/health")
+
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert int(answer.headers["content-length"]) == len('{"status":"ok"}')
 
 
 def test_bodies_are_bounded_and_strange_paths_lead_nowhere(api: httpx.Client) -> None:

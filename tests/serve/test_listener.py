@@ -1,15 +1,27 @@
 import asyncio
+import gc
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+import socket
+import time
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 import pytest
 
 from softaxe.serve import listener as module
 from softaxe.serve import protocol
 from softaxe.serve.answers import Answer
-from softaxe.serve.listener import Listener
-from softaxe.serve.request import Request
+from softaxe.serve.listener import HttpServerProtocol, Listener
+from softaxe.serve.request import AcceptWebSocket, App, Body, Request, WebSocket
+
+T = TypeVar("T")
+HANDSHAKE = (
+    b"GET /api/ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
 
 
 def test_closing_ends_a_request_that_waits_without_complaint(
@@ -136,3 +148,211 @@ def test_one_connection_too_many_ends_the_one_unused_for_longest(
 
     assert answers == [b"HTTP/1.1 200"] * 3
     assert left == b""
+
+
+async def end(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+def serve(app: App, work: Callable[[Listener], Awaitable[T]]) -> T:
+    async def main() -> T:
+        listener = Listener(app, "127.0.0.1", 0)
+        await listener.open()
+        try:
+            return await work(listener)
+        finally:
+            await listener.close()
+
+    return asyncio.run(main())
+
+
+def flood(listener: Listener, data: bytes, most: int, first: bytes = b"") -> int:
+    """Send again and again, read nothing; return how much the server took."""
+    address = "127.0.0.1", listener.port
+    with socket.create_connection(address, timeout=0.5) as client:
+        sent = 0
+        try:
+            client.sendall(first)
+            while sent < most:
+                sent += client.send(data)
+        except (TimeoutError, ConnectionError):
+            pass
+        return sent
+
+
+async def longest_wait(listener: Listener, works: list[asyncio.Future[int]]) -> float:
+    """The longest time of an answer to somebody else, while this goes on."""
+    longest = 0.0
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    while not all(work.done() for work in works):
+        began = time.monotonic()
+        writer.write(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % int(began * 1e6))
+        await reader.readuntil(b"\r\n\r\n")
+        longest = max(longest, time.monotonic() - began)
+        await asyncio.sleep(0.005)
+    await end(writer)
+    return longest
+
+
+def waiting_bytes(connection: HttpServerProtocol) -> int:
+    http, transport = connection._http, connection._transport
+    assert http is not None
+    assert transport is not None
+    return len(http._buffer) + transport.get_write_buffer_size()
+
+
+@pytest.mark.parametrize("is_slow", [True, False])
+def test_pipelined_requests_do_not_pile_up(*, is_slow: bool) -> None:
+    async def never(_request: Request) -> Answer:
+        await asyncio.Event().wait()
+        return Answer()
+
+    async def attacked(listener: Listener) -> tuple[list[int], list[int], float]:
+        loop = asyncio.get_running_loop()
+        requests = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 4000
+        works = [
+            loop.run_in_executor(pool, flood, listener, requests, 65 << 20)
+            for _ in range(8)
+        ]
+        wait = 0.0 if is_slow else await longest_wait(listener, works)
+        await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
+        held = [waiting_bytes(one) for one in listener.connections]
+        return held, [await work for work in works], wait
+
+    with ThreadPoolExecutor(8) as pool:
+        app: App = never if is_slow else answering
+        held, taken, wait = serve(app, attacked)
+
+    assert max(held, default=0) < 1 << 20
+    assert max(taken) < 65 << 20, "the client must wait: its system's buffers are full"
+    assert wait < 0.5
+
+
+def test_tiny_frames_do_not_keep_others_waiting() -> None:
+    async def listen(websocket: WebSocket) -> None:
+        while await websocket.receive() is not None:
+            pass
+
+    def app(request: Request) -> Answer | AcceptWebSocket:
+        return AcceptWebSocket(listen) if request.is_websocket else Answer()
+
+    async def attacked(listener: Listener) -> float:
+        loop = asyncio.get_running_loop()
+        frames = b"\x81\x81\0\0\0\0x" * 30_000
+        works = [
+            loop.run_in_executor(pool, flood, listener, frames, 1 << 19, HANDSHAKE)
+            for _ in range(4)
+        ]
+        return await longest_wait(listener, works)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert serve(app, attacked) < 0.5
+
+
+def test_no_garbage_is_left_by_clients() -> None:
+    async def visited(listener: Listener) -> list[object]:
+        gone: list[weakref.ref[HttpServerProtocol]] = []
+        for sent in (
+            b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"nonsense\r\n\r\n",
+            HANDSHAKE,
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+            writer.write(sent)
+            await reader.readuntil(b"\r\n\r\n")
+            gone += map(weakref.ref, listener.connections)
+            writer.close()
+            await writer.wait_closed()
+        await asyncio.sleep(0.05)
+        return [ref() for ref in gone]
+
+    gc.disable()
+    try:
+        assert serve(answering, visited) == [None] * 3
+    finally:
+        gc.enable()
+
+
+def test_a_body_is_read_no_faster_than_it_is_taken() -> None:
+    async def slow(request: Request) -> Answer:
+        await request.body.read()
+        seen.append(request.body)
+        await asyncio.sleep(0.5)
+        return Answer()
+
+    async def sent(listener: Listener) -> int:
+        loop = asyncio.get_running_loop()
+        head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n"
+        work = loop.run_in_executor(
+            None, flood, listener, b"x" * (1 << 20), 100_000_000, head
+        )
+        await asyncio.sleep(0.4)
+        size = seen[0].size
+        await work
+        return size
+
+    seen: list[Body] = []
+    assert serve(slow, sent) < 1 << 20
+
+
+def test_a_failing_app_is_a_500_and_a_line_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def at_once(_request: Request) -> Answer:
+        raise RuntimeError("no such thing")
+
+    async def later(request: Request) -> Answer:
+        await asyncio.sleep(0)
+        return at_once(request)
+
+    async def asked(listener: Listener) -> bytes:
+        connection = await asyncio.open_connection("127.0.0.1", listener.port)
+        found = await status_of(connection)
+        await connection[0].readuntil(b"Server Error")
+        assert await status_of(connection) == found, "the connection stays"
+        await end(connection[1])
+        return found
+
+    for app in at_once, later:
+        assert serve(app, asked) == b"HTTP/1.1 500"
+    assert [record.message for record in caplog.records] == [
+        "a request has failed: GET /"
+    ] * 4
+
+
+def test_a_client_that_is_still_sending_hears_why_it_is_refused() -> None:
+    async def asked(listener: Listener) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(b"GET / HTTP/1.1\r\n" + b"x" * 2_000_000)
+        found = await reader.read()
+        await end(writer)
+        return found
+
+    assert serve(answering, asked).startswith(b"HTTP/1.1 431 ")
+
+
+def test_answers_in_pieces_wait_for_slow_readers() -> None:
+    made = 0
+
+    async def endless() -> AsyncGenerator[bytes, None]:
+        nonlocal made
+        while True:
+            made += 1 << 16
+            yield b"x" * (1 << 16)
+
+    def app(_request: Request) -> Answer:
+        return Answer(b"", is_chunked=True, pieces=endless())
+
+    async def asked(listener: Listener) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        before = -1
+        while made != before:
+            before = made
+            await asyncio.sleep(0.2)
+        await end(writer)
+
+    serve(app, asked)
+    assert 0 < made < 64 << 20

@@ -287,6 +287,31 @@ def test_pages_of_strangers_are_refused(bitaxe: Any, path: str) -> None:
     assert "access-control-allow-origin" not in answer.headers
 
 
+def test_other_sites_change_no_theme_and_frame_no_page(bitaxe: Any) -> None:
+    stranger = {"Origin": "https://evil.example"}
+
+    changed = bitaxe.client.post(
+        "/api/theme", content=b'{"colorScheme": "light"}', headers=stranger
+    )
+
+    assert changed.status_code == 401
+    assert bitaxe.client.get("/api/theme").json()["colorScheme"] == "dark"
+    for path in ("/", "/recovery"):
+        answer = bitaxe.client.get(path)
+        assert answer.headers["x-frame-options"] == "SAMEORIGIN"
+
+
+def test_where_the_firmware_is_the_model_they_do(old_firmware: Any) -> None:
+    stranger = {"Origin": "https://evil.example"}
+
+    changed = old_firmware.client.post(
+        "/api/theme", content=b'{"colorScheme": "light"}', headers=stranger
+    )
+
+    assert changed.status_code == 200
+    assert "x-frame-options" not in old_firmware.client.get("/").headers
+
+
 def test_statistics_are_sampled_and_filtered(bitaxe: Any) -> None:
     bitaxe.patch(statsFrequency=5)
     until(lambda: bitaxe.client.get("/api/system/statistics").json()["statistics"])

@@ -26,6 +26,18 @@ MAX_ORIGIN_ADDRESS_CHARACTERS = 15
 KEPT_DECISIONS = 1024
 """The same few clients ask again and again."""
 
+LOCAL_DOMAINS = (
+    ".local",
+    ".localhost",
+    ".internal",
+    ".home.arpa",
+    ".lan",
+    ".home",
+    ".test",
+)
+"""Nobody can register a name below these: RFC 6761, 6762 and 8375, ICANN's .internal,
+and what routers call the network at home."""
+
 _HTTP = "http://"
 _NO_ADDRESS = IPv4Address("255.255.255.255")
 _UNSET_ADDRESS = IPv4Address("0.0.0.0")
@@ -51,17 +63,36 @@ def is_allowed(
         host: Value of the `Host` header, or None.
         profile: Which rule holds.
         hostname: The device's own name.
-        is_ap_enabled: True while the device is its own network; then all may.
+        is_ap_enabled: True while the device is its own network; then all may to whom
+            the firmware is the model.
     """
-    if is_ap_enabled:
+    if is_ap_enabled and not profile.access_checked_in_ap:
         return True
     try:
         client = ip_address(client_ip.partition("%")[0])
     except ValueError:
         return False
+    if profile.foreign_names_refused and origin is None:
+        own_names = {hostname.lower(), f"{hostname.lower()}.local", "localhost"}
+        if _is_foreign(_host_name(host), own_names):
+            return False
     if not profile.loopback_allowed:
         return _is_allowed_by_firmware(client, origin)
     return _is_allowed_as_documented(client, origin, host, hostname.lower())
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine, and nobody else's way to it."""
+    return _is_loopback_name(host.lower())
+
+
+def is_near(client_ip: str) -> bool:
+    """Tell whether an address is this machine's or one of a private network."""
+    try:
+        address = _unmapped(ip_address(client_ip.partition("%")[0]))
+    except ValueError:
+        return False
+    return address.is_loopback or _is_private(address)
 
 
 def inet_addr(text: str) -> IPv4Address | None:
@@ -110,7 +141,7 @@ def _is_allowed_as_documented(
     asked_name = _host_name(host)
     own_names = {hostname, f"{hostname}.local", "localhost"}
     if origin is None:
-        return not is_loopback or not _is_foreign(asked_name, own_names)
+        return True
     if _is_private(_origin_address(origin)):
         return len(origin) <= MAX_ORIGIN_BYTES
     page = _page_name(origin)
@@ -180,9 +211,9 @@ def _host_name(host: str | None) -> str | None:
 def _is_foreign(name: str | None, own_names: set[str]) -> bool:
     """Tell whether a name is one that the public DNS may answer.
 
-    A page of such a name could have pointed it at this machine, to read from here what
-    only programs of this machine may.
+    A page of such a name could have pointed it here, to read what only programs of
+    this machine or network may.
     """
     if name is None or name in own_names or _literal(name) is not None:
         return False
-    return "." in name and not name.endswith((".localhost", ".local"))
+    return "." in name and not name.rstrip(".").endswith(LOCAL_DOMAINS)

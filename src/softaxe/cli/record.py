@@ -107,7 +107,8 @@ def run_clone(
                 port=port,
                 start_time=int(time.time()),
             )
-            run_loop(serve(options, ShowLog(LogLevel.NONE), "forgotten at the end"))
+            show_log = ShowLog(LogLevel.NONE)
+            run_loop(serve(options, show_log, "forgotten at the end", token=""))
 
 
 def run_check(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softaxe.api.access import is_loopback
 from softaxe.bitcoin import kernel
 from softaxe.cli.record import serve_recording
 from softaxe.cli.serving import serve, serve_parts
@@ -93,6 +94,14 @@ ControlOption = Annotated[
     typer.Option(
         metavar="HOST:PORT|none",
         help="Where faults, clock, journal and the fleet page are to be had.",
+    ),
+]
+ControlTokenOption = Annotated[
+    str,
+    typer.Option(
+        metavar="TEXT",
+        envvar="SOFTAXE_CONTROL_TOKEN",
+        help="What whoever uses the control port must know.",
     ),
 ]
 ReplayOption = Annotated[
@@ -208,6 +217,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     port_base: PortBaseOption = None,
     workers: WorkersOption = 1,
     control: ControlOption = CONTROL,
+    control_token: ControlTokenOption = "",
     replay: ReplayOption = None,
     board: BoardOption = "601",
     pool: PoolOption = None,
@@ -279,6 +289,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         fail(str(error))
     if kernel.chosen_variant() == kernel.PYTHON:
         warn("no C kernel was built; searching with the slower Python one")
+    _warn_of_open_control(options, control_token)
     folder = (
         tempfile.TemporaryDirectory(prefix="softaxe-")
         if ephemeral
@@ -290,9 +301,9 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         is_many = sum(group.count for group in chosen.groups) > 1
         show_log = ShowLog(log_level, is_many=is_many)
         if workers > 1:
-            run_loop(serve_parts(chosen, workers, show_log, where))
+            run_loop(serve_parts(chosen, workers, show_log, where, control_token))
         else:
-            run_loop(serve(chosen, show_log, where))
+            run_loop(serve(chosen, show_log, where, control_token))
 
 
 def _judged(
@@ -321,6 +332,17 @@ def _judged(
         for group in options.groups
     )
     return replace(options, groups=groups)
+
+
+def _warn_of_open_control(options: "FleetOptions", token: str) -> None:
+    from softaxe.fleet.options import control_address  # noqa: PLC0415
+
+    address = control_address(options.control)
+    if address is not None and not token and not is_loopback(address[0]):
+        warn(
+            f"--control {options.control}: whoever reaches it may order faults and end "
+            "this process; give it a --control-token"
+        )
 
 
 def _option(name: str) -> str:

@@ -17,8 +17,17 @@ if TYPE_CHECKING:
     from softaxe.serve.member import Member
 
 
-async def serve(options: "FleetOptions", show_log: ShowLog, where: str) -> None:
-    """Run devices until a signal comes, or the control API says so."""
+async def serve(
+    options: "FleetOptions", show_log: ShowLog, where: str, token: str
+) -> None:
+    """Run devices until a signal comes, or the control API says so.
+
+    Args:
+        options: Which devices.
+        show_log: Takes their log.
+        where: Their state is, in words.
+        token: Of the control API; empty for none.
+    """
     from softaxe.control.api import Control  # noqa: PLC0415
     from softaxe.control.app import ControlApp  # noqa: PLC0415
     from softaxe.fleet.fleet import Fleet, settle_memory  # noqa: PLC0415
@@ -26,7 +35,7 @@ async def serve(options: "FleetOptions", show_log: ShowLog, where: str) -> None:
     fleet = Fleet(options, show_log=show_log, show_progress=show_progress)
     stop_on_signals(fleet.stop)
     try:
-        control = await fleet.open_control(ControlApp(Control(fleet)))
+        control = await fleet.open_control(ControlApp(Control(fleet), token))
         await fleet.start()
         typer.echo(f"softaxe {__version__}")
         if len(fleet.members) == 1:
@@ -47,7 +56,7 @@ async def serve(options: "FleetOptions", show_log: ShowLog, where: str) -> None:
 
 
 async def serve_parts(
-    options: "FleetOptions", workers: int, show_log: ShowLog, where: str
+    options: "FleetOptions", workers: int, show_log: ShowLog, where: str, token: str
 ) -> None:
     """Run devices in several processes until a signal comes."""
     from softaxe.control.app import ControlApp  # noqa: PLC0415
@@ -56,7 +65,7 @@ async def serve_parts(
 
     parts = Workers(options, workers, show_log=show_log, show_progress=show_progress)
     stop_on_signals(parts.stop)
-    listener = await open_control(options.control, ControlApp(parts))
+    listener = await open_control(options.control, ControlApp(parts, token))
     try:
         await parts.start()
         typer.echo(f"softaxe {__version__}")

@@ -7,6 +7,8 @@ that others can point here, are refused.
 
 import json
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
+from hmac import compare_digest
 from importlib.resources import files
 from ipaddress import ip_address
 from typing import Any
@@ -14,6 +16,7 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
+from softaxe.api.access import is_near
 from softaxe.control.operations import OPERATIONS, Operation
 from softaxe.description import members
 from softaxe.errors import FleetStopped, SettingError, StorageError
@@ -24,6 +27,8 @@ from softaxe.serve.request import BodyCutOff, BodyTooLong, Request, read_body
 BODY_LIMIT_BYTES = 64 << 10
 Handler = Callable[[Request], Awaitable[object]]
 JSON = b"application/json"
+FOR_ALL = frozenset({"/control/health", "/control/ready"})
+"""Asked by who starts processes and has no token; they tell nothing else."""
 _PAGE = files("softaxe.control") / "static"
 _TYPES = {
     ".html": b"text/html; charset=utf-8",
@@ -52,10 +57,12 @@ class ControlApp:
 
     Args:
         handlers: Has a method for each operation, by its name.
+        token: That every order must have; empty when none is asked for.
     """
 
-    def __init__(self, handlers: object) -> None:
+    def __init__(self, handlers: object, token: str = "") -> None:
         self._handlers = handlers
+        self._token = token.encode()
 
     async def __call__(self, request: Request) -> Answer:
         """Serve one request."""
@@ -76,6 +83,8 @@ class ControlApp:
         )
 
     async def _answer(self, operation: Operation, request: Request) -> Answer:
+        if not self._is_trusted(operation, request):
+            return UNTRUSTED
         work: Handler = getattr(self._handlers, operation.name)
         try:
             Query(request).check([one.name for one in members(operation.query)])
@@ -91,6 +100,13 @@ class ControlApp:
         if isinstance(found, Answer):
             return found
         return json_answer(found, status=operation.status)
+
+    def _is_trusted(self, operation: Operation, request: Request) -> bool:
+        if not self._token or operation.path in FOR_ALL:
+            return True
+        scheme, _, token = (request.header(b"authorization") or "").partition(" ")
+        is_right = compare_digest(token.strip().encode("latin-1"), self._token)
+        return scheme.lower() == "bearer" and is_right
 
 
 def json_answer(value: object, *, status: int = 200) -> Answer:
@@ -140,8 +156,11 @@ def refuse(request: Request) -> str | None:
     """Tell why a request may not be served; None when it may.
 
     A page of another site that a user of this machine looks at can send requests here:
-    it has an Origin. One that points its own name here has that name as Host.
+    it has an Origin. One that points its own name here has that name as Host. Clients
+    are those that a device lets in.
     """
+    if not is_near(request.client):
+        return f"Client: {request.client!r} has no private address"
     host = request.header(b"host") or ""
     if not _is_own_name(_without_port(host)):
         return f"Host: {host[:80]!r} is no name or address of this machine"
@@ -243,6 +262,12 @@ def clock_to_json(clock: Clock) -> dict[str, Any]:
 
 def _error(status: int, text: str) -> Answer:
     return json_answer({"error": text}, status=status)
+
+
+UNTRUSTED = replace(
+    _error(401, "Authorization: Bearer TOKEN is needed, the --control-token"),
+    headers=((b"WWW-Authenticate", b"Bearer"),),
+)
 
 
 def base_url(request: Request) -> str:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Coroutine
 from contextlib import aclosing
 from typing import Any, Protocol, cast, runtime_checkable
+from weakref import WeakKeyDictionary
 
 from softaxe.serve.answers import Answer, CutShort
 from softaxe.serve.protocol import (
@@ -39,6 +40,8 @@ MAX_CONNECTIONS = 1000
 """One more makes the one go that was unused for longest. The firmware takes 20."""
 TURN_S = 0.001
 """So long a connection works through what a client has sent before others may."""
+TURNS_S = 0.004
+"""So long all that have more to do may go on between two looks at the sockets."""
 ANSWER_S = 0.2
 """How long an answer that is on its way may take before connections are dropped."""
 CLOSE_S = 2.0
@@ -65,6 +68,42 @@ class Witness(Protocol):
         """What `client` sent was answered with `status`, and the connection closed."""
 
 
+class Turns:
+    """Connections whose clients have sent more than one turn's work.
+
+    They go on one after the other, all together for a little while between two looks at
+    the sockets: so many clients that flood cost the others no more than one.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: deque[HttpServerProtocol] = deque()
+
+    @property
+    def is_busy(self) -> bool:
+        """True while somebody waits for a turn."""
+        return bool(self._waiting)
+
+    def add(self, connection: "HttpServerProtocol") -> None:
+        """Let a connection have another turn."""
+        if not self._waiting:
+            self._loop.call_soon(self._run)
+        self._waiting.append(connection)
+
+    def _run(self) -> None:
+        until = self._loop.time() + TURNS_S
+        for _ in range(len(self._waiting)):
+            self._waiting[0].take_planned_turn()
+            self._waiting.popleft()
+            if self._loop.time() > until:
+                break
+        if self._waiting:
+            self._loop.call_soon(self._run)
+
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
+
+
 class HttpServerProtocol(asyncio.Protocol):
     """One connection: the sockets' side of an `HttpConnection`."""
 
@@ -72,6 +111,7 @@ class HttpServerProtocol(asyncio.Protocol):
         self._listener = listener
         self._app = listener.app
         self._loop = listener.loop
+        self._turns = listener.turns
         self._transport: asyncio.Transport | None = None
         self._http: HttpConnection | None = None
         self._websocket: OpenWebSocket | None = None
@@ -114,8 +154,8 @@ class HttpServerProtocol(asyncio.Protocol):
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)
         self._is_ending = True
-        # The parser knows its owner: without a farewell, both would stay until the
-        # garbage is looked for.
+        if self._http is not None:
+            self._http.close()
         self._transport = self._http = self._timer = None
 
     def data_received(self, data: bytes) -> None:
@@ -153,9 +193,10 @@ class HttpServerProtocol(asyncio.Protocol):
         """Go on as soon as the others had their turn."""
         if not self._is_turn_due:
             self._is_turn_due = True
-            self._loop.call_soon(self._take_planned_turn)
+            self._turns.add(self)
 
-    def _take_planned_turn(self) -> None:
+    def take_planned_turn(self) -> None:
+        """Go on."""
         self._is_turn_due = False
         self._take_turn()
 
@@ -166,7 +207,7 @@ class HttpServerProtocol(asyncio.Protocol):
             if not self._take_next():
                 break
             if until == 0.0:
-                until = self._loop.time() + TURN_S
+                until = self._loop.time() + (0.0 if self._turns.is_busy else TURN_S)
             elif self._loop.time() > until:
                 self.plan_turn()
                 break
@@ -319,12 +360,14 @@ class HttpServerProtocol(asyncio.Protocol):
     def _take_refusal(self, refused: Refused) -> None:
         http = self._http
         assert http is not None
-        if refused.answer is not None and not http.is_begun:
-            self._write(http.answer(refused.answer))
         self._body.cut()
         if isinstance(self._app, Witness):
             self._app.refused(http.client, refused.data, refused.status)
-        self._end()
+        if refused.answer is None or http.is_begun:
+            self.abort()
+        else:
+            self._write(http.answer(refused.answer))
+            self._end()
 
     def _write(self, data: bytes) -> None:
         if data and self._transport is not None:
@@ -493,6 +536,7 @@ class Listener:
         self.port = port
         self.app = app
         self.loop: asyncio.AbstractEventLoop
+        self.turns: Turns
         self.connections: set[HttpServerProtocol] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         """Requests that are being answered."""
@@ -542,6 +586,7 @@ class Listener:
         # Who was there before has gone, but perhaps does not know it yet.
         self.connections, self.tasks = set(), set()
         self.loop = asyncio.get_running_loop()
+        self.turns = _turns.setdefault(self.loop, Turns(self.loop))
         self._server = await self.loop.create_server(
             lambda: HttpServerProtocol(self), sock=sock, backlog=BACKLOG
         )

@@ -49,8 +49,8 @@ DRAIN_S = 30.0
 """Real seconds that this may take."""
 MAX_MESSAGE_BYTES = 1 << 16
 """Of a WebSocket's message."""
-FEED_BYTES = 1 << 10
-"""Of a WebSocket, taken at once: at most some 170 frames."""
+FEED_BYTES = 256
+"""Of a WebSocket, taken at once: at most some 40 frames."""
 
 HEAD_END = b"\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -392,6 +392,15 @@ class HttpConnection:
         self.is_last = True
         self._is_head_only = False
         self._events.append(Refused(answer, status, data[:MAX_HEAD_BYTES]))
+
+    def close(self) -> None:
+        """Let go of everything: nothing may be called any more.
+
+        The parser knows whom to call, and so both would stay until garbage is looked
+        for, which a large fleet seldom does.
+        """
+        del self._parser
+        self._known = self._connection = None
 
     # What the parser calls
 

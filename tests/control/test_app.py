@@ -1,0 +1,80 @@
+"""The HTTP edge of the control API, with handlers that only say who was asked."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from softaxe.control.app import ControlApp
+from softaxe.serve.answers import Answer
+from softaxe.serve.request import Request
+
+HOST = (b"host", b"127.0.0.1:8100")
+TOKEN = "geheim"
+
+
+class Handlers:
+    """Every operation there is."""
+
+    def __getattr__(self, name: str) -> Any:
+        async def told(request: Request) -> object:
+            return {name: dict(request.path_params)}
+
+        return told
+
+
+def asked(
+    method: str,
+    path: str,
+    *headers: tuple[bytes, bytes],
+    client: str = "127.0.0.1",
+    token: str = "",
+) -> Answer:
+    request = Request(method, path, headers=(HOST, *headers), client=client)
+    return asyncio.run(ControlApp(Handlers(), token)(request))
+
+
+def test_names_in_a_path_are_decoded_and_told() -> None:
+    answer = asked("DELETE", "/control/faults/a%2Fb")
+
+    assert msgspec.json.decode(answer.body) == {"remove_fault": {"id": "a/b"}}
+
+
+@pytest.mark.parametrize("path", ["/control/faults/", "/control/devices/a/b"])
+def test_a_name_is_one_part_and_not_empty(path: str) -> None:
+    assert asked("DELETE", path).status == 405
+
+
+@pytest.mark.parametrize(
+    ("client", "status"),
+    [("127.0.0.1", 200), ("192.168.1.5", 200), ("::1", 200), ("8.8.8.8", 403)],
+)
+def test_clients_are_those_a_device_lets_in(client: str, status: int) -> None:
+    assert asked("GET", "/control/fleet", client=client).status == status
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        (b"Bearer geheim", 200),
+        (b"bearer  geheim", 200),
+        (b"Bearer geheim2", 401),
+        (b"Basic geheim", 401),
+        (b"\xff", 401),
+        (b"", 401),
+    ],
+)
+def test_orders_need_the_token(given: bytes, status: int) -> None:
+    headers = [(b"authorization", given)] if given else []
+    for method, path in ("GET", "/control/fleet"), ("POST", "/control/shutdown"):
+        answer = asked(method, path, *headers, token=TOKEN)
+        assert answer.status == status
+        is_asked_for = (b"WWW-Authenticate", b"Bearer") in answer.headers
+        assert is_asked_for is (status == 401)
+    assert asked("GET", "/metrics", *headers, token=TOKEN).status == status
+
+
+@pytest.mark.parametrize("path", ["/", "/control/health", "/control/ready"])
+def test_the_page_and_who_watches_a_process_need_none(path: str) -> None:
+    assert asked("GET", path, token=TOKEN).status == 200
