@@ -178,6 +178,7 @@ def test_an_offer_of_another_protocol_keeps_its_body(
     "data",
     [
         b"nonsense\r\n\r\n",
+        b"\0GET / HTTP/1.1\r\nHost: a\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
         b"GET / HTTP/1.1\r\nwifiPass secret1\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",

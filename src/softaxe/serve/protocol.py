@@ -138,7 +138,7 @@ class HttpConnection:
         """When a head began that is not complete."""
         self._drains_until: float | None = None
         self._drained_bytes = 0
-        self._known_head = b"\0"
+        self._known_head = b""
         """The last head of a request without a body..."""
         self._known: Request | None = None
         """...and the request: who polls sends the same again and again."""
@@ -230,12 +230,13 @@ class HttpConnection:
 
         The quick way past `receive` and `next_event`; None when it must be those.
         """
-        is_idle = self._in is _In.HEAD and self._at == len(self._buffer)
-        return self._repeat() if is_idle and data == self._known_head else None
+        if self._in is not _In.HEAD or self._at < len(self._buffer):
+            return None
+        return self._repeat() if data == self._known_head else None
 
     def _read_head(self) -> None:
         buffer, at = self._buffer, self._at
-        if buffer.startswith(self._known_head, at):
+        if self._known_head and buffer.startswith(self._known_head, at):
             self._at = at + len(self._known_head)
             self._events.append(self._repeat())
             return
