@@ -1,3 +1,8 @@
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -5,6 +10,7 @@ from typer.testing import CliRunner
 
 from softaxe.cli import run
 from softaxe.cli.commands import app
+from softaxe.fleet.options import FleetOptions
 
 
 @pytest.mark.parametrize(
@@ -53,3 +59,68 @@ def test_a_control_port_for_others_without_a_token_is_warned_of(
 
     assert result.exit_code == 0
     assert ("--control-token" in result.stderr) is is_warned
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_what_is_ephemeral_is_gone_when_the_terminal_closes(
+    name: str, tmp_path: Path
+) -> None:
+    if not hasattr(signal, name):
+        pytest.skip("no such signal here")
+    options = ("run", "--ephemeral", "--port", "0", "--control", "none")
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "softaxe", *options, "--pool", "127.0.0.1:9"],
+        stdout=subprocess.PIPE,
+        env={**environment, "SOFTAXE_PASSWORD": "my secret"},
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        (url,) = [text for _ in range(2) if "http" in (text := next(lines))]
+        with urllib.request.urlopen(f"{url.split()[-1]}/api/system/info") as answer:
+            assert answer.status == 200
+        (folder,) = tmp_path.glob("softaxe-*")
+        assert (folder / "state.db").exists()
+
+        process.send_signal(getattr(signal, name))
+        process.communicate(timeout=30)
+
+    assert process.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_before_there_is_anything_to_stop_leaves_nothing(
+    tmp_path: Path,
+) -> None:
+    program = (
+        "import os, signal, tempfile\n"
+        "from softaxe.cli.terminal import folder_that_ends\n"
+        "with folder_that_ends():\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+
+    assert done.returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_password_comes_from_the_environment_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    async def serve(options: FleetOptions, *_: object) -> None:
+        seen.append(options.groups[0].password)
+
+    monkeypatch.setattr("softaxe.cli.run.serve", serve)
+    state = ["--state", str(tmp_path)]
+
+    CliRunner().invoke(app, ["run", *state], env={"SOFTAXE_PASSWORD": "my secret"})
+    CliRunner().invoke(app, ["run", *state])
+
+    assert seen == ["my secret", None]

@@ -34,3 +34,21 @@ def test_the_end_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().err == (
         r"softaxe: GET \x1b]52;c;cm0gLXJm\x07\nmore" + "\n"
     )
+
+
+@pytest.mark.parametrize(("no_color", "begin"), [("", "\x1b[0;33mW"), ("1", "W")])
+def test_the_log_is_plain_where_somebody_wants_no_colours(
+    no_color: str,
+    begin: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", no_color)
+
+    async def main() -> None:
+        ShowLog(LogLevel.INFO)("601-0", LogLine(5, Level.WARNING, "x", "hot"))
+
+    asyncio.run(main())
+
+    assert capsys.readouterr().out.startswith(begin)

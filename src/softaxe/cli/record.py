@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import tempfile
 import time
 import tomllib
 from pathlib import Path
@@ -18,6 +17,7 @@ from softaxe.cli.terminal import (
     ProfileName,
     ShowLog,
     fail,
+    folder_that_ends,
     run_loop,
     stop_on_signals,
 )
@@ -99,7 +99,7 @@ def run_clone(
         except OSError as error:
             fail(f"{output}: {error.strerror}")
     if is_run:
-        with tempfile.TemporaryDirectory(prefix="softaxe-") as directory:
+        with folder_that_ends() as directory:
             options = FleetOptions(
                 state=Path(directory),
                 groups=groups,

@@ -1,6 +1,5 @@
 """`softaxe run`: one device, many, or a recording."""
 
-import tempfile
 import time
 from contextlib import nullcontext
 from dataclasses import replace
@@ -20,6 +19,7 @@ from softaxe.cli.terminal import (
     ProfileName,
     ShowLog,
     fail,
+    folder_that_ends,
     run_loop,
     warn,
 )
@@ -123,7 +123,12 @@ UserOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="Pool user for this run.")
 ]
 PasswordOption = Annotated[
-    str | None, typer.Option(metavar="TEXT", help="Pool password for this run.")
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        envvar="SOFTAXE_PASSWORD",
+        help="Pool password for this run; the environment shows it to fewer people.",
+    ),
 ]
 WorkOption = Annotated[
     Work,
@@ -291,9 +296,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         warn("no C kernel was built; searching with the slower Python one")
     _warn_of_open_control(options, control_token)
     folder = (
-        tempfile.TemporaryDirectory(prefix="softaxe-")
-        if ephemeral
-        else nullcontext(str(state or _data_folder()))
+        folder_that_ends() if ephemeral else nullcontext(str(state or _data_folder()))
     )
     with folder as directory:
         chosen = replace(options, state=Path(directory))

@@ -9,6 +9,7 @@ import typer
 from softaxe.cli.terminal import fail, run_loop
 from softaxe.errors import SoftaxeError
 from softaxe.fleet.clock import SPEEDS
+from softaxe.units import printable
 
 if TYPE_CHECKING:
     from softaxe.control.scenario_run import Outcome
@@ -51,7 +52,7 @@ def run_scenario(
 
     def tell(outcome: "Outcome") -> None:
         mark = "ok    " if outcome.is_met else "FAILED"
-        found = "" if outcome.is_met else f"; found {outcome.found}"
+        found = "" if outcome.is_met else f"; found {printable(outcome.found)}"
         typer.echo(f"  {outcome.at_s:8.1f} s  {mark}  {outcome.what}{found}")
 
     for scenario in scenarios:

@@ -10,6 +10,7 @@ from softaxe import __version__
 from softaxe.bitcoin import kernel
 from softaxe.cli.terminal import ShowLog, show_progress, stop_on_signals
 from softaxe.errors import FleetStopped
+from softaxe.units import printable
 
 if TYPE_CHECKING:
     from softaxe.fleet.fleet import Fleet
@@ -97,7 +98,7 @@ def _tell_device(member: "Member") -> None:
         typer.echo(f"  wi-fi    none: you have joined its access point {name}")
     pool = member.pool_text
     work = member.options.work
-    typer.echo(f"  pool     {pool}")
+    typer.echo(f"  pool     {printable(pool)}")
     typer.echo(f"  work     {_work_text(work, is_own=pool.startswith('built-in'))}")
 
 
@@ -107,7 +108,7 @@ def _tell_fleet(fleet: "Fleet") -> None:
     typer.echo(f"  devices  {len(members)}, {first.url} to {last.url}")
     for name, count in Counter(member.group for member in members).items():
         some = next(member for member in members if member.group == name)
-        typer.echo(f"  group    {name}: {count}, pool {some.pool_text}")
+        typer.echo(f"  group    {name}: {count}, pool {printable(some.pool_text)}")
 
 
 def _work_text(work: str, *, is_own: bool) -> str:

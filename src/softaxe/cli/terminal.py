@@ -2,9 +2,12 @@
 
 import asyncio
 import io
+import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -23,6 +26,11 @@ PRINT_S = 0.1
 """Real seconds that a device's log line may wait to be printed."""
 MANY_DEVICES = 50
 """From so many on, starting and ending take long enough to show."""
+_ENDING = {
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if hasattr(signal, name)  # Windows has no SIGHUP
+}
 CLEAR_TO_END = "\x1b[K"
 """Of the terminal's line. Source: ECMA-48, erase in line."""
 
@@ -74,7 +82,8 @@ class ShowLog:
         self._speakers.add(device_id)
         # Much of it is what pools and clients have said.
         line = line._replace(tag=printable(line.tag), text=printable(line.text))
-        text = line.coloured if sys.stdout.isatty() else line.plain + "\n"
+        is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        text = line.coloured if is_coloured else line.plain + "\n"
         is_named = self.is_many or len(self._speakers) > 1
         if not self._is_waiting:
             if isinstance(sys.stdout, io.TextIOWrapper):
@@ -97,10 +106,28 @@ def show_progress(what: str, done: int, of: int) -> None:
     sys.stderr.flush()
 
 
+@contextmanager
+def folder_that_ends() -> Iterator[str]:
+    """A folder that is gone with the command, however that ends but by `kill -9`."""
+    # SIGINT is an exception already.
+    numbers = _ENDING - {signal.SIGINT}
+    before = {number: signal.signal(number, _leave) for number in numbers}
+    try:
+        with tempfile.TemporaryDirectory(prefix="softaxe-") as folder:
+            yield folder
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
 def stop_on_signals(stop: Callable[[], object]) -> None:
     """Call `stop` in the running loop when the process shall end."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDING:
         try:
             loop.add_signal_handler(number, stop)
         except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt
