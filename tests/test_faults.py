@@ -1,7 +1,7 @@
 import pytest
 
 from softaxe.device.faults import DeviceFaults, Sensor, UpdateFault
-from softaxe.effects import EFFECTS, HTTP_EFFECTS
+from softaxe.effects import EFFECTS
 from softaxe.errors import SettingError
 from softaxe.faults import FaultRules
 from softaxe.units import NEVER
@@ -190,7 +190,3 @@ def test_an_id_that_somebody_has_chosen_is_left_out() -> None:
     added = [rules.add({"effect": "fan_dead"}, 0.0).id for _ in range(3)]
 
     assert len({"fault-2", *added}) == 4
-
-
-def test_only_requests_have_routes() -> None:
-    assert all(str(EFFECTS[name].layer) == "network" for name in HTTP_EFFECTS)

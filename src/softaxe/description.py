@@ -259,7 +259,7 @@ def _one_of(kind: type[Struct]) -> tuple[str, ...]:
 def _read_named(member: Member, name: str, value: object) -> Any:
     kind = member.kind
     if isinstance(kind, inspect.VarTupleType) and _is_table(kind.item_type):
-        return _read_tables(kind, name, value, is_needed=member.default is NODEFAULT)
+        return _read_tables(kind, name, value)
     return read_as(name, lambda v: _read(kind, v, member.extra), value)
 
 
@@ -269,11 +269,9 @@ def _is_table(kind: inspect.Type) -> bool:
     return isinstance(kind, inspect.StructType | inspect.DictType)
 
 
-def _read_tables(
-    kind: inspect.VarTupleType, name: str, value: object, *, is_needed: bool
-) -> Any:
+def _read_tables(kind: inspect.VarTupleType, name: str, value: object) -> Any:
     """Read what TOML writes as tables in double brackets."""
-    if is_needed and not value:
+    if kind.min_length and not value:
         raise SettingError(f"has no [[{name}]]")
     if not isinstance(value, list | tuple):
         raise SettingError(f"{name}: {shown(value)} is no list of [[{name}]] tables")

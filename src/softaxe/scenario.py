@@ -304,7 +304,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seed: Annotated[int, about("Of all chance.", within=(0, MAX_SEED - 1))] = 1
     groups: tuple[dict[str, Any], ...] = member(default=({},), name="group")
     """Tables as in a fleet file."""
-    steps: Annotated[tuple[Step, ...], about(length=(0, MOST_STEPS))] = member(
+    steps: Annotated[tuple[Step, ...], about(length=(1, MOST_STEPS))] = member(
         name="step"
     )
     """By time; of the same moment, in the file's order."""

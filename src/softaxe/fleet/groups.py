@@ -356,7 +356,10 @@ def seeded(
 class Groups(Shared, frozen=True, kw_only=True):
     """Groups, and what holds for all of them."""
 
-    group: tuple[Annotated[dict[str, Any], about(kept=Group)], ...]
+    group: Annotated[
+        tuple[Annotated[dict[str, Any], about(kept=Group)], ...],
+        about(length=(1, MOST_DEVICES)),
+    ]
 
 
 def read_groups(data: Mapping[str, Any], where: str) -> tuple[Group, ...]:

@@ -1,0 +1,47 @@
+import pytest
+
+from softaxe.description import read
+from softaxe.effects import (
+    EFFECTS,
+    HTTP_EFFECTS,
+    Fault,
+    Layer,
+    effects_to_json,
+    parameters,
+)
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_every_effect_takes_its_defaults(name: str) -> None:
+    own = {one.name: one.default for one in parameters(EFFECTS[name])}
+
+    assert read(Fault, {"effect": name, **own}) == EFFECTS[name]()
+
+
+def test_only_requests_have_routes() -> None:
+    assert all(EFFECTS[name].layer is Layer.NETWORK for name in HTTP_EFFECTS)
+    assert "wifi_loss" not in HTTP_EFFECTS
+
+
+def test_effects_are_told_with_what_they_take() -> None:
+    told = {effect["name"]: effect for effect in effects_to_json()}
+
+    assert list(told) == list(EFFECTS)
+    assert told["ambient"] == {
+        "name": "ambient",
+        "layer": "body",
+        "help": "The air around the device has this temperature.",
+        "parameters": [
+            {
+                "name": "c",
+                "help": "Air.",
+                "default": 40.0,
+                "range": [-40, 100],
+                "choices": [],
+                "unit": "°C",
+            }
+        ],
+    }
+    (how,) = told["ota_failing"]["parameters"]
+    assert how["choices"] == ["refused", "rolled back"]
+    assert how["range"] is None
