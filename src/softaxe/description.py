@@ -485,7 +485,7 @@ class Schemas:
             words.append(f"In {member.unit}.")
         if words:
             schema = {**schema, "description": " ".join(words)}
-        if _is_told(member):
+        if _is_told(member) and member.default in schema.get("enum", [member.default]):
             schema = {**schema, "default": to_builtins(member.default)}
         return schema
 

@@ -130,11 +130,13 @@ class Expectation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             "step's when left out."
         ),
     ] = ""
-    equals: Json = None
-    is_not: Json = None
-    above: Number = None
-    below: Number = None
-    contains: Annotated[Json, about("In the field, written as JSON.")] = None
+    equals: Annotated[Json, about("The field is this.")] = None
+    is_not: Annotated[Json, about("The field is there, and not this.")] = None
+    above: Annotated[Number, about("The field is more.")] = None
+    below: Annotated[Number, about("The field is less.")] = None
+    contains: Annotated[Json, about("The field, written as JSON, has this in it.")] = (
+        None
+    )
     unchanged: Annotated[
         bool | None, about("As it is at the step's time; needs for.")
     ] = None
@@ -228,13 +230,21 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     method: Annotated[
         str,
-        about(check=_check_method, schema={"type": "string", "enum": list(METHODS)}),
+        about(
+            "Of HTTP.",
+            check=_check_method,
+            schema={"type": "string", "enum": list(METHODS)},
+        ),
     ] = "GET"
-    path: Annotated[Text, about(pattern="^/", check=_check_path)]
+    path: Annotated[
+        Text, about("With what follows it.", pattern="^/", check=_check_path)
+    ]
     text: Annotated[Text | None, about("As it is sent.")] = member(
         default=None, name="body"
     )
-    headers: dict[str, Text] = member(default_factory=dict)
+    headers: Annotated[dict[str, Text], about("By their names.")] = member(
+        default_factory=dict
+    )
     status: Annotated[
         Annotated[int, about(within=(0, 599))] | None,
         about("0 expects no answer; any will do when left out."),

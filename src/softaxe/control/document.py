@@ -27,9 +27,19 @@ def document(url: str) -> Schema:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": url}],
+        "security": [{}, {"token": []}],
         "tags": [{"name": name, "description": told} for name, told in TAGS.items()],
         "paths": paths,
-        "components": {"schemas": schemas.definitions},
+        "components": {
+            "schemas": schemas.definitions,
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "What --control-token says, if it says any.",
+                }
+            },
+        },
     }
 
 

@@ -142,7 +142,11 @@ OPERATIONS = (
     ),
     Operation("DELETE", "/control/journal", "clear_journal", "Forget the requests."),
     Operation(
-        "GET", "/control/snapshots", "snapshots", "What was snapped.", bodies.Snapshots
+        "GET",
+        "/control/snapshots",
+        "snapshots",
+        "The snapshots there are.",
+        bodies.Snapshots,
     ),
     Operation(
         "POST",

@@ -180,7 +180,7 @@ class Shared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Group(Shared, frozen=True, kw_only=True):
     """Some devices that have most in common."""
 
-    name: Annotated[Text, about(also=("group",))] = "devices"
+    name: Annotated[Text, about("To choose by.", also=("group",))] = "devices"
     count: Annotated[int, about("So many devices.", within=(1, MOST_DEVICES))] = 1
     seed: Annotated[
         Seed | None,

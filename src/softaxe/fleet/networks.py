@@ -45,7 +45,7 @@ def _password_of(value: object) -> str:
 class WifiNetwork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A Wi-Fi network in range."""
 
-    ssid: Annotated[str, about(length=(1, SSID_BYTES), read=_ssid_of)]
+    ssid: Annotated[str, about("Its name.", length=(1, SSID_BYTES), read=_ssid_of)]
     password: Annotated[
         str, about("8 to 63 bytes; none when open.", read=_password_of)
     ] = ""
