@@ -470,7 +470,9 @@ class Schemas:
             found["required"] = required
         if config.forbid_unknown_fields:
             found["additionalProperties"] = False
-        if _one_of(kind):
+        if _one_of(kind) and self._is_openapi:  # generators lose members by oneOf
+            found["minProperties"] = 1
+        elif _one_of(kind):
             found["oneOf"] = [{"required": [name]} for name in _one_of(kind)]
         return found
 

@@ -7,7 +7,9 @@ SoftaxeError
 │   └── FrameError
 ├── ImageError (ValueError)       a firmware or www image is refused
 ├── UpdateRefused                 the device does not take an update now
-├── FleetStopped                  a fleet ended before it had done what was asked
+├── NotThere                      what is asked for does not exist
+├── NotNow                        it cannot be answered at present
+│   └── FleetStopped              a fleet ended before it had done what was asked
 ├── StorageError                  the state directory cannot be used
 │   └── StateInUse
 └── DeviceError                   a client's view of a device
@@ -62,7 +64,15 @@ class UpdateRefused(SoftaxeError):
     """The device does not take an update in its present state."""
 
 
-class FleetStopped(SoftaxeError):
+class NotThere(SoftaxeError):
+    """What is asked for does not exist; the text names it."""
+
+
+class NotNow(SoftaxeError):
+    """It cannot be answered at present; the text says who has to come to it first."""
+
+
+class FleetStopped(NotNow):
     """A fleet was told to end before it had done what was asked."""
 
 

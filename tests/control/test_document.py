@@ -20,6 +20,7 @@ DOCUMENT = document("http://127.0.0.1:8100")
 ASKED = {
     "{id}": "601-1",
     "{name}": "before",
+    "{advance}": "1",
 }
 
 
@@ -66,9 +67,11 @@ def test_generators_of_clients_can_use_it() -> None:
 ORDER = [
     ("add_fault", {"effect": "ambient", "c": 40, "duration_s": 9}),
     ("take_snapshot", {"name": "before"}),
+    ("advance", {"seconds": 1, "wait": False}),
     *((row.name, None) for row in OPERATIONS if row.method == "GET"),
     ("set_clock", {"paused": True}),
     ("advance", {"seconds": 1}),
+    ("stop_advance", None),
     ("restart_device", None),
     ("add_devices", {"board": "402", "group": "more", "settings": {"rotation": 90}}),
     ("restore", None),

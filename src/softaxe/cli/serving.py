@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,6 +16,7 @@ from softaxe.units import printable
 if TYPE_CHECKING:
     from softaxe.fleet.fleet import Fleet
     from softaxe.fleet.options import FleetOptions
+    from softaxe.fleet.parts.whole import Whole
     from softaxe.serve.member import Member
 
 
@@ -29,61 +31,74 @@ async def serve(
         where: Their state is, in words.
         token: Of the control API; empty for none.
     """
-    from softaxe.control.api import Control  # noqa: PLC0415
-    from softaxe.control.app import ControlApp  # noqa: PLC0415
     from softaxe.fleet.fleet import Fleet, settle_memory  # noqa: PLC0415
+    from softaxe.fleet.parts.whole import here  # noqa: PLC0415
 
-    fleet = Fleet(options, show_log=show_log, show_progress=show_progress)
-    stop_on_signals(fleet.stop)
-    try:
-        control = await fleet.open_control(ControlApp(Control(fleet), token))
-        await fleet.start()
-        typer.echo(f"softaxe {__version__}")
+    fleet = Fleet(
+        options, show_log=show_log, show_progress=show_progress, show_stop=_tell_stop
+    )
+
+    def tell() -> None:
         if len(fleet.members) == 1:
             _tell_device(next(iter(fleet.members.values())))
         else:
             _tell_fleet(fleet)
-        if control:
-            typer.echo(f"  control  {control}")
-        typer.echo(f"  state    {where}")
-        typer.echo("Ctrl-C stops it.")
-        sys.stdout.flush()
         settle_memory()
-        await fleet.run()
-    except FleetStopped:  # Ctrl-C before it had started
-        pass
-    finally:
-        await fleet.close()
+
+    await _serve(here(fleet), tell, where, token)
 
 
 async def serve_parts(
     options: "FleetOptions", workers: int, show_log: ShowLog, where: str, token: str
 ) -> None:
     """Run devices in several processes until a signal comes."""
-    from softaxe.control.app import ControlApp  # noqa: PLC0415
-    from softaxe.control.workers import Workers  # noqa: PLC0415
-    from softaxe.fleet.fleet import open_control  # noqa: PLC0415
+    from softaxe.fleet.parts.processes import in_processes  # noqa: PLC0415
 
-    parts = Workers(options, workers, show_log=show_log, show_progress=show_progress)
-    stop_on_signals(parts.stop)
-    listener = await open_control(options.control, ControlApp(parts, token))
+    whole = in_processes(
+        options,
+        workers,
+        show_log=show_log,
+        show_progress=show_progress,
+        show_stop=_tell_stop,
+    )
+
+    def tell() -> None:
+        typer.echo(f"  devices  {whole.device_count} in {workers} processes")
+
+    await _serve(whole, tell, where, token)
+
+
+async def _serve(
+    whole: "Whole", tell: Callable[[], None], where: str, token: str
+) -> None:
+    from softaxe.control.api import open_control  # noqa: PLC0415
+
+    stop_on_signals(whole.stop)
+    listener = None
     try:
-        await parts.start()
+        listener = await open_control(whole, token)
+        await whole.start()
         typer.echo(f"softaxe {__version__}")
-        count = sum(group.count for group in options.groups)
-        typer.echo(f"  devices  {count} in {workers} processes")
+        tell()
         if listener is not None:
             typer.echo(f"  control  {listener.url}")
         typer.echo(f"  state    {where}")
         typer.echo("Ctrl-C stops it.")
         sys.stdout.flush()
-        await parts.run()
+        await whole.run()
     except FleetStopped:  # Ctrl-C before it had started
         pass
     finally:
-        await parts.close()
+        await whole.close()
         if listener is not None:
             await listener.close()
+
+
+def _tell_stop(stood_s: float) -> None:
+    sys.stderr.write(
+        f"softaxe: device time stood still for {stood_s:.0f} s, as the process was "
+        "stopped; it goes on from where it was\n"
+    )
 
 
 def _tell_device(member: "Member") -> None:

@@ -1,42 +1,81 @@
-"""Answers the control API for a fleet of this process."""
+"""Answers the control API: reads what is asked, asks the fleet's parts, and merges."""
 
 import asyncio
-import json
+from collections.abc import Coroutine
 from typing import Any
 
-from softaxe import __version__
+import msgspec
+
+from softaxe.control.advances import Advances
 from softaxe.control.app import (
     JSON,
+    ControlApp,
     Query,
     Refused,
     base_url,
-    clock_to_json,
     json_answer,
     members_of,
-    no_device,
 )
 from softaxe.control.bodies import MOST_ROWS, Advance, ClockChange, NewSnapshot
 from softaxe.control.document import document
-from softaxe.control.metrics import CONTENT_TYPE, metrics_text
 from softaxe.description import read
-from softaxe.fleet.fleet import Fleet
-from softaxe.fleet.groups import read_group
-from softaxe.fleet.rows import STATES, row, state_of, sums
-from softaxe.fleet.turns import in_turns
+from softaxe.fleet.clock import Clock
+from softaxe.fleet.metrics import CONTENT_TYPE, metrics_text
+from softaxe.fleet.options import control_address
+from softaxe.fleet.parts import merge
+from softaxe.fleet.parts.whole import Whole
+from softaxe.fleet.pool_server import FIRST_PORT_TRIES
+from softaxe.fleet.rows import STATES
 from softaxe.serve.answers import Answer
-from softaxe.serve.journal import Entry
+from softaxe.serve.journal import MOST_ENTRIES, Entry
+from softaxe.serve.listener import Listener
 from softaxe.serve.request import Request
+
+CONTROL = "127.0.0.1:8100"
+"""The API's usual place; the next free one is taken when it is not."""
+SHUTDOWN_S = 0.1
+"""Real seconds from the order to end until the end begins: the answer should leave."""
+
+
+async def open_control(whole: Whole, token: str = "") -> Listener | None:
+    """Serve the API of a fleet where its options say; None for nowhere.
+
+    Args:
+        whole: The fleet.
+        token: That every order must have; empty when none is asked for.
+
+    Raises:
+        OSError: The port asked for is taken.
+        SettingError: No address was meant.
+    """
+    address = control_address(whole.options.control)
+    if address is None:
+        return None
+    host, port = address
+    tries = FIRST_PORT_TRIES if whole.options.control == CONTROL else 1
+    app = ControlApp(Control(whole), token)
+    for attempt in range(tries):
+        listener = Listener(app, host, port + attempt if port else 0)
+        try:
+            await listener.open()
+        except OSError:
+            if attempt + 1 == tries:
+                raise
+        else:
+            return listener
+    return None
 
 
 class Control:
-    """Answers the control API for the fleet of this process.
+    """Answers the control API; has a method for each of its operations, by its name.
 
     Args:
-        fleet: What is controlled.
+        whole: The fleet that is controlled.
     """
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
+    def __init__(self, whole: Whole) -> None:
+        self._whole = whole
+        self._advances = Advances(whole)
 
     # The fleet
 
@@ -46,43 +85,32 @@ class Control:
 
     async def ready(self, _request: Request) -> object:
         """GET /control/ready."""
-        fleet = self._fleet
-        if fleet.is_ready:
+        whole = self._whole
+        up, is_ready = await whole.count_up()
+        if is_ready:
             return {"status": "ok"}
-        up = sum(member.is_open for member in fleet.members.values())
-        wanted = sum(group.count for group in fleet.options.groups)
-        state = {"status": "starting", "ready": up, "devices": wanted}
+        state = {"status": "starting", "ready": up, "devices": whole.device_count}
         return json_answer(state, status=503)
 
     async def fleet(self, _request: Request) -> object:
         """GET /control/fleet."""
-        fleet, server = self._fleet, self._fleet.pool_server
-        pool = None
-        if server is not None:
-            host, port = server.addresses[0]
-            totals = server.pool.totals
-            pool = {
-                "url": f"{host}:{port}",
-                "connections": server.connection_count,
-                "sharesAccepted": totals.accepted,
-                "sharesRejected": sum(totals.rejected.values()),
-            }
-        return {
-            "softaxe": __version__,
-            **await sums(fleet.members.values()),
-            **self._clock(),
-            "workers": 1,
-            "pool": pool,
-            "faults": len(fleet.faults),
-        }
+        total = merge.totals(await self._whole.ask("totals"))
+        pool, faults = total.pop("pool"), total.pop("faults")
+        clock = clock_to_json(self._whole.clock)
+        workers = {"workers": len(self._whole.parts)}
+        return total | clock | workers | {"pool": pool, "faults": faults}
 
     async def history(self, _request: Request) -> object:
         """GET /control/history."""
-        return self._fleet.history.to_json()
+        return merge.history(await self._whole.ask("history"))
 
     async def metrics(self, _request: Request) -> object:
         """GET /metrics."""
-        return Answer(await metrics_text(self._fleet), content_type=CONTENT_TYPE)
+        found = await self._whole.ask("metrics")
+        devices = [one["devices"] for one in found]
+        totals = [one["totals"] for one in found]
+        text = metrics_text(devices, totals, self._whole.clock)
+        return Answer(text, content_type=CONTENT_TYPE)
 
     async def openapi(self, request: Request) -> object:
         """GET /control/openapi.json."""
@@ -90,13 +118,12 @@ class Control:
 
     async def shutdown(self, _request: Request) -> object:
         """POST /control/shutdown."""
-        # The answer should still leave.
-        asyncio.get_running_loop().call_later(0.1, self._fleet.stop)
+        asyncio.get_running_loop().call_later(SHUTDOWN_S, self._whole.stop)
         return {}
 
     async def reset(self, _request: Request) -> object:
         """POST /control/reset."""
-        await self._fleet.reset()
+        await self._whole.reset()
         return {}
 
     # Devices
@@ -107,107 +134,95 @@ class Control:
         group, state = query.text("group"), query.text("state")
         if state is not None and state not in STATES:
             raise Refused(400, f"state: {state[:80]!r} is none of {', '.join(STATES)}")
-        chosen = [
-            member
-            for member in self._fleet.members.values()
-            if group in {None, member.group} and state in {None, state_of(member)}
-        ]
-        first = query.whole("offset", 0, MOST_ROWS, 0)
-        end = first + query.whole("limit", 0, MOST_ROWS, MOST_ROWS)
-        rows = [
-            row(member, self._fault_ids(member))
-            async for member in in_turns(chosen[first:end])
-        ]
-        return {"total": len(chosen), "devices": rows}
+        offset = query.whole("offset", 0, MOST_ROWS, 0)
+        limit = query.whole("limit", 0, MOST_ROWS, MOST_ROWS)
+        wanted = {"group": group, "state": state}
+        if len(self._whole.parts) == 1:
+            (found,) = await self._whole.ask(
+                "devices", **wanted, first=offset, limit=limit
+            )
+            return found
+        return merge.devices(
+            await self._whole.ask("devices", **wanted, first=0, limit=offset + limit),
+            offset,
+            limit,
+        )
 
     async def add_devices(self, request: Request) -> object:
         """POST /control/devices."""
-        added = await self._fleet.add(read_group(await members_of(request)))
-        return {"devices": [row(member, self._fault_ids(member)) for member in added]}
+        return await self._whole.add_devices(await members_of(request))
 
     async def device(self, request: Request) -> object:
         """GET /control/devices/ID."""
-        member = self._fleet.members[self._device_id(request)]
-        info = member.info_body()
-        listed = row(member, self._fault_ids(member))
-        body = b'{"row":' + json.dumps(listed).encode() + b',"info":' + info + b"}"
-        return Answer(body, content_type=JSON)
+        found = await self._whole.ask_home(request.path_params["id"], "device")
+        return found | {"info": msgspec.Raw(found["info"])}
 
     async def remove_device(self, request: Request) -> object:
         """DELETE /control/devices/ID."""
-        device_id = self._device_id(request)
-        try:
-            await self._fleet.remove(device_id)
-        except KeyError as error:  # somebody else was faster
-            raise no_device(device_id) from error
-        return {}
+        return await self._whole.ask_home(request.path_params["id"], "remove_device")
 
     async def restart_device(self, request: Request) -> object:
         """POST /control/devices/ID/restart."""
-        self._fleet.members[self._device_id(request)].restart()
-        return {}
-
-    def _device_id(self, request: Request) -> str:
-        device_id: str = request.path_params["id"]
-        if device_id not in self._fleet.members:
-            raise no_device(device_id)
-        return device_id
-
-    def _fault_ids(self, member: Any) -> list[str]:
-        return self._fleet.faults.names_for(member)
+        return await self._whole.ask_home(request.path_params["id"], "restart_device")
 
     # Faults
 
     async def faults(self, _request: Request) -> object:
         """GET /control/faults."""
-        return await self._fleet.faults.describe()
+        return merge.faults(await self._whole.ask("faults"))
 
     async def add_fault(self, request: Request) -> object:
         """POST /control/faults."""
-        return (await self._fleet.faults.add(await members_of(request))).to_json()
+        return await self._whole.add_fault(await members_of(request))
 
     async def clear_faults(self, _request: Request) -> object:
         """DELETE /control/faults."""
-        await self._fleet.faults.clear()
+        await self._whole.ask("clear_faults")
         return {}
 
     async def remove_fault(self, request: Request) -> object:
         """DELETE /control/faults/ID."""
-        rule_id = request.path_params["id"]
-        try:
-            await self._fleet.faults.remove(rule_id)
-        except KeyError as error:
-            raise Refused(404, f"fault: there is no {rule_id!r}") from error
+        await self._whole.ask("remove_fault", rule_id=request.path_params["id"])
         return {}
 
     # The clock
 
     async def clock(self, _request: Request) -> object:
         """GET /control/clock."""
-        self._fleet.clock.advance()
-        return self._clock()
+        return clock_to_json(self._whole.look())
 
     async def set_clock(self, request: Request) -> object:
         """PATCH /control/clock."""
         change: ClockChange = read(ClockChange, await members_of(request))
-        self._fleet.ticker.set_clock(speed=change.speed, is_paused=change.paused)
-        self._fleet.clock.advance()
-        return self._clock()
+        await self._whole.set_clock(speed=change.speed, is_paused=change.paused)
+        return clock_to_json(self._whole.look())
 
     async def advance(self, request: Request) -> object:
         """POST /control/clock/advance."""
         asked: Advance = read(Advance, await members_of(request))
-        await self._fleet.ticker.advance(asked.seconds)
-        return self._clock()
+        if not asked.wait:
+            job = self._advances.begin(seconds=asked.seconds, until=asked.until)
+            place = f"/control/clock/advances/{job.id}"
+            body = msgspec.json.encode(job.to_json() | {"url": place})
+            headers = ((b"Location", place.encode()),)
+            return Answer(body, status=202, content_type=JSON, headers=headers)
+        advancing = self._whole.advance(seconds=asked.seconds, until=asked.until)
+        await _while_there(request, advancing)
+        return clock_to_json(self._whole.clock)
 
-    def _clock(self) -> dict[str, Any]:
-        return clock_to_json(self._fleet.clock)
+    async def advances(self, request: Request) -> object:
+        """GET /control/clock/advances/ADVANCE."""
+        return self._advances[request.path_params["advance"]].to_json()
+
+    async def stop_advance(self, request: Request) -> object:
+        """DELETE /control/clock/advances/ADVANCE."""
+        return (await self._advances.stop(request.path_params["advance"])).to_json()
 
     # Journal
 
     async def journal(self, request: Request) -> object:
         """GET /control/journal."""
-        query, journal = Query(request), self._fleet.journal
+        query = Query(request)
         wanted = {name: query.text(name) for name in ("device", "method", "path")}
         status = query.whole("status", 0, 999, None)
         unmatched = query.flag("unmatched")
@@ -222,7 +237,8 @@ class Control:
             )
 
         after = query.whole("after", 0, 1 << 53, 0)
-        limit = query.whole("limit", 1, 10_000, 1000)
+        limit = query.whole("limit", 1, MOST_ENTRIES, 1000)
+        journal = await self._whole.journal()
         entries = journal.after(after, accepts, limit)
         return {
             "entries": [entry.to_json() for entry in entries],
@@ -232,32 +248,53 @@ class Control:
 
     async def clear_journal(self, _request: Request) -> object:
         """DELETE /control/journal."""
-        self._fleet.journal.clear()
+        await self._whole.clear_journal()
         return {}
 
     # Snapshots
 
     async def snapshots(self, _request: Request) -> object:
         """GET /control/snapshots."""
-        return {"snapshots": [one.to_json() for one in self._fleet.snapshots]}
+        return merge.snapshots(await self._whole.ask("snapshots"))
 
     async def take_snapshot(self, request: Request) -> object:
         """POST /control/snapshots."""
         asked: NewSnapshot = read(NewSnapshot, await members_of(request))
-        return (await self._fleet.take_snapshot(asked.name)).to_json()
+        return merge.snapshot(await self._whole.take_snapshot(asked.name))
 
     async def restore(self, request: Request) -> object:
         """POST /control/snapshots/NAME/restore."""
-        await self._fleet.restore(self._snapshot_name(request))
-        return self._clock()
+        await self._whole.restore(request.path_params["name"])
+        return clock_to_json(self._whole.clock)
 
     async def drop_snapshot(self, request: Request) -> object:
         """DELETE /control/snapshots/NAME."""
-        self._fleet.snapshots.drop(self._snapshot_name(request))
+        await self._whole.ask("drop_snapshot", name=request.path_params["name"])
         return {}
 
-    def _snapshot_name(self, request: Request) -> str:
-        name: str = request.path_params["name"]
-        if name not in {snapshot.name for snapshot in self._fleet.snapshots}:
-            raise Refused(404, f"snapshot: there is no {name!r}")
-        return name
+
+async def _while_there(request: Request, work: Coroutine[Any, Any, None]) -> None:
+    """Wait for some work, and cancel it when the client has gone."""
+    working = asyncio.ensure_future(work)
+    going = asyncio.ensure_future(request.connection.until_gone())
+    try:
+        await asyncio.wait({working, going}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Refused(503, "the client has gone")
+        working.result()
+    finally:
+        working.cancel()
+        going.cancel()
+        await asyncio.gather(working, going, return_exceptions=True)
+
+
+def clock_to_json(clock: Clock) -> dict[str, Any]:
+    """Return what is told of the clock."""
+    reached = clock.reached_speed
+    return {
+        "now": round(clock.now, 3),
+        "speed": clock.speed,
+        "paused": clock.is_paused,
+        "reachedSpeed": None if reached is None else float(f"{reached:.4g}"),
+        "lostSeconds": round(clock.lost_s, 3),
+    }

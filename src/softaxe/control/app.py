@@ -19,8 +19,7 @@ import msgspec
 from softaxe.api.access import is_near
 from softaxe.control.operations import OPERATIONS, Operation
 from softaxe.description import members
-from softaxe.errors import FleetStopped, SettingError, StorageError
-from softaxe.fleet.clock import Clock
+from softaxe.errors import NotNow, NotThere, SettingError, StorageError
 from softaxe.serve.answers import Answer
 from softaxe.serve.request import BodyCutOff, BodyTooLong, Request, read_body
 
@@ -93,7 +92,9 @@ class ControlApp:
             return _error(error.status, str(error))
         except SettingError as error:
             return _error(400, str(error))
-        except FleetStopped as error:
+        except NotThere as error:
+            return _error(404, str(error))
+        except NotNow as error:
             return _error(503, str(error))
         except (StorageError, OSError) as error:
             return _error(500, str(error))
@@ -126,11 +127,6 @@ def _params_of(operation: Operation, parts: list[str]) -> dict[str, str] | None:
         elif name != part:
             return None
     return params
-
-
-def no_device(device_id: str) -> Refused:
-    """Return the refusal of a request for a device that is not there."""
-    return Refused(404, f"device: there is no {device_id!r}")
 
 
 def _page(path: str) -> Answer:
@@ -249,15 +245,6 @@ async def members_of(request: Request) -> dict[str, Any]:
             # JSON can write half of a surrogate pair; no text can be sent with one.
             raise Refused(400, f"{name!a}: has a surrogate in its text") from error
     return found
-
-
-def clock_to_json(clock: Clock) -> dict[str, Any]:
-    """Return what is told of the clock."""
-    return {
-        "now": round(clock.now, 3),
-        "speed": clock.speed,
-        "paused": clock.is_paused,
-    }
 
 
 def _error(status: int, text: str) -> Answer:

@@ -15,6 +15,8 @@ from softaxe.fleet.rows import State
 from softaxe.serve.journal import MOST_ENTRIES
 
 MOST_ROWS = 100_000
+LATEST_S = 1e12
+"""Device time that nobody comes to."""
 Count = Annotated[int, Meta(ge=0)]
 Name = Annotated[str, about(length=(1, 64), pattern="^[^/]*$", check=path_part_of)]
 
@@ -24,6 +26,23 @@ GigaHashes = Annotated[float, about(unit="GH/s")]
 Watts = Annotated[float, about(unit="W")]
 Efficiency = Annotated[float, about(unit="J/TH")]
 EffectName = Annotated[str, about(schema={"type": "string", "enum": list(EFFECTS)})]
+
+
+ReachedSpeed = Annotated[
+    float | None,
+    about(
+        "Device seconds per real second over the last 10 s in which time went by "
+        "itself; null while it stands, or has just begun to go."
+    ),
+]
+LostSeconds = Annotated[
+    float,
+    about(
+        "Device time that was not made up for after the process had stood still for a "
+        "while.",
+        unit="s",
+    ),
+]
 
 
 # Bodies
@@ -40,11 +59,29 @@ class ClockChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Advance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much device time is to pass at once."""
+    """How much device time is to pass at once: `seconds` or `until`."""
 
-    seconds: Annotated[
-        float, about("Device time from now.", within=ADVANCES_S, unit="s")
-    ]
+    takes_null: ClassVar[bool] = True
+    one_of: ClassVar[tuple[str, ...]] = ("seconds", "until")
+    seconds: (
+        Annotated[float, about("Device time from now.", within=ADVANCES_S, unit="s")]
+        | None
+    ) = None
+    until: (
+        Annotated[
+            float,
+            about(
+                "Device time to go to; nothing happens when it is past, so who has "
+                "heard no answer may ask again.",
+                within=(0, LATEST_S),
+                unit="s",
+            ),
+        ]
+        | None
+    ) = None
+    wait: Annotated[
+        bool, about("False for an answer at once, with a URL that tells on.")
+    ] = True
 
 
 class NewSnapshot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -114,12 +151,30 @@ class Starting(Struct, frozen=True):
     devices: Annotated[Count, about("All that there will be.")]
 
 
-class Clock(Struct, frozen=True):
+class Clock(Struct, frozen=True, rename="camel"):
     """Device time."""
 
     now: Annotated[float, about("Device time.", unit="s")]
     speed: Annotated[float, about("Device seconds per real second.")]
     paused: bool
+    reached_speed: ReachedSpeed
+    lost_seconds: LostSeconds
+
+
+class Advancing(Struct, frozen=True):
+    """An advance that nobody waits for."""
+
+    id: str
+    now: Annotated[float, about("Device time.", unit="s")]
+    until: Annotated[float, about("Device time where it ends.", unit="s")]
+    done: Annotated[bool, about("Whether it has ended.")]
+    error: Annotated[str | None, about("Why it has ended too early.")]
+
+
+class Begun(Advancing, frozen=True):
+    """An advance that has just begun."""
+
+    url: Annotated[str, about("Path that tells how far it is.")]
 
 
 class FleetPool(Struct, frozen=True, rename="camel"):
@@ -149,6 +204,8 @@ class Fleet(Struct, frozen=True, rename="camel"):
     now: Seconds
     speed: float
     paused: bool
+    reached_speed: ReachedSpeed
+    lost_seconds: LostSeconds
     workers: Annotated[Count, about("Processes.")]
     pool: FleetPool | None
     faults: Annotated[Count, about("Rules.")]

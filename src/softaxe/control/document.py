@@ -1,9 +1,10 @@
 """The control API as an OpenAPI document, made from its operations."""
 
+from inspect import getdoc
 from typing import Any
 
 from softaxe import __version__
-from softaxe.control.bodies import Error, Starting
+from softaxe.control.bodies import Error
 from softaxe.control.operations import OPERATIONS, TAGS, Operation
 from softaxe.description import Schemas, members
 from softaxe.effects import Fault
@@ -66,10 +67,10 @@ def _operation(operation: Operation, schemas: Schemas) -> Schema:
             "4XX": {"description": "What is wrong.", "content": error},
         },
     }
-    if operation.name == "ready":
-        described["responses"]["503"] = {
-            "description": "Not all devices are up.",
-            "content": _json(schemas.of(Starting)),
+    for status, other in operation.other.items():
+        described["responses"][str(status)] = {
+            "description": (getdoc(other) or "").partition("\n")[0],
+            "content": _json(schemas.of(other)),
         }
     if operation.body is not None:
         content = _json(

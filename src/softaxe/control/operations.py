@@ -1,6 +1,7 @@
 """What the control API can do: one row per operation."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import Struct
@@ -28,6 +29,8 @@ class Operation:
     status: int = 200
     about: str = ""
     """More than `help` says."""
+    other: Mapping[int, type[Struct]] = field(default_factory=dict)
+    """What it answers besides, by status."""
 
     @property
     def tag(self) -> str:
@@ -59,6 +62,7 @@ OPERATIONS = (
         "ready",
         "Tells whether every device is up; 503 until then.",
         bodies.Health,
+        other={503: bodies.Starting},
     ),
     Operation("GET", "/control/fleet", "fleet", "Totals of all devices.", bodies.Fleet),
     Operation(
@@ -130,7 +134,23 @@ OPERATIONS = (
         "Let device time pass at once.",
         bodies.Clock,
         body=bodies.Advance,
-        about="It answers when everything has happened.",
+        about="It answers when everything has happened, and ends when its client has "
+        "gone. With `wait` false it answers 202 at once, and goes on.",
+        other={202: bodies.Begun},
+    ),
+    Operation(
+        "GET",
+        "/control/clock/advances/{advance}",
+        "advances",
+        "How far an advance is that nobody waits for.",
+        bodies.Advancing,
+    ),
+    Operation(
+        "DELETE",
+        "/control/clock/advances/{advance}",
+        "stop_advance",
+        "End an advance; the time stays where it is.",
+        bodies.Advancing,
     ),
     Operation(
         "GET",

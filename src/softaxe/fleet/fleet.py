@@ -24,8 +24,8 @@ from softaxe.fleet.groups import (
     member_options,
     seeded,
 )
-from softaxe.fleet.options import FleetOptions, control_address
-from softaxe.fleet.pool_server import FIRST_PORT_TRIES, PoolServer
+from softaxe.fleet.options import FleetOptions
+from softaxe.fleet.pool_server import PoolServer
 from softaxe.fleet.real_work import RealWork
 from softaxe.fleet.rows import History
 from softaxe.fleet.search_thread import Budget
@@ -34,7 +34,6 @@ from softaxe.fleet.ticker import Ticker
 from softaxe.serve.http_faults import FaultyApp
 from softaxe.serve.intake import Intake
 from softaxe.serve.journal import Journal, JournaledApp
-from softaxe.serve.listener import Listener
 from softaxe.serve.member import Member, MemberOptions
 from softaxe.serve.request import App
 from softaxe.serve.saver import Saver
@@ -42,8 +41,6 @@ from softaxe.serve.storage import Storage
 from softaxe.units import Log
 
 ShowProgress = Callable[[str, int, int], None]
-CONTROL = "127.0.0.1:8100"
-"""The control API's usual place; the next free one is taken when it is not."""
 CLOSED_AT_ONCE = 256
 """Devices whose ports are closed together, as each may wait for its clients."""
 GARBAGE_OBJECTS = 50_000
@@ -63,30 +60,6 @@ def settle_memory() -> None:
     gc.set_threshold(GARBAGE_OBJECTS, 10, 10)
 
 
-async def open_control(text: str, app: App) -> Listener | None:
-    """Serve an app at `host:port`; at the usual place, the next free port will do.
-
-    Raises:
-        OSError: The port asked for is taken.
-        SettingError: No address was meant.
-    """
-    address = control_address(text)
-    if address is None:
-        return None
-    host, port = address
-    tries = FIRST_PORT_TRIES if text == CONTROL else 1
-    for attempt in range(tries):
-        listener = Listener(app, host, port + attempt if port else 0)
-        try:
-            await listener.open()
-        except OSError:
-            if attempt + 1 == tries:
-                raise
-        else:
-            return listener
-    return None
-
-
 class Fleet:
     """Devices, and what they share: time, storage, the built-in pool and real work.
 
@@ -98,6 +71,7 @@ class Fleet:
         show_progress: Called with what is under way, "starting" or "ending", and with
             how many devices of how many it is done.
         show_pool_log: Called with what the built-in pool says.
+        show_stop: Called with how long the process has stood still, once it goes on.
         clock: Another than the fleet's own.
         budget: For real work, when other processes have a part in it.
     """
@@ -109,6 +83,7 @@ class Fleet:
         show_log: Callable[[str, LogLine], None] | None = None,
         show_progress: ShowProgress = lambda what, done, of: None,
         show_pool_log: Log | None = None,
+        show_stop: Callable[[float], None] = lambda stood_s: None,
         clock: Clock | None = None,
         budget: Budget | None = None,
     ) -> None:
@@ -118,7 +93,9 @@ class Fleet:
         """Every device there has been, as it may have stored something."""
         self.storage = Storage(options.state, is_shared=options.is_part)
         self.saver = Saver(self.storage)
-        self.clock = clock or Clock(speed=options.speed, is_paused=options.is_paused)
+        self.clock = clock or Clock(
+            speed=options.speed, is_paused=options.is_paused, tell_lost=show_stop
+        )
         self.intake = Intake()
         self.pool = BuiltInPool(options, self.clock, self.intake, show_pool_log)
         self.journal = Journal()
@@ -140,7 +117,6 @@ class Fleet:
         self._show_progress = show_progress
         host = options.first_host
         self._addresses = AddressPlan(host, options.port, options.port_base)
-        self._control: Listener | None = None
         self._changing = asyncio.Lock()
         """Held by whoever changes who there is."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -160,19 +136,6 @@ class Fleet:
         await self.add(*self.options.groups)
         await self.faults.start_over(self.options.faults)
         self.is_ready = True
-
-    async def open_control(self, app: App) -> str:
-        """Serve the control API, from before the devices are there.
-
-        Returns:
-            Its URL; empty when there is to be none.
-
-        Raises:
-            OSError: The port asked for is taken.
-            SettingError: No address was meant.
-        """
-        self._control = await open_control(self.options.control, app)
-        return "" if self._control is None else self._control.url
 
     async def add(self, *groups: Group) -> list[Member]:
         """Switch on the devices of some groups.
@@ -295,8 +258,6 @@ class Fleet:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._end(list(self.members.values()), Member.close)
         await self.pool.close()
-        if self._control is not None:
-            await self._control.close()
         for member in self.members.values():
             member.dispatch()
         await self.saver.commit()

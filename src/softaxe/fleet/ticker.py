@@ -155,6 +155,7 @@ class Ticker:
             await self._catch_up(end)
             await self.wait_for_ports()
         finally:
+            clock.move(clock.now)  # what passed meanwhile is not made up
             clock.is_held = False
             self._woken.set()
 

@@ -428,7 +428,7 @@ class HttpServerProtocol(asyncio.Protocol):
             return
         if self._gone is None:
             self._gone = self._loop.create_future()
-        await self._gone
+        await asyncio.shield(self._gone)  # others may wait too
 
     # A WebSocket
 

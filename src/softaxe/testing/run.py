@@ -247,15 +247,18 @@ class RunningFleet:
             self._ready.set()
 
     async def _serve(self, options: FleetOptions) -> None:
-        from softaxe.control.api import Control  # noqa: PLC0415 - not always needed
-        from softaxe.control.app import ControlApp  # noqa: PLC0415 - not always needed
-
         fleet = Fleet(options, show_pool_log=self._keep_pool_line)
+        listener = None
         try:
             self._fleet, self._loop = fleet, asyncio.get_running_loop()
             if self._is_ending:  # ordered before there was a fleet to stop
                 fleet.stop()
-            self.control_url = await fleet.open_control(ControlApp(Control(fleet)))
+            if options.control != "none":
+                from softaxe.control.api import open_control  # noqa: PLC0415 - if asked
+                from softaxe.fleet.parts.whole import here  # noqa: PLC0415 - for only
+
+                listener = await open_control(here(fleet))
+            self.control_url = "" if listener is None else listener.url
             await fleet.start()
             if self._warm_up_s:
                 await fleet.ticker.advance(self._warm_up_s)
@@ -263,6 +266,8 @@ class RunningFleet:
             await fleet.run()
         finally:
             await fleet.close()
+            if listener is not None:
+                await listener.close()
 
     def _keep_pool_line(self, level: Level, tag: str, text: str) -> None:
         self._pool_lines.append(f"{tag}: {text}")
@@ -347,7 +352,12 @@ class RunningFleet:
         async def awaited() -> T:
             return await work(fleet)
 
-        return asyncio.run_coroutine_threadsafe(awaited(), self._loop).result()
+        waiting = asyncio.run_coroutine_threadsafe(awaited(), self._loop)
+        try:
+            return waiting.result()
+        except BaseException:  # such as a test's time that is over
+            waiting.cancel()
+            raise
 
     def _running(self) -> Fleet:
         if self._error is not None:

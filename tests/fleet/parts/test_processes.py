@@ -1,4 +1,3 @@
-import asyncio
 import json
 import os
 import signal
@@ -7,122 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from softaxe.control.app import ControlApp
-from softaxe.control.workers import Workers, joined_metrics, parts
-from softaxe.errors import SettingError, StateInUse
-from softaxe.fleet.groups import Group, member_options
-from softaxe.fleet.options import FleetOptions
-from softaxe.serve.listener import Listener
-from softaxe.serve.storage import Storage, lock_directory
-
-OPTIONS = FleetOptions(
-    state=Path(),
-    groups=(
-        Group(name="a", count=5, boards=("601", "602")),
-        Group(name="b", count=4, boards=("402",), seed=100),
-        Group(name="c", count=1),
-    ),
-    port=80,
-    seed=1,
-)
-
-
-def ids(options: FleetOptions) -> list[str]:
-    return [
-        made.id
-        for group in options.groups
-        for made in member_options(group, pool_rows={})
-    ]
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 10])
-def test_every_device_keeps_its_seed_board_and_address(count: int) -> None:
-    (whole,) = parts(OPTIONS, 1)
-    divided = parts(OPTIONS, count)
-
-    assert ids(whole)[:6] == ["601-1", "602-2", "601-3", "602-4", "601-5", "402-100"]
-    assert [id_ for part in divided for id_ in ids(part)] == ids(whole)
-    sizes = [len(ids(part)) for part in divided]
-    assert max(sizes) - min(sizes) <= 1
-    hosts = [part.host for part in divided]
-    starts = [2 + sum(sizes[:number]) for number in range(count)]
-    assert hosts == [f"127.0.0.{start}" for start in starts]
-    assert len({part.pool_port for part in divided}) == count
-    assert {part.cpu_percent for part in divided} == {OPTIONS.cpu_percent}
-
-
-def test_parts_may_have_ports_of_one_address() -> None:
-    first, second = parts(replace(OPTIONS, port_base=9000), 2)
-
-    assert (first.port_base, second.port_base) == (9000, 9005)
-    assert first.host == second.host == "127.0.0.1"
-
-
-@pytest.mark.parametrize("count", [0, 11])
-def test_more_parts_than_devices_are_refused(count: int) -> None:
-    with pytest.raises(SettingError, match=f"--workers: {count} is outside 1..10"):
-        parts(OPTIONS, count)
-
-
-def test_metrics_of_parts_add_up() -> None:
-    one = """# HELP softaxe_devices Devices of the fleet.
-# TYPE softaxe_devices gauge
-softaxe_devices 2.0
-# HELP softaxe_clock_seconds Device time.
-# TYPE softaxe_clock_seconds gauge
-softaxe_clock_seconds 5.0
-# HELP softaxe_power_watts Input power.
-# TYPE softaxe_power_watts gauge
-softaxe_power_watts{device="NAME"} 17.5
-"""
-    joined = joined_metrics([one.replace("NAME", "a"), one.replace("NAME", "b")])
-
-    assert "softaxe_devices 4.0\n" in joined
-    assert "softaxe_clock_seconds 5.0\n" in joined
-    assert 'softaxe_power_watts{device="a"} 17.5\n' in joined
-    assert 'softaxe_power_watts{device="b"} 17.5\n' in joined
-
-
-def test_joined_metrics_can_be_read_whatever_names_there_are() -> None:
-    name = 'a"b\\c\nd'
-    text = f"# TYPE x gauge\nx{{group={json.dumps(name)}}} 1.0\n"
-
-    (family,) = text_string_to_metric_families(joined_metrics([text, text]))
-
-    (sample,) = family.samples
-    assert (sample.labels, sample.value) == ({"group": name}, 2.0)
-
-
-def test_nothing_is_asked_before_all_parts_have_begun() -> None:
-    async def ask() -> None:
-        listener = Listener(ControlApp(Workers(OPTIONS, 2)), "127.0.0.1", 0)
-        await listener.open()
-        async with httpx.AsyncClient(base_url=listener.url, trust_env=False) as api:
-            for path in ("fleet", "history", "snapshots", "devices", "journal"):
-                answer = await api.get(f"/control/{path}")
-                assert answer.status_code == 503
-                assert answer.json() == {"error": "the fleet is starting"}
-            assert (await api.get("/metrics")).status_code == 503
-            rule = {"effect": "fan_dead"}
-            answer = await api.post("/control/faults", json=rule)
-            assert answer.status_code == 503
-            stop = {"speed": 100, "paused": True}
-            answer = await api.patch("/control/clock", json=stop)
-            assert answer.status_code == 503
-            clock = (await api.get("/control/clock")).json()
-            assert clock == {"now": 0, "speed": 1, "paused": False}
-            ready = await api.get("/control/ready")
-            assert ready.json() == {"status": "starting", "ready": 0, "devices": 10}
-        await listener.close()
-
-    asyncio.run(ask())
+from softaxe.fleet.parts.processes import STILL_S
+from softaxe.serve.storage import Storage
 
 
 def test_why_a_part_cannot_start_is_told(tmp_path: Path) -> None:
@@ -142,20 +32,6 @@ def test_why_a_part_cannot_start_is_told(tmp_path: Path) -> None:
 
     assert ended.returncode == 1
     assert f"127.0.0.3 port {port}: Address already in use" in ended.stderr
-
-
-def test_a_directory_belongs_to_one_fleet(tmp_path: Path) -> None:
-    with lock_directory(tmp_path):
-        one = Storage(tmp_path, is_shared=True)
-        two = Storage(tmp_path, is_shared=True)
-        one.save_settings("601-1", {"a": 1})
-        two.save_settings("601-2", {"a": 2})
-        assert two.load_settings("601-1") == {"a": 1}
-        with pytest.raises(StateInUse), lock_directory(tmp_path):
-            pass
-        one.close()
-        two.close()
-    Storage(tmp_path).close()
 
 
 class Spread:
@@ -344,11 +220,66 @@ def test_ctrl_c_while_parts_come_up_is_no_error(tmp_path: Path) -> None:
     assert (process.returncode, errors) == (0, "")
 
 
+def test_an_advance_ends_in_all_parts_when_its_client_has_gone(spread: Spread) -> None:
+    api = spread.api
+    before = api.patch("/control/clock", json={"paused": True}).json()["now"]
+
+    with pytest.raises(httpx.ReadTimeout):
+        api.post("/control/clock/advance", json={"seconds": 1e6}, timeout=1.0)
+
+    looks = [-1.0, 0.0]
+    while looks[-1] != looks[-2]:
+        time.sleep(0.3)
+        looks.append(api.get("/control/clock").json()["now"])
+    assert before < looks[-1] < before + 1e6
+    assert times_of_parts(spread) == {looks[-1]}
+    until = {"until": looks[-1] + 5}
+    for _ in range(2):
+        told = api.post("/control/clock/advance", json=until).json()
+        assert told["now"] == pytest.approx(until["until"])
+    api.patch("/control/clock", json={"paused": False})
+
+
+def test_a_part_that_stands_still_holds_nobody_up(spread: Spread) -> None:
+    api = spread.api
+    second = spread.children()[-1]
+    os.kill(second, signal.SIGSTOP)
+    try:
+        for method, path, patience_s in (
+            ("POST", "/control/snapshots", STILL_S),
+            ("GET", "/control/fleet", 0),
+            ("GET", "/control/devices", 0),
+            ("GET", "/control/devices/601-3", 0),
+            ("GET", "/metrics", 0),
+            ("GET", "/control/ready", 0),
+        ):
+            began = time.monotonic()
+            answer = api.request(method, path, json={"name": "never"})
+            took_s = time.monotonic() - began
+            assert answer.status_code == 503
+            who = "process 2 of the fleet, with 601-2 to 601-3,"
+            assert answer.json()["error"].startswith(who)
+            assert took_s < patience_s + 5, path
+        assert api.get("/control/health").is_success
+        assert api.get("/control/devices/601-0").is_success
+    finally:
+        os.kill(second, signal.SIGCONT)
+
+    deadline = time.monotonic() + 20
+    while not api.get("/control/ready").is_success:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert api.get("/control/fleet").json()["devices"] == 4
+    assert api.get("/control/snapshots").json() == {"snapshots": []}
+
+
 def test_it_ends_when_asked_and_takes_its_parts_along(spread: Spread) -> None:
     children = spread.children()
     url = spread.api.get("/control/devices/601-3").json()["row"]["url"]
     change = {"statsFrequency": 77}
     assert httpx.patch(f"{url}/api/system", json=change, trust_env=False).is_success
+
+    os.kill(children[-1], signal.SIGSTOP)  # that one is woken to end
 
     spread.api.post("/control/shutdown")
     _, errors = spread.process.communicate(timeout=30)

@@ -1,0 +1,217 @@
+"""A fleet in Prometheus's text format.
+
+Each part makes the text of its own devices. Their lines are disjoint, so the texts of
+several parts are put together as they are, metric by metric; only totals are added up.
+Source of the naming rules: prometheus.io/docs/practices/naming.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from softaxe.device.device import Device
+from softaxe.fleet.clock import Clock
+from softaxe.fleet.fleet import Fleet
+from softaxe.fleet.turns import in_turns
+from softaxe.serve.member import Member
+
+LABELS = ("device", "group", "board")
+CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Quantity:
+    name: str
+    help: str
+    read: Callable[[Device], float]
+    is_counter: bool = False
+
+
+QUANTITIES = (
+    _Quantity(
+        "softaxe_device_up",
+        "1 while the device answers on its network.",
+        lambda d: d.is_on_network,
+    ),
+    _Quantity(
+        "softaxe_hashrate_hashes_per_second",
+        "Hash rate as the device measures it.",
+        lambda d: d.hashrate.current_hs,
+    ),
+    _Quantity(
+        "softaxe_power_watts",
+        "Power as the device reports it.",
+        lambda d: d.readings.power_w,
+    ),
+    _Quantity(
+        "softaxe_chip_temperature_celsius",
+        "Chip temperature; -1 when it cannot be read.",
+        lambda d: d.readings.temp_c,
+    ),
+    _Quantity(
+        "softaxe_regulator_temperature_celsius",
+        "Voltage regulator temperature; 0 where the board has no sensor.",
+        lambda d: d.readings.vr_temp_c,
+    ),
+    _Quantity("softaxe_fan_rpm", "Speed of the fan.", lambda d: d.readings.fan_rpm),
+    _Quantity(
+        "softaxe_error_ratio",
+        "Errored part of the hash rate.",
+        lambda d: d.error_percentage / 100,
+    ),
+    _Quantity(
+        "softaxe_uptime_seconds", "Device time since its boot.", lambda d: d.uptime_s
+    ),
+    _Quantity(
+        "softaxe_best_difficulty",
+        "Best difficulty ever.",
+        lambda d: d.best_difficulty,
+    ),
+    _Quantity(
+        "softaxe_fallback_pool_in_use",
+        "1 while the fallback pool is in use.",
+        lambda d: d.is_using_fallback,
+    ),
+    _Quantity(
+        "softaxe_shares_accepted",
+        "Shares accepted since boot.",
+        lambda d: d.shares.accepted,
+        is_counter=True,
+    ),
+    _Quantity(
+        "softaxe_shares_rejected",
+        "Shares rejected since boot.",
+        lambda d: d.shares.rejected,
+        is_counter=True,
+    ),
+)
+"""One row per metric of a device."""
+
+
+Reading = tuple[tuple[str, str, str], list[float]]
+"""A device's labels, and its value for each of `QUANTITIES`."""
+Totals = Mapping[str, Any]
+_NEXT = b"\n# HELP "
+"""Between two metrics, and nowhere else: a line feed in a label is written as \\n."""
+
+
+class _Devices(Collector):
+    """Holds everything itself: it is asked in a thread, while devices go on."""
+
+    def __init__(self, readings: Sequence[Reading]) -> None:
+        self._readings = readings
+
+    def collect(self) -> Iterator[Metric]:
+        for number, quantity in enumerate(QUANTITIES):
+            kind = CounterMetricFamily if quantity.is_counter else GaugeMetricFamily
+            metric = kind(quantity.name, quantity.help, labels=LABELS)
+            for labels, values in self._readings:
+                metric.add_metric(labels, values[number])
+            yield metric
+
+
+class _Totals(Collector):
+    def __init__(self, totals: Sequence[Totals], clock: Clock) -> None:
+        self._totals = totals
+        self._clock = clock
+
+    def _sum(self, name: str) -> float:
+        return sum(float(one[name]) for one in self._totals)
+
+    def collect(self) -> Iterator[Metric]:
+        clock = self._clock
+        yield GaugeMetricFamily(
+            "softaxe_devices", "Devices of the fleet.", value=self._sum("devices")
+        )
+        yield GaugeMetricFamily(
+            "softaxe_clock_seconds", "Device time.", value=clock.now
+        )
+        yield GaugeMetricFamily(
+            "softaxe_clock_speed",
+            "Device seconds per second; 0 while paused.",
+            value=0.0 if clock.is_paused else clock.speed,
+        )
+        yield CounterMetricFamily(
+            "softaxe_http_requests",
+            "Requests the devices were sent.",
+            value=self._sum("requests"),
+        )
+        if any(one["has_pool"] for one in self._totals):
+            shares = CounterMetricFamily(
+                "softaxe_pool_shares",
+                "Shares the built-in pool has judged.",
+                labels=("result",),
+            )
+            shares.add_metric(("accepted",), self._sum("accepted"))
+            shares.add_metric(("rejected",), self._sum("rejected"))
+            yield shares
+            yield GaugeMetricFamily(
+                "softaxe_pool_connections",
+                "Miners connected to the built-in pool.",
+                value=self._sum("connections"),
+            )
+
+
+async def device_metrics(members: Iterable[Member]) -> bytes:
+    """Return the text of all devices."""
+    readings: list[Reading] = []
+    async for member in in_turns(members):
+        device = member.device
+        labels = (member.id, member.group, device.board.version)
+        values = [float(quantity.read(device)) for quantity in QUANTITIES]
+        readings.append((labels, values))
+    # In a thread, as the text of a thousand devices takes a tenth of a second.
+    return await asyncio.to_thread(_text, _Devices(readings))
+
+
+def fleet_metrics(fleet: Fleet) -> Totals:
+    """Return what is counted for all devices together, but for the time."""
+    server = fleet.pool_server
+    judged = None if server is None else server.pool.totals
+    return {
+        "devices": len(fleet.members),
+        "requests": fleet.journal.last,
+        "has_pool": server is not None,
+        "accepted": 0 if judged is None else judged.accepted,
+        "rejected": 0 if judged is None else sum(judged.rejected.values()),
+        "connections": 0 if server is None else server.connection_count,
+    }
+
+
+def metrics_text(
+    devices: Sequence[bytes], totals: Sequence[Totals], clock: Clock
+) -> bytes:
+    """Return all metrics.
+
+    Args:
+        devices: The text of each part's devices, as `device_metrics` makes it.
+        totals: Of each part.
+        clock: Of all of them.
+    """
+    return joined(devices) + _text(_Totals(totals, clock))
+
+
+def joined(texts: Sequence[bytes]) -> bytes:
+    """Put texts with the same metrics together, without a look at their lines."""
+    if len(texts) == 1:
+        return texts[0]
+    metrics = zip(*(text[:-1].split(_NEXT) for text in texts), strict=True)
+    return _NEXT.join(map(_one_metric, metrics)) + b"\n"
+
+
+def _one_metric(pieces: Sequence[bytes]) -> bytes:
+    first, *others = pieces
+    # A line each with its help and its type comes before its values.
+    values = [lines for one in others for lines in one.split(b"\n", 2)[2:]]
+    return b"\n".join([first, *values])
+
+
+def _text(collector: Collector) -> bytes:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(collector)
+    return generate_latest(registry)

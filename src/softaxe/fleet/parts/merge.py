@@ -1,0 +1,106 @@
+"""What several parts of a fleet answer, as one answer; that of one part stays as it is.
+
+It does not matter how the parts are reached.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+Table = dict[str, Any]
+ROUNDED_TO = 9
+"""Decimal places of sums; a CPU's real work is some 1e-5 GH/s."""
+
+
+def totals(found: Sequence[Table]) -> Table:
+    """Join what is told of all devices."""
+    if len(found) == 1:
+        return found[0]
+    total = dict(found[0])
+    for name in ("devices", "mining", "sharesAccepted", "sharesRejected"):
+        total[name] = sum(one[name] for one in found)
+    for name in ("hashRate", "expectedHashrate", "power"):
+        total[name] = round(sum(one[name] for one in found), ROUNDED_TO)
+    for name in ("hottest", "bestDiff"):
+        total[name] = max(one[name] for one in found)
+    ghs = total["hashRate"]
+    total["efficiency"] = round(total["power"] / ghs * 1000, 2) if ghs > 1 else None
+    groups = Counter[str]()
+    for one in found:
+        groups.update(one["groups"])
+    total["groups"] = dict(groups)
+    pools = [one["pool"] for one in found if one["pool"]]
+    if pools:
+        total["pool"] = {
+            "url": ", ".join(pool["url"] for pool in pools),
+            **_sums(pools, "connections", "sharesAccepted", "sharesRejected"),
+        }
+    return total
+
+
+def history(found: Sequence[Table]) -> Table:
+    """Join totals over time; the moments are those of the first part."""
+    if len(found) == 1:
+        return found[0]
+    length = min(len(one["now"]) for one in found)
+    rows = [
+        {name: values[-length:] if length else [] for name, values in one.items()}
+        for one in found
+    ]
+    joined: Table = {"now": rows[0]["now"]}
+    for name, join in (
+        ("hashRate", sum),
+        ("power", sum),
+        ("hottest", max),
+        ("mining", sum),
+    ):
+        columns = zip(*(row[name] for row in rows), strict=True)
+        joined[name] = [round(join(values), ROUNDED_TO) for values in columns]
+    return joined
+
+
+def devices(found: Sequence[Table], first: int, limit: int) -> Table:
+    """Join the first rows of each part, and cut the wanted ones out.
+
+    Args:
+        found: The rows of each part from its first on, `first` + `limit` at most.
+        first: Place of the first row that is wanted, among those of all parts.
+        limit: How many are wanted.
+    """
+    if len(found) == 1:
+        return found[0] | {"devices": found[0]["devices"][first:]}
+    chosen: list[Table] = []
+    for one in found:
+        rows, total = one["devices"], one["total"]
+        chosen += rows[first:][: limit - len(chosen)]
+        first = max(0, first - total)
+    return {"total": sum(one["total"] for one in found), "devices": chosen}
+
+
+def faults(found: Sequence[Table]) -> Table:
+    """Join the rules, which all parts have, and count whom they meet in all of them."""
+    first, *others = found
+    for other in others:
+        matches = {rule["id"]: rule["matches"] for rule in other["faults"]}
+        for rule in first["faults"]:
+            rule["matches"] += matches.get(rule["id"], 0)
+    return first
+
+
+def snapshots(found: Sequence[Table]) -> Table:
+    """Join what is told of the snapshots, which all parts have."""
+    first, *others = found
+    named = {one["name"]: [one] for one in first["snapshots"]}
+    for other in others:
+        for one in other["snapshots"]:
+            named.get(one["name"], []).append(one)
+    return {"snapshots": [snapshot(pieces) for pieces in named.values()]}
+
+
+def snapshot(found: Sequence[Table]) -> Table:
+    """Join what the parts tell of their pieces of one snapshot."""
+    return found[0] | _sums(found, "devices", "bytes")
+
+
+def _sums(found: Sequence[Table], *names: str) -> Table:
+    return {name: sum(one[name] for one in found) for name in names}

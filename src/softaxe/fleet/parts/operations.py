@@ -1,0 +1,208 @@
+"""What can be asked of a fleet of this process, and ordered: by name, in plain values.
+
+They are what MessagePack knows, so that another process can ask as well.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import to_builtins
+
+from softaxe import __version__
+from softaxe.errors import NotThere
+from softaxe.fleet.fleet import Fleet
+from softaxe.fleet.groups import read_group
+from softaxe.fleet.metrics import device_metrics, fleet_metrics
+from softaxe.fleet.rows import row, state_of, sums
+from softaxe.fleet.turns import in_turns
+from softaxe.serve.journal import MOST_ENTRIES
+from softaxe.serve.member import Member
+
+Table = dict[str, Any]
+
+
+class Operations:
+    """Does what is asked of a fleet; each method is one operation.
+
+    Args:
+        fleet: Whose.
+    """
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    async def ready(self) -> Table:
+        """How many devices are up, of how many, and whether that is all."""
+        fleet = self._fleet
+        return {
+            "is_ready": fleet.is_ready,
+            "ready": sum(member.is_open for member in fleet.members.values()),
+            "devices": sum(group.count for group in fleet.options.groups),
+        }
+
+    async def totals(self) -> Table:
+        """Sums of all devices, and what the built-in pool has seen."""
+        fleet, server = self._fleet, self._fleet.pool_server
+        pool = None
+        if server is not None:
+            host, port = server.addresses[0]
+            totals = server.pool.totals
+            pool = {
+                "url": f"{host}:{port}",
+                "connections": server.connection_count,
+                "sharesAccepted": totals.accepted,
+                "sharesRejected": sum(totals.rejected.values()),
+            }
+        return {
+            "softaxe": __version__,
+            **await sums(fleet.members.values()),
+            "pool": pool,
+            "faults": len(fleet.faults),
+        }
+
+    async def history(self) -> Table:
+        """The sums over time, a list per quantity."""
+        return self._fleet.history.to_json()
+
+    async def metrics(self) -> Table:
+        """Prometheus's text of all devices, and the totals."""
+        fleet = self._fleet
+        return {
+            "devices": await device_metrics(fleet.members.values()),
+            "totals": fleet_metrics(fleet),
+        }
+
+    async def ids(self) -> dict[str, str]:
+        """The group of every device, by id."""
+        return {member.id: member.group for member in self._fleet.members.values()}
+
+    async def devices(
+        self, *, group: str | None, state: str | None, first: int, limit: int
+    ) -> Table:
+        """How many devices there are of a group and a state, and some of their rows."""
+        chosen = [
+            member
+            for member in self._fleet.members.values()
+            if group in {None, member.group} and state in {None, state_of(member)}
+        ]
+        rows = [self._row(member) async for member in in_turns(chosen[first:][:limit])]
+        return {"total": len(chosen), "devices": rows}
+
+    async def add_devices(self, *, group: Table) -> Table:
+        """Switch on the devices of a group, which is as in a fleet file."""
+        added = await self._fleet.add(read_group(group))
+        return {"devices": [self._row(member) for member in added]}
+
+    async def device(self, *, device_id: str) -> Table:
+        """A device's row, and what it answers at /api/system/info as it is."""
+        member = self._member(device_id)
+        info = member.info_body()
+        return {"row": self._row(member), "info": info}
+
+    async def remove_device(self, *, device_id: str) -> Table:
+        """Switch a device off for good."""
+        try:
+            await self._fleet.remove(device_id)
+        except KeyError as error:
+            raise _no_device(device_id) from error
+        return {}
+
+    async def restart_device(self, *, device_id: str) -> Table:
+        """Restart a device."""
+        self._member(device_id).restart()
+        return {}
+
+    async def faults(self) -> Table:
+        """All rules and all effects."""
+        return await self._fleet.faults.describe()
+
+    async def add_fault(self, *, rule: Mapping[str, Any]) -> Table:
+        """Take an order for a fault."""
+        return (await self._fleet.faults.add(rule)).to_json()
+
+    async def clear_faults(self) -> Table:
+        """Take all orders back."""
+        await self._fleet.faults.clear()
+        return {}
+
+    async def remove_fault(self, *, rule_id: str) -> Table:
+        """Take an order back."""
+        try:
+            await self._fleet.faults.remove(rule_id)
+        except KeyError as error:
+            raise NotThere(f"fault: there is no {rule_id!r}") from error
+        return {}
+
+    async def set_clock(self, *, speed: float | None, is_paused: bool | None) -> Table:
+        """Change the clock; what is None stays."""
+        self._fleet.ticker.set_clock(speed=speed, is_paused=is_paused)
+        return {}
+
+    async def advance(self, *, seconds: float | None, until: float | None) -> Table:
+        """Let device time pass at once, so much or until a moment."""
+        ticker = self._fleet.ticker
+        if until is not None:
+            await ticker.advance_to(until)
+        if seconds is not None:
+            await ticker.advance(seconds)
+        return {}
+
+    async def journal(self, *, after: int) -> Table:
+        """The entries after a number, as plain values."""
+        journal = self._fleet.journal
+        entries = journal.after(after, lambda entry: True, MOST_ENTRIES)
+        return {
+            "entries": [to_builtins(one, builtin_types=(bytes,)) for one in entries],
+            "last": journal.last,
+        }
+
+    async def clear_journal(self) -> Table:
+        """Forget what clients have asked."""
+        self._fleet.journal.clear()
+        return {}
+
+    async def snapshots(self) -> Table:
+        """What is told of all snapshots."""
+        return {"snapshots": [one.to_json() for one in self._fleet.snapshots]}
+
+    async def take_snapshot(self, *, name: str) -> Table:
+        """Keep the state of the fleet under a name."""
+        return (await self._fleet.take_snapshot(name)).to_json()
+
+    async def restore(self, *, name: str) -> Table:
+        """Put the fleet back as it was."""
+        try:
+            await self._fleet.restore(name)
+        except KeyError as error:
+            raise _no_snapshot(name) from error
+        return {}
+
+    async def drop_snapshot(self, *, name: str) -> Table:
+        """Forget a snapshot."""
+        try:
+            self._fleet.snapshots.drop(name)
+        except KeyError as error:
+            raise _no_snapshot(name) from error
+        return {}
+
+    async def reset(self) -> Table:
+        """Start over as the fleet was described."""
+        await self._fleet.reset()
+        return {}
+
+    def _row(self, member: Member) -> Table:
+        return row(member, self._fleet.faults.names_for(member))
+
+    def _member(self, device_id: str) -> Member:
+        try:
+            return self._fleet.members[device_id]
+        except KeyError as error:
+            raise _no_device(device_id) from error
+
+
+def _no_device(device_id: str) -> NotThere:
+    return NotThere(f"device: there is no {device_id!r}")
+
+
+def _no_snapshot(name: str) -> NotThere:
+    return NotThere(f"snapshot: there is no {name!r}")

@@ -1,0 +1,442 @@
+"""A fleet as whoever controls it sees it: one or more parts, on one clock.
+
+One part in this process is the plain case: it has the clock and the journal itself. A
+fleet in several parts has the one clock here, which tells them how far to go, and here
+their journals become one. Every part has a built-in pool of its own; the state of all
+is in one database.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from softaxe.errors import FleetStopped, NotNow, NotThere
+from softaxe.fleet.clock import SLICE_S, Clock
+from softaxe.fleet.fleet import Fleet, ShowProgress
+from softaxe.fleet.groups import read_group, seeded
+from softaxe.fleet.options import FleetOptions
+from softaxe.fleet.parts.here import Here
+from softaxe.fleet.parts.part import WORK_S, Part
+from softaxe.serve.journal import ENTRY_BYTES, Entry, Journal
+from softaxe.serve.storage import Storage, lock_directory
+
+LEAD_S = 1.0
+"""Device time that the slowest part may be behind before all others wait for it; as far
+as the devices of one large part are from each other."""
+LOOK_S = 0.1
+"""Real seconds between two looks at how far the parts have started."""
+MEET_LOOK_S = 0.5
+"""...and at whether they live, while they come to one moment."""
+TICK_S = 0.005
+"""Real seconds between two words about the time."""
+Table = dict[str, Any]
+
+
+class Whole:
+    """Starts, asks and ends the parts of a fleet.
+
+    `start`, then `run` until `stop` is called, then `close`.
+
+    Args:
+        options: Of the whole fleet.
+        parts: In the order of their devices.
+        clock: Of all of them.
+        journal: Of the only part; None when the parts' are to become one.
+        show_progress: As for `Fleet`, when the parts do not show theirs.
+    """
+
+    def __init__(
+        self,
+        options: FleetOptions,
+        parts: Sequence[Part],
+        clock: Clock,
+        *,
+        journal: Journal | None = None,
+        show_progress: ShowProgress = lambda what, done, of: None,
+    ) -> None:
+        self.options = options
+        self.parts = parts
+        self.clock = clock
+        self._is_divided = journal is None
+        self._journal = Journal() if journal is None else journal
+        self._seen = [0] * len(parts)
+        self._show_progress = show_progress
+        self._is_up = False
+        self._stopped = asyncio.Event()
+        self._locks = ExitStack()
+        self._homes: dict[str, Part] = {}
+        self._listening = asyncio.Lock()
+        self._ordering = asyncio.Lock()
+        self._bending = asyncio.Lock()
+
+    @property
+    def device_count(self) -> int:
+        """Devices that the fleet is described with."""
+        return sum(group.count for group in self.options.groups)
+
+    # Life
+
+    async def start(self) -> None:
+        """Return when all devices of all parts are up.
+
+        Raises:
+            SoftaxeError, OSError: A part could not be started.
+            FleetStopped: It was told to end meanwhile.
+        """
+        if self._is_divided:
+            self._locks.enter_context(lock_directory(self.options.state))
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        starts = [asyncio.ensure_future(part.start()) for part in self.parts]
+        try:
+            while waiting := {one for one in starts if not one.done()}:
+                up, _ = await self.count_up()
+                self._show_progress("starting", up, self.device_count)
+                await asyncio.wait(
+                    {*waiting, stopped},
+                    timeout=LOOK_S,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                for one in starts:
+                    if one.done():
+                        one.result()
+                if stopped.done():
+                    raise FleetStopped("the fleet ends before it has started")
+        finally:
+            for task in (stopped, *starts):
+                task.cancel()
+            await asyncio.gather(stopped, *starts, return_exceptions=True)
+        self._is_up = True
+        self._show_progress("starting", self.device_count, self.device_count)
+
+    async def count_up(self) -> tuple[int, bool]:
+        """Count the devices that are up, and tell whether that is all.
+
+        Raises:
+            NotNow: They could, and one cannot any more.
+        """
+        found, are_ready = 0, 0
+        for part in self.parts:
+            try:
+                state = await part.ask("ready")
+            except NotNow:
+                if self._is_up:
+                    raise
+            else:
+                found += state["devices" if state["is_ready"] else "ready"]
+                are_ready += state["is_ready"]
+        return found, are_ready == len(self.parts)
+
+    async def run(self) -> None:
+        """Keep the time, until `stop` or the end of a part."""
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        ends = [asyncio.ensure_future(part.run()) for part in self.parts]
+        if self._is_divided:
+            self.clock.move(self.clock.now)  # it starts now that all are there
+            ends.append(asyncio.ensure_future(self._keep_time()))
+        try:
+            await asyncio.wait({stopped, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            if not self._is_divided:
+                await ends[0]
+            for end in ends:
+                if end.done():
+                    end.result()
+        finally:
+            for task in (stopped, *ends):
+                task.cancel()
+            await asyncio.gather(stopped, *ends, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Let `run` return."""
+        self._stopped.set()
+        for part in self.parts:
+            part.stop()
+
+    async def close(self) -> None:
+        """End every part; what was to be saved is saved."""
+        self.stop()
+        ends = [part.end() for part in self.parts]
+        for number, end in enumerate(asyncio.as_completed(ends)):
+            done = number * self.device_count // len(self.parts)
+            self._show_progress("ending", done, self.device_count)
+            await end
+        self._locks.close()
+        self._show_progress("ending", self.device_count, self.device_count)
+
+    # Asking
+
+    def check(self) -> None:
+        """Return when every part can be asked.
+
+        Raises:
+            NotNow: One cannot; nothing was asked of the others.
+        """
+        for part in self.parts:
+            part.check()
+
+    async def ask(self, name: str, /, **arguments: Any) -> list[Any]:
+        """Let every part do one of `Operations`; return what they answer, in order.
+
+        Raises:
+            NotNow: A part does not answer.
+            SoftaxeError, OSError: What the first raises that does.
+        """
+        self.check()
+        answers = [part.ask(name, **arguments) for part in self.parts]
+        found = await asyncio.gather(*answers, return_exceptions=True)
+        for one in found:
+            if isinstance(one, BaseException):
+                raise one
+        return found
+
+    async def ask_home(self, device_id: str, name: str, /) -> Table:
+        """Let the part that has a device do one of `Operations` with it.
+
+        Raises:
+            NotThere: There is no such device.
+            NotNow: Its part does not answer.
+        """
+        part: Part | None = self.parts[0]
+        if len(self.parts) > 1:
+            if device_id not in self._homes:
+                await self._find_homes()
+            part = self._homes.get(device_id)
+        if part is None:
+            raise NotThere(f"device: there is no {device_id!r}")
+        found: Table = await part.ask(name, device_id=device_id)
+        return found
+
+    async def _find_homes(self) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = await self.ask("ids")
+        self._homes = {
+            device_id: part
+            for part, groups in zip(self.parts, found, strict=True)
+            for device_id in groups
+        }
+        return found
+
+    # What needs more than asking all
+
+    async def add_devices(self, table: Table) -> Table:
+        """Switch on the devices of a group in the part that has fewest.
+
+        Raises:
+            SettingError: Something is not allowed.
+        """
+        part = self.parts[0]
+        async with self._ordering:
+            if len(self.parts) > 1:
+                group = read_group(table)
+                found = await self._find_homes()
+                used = {
+                    int(device_id.rpartition("-")[2]): name
+                    for groups in found
+                    for device_id, name in groups.items()
+                }
+                # A part knows only its own devices, so seeds are dealt out here.
+                (planned,) = seeded([group], first=self.options.seed, used=used)
+                table = table | {"seed": planned.seed}
+                counts = [len(groups) for groups in found]
+                part = self.parts[counts.index(min(counts))]
+            added: Table = await part.ask("add_devices", within_s=WORK_S, group=table)
+        return added
+
+    async def add_fault(self, rule: Table) -> Table:
+        """Take an order for a fault.
+
+        Raises:
+            SettingError: Something is not allowed.
+        """
+        async with self._ordering:
+            self.check()
+            first, *others = self.parts
+            added: Table = await first.ask("add_fault", rule=rule)
+            # One id for all: by it they agree whom a share of the devices means.
+            rule = rule | {"id": added["id"]}
+            for part in others:
+                await part.ask("add_fault", rule=rule)
+        return added
+
+    async def journal(self) -> Journal:
+        """Return what clients have asked, up to now."""
+        if not self._is_divided:
+            return self._journal
+        async with self._listening:
+            self.check()
+            found = await asyncio.gather(
+                *(
+                    part.ask("journal", after=after)
+                    for part, after in zip(self.parts, self._seen, strict=True)
+                )
+            )
+            journal, new = self._journal, list[Entry]()
+            for number, answer in enumerate(found):
+                entries = msgspec.convert(answer["entries"], list[Entry])
+                missed = answer["last"] - self._seen[number] - len(entries)
+                journal.last += missed
+                journal.dropped += missed
+                self._seen[number] = answer["last"]
+                new += entries
+            for entry in sorted(new, key=lambda one: one.time_s):
+                journal.add(replace(entry, seq=journal.last + 1), _size(entry))
+        return self._journal
+
+    async def clear_journal(self) -> None:
+        """Forget what clients have asked."""
+        await self.ask("clear_journal")
+        (await self.journal()).clear()
+
+    async def reset(self) -> None:
+        """Start over as the fleet was described; nothing that was stored stays."""
+        async with self.standing_still():
+            self.clock.speed = self.options.speed
+            self.clock.is_paused = self.options.is_paused
+            await self._work("reset")
+            (await self.journal()).clear()
+        if self._is_divided:
+            await self._find_homes()
+            await asyncio.to_thread(self._forget_others, list(self._homes))
+
+    def _forget_others(self, device_ids: list[str]) -> None:
+        storage = Storage(self.options.state, is_shared=True)
+        try:
+            storage.forget_others(device_ids)
+        finally:
+            storage.close()
+
+    async def take_snapshot(self, name: str) -> list[Table]:
+        """Keep the state of the fleet under a name.
+
+        Raises:
+            SettingError: There are too many.
+        """
+        async with self.standing_still():
+            return await self._work("take_snapshot", name=name)
+
+    async def restore(self, name: str) -> None:
+        """Put the fleet and its clock back as they were.
+
+        Raises:
+            NotThere: There is no such snapshot.
+        """
+        async with self.standing_still():
+            await self._work("restore", name=name)
+        self._homes.clear()
+
+    async def _work(self, name: str, /, **arguments: Any) -> list[Any]:
+        return await self.ask(name, within_s=WORK_S, **arguments)
+
+    # Time
+
+    def look(self) -> Clock:
+        """Return the clock, gone on to the present."""
+        if self._is_divided:
+            self._tick()
+        else:
+            self.clock.advance()
+        return self.clock
+
+    async def set_clock(self, *, speed: float | None, is_paused: bool | None) -> None:
+        """Change the clock; what is None stays."""
+        self.check()
+        clock = self.look()
+        if speed is not None:
+            clock.speed = speed
+        if is_paused is not None:
+            clock.is_paused = is_paused
+        await self.ask("set_clock", speed=clock.speed, is_paused=clock.is_paused)
+
+    async def advance(
+        self, *, seconds: float | None = None, until: float | None = None
+    ) -> None:
+        """Let device time pass at once, so much or until a moment; see `Ticker`.
+
+        Cancelled, it ends soon, and the time stays where the fastest part is.
+
+        Raises:
+            SettingError: So much time is not allowed.
+            FleetStopped: The fleet ends, and not everything has happened.
+        """
+        async with self.standing_still():
+            self.check()
+            tasks = [
+                asyncio.ensure_future(
+                    part.ask("advance", within_s=WORK_S, seconds=seconds, until=until)
+                )
+                for part in self.parts
+            ]
+            try:
+                await asyncio.gather(*tasks)
+            finally:  # if one has failed, the others need not go on alone
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def slowest(self) -> float:
+        """Device time that all parts have come to."""
+        return min(part.now for part in self.parts)
+
+    async def _keep_time(self) -> None:
+        while True:
+            self._tick()
+            await asyncio.sleep(TICK_S)
+
+    def _tick(self) -> None:
+        """Tell the parts how far to go: never far from the slowest."""
+        clock, is_whole_slice = self.clock, not self.clock.is_held
+        while is_whole_slice and clock.now < self.slowest + LEAD_S:
+            before = clock.now
+            self._pace(clock.advance())
+            is_whole_slice = clock.now - before >= SLICE_S
+
+    def _pace(self, until: float) -> None:
+        for part in self.parts:
+            part.pace(until)
+
+    @asynccontextmanager
+    async def standing_still(self) -> AsyncIterator[None]:
+        """Hold the time for what all parts do to it; go on where they are afterwards.
+
+        Raises:
+            NotNow: The fleet ends, or a part stands still.
+        """
+        if not self._is_divided:  # it sees to that itself
+            yield
+            return
+        async with self._bending:
+            self.clock.is_held = True
+            try:
+                await self._meet()
+                self._pace(0.0)  # nobody goes anywhere by itself
+                yield
+            finally:
+                self.clock.move(max(part.now for part in self.parts))
+                self._pace(self.clock.now)
+                self.clock.is_held = False
+
+    async def _meet(self) -> None:
+        """Wait until every part is where the clock is."""
+        looked_at = time.monotonic()
+        while self.slowest < self.clock.now - 1e-6:
+            if self._stopped.is_set():
+                raise FleetStopped("the fleet ends")
+            await asyncio.sleep(TICK_S)
+            if time.monotonic() - looked_at > MEET_LOOK_S:
+                await self.ask("ready")  # which tells if one stands still
+                looked_at = time.monotonic()
+
+
+def _size(entry: Entry) -> int:
+    """About what an entry takes, in bytes."""
+    texts = (entry.path, entry.query, entry.body, entry.answer)
+    return ENTRY_BYTES + sum(map(len, texts))
+
+
+def here(fleet: Fleet) -> Whole:
+    """Return a fleet of this process as a whole of one part."""
+    return Whole(fleet.options, [Here(fleet)], fleet.clock, journal=fleet.journal)

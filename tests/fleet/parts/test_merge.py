@@ -1,0 +1,105 @@
+"""Answers of several parts as one, with no part behind them."""
+
+from typing import Any
+
+import pytest
+
+from softaxe.fleet.parts import merge
+
+
+def rows(*ids: str, total: int | None = None) -> dict[str, Any]:
+    devices = [{"id": device_id} for device_id in ids]
+    return {"total": len(ids) if total is None else total, "devices": devices}
+
+
+@pytest.mark.parametrize(
+    ("first", "limit", "wanted"),
+    [(0, 9, "abcde"), (1, 2, "bc"), (0, 0, ""), (3, 1, "d"), (4, 9, "e"), (7, 2, "")],
+)
+def test_rows_are_cut_out_of_those_of_all_parts(
+    first: int, limit: int, wanted: str
+) -> None:
+    parts = ["ab", "", "cde"]
+
+    joined = merge.devices([rows(*part) for part in parts], first, limit)
+
+    assert joined["total"] == 5
+    assert [row["id"] for row in joined["devices"]] == list(wanted)
+
+
+def totals(**more: Any) -> dict[str, Any]:
+    return {
+        "devices": 2,
+        "mining": 1,
+        "hashRate": 1000.5,
+        "expectedHashrate": 2000.0,
+        "power": 15.25,
+        "efficiency": 15.24,
+        "hottest": 50.0,
+        "sharesAccepted": 3,
+        "sharesRejected": 1,
+        "bestDiff": 7,
+        "groups": {"a": 2},
+        "pool": {
+            "url": "x:1",
+            "connections": 2,
+            "sharesAccepted": 3,
+            "sharesRejected": 1,
+        },
+        "faults": 4,
+        **more,
+    }
+
+
+def test_totals_add_up_but_for_what_is_greatest_or_the_same() -> None:
+    other = totals(hottest=60.0, bestDiff=5, groups={"a": 1, "b": 1}, power=0.1)
+
+    joined = merge.totals([totals(), other])
+
+    assert (joined["devices"], joined["sharesAccepted"]) == (4, 6)
+    assert (joined["hashRate"], joined["power"]) == (2001.0, 15.35)
+    assert joined["efficiency"] == 7.67
+    assert (joined["hottest"], joined["bestDiff"], joined["faults"]) == (60.0, 7, 4)
+    assert joined["groups"] == {"a": 3, "b": 1}
+    assert joined["pool"]["url"] == "x:1, x:1"
+    assert joined["pool"]["connections"] == 4
+
+
+def test_what_one_part_says_is_left_as_it_is() -> None:
+    alone = totals()
+
+    assert merge.totals([alone]) is alone
+
+
+def test_the_history_is_as_long_as_that_of_every_part() -> None:
+    one = {"now": [1, 2], "hashRate": [1, 2], "power": [1, 1], "hottest": [9, 1]}
+    two = {"now": [2], "hashRate": [5], "power": [1], "hottest": [3]}
+
+    joined = merge.history([one | {"mining": [1, 1]}, two | {"mining": [1]}])
+
+    assert joined == {
+        "now": [2],
+        "hashRate": [7],
+        "power": [2],
+        "hottest": [3],
+        "mining": [2],
+    }
+
+
+def test_a_rule_meets_as_many_as_in_all_parts() -> None:
+    def told(*matches: int) -> dict[str, Any]:
+        rules = [{"id": str(n), "matches": m} for n, m in enumerate(matches)]
+        return {"faults": rules, "effects": []}
+
+    joined = merge.faults([told(1, 0), told(2, 5)])
+
+    assert [rule["matches"] for rule in joined["faults"]] == [3, 5]
+
+
+def test_a_snapshot_is_as_large_as_its_pieces() -> None:
+    piece = {"name": "x", "now": 1.0, "devices": 2, "bytes": 10}
+
+    joined = merge.snapshots([{"snapshots": [piece]}, {"snapshots": [piece]}])
+
+    whole = {"name": "x", "now": 1.0, "devices": 4, "bytes": 20}
+    assert joined == {"snapshots": [whole]}

@@ -1,0 +1,62 @@
+"""Metrics of several parts are put together as they are."""
+
+import json
+import random
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from softaxe.fleet.clock import Clock
+from softaxe.fleet.metrics import QUANTITIES, joined, metrics_text
+
+TOTALS = {
+    "devices": 2,
+    "requests": 3,
+    "has_pool": True,
+    "accepted": 5,
+    "rejected": 1,
+    "connections": 2,
+}
+
+
+def test_totals_add_up_but_for_the_clock() -> None:
+    text = metrics_text([b""], [TOTALS, TOTALS], Clock(start=5.0, speed=2.0)).decode()
+
+    assert "\nsoftaxe_devices 4.0\n" in text
+    assert "\nsoftaxe_clock_seconds 5.0\n" in text
+    assert "\nsoftaxe_clock_speed 2.0\n" in text
+    assert "\nsoftaxe_http_requests_total 6.0\n" in text
+    assert '\nsoftaxe_pool_shares_total{result="accepted"} 10.0\n' in text
+    assert "\nsoftaxe_pool_connections 4.0\n" in text
+
+
+def text_of(*names: str) -> bytes:
+    lines = []
+    for metric in ("x", "y"):
+        lines += [f"# HELP {metric} Some metric.", f"# TYPE {metric} gauge"]
+        lines += [
+            f"{metric}{{group={json.dumps(name, ensure_ascii=False)}}} 1.0"
+            for name in names
+        ]
+    return "\n".join([*lines, ""]).encode()
+
+
+def test_lines_of_devices_come_below_the_heads_of_their_metric() -> None:
+    assert joined([text_of("a", "b"), text_of(), text_of("c")]) == text_of(
+        "a", "b", "c"
+    )
+    assert joined([text_of(), text_of("c")]) == text_of("c")
+
+
+def test_joined_metrics_can_be_read_whatever_names_there_are() -> None:
+    names = ['a"b\\c\nd', "# HELP x", "\n# HELP x Y\n", "ü"]
+    random.Random(1).shuffle(names)
+
+    text = joined([text_of(name) for name in names]).decode()
+
+    for family in text_string_to_metric_families(text):
+        assert family.type == "gauge"
+        assert [sample.labels["group"] for sample in family.samples] == names
+
+
+def test_every_quantity_has_a_help() -> None:
+    assert all(quantity.help.endswith(".") for quantity in QUANTITIES)
