@@ -26,7 +26,7 @@ CORPUS = [
     b"j" + frames.midstate_job(252, WORK, [bytes(32)] * 4)[4:-2],
     b"j" + frames.midstate_job(8, WORK, [])[4:-2],
 ]
-RUNS = 60
+RUNS = 30
 ONE_BOARD_EACH = {row.chip.name: row for row in boards()}
 
 

@@ -27,6 +27,7 @@ CORPUS = [
     b'{"boardVersion":"601","hashRate":0,"hostname":"a","frequency":500}',
     b'{"labels":["hashrate","timestamp"],"statistics":[[1,2],[3]]}',
 ]
+RUNS = 45
 clone.SPECIMENS = 2  # they are all alike to bad numbers
 
 

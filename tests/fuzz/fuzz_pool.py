@@ -16,7 +16,7 @@ CORPUS = [
     b'{"id":"a","method":"mining.extranonce.subscribe","params":[]}\n'
     b'{"id":6,"method":"mining.ping"}\n{"id":7,"result":true}\n',
 ]
-RUNS = 60
+RUNS = 30
 
 
 def one_input(data: bytes) -> None:

@@ -15,6 +15,7 @@ CORPUS = [
     b"ssid=Home&wifiPass=secret&%77ifiPass=x",
     b'{"bssid":"A"}\n\x1b[0;32mI (1) a: A is 0014' + b"aB" * 9,
 ]
+RUNS = 100
 
 
 def one_input(data: bytes) -> None:
