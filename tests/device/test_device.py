@@ -171,6 +171,7 @@ def test_firmware_runs_from_the_next_slot_after_the_restart() -> None:
     device = on_network()
 
     device.write_firmware(image("v2.13.0"), 5.0)
+    device.restart(5.0)
     device.step(5.5)
     assert device.version == "v2.12.2"
     device.step(10.0)
@@ -183,6 +184,7 @@ def test_firmware_runs_from_the_next_slot_after_the_restart() -> None:
 def test_an_image_that_could_not_be_stored_is_taken_back() -> None:
     device = on_network()
     device.write_firmware(image("v2.13.0"), 5.0)
+    device.restart(5.0)
     (request,) = device.events()
     assert isinstance(request, SaveFlash)
 
@@ -197,6 +199,7 @@ def test_an_image_that_could_not_be_stored_is_taken_back() -> None:
 def test_what_the_boot_loader_chose_stands_though_it_could_not_be_stored() -> None:
     device = on_network()
     device.write_firmware(image("v2.13.0"), 5.0)
+    device.restart(5.0)
     (stored,) = device.events()
     assert isinstance(stored, SaveFlash)
     device.step(10.0)
@@ -263,6 +266,7 @@ def test_an_update_that_fails_at_boot_leads_back_to_the_old_firmware() -> None:
     with pytest.raises(UpdateRefused, match="no update that waits"):
         device.fail_update(simulation.now)
     device.write_firmware(image("v9.9.9"), simulation.now)
+    device.restart(simulation.now)
     device.fail_update(simulation.now)
     simulation.advance(60)
 
@@ -271,5 +275,6 @@ def test_an_update_that_fails_at_boot_leads_back_to_the_old_firmware() -> None:
     assert device.reset_reason == "Software reset via esp_restart"
     assert device.shares.accepted > 0
     device.write_firmware(image("v9.9.9"), simulation.now)
+    device.restart(simulation.now)
     simulation.advance(30)
     assert (device.version, device.running_partition) == ("v9.9.9", "ota_0")

@@ -425,6 +425,22 @@ def test_firmware_is_installed_and_runs_after_the_restart(
         assert again.info()["runningPartition"] == "ota_0"
 
 
+def test_an_update_is_answered_however_long_it_takes_to_be_stored(
+    bitaxe: Any, make_app_image: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = bitaxe.member.storage.save
+
+    def slow(*what: object) -> None:
+        time.sleep(0.5)  # ten seconds of the device: it restarts after one
+        save(*what)
+
+    monkeypatch.setattr(bitaxe.member.storage, "save", slow)
+
+    answer = bitaxe.client.post("/api/system/OTA", content=make_app_image())
+
+    assert answer.text == "Firmware update complete, rebooting now!\n"
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [

@@ -345,14 +345,13 @@ class Device:
             raise UpdateRefused(WRITE_ERROR)
 
     def write_firmware(self, image: AppImage, now: float) -> None:
-        """Put a checked image into the next slot, boot from it a second from now."""
+        """Put a checked image into the next slot; the next restart boots from it."""
         self.step(now)
         before = self.flash.to_rows()
         self.flash.install(image)
         if self.faults.update is UpdateFault.ROLLED_BACK:
             self.flash.fail_at_boot(self.flash.boot_label)
         self._save_flash(before, self.www)
-        self.restart(now)
 
     def fail_update(self, now: float) -> None:
         """Let the image that is to boot next fail: the device comes up as it was.

@@ -88,6 +88,8 @@ class _Work:
     """0 when the client did not tell."""
     check: Callable[[bytes], None]
     install: Callable[[Upload], Awaitable[Answer]]
+    restarts: bool
+    """The device restarts when it is done."""
 
     def percent(self, size: int) -> int:
         """How much of it has come."""
@@ -116,7 +118,9 @@ class Updates:
             return FIRMWARE_DONE
 
         body = body_of(request, self._host.device)
-        work = _Work("esp-miner.bin", _length(request), reader.feed, install)
+        work = _Work(
+            "esp-miner.bin", _length(request), reader.feed, install, restarts=True
+        )
         return await self._update(body, work, lambda: reader.firmware_text)
 
     async def www(self, request: Request) -> Answer:
@@ -140,7 +144,7 @@ class Updates:
             return WWW_DONE
 
         body = body_of(request, self._host.device)
-        work = _Work("www.bin", _length(request), check, install)
+        work = _Work("www.bin", _length(request), check, install, restarts=False)
         return await self._update(body, work, lambda: WRITE_ERROR)
 
     async def _update(
@@ -168,6 +172,10 @@ class Updates:
                 show("Finished...")
                 answer = await work.install(upload)
                 await host.commit()
+                if work.restarts:
+                    # Not before it is stored: who has restarted answers no more.
+                    device = host.sync()
+                    device.restart(device.now)
             except BodyCutOff:
                 show("Protocol Error")
                 return PROTOCOL_ERROR.with_headers((CONNECTION_CLOSE,))
