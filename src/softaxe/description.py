@@ -232,10 +232,13 @@ def _given(kind: type[Struct], value: object) -> dict[str, Any]:
     names = {name for one in known for name in (one.name, *one.also)}
     for name in rest:
         if name not in names:
+            said = name[:MOST_SHOWN]
             listed = ", ".join(one for row in known for one in (row.name, *row.also))
             if tag_field is not None:
-                raise SettingError(f"{name}: {tag} takes {tag_field}, {listed}")
-            raise SettingError(f"{name} is none of {listed}")
+                raise SettingError(f"{said}: {tag} takes {tag_field}, {listed}")
+            if not listed:
+                raise SettingError(f"{said}: nothing is taken")
+            raise SettingError(f"{said} is none of {listed}")
     chosen = [name for name in _one_of(kind) if name in rest]
     if _one_of(kind) and len(chosen) != 1:
         raise SettingError(f"has not one of {', '.join(_one_of(kind))}")

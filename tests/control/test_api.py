@@ -113,6 +113,7 @@ def test_faults_are_ordered_listed_and_taken_back(api: httpx.Client) -> None:
     added = api.post("/control/faults", json=rule)
     assert added.status_code == 201
     rule_id = added.json()["id"]
+    assert added.json()["matches"] == 2
 
     listed = api.get("/control/faults").json()
     (told,) = listed["faults"]
@@ -127,6 +128,14 @@ def test_faults_are_ordered_listed_and_taken_back(api: httpx.Client) -> None:
     assert api.get("/control/faults").json()["faults"][0]["active"] is False
     assert api.delete(f"/control/faults/{rule_id}").status_code == 200
     assert api.delete(f"/control/faults/{rule_id}").status_code == 404
+
+
+def test_a_fault_for_nobody_tells_that_it_matches_none(api: httpx.Client) -> None:
+    rule = {"effect": "fan_dead", "device": "nosuch"}
+
+    added = api.post("/control/faults", json=rule)
+
+    assert (added.status_code, added.json()["matches"]) == (201, 0)
 
 
 def test_an_hour_has_happened_when_the_call_returns(
@@ -284,8 +293,12 @@ def test_prometheus_reads_the_metrics(api: httpx.Client) -> None:
         ("POST", "/control/clock/advance", {"seconds": 1, "x": 1}, "x is none of sec"),
         ("POST", "/control/devices", {"pool": "a b"}, "group: pool: 'a b' names no"),
         ("GET", "/control/devices?state=foo", None, "state: 'foo' is none of mining"),
-        ("GET", "/control/devices?groups=a", None, "groups: is none of group, state"),
-        ("GET", "/control/fleet?x=1", None, "x: is none of those there are"),
+        ("GET", "/control/devices?groups=a", None, "groups is none of group, state"),
+        ("GET", "/control/devices?limit=-1", None, "limit: '-1' is no whole number"),
+        ("GET", "/control/journal?limit=0", None, "limit: 0 is no whole number of 1"),
+        ("GET", "/control/journal?status=9999", None, "9999 is no whole number of 0"),
+        ("GET", "/control/journal?unmatched=1", None, "unmatched: '1' is neither"),
+        ("GET", "/control/fleet?x=1", None, "x: nothing is taken"),
         ("POST", "/control/snapshots", {"name": ""}, "name: '' is no text"),
         ("POST", "/control/snapshots", {"name": ".."}, "name: '..' cannot be a part"),
         ("POST", "/control/snapshots", [], "no JSON object"),

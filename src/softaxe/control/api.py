@@ -10,13 +10,19 @@ from softaxe.control.advances import Advances
 from softaxe.control.app import (
     JSON,
     ControlApp,
-    Query,
     Refused,
     base_url,
     json_answer,
     members_of,
+    query_of,
 )
-from softaxe.control.bodies import MOST_ROWS, Advance, ClockChange, NewSnapshot
+from softaxe.control.bodies import (
+    Advance,
+    ClockChange,
+    DevicesQuery,
+    JournalQuery,
+    NewSnapshot,
+)
 from softaxe.control.document import document
 from softaxe.description import read
 from softaxe.fleet.clock import Clock
@@ -25,9 +31,8 @@ from softaxe.fleet.options import control_address
 from softaxe.fleet.parts import merge
 from softaxe.fleet.parts.whole import Whole
 from softaxe.fleet.pool_server import FIRST_PORT_TRIES
-from softaxe.fleet.rows import STATES
 from softaxe.serve.answers import Answer
-from softaxe.serve.journal import MOST_ENTRIES, Entry
+from softaxe.serve.journal import Entry
 from softaxe.serve.listener import Listener
 from softaxe.serve.request import Request
 
@@ -130,13 +135,9 @@ class Control:
 
     async def devices(self, request: Request) -> object:
         """GET /control/devices."""
-        query = Query(request)
-        group, state = query.text("group"), query.text("state")
-        if state is not None and state not in STATES:
-            raise Refused(400, f"state: {state[:80]!r} is none of {', '.join(STATES)}")
-        offset = query.whole("offset", 0, MOST_ROWS, 0)
-        limit = query.whole("limit", 0, MOST_ROWS, MOST_ROWS)
-        wanted = {"group": group, "state": state}
+        query = query_of(DevicesQuery, request)
+        offset, limit = query.offset, query.limit
+        wanted = {"group": query.group, "state": query.state}
         if len(self._whole.parts) == 1:
             (found,) = await self._whole.ask(
                 "devices", **wanted, first=offset, limit=limit
@@ -222,24 +223,19 @@ class Control:
 
     async def journal(self, request: Request) -> object:
         """GET /control/journal."""
-        query = Query(request)
-        wanted = {name: query.text(name) for name in ("device", "method", "path")}
-        status = query.whole("status", 0, 999, None)
-        unmatched = query.flag("unmatched")
+        query = query_of(JournalQuery, request)
 
         def accepts(entry: Entry) -> bool:
             return (
-                wanted["device"] in {None, entry.device}
-                and (wanted["method"] or entry.method).upper() == entry.method
-                and (wanted["path"] is None or entry.path.startswith(wanted["path"]))
-                and status in {None, entry.status}
-                and unmatched in {None, entry.is_unmatched}
+                query.device in {None, entry.device}
+                and (query.method or entry.method).upper() == entry.method
+                and (query.path is None or entry.path.startswith(query.path))
+                and query.status in {None, entry.status}
+                and query.unmatched in {None, entry.is_unmatched}
             )
 
-        after = query.whole("after", 0, 1 << 53, 0)
-        limit = query.whole("limit", 1, MOST_ENTRIES, 1000)
         journal = await self._whole.journal()
-        entries = journal.after(after, accepts, limit)
+        entries = journal.after(query.after, accepts, query.limit)
         return {
             "entries": [entry.to_json() for entry in entries],
             "last": journal.last,

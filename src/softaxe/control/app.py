@@ -6,24 +6,28 @@ that others can point here, are refused.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from hmac import compare_digest
 from importlib.resources import files
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote
 
 import msgspec
+from msgspec import Struct, inspect
 
 from softaxe.api.access import is_near
 from softaxe.control.operations import OPERATIONS, Operation
-from softaxe.description import members
+from softaxe.description import members, read
 from softaxe.errors import NotNow, NotThere, SettingError, StorageError
 from softaxe.serve.answers import Answer
 from softaxe.serve.request import BodyCutOff, BodyTooLong, Request, read_body
 
+Q = TypeVar("Q", bound=Struct)
 BODY_LIMIT_BYTES = 64 << 10
+MOST_DIGITS = 16
+"""Of a number that follows a path."""
 Handler = Callable[[Request], Awaitable[object]]
 JSON = b"application/json"
 FOR_ALL = frozenset({"/control/health", "/control/ready"})
@@ -86,7 +90,7 @@ class ControlApp:
             return UNTRUSTED
         work: Handler = getattr(self._handlers, operation.name)
         try:
-            Query(request).check([one.name for one in members(operation.query)])
+            query_of(operation.query, request)
             found = await work(request)
         except Refused as error:
             return _error(error.status, str(error))
@@ -185,40 +189,27 @@ def _is_own_name(name: str) -> bool:
     return True
 
 
-class Query:
-    """The query of a request, with errors that name the field."""
+def query_of(kind: type[Q], request: Request) -> Q:
+    """Read what follows a path.
 
-    def __init__(self, request: Request) -> None:
-        self._values = parse_qs(request.query, keep_blank_values=True)
+    Raises:
+        SettingError: It says what is not allowed.
+    """
+    kinds = {one.name: one.kind for one in members(kind)}
+    values = parse_qs(request.query, keep_blank_values=True)
+    table = {
+        name: _value_of(texts[-1], kinds.get(name)) for name, texts in values.items()
+    }
+    found: Q = read(kind, table)
+    return found
 
-    def check(self, names: Collection[str]) -> None:
-        """Raise Refused when there is any other name."""
-        for name in self._values:
-            if name not in names:
-                known = ", ".join(names) or "those there are: it takes none"
-                raise Refused(400, f"{name[:80]}: is none of {known}")
 
-    def text(self, name: str) -> str | None:
-        """Return a text, or None."""
-        return self._values[name][-1] if name in self._values else None
-
-    def whole(self, name: str, lowest: int, highest: int, default: Any) -> Any:
-        """Return a whole number; raise Refused when it is none of those allowed."""
-        text = self.text(name)
-        if text is None:
-            return default
-        if not text.isascii() or not text.isdigit() or len(text) > 16:
-            raise Refused(400, f"{name}: {text[:80]!r} is no whole number")
-        if not lowest <= int(text) <= highest:
-            raise Refused(400, f"{name}: {text} is outside {lowest}..{highest}")
-        return int(text)
-
-    def flag(self, name: str) -> bool | None:
-        """Return true or false, or None when not given."""
-        text = self.text(name)
-        if text in {None, "true", "false"}:
-            return None if text is None else text == "true"
-        raise Refused(400, f"{name}: {text!r} is neither true nor false")
+def _value_of(text: str, kind: inspect.Type | None) -> object:
+    """Return what a text stands for; itself when it can be nothing of the kind."""
+    if isinstance(kind, inspect.BoolType) and text in {"true", "false"}:
+        return text == "true"
+    is_whole = text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
+    return int(text) if isinstance(kind, inspect.IntType) and is_whole else text
 
 
 async def members_of(request: Request) -> dict[str, Any]:

@@ -274,13 +274,13 @@ class Rule(Struct, frozen=True):
     effect: EffectName
     begins_at: Seconds
     ends_at: Annotated[Seconds | None, about("null for never.")]
+    matches: Annotated[Count, about("Devices that it meets.")]
 
 
 class ListedRule(Rule, frozen=True):
     """A rule, with all that was ordered, and what it does now."""
 
     active: Annotated[bool, about("Whether it has begun and not ended.")]
-    matches: Annotated[Count, about("Devices that it meets.")]
 
 
 class Parameter(Struct, frozen=True):

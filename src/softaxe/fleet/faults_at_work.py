@@ -186,6 +186,11 @@ class FaultsAtWork:
             return []
         return self._met_by(member).names(self._clock.now)
 
+    async def matches(self, rule: Rule) -> int:
+        """Count the devices that a rule meets."""
+        members = in_turns(self._members.values())
+        return sum([rule.meets(one.id, one.group) async for one in members])
+
     async def describe(self) -> dict[str, Any]:
         """Return all rules, how many they meet, and all effects there are."""
         rules = list(self._rules.rules.values())

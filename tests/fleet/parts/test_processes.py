@@ -93,6 +93,7 @@ def test_one_api_speaks_for_all(spread: Spread) -> None:
 def test_orders_reach_every_part(spread: Spread) -> None:
     api = spread.api
     added = api.post("/control/faults", json={"effect": "ambient", "c": 40})
+    assert added.json()["matches"] == len(api.get("/control/devices").json()["devices"])
     assert added.status_code == 201
     (told,) = api.get("/control/faults").json()["faults"]
     assert told["matches"] == 4

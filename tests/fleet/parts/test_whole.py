@@ -62,7 +62,7 @@ class FakePart:
         return {
             "ids": self.devices,
             "ready": {"ready": 1, "devices": 1, "is_ready": True},
-            "add_fault": {"id": "fault-1"},
+            "add_fault": {"id": "fault-1", "matches": 3},
         }.get(name, {})
 
     def pace(self, until: float) -> None:
@@ -146,7 +146,8 @@ def test_seeds_are_dealt_out_and_the_emptiest_part_gets_them(tmp_path: Path) -> 
 
 def test_a_fault_has_one_name_in_all_parts(tmp_path: Path) -> None:
     async def work(whole: Whole, first: FakePart, second: FakePart) -> None:
-        await whole.add_fault({"effect": "fan_dead"})
+        added = await whole.add_fault({"effect": "fan_dead"})
+        assert added == {"id": "fault-1", "matches": 6}
         rule = {"effect": "fan_dead", "id": "fault-1"}
         assert second.asked[-1] == ("add_fault", {"rule": rule})
 

@@ -118,7 +118,8 @@ class Operations:
 
     async def add_fault(self, *, rule: Mapping[str, Any]) -> Table:
         """Take an order for a fault."""
-        return (await self._fleet.faults.add(rule)).to_json()
+        added = await self._fleet.faults.add(rule)
+        return {**added.to_json(), "matches": await self._fleet.faults.matches(added)}
 
     async def clear_faults(self) -> Table:
         """Take all orders back."""

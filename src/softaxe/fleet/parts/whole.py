@@ -258,7 +258,7 @@ class Whole:
             # One id for all: by it they agree whom a share of the devices means.
             rule = rule | {"id": added["id"]}
             for part in others:
-                await part.ask("add_fault", rule=rule)
+                added["matches"] += (await part.ask("add_fault", rule=rule))["matches"]
         return added
 
     async def journal(self) -> Journal:
