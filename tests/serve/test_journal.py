@@ -28,6 +28,8 @@ from softaxe.serve.request import Body, Reply, Request, read_body, reply_of
         b'[{"wifiPass": "secret1"}]',
         b'{"a": {"b": [{"wifiPass": {"c": "secret1"}}]}}',
         '{"wifiPass": "secret1"}'.encode("utf-16"),
+        b'{"password": "secret1"}',
+        b'{"poolPasswd": "secret1", "x": 1}',
     ],
 )
 def test_secrets_are_taken_out(body: bytes) -> None:
