@@ -306,7 +306,9 @@ def _read_kind(kind: inspect.Type, value: object, extra: Mapping[str, Any]) -> A
             if not isinstance(value, bool):
                 raise SettingError(f"{shown(value)} is neither true nor false")
         case inspect.IntType() | inspect.FloatType():
-            return _read_number(kind, value, extra.get("unit"))
+            is_whole = isinstance(kind, inspect.IntType)
+            read_one = _read_whole if is_whole else _read_number
+            return read_one(value, _limits(kind), extra.get("unit"))
         case inspect.StrType():
             least, most = kind.min_length or 0, kind.max_length
             if not isinstance(value, str) or not least <= len(value) <= (most or 1e9):
@@ -327,23 +329,44 @@ def _read_kind(kind: inspect.Type, value: object, extra: Mapping[str, Any]) -> A
     return value
 
 
-def _read_number(kind: inspect.Type, value: object, unit: str | None) -> float:
-    assert isinstance(kind, inspect.IntType | inspect.FloatType)
-    low, high = _limits(kind)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    is_whole = is_number and float(value).is_integer()  # type: ignore[arg-type]
-    allowed = f"{low:g}..{high:g}" if high < 1e6 else f"{low}..{high}"
-    if unit:
-        allowed += f" {unit}"
-    if isinstance(kind, inspect.IntType):
-        if not is_whole or not low <= int(value) <= high:  # type: ignore[call-overload]
-            raise SettingError(f"{shown(value)} is no whole number of {allowed}")
-        return int(value)  # type: ignore[call-overload,no-any-return]
-    if not is_number:
+def read_number(
+    name: str,
+    value: object,
+    limits: tuple[float, float],
+    *,
+    unit: str | None = None,
+) -> float:
+    """Read a number that is a member of no Struct.
+
+    Raises:
+        SettingError: It is none that is allowed; begins with the name.
+    """
+    return read_as(name, lambda one: _read_number(one, limits, unit), value)
+
+
+def _read_number(value: object, limits: tuple[float, float], unit: str | None) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise SettingError(f"{shown(value)} is no number")
-    if not low <= float(value) <= high:  # type: ignore[arg-type]
-        raise SettingError(f"{shown(value)} is outside {allowed}")
-    return float(value)  # type: ignore[arg-type]
+    if not limits[0] <= value <= limits[1]:
+        raise SettingError(f"{shown(value)} is outside {_range(limits, unit)}")
+    return float(value)
+
+
+def _read_whole(value: object, limits: tuple[float, float], unit: str | None) -> int:
+    if (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and limits[0] <= value <= limits[1]
+        and value == int(value)
+    ):
+        return int(value)
+    raise SettingError(f"{shown(value)} is no whole number of {_range(limits, unit)}")
+
+
+def _range(limits: tuple[float, float], unit: str | None) -> str:
+    low, high = limits
+    allowed = f"{low:g}..{high:g}" if high < 1e6 else f"{low}..{high}"
+    return f"{allowed} {unit}" if unit else allowed
 
 
 def _read_choice(kind: inspect.Type, value: object) -> Any:

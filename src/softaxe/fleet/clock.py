@@ -5,8 +5,6 @@ from collections import deque
 from collections.abc import Callable, MutableSequence
 from math import inf
 
-from softaxe.errors import SettingError, read_as
-
 SLICE_S = 0.25
 """Device time that may pass between two looks at the sockets, at most."""
 MOST_DEBT_S = 1.0
@@ -26,28 +24,6 @@ LEAST_REACHED_S = 2.0
 """...and how many seconds there have to be."""
 LOOK_S = 0.01
 """Real seconds between two looks of a part of a fleet at where it is to be."""
-
-
-def number_of(value: object, lowest: float, highest: float) -> float:
-    """Read a number.
-
-    Raises:
-        SettingError: It is none that is allowed.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SettingError(f"{value!r} is no number")
-    if not lowest <= value <= highest:
-        raise SettingError(f"{value!r} is outside {lowest:g}..{highest:g}")
-    return float(value)
-
-
-def read_number(name: str, value: object, limits: tuple[float, float]) -> float:
-    """Read a number; a complaint begins with its name.
-
-    Raises:
-        SettingError: It is none that is allowed.
-    """
-    return read_as(name, lambda found: number_of(found, *limits), value)
 
 
 class Pace:

@@ -9,10 +9,11 @@ import time
 from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
 
+from softaxe.description import read_number
 from softaxe.device.events import Link
 from softaxe.errors import FleetStopped
 from softaxe.fleet.built_in_pool import BuiltInPool
-from softaxe.fleet.clock import ADVANCES_S, SLICE_S, SPEEDS, Clock, read_number
+from softaxe.fleet.clock import ADVANCES_S, SLICE_S, SPEEDS, Clock
 from softaxe.fleet.faults_at_work import FaultsAtWork
 from softaxe.fleet.rows import History
 from softaxe.fleet.turns import Turns

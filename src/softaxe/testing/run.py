@@ -23,11 +23,12 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, Unpack
 
 from softaxe.catalog import USUAL_BOARD
+from softaxe.description import read_number
 from softaxe.device.settings import JsonValue
 from softaxe.effects import EFFECTS, Layer
 from softaxe.errors import SettingError
 from softaxe.faults import Rule
-from softaxe.fleet.clock import ADVANCES_S, read_number
+from softaxe.fleet.clock import ADVANCES_S
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import Group, read_group
 from softaxe.fleet.options import FleetOptions
