@@ -11,7 +11,7 @@
     expect = { field = "overheat_mode", equals = 1, within = "10m" }
 
 Everything here is pure: it reads the file, says what is due when, and judges what the
-devices answer. `shell.scenario_run` lets it happen.
+devices answer. `control.scenario_run` lets it happen.
 """
 
 import json as json_text

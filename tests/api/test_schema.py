@@ -9,9 +9,9 @@ from softaxe.api.schema import (
     offered_columns,
     reasons_text,
 )
-from softaxe.device.device import AsicReading
 from softaxe.device.profile import DOCUMENTED, FIRMWARE
 from softaxe.device.settings import SETTINGS
+from softaxe.device.state import AsicReading
 from softaxe.device.statistics import RejectedReason
 
 # The order of the firmware; kept here apart from the table it checks.

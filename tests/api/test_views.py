@@ -9,12 +9,13 @@ from softaxe import Device, Pool, Simulation
 from softaxe.api import cjson, views
 from softaxe.api.schema import COLUMNS, INFO
 from softaxe.catalog import board
-from softaxe.device.device import AsicReading, Heap
 from softaxe.device.faults import NO_FAULTS, DeviceFaults
+from softaxe.device.memory import Heap
 from softaxe.device.mining import BlockInfo
 from softaxe.device.profile import FIRMWARE
 from softaxe.device.protection import Readings
 from softaxe.device.settings import SETTINGS, Settings
+from softaxe.device.state import AsicReading
 from softaxe.device.statistics import RejectedReason, ShareCounters
 from softaxe.units import float32
 

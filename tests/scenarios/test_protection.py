@@ -145,7 +145,7 @@ def test_the_regulator_s_heat_alone_is_enough_and_is_waited_for() -> None:
 
 def test_exactly_the_limit_is_not_too_hot() -> None:
     simulation = mining("601")
-    thermal = simulation.device._body.thermal
+    thermal = simulation.device.body.thermal
     thermal.sink_c += 75.0 - thermal.chip_c  # one pass reads this
     simulation.advance(1.8)
 

@@ -77,7 +77,7 @@ def test_energy_is_accounted_for() -> None:
     """What goes in comes out: heat balances power when nothing changes."""
     simulation = Simulation(Device(seed=3), Pool.for_scaled_work(seed=3))
     simulation.advance(3600)
-    body, board = simulation.device._body, simulation.device.board
+    body, board = simulation.device.body, simulation.device.board
     power = body.power
 
     fan_w = board.fan.power_w_at_full * body.fan.airflow**3

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from softaxe.api import cjson
-from softaxe.device.device import AsicReading, Device
+from softaxe.device.device import Device
 from softaxe.device.profile import Profile
+from softaxe.device.state import AsicReading
 from softaxe.device.statistics import RejectedReason, Sample
 
 GIGA = 1e9

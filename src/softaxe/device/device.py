@@ -9,7 +9,6 @@ same again from the same seed.
 import random
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from softaxe.asic.chip import REAL, SCALED, Chain, Search, WorkMode
@@ -23,16 +22,12 @@ from softaxe.asic.driver import (
     NonceFound,
 )
 from softaxe.board.ambient import Ambient
-from softaxe.board.fan import Fan
-from softaxe.board.power import PowerStage
 from softaxe.board.radio import NETWORKS, Network, Radio
-from softaxe.board.regulator import regulator_for
-from softaxe.board.thermal import Thermal
 from softaxe.catalog import Board
 from softaxe.catalog import board as board_named
 from softaxe.catalog.lottery import draw
+from softaxe.device.body import BODY_PERIOD_S, Body
 from softaxe.device.boot import (
-    SYSTEM_INIT_S,
     BootStep,
     Milestone,
     boot_steps,
@@ -52,30 +47,29 @@ from softaxe.device.events import (
     ShareRejected,
     WentDown,
 )
-from softaxe.device.faults import BLOCKED_FLOW, NO_FAULTS, DeviceFaults, UpdateFault
+from softaxe.device.faults import NO_FAULTS, DeviceFaults, UpdateFault
 from softaxe.device.identity import Identity
 from softaxe.device.logbook import Logbook
-from softaxe.device.mining import BlockInfo, Mining
+from softaxe.device.memory import Memory
+from softaxe.device.mining import Mining
 from softaxe.device.pools import PoolLost, Pools, SessionEvent
 from softaxe.device.profile import DOCUMENTED, Profile
-from softaxe.device.protection import Body, PowerManagement, Readings
+from softaxe.device.protection import PowerManagement
 from softaxe.device.settings import BY_NVS_KEY, JsonValue, Settings, check_patch
+from softaxe.device.state import DeviceState
 from softaxe.device.statistics import (
     HashrateAverages,
     Sample,
-    ShareCounters,
     Statistics,
 )
 from softaxe.errors import UpdateRefused
 from softaxe.flash.image import WRITE_ERROR, AppImage
-from softaxe.flash.partitions import SHIPPED_VERSION, Flash
+from softaxe.flash.partitions import Flash
 from softaxe.stratum import session as stratum
 from softaxe.units import NEVER, Level
 
 WorkChoice = Literal["auto", "scaled", "real"]
 
-BODY_PERIOD_S = 1.0
-"""How often power, heat and fan are worked out."""
 RESTART_DELAY_S = 1.0
 """Between the answer to a restart request and the reset. See http_server.c."""
 IDENTIFY_S = 30.0
@@ -85,36 +79,10 @@ UPDATE_SHOWN_S = 10.0
 POWER_ON = "Reset due to power-on event"
 SOFTWARE_RESET = "Software reset via esp_restart"
 PANIC_RESET = "Software reset due to exception/panic"
-HEAP_INTERNAL = 104_027
-"""Free internal heap in bytes. Source: the page's sample, as the next one."""
-HEAP_SPIRAM = 8_140_652
-HEAP_LEAST = 4096
-"""With less the firmware cannot go on; an estimate."""
-HEAP_JITTER = 1500
-"""Bytes by which free heap comes and goes; an estimate."""
 MAX_EVENTS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Heap:
-    """Free memory, in bytes."""
-
-    free: int
-    internal: int
-    spiram: int
-
-
-@dataclass(frozen=True, slots=True)
-class AsicReading:
-    """What the hash rate monitor knows about one chip."""
-
-    total_hs: float
-    domains_hs: tuple[float, ...]
-    error_count: int
-    """The error register as read; it counts up until the chip is reset."""
-
-
-class Device:
+class Device(DeviceState):
     """A complete Bitaxe without I/O.
 
     Call `step` when `next_wake` comes, and after every call take `events` and
@@ -181,23 +149,16 @@ class Device:
         self.work = work
         self._rng = random.Random(seed)
         """Of all its parts, as one takes 2.5 kB."""
-        power = PowerStage(specimen)
-        self._body = Body(
-            power,
-            regulator_for(self.board, power, log=self.log),
-            Thermal(self.board, ambient_c=self.ambient.at(now)),
-            Fan(self.board),
-        )
+        self.body = Body.of(specimen, self.ambient, now, self.log)
         self._created_at = now
         self._body_ticks = 0
         self._body_due = now
         self._boot_due = NEVER
         self._restart_at = NEVER
         self._identify_until = NEVER
-        self._is_identifying = False
+        self.is_saying_hi = False
         self.faults = NO_FAULTS
         """What is wrong with it; see `set_faults`."""
-        self._leaking_since = now
         self.chain = Chain(
             self.board.chip,
             silicons=specimen.silicons,
@@ -259,7 +220,7 @@ class Device:
         elif self.statistics.next_wake <= due:
             self._step_statistics()
         else:
-            self._is_identifying = False
+            self.is_saying_hi = False
             self._identify_until = NEVER
 
     # The user
@@ -304,13 +265,13 @@ class Device:
     def identify(self, now: float) -> bool:
         """Start or stop saying hi; True when it now does."""
         self.step(now)
-        is_saying_hi = self._is_identifying
-        self._is_identifying = not is_saying_hi
+        is_saying_hi = self.is_saying_hi
+        self.is_saying_hi = not is_saying_hi
         has_display = self.display.panel_name != "NONE"
         self._identify_until = NEVER
-        if self._is_identifying and has_display:
+        if self.is_saying_hi and has_display:
             self._identify_until = now + IDENTIFY_S
-        return self._is_identifying
+        return self.is_saying_hi
 
     def press_button(self, now: float, *, is_long: bool = False) -> None:
         """Press the button: short for the next page or no more hi, long for the AP."""
@@ -320,8 +281,8 @@ class Device:
         self.log(Level.INFO, "input", f"{kind} button {pressed} detected")
         if is_long:
             self.radio.toggle_access_point()
-        elif self._is_identifying:
-            self._is_identifying = False
+        elif self.is_saying_hi:
+            self.is_saying_hi = False
             self._identify_until = NEVER
         else:
             self.display.press(now)
@@ -390,15 +351,7 @@ class Device:
         """Break what `faults` says from now on; what it leaves out is whole again."""
         self.step(now)
         before, self.faults = self.faults, faults
-        body = self._body
-        body.fan.set_condition(
-            dead=faults.dead_fans,
-            blocked=faults.blocked_fans,
-            blocked_flow=BLOCKED_FLOW,
-        )
-        body.power.sag_v = faults.sag_v
-        body.regulator.set_broken(faults.has_regulator_fault)
-        body.stuck_c = faults.stuck_c
+        self.body.set_faults(faults)
         numbers = range(1, self.board.asic_count + 1)
         if faults.weak_chips_v != before.weak_chips_v:
             weak = [faults.weak_chips_v.get(number, 0.0) for number in numbers]
@@ -410,8 +363,7 @@ class Device:
             self.radio.set_networks(self._in_range, now)
         if faults.reboot_period_s != before.reboot_period_s:
             self._plan_crash(now)
-        if faults.heap_leak_bytes_per_s and not before.heap_leak_bytes_per_s:
-            self._leaking_since = now
+        self.memory.set_leak(faults.heap_leak_bytes_per_s, now)
         self._settle()
 
     @property
@@ -427,7 +379,7 @@ class Device:
     def pool_resolved(
         self, now: float, *, link: Link = Link.MAIN, address: str = "127.0.0.1"
     ) -> None:
-        """The shell has an address for the connection and tries to open it."""
+        """The connection's host has an address, which is tried now."""
         self.step(now)
         self.pools.resolved(address, link=link)
         self._settle()
@@ -440,14 +392,14 @@ class Device:
         family: int = 2,
         is_own_pool: bool = False,
     ) -> None:
-        """The shell opened the connection that `ConnectPool` asked for.
+        """The connection that `ConnectPool` asked for is open.
 
         Args:
             now: Device time.
             link: Which one.
             family: 2 for IPv4, 10 for IPv6.
-            is_own_pool: True when the pool runs inside the shell's own process, where
-                a searched hash stands for 2**32 of the chip.
+            is_own_pool: True for the built-in pool, where a searched hash stands for
+                2**32 of the chip.
         """
         self.step(now)
         if link is Link.MAIN:
@@ -479,7 +431,7 @@ class Device:
         return self.pools.data_to_pool(link, self.now)
 
     def events(self) -> list[Event]:
-        """Return and forget what happened and what the shell must do."""
+        """Return and forget what happened and what is to be carried out."""
         if not self._events:
             return []
         events = list(self._events)
@@ -498,186 +450,16 @@ class Device:
         self.chain.finish_search(search, found, now)
         self._settle()
 
-    # State to read
-
-    @property
-    def booted_at(self) -> float:
-        """Device time of power-on or of the last restart."""
-        return self._booted_at
-
-    @property
-    def boot_ms(self) -> int:
-        """Milliseconds since power-on or restart."""
-        return round((self.now - self._booted_at) * 1000)
-
-    @property
-    def uptime_s(self) -> float:
-        """Seconds since system init."""
-        return max(0.0, self.now - self._booted_at - SYSTEM_INIT_S)
-
-    @property
-    def is_on_network(self) -> bool:
-        """True when the device answers HTTP requests.
-
-        It does in its network; without one, whoever looks for it is taken to have
-        joined its access point.
-        """
-        radio = self.radio
-        has_way = radio.is_connected or (radio.is_given_up and radio.is_ap_enabled)
-        return has_way and self._has_server
-
-    @property
-    def ipv4(self) -> str:
-        """IPv4 address; empty before the first lease, kept when the Wi-Fi is lost."""
-        return self.identity.ipv4 if self.radio.has_had_lease else ""
-
-    @property
-    def ipv6(self) -> str:
-        """IPv6 address; empty before the first, kept when the Wi-Fi is lost."""
-        return self.identity.ipv6 if self.radio.has_had_lease else ""
-
-    @property
-    def is_saying_hi(self) -> bool:
-        """True while the device identifies itself."""
-        return self._is_identifying
-
-    @property
-    def shows_overheat(self) -> bool:
-        """True while the screen tells of overheating."""
-        return self.power_management.shows_overheat
-
-    @property
-    def readings(self) -> Readings:
-        """What the last power management pass read."""
-        return self.power_management.readings
-
-    @property
-    def current_a(self) -> float:
-        """Current as the board measures it now, in amperes."""
-        return self._body.regulator.reading.current_a
-
-    @property
-    def core_voltage_actual_v(self) -> float:
-        """Core voltage per domain as measured now, in volts."""
-        return self._body.regulator.reading.core_voltage_v
-
-    @property
-    def expected_hashrate_hs(self) -> float:
-        """What the applied frequency should give."""
-        return self.power_management.expected_hashrate_hs
-
-    @property
-    def asics(self) -> list[AsicReading]:
-        """One reading per chip; empty before the monitor runs."""
-        if not self._has_started_mining:
-            return []
-        return [
-            AsicReading(asic.total_hs, tuple(asic.domains_hs), asic.error_count)
-            for asic in self.driver.monitor.asics
-        ]
-
-    @property
-    def error_percentage(self) -> float:
-        """Errored share of the hash rate, in percent."""
-        total_hs = self.hashrate.current_hs
-        return self.driver.monitor.error_hs / total_hs * 100 if total_hs else 0.0
-
-    @property
-    def best_difficulty(self) -> int:
-        """Best difficulty ever, kept over restarts."""
-        return self.mining.best_difficulty
-
-    @property
-    def best_session_difficulty(self) -> int:
-        """Best difficulty since boot."""
-        return self.mining.best_session_difficulty
-
-    @property
-    def pool_difficulty(self) -> int:
-        """What the pool last asked for, integer part."""
-        return int(self.pools.pool_difficulty)
-
-    @property
-    def is_using_fallback(self) -> bool:
-        """True while the fallback pool is the one in use."""
-        return self.pools.is_using_fallback
-
-    @property
-    def pool_address_family(self) -> int:
-        """0 before the first connection, 2 for IPv4, 10 for IPv6."""
-        return self.pools.address_family
-
-    @property
-    def shares(self) -> ShareCounters:
-        """Shares answered since boot or failover."""
-        return self.pools.shares
-
-    @property
-    def response_time_ms(self) -> float:
-        """The pool's last response time, in milliseconds."""
-        return self.pools.response_time_ms
-
-    @property
-    def is_block_found(self) -> bool:
-        """True once a nonce beat the network difficulty."""
-        return self.mining.is_block_found
-
-    @property
-    def block(self) -> BlockInfo | None:
-        """The block being worked on, when the pool told."""
-        return self.mining.block
-
-    @property
-    def power_fault(self) -> str | None:
-        """The regulator's fault in words, while there is one."""
-        return self.power_management.power_fault
-
-    @property
-    def version(self) -> str:
-        """Version of the running firmware."""
-        return self.flash.running_version
-
-    @property
-    def idf_version(self) -> str:
-        """ESP-IDF version of the running firmware."""
-        return self.flash.running_idf_version
-
-    @property
-    def running_partition(self) -> str:
-        """Label of the partition the firmware runs from."""
-        return self.flash.running
-
-    @property
-    def axeos_version(self) -> str:
-        """Version of the web page; empty when its image cannot be mounted."""
-        if self.is_www_broken:
-            return ""
-        if self.www is None:
-            return SHIPPED_VERSION
-        text = self.www.get("/version.txt")
-        return "unknown" if text is None else text[:31].decode("utf-8", "replace")
-
-    @property
-    def is_www_broken(self) -> bool:
-        """True when the www partition holds something that is no file system."""
-        return self.flash.www_sha256 is not None and self.www is None
-
-    @property
-    def work_mode(self) -> WorkMode:
-        """What a searched hash stands for at present."""
-        return self.chain.mode
-
     # Boot and restart
 
     def _boot(self, now: float, reset_reason: str) -> None:
         self.reset_reason = reset_reason
-        self._booted_at = now
+        self.booted_at = now
         self.settings_at_boot = self.settings
         """What is in force of those settings that are only read at boot."""
-        self._leaking_since = now
         self._plan_crash(now)
         self.log.now = self.log.booted_at = now
-        self._body.regulator.boot(has_plug=not self.faults.has_no_plug)
+        self.body.regulator.boot(has_plug=not self.faults.has_no_plug)
         self.radio = Radio(
             self.settings.ssid,
             self.settings.wifi_password,
@@ -695,7 +477,7 @@ class Device:
         self.power_management = PowerManagement(
             self.settings,
             board=self.board,
-            body=self._body,
+            body=self.body,
             driver=self.driver,
             log=self.log,
         )
@@ -715,12 +497,13 @@ class Device:
         )
         self.hashrate = HashrateAverages()
         self.statistics = Statistics()
-        self.heap = Heap(HEAP_INTERNAL + HEAP_SPIRAM, HEAP_INTERNAL, HEAP_SPIRAM)
+        self.memory = Memory(now)
+        self.memory.set_leak(self.faults.heap_leak_bytes_per_s, now)
         self._has_server = False
         self.display = Display(self.settings, now)
         self._has_started_asic = False
         self._has_started_mining = False
-        self._is_identifying = False
+        self.is_saying_hi = False
         self._identify_until = NEVER
         self._restart_at = NEVER
         self._boot_steps: deque[BootStep] = deque(
@@ -767,7 +550,7 @@ class Device:
             self.log(*action)
         self._boot_due = NEVER
         if self._boot_steps:
-            self._boot_due = self._booted_at + self._boot_steps[0][0]
+            self._boot_due = self.booted_at + self._boot_steps[0][0]
 
     def _step_radio(self, due: float) -> None:
         was_connected, text = self.radio.is_connected, self.radio.status_text
@@ -801,30 +584,7 @@ class Device:
     def _tick_body(self, due: float) -> None:
         self._body_ticks += 1
         self._body_due = self._created_at + self._body_ticks * BODY_PERIOD_S
-        power, thermal, fan = self._body.power, self._body.thermal, self._body.fan
-        regulator = self._body.regulator
-        fan.step(BODY_PERIOD_S)
-        power.step(
-            frequency_mhz=self.chain.frequency_mhz,
-            activity=self.chain.activity,
-            temperatures_c=thermal.chips_c,
-            airflow=fan.airflow,
-        )
-        regulator.step(thermal.vr_c, self._rng)
-        thermal.step(
-            BODY_PERIOD_S,
-            core_power_w=power.core_power_w,
-            regulator_heat_w=power.regulator_heat_w,
-            airflow=fan.airflow,
-            ambient_c=self._ambient_c(due),
-        )
-        self.chain.set_operating_point(
-            core_voltage_v=power.core_voltage_v, temperatures_c=thermal.chips_c, now=due
-        )
-
-    def _ambient_c(self, now: float) -> float:
-        ordered_c = self.faults.ambient_c
-        return self.ambient.at(now) if ordered_c is None else ordered_c
+        self.body.step(self.chain, due, self._rng)
 
     def _manage_power(self, due: float) -> None:
         if self.shows_overheat or self.radio.is_ap_enabled:
@@ -910,7 +670,8 @@ class Device:
                 self._check_nonce(event)
             case HashrateMeasured():
                 self.hashrate.update(self.driver.monitor.total_hs)
-                self._vary_heap()
+                if self.memory.look(now, self._rng):
+                    self._crash_at = now
             case FrequencyReached():
                 management.frequency_reached(self.settings, now)
             case DriverReady():
@@ -993,16 +754,6 @@ class Device:
             # Equal values too: what is in force may be a default of this run alone.
             rows = self.settings.to_nvs(changes)
             self._events.append(SaveSettings(rows, previous))
-
-    def _vary_heap(self) -> None:
-        internal = HEAP_INTERNAL - self._rng.randrange(HEAP_JITTER)
-        if leak := self.faults.heap_leak_bytes_per_s:
-            internal -= int(leak * (self.now - self._leaking_since))
-            if internal < HEAP_LEAST:
-                self._crash_at = self.now
-                internal = HEAP_LEAST
-        spiram = HEAP_SPIRAM - self._rng.randrange(HEAP_JITTER)
-        self.heap = Heap(internal + spiram, internal, spiram)
 
 
 def _hashes_per_count(mode: WorkMode) -> float:

@@ -1,7 +1,7 @@
 """What a device tells its surroundings.
 
-Requests are imperative: the shell must do them. Facts are past tense: they may be
-watched or ignored.
+Requests are imperative: who drives the device (`softaxe.serve`) carries them
+out. Facts are past tense: they may be watched or ignored.
 """
 
 from collections.abc import Mapping

@@ -159,14 +159,14 @@ class Pools:
         self._schedule()
 
     def resolved(self, address: str, *, link: Link) -> None:
-        """The shell knows the pool's address and tries to connect."""
+        """The pool's address is known and tried now."""
         if link is Link.MAIN and self._main is _Main.DIALLING:
             host, port = self._dial_target(self.current)
             self._say(f"Connecting to: stratum+tcp://{host}:{port} ({address})")
             self._say(f"Socket created, connecting to {address}:{port}")
 
     def connected(self, now: float, *, link: Link, family: int, scale: int) -> None:
-        """The shell opened the connection.
+        """The connection is open.
 
         Args:
             now: Device time.

@@ -6,16 +6,15 @@ ESP-Miner power_management_task.c.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from softaxe.asic.driver import Driver, DriverState
-from softaxe.board.fan import Fan, FanController
-from softaxe.board.power import PowerStage
-from softaxe.board.regulator import FAULTS, Regulator
+from softaxe.board.fan import FanController
+from softaxe.board.regulator import FAULTS
 from softaxe.board.sensors import ABSENT_C, has_cold_sensor, read_temperatures
-from softaxe.board.thermal import Thermal
 from softaxe.catalog import Board
+from softaxe.device.body import Body
 from softaxe.device.faults import Sensor
 from softaxe.device.settings import Settings
 from softaxe.units import NEVER, Level, Log
@@ -57,18 +56,6 @@ class Readings:
     """As commanded."""
     fan_rpm: int = 0
     fan2_rpm: int = 0
-
-
-@dataclass(slots=True)
-class Body:
-    """The metal around the chip, as the task sees it."""
-
-    power: PowerStage
-    regulator: Regulator
-    thermal: Thermal
-    fan: Fan
-    stuck_c: Mapping[Sensor, float] = field(default_factory=dict)
-    """What sensors show that no longer follow, by which."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,80 @@
+"""The metal around the chips, and the air it stands in."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from softaxe.asic.chip import Chain
+from softaxe.board.ambient import Ambient
+from softaxe.board.fan import Fan
+from softaxe.board.power import PowerStage
+from softaxe.board.regulator import Regulator, regulator_for
+from softaxe.board.thermal import Thermal
+from softaxe.catalog.lottery import Specimen
+from softaxe.device.faults import BLOCKED_FLOW, DeviceFaults, Sensor
+from softaxe.units import Log
+
+BODY_PERIOD_S = 1.0
+"""How often power, heat and fan are worked out."""
+
+
+@dataclass(slots=True)
+class Body:
+    """Power, heat and fan of one device; `step` every `BODY_PERIOD_S`."""
+
+    power: PowerStage
+    regulator: Regulator
+    thermal: Thermal
+    fan: Fan
+    ambient: Ambient
+    ordered_ambient_c: float | None = None
+    """Of a fault, instead of the day's air."""
+    stuck_c: Mapping[Sensor, float] = field(default_factory=dict)
+    """What sensors show that no longer follow, by which."""
+
+    @classmethod
+    def of(cls, specimen: Specimen, ambient: Ambient, now: float, log: Log) -> "Body":
+        """Assemble what a board has around its chips, as cold as the air."""
+        power = PowerStage(specimen)
+        return cls(
+            power,
+            regulator_for(specimen.board, power, log=log),
+            Thermal(specimen.board, ambient_c=ambient.at(now)),
+            Fan(specimen.board),
+            ambient,
+        )
+
+    def set_faults(self, faults: DeviceFaults) -> None:
+        """Break what `faults` says of the metal; what it leaves out is whole again."""
+        self.fan.set_condition(
+            dead=faults.dead_fans,
+            blocked=faults.blocked_fans,
+            blocked_flow=BLOCKED_FLOW,
+        )
+        self.power.sag_v = faults.sag_v
+        self.regulator.set_broken(faults.has_regulator_fault)
+        self.stuck_c = faults.stuck_c
+        self.ordered_ambient_c = faults.ambient_c
+
+    def step(self, chain: Chain, now: float, rng: random.Random) -> None:
+        """Let a period pass with what the chips do, and give them what comes of it."""
+        power, thermal, fan = self.power, self.thermal, self.fan
+        fan.step(BODY_PERIOD_S)
+        power.step(
+            frequency_mhz=chain.frequency_mhz,
+            activity=chain.activity,
+            temperatures_c=thermal.chips_c,
+            airflow=fan.airflow,
+        )
+        self.regulator.step(thermal.vr_c, rng)
+        ordered_c = self.ordered_ambient_c
+        thermal.step(
+            BODY_PERIOD_S,
+            core_power_w=power.core_power_w,
+            regulator_heat_w=power.regulator_heat_w,
+            airflow=fan.airflow,
+            ambient_c=self.ambient.at(now) if ordered_c is None else ordered_c,
+        )
+        chain.set_operating_point(
+            core_voltage_v=power.core_voltage_v, temperatures_c=thermal.chips_c, now=now
+        )

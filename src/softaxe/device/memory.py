@@ -1,0 +1,46 @@
+"""The firmware's free memory: it comes and goes, or leaks away until a crash."""
+
+import random
+from dataclasses import dataclass
+
+INTERNAL = 104_027
+"""Free internal heap in bytes. Source: the page's sample, as the next one."""
+SPIRAM = 8_140_652
+LEAST = 4096
+"""With less the firmware cannot go on; an estimate."""
+JITTER = 1500
+"""Bytes by which free heap comes and goes; an estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heap:
+    """Free memory, in bytes."""
+
+    free: int
+    internal: int
+    spiram: int
+
+
+class Memory:
+    """Free memory since a boot at `now`."""
+
+    def __init__(self, now: float) -> None:
+        self.heap = Heap(INTERNAL + SPIRAM, INTERNAL, SPIRAM)
+        self._leak_bytes_per_s = 0.0
+        self._leaking_since = now
+
+    def set_leak(self, bytes_per_s: float, now: float) -> None:
+        """Let memory leak from now on; 0 gives back what has leaked."""
+        if bytes_per_s and not self._leak_bytes_per_s:
+            self._leaking_since = now
+        self._leak_bytes_per_s = bytes_per_s
+
+    def look(self, now: float, rng: random.Random) -> bool:
+        """Look again how much is free; True when the firmware cannot go on."""
+        leaked = int(self._leak_bytes_per_s * (now - self._leaking_since))
+        internal = INTERNAL - rng.randrange(JITTER) - leaked
+        is_used_up = leaked > 0 and internal < LEAST
+        internal = max(internal, LEAST)
+        spiram = SPIRAM - rng.randrange(JITTER)
+        self.heap = Heap(internal + spiram, internal, spiram)
+        return is_used_up

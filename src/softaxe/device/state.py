@@ -1,0 +1,222 @@
+"""What others may read of a device: its answers, its screen, metrics and tests do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from softaxe.asic.chip import Chain, WorkMode
+from softaxe.asic.driver import Driver
+from softaxe.board.radio import Radio
+from softaxe.catalog import Board
+from softaxe.device.body import Body
+from softaxe.device.boot import SYSTEM_INIT_S
+from softaxe.device.identity import Identity
+from softaxe.device.memory import Heap, Memory
+from softaxe.device.mining import BlockInfo, Mining
+from softaxe.device.pools import Pools
+from softaxe.device.protection import PowerManagement, Readings
+from softaxe.device.settings import Settings
+from softaxe.device.statistics import HashrateAverages, ShareCounters, Statistics
+from softaxe.flash.partitions import SHIPPED_VERSION, Flash
+
+
+@dataclass(frozen=True, slots=True)
+class AsicReading:
+    """What the hash rate monitor knows about one chip."""
+
+    total_hs: float
+    domains_hs: tuple[float, ...]
+    error_count: int
+    """The error register as read; it counts up until the chip is reset."""
+
+
+class DeviceState:
+    """The parts of a device, and what follows from them; nothing here changes any."""
+
+    board: Board
+    identity: Identity
+    settings: Settings
+    settings_at_boot: Settings
+    """What is in force of those settings that are only read at boot."""
+    now: float
+    booted_at: float
+    """Device time of power-on or of the last restart."""
+    reset_reason: str
+    is_saying_hi: bool
+    """True while the device identifies itself."""
+    flash: Flash
+    www: Mapping[str, bytes] | None
+    """Files of the www image in flash, or None when there is none."""
+    body: Body
+    radio: Radio
+    chain: Chain
+    driver: Driver
+    power_management: PowerManagement
+    mining: Mining
+    pools: Pools
+    memory: Memory
+    hashrate: HashrateAverages
+    statistics: Statistics
+    _has_server: bool
+    _has_started_mining: bool
+
+    @property
+    def heap(self) -> Heap:
+        """Free memory as it was last looked at."""
+        return self.memory.heap
+
+    @property
+    def boot_ms(self) -> int:
+        """Milliseconds since power-on or restart."""
+        return round((self.now - self.booted_at) * 1000)
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since system init."""
+        return max(0.0, self.now - self.booted_at - SYSTEM_INIT_S)
+
+    @property
+    def is_on_network(self) -> bool:
+        """True when the device answers HTTP requests.
+
+        It does in its network; without one, whoever looks for it is taken to have
+        joined its access point.
+        """
+        radio = self.radio
+        has_way = radio.is_connected or (radio.is_given_up and radio.is_ap_enabled)
+        return has_way and self._has_server
+
+    @property
+    def ipv4(self) -> str:
+        """IPv4 address; empty before the first lease, kept when the Wi-Fi is lost."""
+        return self.identity.ipv4 if self.radio.has_had_lease else ""
+
+    @property
+    def ipv6(self) -> str:
+        """IPv6 address; empty before the first, kept when the Wi-Fi is lost."""
+        return self.identity.ipv6 if self.radio.has_had_lease else ""
+
+    @property
+    def shows_overheat(self) -> bool:
+        """True while the screen tells of overheating."""
+        return self.power_management.shows_overheat
+
+    @property
+    def readings(self) -> Readings:
+        """What the last power management pass read."""
+        return self.power_management.readings
+
+    @property
+    def current_a(self) -> float:
+        """Current as the board measures it now, in amperes."""
+        return self.body.regulator.reading.current_a
+
+    @property
+    def core_voltage_actual_v(self) -> float:
+        """Core voltage per domain as measured now, in volts."""
+        return self.body.regulator.reading.core_voltage_v
+
+    @property
+    def expected_hashrate_hs(self) -> float:
+        """What the applied frequency should give."""
+        return self.power_management.expected_hashrate_hs
+
+    @property
+    def asics(self) -> list[AsicReading]:
+        """One reading per chip; empty before the monitor runs."""
+        if not self._has_started_mining:
+            return []
+        return [
+            AsicReading(asic.total_hs, tuple(asic.domains_hs), asic.error_count)
+            for asic in self.driver.monitor.asics
+        ]
+
+    @property
+    def error_percentage(self) -> float:
+        """Errored share of the hash rate, in percent."""
+        total_hs = self.hashrate.current_hs
+        return self.driver.monitor.error_hs / total_hs * 100 if total_hs else 0.0
+
+    @property
+    def best_difficulty(self) -> int:
+        """Best difficulty ever, kept over restarts."""
+        return self.mining.best_difficulty
+
+    @property
+    def best_session_difficulty(self) -> int:
+        """Best difficulty since boot."""
+        return self.mining.best_session_difficulty
+
+    @property
+    def pool_difficulty(self) -> int:
+        """What the pool last asked for, integer part."""
+        return int(self.pools.pool_difficulty)
+
+    @property
+    def is_using_fallback(self) -> bool:
+        """True while the fallback pool is the one in use."""
+        return self.pools.is_using_fallback
+
+    @property
+    def pool_address_family(self) -> int:
+        """0 before the first connection, 2 for IPv4, 10 for IPv6."""
+        return self.pools.address_family
+
+    @property
+    def shares(self) -> ShareCounters:
+        """Shares answered since boot or failover."""
+        return self.pools.shares
+
+    @property
+    def response_time_ms(self) -> float:
+        """The pool's last response time, in milliseconds."""
+        return self.pools.response_time_ms
+
+    @property
+    def is_block_found(self) -> bool:
+        """True once a nonce beat the network difficulty."""
+        return self.mining.is_block_found
+
+    @property
+    def block(self) -> BlockInfo | None:
+        """The block being worked on, when the pool told."""
+        return self.mining.block
+
+    @property
+    def power_fault(self) -> str | None:
+        """The regulator's fault in words, while there is one."""
+        return self.power_management.power_fault
+
+    @property
+    def version(self) -> str:
+        """Version of the running firmware."""
+        return self.flash.running_version
+
+    @property
+    def idf_version(self) -> str:
+        """ESP-IDF version of the running firmware."""
+        return self.flash.running_idf_version
+
+    @property
+    def running_partition(self) -> str:
+        """Label of the partition the firmware runs from."""
+        return self.flash.running
+
+    @property
+    def axeos_version(self) -> str:
+        """Version of the web page; empty when its image cannot be mounted."""
+        if self.is_www_broken:
+            return ""
+        if self.www is None:
+            return SHIPPED_VERSION
+        text = self.www.get("/version.txt")
+        return "unknown" if text is None else text[:31].decode("utf-8", "replace")
+
+    @property
+    def is_www_broken(self) -> bool:
+        """True when the www partition holds something that is no file system."""
+        return self.flash.www_sha256 is not None and self.www is None
+
+    @property
+    def work_mode(self) -> WorkMode:
+        """What a searched hash stands for at present."""
+        return self.chain.mode
