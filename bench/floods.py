@@ -6,11 +6,12 @@ keep up?
 """
 
 import asyncio
+import itertools
 import statistics
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import uvloop
 
@@ -58,6 +59,10 @@ MINERS = {
 }
 
 
+COMING = "miner: new ones"
+COMING_AT_ONCE = 20
+
+
 async def _send_for_ever(writer: asyncio.StreamWriter, line: bytes) -> None:
     chunk = line * max(1, CHUNK_BYTES // len(line))
     while True:
@@ -85,6 +90,23 @@ async def _be_miner(port: int, line: bytes) -> None:
     await asyncio.gather(_read_for_ever(reader), _send_for_ever(writer, line))
 
 
+async def _be_new_miners(port: int) -> None:
+    """Come with new names and go again, for ever."""
+
+    async def come_and_go(number: int) -> None:
+        for turn in itertools.count():
+            with suppress(OSError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                names = (f"m{number}-{turn}-{name}" for name in range(8))
+                line = '{"id":3,"method":"mining.authorize","params":["%s","x"]}\n'
+                text = "".join(line % name for name in names)
+                writer.write(SUBSCRIBED + text.encode())
+                await reader.readline()
+                writer.transport.abort()
+
+    await asyncio.gather(*map(come_and_go, range(COMING_AT_ONCE)))
+
+
 @contextmanager
 def _flooded(kind: str, fleet: RunningFleet) -> Iterator[None]:
     host, port = fleet.targets()[0]
@@ -97,7 +119,7 @@ def _flooded(kind: str, fleet: RunningFleet) -> Iterator[None]:
             post(f"{device}/restart", {})
             time.sleep(SETTLED_S)
             yield
-    elif kind in MINERS:
+    elif kind in MINERS or kind == COMING:
         pool_port = get(f"{device}/info")["stratumPort"]
         with program("-m", "bench.floods", kind, str(pool_port)):
             time.sleep(SETTLED_S)
@@ -140,14 +162,18 @@ def main() -> None:
     """Measure every flood, or be one."""
     if len(sys.argv) == 3:
         kind, port = sys.argv[1], int(sys.argv[2])
-        work = _be_pool(port, POOLS[kind]) if kind in POOLS else None
-        asyncio.run(work or _be_miner(port, MINERS[kind]))
+        if kind == COMING:
+            asyncio.run(_be_new_miners(port))
+        elif kind in POOLS:
+            asyncio.run(_be_pool(port, POOLS[kind]))
+        else:
+            asyncio.run(_be_miner(port, MINERS[kind]))
         return
     print(
         f"{'19 devices beside':22} {'polls':>6} {'p50 ms':>7} {'p99 ms':>7} "
         f"{'max ms':>7} {'late':>5} {'speed':>7} {'MB':>7}"
     )
-    for kind in ("nothing", *POOLS, *MINERS):
+    for kind in ("nothing", *POOLS, *MINERS, COMING):
         measure(kind)
 
 
