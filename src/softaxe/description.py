@@ -219,6 +219,8 @@ def shown(value: object) -> str:
         text = repr(value)
     except RecursionError:
         return "what is nested so deeply"
+    except ValueError:  # Python writes no number of so many digits
+        return "a number of thousands of digits"
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 

@@ -69,7 +69,7 @@ def seconds_of(value: object) -> float:
 def _as_json(value: object) -> str:
     try:
         return json_text.dumps(value)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:  # nor a number of thousands of digits
         message = f"{shown(value)} holds what JSON has not, such as a date"
         raise SettingError(message) from error
 

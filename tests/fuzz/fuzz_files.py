@@ -29,8 +29,11 @@ CORPUS = [
     + b'{"at": 1e999, "path": "/", "status": 200, "headers": {}, "body": ""}\n',
     f'{{"{KIND}": 1}}\n'.encode()
     + b'{"at": NaN, "path": "/", "status": 1e999, "headers": {}, "body": ""}\n',
+    b"seed = 0x" + b"f" * 5000 + b"\n[[group]]\n",
+    b"[[group]]\n[group.settings]\nfrequency = " + b"9" * 5000,
+    b'[[step]]\nat = "1s"\nexpect = {field = "a", equals = [0x' + b"f" * 5000 + b"]}\n",
 ]
-RUNS = 150
+RUNS = 100
 FILE = Path(tempfile.gettempdir()) / f"softaxe-fuzz-{os.getpid()}"
 
 
