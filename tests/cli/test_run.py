@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -61,32 +60,43 @@ def test_a_control_port_for_others_without_a_token_is_warned_of(
     assert ("--control-token" in result.stderr) is is_warned
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("SIGTERM", ()),
+        ("SIGHUP", ()),
+        ("SIGHUP", ("--count", "2", "--port-base", "0", "--workers", "2")),
+    ],
+)
 def test_what_is_ephemeral_is_gone_when_the_terminal_closes(
-    name: str, tmp_path: Path
+    name: str, more: tuple[str, ...], tmp_path: Path
 ) -> None:
     if not hasattr(signal, name):
         pytest.skip("no such signal here")
-    options = ("run", "--ephemeral", "--port", "0", "--control", "none")
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    options = ("run", "--ephemeral", "--control", "none", "--pool", "127.0.0.1:9")
     with subprocess.Popen(
-        [sys.executable, "-m", "softaxe", *options, "--pool", "127.0.0.1:9"],
+        [sys.executable, "-m", "softaxe", *options, *(more or ("--port", "0"))],
         stdout=subprocess.PIPE,
-        env={**environment, "SOFTAXE_PASSWORD": "my secret"},
+        stderr=subprocess.PIPE,
+        env={
+            **os.environ,
+            "TMPDIR": str(tmp_path),
+            "SOFTAXE_PASSWORD": "my secret",
+        },
         text=True,
+        start_new_session=True,
     ) as process:
         assert process.stdout is not None
-        lines = iter(process.stdout.readline, "")
-        (url,) = [text for _ in range(2) if "http" in (text := next(lines))]
-        with urllib.request.urlopen(f"{url.split()[-1]}/api/system/info") as answer:
-            assert answer.status == 200
+        while "Ctrl-C stops it" not in (line := process.stdout.readline()):
+            assert line
         (folder,) = tmp_path.glob("softaxe-*")
         assert (folder / "state.db").exists()
 
-        process.send_signal(getattr(signal, name))
-        process.communicate(timeout=30)
+        # All in front of a terminal hear it.
+        os.killpg(process.pid, getattr(signal, name))
+        _, errors = process.communicate(timeout=30)
 
-    assert process.returncode == 0
+    assert (process.returncode, errors) == (0, "")
     assert list(tmp_path.iterdir()) == []
 
 

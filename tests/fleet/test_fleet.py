@@ -1,4 +1,4 @@
-"""The shell as a user meets it: processes, signals, sockets, `kill -9`."""
+"""A fleet as a user meets it: processes, signals, sockets, `kill -9`."""
 
 import asyncio
 import errno

@@ -142,7 +142,7 @@ class ProcessPart:
         ours, theirs = socket.socketpair()
         arguments = self._options, self._show_log, theirs, self._pace, self._budget
         self._process = context.Process(target=_be_part, args=arguments)
-        with theirs, _deaf_to_ctrl_c():
+        with theirs, _deaf_to_its_terminal():
             self._process.start()
         reader, self._writer = await asyncio.open_connection(sock=ours)
         self._up = asyncio.get_running_loop().create_future()
@@ -293,8 +293,8 @@ class ProcessPart:
 
 
 @contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Let a process that is started here not hear Ctrl-C, from its first moment on.
+def _deaf_to_its_terminal() -> Iterator[None]:
+    """Let a process that is started here not hear its terminal, from the beginning.
 
     Whoever starts it hears it afterwards.
     """
@@ -303,7 +303,8 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
         return
     # Whoever starts this one, at the first process, unblocks signals.
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    deaf_to = [signal.SIGINT, signal.SIGHUP]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, deaf_to)
     try:
         yield
     finally:
