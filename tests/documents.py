@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 KINDS = {"type", "$ref", "anyOf", "oneOf"}
+TAKEN = {"Error", "Map", "Object", "Date", "Request", "Response"}
+"""Names that languages have for something else."""
 
 
 def complaints_of_generators(document: dict[str, Any]) -> Iterator[str]:
@@ -16,6 +18,8 @@ def complaints_of_generators(document: dict[str, Any]) -> Iterator[str]:
                     yield f"{method} {path} has no {name}"
             if not set(operation["tags"]) <= tags:
                 yield f"{method} {path} has tags that are not described"
+    for name in TAKEN & document["components"]["schemas"].keys():
+        yield f"{name} is a name of a language"
     for place, schema in _schemas(document, ""):
         if schema and not KINDS & schema.keys():  # none at all is anything
             yield f"{place} has no type"

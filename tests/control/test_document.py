@@ -107,7 +107,7 @@ def test_refusals_are_as_described(fleet: RunningFleet) -> None:
     url = f"{fleet.control_url}/control/devices/601-999"
     answer = httpx.get(url, trust_env=False)
 
-    schema = DOCUMENT["components"]["schemas"]["Error"]
+    schema = DOCUMENT["components"]["schemas"]["Refusal"]
     assert complaints(schema, answer.json()) == []
 
 

@@ -113,13 +113,13 @@ def document(device: Device) -> Schema:
                 "Info": _fields(INFO),
                 "Asic": _fields(ASIC),
                 "Settings": _settings(profile),
-                "Error": _object({"error": _STRING}),
+                "Refusal": _object({"error": _STRING}),
                 "Message": _object({"message": _STRING}),
             },
             "responses": {
                 "Unauthorized": _response("Client or page is not allowed in", _text()),
                 "TooLong": _response("Path and query are too long", _text()),
-                "UnknownRoute": _response("No such route", _json(_ref("Error"))),
+                "UnknownRoute": _response("No such route", _json(_ref("Refusal"))),
             },
         },
     }
@@ -271,7 +271,7 @@ def _scan(profile: Profile) -> Schema:
 
 def _patch(profile: Profile) -> Schema:
     ok = _json({"type": "object"}) if profile.patch_answers_json else _text()
-    bad = _json(_ref("Error")) if profile.patch_errors_explained else _text()
+    bad = _json(_ref("Refusal")) if profile.patch_errors_explained else _text()
     return _operation(
         "updateSettings",
         "Change settings: all of them, or none",

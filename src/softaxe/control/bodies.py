@@ -131,7 +131,7 @@ class Nothing(Struct, frozen=True):
     """It is done."""
 
 
-class Error(Struct, frozen=True):
+class Refusal(Struct, frozen=True):
     """What is wrong."""
 
     error: Annotated[str, about("One line that names the value.")]

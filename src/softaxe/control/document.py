@@ -4,7 +4,7 @@ from inspect import getdoc
 from typing import Any
 
 from softaxe import __version__
-from softaxe.control.bodies import Error
+from softaxe.control.bodies import Refusal
 from softaxe.control.operations import OPERATIONS, TAGS, Operation
 from softaxe.description import Schemas, members
 from softaxe.effects import Fault
@@ -55,7 +55,7 @@ def _operation(operation: Operation, schemas: Schemas) -> Schema:
     content: Schema = {"text/plain": {"schema": {"type": "string"}}}
     if answer is not None:
         content = _json(schemas.of(answer))
-    error = _json(schemas.of(Error))
+    error = _json(schemas.of(Refusal))
     described: Schema = {
         "operationId": operation.name,
         "tags": [operation.tag],
