@@ -3,21 +3,34 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Each of the hundreds of processes of the tests would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 PAGE := src/softaxe/serve/static/page/index.html
 
-.PHONY: all run page test lint bench fuzz docs pictures clean
+CORE := $(addprefix tests/,api asic bitcoin board catalog device flash screen stratum \
+	test_architecture.py test_faults.py test_scenario.py test_vectors.py)
+TESTS := $(BIN)/pytest -n auto
+
+.PHONY: all run page test check static lint bench fuzz docs pictures clean
 
 all: $(VENV)/.installed page
 
 run: $(VENV)/.installed page
 	$(BIN)/softaxe run $(ARGS)
 
-test: $(VENV)/.installed-dev page
+test: static
+	$(BIN)/python ui/build.py check
+	$(TESTS) --cov --cov-report=term:skip-covered $(ARGS)
+
+# What a change of the pure core needs, in seconds.
+check: static
+	$(TESTS) $(CORE) $(ARGS)
+
+static: $(VENV)/.installed-dev page
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python ui/build.py check
-	$(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format .

@@ -2,12 +2,15 @@
 
 import importlib.util
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from coverage import Coverage
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 DATA = Path(__file__).parent / "data"
 
@@ -17,6 +20,48 @@ settings.register_profile(
     "softaxe", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("softaxe")
+
+UNWATCHED = {"scenarios", "ui"}
+"""Folders of tests that live through hours, which a watch over each line makes days.
+
+What they run has its own tests, one file for each module, and those are watched.
+"""
+
+
+class Dealing(LoadScopeScheduling):  # type: ignore[misc]
+    """Deals single tests to the processes, but those of a page by the file.
+
+    They share what is dear: a device that mines, or a thousand. They come first.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, _ = nodeid.partition("::")
+        return file if "/ui/" in file else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealing:
+    """Deal the tests so."""
+    return Dealing(config, log)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a test often waits for a browser or a second."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Count no coverage of the unwatched folders, nor of tests marked `no_cover`."""
+    watching = []
+    if item.path.parent.name in UNWATCHED or item.get_closest_marker("no_cover"):
+        while (coverage := Coverage.current()) is not None:  # beside xdist it has two
+            coverage.stop()
+            watching.append(coverage)
+    try:
+        return (yield)
+    finally:
+        for coverage in reversed(watching):
+            coverage.start()
 
 
 @pytest.fixture(scope="session")

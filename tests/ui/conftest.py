@@ -17,6 +17,8 @@ PICTURES = os.environ.get("SOFTAXE_PICTURES")
 """A folder: the tests then leave their screenshots there."""
 WIDE = {"width": 1280, "height": 900}
 PATIENCE_MS = 60_000
+CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser")
+"""The first is Chromium without its own windows, for a quarter of the time."""
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -24,9 +26,10 @@ expect.set_options(timeout=PATIENCE_MS)
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    paths = map(shutil.which, CHROMIUMS)
+    path = next(filter(None, paths), None)
     if path is None:
-        pytest.skip("no chromium on this machine; apt-get install chromium")
+        pytest.skip(f"no chromium on this machine; apt-get install {CHROMIUMS[0]}")
     if not (ROOT / "src/softaxe/serve/static/page/index.html").exists():
         pytest.skip("the page is not built; run make page")
     with sync_playwright() as playwright:

@@ -21,7 +21,7 @@ def fleet() -> Iterator[RunningFleet]:
         {"name": "supras", "count": 100, "board": "402"},
         {"name": "attic", "count": 10, "board": "601", "ambient": 45},
     ]
-    with running(groups=groups, control=True, speed=0, warm_up_s=30) as made:
+    with running(groups=groups, control=True, speed=0, warm_up_s=12) as made:
         yield made
 
 
