@@ -1,6 +1,10 @@
 """The fleet's page in Chromium, with a thousand devices behind it."""
 
+import os
 import re
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -335,3 +339,30 @@ def test_a_fleet_that_has_gone_is_told(browser: Browser) -> None:
 
     expect(page.get_by_text("The fleet does not answer.")).to_be_visible()
     page.close()
+
+
+def test_the_page_keeps_the_token_it_was_opened_with(browser: Browser) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = f"127.0.0.1:{port}"
+    arguments = ("--ephemeral", "--port-base", "0", "--control", address)
+    command = (sys.executable, "-m", "softaxe", "run", *arguments)
+    environment = {**os.environ, "SOFTAXE_CONTROL_TOKEN": "geheim & lang"}
+    context = browser.new_context()
+    page = context.new_page()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            while b"Ctrl-C" not in process.stdout.readline():
+                assert process.poll() is None
+            page.goto(f"http://{address}/")
+            expect(page.get_by_text("--control-token")).to_be_visible()
+            page.goto(f"http://{address}/#token=geheim%20%26%20lang")
+            page.reload()
+            expect(page.get_by_text("1 devices", exact=True)).to_be_visible()
+            assert "geheim" not in page.url
+            page.reload()
+            expect(page.get_by_text("1 devices", exact=True)).to_be_visible()
+        finally:
+            context.close()
+            process.terminate()

@@ -110,22 +110,19 @@ export interface Snapshot {
 }
 
 const KEPT = "softaxe-control-token";
-
-/** The control token: given once as `#token=...`, and kept as long as this tab. */
-function token(): string {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given) {
-    sessionStorage.setItem(KEPT, given);
-    history.replaceState(null, "", location.pathname + location.search);
-  }
-  return sessionStorage.getItem(KEPT) ?? "";
+const given = new URLSearchParams(location.hash.slice(1)).get("token");
+if (given) {
+  sessionStorage.setItem(KEPT, given);
+  history.replaceState(null, "", location.pathname);
 }
+/** The control token: given once as `#token=...`, and kept as long as this tab. */
+const token = sessionStorage.getItem(KEPT);
 
 /** Ask; throws an Error whose message is the API's own. */
 export async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
   const headers: Record<string, string> = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  if (token()) headers.Authorization = `Bearer ${token()}`;
+  if (token) headers.Authorization = `Bearer ${token}`;
   const answer = await fetch(path, {
     method,
     headers,
