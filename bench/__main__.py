@@ -121,34 +121,40 @@ def start_figures() -> None:
 
 def import_figures() -> None:
     """CPU of those who only have softaxe installed, or ask for its version."""
-    bare_ms = cpu_ms("-c", "")
-    import_ms = cpu_ms("-c", "import softaxe") - bare_ms
-    row("import softaxe, CPU", f"{import_ms:.0f} ms", "limit 60 ms", import_ms / 60)
-    version_ms = cpu_ms("-m", "softaxe", "--version")
-    row("--version, CPU", f"{version_ms:.0f} ms", "limit 150 ms", version_ms / 150)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "test_x.py").write_text("def test_x(): pass\n")
         alone = "-m", "pytest", "-q", folder  # without what else is installed here
-        with_ours = *alone, "-p", "softaxe.testing.plugin"
-        plugin_ms = cpu_ms(*with_ours) - cpu_ms(*alone)
-    row("unused plugin, CPU", f"{plugin_ms:.0f} ms", "limit 30 ms", plugin_ms / 30)
-
-
-def cpu_ms(*arguments: str) -> float:
-    """CPU that a Python with these arguments takes, at best."""
-    times_s = []
-    for _ in range(3 * ROUNDS):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
-            [sys.executable, *arguments],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        bare, imported, version, without, with_ours = cpu_ms(
+            ("-c", ""),
+            ("-c", "import softaxe"),
+            ("-m", "softaxe", "--version"),
+            alone,
+            (*alone, "-p", "softaxe.testing.plugin"),
         )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        user_s = after.ru_utime - before.ru_utime
-        times_s.append(user_s + after.ru_stime - before.ru_stime)
-    return min(times_s) * 1000
+    for name, took_ms, limit_ms in (
+        ("import softaxe, CPU", imported - bare, 60),
+        ("--version, CPU", version, 150),
+        ("unused pytest plugin, CPU", with_ours - without, 30),
+    ):
+        row(name, f"{took_ms:.0f} ms", f"limit {limit_ms} ms", took_ms / limit_ms)
+
+
+def cpu_ms(*commands: tuple[str, ...]) -> list[float]:
+    """CPU that Python takes with these arguments, at best; measured in turns."""
+    times_s: list[list[float]] = [[] for _ in commands]
+    for _ in range(4 * ROUNDS):
+        for command, times in zip(commands, times_s, strict=True):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run(
+                [sys.executable, *command],
+                check=True,
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            )
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            user_s = after.ru_utime - before.ru_utime
+            times.append(user_s + after.ru_stime - before.ru_stime)
+    return [min(times) * 1000 for times in times_s]
 
 
 def page_figures() -> None:
