@@ -5,8 +5,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
+from softaxe.fleet.clock import Clock
 from softaxe.testing.run import running
 
 MINUTES, HOURS = 60, 3600
@@ -64,6 +66,15 @@ def test_a_lone_sample_is_a_point(visit: Visit) -> None:
         page = visit(device.url, color_scheme="light")
 
         assert 3 <= line_columns(page) <= 12
+
+
+def test_a_speed_that_is_not_reached_is_told(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Clock, "reached_speed", 12.34)
+    with running(speed=60) as device:
+        page = visit(device.url)
+        expect(page.get_by_text("Only 12× is reached", exact=True)).to_be_visible()
 
 
 def test_fast_device_time_is_told_and_draws_one_history(visit: Visit) -> None:

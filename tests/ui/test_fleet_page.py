@@ -11,6 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from softaxe.fleet.clock import Clock
 from softaxe.testing.run import RunningFleet, running
 
 PHONE = {"width": 360, "height": 740}
@@ -187,6 +188,21 @@ def test_time_is_at_hand(open_fleet: Open, fleet: RunningFleet) -> None:
     page.get_by_label("Speed").fill("0")
     page.get_by_role("button", name="Set").click()
     assert fleet.clock.speed == 1
+
+
+def test_a_speed_that_is_not_reached_is_told(
+    open_fleet: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_fleet()
+    behind = page.get_by_text("Only 0.54× is reached")
+    expect(page.get_by_text("paused", exact=True)).to_be_visible()
+    expect(behind).to_be_hidden()
+
+    monkeypatch.setattr(Clock, "reached_speed", 0.5432)
+
+    expect(behind).to_be_visible()
+    monkeypatch.setattr(Clock, "reached_speed", 0.97)
+    expect(behind).to_be_hidden()
 
 
 def test_the_journal_shows_requests_as_they_come(

@@ -66,6 +66,7 @@ _STATUS = _object(
         "softaxe": _STRING,
         "work": _STRING,
         "speed": _NUMBER,
+        "reachedSpeed": {"type": ["number", "null"]},
         "boot": _STRING,
         "bootMs": _INTEGER,
         "pool": _STRING,

@@ -1,5 +1,6 @@
 """Devices that run until a signal comes, and what is told of them at the start."""
 
+import asyncio
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +13,10 @@ from softaxe.bitcoin import kernel
 from softaxe.cli.terminal import ShowLog, show_progress, stop_on_signals
 from softaxe.errors import FleetStopped
 from softaxe.units import printable
+
+WATCH_S = 10.0
+ENOUGH = 0.95
+"""Of a speed that is wished; what is below is told."""
 
 if TYPE_CHECKING:
     from softaxe.fleet.fleet import Fleet
@@ -85,13 +90,31 @@ async def _serve(
         typer.echo(f"  state    {where}")
         typer.echo("Ctrl-C stops it.")
         sys.stdout.flush()
-        await whole.run()
+        watching = asyncio.ensure_future(_watch_speed(whole))
+        try:
+            await whole.run()
+        finally:
+            watching.cancel()
     except FleetStopped:  # Ctrl-C before it had started
         pass
     finally:
         await whole.close()
         if listener is not None:
             await listener.close()
+
+
+async def _watch_speed(whole: "Whole") -> None:
+    """Tell on a terminal when time falls behind the speed it should have, and after."""
+    was_behind = False
+    while sys.stderr.isatty():
+        await asyncio.sleep(WATCH_S)
+        wished, reached = whole.clock.speed, whole.clock.reached_speed
+        is_behind = reached is not None and reached < wished * ENOUGH
+        if is_behind and not was_behind:
+            sys.stderr.write(f"softaxe: time runs {reached:.2g}x, {wished:g}x wished\n")
+        elif was_behind and not is_behind:
+            sys.stderr.write(f"softaxe: time runs {wished:g}x again\n")
+        was_behind = is_behind
 
 
 def _tell_stop(stood_s: float) -> None:

@@ -286,11 +286,10 @@ async def _while_there(request: Request, work: Coroutine[Any, Any, None]) -> Non
 
 def clock_to_json(clock: Clock) -> dict[str, Any]:
     """Return what is told of the clock."""
-    reached = clock.reached_speed
     return {
         "now": round(clock.now, 3),
         "speed": clock.speed,
         "paused": clock.is_paused,
-        "reachedSpeed": None if reached is None else float(f"{reached:.4g}"),
+        "reachedSpeed": clock.reached_speed,
         "lostSeconds": round(clock.lost_s, 3),
     }

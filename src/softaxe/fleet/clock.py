@@ -131,7 +131,9 @@ class Clock:
             return None
         real_s, went_s = self._looks[0]
         took_s = self._went_real_s - real_s
-        return None if took_s < LEAST_REACHED_S else (self._went_s - went_s) / took_s
+        if took_s < LEAST_REACHED_S:
+            return None
+        return float(f"{(self._went_s - went_s) / took_s:.4g}")
 
     def advance(self) -> float:
         """Move to the present, or a slice towards it; return `now`."""

@@ -44,6 +44,10 @@ class Host(Protocol):
     def speed(self) -> float:
         """Device seconds per real second; 0 while time stands still."""
 
+    @property
+    def reached_speed(self) -> float | None:
+        """What of it is reached; None while it stands, or has just begun to go."""
+
     def sync(self) -> Device:
         """Bring the device to the present and carry its events out."""
 

@@ -74,6 +74,10 @@ class Timekeeper(Protocol):
         """Device seconds per real second."""
 
     @property
+    def reached_speed(self) -> float | None:
+        """What of it was reached of late; None when that cannot be told."""
+
+    @property
     def is_paused(self) -> bool:
         """True while time stands still."""
 
@@ -304,6 +308,11 @@ class Member:
         """Device seconds per real second; 0 while time stands still."""
         clock = self._fleet.clock
         return 0.0 if clock.is_paused else clock.speed
+
+    @property
+    def reached_speed(self) -> float | None:
+        """What of it is reached; None while it stands, or has just begun to go."""
+        return self._fleet.clock.reached_speed
 
     # What the fleet uses
 

@@ -190,6 +190,7 @@ class Server:
             "softaxe": __version__,
             "work": self.host.work_mode_name,
             "speed": self.host.speed,
+            "reachedSpeed": self.host.reached_speed,
             "boot": f"{self._life}-{device.booted_at:.3f}",
             "pool": self.host.pool_text,
             **views.status(device),

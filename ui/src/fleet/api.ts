@@ -38,6 +38,8 @@ export interface Sums {
   groups: Record<string, number>;
   now: number;
   speed: number;
+  /** What of it is reached; null while it stands, or has just begun to go. */
+  reachedSpeed: number | null;
   paused: boolean;
   pool: { url: string; connections: number; sharesAccepted: number; sharesRejected: number } | null;
   faults: number;

@@ -85,6 +85,8 @@ export interface Status {
   work: string;
   /** Device seconds per real second; 0 while its time stands still. */
   speed: number;
+  /** What of it is reached; null while it stands, or has just begun to go. */
+  reachedSpeed: number | null;
   /** Names this run of the device since it was switched on or restarted. */
   boot: string;
   bootMs: number;

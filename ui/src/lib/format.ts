@@ -4,6 +4,12 @@ export function number(value: number, digits = 0): string {
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
+/** What to say of a speed that is wished for and not reached; empty while it is. */
+export function shortfall(speed: number, reached: number | null): string {
+  if (reached === null || reached >= 0.95 * speed) return "";
+  return `Only ${reached.toLocaleString("en", { maximumSignificantDigits: 2 })}× is reached`;
+}
+
 const PREFIXES = ["", "k", "M", "G", "T", "P", "E"];
 
 /** Which prefix a value is read best with. */
