@@ -1,5 +1,6 @@
 import asyncio
 import json
+import weakref
 
 import pytest
 
@@ -169,3 +170,18 @@ def test_what_is_answered_at_once_is_noted_too() -> None:
     assert (noted.method, noted.path, noted.query) == ("GET", "/x", "a=1")
     assert (noted.status, noted.is_unmatched, noted.size) == (404, True, 20)
     assert noted.answer == b"", "what is no text is only counted"
+
+
+def test_a_request_itself_is_not_kept() -> None:
+    class Weighty(Request):
+        """One that can be looked after."""
+
+    journal = Journal()
+    request = Weighty("GET", "/x")
+    gone = weakref.ref(request)
+
+    JournaledApp(lambda _: Answer(), journal, "601-1", lambda: 5.0)(request)
+    del request
+
+    assert len(journal) == 1
+    assert gone() is None

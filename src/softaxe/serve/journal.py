@@ -91,13 +91,19 @@ class Entry:
 
 
 class Note(NamedTuple):
-    """What is kept of a request; who reads the journal gets an `Entry` made of it."""
+    """What is kept of a request; who reads the journal gets an `Entry` made of it.
+
+    Not the request itself: it knows its connection and its body.
+    """
 
     seq: int
     time_s: float
     now: float
     device: str
-    request: Request
+    client: str
+    method: str
+    path: str
+    query: str
     body: bytes
     status: int
     size: int
@@ -108,16 +114,15 @@ class Note(NamedTuple):
 
     def entry(self) -> Entry:
         """Return it for a reader."""
-        request = self.request
         return Entry(
             seq=self.seq,
             time_s=self.time_s,
             now=self.now,
             device=self.device,
-            client=request.client,
-            method=request.method,
-            path=request.path,
-            query=query_without_secrets(request.query),
+            client=self.client,
+            method=self.method,
+            path=self.path,
+            query=query_without_secrets(self.query),
             body=self.body,
             status=self.status,
             size=self.size,
@@ -277,7 +282,10 @@ class JournaledApp:
             time.time(),
             self._now(),
             self._device,
-            request,
+            request.client,
+            request.method,
+            request.path,
+            request.query,
             body,
             status,
             size or 0,
