@@ -28,15 +28,19 @@ What they run has its own tests, one file for each module, and those are watched
 """
 
 
-class Dealing(LoadScopeScheduling):  # type: ignore[misc]
-    """Deals single tests to the processes, but those of a page by the file.
+BY_THE_FILE = ("tests/ui/", "tests/control/test_api.py", "tests/bitcoin/test_kernel.py")
 
-    They share what is dear: a device that mines, or a thousand. They come first.
+
+class Dealing(LoadScopeScheduling):  # type: ignore[misc]
+    """Deals single tests to the processes, but some by the file, and those first.
+
+    Their tests share what is dear: a thousand devices, a device that mines, an
+    emulator's program.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, _ = nodeid.partition("::")
-        return file if "/ui/" in file else nodeid
+        return file if file.startswith(BY_THE_FILE) else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealing:

@@ -35,13 +35,17 @@ def test_a_dozen_come_with_softaxe() -> None:
     assert [line.split()[0] for line in listed.stdout.splitlines()] == shipped_names()
 
 
-@pytest.mark.parametrize("name", shipped_names())
-def test_it_comes_true(name: str) -> None:
-    result = run(name)
+def test_they_come_true(tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+
+    result = run(*shipped_names(), "--junit", str(report))
 
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr == ""
     assert "0 not" in result.stdout.splitlines()[-1]
+    suites = ElementTree.parse(report).getroot()
+    assert [suite.get("name") for suite in suites] == shipped_names()
+    assert {suite.get("failures") for suite in suites} == {"0"}
 
 
 FAILING = """
