@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -705,3 +705,25 @@ def test_a_restored_fleet_starts_again_with_its_pages(
     with running(state=tmp_path, speed=0) as fleet:
         assert page(fleet) == b"first"
     assert len(list((tmp_path / "images").iterdir())) == 1
+
+
+def test_restoring_a_snapshot_stores_what_was_stored_and_no_more(
+    tmp_path: Path,
+) -> None:
+    def start(target_c: int) -> AbstractContextManager[RunningFleet]:
+        return running(
+            state=tmp_path,
+            speed=0,
+            settings={"temptarget": target_c, "minFanSpeed": 30},
+        )
+
+    with start(50) as fleet:
+        fleet.patch(minFanSpeed=40)
+        fleet.run(lambda running: running.take_snapshot("before"))
+        fleet.patch(minFanSpeed=60, rotation=90)
+        fleet.run(lambda running: running.restore("before"))
+        assert fleet.info()["minFanSpeed"] == 40
+
+    with start(55) as fleet:
+        info = fleet.info()
+    assert (info["temptarget"], info["minFanSpeed"], info["rotation"]) == (55, 40, 0)

@@ -128,3 +128,27 @@ def test_what_came_while_a_save_was_failing_fails_with_it(
     assert storage.load_settings("601-0") == {}
     assert storage.load_settings("601-1") == {"statsFrequency": 44}
     storage.close()
+
+
+def test_what_waits_counts_as_stored(tmp_path: Path) -> None:
+    storage, device = Storage(tmp_path), Device()
+    storage.save_settings("601-0", {"rotation": 90, "temptarget": 55, "strange": 1})
+    saver = Saver(storage)
+
+    async def main() -> tuple[object, ...]:
+        saver.add("601-0", device, changed(device, 33))
+        saver.add("601-0", device, SaveSettings({"rotation": None}, device.settings))
+        saver.add("601-1", device, changed(device, 44))
+        waiting = saver.settings_of("601-0")
+        under_way = asyncio.ensure_future(saver.commit())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert saver.is_idle
+        meanwhile = saver.settings_of("601-0")
+        await under_way
+        return waiting, meanwhile, saver.settings_of("601-0")
+
+    waiting, meanwhile, stored = asyncio.run(main())
+
+    assert waiting == meanwhile == stored == {"temptarget": 55, "statsFrequency": 33}
+    storage.close()

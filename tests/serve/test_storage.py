@@ -54,6 +54,17 @@ def test_settings_come_back_with_their_types(tmp_path: Path) -> None:
     assert [type(loaded[key]) for key in rows] == [str, float, int]
 
 
+def test_a_setting_can_be_stored_no_longer(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    storage.save([("a", {"rotation": 90, "temptarget": 55}), ("b", {"rotation": 180})])
+
+    storage.save([("a", {"rotation": None, "temptarget": 50}), ("b", {})])
+
+    assert storage.load_settings("a") == {"temptarget": 50}
+    assert storage.load_settings("b") == {"rotation": 180}
+    storage.close()
+
+
 def test_what_is_stored_for_others_is_forgotten(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
     for device_id in ("a", "b", "c"):
@@ -96,7 +107,7 @@ def test_a_transaction_that_fails_changes_nothing(tmp_path: Path) -> None:
     storage.save_settings("a", {"hostname": "before"})
 
     with pytest.raises(StorageError, match=r"state\.db"):
-        storage.save_settings("a", {"hostname": "after", "ssid": None})  # type: ignore[dict-item]
+        storage.save_settings("a", {"hostname": "after", "ssid": object()})  # type: ignore[dict-item]
 
     assert storage.load_settings("a") == {"hostname": "before"}
     storage.save_settings("a", {"hostname": "later"})

@@ -60,8 +60,11 @@ class ClosePool:
 class SaveSettings:
     """Request: store these rows in one transaction."""
 
-    rows: Mapping[str, str | int | float]
-    """Values by NVS key: all that were set, also those that had them already."""
+    rows: Mapping[str, str | int | float | None]
+    """Values by NVS key: all that were set, also those that had them already.
+
+    None is stored no longer.
+    """
     previous: Settings
     """What to return to with `Device.settings_not_saved` when storing fails."""
 

@@ -7,13 +7,14 @@ wrong, what is kept to come back to, and real work have places of their own too.
 import asyncio
 import errno
 import gc
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from softaxe.device.boot import ON_NETWORK_S
 from softaxe.device.device import Device
 from softaxe.device.events import CloseReason, Link, SaveFlash, SaveSettings
 from softaxe.device.logbook import LogLine
+from softaxe.device.settings import Stored
 from softaxe.errors import FleetStopped, SettingError
 from softaxe.fleet.addresses import AddressPlan, allow_open_files
 from softaxe.fleet.built_in_pool import BuiltInPool
@@ -107,7 +108,7 @@ class Fleet:
         self.ticker = Ticker(
             self.clock, self.members, self.pool, self.faults, self.history, woken=woken
         )
-        self.snapshots = Snapshots(self.storage)
+        self.snapshots = Snapshots(self.storage, self.saver)
         self.real_work = RealWork(
             self.clock, budget or Budget(options.cpu_percent), wake=self.ticker.wake
         )
@@ -289,26 +290,30 @@ class Fleet:
         snapshot = self.snapshots[name]
         async with self.ticker.bending, self._changing:
             for member in list(self.members.values()):
-                options, _ = snapshot.devices.get(member.id, (None, b""))
-                if member.options != options:  # another, perhaps of the same name
+                kept = snapshot.devices.get(member.id)
+                # There may be another of the same name.
+                if kept is None or member.options != kept.options:
                     await self._remove(member)
             self.clock.move(snapshot.now)
             self.pool.replace(snapshot.pool_then())
-            for device_id, (options, _) in snapshot.devices.items():
+            for device_id, kept in snapshot.devices.items():
                 device = snapshot.device(device_id)
                 if device_id not in self.members:
-                    member = Member(options, self, show_log=self._show_log)
+                    member = Member(kept.options, self, show_log=self._show_log)
                     self.members[device_id] = member
-                self._put_back(self.members[device_id], device)
+                self._put_back(self.members[device_id], device, kept.stored)
                 await asyncio.sleep(0)
             await self.faults.replace(snapshot.rules_then())
             self.history.restart(snapshot.now)
             await self.ticker.wait_for_ports()
         await self.saver.commit()
 
-    def _put_back(self, member: Member, device: Device) -> None:
+    def _put_back(
+        self, member: Member, device: Device, stored: Mapping[str, Stored]
+    ) -> None:
         """Let a member go on with a device of a snapshot; disk follows."""
-        settings = SaveSettings(device.settings.to_nvs(), device.settings)
+        since = self.saver.settings_of(member.id).keys() - stored.keys()
+        settings = SaveSettings({**dict.fromkeys(since), **stored}, device.settings)
         rows = device.flash.to_rows()
         self.saver.add(member.id, device, settings)
         self.saver.add(member.id, device, SaveFlash(rows, rows, device.www))

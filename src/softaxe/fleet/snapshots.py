@@ -15,10 +15,12 @@ from typing import Any
 from softaxe.asic.chip import REAL, SCALED
 from softaxe.device.device import Device
 from softaxe.device.profile import DOCUMENTED, FIRMWARE
+from softaxe.device.settings import Stored
 from softaxe.errors import SettingError
 from softaxe.faults import FaultRules
 from softaxe.fleet.turns import in_turns
 from softaxe.serve.member import Member, MemberOptions
+from softaxe.serve.saver import Saver
 from softaxe.serve.static_files import OUR_PAGE
 from softaxe.serve.storage import Storage
 from softaxe.stratum.pool import Pool
@@ -46,13 +48,24 @@ class _Unpickler(pickle.Unpickler):
 
 
 @dataclass(frozen=True, slots=True)
+class KeptDevice:
+    """A device at one moment."""
+
+    options: MemberOptions
+    """What made it."""
+    stored: Mapping[str, Stored]
+    """Its settings on disk by NVS key; the run's own are not among them."""
+    pickled: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A fleet at one moment."""
 
     name: str
     now: float
-    devices: Mapping[str, tuple[MemberOptions, bytes]]
-    """By id: what made the device, and its pickle."""
+    devices: Mapping[str, KeptDevice]
+    """By id."""
     pool: bytes | None
     rules: bytes
     """What was ordered to go wrong."""
@@ -61,7 +74,7 @@ class Snapshot:
 
     def to_json(self) -> dict[str, Any]:
         """Return what the control API tells."""
-        size = sum(len(data) for _, data in self.devices.values())
+        size = sum(len(kept.pickled) for kept in self.devices.values())
         return {
             "name": self.name,
             "now": round(self.now, 3),
@@ -71,7 +84,7 @@ class Snapshot:
 
     def device(self, device_id: str) -> Device:
         """Return the device as it was."""
-        device: Device = _thawed(self.devices[device_id][1])
+        device: Device = _thawed(self.devices[device_id].pickled)
         return device
 
     def rules_then(self) -> FaultRules:
@@ -94,10 +107,12 @@ class Snapshots:
 
     Args:
         storage: Where the images are.
+        saver: Knows what is stored for each device.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, saver: Saver) -> None:
         self._storage = storage
+        self._saver = saver
         self._taken: dict[str, Snapshot] = {}
 
     def __iter__(self) -> Iterator[Snapshot]:
@@ -130,7 +145,11 @@ class Snapshots:
             member.step(now)
             images |= member.device.flash.images()
             self._keep_images(images)
-            devices[member.id] = member.options, _frozen(member.device)
+            devices[member.id] = KeptDevice(
+                member.options,
+                self._saver.settings_of(member.id),
+                _frozen(member.device),
+            )
         self._taken[name] = Snapshot(
             name=name,
             now=now,

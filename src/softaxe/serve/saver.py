@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from softaxe.device.device import Device
 from softaxe.device.events import SaveFlash, SaveSettings
+from softaxe.device.settings import Stored, sift_stored
 from softaxe.errors import StorageError
 from softaxe.serve.storage import Storage
 
@@ -33,6 +34,7 @@ class Saver:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._unsaved: list[Unsaved] = []
+        self._on_its_way: list[Unsaved] = []
         self._lock = asyncio.Lock()
 
     @property
@@ -45,6 +47,18 @@ class Saver:
     ) -> None:
         """Take up a request; it is on disk after the next `commit`."""
         self._unsaved.append(Unsaved(device_id, device, request))
+
+    def settings_of(self, device_id: str) -> dict[str, Stored]:
+        """Return a device's settings as stored once all that waits is on disk.
+
+        What is in force besides them is factory settings, or a run's own.
+        """
+        stored = self._storage.load_settings(device_id)
+        for one in self._on_its_way + self._unsaved:
+            if one.device_id == device_id and isinstance(one.request, SaveSettings):
+                stored.update(one.request.rows)
+        kept, _ = sift_stored({k: v for k, v in stored.items() if v is not None})
+        return kept
 
     async def commit(self, device_id: str | None = None) -> None:
         """Wait until everything that was added so far is on disk.
@@ -67,7 +81,9 @@ class Saver:
             batch, self._unsaved = self._unsaved, []
             if not batch:
                 return
+            self._on_its_way = batch
             error = await asyncio.to_thread(self._save, batch)
+            self._on_its_way = []
             if error is not None:
                 self._take_back(batch, error)
 

@@ -44,6 +44,7 @@ CREATE TABLE flash (device TEXT, key TEXT, value NOT NULL, PRIMARY KEY (device, 
 PRAGMA user_version = {SCHEMA_VERSION};
 """
 _PUT = "INSERT OR REPLACE INTO {} (device, key, value) VALUES (?, ?, ?)"
+_ERASE = "DELETE FROM nvs WHERE device = ? AND key = ?"
 
 
 class Storage:
@@ -90,7 +91,7 @@ class Storage:
 
     def save(
         self,
-        settings: Iterable[tuple[str, Mapping[str, SettingValue]]] = (),
+        settings: Iterable[tuple[str, Mapping[str, SettingValue | None]]] = (),
         flash: Mapping[str, Mapping[str, FlashValue]] | None = None,
     ) -> None:
         """Save for any number of devices: everything, or nothing.
@@ -99,7 +100,8 @@ class Storage:
         deleted.
 
         Args:
-            settings: Device ids with the settings to add or change, in order.
+            settings: Device ids with the settings to add or change, in order; None
+                deletes one.
             flash: All that is known about a device's flash, by device id.
 
         Raises:
@@ -107,14 +109,11 @@ class Storage:
         """
         flash = flash or {}
         with self._transaction() as database:
-            database.executemany(
-                _PUT.format("nvs"),
-                [
-                    (id_, key, value)
-                    for id_, rows in settings
-                    for key, value in rows.items()
-                ],
-            )
+            for id_, rows in settings:
+                given = [(id_, key, v) for key, v in rows.items() if v is not None]
+                database.executemany(_PUT.format("nvs"), given)
+                erased = [(id_, key) for key, value in rows.items() if value is None]
+                database.executemany(_ERASE, erased)
             database.executemany(
                 "DELETE FROM flash WHERE device = ?", [(id_,) for id_ in flash]
             )
