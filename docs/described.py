@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from softaxe.cli.schema import FileKind, file_schema
+from softaxe.cli.schema import FileKind, schema_text
 from softaxe.control.operations import OPERATIONS, Operation
 from softaxe.description import Member, Schemas, members
 from softaxe.effects import EFFECTS, OnRequests, help_of, parameters
@@ -230,8 +230,7 @@ def outputs() -> Iterator[tuple[Path, str]]:
         page = DOCS / name
         yield page, with_tables(page.read_text(encoding="utf-8"), tables)
     for kind in FileKind:
-        schema = json.dumps(file_schema(kind), ensure_ascii=False)
-        yield DOCS / "schemas" / f"{kind}.json", f"{schema}\n"
+        yield DOCS / "schemas" / f"{kind}.json", f"{schema_text(kind)}\n"
     yield OPTIONS, options_module()
 
 

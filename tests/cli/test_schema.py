@@ -77,6 +77,7 @@ def test_it_is_printed() -> None:
     done = CliRunner().invoke(app, ["schema", "networks"])
 
     assert json.loads(done.stdout) == file_schema(FileKind.NETWORKS)
+    assert done.stdout.startswith('{\n  "$schema": ')
     assert CliRunner().invoke(app, ["schema", "fleets"]).exit_code != 0
 
 

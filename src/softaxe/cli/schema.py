@@ -42,8 +42,13 @@ def file_schema(kind: FileKind) -> dict[str, Any]:
     }
 
 
+def schema_text(kind: FileKind) -> str:
+    """Return the JSON schema as people and editors read it."""
+    return json.dumps(file_schema(kind), ensure_ascii=False, indent=2)
+
+
 def print_schema(
     kind: Annotated[FileKind, typer.Argument(help="Of which file.")],
 ) -> None:
     """Print the JSON schema of a file, by which editors complete and check it."""
-    typer.echo(json.dumps(file_schema(kind), ensure_ascii=False))
+    typer.echo(schema_text(kind))
