@@ -3,8 +3,7 @@
 SoftaxeError
 ├── SettingError (ValueError)     a setting, option or request member is not allowed
 ├── ProtocolError                 a peer broke a protocol
-│   ├── StratumError
-│   └── FrameError
+│   └── StratumError
 ├── ImageError (ValueError)       a firmware or www image is refused
 ├── UpdateRefused                 the device does not take an update now
 ├── NotThere                      what is asked for does not exist
@@ -50,10 +49,6 @@ class ProtocolError(SoftaxeError):
 
 class StratumError(ProtocolError):
     """A Stratum line cannot be understood."""
-
-
-class FrameError(ProtocolError):
-    """A chip frame is malformed."""
 
 
 class ImageError(SoftaxeError, ValueError):

@@ -134,16 +134,3 @@ class Simulation:
     ) -> None:
         if self._connections.get(link) is connection:
             self.device.pool_received(data, now, link=link)
-
-
-def search_real_work(device: Device, now: float, nonces: int) -> int:
-    """Search up to `nonces` nonces of a device's real work here and now.
-
-    Returns:
-        How many were searched; 0 when the chip has nothing to do.
-    """
-    search = device.take_search(nonces)
-    if search is None:
-        return 0
-    device.finish_search(search, search.run(), now)
-    return search.span.count

@@ -117,11 +117,6 @@ class PowerManagement:
         self._changes: dict[str, bool | int | float] = {}
         self._expect()
 
-    @property
-    def is_in_safe_mode(self) -> bool:
-        """True from overheating until the chip is back or has failed."""
-        return self._phase not in (_Phase.RUNNING, _Phase.RAMPING)
-
     def changes(self) -> Mapping[str, bool | int | float]:
         """Return and forget the settings to change, by their Python names."""
         changes, self._changes = self._changes, {}

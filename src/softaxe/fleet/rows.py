@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Iterable
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from softaxe.device.device import Device
 from softaxe.fleet.turns import in_turns
@@ -18,7 +18,6 @@ State = Literal[
     "mining", "starting", "idle", "overheated", "fault", "access point", "away"
 ]
 """What `state_of` tells."""
-STATES: tuple[State, ...] = get_args(State)
 BELIEVED = 2.0
 """A reading up to so many times what the chips can do is one of chance."""
 Row = dict[str, Any]

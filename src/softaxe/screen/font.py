@@ -4,7 +4,7 @@ Each letter is five columns, left to right; a column's lowest bit is its top dot
 """
 
 CELL_WIDTH, CELL_HEIGHT = 6, 8
-WIDTH, HEIGHT = 5, 7
+HEIGHT = 7
 
 _ROWS = (
     (" ", "0000000000"), ("!", "00005f0000"), ('"', "0007000700"), ("#", "147f147f14"),

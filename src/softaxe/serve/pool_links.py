@@ -118,11 +118,6 @@ class PoolLinks:
         self._dials: dict[Link, asyncio.Task[None]] = {}
         self._open: dict[Link, _Connection] = {}
 
-    @property
-    def is_dialling(self) -> bool:
-        """True while a link is being opened."""
-        return bool(self._dials)
-
     def dial(self, request: ConnectPool) -> None:
         """Start to connect; what becomes of it is told."""
         self.close(request.link)
