@@ -29,7 +29,7 @@ def fleet() -> Iterator[RunningFleet]:
 @pytest.fixture
 def api(fleet: RunningFleet) -> Iterator[httpx.Client]:
     with httpx.Client(
-        base_url=fleet.control_url, timeout=20, trust_env=False
+        base_url=fleet.control_url, timeout=120, trust_env=False
     ) as client:
         yield client
         client.delete("/control/faults")

@@ -55,7 +55,7 @@ class Spread:
                 break
         else:
             raise AssertionError(self.process.communicate()[1])
-        self.api = httpx.Client(base_url=url, timeout=30, trust_env=False)
+        self.api = httpx.Client(base_url=url, timeout=120, trust_env=False)
 
     def children(self) -> list[int]:
         pid = self.process.pid
