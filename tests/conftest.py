@@ -109,6 +109,13 @@ def run_device() -> Any:
     return _module("running").running
 
 
+@pytest.fixture(scope="session")
+def free_ports() -> Callable[..., int]:
+    """Find ports that no other test takes meanwhile."""
+    found: Callable[..., int] = _module("running").free_ports
+    return found
+
+
 @pytest.fixture
 def bitaxe(run_device: Any, tmp_path: Path) -> Iterator[Any]:
     """A fresh device in the documented profile, as fast as it goes."""

@@ -1,11 +1,12 @@
 """A device on a real socket, and helpers to talk to it."""
 
 import asyncio
+import random
 import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,21 @@ class Running:
         self._loop.call_soon_threadsafe(self.fleet.stop)
         self._thread.join(20)
         assert not self._thread.is_alive()
+
+
+def free_ports(count: int = 1) -> int:
+    """Return the first of some neighbouring ports that nobody has.
+
+    None of them is of the range from which systems take the ports that nobody chose:
+    one of those may be another's before whoever wants it here has it.
+    """
+    while True:
+        first = random.SystemRandom().randrange(20_000, 32_000)
+        with ExitStack() as stack, suppress(OSError):
+            for port in range(first, first + count):
+                sock = stack.enter_context(socket.socket())
+                sock.bind(("127.0.0.1", port))
+            return first
 
 
 def _is_whole(answer: bytes) -> bool:

@@ -4,11 +4,10 @@ The device runs in a process of its own, as for a user: there it is as fast as i
 """
 
 import importlib.util
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -37,10 +36,8 @@ def tuner() -> ModuleType:
 
 
 @contextmanager
-def softaxe_run(*options: str) -> Iterator[str]:
+def softaxe_run(port: int, *options: str) -> Iterator[str]:
     """`softaxe run` in a process of its own, once it answers; yields its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     command = ["-m", "softaxe", "run", "--ephemeral", "--port", str(port), *options]
     process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
@@ -61,10 +58,10 @@ def softaxe_run(*options: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("seed", [1, 2, 4])
 def test_it_comes_within_five_percent_of_the_true_optimum(
-    tuner: ModuleType, seed: int
+    tuner: ModuleType, free_ports: Callable[..., int], seed: int
 ) -> None:
     tried: list[Any] = []
-    with softaxe_run("--seed", str(seed), "--speed", "2000") as url:
+    with softaxe_run(free_ports(), "--seed", str(seed), "--speed", "2000") as url:
         bitaxe = tuner.Bitaxe(url)
         bitaxe.wait(60)
         found = tuner.tune(bitaxe, tried.append)

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,24 +41,7 @@ from softaxe.stratum.messages import Message, Notify, parse
 from softaxe.testing.run import RunningFleet, running
 
 Make = Callable[..., bytes]
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket() as sock:
-        sock.bind((host, 0))
-        port: int = sock.getsockname()[1]
-    return port
-
-
-def free_ports(count: int) -> int:
-    """Return the first of some neighbouring ports that are free."""
-    while True:
-        first = free_port()
-        with ExitStack() as stack, suppress(OSError):
-            for port in range(first, first + count):
-                sock = stack.enter_context(socket.socket())
-                sock.bind(("127.0.0.1", port))
-            return first
+Ports = Callable[..., int]
 
 
 @contextmanager
@@ -117,9 +100,9 @@ def wait_for(url: str, seconds: float = 60.0) -> dict[str, Any]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_run_says_what_runs_and_ends_cleanly(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, number: signal.Signals, free_ports: Ports
 ) -> None:
-    port = free_port()
+    port = free_ports()
     with command("run", "--port", str(port), "--state", str(tmp_path)) as process:
         info = wait_for(f"http://127.0.0.1:{port}/api/system/info")
         process.send_signal(number)
@@ -170,8 +153,10 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in errors
 
 
-def test_a_second_process_on_one_state_is_refused(tmp_path: Path) -> None:
-    port = free_port()
+def test_a_second_process_on_one_state_is_refused(
+    tmp_path: Path, free_ports: Ports
+) -> None:
+    port = free_ports()
     with command("run", "--port", str(port), "--state", str(tmp_path)):
         wait_for(f"http://127.0.0.1:{port}/api/system/info")
         with command("run", "--port", "0", "--state", str(tmp_path)) as second:
@@ -181,8 +166,10 @@ def test_a_second_process_on_one_state_is_refused(tmp_path: Path) -> None:
     assert f"{tmp_path} is in use by another softaxe" in errors
 
 
-def test_passwords_are_neither_printed_nor_logged(tmp_path: Path) -> None:
-    port = free_port()
+def test_passwords_are_neither_printed_nor_logged(
+    tmp_path: Path, free_ports: Ports
+) -> None:
+    port = free_ports()
     arguments = ("--state", str(tmp_path), "--port", str(port), "--log-level", "info")
     secret = "sehr-geheim"
     with command("run", *arguments, "--speed", "20", "--password", secret) as process:
@@ -217,8 +204,10 @@ def test_what_is_no_pool_is_refused(text: str) -> None:
         parse_pool(text)
 
 
-def test_real_shares_convince_a_pool_in_another_process(tmp_path: Path) -> None:
-    pool_port, port = free_port(), free_port()
+def test_real_shares_convince_a_pool_in_another_process(
+    tmp_path: Path, free_ports: Ports
+) -> None:
+    pool_port, port = free_ports(), free_ports()
     pool = ("pool", "--port", str(pool_port), "--difficulty", "0.0003")
     with command(*pool) as pool_process:
         assert pool_process.stdout is not None
@@ -258,8 +247,10 @@ def test_real_shares_convince_a_pool_in_another_process(tmp_path: Path) -> None:
     assert errors == ""
 
 
-def test_an_altered_share_is_refused_by_a_pool_in_another_process() -> None:
-    port = free_port()
+def test_an_altered_share_is_refused_by_a_pool_in_another_process(
+    free_ports: Ports,
+) -> None:
+    port = free_ports()
     with command("pool", "--port", str(port), "--difficulty", "1e-6") as pool:
         assert pool.stdout is not None
         while "Ctrl-C" not in pool.stdout.readline():
@@ -305,9 +296,9 @@ def test_an_altered_share_is_refused_by_a_pool_in_another_process() -> None:
 
 
 def test_scaled_work_on_a_pool_in_another_process(
-    run_device: Any, tmp_path: Path
+    run_device: Any, tmp_path: Path, free_ports: Ports
 ) -> None:
-    pool_port = free_port()
+    pool_port = free_ports()
     with (
         command("pool", "--port", str(pool_port)),
         run_device(
@@ -324,9 +315,9 @@ def test_scaled_work_on_a_pool_in_another_process(
 
 
 def test_a_patch_moves_a_device_to_another_pool_and_to_real_work(
-    run_device: Any, tmp_path: Path
+    run_device: Any, tmp_path: Path, free_ports: Ports
 ) -> None:
-    pool_port = free_port()
+    pool_port = free_ports()
     with (
         command("pool", "--port", str(pool_port)),
         run_device(tmp_path, speed=10.0) as device,
@@ -391,8 +382,10 @@ def test_a_wrong_password_can_be_put_right_over_http(
 # Fleets
 
 
-def test_a_fleet_is_found_by_whoever_looks_at_its_addresses(tmp_path: Path) -> None:
-    port, control = free_port(), free_port()
+def test_a_fleet_is_found_by_whoever_looks_at_its_addresses(
+    tmp_path: Path, free_ports: Ports
+) -> None:
+    port, control = free_ports(), free_ports()
     arguments = ("--count", "5", "--port", str(port), "--state", str(tmp_path))
     with command("run", *arguments, "--control", f"127.0.0.1:{control}") as process:
         wait_for(f"http://127.0.0.1:{control}/control/ready")
@@ -431,7 +424,7 @@ def speakers(output: str) -> set[str]:
     return {line.split()[0] for line in lines}
 
 
-def test_devices_may_share_an_address(tmp_path: Path) -> None:
+def test_devices_may_share_an_address(tmp_path: Path, free_ports: Ports) -> None:
     port = free_ports(2)
     arguments = ("--count", "2", "--port-base", str(port), "--state", str(tmp_path))
     with command("run", *arguments, "--control", "none"):
@@ -464,7 +457,9 @@ def test_a_bad_fleet_is_refused_in_words(
     assert "Traceback" not in errors
 
 
-def test_networks_and_page_hold_for_every_group(tmp_path: Path) -> None:
+def test_networks_and_page_hold_for_every_group(
+    tmp_path: Path, free_ports: Ports
+) -> None:
     path, networks, www = (tmp_path / n for n in ("fleet.toml", "networks", "www"))
     path.write_text("[[group]]\nname = 'a'\n[[group]]\nname = 'b'")
     networks.write_text('[[network]]\nssid = "Harbour"')
@@ -566,8 +561,10 @@ def test_a_fleet_that_is_to_end_starts_no_more_devices(tmp_path: Path) -> None:
     assert ("starting", 40, 40) not in told
 
 
-def test_ctrl_c_while_devices_come_up_is_no_error(tmp_path: Path) -> None:
-    control = free_port()
+def test_ctrl_c_while_devices_come_up_is_no_error(
+    tmp_path: Path, free_ports: Ports
+) -> None:
+    control = free_ports()
     arguments = ["--port-base", "0", "--count", "600", "--state", str(tmp_path)]
     arguments += ["--control", f"127.0.0.1:{control}"]
     with command("run", *arguments) as process:
@@ -594,8 +591,10 @@ def test_a_command_makes_a_copy_that_lives() -> None:
     assert (info["boardVersion"], info["frequency"]) == ("601", 490)
 
 
-def test_a_fleet_ends_in_the_middle_of_a_long_advance(tmp_path: Path) -> None:
-    control = free_port()
+def test_a_fleet_ends_in_the_middle_of_a_long_advance(
+    tmp_path: Path, free_ports: Ports
+) -> None:
+    control = free_ports()
     arguments = ("--port", "0", "--count", "20", "--state", str(tmp_path))
     url = f"http://127.0.0.1:{control}/control"
     answers: list[httpx.Response] = []

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -357,10 +356,10 @@ def test_a_fleet_that_has_gone_is_told(browser: Browser) -> None:
     page.close()
 
 
-def test_the_page_keeps_the_token_it_was_opened_with(browser: Browser) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    address = f"127.0.0.1:{port}"
+def test_the_page_keeps_the_token_it_was_opened_with(
+    browser: Browser, free_ports: Callable[..., int]
+) -> None:
+    address = f"127.0.0.1:{free_ports()}"
     arguments = ("--ephemeral", "--port-base", "0", "--control", address)
     command = (sys.executable, "-m", "softaxe", "run", *arguments)
     environment = {**os.environ, "SOFTAXE_CONTROL_TOKEN": "geheim & lang"}
