@@ -23,9 +23,13 @@ CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser")
 expect.set_options(timeout=PATIENCE_MS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests."""
+    """One Chromium for the tests of a file.
+
+    Not for all: while it is there, Playwright's event loop counts as running in this
+    thread, and other folders' tests could run none of their own.
+    """
     paths = map(shutil.which, CHROMIUMS)
     path = next(filter(None, paths), None)
     if path is None:
