@@ -1,5 +1,4 @@
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +6,6 @@ from msgspec.structs import replace
 
 from softaxe.errors import SettingError
 from softaxe.fleet.groups import Group, member_options, read_group
-from softaxe.fleet.options import FleetOptions, read_fleet_file
 
 Rows = dict[str, str | int | float]
 POOL_ROWS: Rows = {"stratumurl": "127.0.0.1", "stratumport": 3333}
@@ -107,92 +105,3 @@ def test_settings_obey_the_devices_own_rules(group: Group, complaint: str) -> No
         made(group)
 
     assert complaint in str(caught.value)
-
-
-FILE = """
-seed = 7
-speed = 2
-board = "602"
-[[group]]
-name = "a"
-count = 2
-[[group]]
-name = "b"
-board = "hex"
-[[fault]]
-effect = "fan_dead"
-group = "b"
-"""
-
-
-def test_a_fleet_file_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "fleet.toml"
-    path.write_text(FILE)
-
-    options = read_fleet_file(path, FleetOptions(state=tmp_path, speed=9), {"seed"})
-
-    assert options.seed == 0, "given otherwise"
-    assert options.speed == 2
-    assert [(g.name, g.count, g.boards) for g in options.groups] == [
-        ("a", 2, ("602",)),
-        ("b", 1, ("hex",)),
-    ]
-    assert options.faults == ({"effect": "fan_dead", "group": "b"},)
-    options.check()
-
-
-@pytest.mark.parametrize("name", ["board", "boards"])
-@pytest.mark.parametrize("shared", ['boards = ["601", "602"]', 'board = "601"'])
-def test_a_groups_own_board_goes_before_those_of_all(
-    tmp_path: Path, name: str, shared: str
-) -> None:
-    path = tmp_path / "fleet.toml"
-    path.write_text(f'{shared}\n[[group]]\n{name} = "204"\ncount = 2')
-
-    options = read_fleet_file(path, FleetOptions(state=tmp_path))
-
-    assert options.groups[0].boards == ("204",)
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("", "has no [[group]]"),
-        ("x = [", "Invalid value"),
-        ("colour = 1\n[[group]]", "colour is none of seed, speed"),
-        ("seed = 'x'\n[[group]]", "seed: 'x' is no whole number"),
-        ("seed = -1\n[[group]]", "seed: -1 is no whole number of 0..16777215"),
-        ("seed = 16777216\n[[group]]", "seed: 16777216 is no whole number"),
-        ("seed = 16777215\n[[group]]\ncount = 2", "seed: 16777215 leaves too few"),
-        ("speed = 0\n[[group]]", "speed: 0 is outside 0.01..10000"),
-        ("speed = nan\n[[group]]", "speed: nan is outside 0.01..10000"),
-        ("port = 99999\n[[group]]", "port: 99999 is no whole number of 0..65535"),
-        ("port_base = -1\n[[group]]", "port_base: -1 is no whole number of 0..65535"),
-        ("cpu_percent = 0\n[[group]]", "cpu_percent: 0 is no whole number of 1..6400"),
-        ("control = 'x'\n[[group]]", "control: 'x' is neither HOST:PORT nor none"),
-        ("fault = 'x'\n[[group]]", "fault: 'x' is no list"),
-        ("fault = [1]\n[[group]]", "fault 1: 1 is no table"),
-        ("[[group]]\n[[fault]]\neffect = 'x'", "fault 1: effect: 'x' is none of"),
-        (
-            "[[group]]\nname = 'a'\nsettings = { frequency = 1 }",
-            "group a: frequency: 1",
-        ),
-        (
-            "[[group]]\nspread = { ambient = 1000 }",
-            "group 1: spread: ambient: 1000 leads to -975",
-        ),
-        ("[[group]]\nname='a'\n[[group]]\nname='a'", "two groups are called 'a'"),
-        ("[[group]]\ncount = -1", "group 1: count: -1 is no whole number"),
-    ],
-)
-def test_a_bad_file_is_told_with_its_place(
-    tmp_path: Path, text: str, complaint: str
-) -> None:
-    path = tmp_path / "fleet.toml"
-    path.write_text(text)
-
-    with pytest.raises(SettingError) as caught:
-        read_fleet_file(path, FleetOptions(state=tmp_path))
-
-    assert complaint in str(caught.value)
-    assert str(path) in str(caught.value)

@@ -1,44 +1,25 @@
 import asyncio
 import json
-import queue
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from itertools import count as counting
+from contextlib import contextmanager
 from itertools import islice, takewhile
 from pathlib import Path
 
 import httpx
 import pytest
 from typer.testing import CliRunner
-from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
-from websockets.sync.server import ServerConnection, serve
 
 from softaxe.cli.commands import app
-from softaxe.errors import DeviceError, SettingError
-from softaxe.recordings import recorder
+from softaxe.errors import SettingError
 from softaxe.recordings.record import Entry
-from softaxe.recordings.recorder import record
 from softaxe.recordings.replay import Replay, load_recording
 from softaxe.serve.listener import Listener
-from softaxe.testing.run import RunningFleet, running
-
-
-@pytest.fixture(scope="module")
-def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("recording") / "gamma.jsonl"
-    with running(speed=20) as bitaxe:
-        for duration_s in (1.2, 6.0, 30.0):  # a slow machine gets more time
-            record(bitaxe.url, path, duration_s=duration_s, interval_s=duration_s / 4)
-            entries = load_recording(path)
-            if len(infos_of(entries)) >= 4 and any(entry.is_log for entry in entries):
-                break
-    return path
+from softaxe.testing.run import running
 
 
 def infos_of(entries: list[Entry]) -> list[Entry]:
@@ -75,19 +56,6 @@ def replayed(entries: list[Entry]) -> Iterator[str]:
 
 def get(url: str, path: str) -> httpx.Response:
     return httpx.get(url + path, trust_env=False, timeout=5)
-
-
-def test_a_recording_holds_what_the_device_said(recording: Path) -> None:
-    entries = load_recording(recording)
-
-    uptimes = [json.loads(e.body)["uptimeSeconds"] for e in infos_of(entries)]
-    assert len(uptimes) >= 4
-    assert uptimes == sorted(uptimes)
-    assert uptimes[0] < uptimes[-1]
-    first = {e.path for e in entries if e.at_s == 0}
-    assert first >= {"/api/system/asic", "/api/theme"}
-    assert any(e.is_log for e in entries)
-    assert "bc1qnp980s5" not in recording.read_text()
 
 
 def test_it_is_served_again_byte_by_byte(recording: Path) -> None:
@@ -185,24 +153,6 @@ def test_a_device_that_was_away_is_away_again() -> None:
         get(url, "/api/system/info")
 
 
-def test_nobody_to_record_is_told_and_leaves_no_file(tmp_path: Path) -> None:
-    with pytest.raises(DeviceError):
-        record("http://127.0.0.1:1", tmp_path / "x", duration_s=1, interval_s=1)
-
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_slow_device_takes_no_longer_than_asked(tmp_path: Path) -> None:
-    rounds: list[int] = []
-    with running() as bitaxe:
-        bitaxe.faults.add("latency", ms=100)
-        path = tmp_path / "slow.jsonl"
-        record(bitaxe.url, path, duration_s=0.3, interval_s=0.1, tell=rounds.append)
-
-    assert len(rounds) == 1, "the first questions alone, of 100 ms each, take longer"
-    assert load_recording(path)
-
-
 def test_what_a_command_has_recorded_another_plays(tmp_path: Path) -> None:
     path = tmp_path / "gamma.jsonl"
     arguments = ["--duration", "0.5s", "--interval", "0.2s", "-o", str(path)]
@@ -242,36 +192,6 @@ def test_every_log_line_has_its_moment_in_every_round() -> None:
     assert [line for _, line in later] == ["line at 0.5", "line at 2.0"]
 
 
-def test_ctrl_c_ends_a_recording_that_can_be_played(
-    bitaxe: RunningFleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(_seconds: float) -> None:
-        deadline = time.monotonic() + 10
-        while not heard:
-            assert time.monotonic() < deadline
-            threading.Event().wait(0.01)
-        raise KeyboardInterrupt
-
-    def hear(lines: "queue.Queue[Entry]", entry: Entry) -> None:
-        put(lines, entry)
-        heard.append(entry)
-
-    heard: list[Entry] = []
-    put = queue.Queue.put_nowait
-    monkeypatch.setattr(queue.Queue, "put_nowait", hear)
-    monkeypatch.setattr(time, "sleep", interrupt)
-
-    path = tmp_path / "recordings" / "gamma.jsonl"
-    path.parent.mkdir()
-    count, is_full = record(bitaxe.url, path, duration_s=60, interval_s=30)
-
-    entries = load_recording(path)
-    assert len(entries) == count > 3
-    assert not is_full
-    assert any(entry.is_log for entry in entries), "what was heard is kept"
-    assert list(path.parent.iterdir()) == [path]
-
-
 def test_the_port_that_is_served_is_told(recording: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "softaxe", "run", "--replay", recording, "--port", "0"],
@@ -289,43 +209,3 @@ def test_the_port_that_is_served_is_told(recording: Path) -> None:
         process.communicate(timeout=15)
 
     assert answer.json()["boardVersion"] == "601"
-
-
-def test_a_talkative_device_does_not_fill_the_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bitaxe: RunningFleet
-) -> None:
-    monkeypatch.setattr(recorder, "MAX_FILE_BYTES", 30_000)
-
-    path = tmp_path / "full"
-    done = record(bitaxe.url, path, duration_s=600, interval_s=0.001)
-
-    assert done.is_full
-    assert 20_000 < path.stat().st_size <= 30_000
-    assert len(load_recording(path)) <= done.entries
-
-
-def test_a_log_that_floods_is_cut_and_bounded() -> None:
-    lines: queue.Queue[Entry] = queue.Queue(recorder.LOG_LINES)
-    is_over = threading.Event()
-
-    def talk(socket: ServerConnection) -> None:
-        with suppress(ConnectionClosed):
-            for number in counting():
-                socket.send(f"I (1) x: {number} " + "y" * 20_000)
-
-    with serve(talk, "127.0.0.1", 0, compression=None) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        url = f"http://127.0.0.1:{server.socket.getsockname()[1]}"
-        arguments = url, time.monotonic(), is_over, lines
-        listening = threading.Thread(target=recorder._listen, args=arguments)
-        listening.start()
-        time.sleep(0.3)
-        is_over.set()
-        listening.join(60)
-        server.shutdown()
-        serving.join(60)
-
-    heard = [lines.get_nowait().body for _ in range(lines.qsize())]
-    assert 1 < len(heard) < recorder.MOST_CHARACTERS / 8192 + 10
-    assert {len(text) for text in heard} == {8192}

@@ -1,6 +1,6 @@
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -31,14 +31,6 @@ def until(check: Callable[[], bool], seconds: float = 60.0) -> None:
     while not check():
         assert time.monotonic() < deadline, "did not happen in time"
         time.sleep(0.02)
-
-
-@pytest.fixture
-def old_firmware(run_device: Any, tmp_path: Path) -> Iterator[Any]:
-    """A device in the firmware profile, with a private client address."""
-    with run_device(tmp_path, profile=FIRMWARE) as device:
-        device.member.device.radio.is_ap_enabled = True  # lets every client in
-        yield device
 
 
 def test_info_has_every_member_in_the_firmware_s_order(bitaxe: Any) -> None:
@@ -403,99 +395,6 @@ def test_nothing_is_answered_between_a_reset_and_the_port_s_end(
     assert all(uptime is not None and uptime >= before for uptime in until_away)
 
 
-def test_firmware_is_installed_and_runs_after_the_restart(
-    run_device: Any, tmp_path: Path, make_app_image: Make
-) -> None:
-    image = make_app_image(version="v2.13.2", segments=(4096, 300_000))
-    with run_device(tmp_path, speed=20.0) as device:
-        answer = device.client.post("/api/system/OTA", content=image)
-        assert answer.status_code == 200
-        assert answer.text == "Firmware update complete, rebooting now!\n"
-
-        def runs_new() -> bool:
-            try:
-                return bool(device.info()["version"] == "v2.13.2")
-            except httpx.TransportError:
-                return False
-
-        until(runs_new)
-        assert device.info()["runningPartition"] == "ota_0"
-    with run_device(tmp_path) as again:
-        assert again.info()["version"] == "v2.13.2"
-        assert again.info()["runningPartition"] == "ota_0"
-
-
-def test_an_update_is_answered_however_long_it_takes_to_be_stored(
-    bitaxe: Any, make_app_image: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    save = bitaxe.member.storage.save
-
-    def slow(*what: object) -> None:
-        time.sleep(0.5)  # ten seconds of the device: it restarts after one
-        save(*what)
-
-    monkeypatch.setattr(bitaxe.member.storage, "save", slow)
-
-    answer = bitaxe.client.post("/api/system/OTA", content=make_app_image())
-
-    assert answer.text == "Firmware update complete, rebooting now!\n"
-
-
-@pytest.mark.parametrize(
-    ("damage", "reason"),
-    [
-        (lambda image: b"MZ" + image[2:], "first byte is 0x4D"),
-        (lambda image: image[:-40], "before its end"),
-        (lambda image: image[:9000] + b"\xff" + image[9001:], "checksum"),
-        (lambda image: b"", "empty"),
-        (lambda image: image + bytes(5 << 20), "larger than its slot"),
-    ],
-)
-def test_a_bad_firmware_is_a_400_with_the_reason_and_changes_nothing(
-    bitaxe: Any, make_app_image: Make, damage: Callable[[bytes], bytes], reason: str
-) -> None:
-    image = make_app_image(segments=(4096, 30_000))
-
-    answer = bitaxe.client.post("/api/system/OTA", content=damage(image))
-
-    assert answer.status_code == 400
-    assert reason in answer.text
-    assert bitaxe.info()["version"] == "v2.12.2"
-    assert list((bitaxe.fleet.options.state / "images").iterdir()) == []
-
-
-def test_a_bad_firmware_gets_the_firmware_s_texts_in_its_profile(
-    old_firmware: Any, make_app_image: Make
-) -> None:
-    post = old_firmware.client.post
-    old_firmware.member.device.check_update_allowed = lambda: None
-
-    wrong = post("/api/system/OTA", content=b"MZ" * 50)
-    short = post("/api/system/OTA", content=make_app_image()[:-1])
-
-    assert (wrong.status_code, wrong.text) == (500, "Write Error")
-    assert (short.status_code, short.text) == (500, "Validation / Activation Error")
-
-
-def test_a_full_disk_is_told_and_nothing_is_half_applied(
-    bitaxe: Any, make_app_image: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise StorageError("state.db: database or disk is full")
-
-    monkeypatch.setattr(bitaxe.member.storage, "save", full)
-
-    patched = bitaxe.patch(hostname="rig")
-    updated = bitaxe.client.post("/api/system/OTA", content=make_app_image())
-    time.sleep(0.5)  # ten seconds of the device: it would have restarted
-
-    assert (patched.status_code, updated.status_code) == (500, 500)
-    assert "disk is full" in patched.text
-    assert bitaxe.info()["hostname"] == "bitaxe-f369"
-    assert bitaxe.info()["version"] == "v2.12.2"
-    assert bitaxe.info()["uptimeSeconds"] > 5
-
-
 def test_a_change_saved_by_another_s_commit_still_learns_that_it_failed(
     bitaxe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -509,20 +408,6 @@ def test_a_change_saved_by_another_s_commit_still_learns_that_it_failed(
 
     assert {answer.status_code for answer in answers} == {500}
     assert bitaxe.info()["hostname"] == "bitaxe-f369"
-
-
-def test_an_upload_cut_off_changes_nothing(bitaxe: Any, make_app_image: Make) -> None:
-    image = make_app_image(segments=(4096, 30_000))
-    head = (
-        b"POST /api/system/OTA HTTP/1.1\r\nHost: a\r\n"
-        b"Content-Length: " + str(len(image)).encode() + b"\r\n\r\n"
-    )
-
-    bitaxe.raw(head + image[:20_000], patience_s=0.3)
-
-    images = bitaxe.fleet.options.state / "images"
-    until(lambda: not list(images.iterdir()))
-    assert bitaxe.info()["version"] == "v2.12.2"
 
 
 def test_a_www_image_is_served_by_the_firmware_s_rules(
@@ -551,33 +436,6 @@ def test_a_www_image_is_served_by_the_firmware_s_rules(
         assert device.info()["axeOSVersion"] == "v2.13.9"
     with run_device(tmp_path) as again:
         assert again.info()["axeOSVersion"] == "v2.13.9"
-
-
-@pytest.mark.parametrize(
-    ("image", "reason"),
-    [(b"short", "5 bytes, not exactly 3145728"), (b"\xff" * 3145728, "no SPIFFS")],
-)
-def test_a_bad_www_image_is_refused_with_the_reason(
-    bitaxe: Any, image: bytes, reason: str
-) -> None:
-    answer = bitaxe.client.post("/api/system/OTAWWW", content=image)
-
-    assert answer.status_code == 400
-    assert reason in answer.text
-    assert bitaxe.info()["axeOSVersion"] == "v2.12.2"
-
-
-def test_the_firmware_profile_stores_a_bad_www_image_and_goes_into_recovery(
-    old_firmware: Any,
-) -> None:
-    old_firmware.member.device.check_update_allowed = lambda: None
-
-    answer = old_firmware.client.post("/api/system/OTAWWW", content=b"short")
-
-    assert answer.text == "WWW update complete\n"
-    assert "AxeOS Recovery" in old_firmware.client.get("/anything").text
-    assert "AxeOS Recovery" in old_firmware.client.get("/api/anything").text
-    assert old_firmware.info()["axeOSVersion"] == ""
 
 
 def test_an_over_long_target_is_refused(bitaxe: Any) -> None:
@@ -741,52 +599,3 @@ def test_theme_members_are_found_as_cjson_finds_them(bitaxe: Any) -> None:
     bitaxe.client.post("/api/theme", content=body)
 
     assert bitaxe.client.get("/api/theme").json()["colorScheme"] == "light"
-
-
-def test_an_image_that_cannot_be_stored_is_a_500_and_changes_nothing(
-    bitaxe: Any, make_app_image: Make
-) -> None:
-    images = bitaxe.fleet.options.state / "images"
-    images.rmdir()
-    images.write_text("in the way")
-
-    answer = bitaxe.client.post("/api/system/OTA", content=make_app_image())
-
-    assert answer.status_code == 500
-    assert str(images) in answer.text
-    assert bitaxe.info()["runningPartition"] == "factory"
-    images.unlink()
-    images.mkdir()
-    assert bitaxe.client.post("/api/system/OTA", content=make_app_image()).is_success
-
-
-def test_the_screen_is_a_picture_outside_the_api(bitaxe: Any) -> None:
-    answer = bitaxe.client.get("/softaxe/screen.png?scale=2")
-
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == "image/png"
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.content.startswith(b"\x89PNG")
-    assert int.from_bytes(answer.content[16:20]) == 256
-    assert int.from_bytes(answer.content[20:24]) == 64
-    for scale in ("0", "9", "x", "-1", "1.5"):
-        refused = bitaxe.client.get(f"/softaxe/screen.png?scale={scale}")
-        assert refused.status_code == 400
-        assert "is outside 1..8" in refused.json()["error"]
-
-
-def test_without_a_display_there_is_no_picture(bitaxe: Any) -> None:
-    bitaxe.patch(display="NONE", rotation=180)
-    before = bitaxe.client.get("/softaxe/screen.png")
-    assert before.status_code == 200  # the panel is set up at boot only
-    bitaxe.client.post("/api/system/restart")
-    deadline = time.monotonic() + 15
-    while True:
-        with suppress(httpx.HTTPError):
-            answer = bitaxe.client.get("/softaxe/screen.png")
-            if answer.status_code == 404:
-                break
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-    assert answer.json() == {"error": "display: NONE shows nothing"}

@@ -1,0 +1,67 @@
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import httpx
+
+from softaxe.testing.run import RunningFleet, running
+
+Make = Callable[..., bytes]
+
+
+def test_a_restored_device_is_the_one_of_the_snapshot() -> None:
+    with running(speed=0, warm_up_s=0) as fleet:
+        fleet.run(lambda running: running.take_snapshot("before"))
+        fleet["601-1"].remove()
+        fleet.add(name="other", seed=1, ambient=60)
+        fleet.run(lambda running: running.restore("before"))
+
+        (group,) = fleet.call(lambda f: {m.group for m in f.members.values()})
+        assert group == "devices"
+        assert fleet.info()["boardVersion"] == "601"
+
+
+def test_a_restored_fleet_starts_again_with_its_pages(
+    tmp_path: Path, make_www_image: Make
+) -> None:
+    def flash(fleet: RunningFleet, text: bytes) -> None:
+        image = make_www_image({"/index.html": text})
+        url = f"{fleet.url}/api/system/OTAWWW"
+        assert httpx.post(url, content=image, trust_env=False).is_success
+
+    def page(fleet: RunningFleet) -> bytes:
+        return httpx.get(fleet.url, trust_env=False).content
+
+    with running(state=tmp_path, speed=0) as fleet:
+        flash(fleet, b"first")
+        fleet.run(lambda running: running.take_snapshot("x"))
+        flash(fleet, b"second")
+        assert page(fleet) == b"second"
+        fleet.run(lambda running: running.restore("x"))
+        assert page(fleet) == b"first"
+
+    with running(state=tmp_path, speed=0) as fleet:
+        assert page(fleet) == b"first"
+    assert len(list((tmp_path / "images").iterdir())) == 1
+
+
+def test_restoring_a_snapshot_stores_what_was_stored_and_no_more(
+    tmp_path: Path,
+) -> None:
+    def start(target_c: int) -> AbstractContextManager[RunningFleet]:
+        return running(
+            state=tmp_path,
+            speed=0,
+            settings={"temptarget": target_c, "minFanSpeed": 30},
+        )
+
+    with start(50) as fleet:
+        fleet.patch(minFanSpeed=40)
+        fleet.run(lambda running: running.take_snapshot("before"))
+        fleet.patch(minFanSpeed=60, rotation=90)
+        fleet.run(lambda running: running.restore("before"))
+        assert fleet.info()["minFanSpeed"] == 40
+
+    with start(55) as fleet:
+        info = fleet.info()
+    assert (info["temptarget"], info["minFanSpeed"], info["rotation"]) == (55, 40, 0)

@@ -1,0 +1,37 @@
+import time
+from contextlib import suppress
+from typing import Any
+
+import httpx
+
+
+def test_the_screen_is_a_picture_outside_the_api(bitaxe: Any) -> None:
+    answer = bitaxe.client.get("/softaxe/screen.png?scale=2")
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.content.startswith(b"\x89PNG")
+    assert int.from_bytes(answer.content[16:20]) == 256
+    assert int.from_bytes(answer.content[20:24]) == 64
+    for scale in ("0", "9", "x", "-1", "1.5"):
+        refused = bitaxe.client.get(f"/softaxe/screen.png?scale={scale}")
+        assert refused.status_code == 400
+        assert "is outside 1..8" in refused.json()["error"]
+
+
+def test_without_a_display_there_is_no_picture(bitaxe: Any) -> None:
+    bitaxe.patch(display="NONE", rotation=180)
+    before = bitaxe.client.get("/softaxe/screen.png")
+    assert before.status_code == 200  # the panel is set up at boot only
+    bitaxe.client.post("/api/system/restart")
+    deadline = time.monotonic() + 15
+    while True:
+        with suppress(httpx.HTTPError):
+            answer = bitaxe.client.get("/softaxe/screen.png")
+            if answer.status_code == 404:
+                break
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    assert answer.json() == {"error": "display: NONE shows nothing"}
