@@ -35,12 +35,16 @@ def test_the_fixture_takes_what_running_takes() -> None:
 
 USER = """
 import softaxe
-from softaxe.testing import MakeDevices, RunningFleet
+from softaxe.testing import GroupOptions, MakeDevices, RunningFleet
+
+def others() -> GroupOptions:
+    return {"name": "others"}
 
 def test_right(bitaxe_factory: MakeDevices) -> None:
     fleet = bitaxe_factory(count=3, ambient=31, settings={"frequency": 490})
     fleet.faults.add("latency", ms=300, device="601-*")
     fleet.add(board="hex", first_boot=True)
+    bitaxe_factory(groups=[{"board": "402", "count": 2}, others()])
     fleet.pool.faults.add("pool_reject", reason="No")
 
 def test_wrong(bitaxe_factory: MakeDevices, bitaxe: RunningFleet) -> None:
@@ -50,6 +54,7 @@ def test_wrong(bitaxe_factory: MakeDevices, bitaxe: RunningFleet) -> None:
     bitaxe.add(bord="601")
     bitaxe_factory(ambeint=30)
     softaxe.running(work="sealed")
+    softaxe.running(groups=[{"board": "402", "cuont": 2}])
 """
 
 
@@ -71,10 +76,10 @@ def test_a_type_checker_sees_a_users_typos(tmp_path: Path) -> None:
 
     errors = [line for line in found.stdout.splitlines() if ": error: " in line]
     lines = [int(line.split(": error: ")[0].rpartition(":")[2]) for line in errors]
-    assert lines == list(range(first_wrong, first_wrong + 6)), found.stdout
+    assert lines == list(range(first_wrong, first_wrong + 7)), found.stdout
     for told, word in zip(
         errors,
-        ("fan_blocked", "mss", "refused", "bord", "ambeint", "auto"),
+        ("fan_blocked", "mss", "refused", "bord", "ambeint", "auto", "cuont"),
         strict=True,
     ):
         assert word in told

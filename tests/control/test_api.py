@@ -13,12 +13,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from softaxe.control.advances import MOST_ADVANCES
 from softaxe.control.operations import OPERATIONS
 from softaxe.device.device import Device
+from softaxe.testing import GroupOptions
 from softaxe.testing.run import RunningFleet, running
 
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[RunningFleet]:
-    groups: list[dict[str, object]] = [
+    groups: list[GroupOptions] = [
         {"name": "gammas", "count": 2, "boards": ["601", "602"]},
         {"name": "supras", "board": "402"},
     ]

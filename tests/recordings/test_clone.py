@@ -13,7 +13,6 @@ from softaxe.api.views import info_body
 from softaxe.cli.commands import app
 from softaxe.device.device import Device
 from softaxe.errors import BadResponse, SettingError
-from softaxe.fleet.groups import read_groups
 from softaxe.recordings.clone import copy_of, fleet_file
 from softaxe.simulation import Simulation
 from softaxe.stratum.pool import Pool
@@ -40,7 +39,7 @@ def test_a_copy_lives_like_its_original() -> None:
 
     copy = copy_of(theirs)
     text = fleet_file(copy, "http://192.168.1.2")
-    groups = read_groups(tomllib.loads(text), "x")
+    groups = tomllib.loads(text)["group"]
     with running(groups=groups, speed=0) as cloned:
         cloned.clock.advance(2400)
         ours = cloned.info()
@@ -71,7 +70,7 @@ def test_a_command_writes_a_copy_that_a_fleet_can_have(tmp_path: Path) -> None:
 
     assert done.exit_code == 0, done.output
     assert "402 supra" in done.output.lower()
-    groups = read_groups(tomllib.loads(path.read_text()), "x")
+    groups = tomllib.loads(path.read_text())["group"]
     with running(groups=groups) as copy:
         info = copy.info()
     assert (info["boardVersion"], info["frequency"]) == ("402", 485)

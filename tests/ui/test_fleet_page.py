@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from softaxe.fleet.clock import Clock
+from softaxe.testing import GroupOptions
 from softaxe.testing.run import RunningFleet, running
 
 PHONE = {"width": 360, "height": 740}
@@ -20,7 +21,7 @@ Open = Callable[..., Page]
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[RunningFleet]:
-    groups = [
+    groups: list[GroupOptions] = [
         {"name": "gammas", "count": DEVICES - 110, "boards": ["601", "602"]},
         {"name": "supras", "count": 100, "board": "402"},
         {"name": "attic", "count": 10, "board": "601", "ambient": 45},

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from softaxe.testing.options import GroupOptions
     from softaxe.testing.run import (
         MakeDevices,
         RunningDevice,
@@ -11,7 +12,14 @@ if TYPE_CHECKING:
         running,
     )
 
-__all__ = ["MakeDevices", "RunningDevice", "RunningFleet", "RunningPool", "running"]
+__all__ = [
+    "GroupOptions",
+    "MakeDevices",
+    "RunningDevice",
+    "RunningFleet",
+    "RunningPool",
+    "running",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,7 @@ import json
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +30,7 @@ from softaxe.errors import SettingError
 from softaxe.faults import Rule
 from softaxe.fleet.clock import ADVANCES_S
 from softaxe.fleet.fleet import Fleet
-from softaxe.fleet.groups import Group, read_group
+from softaxe.fleet.groups import read_group
 from softaxe.fleet.options import FleetOptions
 from softaxe.serve.journal import Entry
 from softaxe.serve.member import Member
@@ -59,7 +59,7 @@ def running(
     *,
     count: int = 1,
     board: str | Sequence[str] = USUAL_BOARD,
-    groups: Sequence[Mapping[str, object] | Group] | None = None,
+    groups: Sequence[GroupOptions] | None = None,
     speed: float = 1.0,
     seed: int = 1,
     host: str = "127.0.0.1",
@@ -92,7 +92,7 @@ def running(
     warm_up_s = read_number("warm_up_s", warm_up_s, ADVANCES_S)
     if groups is None:
         boards = [board] if isinstance(board, str) else list(board)
-        groups = [{"count": count, "boards": boards, **group}]
+        chosen = [read_group({"count": count, "boards": boards, **group})]
     else:
         beside: dict[str, object] = {**group}
         if count != 1:
@@ -101,9 +101,10 @@ def running(
             beside["board"] = board
         for name in beside:
             raise SettingError(f"{name}: is to stand in the groups, as there are some")
+        chosen = [read_group(one) for one in groups]
     options = FleetOptions(
         state=state or Path(),
-        groups=tuple(g if isinstance(g, Group) else read_group(g) for g in groups),
+        groups=tuple(chosen),
         host=host,
         port=port,
         pool_port=0,
@@ -125,7 +126,7 @@ class MakeDevices(Protocol):
         *,
         count: int = ...,
         board: str | Sequence[str] = ...,
-        groups: Sequence[Mapping[str, object] | Group] | None = ...,
+        groups: Sequence[GroupOptions] | None = ...,
         speed: float = ...,
         seed: int = ...,
         host: str = ...,
