@@ -1,16 +1,22 @@
-"""Reads every import: the directions of docs/architecture.md, and purity."""
+"""Reads every import: the directions of docs/architecture.md, purity, and libraries."""
 
 import ast
+import re
+import sys
+import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src" / "softaxe"
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "softaxe"
 
 LAYERS = {
     "errors": 0,
     "units": 0,
+    "description": 1,
     "log_limit": 1,
     "catalog": 1,
     "bitcoin": 2,
@@ -20,13 +26,12 @@ LAYERS = {
     "flash": 3,
     "device": 4,
     "api": 5,
-    "description": 1,
+    "screen": 5,
+    "simulation": 5,
     "effects": 5,
     "faults": 6,
-    "simulation": 5,
-    "screen": 5,
-    "client": 6,
     "scenario": 6,
+    "client": 6,
     "serve": 7,
     "fleet": 8,
     "control": 9,
@@ -37,6 +42,7 @@ LAYERS = {
     "__main__": 13,
     "__init__": 13,
 }
+"""Who may know whom: those below. Rooms on one floor do not see each other."""
 IMPURE = {
     "asyncio",
     "datetime",
@@ -61,6 +67,8 @@ CLIENT = SOURCE / "client.py"
 """Talks to devices and waits only so long."""
 PURE_RECORDINGS = {SOURCE / "recordings" / name for name in ("record.py", "clone.py")}
 """The half of the room that knows no device on a network."""
+LIBRARY_OF = {"PIL": "pillow"}
+"""Where the name of a library is not that of its package."""
 
 
 def modules() -> list[Path]:
@@ -69,6 +77,11 @@ def modules() -> list[Path]:
 
 def layer_name(path: Path) -> str:
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def dotted(path: Path) -> str:
+    parts = ("softaxe", *path.relative_to(SOURCE).with_suffix("").parts)
+    return ".".join(parts).removesuffix(".__init__")
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -83,12 +96,54 @@ def imports(path: Path) -> Iterator[str]:
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
 def test_imports_go_one_way(path: Path) -> None:
     here = layer_name(path)
+    floor = LAYERS["serve" if path in PURE_RECORDINGS else here]
     for name in imports(path):
         parts = name.split(".")
         if parts[0] != "softaxe" or len(parts) == 1 or parts[1] not in LAYERS:
             continue
         there = parts[1]
-        assert there == here or LAYERS[there] < LAYERS[here], f"{here} imports {name}"
+        assert there == here or LAYERS[there] < floor, f"{here} imports {name}"
+
+
+def test_there_is_no_circle() -> None:
+    names = {dotted(path) for path in modules()}
+
+    def module_of(name: str) -> str:
+        while name not in names:
+            name = name.rpartition(".")[0]
+        return name
+
+    needs = {
+        dotted(path): {
+            module_of(name) for name in imports(path) if name.startswith("softaxe.")
+        }
+        - {dotted(path), "softaxe"}  # which offers names from everywhere, when asked
+        for path in modules()
+    }
+
+    TopologicalSorter(needs).prepare()  # raises for a circle, and names it
+
+
+def test_libraries_are_named() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    named = {re.split("[>;]", one)[0] for one in project["project"]["dependencies"]}
+    used = {
+        name
+        for path in modules()
+        for name in imports(path)
+        if name.split(".")[0] not in {*sys.stdlib_module_names, "softaxe"}
+    }
+    libraries = {name.split(".")[0] for name in used}
+
+    named |= {"pytest"}  # which alone loads the plugin
+    assert {LIBRARY_OF.get(one, one.replace("_", "-")) for one in libraries} == named
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_names_of_others_are_public(path: Path) -> None:
+    private = {name for name in imports(path) if re.search(r"(^|\.)_[a-z]", name)}
+
+    assert private <= {"softaxe.bitcoin._kernel"}
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
