@@ -55,9 +55,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Count no coverage of the unwatched folders, nor of tests marked `no_cover`."""
+    """Count no coverage of what is unwatched, by its folder or by its mark."""
     watching = []
-    if item.path.parent.name in UNWATCHED or item.get_closest_marker("no_cover"):
+    if item.path.parent.name in UNWATCHED or item.get_closest_marker("unwatched"):
         while (coverage := Coverage.current()) is not None:  # beside xdist it has two
             coverage.stop()
             watching.append(coverage)

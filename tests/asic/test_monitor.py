@@ -64,7 +64,7 @@ def test_a_poll_asks_a_millisecond_apart_and_sums_a_tenth_of_a_second_later() ->
     assert seen == [*first, (100.106, None), *second, (105.106, None)]
 
 
-@pytest.mark.no_cover
+@pytest.mark.unwatched
 def test_polls_stay_on_the_grid_for_days() -> None:
     monitor = counting(1)
     monitor.start(0.1)

@@ -109,7 +109,7 @@ class TestSearch:
 
         assert search(GENESIS, GENESIS_NONCE - 40, 80, target) == [GENESIS_NONCE]
 
-    @pytest.mark.no_cover
+    @pytest.mark.unwatched
     def test_random_headers_targets_and_ranges(self, search: kernel.Search) -> None:
         rng = random.Random(1)
         for _ in range(60):
@@ -149,7 +149,7 @@ class TestSearch:
         assert search(header, 7, 1, exact) == [7]
         assert search(header, 7, 1, exact - 1) == []
 
-    @pytest.mark.no_cover
+    @pytest.mark.unwatched
     def test_more_hits_than_fit_into_one_batch(self, search: kernel.Search) -> None:
         found = search(bytes(80), 10, 5000, (1 << 256) - 1)
 

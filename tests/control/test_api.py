@@ -139,7 +139,7 @@ def test_a_fault_for_nobody_tells_that_it_matches_none(api: httpx.Client) -> Non
     assert (added.status_code, added.json()["matches"]) == (201, 0)
 
 
-@pytest.mark.no_cover
+@pytest.mark.unwatched
 def test_an_hour_has_happened_when_the_call_returns(
     api: httpx.Client, fleet: RunningFleet
 ) -> None:

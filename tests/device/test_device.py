@@ -28,7 +28,7 @@ def image(version: str) -> AppImage:
     return AppImage(version, "esp-miner", "v5.5.1", "", "", 4096, "ab" * 32)
 
 
-@pytest.mark.no_cover
+@pytest.mark.unwatched
 def test_the_example_in_the_docstring_holds() -> None:
     assert doctest.testmod(module).failed == 0
 

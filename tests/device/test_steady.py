@@ -8,7 +8,7 @@ from softaxe.device.steady import best_efficiency, steady_state
 GAMMA = board("601")
 
 
-@pytest.mark.no_cover
+@pytest.mark.unwatched
 @pytest.mark.parametrize("version", ["601", "205", "303", "801"])
 def test_a_live_device_settles_where_the_model_says(version: str) -> None:
     row = board(version)
@@ -74,7 +74,7 @@ def test_a_dead_fan_overheats_every_board() -> None:
         assert state.temp_c > 75, version
 
 
-@pytest.mark.no_cover
+@pytest.mark.unwatched
 def test_no_two_devices_have_the_same_best_setting() -> None:
     best = [
         best_efficiency(

@@ -492,7 +492,7 @@ def test_a_fleets_state_is_in_one_database(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.no_cover
+@pytest.mark.unwatched
 def test_shares_are_counted_alike_on_both_sides() -> None:
     with running(groups=[{"count": 15, "user": "w.{n}"}], speed=0) as fleet:
         fleet.clock.advance(600)

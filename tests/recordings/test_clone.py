@@ -33,7 +33,7 @@ def info_after(duration_s: float, seed: int, **settings: Any) -> dict[str, Any]:
     return info
 
 
-@pytest.mark.no_cover
+@pytest.mark.unwatched
 def test_a_copy_lives_like_its_original() -> None:
     theirs = info_after(2400, 4711, frequency=550, autofanspeed=0, manualFanSpeed=60)
 

@@ -330,7 +330,7 @@ def test_restart_is_a_post_of_an_empty_object_and_it_comes_back(page: Any) -> No
     assert page.info()["resetReason"] == "Software reset via esp_restart"
 
 
-@pytest.mark.no_cover
+@pytest.mark.unwatched
 def test_the_swarm_page_finds_the_other_devices() -> None:
     try:
         with running(count=3, host="127.0.0.2", port=80):
