@@ -23,6 +23,8 @@ HANDSHAKE = (
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
 
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\nf4240\r\n%b\r\n0\r\n\r\n"
+
 
 def test_closing_ends_a_request_that_waits_without_complaint(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -295,6 +297,29 @@ def test_a_body_is_read_no_faster_than_it_is_taken() -> None:
 
     seen: list[Body] = []
     assert serve(slow, sent) < 1 << 20
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 1000000\r\n\r\n%b", CHUNKED], ids=["length", "chunks"]
+)
+def test_a_body_that_was_not_read_does_not_hold_the_next_request(
+    framing: bytes,
+) -> None:
+    async def hasty(_request: Request) -> Answer:
+        await asyncio.sleep(0.01)
+        return Answer()
+
+    async def asked(listener: Listener) -> bytes:
+        connection = await asyncio.open_connection("127.0.0.1", listener.port)
+        connection[1].write(b"POST / HTTP/1.1\r\n" + framing % (b"x" * 1_000_000))
+        async with asyncio.timeout(5):
+            found = await status_of(connection)
+            await connection[0].readuntil(b"\r\n\r\n")
+            found += await status_of(connection)
+        await end(connection[1])
+        return found
+
+    assert serve(hasty, asked) == b"HTTP/1.1 200" * 2
 
 
 def test_a_failing_app_is_a_500_and_a_line_in_the_log(

@@ -313,7 +313,7 @@ class HttpServerProtocol(asyncio.Protocol):
                 await self._fail()
             self._end_if_last()
         finally:
-            self._task = None
+            self._task, self._body = None, NO_BODY
         if not self._is_ending:
             self._take_turn()
 

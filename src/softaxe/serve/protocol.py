@@ -478,6 +478,7 @@ class HttpConnection:
 
     def _finish(self) -> None:
         self.is_answering = self.is_begun = False
+        self._events.clear()  # of a body that nobody reads any more
         if self.is_last:
             self._in = _In.OVER
         elif self._in is _In.DONE:
