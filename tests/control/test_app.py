@@ -78,3 +78,7 @@ def test_orders_need_the_token(given: bytes, status: int) -> None:
 @pytest.mark.parametrize("path", ["/", "/control/health", "/control/ready"])
 def test_the_page_and_who_watches_a_process_need_none(path: str) -> None:
     assert asked("GET", path, token=TOKEN).status == 200
+
+
+def test_no_site_shows_the_fleets_page_in_a_frame() -> None:
+    assert (b"X-Frame-Options", b"DENY") in asked("GET", "/").headers

@@ -72,10 +72,6 @@ def is_allowed(
         client = ip_address(client_ip.partition("%")[0])
     except ValueError:
         return False
-    if profile.foreign_names_refused and origin is None:
-        own_names = {hostname.lower(), f"{hostname.lower()}.local", "localhost"}
-        if _is_foreign(_host_name(host), own_names):
-            return False
     if not profile.loopback_allowed:
         return _is_allowed_by_firmware(client, origin)
     return _is_allowed_as_documented(client, origin, host, hostname.lower())
@@ -141,7 +137,7 @@ def _is_allowed_as_documented(
     asked_name = _host_name(host)
     own_names = {hostname, f"{hostname}.local", "localhost"}
     if origin is None:
-        return True
+        return not is_loopback or not _is_foreign(asked_name, own_names)
     if _is_private(_origin_address(origin)):
         return len(origin) <= MAX_ORIGIN_BYTES
     page = _page_name(origin)
@@ -211,8 +207,9 @@ def _host_name(host: str | None) -> str | None:
 def _is_foreign(name: str | None, own_names: set[str]) -> bool:
     """Tell whether a name is one that the public DNS may answer.
 
-    A page of such a name could have pointed it here, to read what only programs of
-    this machine or network may.
+    A page of such a name could have pointed it at this machine, to read from here what
+    only programs of this machine may. On a network names are not looked at, as a device
+    does not: its owner may have given it any.
     """
     if name is None or name in own_names or _literal(name) is not None:
         return False

@@ -40,6 +40,9 @@ _TYPES = {
     ".svg": b"image/svg+xml",
     ".ico": b"image/x-icon",
 }
+_NO_FRAME = (b"X-Frame-Options", b"DENY")
+"""Who clicks on the fleet's page sees that it is the fleet's page. A device's page may
+be shown in a frame, as by Home Assistant."""
 _NOT_BUILT = (
     b"<!DOCTYPE html><title>softaxe fleet</title>"
     b"<p>The fleet runs, but its page was not built. "
@@ -80,7 +83,7 @@ class ControlApp:
                 request.path_params = params
                 return await self._answer(operation, request)
         if method == "GET" and not request.is_websocket:
-            return _page("/".join(parts))
+            return _page("/".join(parts)).with_headers((_NO_FRAME,))
         return _error(
             405, f"{request.method}: {request.path} is not to be had by this method"
         )

@@ -42,13 +42,9 @@ class Profile:
         "the whole text is taken for a host name",
     )
     loopback_allowed: bool = _row(
-        "loopback clients and same-origin pages on any port are let in",
+        "loopback clients and same-origin pages on any port are let in, not under a "
+        "name that public DNS can answer: a page may have pointed its own here",
         "only private addresses; an Origin with a port or a name is refused",
-    )
-    foreign_names_refused: bool = _row(
-        "a request without Origin under a name that public DNS can answer gets 401, as "
-        "a page that points its own name here sends it",
-        "`Host` is not looked at",
     )
     access_checked_in_ap: bool = _row(
         "the access check holds in access point mode too: here it has no radio's reach",
@@ -57,10 +53,6 @@ class Profile:
     theme_access_checked: bool = _row(
         "`POST /api/theme` answers 401 outside the allowed networks",
         "it has no check: any site changes the theme",
-    )
-    framing_refused: bool = _row(
-        "pages say `X-Frame-Options: SAMEORIGIN`",
-        "any site may show them in a frame",
     )
     scan_access_checked: bool = _row(
         "`wifi/scan` answers 401 outside the allowed networks", "it has no check"

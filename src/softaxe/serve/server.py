@@ -68,7 +68,6 @@ NO_UPGRADE = Answer(b"This resource speaks WebSocket only", status=400)
 EMPTY = Answer()
 PATCHED = Answer(b"{}", content_type=JSON)
 PATCHED_AS_FIRMWARE = Answer(is_chunked=True)
-SAME_ORIGIN = (b"X-Frame-Options", b"SAMEORIGIN")
 AWAY_S = 0.02
 """Between two looks whether a device that is away is back."""
 UNKNOWN_ROUTE = Answer(
@@ -227,12 +226,11 @@ class Server:
         """GET of anything that is no route."""
         device = self.host.device
         if not device.is_www_broken:
-            answer = file_answer(files_of(device), request.target)
-            return answer.with_headers(_frame_headers(device.profile))
+            return file_answer(files_of(device), request.target)
         # Unlike files, the recovery page is only for those who may use the API.
         if not is_client_allowed(request, device):
             return UNAUTHORIZED
-        return RECOVERY_PAGE.with_headers(_frame_headers(device.profile))
+        return RECOVERY_PAGE
 
     def unknown_api(self, request: Request) -> Answer:
         """Anything else under /api."""
@@ -309,10 +307,6 @@ class Server:
         return Answer(text.encode(), content_type=TEXT)
 
 
-def _frame_headers(profile: Profile) -> Headers:
-    return (SAME_ORIGIN,) if profile.framing_refused else ()
-
-
 def bad_request(text: str) -> Answer:
     """Answer a refusal as the API page promises it."""
     return Answer(views.error_body(text), status=400, content_type=JSON)
@@ -358,9 +352,7 @@ def _routes(profile: Profile) -> Mapping[tuple[str, str], Endpoint]:
     preflight = _always(EMPTY)
     theme, scan = "/api/theme", "/api/system/wifi/scan"
     routes = {
-        ("GET", "/recovery"): Endpoint(
-            _always(RECOVERY_PAGE.with_headers(_frame_headers(profile)))
-        ),
+        ("GET", "/recovery"): Endpoint(_always(RECOVERY_PAGE)),
         ("GET", theme): _for_all(Server.get_theme),
         ("POST", theme): Endpoint(
             Server.post_theme,
