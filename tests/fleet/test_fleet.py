@@ -30,9 +30,9 @@ from softaxe.bitcoin.header import (
     target_for,
 )
 from softaxe.device.device import Device
-from softaxe.errors import FleetStopped, SettingError
+from softaxe.errors import FleetStopped
 from softaxe.fleet.fleet import Fleet
-from softaxe.fleet.groups import Group, parse_pool
+from softaxe.fleet.groups import Group
 from softaxe.fleet.options import FleetOptions
 from softaxe.serve.listener import Listener
 from softaxe.serve.member import Member
@@ -180,27 +180,6 @@ def test_passwords_are_neither_printed_nor_logged(
     assert "mining.authorize" in output
     assert secret not in output + errors
     assert "softaxe-wifi" not in output + errors
-
-
-@pytest.mark.parametrize(
-    ("text", "target"),
-    [
-        ("pool.example", ("pool.example", 3333)),
-        ("pool.example:21496", ("pool.example", 21496)),
-        ("stratum+tcp://pool.example:21496", ("pool.example", 21496)),
-        ("[::1]:3333", ("::1", 3333)),
-    ],
-)
-def test_pools_are_read_as_people_write_them(
-    text: str, target: tuple[str, int]
-) -> None:
-    assert parse_pool(text) == target
-
-
-@pytest.mark.parametrize("text", ["", "a b", "http://pool", "stratum+ssl://pool:1"])
-def test_what_is_no_pool_is_refused(text: str) -> None:
-    with pytest.raises(SettingError, match=r"names no host|plain Stratum v1"):
-        parse_pool(text)
 
 
 def test_real_shares_convince_a_pool_in_another_process(

@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from softaxe.errors import SettingError
-from softaxe.fleet.groups import Group, member_options, read_group
+from softaxe.fleet.groups import Group, member_options, parse_pool, read_group
 
 Rows = dict[str, str | int | float]
 POOL_ROWS: Rows = {"stratumurl": "127.0.0.1", "stratumport": 3333}
@@ -105,3 +105,24 @@ def test_settings_obey_the_devices_own_rules(group: Group, complaint: str) -> No
         made(group)
 
     assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("pool.example", ("pool.example", 3333)),
+        ("pool.example:21496", ("pool.example", 21496)),
+        ("stratum+tcp://pool.example:21496", ("pool.example", 21496)),
+        ("[::1]:3333", ("::1", 3333)),
+    ],
+)
+def test_pools_are_read_as_people_write_them(
+    text: str, target: tuple[str, int]
+) -> None:
+    assert parse_pool(text) == target
+
+
+@pytest.mark.parametrize("text", ["", "a b", "http://pool", "stratum+ssl://pool:1"])
+def test_what_is_no_pool_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match=r"names no host|plain Stratum v1"):
+        parse_pool(text)
