@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -88,6 +89,24 @@ def test_a_miner_that_closes_its_line_at_once_is_forgotten() -> None:
             await asyncio.sleep(0.05)
             await until(lambda: not server.connection_count)
             assert server.pool.connections == ()
+
+    run(main())
+
+
+def test_a_miner_that_has_gone_before_it_is_taken_up_leaves_nothing() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            for _ in range(5):
+                gone = socket.create_connection(server.addresses[0])
+                reset = struct.pack("ii", 1, 0)
+                gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+                gone.close()
+            reader, writer = await asyncio.open_connection(*server.addresses[0])
+            writer.write(b'{"id":1,"method":"mining.ping"}\n')
+            await reader.readline()
+            assert server.connection_count == 1
+            writer.close()
+            await until(lambda: not server.connection_count)
 
     run(main())
 

@@ -155,8 +155,9 @@ class _Client(asyncio.Protocol):
         # A TCP transport always; uvloop's is no subclass.
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
-        self._name = f"{peer[0]}:{peer[1]}"
-        self.connection = self._server.connect(self, self._name)
+        if peer is not None:  # else it has gone before it was taken up
+            self._name = f"{peer[0]}:{peer[1]}"
+            self.connection = self._server.connect(self, self._name)
         if self.connection is None:
             self._transport.abort()
             return
