@@ -90,7 +90,7 @@ async def _serve(
         typer.echo(f"  state    {where}")
         typer.echo("Ctrl-C stops it.")
         sys.stdout.flush()
-        watching = asyncio.ensure_future(_watch_speed(whole))
+        watching = asyncio.ensure_future(watch_speed(whole))
         try:
             await whole.run()
         finally:
@@ -103,7 +103,7 @@ async def _serve(
             await listener.close()
 
 
-async def _watch_speed(whole: "Whole") -> None:
+async def watch_speed(whole: "Whole") -> None:
     """Tell on a terminal when time falls behind the speed it should have, and after."""
     was_behind = False
     while sys.stderr.isatty():
@@ -111,7 +111,8 @@ async def _watch_speed(whole: "Whole") -> None:
         wished, reached = whole.clock.speed, whole.clock.reached_speed
         is_behind = reached is not None and reached < wished * ENOUGH
         if is_behind and not was_behind:
-            sys.stderr.write(f"softaxe: time runs {reached:.2g}x, {wished:g}x wished\n")
+            about = float(f"{reached:.2g}")
+            sys.stderr.write(f"softaxe: time runs {about:g}x, {wished:g}x wished\n")
         elif was_behind and not is_behind:
             sys.stderr.write(f"softaxe: time runs {wished:g}x again\n")
         was_behind = is_behind
