@@ -26,16 +26,19 @@ UNWATCHED = {"scenarios", "ui"}
 
 What they run has its own tests, one file for each module, and those are watched.
 """
-
-
-BY_THE_FILE = ("tests/ui/", "tests/control/test_api.py", "tests/bitcoin/test_kernel.py")
+BY_THE_FILE = (
+    "tests/ui/",
+    "tests/bitcoin/test_kernel.py",
+    "tests/control/test_api.py",
+    "tests/test_architecture.py",
+)
 
 
 class Dealing(LoadScopeScheduling):  # type: ignore[misc]
     """Deals single tests to the processes, but some by the file, and those first.
 
     Their tests share what is dear: a thousand devices, a device that mines, an
-    emulator's program.
+    emulator's program, all modules parsed.
     """
 
     def _split_scope(self, nodeid: str) -> str:

