@@ -3,14 +3,11 @@ import json
 import math
 import tomllib
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from softaxe.api.views import info_body
-from softaxe.cli.commands import app
 from softaxe.device.device import Device
 from softaxe.errors import BadResponse, SettingError
 from softaxe.recordings.clone import copy_of, fleet_file
@@ -60,20 +57,6 @@ def test_pool_user_and_wifi_stay_behind() -> None:
 
     assert "bc1qowner" not in text
     assert "Home" not in text
-
-
-def test_a_command_writes_a_copy_that_a_fleet_can_have(tmp_path: Path) -> None:
-    path = tmp_path / "copy.toml"
-    with running(board="402", settings={"frequency": 485}) as bitaxe:
-        arguments = ["clone", bitaxe.url, "--no-run", "-o", str(path)]
-        done = CliRunner().invoke(app, arguments)
-
-    assert done.exit_code == 0, done.output
-    assert "402 supra" in done.output.lower()
-    groups = tomllib.loads(path.read_text())["group"]
-    with running(groups=groups) as copy:
-        info = copy.info()
-    assert (info["boardVersion"], info["frequency"]) == ("402", 485)
 
 
 def test_settings_that_cannot_be_had_are_told() -> None:
