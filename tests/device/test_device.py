@@ -222,6 +222,16 @@ def test_images_are_refused_before_there_is_a_network() -> None:
         device.check_update_allowed()
 
 
+def test_no_image_is_taken_that_would_be_installed_and_not_answered_for() -> None:
+    device = on_network()
+    device.check_update_allowed()
+
+    device.restart(5.0)
+
+    with pytest.raises(UpdateRefused, match="about to restart"):
+        device.check_update_allowed()
+
+
 def test_the_page_s_version_comes_from_its_image() -> None:
     device = on_network()
 

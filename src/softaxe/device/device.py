@@ -302,6 +302,9 @@ class Device(DeviceState):
         """Raise UpdateRefused when images are not taken now."""
         if self.radio.is_ap_enabled:
             raise UpdateRefused("Not allowed in AP mode")
+        if self._restart_at != NEVER:
+            # It could be installed and never answered for.
+            raise UpdateRefused("The device is about to restart")
         if self.faults.update is UpdateFault.REFUSED:
             raise UpdateRefused(WRITE_ERROR)
 
