@@ -299,6 +299,24 @@ def test_a_body_is_read_no_faster_than_it_is_taken() -> None:
     assert serve(slow, sent) < 1 << 20
 
 
+def test_a_head_after_a_body_that_nobody_read_has_its_own_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_STALL_S", 0.05)
+
+    async def asked(listener: Listener) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"{}GET / HTTP/1.1\r\n")
+        async with asyncio.timeout(10):
+            found = await reader.read(12)
+        await end(writer)
+        return found
+
+    assert serve(answering, asked) == b"HTTP/1.1 408"
+
+
 @pytest.mark.parametrize(
     "framing", [b"Content-Length: 1000000\r\n\r\n%b", CHUNKED], ids=["length", "chunks"]
 )

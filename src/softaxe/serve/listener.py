@@ -261,10 +261,14 @@ class HttpServerProtocol(asyncio.Protocol):
         return self._http is not None and self._http.is_ahead
 
     def _mind_deadline(self) -> None:
-        if self._timer is None and self._http is not None:
-            deadline = self._http.deadline
-            if deadline is not None and not self._is_ending:
-                self._timer = self._loop.call_at(deadline, self._look_at_deadline)
+        deadline = None if self._http is None else self._http.deadline
+        if deadline is None or self._is_ending:
+            return
+        if self._timer is not None:
+            if self._timer.when() <= deadline:
+                return
+            self._timer.cancel()  # of what was waited for before
+        self._timer = self._loop.call_at(deadline, self._look_at_deadline)
 
     def _look_at_deadline(self) -> None:
         self._timer = None
