@@ -30,6 +30,7 @@ BY_THE_FILE = (
     "tests/ui/",
     "tests/bitcoin/test_kernel.py",
     "tests/control/test_api.py",
+    "tests/fleet/parts/test_processes.py",
     "tests/test_architecture.py",
 )
 
@@ -37,7 +38,7 @@ BY_THE_FILE = (
 class Dealing(LoadScopeScheduling):  # type: ignore[misc]
     """Deals single tests to the processes, but some by the file, and those first.
 
-    Their tests share what is dear: a thousand devices, a device that mines, an
+    Their tests share what is dear: a thousand devices, a fleet in processes, an
     emulator's program, all modules parsed.
     """
 

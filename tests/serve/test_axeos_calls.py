@@ -32,11 +32,19 @@ def page(run_device: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("page")
     with run_device(folder, speed=20.0) as device:
         device.client.headers.update({**BROWSER, "Referer": f"{device.url}/"})
-        deadline = time.monotonic() + 20
-        while not device.info()["hashRate"]:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        info_of_mining(device)
         yield device
+
+
+def info_of_mining(device: Any) -> dict[str, Any]:
+    """Wait until a device that may have been restarted mines; return its info."""
+    deadline = time.monotonic() + 20
+    while True:
+        info: dict[str, Any] = device.info()
+        if info["hashRate"] and info["poolAddrFamily"]:
+            return info
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def patch(page: Any, body: str) -> httpx.Response:
@@ -73,7 +81,7 @@ def wait_until_back(page: Any, boot: str | None) -> None:
 
 
 def test_info_has_the_types_that_the_page_needs(page: Any) -> None:
-    info = page.info()
+    info = info_of_mining(page)
 
     for name in (
         "power",

@@ -316,7 +316,11 @@ def test_on_a_phone_every_page_begins_with_itself(
     fleet.clock.speed = 1
 
 
-def test_on_a_phone_nothing_is_broken_or_out_of_sight(open_fleet: Open) -> None:
+def test_on_a_phone_nothing_is_broken_or_out_of_sight(
+    open_fleet: Open, fleet: RunningFleet
+) -> None:
+    while not fleet[0].info()["hashRate"]:  # it may have been restarted
+        fleet.clock.advance(2)
     page = open_fleet(viewport=PHONE)
     page.locator("tbody th[scope=row] button").first.click()
     number = page.locator("dd", has_text=re.compile(r"^\d+\.\d{5,}$")).first

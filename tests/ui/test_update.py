@@ -1,4 +1,4 @@
-"""Images installed through the page; each leaves the device another one."""
+"""Images installed through the page."""
 
 import re
 import threading
@@ -38,20 +38,22 @@ def test_a_refused_image_is_told_why(
 
 
 def test_a_firmware_image_is_installed(
-    open_page: Open, bitaxe: Any, make_app_image: Callable[..., bytes], seen: Seen
+    visit: Callable[..., Page], make_app_image: Callable[..., bytes], seen: Seen
 ) -> None:
-    page = open_page("update")
-    expect(page.get_by_role("row", name=re.compile("factory.*running"))).to_be_visible()
+    with running(speed=20) as device:
+        page = visit(device.url, "update")
+        factory = page.get_by_role("row", name=re.compile("factory.*running"))
+        expect(factory).to_be_visible()
 
-    texts = seen(page)
-    choose(page, "Firmware", "esp-miner.bin", make_app_image(version="v2.13.0"))
+        texts = seen(page)
+        choose(page, "Firmware", "esp-miner.bin", make_app_image(version="v2.13.0"))
 
-    expect(page.get_by_text(re.compile("back after [0-9]+ s"))).to_be_visible()
-    expect(page.get_by_text("Installed.")).to_be_visible()
-    assert any("Firmware update complete" in text for text in texts)
-    row = page.get_by_role("row", name=re.compile(r"ota_0\s+v2\.13\.0\s+running"))
-    expect(row).to_be_visible()
-    assert bitaxe.info()["version"] == "v2.13.0"
+        expect(page.get_by_text(re.compile("back after [0-9]+ s"))).to_be_visible()
+        expect(page.get_by_text("Installed.")).to_be_visible()
+        assert any("Firmware update complete" in text for text in texts)
+        row = page.get_by_role("row", name=re.compile(r"ota_0\s+v2\.13\.0\s+running"))
+        expect(row).to_be_visible()
+        assert device.info()["version"] == "v2.13.0"
 
 
 def version_at(url: str) -> str:
@@ -125,13 +127,14 @@ def test_a_firmware_that_does_not_start_is_no_success(
 
 
 def test_a_www_image_replaces_this_page(
-    open_page: Open, make_www_image: Callable[..., bytes], seen: Seen
+    visit: Callable[..., Page], make_www_image: Callable[..., bytes], seen: Seen
 ) -> None:
-    page = open_page("update")
     other = {"/index.html": b"<title>Another page</title>", "/version.txt": b"v9"}
+    with running(speed=20) as device:
+        page = visit(device.url, "update")
 
-    texts = seen(page)
-    choose(page, "Web page", "www.bin", make_www_image(other))
+        texts = seen(page)
+        choose(page, "Web page", "www.bin", make_www_image(other))
 
-    expect(page).to_have_title("Another page")
+        expect(page).to_have_title("Another page")
     assert any("WWW update complete" in text for text in texts)
