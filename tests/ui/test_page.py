@@ -367,6 +367,17 @@ def test_the_log_in_the_page_is_bounded(open_page: Open) -> None:
     expect(lines).to_have_count(1000)
 
 
+def test_a_scroll_of_the_log_that_is_told_late_is_no_error(open_page: Open) -> None:
+    page = open_page("logs")
+    log = page.get_by_role("log").element_handle()
+    page.get_by_role("link", name="Dashboard").click()
+    expect(page.get_by_role("log")).to_have_count(0)
+
+    log.dispatch_event("scroll")
+
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_screen_is_shown(
     open_page: Open, picture: Callable[[Page, str], None], width: int
