@@ -131,6 +131,7 @@ def test_colours_follow_the_system_until_chosen(open_page: Open) -> None:
 def test_a_change_is_saved_and_read_back(
     open_page: Open, bitaxe: Any, picture: Callable[[Page, str], None]
 ) -> None:
+    bitaxe.patch(overclockEnabled=0)
     page = open_page("settings")
     page.get_by_label("Target of the automatic fan control").fill("58")
     page.get_by_label("Chip frequency").select_option("490")
