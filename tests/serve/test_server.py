@@ -1,9 +1,11 @@
+import asyncio
 import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -13,6 +15,9 @@ from websockets.sync.client import connect
 from softaxe.api.schema import INFO
 from softaxe.device.profile import FIRMWARE
 from softaxe.errors import StorageError
+from softaxe.serve.answers import Answer
+from softaxe.serve.request import Request, reply_of
+from softaxe.serve.server import AWAY_S, Endpoint
 
 CORS = {
     "access-control-allow-origin": "*",
@@ -396,6 +401,25 @@ def test_nothing_is_answered_between_a_reset_and_the_port_s_end(
 
     until_away = seen[: seen.index(None)]
     assert all(uptime is not None and uptime >= before for uptime in until_away)
+
+
+def test_who_asked_before_a_reset_is_not_answered_after_it() -> None:
+    device = SimpleNamespace(is_on_network=True)
+    server: Any = SimpleNamespace(host=SimpleNamespace(device=device))
+
+    async def reset_meanwhile(_server: object, _request: Request) -> Answer:
+        device.is_on_network = False
+        asyncio.get_running_loop().call_later(AWAY_S, come_back)
+        return Answer(b"of a life that is over")
+
+    def come_back() -> None:
+        device.is_on_network = True
+
+    async def ask() -> object:
+        endpoint = Endpoint(reset_meanwhile, is_checked=False)
+        return await reply_of(endpoint.answer(server, Request("GET", "/")))
+
+    assert asyncio.run(ask()) is None
 
 
 def test_a_change_saved_by_another_s_commit_still_learns_that_it_failed(

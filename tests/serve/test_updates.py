@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from softaxe.errors import StorageError
+from softaxe.serve.storage import ImageSink
 
 Make = Callable[..., bytes]
 
@@ -16,6 +17,24 @@ def until(check: Callable[[], bool], seconds: float = 60.0) -> None:
     while not check():
         assert time.monotonic() < deadline, "did not happen in time"
         time.sleep(0.02)
+
+
+def test_an_update_is_answered_however_slow_the_disk(
+    run_device: Any,
+    tmp_path: Path,
+    make_app_image: Make,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    discard = ImageSink.discard
+
+    def slowly(sink: ImageSink) -> None:
+        time.sleep(0.3)  # six device seconds: the device restarts after one
+        discard(sink)
+
+    monkeypatch.setattr(ImageSink, "discard", slowly)
+    with run_device(tmp_path, speed=20.0) as device:
+        image = make_app_image(version="v2.13.2")
+        assert device.client.post("/api/system/OTA", content=image).status_code == 200
 
 
 def test_firmware_is_installed_and_runs_after_the_restart(

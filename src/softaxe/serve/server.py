@@ -32,10 +32,10 @@ from softaxe.serve.answers import (
 )
 from softaxe.serve.host import Host
 from softaxe.serve.request import (
-    AcceptWebSocket,
     Body,
     BodyCutOff,
     BodyTooLong,
+    Reply,
     Request,
     read_body,
     read_start,
@@ -96,7 +96,9 @@ class Endpoint:
     is_checked: bool = True
     cors: Headers = NO_CORS
 
-    def answer(self, server: "Server", request: Request) -> Found:
+    def answer(
+        self, server: "Server", request: Request
+    ) -> Answer | Coroutine[Any, Any, Answer | None]:
         """Answer one request; at once, if nothing is to be waited for."""
         device = server.host.device
         if self.is_checked and not is_client_allowed(request, device):
@@ -109,16 +111,18 @@ class Endpoint:
             return found.with_headers(self.cors)
         return self._finish(server.host, found)
 
-    async def _finish(self, host: Host, found: Found) -> Answer:
+    async def _finish(self, host: Host, found: Found) -> Answer | None:
         try:
             answer = found if isinstance(found, Answer) else await found
         except StorageError as error:
             answer = _not_stored(error)
-        # A device that has just been reset says nothing more: the port is about to
-        # close, and that ends this wait.
+        if host.device.is_on_network:
+            return answer.with_headers(self.cors)
+        # A device that has just been reset says nothing more, not even when it is back:
+        # the port is about to close, and that ends this wait.
         while not host.device.is_on_network:  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(AWAY_S)
-        return answer.with_headers(self.cors)
+        return None
 
 
 def _not_stored(error: StorageError) -> Answer:
@@ -138,7 +142,7 @@ class Server:
         self._life = token_hex(4)
         """Tells boots of this device from those of an earlier process."""
 
-    def __call__(self, request: Request) -> Found | AcceptWebSocket:
+    def __call__(self, request: Request) -> Reply | Coroutine[Any, Any, Reply]:
         """Serve one request or WebSocket."""
         if not self.host.device.radio.is_connected:
             device = self.host.sync()

@@ -172,10 +172,6 @@ class Updates:
                 show("Finished...")
                 answer = await work.install(upload)
                 await host.commit()
-                if work.restarts:
-                    # Not before it is stored: who has restarted answers no more.
-                    device = host.sync()
-                    device.restart(device.now)
             except BodyCutOff:
                 show("Protocol Error")
                 return PROTOCOL_ERROR.with_headers((CONNECTION_CLOSE,))
@@ -187,6 +183,11 @@ class Updates:
                 return answer if is_read else answer.with_headers((CONNECTION_CLOSE,))
             finally:
                 await asyncio.to_thread(sink.discard)
+            if work.restarts:
+                # Not before it is stored, and nothing is waited for afterwards: who has
+                # restarted answers no more.
+                device = host.sync()
+                device.restart(device.now)
             return answer
 
     def _refusal(self, error: ImageError | StorageError, firmware_text: str) -> Answer:
