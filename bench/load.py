@@ -1,4 +1,7 @@
-"""A small HTTP load: keep-alive connections that each ask again when answered.
+"""A small HTTP load on keep-alive connections: as much as is answered, or at a rate.
+
+Each connection asks again when it was answered or, at a rate, when its moment has come;
+who is answered late has then waited since that moment, not since it could be asked.
 
 Sockets and an epoll, no event loop: so cheap that the server is the limit.
 """
@@ -7,6 +10,7 @@ import select
 import socket
 import statistics
 import time
+from collections import deque
 from dataclasses import dataclass, field
 
 SLACK_BYTES = 64
@@ -20,7 +24,8 @@ class Load:
 
     answers_per_s: float
     p99_ms: float
-    """99th percentile of the time from a request to its answer's last byte."""
+    """99th percentile of the time from a request, or the moment that it was due, to its
+    answer's last byte."""
 
 
 @dataclass(slots=True)
@@ -28,6 +33,10 @@ class _Client:
     sock: socket.socket
     missing: int = 0
     asked_at: float = 0.0
+    is_waiting: bool = False
+    """For an answer."""
+    due: deque[float] = field(default_factory=deque)
+    """When what was not asked yet should have been."""
 
 
 @dataclass(slots=True)
@@ -36,8 +45,25 @@ class _Counted:
     times_s: list[float] = field(default_factory=list)
 
 
-def load(host: str, port: int, path: str, seconds: float, connections: int) -> Load:
-    """Ask for one route on many connections for some seconds."""
+def load(
+    host: str,
+    port: int,
+    path: str,
+    seconds: float,
+    connections: int,
+    *,
+    rate_per_s: float | None = None,
+) -> Load:
+    """Ask for one route on many connections for some seconds.
+
+    Args:
+        host: Whom.
+        port: Where.
+        path: For what.
+        seconds: How long, after a warm-up.
+        connections: On how many connections, in turns.
+        rate_per_s: Requests per second in all; as many as are answered when None.
+    """
     request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
     answer_bytes = _one_answer(host, port, request)
     poll = select.epoll()
@@ -48,11 +74,14 @@ def load(host: str, port: int, path: str, seconds: float, connections: int) -> L
         clients[client.sock.fileno()] = client
         poll.register(client.sock, select.EPOLLIN)
     try:
-        for client in clients.values():
-            _ask(client, request, answer_bytes, time.perf_counter())
-        _run(poll, clients, request, answer_bytes, WARM_UP_S)
+        if rate_per_s is None:
+            for client in clients.values():
+                _ask(client, request, answer_bytes, time.perf_counter())
+        _run(poll, clients, request, answer_bytes, WARM_UP_S, rate_per_s=rate_per_s)
         began = time.perf_counter()
-        counted = _run(poll, clients, request, answer_bytes, seconds)
+        counted = _run(
+            poll, clients, request, answer_bytes, seconds, rate_per_s=rate_per_s
+        )
         took = time.perf_counter() - began
     finally:
         poll.close()
@@ -75,9 +104,10 @@ def _one_answer(host: str, port: int, request: bytes) -> int:
         return size + len(b"\r\n") + len(stream.read(length))
 
 
-def _ask(client: _Client, request: bytes, answer_bytes: int, now: float) -> None:
+def _ask(client: _Client, request: bytes, answer_bytes: int, at: float) -> None:
     client.missing = answer_bytes
-    client.asked_at = now
+    client.asked_at = at
+    client.is_waiting = True
     client.sock.send(request)
 
 
@@ -87,11 +117,24 @@ def _run(
     request: bytes,
     answer_bytes: int,
     seconds: float,
+    *,
+    rate_per_s: float | None,
 ) -> _Counted:
     counted = _Counted()
-    until = time.perf_counter() + seconds
-    while (now := time.perf_counter()) < until:
-        for fileno, _ in poll.poll(1.0, 256):
+    order = list(clients.values())
+    asked = 0
+    began = now = time.perf_counter()
+    while now < began + seconds:
+        wait_s = 1.0
+        if rate_per_s is not None:
+            while (due := began + asked / rate_per_s) <= now:
+                client = order[asked % len(order)]
+                client.due.append(due)
+                asked += 1
+                if not client.is_waiting:
+                    _ask(client, request, answer_bytes, client.due.popleft())
+            wait_s = due - now
+        for fileno, _ in poll.poll(wait_s, 256):
             client = clients[fileno]
             data = client.sock.recv(65536)
             if not data:
@@ -101,5 +144,10 @@ def _run(
                 now = time.perf_counter()
                 counted.answers += 1
                 counted.times_s.append(now - client.asked_at)
-                _ask(client, request, answer_bytes, now)
+                client.is_waiting = False
+                if rate_per_s is None:
+                    _ask(client, request, answer_bytes, now)
+                elif client.due:
+                    _ask(client, request, answer_bytes, client.due.popleft())
+        now = time.perf_counter()
     return counted
