@@ -10,10 +10,10 @@ import pytest
 from softaxe.api.views import info_body
 from softaxe.device.device import Device
 from softaxe.errors import BadResponse, SettingError
+from softaxe.fleet.groups import member_options, read_group
 from softaxe.recordings.clone import copy_of, fleet_file
 from softaxe.simulation import Simulation
 from softaxe.stratum.pool import Pool
-from softaxe.testing.run import running
 
 
 @functools.cache
@@ -36,10 +36,16 @@ def test_a_copy_lives_like_its_original() -> None:
 
     copy = copy_of(theirs)
     text = fleet_file(copy, "http://192.168.1.2")
-    groups = tomllib.loads(text)["group"]
-    with running(groups=groups, speed=0) as cloned:
-        cloned.clock.advance(2400)
-        ours = cloned.info()
+    (table,) = tomllib.loads(text)["group"]
+    (options,) = member_options(read_group(table), pool_rows={})
+    cloned = Device(
+        options.board,
+        seed=options.seed,
+        settings=options.defaults,
+        ambient_c=options.ambient_c,
+    )
+    Simulation(cloned, Pool.for_scaled_work(seed=1)).advance(2400)
+    ours = json.loads(info_body(cloned))
 
     assert ours["boardVersion"] == theirs["boardVersion"]
     for name in ("frequency", "autofanspeed", "manualFanSpeed", "hostname"):
