@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 from softaxe.device.settings import SETTINGS
@@ -90,15 +90,13 @@ class Entry:
         }
 
 
-class Note(NamedTuple):
-    """What is kept of a request; who reads the journal gets an `Entry` made of it.
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What a request and its answer have in common with all that are like them.
 
     Not the request itself: it knows its connection and its body.
     """
 
-    seq: int
-    time_s: float
-    now: float
     device: str
     client: str
     method: str
@@ -109,28 +107,39 @@ class Note(NamedTuple):
     size: int
     answer: bytes
     is_unmatched: bool
-    took_ms: float
     fault: str | None
+    kept_bytes: int
+    """About what it takes."""
 
-    def entry(self) -> Entry:
-        """Return it for a reader."""
-        return Entry(
-            seq=self.seq,
-            time_s=self.time_s,
-            now=self.now,
-            device=self.device,
-            client=self.client,
-            method=self.method,
-            path=self.path,
-            query=query_without_secrets(self.query),
-            body=self.body,
-            status=self.status,
-            size=self.size,
-            answer=self.answer if _is_text(self.answer) else b"",
-            took_ms=self.took_ms,
-            is_unmatched=self.is_unmatched,
-            fault=self.fault,
-        )
+
+Note: TypeAlias = tuple[int, int, float, float, float, Exchange | Entry]
+"""What is kept of a request: about the bytes it takes; `seq`, `time_s`, `now` and
+`took_ms` of the `Entry` that who reads the journal gets of it; and the rest, which is
+shared by what a client that polls asks and is told. Or, of another journal, an entry.
+"""
+
+
+def _read(note: Note) -> Entry:
+    _, seq, time_s, now, took_ms, kept = note
+    if isinstance(kept, Entry):
+        return kept
+    return Entry(
+        seq=seq,
+        time_s=time_s,
+        now=now,
+        device=kept.device,
+        client=kept.client,
+        method=kept.method,
+        path=kept.path,
+        query=query_without_secrets(kept.query),
+        body=kept.body,
+        status=kept.status,
+        size=kept.size,
+        answer=kept.answer if _is_text(kept.answer) else b"",
+        took_ms=took_ms,
+        is_unmatched=kept.is_unmatched,
+        fault=kept.fault,
+    )
 
 
 class Journal:
@@ -141,8 +150,7 @@ class Journal:
         """Number of the newest entry."""
         self.dropped = 0
         """Entries that had to make room."""
-        self._kept: deque[tuple[int, Entry | Note]] = deque()
-        """Each with about the bytes it takes."""
+        self._kept: deque[Note] = deque()
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -150,13 +158,17 @@ class Journal:
 
     def __iter__(self) -> Iterator[Entry]:
         """Iterate from the oldest."""
-        return (_read(one) for _, one in tuple(self._kept))
+        return map(_read, tuple(self._kept))
 
-    def add(self, one: Entry | Note, size: int) -> None:
+    def add(self, entry: Entry, size: int) -> None:
         """Append what takes about `size` bytes; the oldest go when there is no room."""
-        self.last = one.seq
-        self._kept.append((size, one))
-        self._bytes += size
+        self.note((size, entry.seq, entry.time_s, entry.now, entry.took_ms, entry))
+
+    def note(self, note: Note) -> None:
+        """Append a note likewise."""
+        self.last = note[1]
+        self._kept.append(note)
+        self._bytes += note[0]
         while len(self._kept) > MOST_ENTRIES or self._bytes > MOST_BYTES:
             self._bytes -= self._kept.popleft()[0]
             self.dropped += 1
@@ -172,17 +184,13 @@ class Journal:
     ) -> list[Entry]:
         """Return the newest entries after number `seq`, up to `limit`, oldest first."""
         found: list[Entry] = []
-        for _, one in reversed(self._kept):
-            if one.seq <= seq or len(found) == limit:
+        for note in reversed(self._kept):
+            if note[1] <= seq or len(found) == limit:
                 break
-            entry = _read(one)
+            entry = _read(note)
             if accepts(entry):
                 found.append(entry)
         return found[::-1]
-
-
-def _read(one: Entry | Note) -> Entry:
-    return one.entry() if isinstance(one, Note) else one
 
 
 class JournaledApp:
@@ -208,7 +216,10 @@ class JournaledApp:
         began = time.monotonic()
         found = self._app(request)
         if isinstance(found, Answer) and found.pieces is None:
-            self._note(request, began, found)
+            kept = request.noted
+            if kept is None or kept[0] is not found:
+                kept = request.noted = found, self._exchange(request, found)
+            self._note(kept[1], began)
             return found
         return self._follow(request, began, found)
 
@@ -224,7 +235,7 @@ class JournaledApp:
         finally:
             pieces = reply.pieces if isinstance(reply, Answer) else None
             if pieces is None:
-                self._note(request, began, reply)
+                self._note(self._exchange(request, reply), began)
         if isinstance(reply, Answer) and pieces is not None:
             return replace(reply, pieces=self._heard(request, began, reply, pieces))
         return reply
@@ -247,24 +258,23 @@ class JournaledApp:
                     yield piece
         finally:
             sent = replace(answer, body=bytes(beginning), pieces=None)
-            self._note(request, began, sent, size=size)
+            self._note(self._exchange(request, sent, size=size), began)
 
     def refused(self, client: str, data: bytes, status: int) -> None:
         """Note what never became a request."""
         request = Request("", "", client=client)
         refusal = Answer(status=status, is_unmatched=True)
-        self._note(request, None, refusal, body=without_secrets(data)[:KEPT_BODY_BYTES])
+        body = without_secrets(data)[:KEPT_BODY_BYTES]
+        self._note(self._exchange(request, refusal, body=body), None)
 
-    def _note(
+    def _exchange(
         self,
         request: Request,
-        began: float | None,
         reply: Reply,
         *,
         size: int | None = None,
         body: bytes = b"",
-    ) -> None:
-        """Write a note of this device, of now."""
+    ) -> Exchange:
         answer, is_unmatched = b"", False
         if isinstance(reply, Answer):
             status, is_unmatched = reply.status, reply.is_unmatched
@@ -276,11 +286,8 @@ class JournaledApp:
             status, is_unmatched = 101, reply.is_unmatched
         if request.body is not NO_BODY:
             body = without_secrets(bytes(request.body.heard))[:KEPT_BODY_BYTES]
-        journal, now_s = self._journal, time.monotonic()
-        note = Note(
-            journal.last + 1,
-            time.time(),
-            self._now(),
+        texts = len(request.path) + len(request.query) + len(answer) + len(body)
+        return Exchange(
             self._device,
             request.client,
             request.method,
@@ -291,11 +298,16 @@ class JournaledApp:
             size or 0,
             answer,
             is_unmatched,
-            0.0 if began is None else (now_s - began) * 1000,
             request.fault,
+            ENTRY_BYTES + texts,
         )
-        texts = len(request.path) + len(request.query) + len(answer) + len(body)
-        journal.add(note, ENTRY_BYTES + texts)
+
+    def _note(self, exchange: Exchange, began: float | None) -> None:
+        """Write a note of now."""
+        journal, now = self._journal, self._now()
+        took_ms = 0.0 if began is None else (time.monotonic() - began) * 1000
+        seq, size = journal.last + 1, exchange.kept_bytes
+        journal.note((size, seq, time.time(), now, took_ms, exchange))
 
 
 def without_secrets(body: bytes) -> bytes:

@@ -150,6 +150,7 @@ class Request:
         "headers",
         "is_websocket",
         "method",
+        "noted",
         "path",
         "path_params",
         "query",
@@ -185,6 +186,8 @@ class Request:
         """The id of the fault rule that met it."""
         self.access: tuple[object, bool, bool] | None = None
         """Kept by the access check: who asks the same again is known."""
+        self.noted: tuple[object, Any] | None = None
+        """Kept by the journal: an answer, and what it noted of both."""
         self.connection: Connection = _NOWHERE if connection is None else connection
 
     @property
