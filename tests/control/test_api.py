@@ -299,7 +299,9 @@ def test_a_device_is_removed_once_however_many_want_it(api: httpx.Client) -> Non
     path = f"/control/devices/{new['id']}"
     with ThreadPoolExecutor() as pool:
         # Whatever changes the devices has to wait for what changes them already.
-        others = pool.submit(api.post, "/control/devices", json={"count": 40})
+        # They have seeds of their own: who follows on one that is gone gets its id.
+        more = {"count": 40, "seed": 5000}
+        others = pool.submit(api.post, "/control/devices", json=more)
         removed = list(pool.map(api.delete, [path] * 3))
 
     assert sorted(answer.status_code for answer in removed) == [200, 404, 404]

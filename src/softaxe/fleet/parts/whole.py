@@ -309,13 +309,18 @@ class Whole:
             storage.close()
 
     async def take_snapshot(self, name: str) -> list[Table]:
-        """Keep the state of the fleet under a name.
+        """Keep the state of the fleet under a name; what only some parts have is gone.
 
         Raises:
             SettingError: There are too many.
         """
         async with self.standing_still():
-            return await self._work("take_snapshot", name=name)
+            try:
+                return await self._work("take_snapshot", name=name)
+            except NotNow:
+                drops = [part.ask("drop_snapshot", name=name) for part in self.parts]
+                await asyncio.gather(*drops, return_exceptions=True)
+                raise
 
     async def restore(self, name: str) -> None:
         """Put the fleet and its clock back as they were.
@@ -412,6 +417,7 @@ class Whole:
             self.clock.is_held = True
             try:
                 await self._meet()
+                await self.ask("ready")  # or nobody does what not all can do
                 self._pace(0.0)  # nobody goes anywhere by itself
                 yield
             finally:
