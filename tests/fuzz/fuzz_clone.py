@@ -8,8 +8,8 @@ from pathlib import Path
 from softaxe.client import Reply
 from softaxe.errors import SoftaxeError
 from softaxe.fleet.groups import read_groups
-from softaxe.recordings import clone
 from softaxe.recordings.check import check
+from softaxe.recordings.clone import copy_of, fleet_file
 
 SAMPLE = Path(__file__).parents[1] / "data" / "info-sample.json"
 INFO = json.loads(SAMPLE.read_text(encoding="utf-8"))
@@ -28,7 +28,6 @@ CORPUS = [
     b'{"labels":["hashrate","timestamp"],"statistics":[[1,2],[3]]}',
 ]
 RUNS = 45
-clone.SPECIMENS = clone.HALVINGS = 1  # bad numbers are bad in any air
 
 
 class Device:
@@ -49,7 +48,7 @@ def one_input(data: bytes) -> None:
         assert finding.is_fine in {True, False}
     try:
         info = Reply(200, {}, data).json()
-        text = clone.fleet_file(clone.copy_of(info), "http://device")
+        text = fleet_file(copy_of(info, specimens=1), "http://device")
     except SoftaxeError:
         return
     (group,) = read_groups(tomllib.loads(text), "copy")

@@ -20,7 +20,6 @@ from softaxe.device.steady import SteadyState, steady_state
 from softaxe.errors import BadResponse, SettingError
 
 SPECIMENS = 120
-"""So many are tried."""
 LARGEST = 1e9
 """Nothing that a device measures is more, in the units of the API."""
 AMBIENTS_C = (-20.0, 70.0)
@@ -55,8 +54,12 @@ class Copy:
     """Settings that the device has and the copy cannot have."""
 
 
-def copy_of(info: object) -> Copy:
+def copy_of(info: object, *, specimens: int = SPECIMENS) -> Copy:
     """Make a copy from a device's answer to GET /api/system/info.
+
+    Args:
+        info: The answer.
+        specimens: So many are tried.
 
     Raises:
         BadResponse: The answer is not a Bitaxe's.
@@ -70,7 +73,7 @@ def copy_of(info: object) -> Copy:
     is_hashing = _number(info, "hashRate") > 0 and _number(info, "temp") > 0
     if not is_hashing:
         return Copy(board, 0, 25.0, settings, (), left_out)
-    seed, ambient_c, state = _nearest(info, board)
+    seed, ambient_c, state = _nearest(info, board, specimens)
     return Copy(
         board,
         seed,
@@ -118,9 +121,11 @@ def _settings_of(
     return found, tuple(left_out)
 
 
-def _nearest(info: Mapping[str, Any], board: Board) -> tuple[int, float, SteadyState]:
+def _nearest(
+    info: Mapping[str, Any], board: Board, specimens: int
+) -> tuple[int, float, SteadyState]:
     best: tuple[float, int, float, SteadyState] | None = None
-    for seed in range(SPECIMENS):
+    for seed in range(specimens):
         ambient_c, state = _in_its_air(info, board, seed)
         far = sum(
             _apart(reading) * _WEIGHTS[reading.name]
