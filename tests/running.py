@@ -32,7 +32,7 @@ class Running:
         if self._error is not None:
             raise self._error
         self.url = self.member.url
-        self.client = httpx.Client(base_url=self.url, timeout=10, trust_env=False)
+        self.client = httpx.Client(base_url=self.url, timeout=10)
 
     @property
     def member(self) -> Member:

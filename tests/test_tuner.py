@@ -45,7 +45,7 @@ def softaxe_run(port: int, *options: str) -> Iterator[str]:
         deadline = time.monotonic() + 20
         while True:
             try:
-                httpx.get(f"{url}/api/system/info", trust_env=False)
+                httpx.get(f"{url}/api/system/info")
                 break
             except httpx.HTTPError:
                 assert time.monotonic() < deadline

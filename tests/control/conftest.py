@@ -21,8 +21,6 @@ def fleet() -> Iterator[RunningFleet]:
 
 @pytest.fixture
 def api(fleet: RunningFleet) -> Iterator[httpx.Client]:
-    with httpx.Client(
-        base_url=fleet.control_url, timeout=120, trust_env=False
-    ) as client:
+    with httpx.Client(base_url=fleet.control_url, timeout=120) as client:
         yield client
         client.delete("/control/faults")

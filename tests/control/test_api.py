@@ -61,7 +61,7 @@ def test_devices_come_and_go_while_others_run(api: httpx.Client) -> None:
     assert added.status_code == 201
     rows = added.json()["devices"]
     url = rows[0]["url"]
-    info = httpx.get(f"{url}/api/system/info", trust_env=False).json()
+    info = httpx.get(f"{url}/api/system/info").json()
     assert info["frequency"] == 490
 
     for row in rows:
@@ -69,7 +69,7 @@ def test_devices_come_and_go_while_others_run(api: httpx.Client) -> None:
 
     assert api.get("/control/fleet").json()["devices"] == 3
     with pytest.raises(httpx.TransportError):
-        httpx.get(url, trust_env=False)
+        httpx.get(url)
     assert api.delete(f"/control/devices/{rows[0]['id']}").status_code == 404
 
 
@@ -155,7 +155,7 @@ def test_the_journal_knows_what_was_asked(
 ) -> None:
     last = api.get("/control/journal").json()["last"]
     url = fleet["601-1"].url
-    httpx.get(f"{url}/api/system/nothing?x=1", trust_env=False)
+    httpx.get(f"{url}/api/system/nothing?x=1")
     httpx.patch(
         f"{url}/api/system",
         json={"wifiPass": "very secret", "statsFrequency": 30},
@@ -383,7 +383,7 @@ def test_every_operation_is_documented(api: httpx.Client) -> None:
 def test_the_process_ends_when_asked() -> None:
     with running(control=True, warm_up_s=0) as devices:
         (thread,) = [t for t in threading.enumerate() if t.name == "softaxe"][-1:]
-        answer = httpx.post(f"{devices.control_url}/control/shutdown", trust_env=False)
+        answer = httpx.post(f"{devices.control_url}/control/shutdown")
         thread.join(10)
 
         assert answer.status_code == 200

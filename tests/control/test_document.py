@@ -27,7 +27,7 @@ ASKED = {
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[RunningFleet]:
     with running(count=2, control=True, speed=0, warm_up_s=60) as made:
-        httpx.get(f"{made[0].url}/api/system/info", trust_env=False)
+        httpx.get(f"{made[0].url}/api/system/info")
         yield made
 
 
@@ -89,7 +89,7 @@ def test_every_operation_answers_as_described(fleet: RunningFleet) -> None:
             path = path.replace(part, value)
 
         answer = httpx.request(
-            row.method, fleet.control_url + path, json=body, trust_env=False, timeout=30
+            row.method, fleet.control_url + path, json=body, timeout=30
         )
 
         content = described(name)["responses"][str(answer.status_code)]["content"]
@@ -103,7 +103,7 @@ def test_every_operation_answers_as_described(fleet: RunningFleet) -> None:
 
 def test_refusals_are_as_described(fleet: RunningFleet) -> None:
     url = f"{fleet.control_url}/control/devices/601-999"
-    answer = httpx.get(url, trust_env=False)
+    answer = httpx.get(url)
 
     schema = DOCUMENT["components"]["schemas"]["Refusal"]
     assert complaints(schema, answer.json()) == []
@@ -152,7 +152,7 @@ def test_what_is_refused_is_described_as_such(
 ) -> None:
     (row,) = [one for one in OPERATIONS if one.name == name]
     url = fleet.control_url + row.path
-    answer = httpx.request(row.method, url, json=body, trust_env=False)
+    answer = httpx.request(row.method, url, json=body)
 
     assert answer.status_code == 400
     assert complaints(body_of(name), body) != []

@@ -89,7 +89,7 @@ def wait_for(url: str, seconds: float = 60.0) -> dict[str, Any]:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            answer: dict[str, Any] = httpx.get(url, trust_env=False, timeout=30).json()
+            answer: dict[str, Any] = httpx.get(url, timeout=30).json()
         except httpx.TransportError:
             assert time.monotonic() < deadline, f"{url} does not answer"
             time.sleep(0.01)
@@ -205,8 +205,8 @@ def test_real_shares_convince_a_pool_in_another_process(
             wait_for(f"{url}/info")
             # The factory setting suggests 1000, which a CPU reaches once in years.
             body = json.dumps({"stratumSuggestedDifficulty": 0})
-            httpx.patch(url, content=body, trust_env=False).raise_for_status()
-            httpx.post(f"{url}/restart", trust_env=False).raise_for_status()
+            httpx.patch(url, content=body).raise_for_status()
+            httpx.post(f"{url}/restart").raise_for_status()
             time.sleep(0.5)
             deadline = time.monotonic() + 300
             info = wait_for(f"{url}/info")
@@ -372,8 +372,8 @@ def test_a_fleet_is_found_by_whoever_looks_at_its_addresses(
             for last in range(2, 7)
         ]
         with pytest.raises(httpx.ConnectError):
-            httpx.get(f"http://127.0.0.7:{port}/", trust_env=False)
-        httpx.post(f"http://127.0.0.1:{control}/control/shutdown", trust_env=False)
+            httpx.get(f"http://127.0.0.7:{port}/")
+        httpx.post(f"http://127.0.0.1:{control}/control/shutdown")
         output, errors = process.communicate(timeout=60)
 
     assert process.returncode == 0
@@ -451,7 +451,7 @@ def test_networks_and_page_hold_for_every_group(
             url = f"http://127.0.0.1:{port + number}"
             found = wait_for(f"{url}/api/system/wifi/scan")["networks"]
             assert [network["ssid"] for network in found] == ["Harbour"]
-            assert httpx.get(url, trust_env=False).text == "<p>ours"
+            assert httpx.get(url).text == "<p>ours"
 
 
 def test_a_fleets_state_is_in_one_database(tmp_path: Path) -> None:
@@ -580,7 +580,7 @@ def test_a_fleet_ends_in_the_middle_of_a_long_advance(
     def advance() -> None:
         body = {"seconds": 86_400}
         path = f"{url}/clock/advance"
-        answers.append(httpx.post(path, json=body, trust_env=False, timeout=60))
+        answers.append(httpx.post(path, json=body, timeout=60))
 
     with command("run", *arguments, "--control", f"127.0.0.1:{control}") as process:
         wait_for(f"{url}/ready")

@@ -27,10 +27,10 @@ def test_a_restored_fleet_starts_again_with_its_pages(
     def flash(fleet: RunningFleet, text: bytes) -> None:
         image = make_www_image({"/index.html": text})
         url = f"{fleet.url}/api/system/OTAWWW"
-        assert httpx.post(url, content=image, trust_env=False).is_success
+        assert httpx.post(url, content=image).is_success
 
     def page(fleet: RunningFleet) -> bytes:
-        return httpx.get(fleet.url, trust_env=False).content
+        return httpx.get(fleet.url).content
 
     with running(state=tmp_path, speed=0) as fleet:
         flash(fleet, b"first")

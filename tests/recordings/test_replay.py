@@ -55,7 +55,7 @@ def replayed(entries: list[Entry]) -> Iterator[str]:
 
 
 def get(url: str, path: str) -> httpx.Response:
-    return httpx.get(url + path, trust_env=False, timeout=5)
+    return httpx.get(url + path, timeout=5)
 
 
 def test_it_is_served_again_byte_by_byte(recording: Path) -> None:
@@ -104,7 +104,7 @@ def test_what_a_device_refuses_is_refused(
     recording: Path, body: bytes, complaint: str
 ) -> None:
     with replayed(load_recording(recording)) as url:
-        answer = httpx.patch(f"{url}/api/system", content=body, trust_env=False)
+        answer = httpx.patch(f"{url}/api/system", content=body)
 
     assert answer.status_code == 400
     assert complaint in answer.json()["error"]
@@ -122,8 +122,8 @@ def test_changes_are_answered_and_forgotten(recording: Path) -> None:
     with replayed(load_recording(recording)) as url:
         before = get(url, "/api/system/asic").content
         change = {"frequency": 550}
-        patched = httpx.patch(f"{url}/api/system", json=change, trust_env=False)
-        restarted = httpx.post(f"{url}/api/system/restart", trust_env=False)
+        patched = httpx.patch(f"{url}/api/system", json=change)
+        restarted = httpx.post(f"{url}/api/system/restart")
 
         assert (patched.status_code, restarted.status_code) == (200, 200)
         assert get(url, "/api/system/asic").content == before
@@ -163,7 +163,7 @@ def test_what_a_command_has_recorded_another_plays(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert f"softaxe run --replay {path}" in done.output
     with replayed(load_recording(path)) as url:
-        info = httpx.get(f"{url}/api/system/info", trust_env=False).json()
+        info = httpx.get(f"{url}/api/system/info").json()
     assert info["boardVersion"] == "601"
     assert info["macAddr"] != private
 

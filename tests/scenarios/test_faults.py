@@ -30,7 +30,7 @@ def info_after(device: RunningFleet, seconds: float) -> dict[str, Any]:
 
 
 def get(device: RunningFleet, path: str = "/api/system/info") -> httpx.Response:
-    return httpx.get(device.url + path, timeout=60, trust_env=False)
+    return httpx.get(device.url + path, timeout=60)
 
 
 def test_hot_air_makes_it_hot(gamma: RunningFleet) -> None:
@@ -266,9 +266,7 @@ def test_memory_runs_out_and_it_crashes(gamma: RunningFleet) -> None:
 def test_an_update_is_refused_while_it_is_written(gamma: RunningFleet) -> None:
     gamma.faults.add("ota_failing")
 
-    answer = httpx.post(
-        f"{gamma.url}/api/system/OTA", content=b"x" * 100, timeout=60, trust_env=False
-    )
+    answer = httpx.post(f"{gamma.url}/api/system/OTA", content=b"x" * 100, timeout=60)
 
     assert (answer.status_code, answer.text) == (500, "Write Error")
 
@@ -312,7 +310,7 @@ def test_a_request_is_never_answered(gamma: RunningFleet) -> None:
     gamma.faults.add("timeout")
 
     with pytest.raises(httpx.ReadTimeout):
-        httpx.get(f"{gamma.url}/api/system/info", timeout=0.3, trust_env=False)
+        httpx.get(f"{gamma.url}/api/system/info", timeout=0.3)
 
 
 def test_an_answer_trickles(gamma: RunningFleet) -> None:

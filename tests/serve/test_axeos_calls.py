@@ -357,9 +357,7 @@ async def scan(subnet: str) -> dict[str, tuple[Any, Any]]:
     at_once = asyncio.Semaphore(128)
     headers = {**BROWSER, "Origin": f"http://{subnet}.2"}
     limits = httpx.Limits(max_connections=256)
-    async with httpx.AsyncClient(
-        timeout=60, trust_env=False, headers=headers, limits=limits
-    ) as client:
+    async with httpx.AsyncClient(timeout=60, headers=headers, limits=limits) as client:
 
         async def ask(address: str) -> None:
             urls = [f"http://{address}/api/system/{name}" for name in ("info", "asic")]

@@ -47,7 +47,7 @@ def test_a_request_beyond_the_sockets_is_reset_and_noted(bitaxe: RunningFleet) -
     bitaxe.faults.add("socket_limit", id="few", sockets=0)
 
     with pytest.raises(httpx.TransportError):
-        httpx.get(f"{bitaxe.url}/api/system/info", trust_env=False)
+        httpx.get(f"{bitaxe.url}/api/system/info")
 
     assert (noted(bitaxe).fault, noted(bitaxe).status) == ("few", 0)
 
@@ -71,7 +71,7 @@ def test_nobody_is_left_to_be_reset(
     bitaxe.faults.add("reset", id="cut")
 
     with pytest.raises(httpx.ReadTimeout):
-        httpx.get(f"{bitaxe.url}/api/system/info", trust_env=False, timeout=0.05)
+        httpx.get(f"{bitaxe.url}/api/system/info", timeout=0.05)
 
     assert noted(bitaxe).fault == "cut"
     assert capfd.readouterr().err == ""
@@ -80,7 +80,7 @@ def test_nobody_is_left_to_be_reset(
 def test_a_request_within_the_sockets_meets_no_fault(bitaxe: RunningFleet) -> None:
     bitaxe.faults.add("socket_limit", sockets=5)
 
-    answer = httpx.get(f"{bitaxe.url}/api/system/info", trust_env=False)
+    answer = httpx.get(f"{bitaxe.url}/api/system/info")
 
     assert answer.status_code == 200
     assert noted(bitaxe).fault is None

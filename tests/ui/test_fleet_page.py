@@ -213,7 +213,7 @@ def test_the_journal_shows_requests_as_they_come(
 ) -> None:
     page = open_fleet("journal", timezone_id="Asia/Kolkata")
     for path in ("/api/system/info", "/api/system/asic", "/api/system/nothing"):
-        httpx.get(fleet[5].url + path, trust_env=False)
+        httpx.get(fleet[5].url + path)
 
     row = page.get_by_role("row").filter(has_text="/api/system/nothing")
     expect(row).to_contain_text("no such route")
@@ -247,7 +247,7 @@ def test_the_journal_bears_slow_answers(open_fleet: Open, fleet: RunningFleet) -
     page = open_fleet("journal")
     page.evaluate(SLOW)
     for number in range(4):
-        httpx.get(f"{fleet[6].url}/api/slow/{number}", trust_env=False)
+        httpx.get(f"{fleet[6].url}/api/slow/{number}")
         page.wait_for_timeout(1000)
 
     rows = page.get_by_role("row").filter(has_text="/api/slow/")
@@ -299,7 +299,7 @@ def test_it_fits_a_phone_and_the_dark(
 def test_on_a_phone_every_page_begins_with_itself(
     open_fleet: Open, fleet: RunningFleet, check_access: Callable[[Page], None]
 ) -> None:
-    httpx.get(f"{fleet[7].url}/api/system/info", trust_env=False)
+    httpx.get(f"{fleet[7].url}/api/system/info")
     page = open_fleet(viewport=PHONE)
     expect(page.locator("tbody th[scope=row]").first).to_be_in_viewport()
 

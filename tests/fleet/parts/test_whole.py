@@ -56,6 +56,8 @@ class FakePart:
                     self.now += 1.0
                     await asyncio.sleep(0.001)
             except asyncio.CancelledError:
+                await asyncio.sleep(0.005)  # so long it goes on
+                self.now += 1.0
                 self.is_called_off = True
                 raise
             self.now += arguments["seconds"] or 0.0

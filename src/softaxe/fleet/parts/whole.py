@@ -101,11 +101,11 @@ class Whole:
                     timeout=LOOK_S,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
+                if self._stopped.is_set():  # of which parts may have died already
+                    raise FleetStopped("the fleet ends before it has started")
                 for one in starts:
                     if one.done():
                         one.result()
-                if stopped.done():
-                    raise FleetStopped("the fleet ends before it has started")
         finally:
             for task in (stopped, *starts):
                 task.cancel()
@@ -375,11 +375,15 @@ class Whole:
                 for part in self.parts
             ]
             try:
-                await asyncio.gather(*tasks)
-            finally:  # if one has failed, the others need not go on alone
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            finally:
+                # If one has failed, the others need not go on alone. Each is told only
+                # once: it then waits until its part has come to a halt.
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+            for task in done:
+                task.result()
 
     @property
     def slowest(self) -> float:
