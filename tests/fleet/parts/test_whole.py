@@ -30,6 +30,8 @@ class FakePart:
         self.devices = {f"601-{options.groups[0].seed}": "devices"}
         self._end = asyncio.Event()
         self.hangs = False
+        self.halt_s = 0.001
+        """So long it goes on when it is called off."""
         self.is_called_off = False
 
     async def start(self) -> None:
@@ -56,7 +58,7 @@ class FakePart:
                     self.now += 1.0
                     await asyncio.sleep(0.001)
             except asyncio.CancelledError:
-                await asyncio.sleep(0.005)  # so long it goes on
+                await asyncio.sleep(self.halt_s)
                 self.now += 1.0
                 self.is_called_off = True
                 raise
@@ -188,6 +190,7 @@ def test_time_goes_on_where_the_fastest_is_when_an_advance_is_called_off(
 ) -> None:
     async def work(whole: Whole, first: FakePart, second: FakePart) -> None:
         first.hangs = second.hangs = True
+        first.halt_s = 0.02
         advancing = asyncio.ensure_future(whole.advance(seconds=1e6))
         while first.now < 20.0:  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.001)
