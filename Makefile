@@ -12,15 +12,15 @@ CORE := $(addprefix tests/,api asic bitcoin board catalog device flash screen st
 	test_architecture.py test_faults.py test_scenario.py test_vectors.py)
 TESTS := $(BIN)/pytest -n auto
 
-.PHONY: all run page test check static lint bench fuzz docs pictures clean
+.PHONY: all run page test check static format types page-types lint bench fuzz docs pictures clean
 
 all: $(VENV)/.installed page
 
 run: $(VENV)/.installed page
 	$(BIN)/softaxe run $(ARGS)
 
-test: static
-	$(BIN)/python ui/build.py check
+test: $(VENV)/.installed-dev page
+	$(MAKE) --jobs=2 format types page-types tests/__pycache__
 	$(TESTS) --cov --cov-report=term:skip-covered $(ARGS)
 
 # What a change of the pure core needs, in seconds.
@@ -28,9 +28,21 @@ check: static
 	$(TESTS) $(CORE) $(ARGS)
 
 static: $(VENV)/.installed-dev page
+	$(MAKE) --jobs=2 format types
+
+format:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+types:
 	$(BIN)/mypy
+
+page-types:
+	$(BIN)/python ui/build.py check
+
+# The first time compiles them: once, not in every process.
+tests/__pycache__:
+	$(BIN)/pytest -n 0 --collect-only > /dev/null
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format .

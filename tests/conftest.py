@@ -25,8 +25,9 @@ settings.load_profile("softaxe")
 # and read the certificates of the world, which takes thirty times as long as to ask.
 os.environ |= {"NO_PROXY": "*", "SSL_CERT_FILE": "", "SSL_CERT_DIR": str(DATA)}
 
-UNWATCHED = {"scenarios", "ui"}
-"""Folders of tests that live through hours, which a watch over each line makes days.
+UNWATCHED = {"fuzz", "scenarios", "ui"}
+"""Folders of tests that live through hours or try thousands of inputs, which a watch
+over each line makes days.
 
 What they run has its own tests, one file for each module, and those are watched.
 """
@@ -37,6 +38,8 @@ BY_THE_FILE = (
     "tests/fleet/parts/test_processes.py",
     "tests/test_architecture.py",
 )
+FIRST = ("tests/testing/", "tests/test_examples.py", "tests/test_tuner.py")
+"""One such test alone takes ten seconds, which the others should not wait for."""
 
 
 class Dealing(LoadScopeScheduling):  # type: ignore[misc]
@@ -56,9 +59,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealing:
     return Dealing(config, log)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long."""
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
+
+
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are cores: a test often waits for a browser or a second."""
-    return (os.cpu_count() or 1) + 2
+    """Twice the cores and one: a test often waits for a browser or a second."""
+    return 2 * (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(wrapper=True)

@@ -36,6 +36,7 @@ def live(
     asyncio.run(main())
 
 
+@pytest.mark.unwatched
 def test_a_rule_costs_what_it_changes_however_many_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

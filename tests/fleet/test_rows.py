@@ -7,6 +7,7 @@ from softaxe.fleet.rows import hashing_hs, row, state_of, sums
 from softaxe.testing.run import running
 
 
+@pytest.mark.unwatched
 def test_a_switched_off_device_adds_nothing_to_the_sum() -> None:
     with running(count=2, speed=0) as fleet:
         fleet.clock.advance(60)

@@ -59,7 +59,7 @@ def test_a_copy_lives_like_its_original() -> None:
 def test_pool_user_and_wifi_stay_behind() -> None:
     info = info_after(120, 1) | {"stratumUser": "bc1qowner", "ssid": "Home"}
 
-    text = fleet_file(copy_of(info), "x")
+    text = fleet_file(copy_of(info, specimens=2), "x")
 
     assert "bc1qowner" not in text
     assert "Home" not in text
@@ -68,7 +68,7 @@ def test_pool_user_and_wifi_stay_behind() -> None:
 def test_settings_that_cannot_be_had_are_told() -> None:
     info = info_after(120, 1) | {"frequency": 700, "rotation": 45}
 
-    copy = copy_of(info)
+    copy = copy_of(info, specimens=2)
 
     assert set(copy.left_out) == {"frequency", "rotation"}
 
@@ -76,7 +76,7 @@ def test_settings_that_cannot_be_had_are_told() -> None:
 def test_an_overclocked_device_keeps_its_clock() -> None:
     info = info_after(120, 1, overclockEnabled=1, frequency=575, coreVoltage=1180)
 
-    assert copy_of(info).settings["frequency"] == 575
+    assert copy_of(info, specimens=2).settings["frequency"] == 575
 
 
 def test_a_device_that_does_not_hash_has_no_body_to_copy() -> None:

@@ -96,6 +96,7 @@ class WithUnittest(unittest.TestCase):
         assert bitaxe.info()["power"] > 5
 
 
+@pytest.mark.unwatched
 def test_time_stands_still_goes_on_and_jumps() -> None:
     with softaxe.running(speed=0) as bitaxe:
         before = bitaxe.clock.now
@@ -123,6 +124,7 @@ def test_a_device_that_is_back_is_to_be_reached_when_the_time_is_over() -> None:
             assert json.load(answer)["resetReason"].startswith("Software reset")
 
 
+@pytest.mark.unwatched
 def test_the_same_seed_lives_the_same_life() -> None:
     def life() -> list[object]:
         with softaxe.running(seed=9, speed=0) as bitaxe:
