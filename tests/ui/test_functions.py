@@ -15,14 +15,13 @@ UI = Path(__file__).parents[2] / "ui"
 def asked(file: str, calls: str) -> Any:
     """Return what an expression of a module `m` of ours comes to."""
     node = shutil.which("node")
-    if node is None or not (UI / "node_modules/typescript").exists():
+    if node is None or not (UI / "node_modules/vite").exists():
         pytest.skip("needs Node.js and what `make page` installs")
     program = f"""
-        import ts from "typescript";
+        import {{ transformWithOxc }} from "vite";
         import {{ readFileSync }} from "node:fs";
-        const options = {{ compilerOptions: {{ module: "esnext", target: "es2022" }} }};
         const text = readFileSync({json.dumps(f"src/lib/{file}")}, "utf8");
-        const code = encodeURIComponent(ts.transpileModule(text, options).outputText);
+        const code = encodeURIComponent((await transformWithOxc(text, "m.ts")).code);
         const m = await import(`data:text/javascript,${{code}}`);
         console.log(JSON.stringify({calls}));
     """
