@@ -136,14 +136,10 @@ def stop_on_signals(stop: Callable[[], object]) -> None:
 
 def run_loop(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` in an event loop; what it cannot do is told in one line."""
+    from softaxe.fleet.event_loop import new_event_loop  # noqa: PLC0415
+
     try:
-        import uvloop  # noqa: PLC0415
-    except ImportError:
-        factory = None
-    else:
-        factory = uvloop.new_event_loop
-    try:
-        with asyncio.Runner(loop_factory=factory) as loop:
+        with asyncio.Runner(loop_factory=new_event_loop) as loop:
             return loop.run(work)
     except (SoftaxeError, OSError) as error:
         fail(str(error))

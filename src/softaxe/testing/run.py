@@ -29,6 +29,7 @@ from softaxe.effects import EFFECTS, Layer
 from softaxe.errors import SettingError
 from softaxe.faults import Rule
 from softaxe.fleet.clock import ADVANCES_S
+from softaxe.fleet.event_loop import new_event_loop
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import read_group
 from softaxe.fleet.options import FleetOptions
@@ -231,17 +232,11 @@ class RunningFleet:
 
     def _main(self) -> None:
         try:
-            import uvloop  # noqa: PLC0415
-        except ImportError:
-            factory = None
-        else:
-            factory = uvloop.new_event_loop
-        try:
             with tempfile.TemporaryDirectory(prefix="softaxe-") as folder:
                 options = self._options
                 if self._is_ephemeral:
                     options = replace(options, state=Path(folder))
-                with asyncio.Runner(loop_factory=factory) as runner:
+                with asyncio.Runner(loop_factory=new_event_loop) as runner:
                     runner.run(self._serve(options))
         except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
             self._error = error

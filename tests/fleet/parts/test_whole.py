@@ -174,6 +174,20 @@ def test_nobody_is_far_ahead_of_the_slowest(tmp_path: Path) -> None:
     live(tmp_path, work, speed=100.0)
 
 
+def test_a_device_is_found_though_another_part_does_not_answer(tmp_path: Path) -> None:
+    async def work(whole: Whole, first: FakePart, second: FakePart) -> None:
+        second.is_there = False
+        await whole.ask_home("601-7", "device")
+        assert first.asked[-1] == ("device", {"device_id": "601-7"})
+        with pytest.raises(NotNow, match="process 2 stands still"):
+            await whole.ask_home("601-8", "device")
+        second.is_there = True
+        with pytest.raises(NotThere, match="there is no '601-9'"):
+            await whole.ask_home("601-9", "device")
+
+    live(tmp_path, work)
+
+
 def test_an_advance_that_fails_in_one_part_ends_in_the_others(tmp_path: Path) -> None:
     async def work(whole: Whole, first: FakePart, second: FakePart) -> None:
         first.hangs = True

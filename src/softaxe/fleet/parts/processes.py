@@ -26,6 +26,7 @@ from softaxe import errors
 from softaxe.device.logbook import LogLine
 from softaxe.errors import FleetStopped, NotNow, SoftaxeError
 from softaxe.fleet.clock import Clock, Pace
+from softaxe.fleet.event_loop import new_event_loop
 from softaxe.fleet.fleet import Fleet, ShowProgress, settle_memory
 from softaxe.fleet.groups import member_options
 from softaxe.fleet.options import FleetOptions
@@ -353,9 +354,8 @@ def _be_part(
             with suppress(ConnectionError):
                 await writer.wait_closed()
 
-    import uvloop  # noqa: PLC0415
-
-    uvloop.run(main())
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(main())
 
 
 class _Answering:

@@ -200,15 +200,25 @@ class Whole:
             NotThere: There is no such device.
             NotNow: Its part does not answer.
         """
-        part: Part | None = self.parts[0]
-        if len(self.parts) > 1:
-            if device_id not in self._homes:
-                await self._find_homes()
-            part = self._homes.get(device_id)
+        part = self.parts[0] if len(self.parts) == 1 else self._homes.get(device_id)
         if part is None:
-            raise NotThere(f"device: there is no {device_id!r}")
+            part = await self._home_of(device_id)
         found: Table = await part.ask(name, device_id=device_id)
         return found
+
+    async def _home_of(self, device_id: str) -> Part:
+        """Find the part that has a device; one that does not answer may be it."""
+        asked = [part.ask("ids") for part in self.parts]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        failure: BaseException = NotThere(f"device: there is no {device_id!r}")
+        for part, found in zip(self.parts, answers, strict=True):
+            if isinstance(found, BaseException):
+                failure = found
+            else:
+                self._homes |= dict.fromkeys(found, part)
+        if device_id not in self._homes:
+            raise failure
+        return self._homes[device_id]
 
     async def _find_homes(self) -> list[dict[str, str]]:
         found: list[dict[str, str]] = await self.ask("ids")
