@@ -1,5 +1,6 @@
 """Fixtures that several folders share: devices, reference data, image builders."""
 
+import gc
 import importlib.util
 import json
 import os
@@ -57,6 +58,17 @@ class Dealing(LoadScopeScheduling):  # type: ignore[misc]
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealing:
     """Deal the tests so."""
     return Dealing(config, log)
+
+
+def pytest_collection() -> None:
+    """Look for no garbage while thousands of tests come to be, which stay."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leave them out whenever garbage is looked for."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -24,3 +24,8 @@ def api(fleet: RunningFleet) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=fleet.control_url, timeout=120) as client:
         yield client
         client.delete("/control/faults")
+        for _ in range(60):  # what was broken or restarted is to mine again
+            found = client.get("/control/fleet").json()
+            if found["mining"] == found["devices"]:
+                break
+            client.post("/control/clock/advance", json={"seconds": 10})
