@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 SLACK_BYTES = 64
 """Bodies grow and shrink by some digits; an answer ends in a brace at its end."""
 WARM_UP_S = 0.5
+REST_S = 2.0
+"""So long the last answers are waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,11 @@ def load(
     clients: dict[int, _Client] = {}
     for _ in range(connections):
         client = _Client(socket.create_connection((host, port)))
+        # Once answered, it is there: under load a server may let others wait outside.
+        client.sock.sendall(request)
+        client.missing = answer_bytes
+        while not _take(client, client.sock.recv(65536)):
+            pass
         client.sock.setblocking(False)
         clients[client.sock.fileno()] = client
         poll.register(client.sock, select.EPOLLIN)
@@ -83,12 +90,34 @@ def load(
             poll, clients, request, answer_bytes, seconds, rate_per_s=rate_per_s
         )
         took = time.perf_counter() - began
+        _hear_the_rest(poll, clients, counted)
     finally:
         poll.close()
         for client in clients.values():
             client.sock.close()
     p99_s = statistics.quantiles(counted.times_s, n=100)[98]
     return Load(counted.answers / took, p99_s * 1000)
+
+
+def _hear_the_rest(
+    poll: select.epoll, clients: dict[int, _Client], counted: _Counted
+) -> None:
+    """Count who still waits: a server may have let some wait all the time.
+
+    Whoever is not answered now either has waited as long as this.
+    """
+    until = time.perf_counter() + REST_S
+    waiting = sum(client.is_waiting for client in clients.values())
+    while waiting and time.perf_counter() < until:
+        for fileno, _ in poll.poll(0.1, 256):
+            client = clients[fileno]
+            if _take(client, client.sock.recv(65536)):
+                counted.times_s.append(time.perf_counter() - client.asked_at)
+                waiting -= 1
+    now = time.perf_counter()
+    for client in clients.values():
+        if client.is_waiting:
+            counted.times_s.append(now - client.asked_at)
 
 
 def _one_answer(host: str, port: int, request: bytes) -> int:
@@ -109,6 +138,17 @@ def _ask(client: _Client, request: bytes, answer_bytes: int, at: float) -> None:
     client.asked_at = at
     client.is_waiting = True
     client.sock.send(request)
+
+
+def _take(client: _Client, data: bytes) -> bool:
+    """Take a piece of an answer; True when it was the last."""
+    if not data:
+        raise ConnectionError("the server has closed a connection")
+    client.missing -= len(data)
+    if client.missing > SLACK_BYTES or not data.endswith(b"}"):
+        return False
+    client.is_waiting = False
+    return True
 
 
 def _run(
@@ -136,15 +176,10 @@ def _run(
             wait_s = due - now
         for fileno, _ in poll.poll(wait_s, 256):
             client = clients[fileno]
-            data = client.sock.recv(65536)
-            if not data:
-                raise ConnectionError("the server has closed a connection")
-            client.missing -= len(data)
-            if client.missing <= SLACK_BYTES and data.endswith(b"}"):
+            if _take(client, client.sock.recv(65536)):
                 now = time.perf_counter()
                 counted.answers += 1
                 counted.times_s.append(now - client.asked_at)
-                client.is_waiting = False
                 if rate_per_s is None:
                     _ask(client, request, answer_bytes, now)
                 elif client.due:

@@ -35,7 +35,8 @@ from softaxe.serve.request import (
     reply_of,
 )
 
-BACKLOG = 256
+BACKLOG = 1024
+"""As many may come at once as may be there."""
 MAX_CONNECTIONS = 1000
 """One more makes the one go that was unused for longest. The firmware takes 20."""
 TURN_S = 0.001
