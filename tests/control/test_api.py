@@ -159,7 +159,6 @@ def test_the_journal_knows_what_was_asked(
     httpx.patch(
         f"{url}/api/system",
         json={"stratumPassword": "very secret", "statsFrequency": 30},
-        trust_env=False,
     )
 
     found = api.get("/control/journal", params={"after": last}).json()

@@ -134,7 +134,6 @@ def test_strangers_are_refused_as_by_a_device(recording: Path) -> None:
         answer = httpx.get(
             f"{url}/api/system/info",
             headers={"Origin": "http://evil.example"},
-            trust_env=False,
         )
     assert answer.status_code == 401
 
