@@ -1,6 +1,7 @@
 """Threads that search: they keep to a budget, and stay out of the way."""
 
 import os
+import sys
 import time
 from collections.abc import MutableSequence
 
@@ -51,14 +52,10 @@ def run_timed(search: Search) -> tuple[list[int], float]:
 
 
 def yield_to_others() -> None:
-    """Let this thread run only when nothing else wants its core, where that exists.
+    """Let what else wants this thread's core go first, where a thread has a niceness.
 
-    Only Linux has it. Where a container forbids it, the thread is made as nice as can
-    be; niceness is a thread's own on Linux, and elsewhere the process's.
+    Only Linux has it; elsewhere it is the process's. Not SCHED_IDLE: beside a full load
+    such a thread hardly runs, and whoever waits for the lock it holds waits with it.
     """
-    idle = getattr(os, "SCHED_IDLE", None)
-    if idle is not None:
-        try:
-            os.sched_setscheduler(0, idle, os.sched_param(0))
-        except OSError:
-            os.nice(LEAST_PRIORITY)
+    if sys.platform == "linux":
+        os.nice(LEAST_PRIORITY)
