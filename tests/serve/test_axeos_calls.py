@@ -8,6 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,26 @@ PREFLIGHT = {
 SWARM_ORIGIN = "http://192.168.1.9"
 
 
-@pytest.fixture(scope="module")
-def page(run_device: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+@contextmanager
+def shown_page(run_device: Any, folder: Path) -> Iterator[Any]:
     """A mining device, asked by a browser that shows its own page."""
-    folder = tmp_path_factory.mktemp("page")
     with run_device(folder, speed=20.0) as device:
         device.client.headers.update({**BROWSER, "Referer": f"{device.url}/"})
         info_of_mining(device)
+        yield device
+
+
+@pytest.fixture(scope="module")
+def page(run_device: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One for all tests that leave it as it was."""
+    with shown_page(run_device, tmp_path_factory.mktemp("page")) as device:
+        yield device
+
+
+@pytest.fixture
+def own_page(run_device: Any, tmp_path: Path) -> Iterator[Any]:
+    """One for a test that gives it other images."""
+    with shown_page(run_device, tmp_path) as device:
         yield device
 
 
@@ -301,32 +315,34 @@ def test_a_swarm_page_reads_and_changes_other_devices(page: Any) -> None:
 
 
 def test_a_firmware_upload_is_answered_before_the_restart(
-    page: Any, make_app_image: Any
+    own_page: Any, make_app_image: Any
 ) -> None:
     octets = {"Content-Type": "application/octet-stream"}
-    boot = boot_of(page)
+    boot = boot_of(own_page)
     image = make_app_image(version="v2.13.0")
 
-    taken = page.client.post("/api/system/OTA", content=image, headers=octets)
+    taken = own_page.client.post("/api/system/OTA", content=image, headers=octets)
 
     assert taken.status_code == 200
     assert taken.text == "Firmware update complete, rebooting now!\n"
-    wait_until_back(page, boot)
-    assert page.info()["version"] == "v2.13.0"
+    wait_until_back(own_page, boot)
+    assert own_page.info()["version"] == "v2.13.0"
 
 
 def test_uploads_are_raw_bytes_and_their_answers_text(
-    page: Any, make_www_image: Any
+    own_page: Any, make_www_image: Any
 ) -> None:
     octets = {"Content-Type": "application/octet-stream"}
-    refused = page.client.post("/api/system/OTA", content=b"\0" * 64, headers=octets)
+    refused = own_page.client.post(
+        "/api/system/OTA", content=b"\0" * 64, headers=octets
+    )
     assert refused.status_code in (400, 500)
     assert refused.text
     image = make_www_image({"/index.html": b"AxeOS", "/version.txt": b"v2.12.2"})
-    taken = page.client.post("/api/system/OTAWWW", content=image, headers=octets)
+    taken = own_page.client.post("/api/system/OTAWWW", content=image, headers=octets)
     assert taken.status_code == 200
     assert taken.text == "WWW update complete\n"
-    assert page.client.get("/").text == "AxeOS"
+    assert own_page.client.get("/").text == "AxeOS"
 
 
 def test_restart_is_a_post_of_an_empty_object_and_it_comes_back(page: Any) -> None:
