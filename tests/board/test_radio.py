@@ -8,7 +8,10 @@ from softaxe.board.radio import NETWORKS, AuthMode, Network, Radio
 HOME = Network("home", -50, AuthMode.WPA2_PSK, "secret-words")
 OPEN = Network("park", -70, AuthMode.OPEN)
 SILENT = Network("silent", -60, AuthMode.WPA2_PSK, "secret-words", has_dhcp=False)
-AROUND = (HOME, OPEN, SILENT, *NETWORKS)
+WPA = Network("attic", -55, AuthMode.WPA_PSK, "secret-words")
+AROUND = (HOME, OPEN, SILENT, WPA, *NETWORKS)
+UNSAFE = "No access point found in auth mode threshold (Error 211, retry #%d)"
+LOCKED = "No access point found with compatible security (Error 210, retry #%d)"
 
 
 def radio(
@@ -130,8 +133,10 @@ def test_an_open_network_is_joined_without_a_password() -> None:
     [
         ("home", "wrong-words", "Incorrect password entered (Error 15, retry #%d)"),
         ("nowhere", "secret-words", "No access point found (Error 201, retry #%d)"),
-        ("home", "", "Authentication failed (Error 202, retry #%d)"),
-        ("park", "secret-words", "No access point found (Error 201, retry #%d)"),
+        ("home", "", LOCKED),
+        ("attic", "", LOCKED),
+        ("park", "secret-words", UNSAFE),
+        ("attic", "secret-words", UNSAFE),
         (
             "Vodafone-4C18",
             "guess-guess",
@@ -156,6 +161,21 @@ def test_what_cannot_be_joined_is_told_and_tried_again(
     assert not made.is_connected
     assert made.rssi_dbm == -90
     assert not any(password and password in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "mode", [mode for mode in AuthMode if mode not in (AuthMode.OPEN, AuthMode.WPA_PSK)]
+)
+def test_a_safe_namesake_is_joined_though_a_weaker_one_is_nearer(
+    mode: AuthMode,
+) -> None:
+    made, _ = radio("attic", "secret-words")
+    made.set_networks((WPA, Network("attic", -80, mode, "secret-words")), 0.0)
+    made.start(0.0)
+    run(made, 10.0)
+
+    assert made.is_connected
+    assert made.rssi_dbm < -70
 
 
 def test_retries_come_five_seconds_after_a_failure() -> None:

@@ -1,5 +1,6 @@
 import time
 from collections.abc import Callable
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,36 @@ def test_a_bad_firmware_gets_the_firmware_s_texts_in_its_profile(
 
     assert (wrong.status_code, wrong.text) == (500, "Write Error")
     assert (short.status_code, short.text) == (500, "Validation / Activation Error")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "text"),
+    [
+        ("POST", "/api/system/OTA", 400, "larger than its slot"),
+        ("POST", "/api/system/OTAWWW", 400, "File provided is too large for device"),
+        ("PATCH", "/api/system", 500, "content too long"),
+        ("POST", "/api/system/identify", 200, "Hi!"),
+        ("POST", "/api/system/nothing", 404, "unknown route"),
+    ],
+)
+def test_who_sends_a_whole_flash_before_reading_gets_the_answer(
+    bitaxe: Any,
+    make_app_image: Make,
+    method: str,
+    path: str,
+    status: int,
+    text: str,
+) -> None:
+    client = HTTPConnection("127.0.0.1", bitaxe.member.port, timeout=30)
+    factory_image = make_app_image().ljust(16 << 20, b"\xff")
+
+    client.request(method, path, body=factory_image)
+    answer = client.getresponse()
+
+    assert (answer.status, text in answer.read().decode()) == (status, True)
+    client.request("GET", "/api/system/info")  # on the same connection
+    assert client.getresponse().status == 200
+    client.close()
 
 
 def test_a_full_disk_is_told_and_nothing_is_half_applied(

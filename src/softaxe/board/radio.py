@@ -54,20 +54,27 @@ class AuthMode(IntEnum):
     WPA2_WPA3_PSK = 7
 
 
+NOT_SAFE = frozenset({AuthMode.OPEN, AuthMode.WPA_PSK})
+"""Joined without a password only: with one, of any length, the firmware asks for WPA2
+at least. Source: ESP-Miner connect.c."""
+
+
 class Reason(IntEnum):
     """Why an attempt failed. Source: ESP-IDF, wifi_err_reason_t."""
 
     WRONG_PASSWORD = 15
     BEACON_TIMEOUT = 200
     NO_ACCESS_POINT = 201
-    AUTHENTICATION_FAILED = 202
+    INCOMPATIBLE = 210
+    BELOW_THRESHOLD = 211
 
 
 REASON_TEXTS = {
     Reason.WRONG_PASSWORD: "Incorrect password entered",
     Reason.BEACON_TIMEOUT: "Beacon timeout",
     Reason.NO_ACCESS_POINT: "No access point found",
-    Reason.AUTHENTICATION_FAILED: "Authentication failed",
+    Reason.INCOMPATIBLE: "No access point found with compatible security",
+    Reason.BELOW_THRESHOLD: "No access point found in auth mode threshold",
 }
 
 
@@ -249,14 +256,8 @@ class Radio:
             case _Stage.WAITING:
                 self._show("Connecting...")
                 self._outcome = self._try()
-                took_s = {
-                    None: ASSOCIATION_S,
-                    Reason.NO_ACCESS_POINT: SCAN_S,
-                    Reason.AUTHENTICATION_FAILED: ASSOCIATION_S,
-                }
-                self._go(
-                    _Stage.ASSOCIATING, due + took_s.get(self._outcome, HANDSHAKE_S)
-                )
+                took_s = {None: ASSOCIATION_S, Reason.WRONG_PASSWORD: HANDSHAKE_S}
+                self._go(_Stage.ASSOCIATING, due + took_s.get(self._outcome, SCAN_S))
             case _Stage.ASSOCIATING if self._outcome is None:
                 self._show("Acquiring IP...")
                 network = self._mine()
@@ -274,15 +275,17 @@ class Radio:
         """Tell how an attempt to join will end; None is well."""
         network = self._mine()
         if network is None:
-            return Reason.NO_ACCESS_POINT
-        is_open = network.authmode is AuthMode.OPEN
-        if is_open:
-            # With a password the firmware asks for WPA2 at least.
-            return Reason.NO_ACCESS_POINT if self._password else None
-        if not self._password:
-            return Reason.AUTHENTICATION_FAILED
+            refusals = [self._refusal(one) for one in self._named()]
+            return refusals[0] if refusals else Reason.NO_ACCESS_POINT
         is_right = self._password == network.password != ""
-        return None if is_right else Reason.WRONG_PASSWORD
+        is_open = network.authmode is AuthMode.OPEN
+        return None if is_open or is_right else Reason.WRONG_PASSWORD
+
+    def _refusal(self, network: Network) -> Reason | None:
+        """Tell why the station would not even try a network; None when it would."""
+        if self._password:
+            return Reason.BELOW_THRESHOLD if network.authmode in NOT_SAFE else None
+        return None if network.authmode is AuthMode.OPEN else Reason.INCOMPATIBLE
 
     def _take_lease(self, due: float) -> None:
         network = self._mine()
@@ -327,9 +330,12 @@ class Radio:
         return found[:SCAN_LIMIT]
 
     def _mine(self) -> Network | None:
-        """The strongest network of the stored name."""
-        named = [network for network in self._networks if network.ssid == self._ssid]
-        return max(named, key=self._level_dbm, default=None)
+        """The strongest network of the stored name that the station would try."""
+        fit = [one for one in self._named() if self._refusal(one) is None]
+        return max(fit, key=self._level_dbm, default=None)
+
+    def _named(self) -> list[Network]:
+        return [one for one in self._networks if one.ssid == self._ssid]
 
     def _level_dbm(self, network: Network) -> int:
         mean = self._home_dbm if network.rssi_dbm is None else network.rssi_dbm

@@ -43,8 +43,10 @@ HEAD_STALL_S = 5.0
 ESP-IDF esp_http_server, recv_wait_timeout."""
 HEAD_S = 20.0
 """Real seconds after which it is not waited for in any case."""
-DRAIN_BYTES = 8 << 20
-"""Most that is read, and thrown away, of a body whose request is answered already."""
+DRAIN_BYTES = 64 << 20
+"""Most that is read, and thrown away, of a body whose request is answered already: a
+client that sends all before it reads never sees the answer otherwise. The device reads
+on for ever; the largest that somebody sends by mistake is its whole flash, 16 MiB."""
 DRAIN_S = 30.0
 """Real seconds that this may take."""
 MAX_MESSAGE_BYTES = 1 << 16

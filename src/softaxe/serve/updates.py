@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from softaxe.device.device import Device
 from softaxe.errors import ImageError, StorageError, UpdateRefused
-from softaxe.flash.image import SLOT_BYTES, WRITE_ERROR, AppImageReader
+from softaxe.flash.image import WRITE_ERROR, AppImageReader
 from softaxe.flash.partitions import WWW_BYTES
 from softaxe.flash.spiffs import read_spiffs
 from softaxe.serve.answers import CONNECTION_CLOSE, Answer, reason
 from softaxe.serve.host import Host
+from softaxe.serve.protocol import DRAIN_BYTES
 from softaxe.serve.request import NO_BODY, Body, BodyCutOff, Request, chunks
 from softaxe.serve.storage import ImageSink
 
@@ -21,11 +22,6 @@ UPLOAD_STALL_S = 30.0
 """An upload may pause this long. The firmware waits for ever, but serves one client."""
 UPLOAD_S = 900.0
 """All of an upload may take this long: at 5 KB/s."""
-DRAIN_BYTES = 2 * SLOT_BYTES
-"""Most that is read of an upload after it was refused.
-
-A client that is not read until it has sent all often never sees the answer.
-"""
 
 PROTOCOL_ERROR = Answer(b"Protocol Error", status=500)
 TOO_LARGE = Answer(b"File provided is too large for device", status=400)
