@@ -5,7 +5,8 @@ import random
 import re
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -101,6 +102,30 @@ def free_ports(count: int = 1) -> int:
                 sock = stack.enter_context(socket.socket())
                 sock.bind(("127.0.0.1", port))
             return first
+
+
+def wait_for(url: str, seconds: float = 60.0) -> dict[str, Any]:
+    """What is answered there, once somebody answers."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            answer: dict[str, Any] = httpx.get(url, timeout=30).json()
+        except httpx.TransportError:
+            assert time.monotonic() < deadline, f"{url} does not answer"
+            time.sleep(0.01)
+        else:
+            return answer
+
+
+def until(is_true: Callable[[], bool], *, seconds: float = 60) -> None:
+    """Wait until it is; a device that is away answers nothing."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with suppress(httpx.HTTPError):
+            if is_true():
+                return
+        time.sleep(0.05)
+    raise AssertionError("it did not come true")
 
 
 def _is_whole(answer: bytes) -> bool:

@@ -1,6 +1,11 @@
+import re
+import signal
 import tomllib
 from pathlib import Path
+from typing import Any
 
+from tests.commands import command, end_of, read_until
+from tests.running import wait_for
 from typer.testing import CliRunner
 
 from softaxe.cli.commands import app
@@ -19,3 +24,34 @@ def test_a_command_writes_a_copy_that_a_fleet_can_have(tmp_path: Path) -> None:
     with running(groups=groups) as copy:
         info = copy.info()
     assert (info["boardVersion"], info["frequency"]) == ("402", 485)
+
+
+def test_a_command_makes_a_copy_that_lives() -> None:
+    with (
+        running(settings={"frequency": 490}) as bitaxe,
+        command("clone", bitaxe.url, "--port", "0") as process,
+    ):
+        told = read_until(process, lambda text: "Ctrl-C" in text)
+        (url,) = re.findall(r"address +(\S+)", told)
+        info = wait_for(f"{url}/api/system/info")
+        process.send_signal(signal.SIGINT)
+        _, errors = end_of(process)
+        process.wait(60)
+
+    assert (process.returncode, errors) == (0, "")
+    assert (info["boardVersion"], info["frequency"]) == ("601", 490)
+
+
+def test_the_command_is_content_with_softaxe(bitaxe: Any) -> None:
+    result = CliRunner().invoke(app, ["check", bitaxe.url])
+
+    assert result.exit_code == 0, result.output
+    assert result.output.endswith(", 0 differ\n")
+
+
+def test_nobody_there_is_said_in_a_line() -> None:
+    result = CliRunner().invoke(app, ["check", "http://127.0.0.1:1"])
+
+    assert result.exit_code == 1
+    assert "GET http://127.0.0.1:1/api/system/info" in result.output
+    assert "Traceback" not in result.output

@@ -1,15 +1,24 @@
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
+from tests.commands import command, end_of, read_until
+from tests.running import until, wait_for
 from typer.testing import CliRunner
 
 from softaxe.cli import run
 from softaxe.cli.commands import app
 from softaxe.fleet.options import FleetOptions
+
+Ports = Callable[..., int]
 
 
 @pytest.mark.parametrize(
@@ -134,3 +143,231 @@ def test_the_password_comes_from_the_environment_too(
     CliRunner().invoke(app, ["run", *state])
 
     assert seen == ["my secret", None]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_run_says_what_runs_and_ends_cleanly(
+    tmp_path: Path, number: signal.Signals, free_ports: Ports
+) -> None:
+    port = free_ports()
+    with command("run", "--port", str(port), "--state", str(tmp_path)) as process:
+        info = wait_for(f"http://127.0.0.1:{port}/api/system/info")
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 0
+    assert errors == ""
+    assert f"address  http://127.0.0.1:{port}" in output
+    assert "board    601 Gamma (1 x BM1370)" in output
+    assert re.search(r"pool     built-in 127\.0\.0\.1:\d+", output)
+    assert "work     scaled" in output
+    assert info["ASICModel"] == "BM1370"
+    assert info["stratumURL"] == info["fallbackStratumURL"] == "127.0.0.1"
+    assert info["stratumPort"] != info["fallbackStratumPort"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--board", "9000"], "board: '9000' is none of"),
+        (["--pool", "stratum+ssl://a:1"], "plain Stratum v1 only"),
+        (["--pool", "://"], "--pool"),
+        (["--state", "x", "--ephemeral"], "--ephemeral"),
+        (["--port", "70000"], "65535"),
+        (["--work", "fake"], "fake"),
+    ],
+)
+def test_bad_options_are_refused_in_words(arguments: list[str], complaint: str) -> None:
+    with command("run", *arguments) as process:
+        _, errors = process.communicate(timeout=60)
+
+    assert process.returncode != 0
+    assert complaint in re.sub(r"\s+", " ", re.sub(r"[│╭╮╰╯─]", " ", errors))
+    assert "Traceback" not in errors
+
+
+def test_a_taken_port_is_told(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        arguments = ("run", "--port", str(port), "--state", str(tmp_path))
+        with command(*arguments) as process:
+            _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert "in use" in errors
+    assert "Traceback" not in errors
+
+
+def test_a_second_process_on_one_state_is_refused(
+    tmp_path: Path, free_ports: Ports
+) -> None:
+    port = free_ports()
+    with command("run", "--port", str(port), "--state", str(tmp_path)):
+        wait_for(f"http://127.0.0.1:{port}/api/system/info")
+        with command("run", "--port", "0", "--state", str(tmp_path)) as second:
+            _, errors = second.communicate(timeout=60)
+
+    assert second.returncode == 1
+    assert f"{tmp_path} is in use by another softaxe" in errors
+
+
+def test_passwords_are_neither_printed_nor_logged(
+    tmp_path: Path, free_ports: Ports
+) -> None:
+    port = free_ports()
+    arguments = ("--state", str(tmp_path), "--port", str(port), "--log-level", "info")
+    secret = "sehr-geheim"
+    with command("run", *arguments, "--speed", "20", "--password", secret) as process:
+        output = read_until(process, lambda text: "mining.authorize" in text)
+        process.terminate()
+        rest, errors = end_of(process)
+        output += rest
+
+    assert "mining.authorize" in output
+    assert secret not in output + errors
+    assert "softaxe-wifi" not in output + errors
+
+
+def test_a_fleet_is_found_by_whoever_looks_at_its_addresses(
+    tmp_path: Path, free_ports: Ports
+) -> None:
+    port, control = free_ports(), free_ports()
+    arguments = ("--count", "5", "--port", str(port), "--state", str(tmp_path))
+    with command("run", *arguments, "--control", f"127.0.0.1:{control}") as process:
+        wait_for(f"http://127.0.0.1:{control}/control/ready")
+        infos = [
+            wait_for(f"http://127.0.0.{last}:{port}/api/system/info")
+            for last in range(2, 7)
+        ]
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"http://127.0.0.7:{port}/")
+        httpx.post(f"http://127.0.0.1:{control}/control/shutdown")
+        output, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 0
+    assert errors == ""
+    assert f"devices  5, http://127.0.0.2:{port} to http://127.0.0.6:{port}" in output
+    assert f"control  http://127.0.0.1:{control}" in output
+    for name in ("macAddr", "hostname", "ipv4", "ipv6"):
+        assert len({info[name] for info in infos}) == 5
+    assert [info["ipv4"] for info in infos] == [f"127.0.0.{n}" for n in range(2, 7)]
+
+
+def test_log_lines_say_of_which_device_they_are(tmp_path: Path) -> None:
+    arguments = ("--count", "2", "--port", "0", "--state", str(tmp_path))
+    options = ("--log-level", "info", "--control", "none", "--speed", "20")
+    with command("run", *arguments, *options) as process:
+        read_until(process, lambda text: speakers(text) == {"601-0", "601-1"})
+        process.terminate()
+        _, errors = end_of(process)
+
+    assert errors == ""
+
+
+def speakers(output: str) -> set[str]:
+    """The devices that log in to their pools."""
+    lines = [line for line in output.splitlines() if "mining.authorize" in line]
+    return {line.split()[0] for line in lines}
+
+
+def test_devices_may_share_an_address(tmp_path: Path, free_ports: Ports) -> None:
+    port = free_ports(2)
+    arguments = ("--count", "2", "--port-base", str(port), "--state", str(tmp_path))
+    with command("run", *arguments, "--control", "none"):
+        for number in range(2):
+            wait_for(f"http://127.0.0.1:{port + number}/api/system/info")
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "complaint"),
+    [
+        ("[[group]]\nboard = '9'", [], "group 1: board: board: '9' is none of"),
+        ("[[group]]", ["--board", "601"], "--board: write it into"),
+        ("[[group]]", ["--control", "x"], "--control: 'x' is neither HOST:PORT"),
+        ("[[group]]\n[[fault]]\neffect = 'x'", [], "effect: 'x' is none of"),
+        ("speed = 0\n[[group]]", [], "fleet.toml: speed: 0 is outside 0.01..10000"),
+        ("[[group]]", ["--seed", "16777216"], "16777215"),
+        ("[[group]]\nseed=1\n[[group]]\nname='b'\nseed=1", [], "seed: 1 of group b"),
+    ],
+)
+def test_a_bad_fleet_is_refused_in_words(
+    tmp_path: Path, text: str, arguments: list[str], complaint: str
+) -> None:
+    path = tmp_path / "fleet.toml"
+    path.write_text(text)
+    with command("run", str(path), "--ephemeral", "--port", "0", *arguments) as process:
+        _, errors = process.communicate(timeout=60)
+
+    assert process.returncode in {1, 2}
+    assert complaint in errors
+    assert "Traceback" not in errors
+
+
+def test_networks_and_page_hold_for_every_group(
+    tmp_path: Path, free_ports: Ports
+) -> None:
+    path, networks, www = (tmp_path / n for n in ("fleet.toml", "networks", "www"))
+    path.write_text("[[group]]\nname = 'a'\n[[group]]\nname = 'b'")
+    networks.write_text('[[network]]\nssid = "Harbour"')
+    www.mkdir()
+    (www / "index.html").write_text("<p>ours")
+    port = free_ports(2)
+    arguments = (str(path), "--ephemeral", "--port-base", str(port))
+    options = ("--networks", str(networks), "--www", str(www), "--control", "none")
+    with command("run", *arguments, *options):
+        for number in range(2):
+            url = f"http://127.0.0.1:{port + number}"
+            found = wait_for(f"{url}/api/system/wifi/scan")["networks"]
+            assert [network["ssid"] for network in found] == ["Harbour"]
+            assert httpx.get(url).text == "<p>ours"
+
+
+def test_ctrl_c_while_devices_come_up_is_no_error(
+    tmp_path: Path, free_ports: Ports
+) -> None:
+    control = free_ports()
+    arguments = ["--port-base", "0", "--count", "600", "--state", str(tmp_path)]
+    arguments += ["--control", f"127.0.0.1:{control}"]
+    with command("run", *arguments) as process:
+        wait_for(f"http://127.0.0.1:{control}/control/health")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_a_fleet_ends_in_the_middle_of_a_long_advance(
+    tmp_path: Path, free_ports: Ports
+) -> None:
+    control = free_ports()
+    arguments = ("--port", "0", "--count", "20", "--state", str(tmp_path))
+    url = f"http://127.0.0.1:{control}/control"
+    answers: list[httpx.Response] = []
+
+    def advance() -> None:
+        body = {"seconds": 86_400}
+        path = f"{url}/clock/advance"
+        answers.append(httpx.post(path, json=body, timeout=60))
+
+    with command("run", *arguments, "--control", f"127.0.0.1:{control}") as process:
+        wait_for(f"{url}/ready")
+        asking = threading.Thread(target=advance)
+        asking.start()
+        until(lambda: wait_for(f"{url}/clock")["now"] > 10)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        asking.join(60)
+
+    assert (process.returncode, errors) == (0, "")
+    assert answers[0].status_code == 503
+    assert "the fleet ends" in answers[0].json()["error"]
+
+
+def test_the_command_says_it_in_a_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["run", "--www", str(tmp_path / "no")])
+
+    assert result.exit_code == 1
+    assert result.output.startswith("softaxe: --www: ")
+    assert "Traceback" not in result.output

@@ -3,7 +3,6 @@ import asyncio
 import pytest
 import typer
 
-from softaxe.cli.pool import _print_pool_log
 from softaxe.cli.terminal import LogLevel, ShowLog, fail
 from softaxe.device.logbook import LogLine
 from softaxe.units import Level
@@ -11,7 +10,7 @@ from softaxe.units import Level
 CLIPBOARD = "\x1b]52;c;cm0gLXJm\x07"
 
 
-def test_a_pool_s_words_do_nothing_to_the_terminal(
+def test_a_device_s_words_do_nothing_to_the_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async def main() -> None:
@@ -20,11 +19,9 @@ def test_a_pool_s_words_do_nothing_to_the_terminal(
         show._flush()
 
     asyncio.run(main())
-    _print_pool_log(Level.INFO, "pool", f"worker {CLIPBOARD}")
 
     shown = r"\x1b]52;c;cm0gLXJm\x07"
-    output = capsys.readouterr().out
-    assert output == (f"W (5) x: rejected: {shown}\\r\\n\nI pool: worker {shown}\n")
+    assert capsys.readouterr().out == f"W (5) x: rejected: {shown}\\r\\n\n"
 
 
 def test_the_end_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

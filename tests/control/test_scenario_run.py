@@ -1,10 +1,9 @@
 import asyncio
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from tests.commands import ended
 
 from softaxe.control.scenario_run import (
     Outcome,
@@ -17,28 +16,10 @@ from softaxe.fleet.ticker import Ticker
 from softaxe.scenario import read_scenario
 
 
-def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "softaxe", "scenario", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def test_a_dozen_come_with_softaxe() -> None:
-    listed = run()
-
-    assert listed.returncode == 0
-    assert len(shipped_names()) == 12
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == shipped_names()
-
-
 def test_they_come_true(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
 
-    result = run(*shipped_names(), "--junit", str(report))
+    result = ended("scenario", *shipped_names(), "--junit", str(report))
 
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr == ""
@@ -46,47 +27,6 @@ def test_they_come_true(tmp_path: Path) -> None:
     suites = ElementTree.parse(report).getroot()
     assert [suite.get("name") for suite in suites] == shipped_names()
     assert {suite.get("failures") for suite in suites} == {"0"}
-
-
-FAILING = """
-[[group]]
-count = 2
-[[step]]
-expect = { field = "boardVersion", equals = "601" }
-[[step]]
-at = "5s"
-expect = { field = "temp", above = 500, within = "3s" }
-"""
-
-
-def test_what_does_not_come_true_is_told_and_reported(tmp_path: Path) -> None:
-    path, report = tmp_path / "mine.toml", tmp_path / "report.xml"
-    path.write_text(FAILING)
-
-    result = run(str(path), "--junit", str(report))
-
-    assert result.returncode == 1
-    assert "temp of all is above 500 within 3 s; found" in result.stdout
-    assert "1 as expected, 1 not" in result.stdout
-    suite = ElementTree.parse(report).getroot()[0]
-    assert (suite.get("name"), suite.get("tests"), suite.get("failures")) == (
-        "mine",
-        "2",
-        "1",
-    )
-    failures = [case.find("failure") is not None for case in suite]
-    assert failures == [False, True]
-
-
-def test_a_bad_name_or_file_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "bad.toml"
-    path.write_text("[[step]]\nat = 5")
-
-    missing, bad = run("nothing"), run(str(path))
-
-    assert "nothing is no file and none of access-refused" in missing.stderr
-    assert "bad: step 1: has not one of fault" in bad.stderr
-    assert missing.returncode == bad.returncode == 1
 
 
 ONE_STEP = "[[step]]\nrestart = true"
@@ -120,7 +60,7 @@ def test_steps_that_cannot_be_done_fail_and_the_rest_goes_on(tmp_path: Path) -> 
     path, report = tmp_path / "mine.toml", tmp_path / "report.xml"
     path.write_text(REFUSED)
 
-    result = run(str(path), "access-refused", "--junit", str(report))
+    result = ended("scenario", str(path), "access-refused", "--junit", str(report))
 
     assert result.returncode == 1, result.stderr
     told = [
@@ -158,7 +98,7 @@ def test_groups_are_checked_before_anything_happens(
     path = tmp_path / "bad.toml"
     path.write_text(f'[[group]]\nname = "a"\n[[group]]\n{group}\n{ONE_STEP}')
 
-    result = run("flatline", str(path))
+    result = ended("scenario", "flatline", str(path))
 
     assert result.returncode == 1
     assert complaint in result.stderr

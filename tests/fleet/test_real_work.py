@@ -2,12 +2,17 @@
 
 import os
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.running import until
 
+from softaxe.asic.chip import Search
+from softaxe.device.device import Device
 from softaxe.fleet.real_work import RealWork
+from softaxe.testing.run import running
 
 
 @pytest.mark.parametrize("percent", [25, 80, 150])
@@ -40,3 +45,22 @@ def test_real_work_keeps_to_its_budget(
             some, real_s = list(searches), time.perf_counter() - began
             assert sum(cpu_s for cpu_s, _ in some) / real_s < percent / 100 + 0.15
             searching.append(sum(took_s for _, took_s in some) / real_s)
+
+
+def test_real_work_is_dealt_out_fairly(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = Counter[int]()
+    finish = Device.finish_search
+
+    def note(device: Device, search: Search, found: list[int], now: float) -> None:
+        turns[id(device)] += 1
+        finish(device, search, found, now)
+
+    monkeypatch.setattr(Device, "finish_search", note)
+    with running(count=6, work="real", speed=20, warm_up_s=0):
+        until(lambda: len(turns) == 6, seconds=120)
+        before = Counter(turns)
+        until(lambda: turns.total() - before.total() >= 60, seconds=300)
+        dealt = Counter(turns)
+
+    since = [dealt[one] - before[one] for one in dealt]
+    assert min(since) > 0.5 * max(since)

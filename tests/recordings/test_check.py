@@ -221,21 +221,6 @@ def test_brackets_are_shown_as_they_came() -> None:
     assert "info: [b]odd │ not there │ [null]" in found
 
 
-def test_the_command_is_content_with_softaxe(bitaxe: Any) -> None:
-    result = CliRunner().invoke(app, ["check", bitaxe.url])
-
-    assert result.exit_code == 0, result.output
-    assert result.output.endswith(", 0 differ\n")
-
-
-def test_nobody_there_is_said_in_a_line() -> None:
-    result = CliRunner().invoke(app, ["check", "http://127.0.0.1:1"])
-
-    assert result.exit_code == 1
-    assert "GET http://127.0.0.1:1/api/system/info" in result.output
-    assert "Traceback" not in result.output
-
-
 @pytest.mark.parametrize("url", ["https://10.0.0.5", "http://", "http://x:99999"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(SettingError):

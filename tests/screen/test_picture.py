@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from softaxe import Device, Pool, Simulation
-from softaxe.screen.font import CELL_WIDTH, HEIGHT, LETTERS, columns_of
+from softaxe.screen.font import CELL_WIDTH, HEIGHT, LETTERS
 from softaxe.screen.pages import Content, Picture
 from softaxe.screen.picture import PANELS, draw, draw_content, panel_of
 from softaxe.serve.screen_png import png
@@ -33,14 +33,6 @@ def mining(**settings: str | int) -> Device:
     device = Device(seed=1, settings=settings)
     Simulation(device, Pool.for_scaled_work(seed=1)).advance(26)
     return device
-
-
-def test_every_letter_is_different_and_fits_its_cell() -> None:
-    assert len(BY_COLUMNS) == len(LETTERS)
-    assert all(len(columns) == 5 for columns in LETTERS.values())
-    assert all(column < 1 << HEIGHT for each in LETTERS.values() for column in each)
-    assert {chr(code) for code in range(32, 127)} <= set(LETTERS)
-    assert columns_of("€") == columns_of("?")
 
 
 def test_four_lines_fill_the_small_panel() -> None:

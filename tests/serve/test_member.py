@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.running import until
 
 from softaxe.errors import StorageError
 
@@ -106,3 +107,39 @@ def test_an_update_that_was_answered_stands_though_the_disk_is_full_at_the_resta
 
 def _full(*_: Any) -> None:
     raise StorageError("disk full")
+
+
+def test_a_new_device_is_set_up_over_http_and_stays_so(
+    tmp_path: Path, run_device: Any
+) -> None:
+    with run_device(tmp_path, is_first_boot=True, speed=20.0) as device:
+        info = device.info()
+        assert (info["ssid"], info["apEnabled"], info["temp"]) == ("", 1, -1)
+        refused = device.client.post("/api/system/OTA", content=b"x")
+        assert refused.text == "Not allowed in AP mode"
+        networks = device.client.get("/api/system/wifi/scan").json()["networks"]
+        assert "softaxe" in [network["ssid"] for network in networks]
+
+        answer = device.patch(ssid="softaxe", wifiPass="softaxe-wifi")
+        assert answer.status_code == 200
+        device.client.post("/api/system/restart")
+        until(lambda: device.info()["wifiStatus"] == "Connected!")
+        until(lambda: device.info()["sharesAccepted"] > 0)
+        assert device.info()["apEnabled"] == 0
+
+    with run_device(tmp_path, is_first_boot=True) as device:
+        until(lambda: device.info()["wifiStatus"] == "Connected!")
+
+
+def test_a_wrong_password_can_be_put_right_over_http(
+    tmp_path: Path, run_device: Any
+) -> None:
+    with run_device(tmp_path, speed=20.0) as device:
+        device.patch(wifiPass="wrong-password")
+        device.client.post("/api/system/restart")
+        until(lambda: "Incorrect password" in device.info()["wifiStatus"])
+        assert device.info()["apEnabled"] == 1
+
+        device.patch(wifiPass="softaxe-wifi")
+        device.client.post("/api/system/restart")
+        until(lambda: device.info()["wifiStatus"] == "Connected!")

@@ -6,18 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.running import until
 
 from softaxe.errors import StorageError
 from softaxe.serve.storage import ImageSink
 
 Make = Callable[..., bytes]
-
-
-def until(check: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.02)
 
 
 def test_an_update_is_answered_however_slow_the_disk(

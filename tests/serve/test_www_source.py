@@ -4,9 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from softaxe.cli.commands import app
 from softaxe.errors import SettingError
 from softaxe.flash.partitions import WWW_BYTES
 from softaxe.serve.www_source import read_source
@@ -100,11 +98,3 @@ def test_what_cannot_be_served_is_told(build: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(SettingError, match=r"there is no index\.html in it"):
         read_source(tmp_path / "empty")
-
-
-def test_the_command_says_it_in_a_line(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["run", "--www", str(tmp_path / "no")])
-
-    assert result.exit_code == 1
-    assert result.output.startswith("softaxe: --www: ")
-    assert "Traceback" not in result.output

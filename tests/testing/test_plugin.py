@@ -1,4 +1,8 @@
+import inspect
+
 import pytest
+
+from softaxe.testing.run import MakeDevices, running
 
 TESTS = """
 import json, urllib.request
@@ -30,3 +34,13 @@ def test_the_fixtures_are_there_without_any_setup(pytester: pytest.Pytester) -> 
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
 
     result.assert_outcomes(passed=4)
+
+
+def test_the_fixture_takes_what_running_takes() -> None:
+    ours, its = (
+        inspect.signature(one).parameters for one in (running, MakeDevices.__call__)
+    )
+
+    assert list(its)[1:] == list(ours)
+    for name, parameter in ours.items():
+        assert its[name].annotation == parameter.annotation

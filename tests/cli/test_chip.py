@@ -1,0 +1,48 @@
+import os
+import re
+import signal
+
+import pytest
+from tests.commands import command, end_of, ended, read_until
+
+from softaxe.asic import frames
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "openpty"), reason="no pseudo-terminals on this system"
+)
+
+
+def test_it_offers_the_chips_and_ends_cleanly() -> None:
+    serial = pytest.importorskip("serial")
+
+    with command("chip", "--board", "402") as process:
+        told = read_until(process, lambda text: "Ctrl-C" in text)
+        (path,) = re.findall(r"terminal (\S+)", told)
+        with serial.Serial(path, 115200, timeout=30) as port:
+            port.write(frames.read_all(frames.Register.CHIP_ID))
+            (reply,) = frames.ReplyReader(11).feed(port.read(11))
+        process.send_signal(signal.SIGINT)
+        _, errors = end_of(process)
+        process.wait(60)
+
+    assert (process.returncode, errors) == (0, "")
+    assert "chips    1 x BM1368, 115200 baud 8N1" in told
+    assert re.search(r"kernel   \S+", told)
+    assert frames.read_reply(reply) == frames.RegisterReply(0x13680000, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (("--board", "9000"), 1, "softaxe: board: '9000' is none of"),
+        (("--ease-bits", "41"), 2, "40"),
+    ],
+)
+def test_what_cannot_be_offered_is_told(
+    arguments: tuple[str, ...], code: int, complaint: str
+) -> None:
+    done = ended("chip", *arguments)
+
+    assert done.returncode == code
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr

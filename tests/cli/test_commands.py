@@ -1,0 +1,10 @@
+from typer.testing import CliRunner
+
+from softaxe import __version__
+from softaxe.cli.commands import app
+
+
+def test_the_version_is_answered_beside_other_options_too() -> None:
+    result = CliRunner().invoke(app, ["--version", "run"])
+
+    assert (result.exit_code, result.output) == (0, f"softaxe {__version__}\n")

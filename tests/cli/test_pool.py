@@ -1,0 +1,161 @@
+import json
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.commands import command
+from tests.running import wait_for
+
+from softaxe.bitcoin import kernel
+from softaxe.bitcoin.header import (
+    Work,
+    coinbase_transaction,
+    merkle_root,
+    sha256d,
+    target_for,
+)
+from softaxe.cli.pool import _print_pool_log
+from softaxe.stratum.messages import Message, Notify, parse
+from softaxe.units import Level
+
+Ports = Callable[..., int]
+
+
+def test_real_shares_convince_a_pool_in_another_process(
+    tmp_path: Path, free_ports: Ports
+) -> None:
+    pool_port, port = free_ports(), free_ports()
+    pool = ("pool", "--port", str(pool_port), "--difficulty", "0.0003")
+    with command(*pool) as pool_process:
+        assert pool_process.stdout is not None
+        arguments = (
+            *("run", "--port", str(port), "--state", str(tmp_path), "--speed", "10"),
+            *(
+                "--pool",
+                f"127.0.0.1:{pool_port}",
+                "--user",
+                "me",
+                "--cpu-percent",
+                "90",
+            ),
+        )
+        with command(*arguments) as process:
+            url = f"http://127.0.0.1:{port}/api/system"
+            wait_for(f"{url}/info")
+            # The factory setting suggests 1000, which a CPU reaches once in years.
+            body = json.dumps({"stratumSuggestedDifficulty": 0})
+            httpx.patch(url, content=body).raise_for_status()
+            httpx.post(f"{url}/restart").raise_for_status()
+            time.sleep(0.5)
+            deadline = time.monotonic() + 300
+            info = wait_for(f"{url}/info")
+            while info["sharesAccepted"] < 3 or not info["hashRate"]:
+                assert time.monotonic() < deadline, info
+                time.sleep(0.2)
+                info = wait_for(f"{url}/info")
+            status = wait_for(f"http://127.0.0.1:{port}/softaxe/status.json")
+            process.terminate()
+            output, errors = process.communicate(timeout=60)
+
+    assert status["work"] == "real"
+    assert info["sharesRejected"] == 0
+    assert 0 < info["hashRate"] < 1, "a CPU's rate, in GH/s"
+    assert "work     real: a hash is a hash" in output
+    assert errors == ""
+
+
+def test_an_altered_share_is_refused_by_a_pool_in_another_process(
+    free_ports: Ports,
+) -> None:
+    port = free_ports()
+    with command("pool", "--port", str(port), "--difficulty", "1e-6") as pool:
+        assert pool.stdout is not None
+        while "Ctrl-C" not in pool.stdout.readline():
+            pass
+        with socket.create_connection(("127.0.0.1", port), 5) as sock:
+            lines = sock.makefile("rb")
+
+            def ask(number: int, method: str, *params: object) -> dict[str, Any]:
+                request = {"id": number, "method": f"mining.{method}", "params": params}
+                sock.sendall(json.dumps(request).encode() + b"\n")
+                while (answer := json.loads(lines.readline()))["id"] != number:
+                    if answer.get("method") == "mining.notify":
+                        notifies.append(parse(json.dumps(answer).encode()))
+                return dict(answer)
+
+            notifies: list[Message] = []
+            extranonce1 = ask(1, "subscribe", "test")["result"][1]
+            ask(2, "authorize", "me", "x")
+            ask(3, "ping")
+            notify = notifies[-1]
+            assert isinstance(notify, Notify)
+            extranonce2 = bytes(8)
+            coinbase = coinbase_transaction(
+                notify.coinbase1,
+                bytes.fromhex(extranonce1),
+                extranonce2,
+                notify.coinbase2,
+            )
+            root = merkle_root(sha256d(coinbase), notify.merkle_branch)
+            work = Work(
+                notify.version, notify.prevhash, root, notify.ntime, notify.nbits
+            )
+            target = target_for(1e-6)
+            found = kernel.search(work.header(), 0, 1 << 16, target)[0]
+            nonce = int.from_bytes(found.to_bytes(4), "little")
+            share = ["me", notify.job_id, extranonce2.hex(), f"{notify.ntime:08x}"]
+
+            altered = ask(4, "submit", *share, f"{nonce ^ 1:08x}")
+            good = ask(5, "submit", *share, f"{nonce:08x}")
+
+    assert altered["error"] == [23, "Low difficulty share", None]
+    assert good["result"] is True
+
+
+def test_scaled_work_on_a_pool_in_another_process(
+    run_device: Any, tmp_path: Path, free_ports: Ports
+) -> None:
+    pool_port = free_ports()
+    with (
+        command("pool", "--port", str(pool_port)),
+        run_device(
+            tmp_path, speed=60.0, work="scaled", pool=f"127.0.0.1:{pool_port}"
+        ) as device,
+    ):
+        deadline = time.monotonic() + 60
+        while (info := device.info())["sharesAccepted"] < 5:
+            assert time.monotonic() < deadline, info
+            time.sleep(0.1)
+
+    assert info["sharesRejected"] == 0
+    assert info["hashRate"] == pytest.approx(1071, rel=0.2)
+
+
+def test_a_patch_moves_a_device_to_another_pool_and_to_real_work(
+    run_device: Any, tmp_path: Path, free_ports: Ports
+) -> None:
+    pool_port = free_ports()
+    with (
+        command("pool", "--port", str(pool_port)),
+        run_device(tmp_path, speed=10.0) as device,
+    ):
+        status = f"{device.url}/softaxe/status.json"
+        assert wait_for(status)["work"] == "scaled"
+        device.patch(stratumURL="stratum+tcp://127.0.0.1", stratumPort=pool_port)
+        device.client.post("/api/system/restart")
+        deadline = time.monotonic() + 60
+        while wait_for(status)["work"] != "real":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_a_miner_s_words_do_nothing_to_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _print_pool_log(Level.INFO, "pool", "worker \x1b]52;c;cm0gLXJm\x07")
+
+    assert capsys.readouterr().out == "I pool: worker \\x1b]52;c;cm0gLXJm\\x07\n"

@@ -1,0 +1,57 @@
+from pathlib import Path
+from xml.etree import ElementTree
+
+from tests.commands import ended
+
+from softaxe.control.scenario_run import (
+    shipped_names,
+)
+
+
+def test_a_dozen_come_with_softaxe() -> None:
+    listed = ended("scenario")
+
+    assert listed.returncode == 0
+    assert len(shipped_names()) == 12
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == shipped_names()
+
+
+FAILING = """
+[[group]]
+count = 2
+[[step]]
+expect = { field = "boardVersion", equals = "601" }
+[[step]]
+at = "5s"
+expect = { field = "temp", above = 500, within = "3s" }
+"""
+
+
+def test_what_does_not_come_true_is_told_and_reported(tmp_path: Path) -> None:
+    path, report = tmp_path / "mine.toml", tmp_path / "report.xml"
+    path.write_text(FAILING)
+
+    result = ended("scenario", str(path), "--junit", str(report))
+
+    assert result.returncode == 1
+    assert "temp of all is above 500 within 3 s; found" in result.stdout
+    assert "1 as expected, 1 not" in result.stdout
+    suite = ElementTree.parse(report).getroot()[0]
+    assert (suite.get("name"), suite.get("tests"), suite.get("failures")) == (
+        "mine",
+        "2",
+        "1",
+    )
+    failures = [case.find("failure") is not None for case in suite]
+    assert failures == [False, True]
+
+
+def test_a_bad_name_or_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text("[[step]]\nat = 5")
+
+    missing, bad = ended("scenario", "nothing"), ended("scenario", str(path))
+
+    assert "nothing is no file and none of access-refused" in missing.stderr
+    assert "bad: step 1: has not one of fault" in bad.stderr
+    assert missing.returncode == bad.returncode == 1

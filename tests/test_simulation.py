@@ -1,0 +1,81 @@
+import pytest
+
+from softaxe import Device, Pool, Simulation
+from softaxe.device.events import (
+    ClosePool,
+    ConnectPool,
+    SaveFlash,
+    SaveSettings,
+    ShareAccepted,
+)
+from softaxe.simulation import LATENCY_S
+
+
+def mining(*, latency_s: float = LATENCY_S) -> Simulation:
+    pool = Pool.for_scaled_work(seed=1)
+    made = Simulation(Device(seed=1), pool, latency_s=latency_s)
+    made.advance(60)
+    return made
+
+
+def test_time_passes_for_both_ends() -> None:
+    simulation = mining()
+
+    assert simulation.now == simulation.device.now == 60
+    assert simulation.device.shares.accepted == simulation.pool.accepted > 0
+
+
+def test_an_answer_takes_the_way_there_and_back() -> None:
+    simulation = mining(latency_s=0.25)
+
+    assert simulation.device.response_time_ms == pytest.approx(500, abs=1)
+
+
+def test_facts_are_kept_and_requests_carried_out() -> None:
+    simulation = mining()
+    simulation.device.patch([("statsFrequency", 60)], simulation.now)
+    simulation.advance(1)
+
+    assert ShareAccepted() in simulation.events
+    requests = ConnectPool | ClosePool | SaveSettings | SaveFlash
+    assert not [event for event in simulation.events if isinstance(event, requests)]
+
+
+def test_a_pool_that_is_not_reachable_is_not_reached() -> None:
+    asked: list[tuple[str, int]] = []
+
+    def reachable(host: str, port: int) -> bool:
+        asked.append((host, port))
+        return port == 3334
+
+    device = Device(
+        seed=1,
+        settings={
+            "stratumurl": "one.example",
+            "stratumport": 3333,
+            "fbstratumurl": "two.example",
+            "fbstratumport": 3334,
+        },
+    )
+    simulation = Simulation(device, Pool.for_scaled_work(seed=1), reachable=reachable)
+    simulation.advance(300)
+
+    assert asked[0] == ("one.example", 3333)
+    assert ("two.example", 3334) in asked
+    assert device.pools.is_using_fallback
+    assert device.shares.accepted > 0
+
+
+def test_a_dropped_connection_is_told_and_made_anew() -> None:
+    simulation = mining()
+    before = simulation.device.shares.accepted
+    simulation.device.log.take()
+
+    simulation.drop_connections()
+    assert not simulation.pool.connections
+    simulation.advance(60)
+
+    texts = [line.text for line in simulation.device.log.take()]
+    assert any("Socket created, connecting to" in text for text in texts)
+    assert len(simulation.pool.connections) == 1
+    assert simulation.device.shares.accepted > before
