@@ -1,18 +1,7 @@
 import pytest
+from tests.mining import mining, shown
 
-from softaxe import Device, Pool, Simulation
 from softaxe.screen.pages import content_of
-
-
-def mining(seconds: float, **settings: str | int) -> Simulation:
-    device = Device(seed=1, settings=settings)
-    made = Simulation(device, Pool.for_scaled_work(seed=1))
-    made.advance(seconds)
-    return made
-
-
-def lines(device: Device) -> tuple[str, ...]:
-    return content_of(device, device.now).lines
 
 
 @pytest.mark.parametrize(
@@ -38,9 +27,9 @@ def test_a_lost_network_is_told_whenever_its_words_change() -> None:
     seen: list[str] = []
     for _ in range(60):
         simulation.advance(0.25)
-        shown = lines(device)
-        if shown[0] == "Wi-Fi: softaxe":
-            seen.append(shown[1])
+        network, state, *_ = shown(device)
+        if network == "Wi-Fi: softaxe":
+            seen.append(state)
 
     assert list(dict.fromkeys(seen)) == [
         "Beacon timeout (Error 200, retry #0)",

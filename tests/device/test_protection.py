@@ -3,16 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from tests.mining import logged, mining
 
 from softaxe import Device, Pool, Simulation
 from softaxe.catalog import Board, board
 from softaxe.device.events import Overheated
-
-
-def mining(row: Board | str, *, warm_s: float = 90) -> Simulation:
-    made = Simulation(Device(board=row, seed=1), Pool.for_scaled_work(seed=1))
-    made.advance(warm_s)
-    return made
 
 
 def stop_fan(simulation: Simulation) -> None:
@@ -26,13 +21,9 @@ def overheat(simulation: Simulation) -> list[str]:
     for _ in range(3600):
         simulation.advance(1.0)
         if device.settings.is_overheated:
-            return lines(device)
+            return logged(device)
         device.log.take()
     raise AssertionError("it never overheated")
-
-
-def lines(device: Device) -> list[str]:
-    return [f"{line.level} {line.text}" for line in device.log.take()]
 
 
 def hot_regulator(version: str) -> Board:
@@ -49,7 +40,7 @@ def weak_supply(version: str, ohm: float) -> Board:
 
 @pytest.mark.parametrize("version", ["601", "402", "207", "302", "702", "801"])
 def test_a_board_with_a_tps546_recovers_at_lower_settings(version: str) -> None:
-    simulation = mining(version)
+    simulation = mining(90, board=version)
     device = simulation.device
     before = device.settings
     stop_fan(simulation)
@@ -72,13 +63,13 @@ def test_a_board_with_a_tps546_recovers_at_lower_settings(version: str) -> None:
 def test_a_board_that_cannot_switch_on_again_stays_off_until_a_restart(
     version: str,
 ) -> None:
-    simulation = mining(version)
+    simulation = mining(90, board=version)
     device = simulation.device
     stop_fan(simulation)
     overheat(simulation)
     simulation.advance(400)
 
-    log = lines(device)
+    log = logged(device)
     assert device.settings.is_overheated
     assert "E ASIC initialization failed - chip count 0" in log
     assert device.core_voltage_actual_v == 0
@@ -92,7 +83,7 @@ def test_a_board_that_cannot_switch_on_again_stays_off_until_a_restart(
 
 
 def test_a_board_that_cannot_switch_off_cools_in_reset_and_goes_on() -> None:
-    simulation = mining("204")
+    simulation = mining(90, board="204")
     device = simulation.device
     stop_fan(simulation)
     overheat(simulation)
@@ -106,12 +97,12 @@ def test_a_board_that_cannot_switch_off_cools_in_reset_and_goes_on() -> None:
 
 
 def test_a_board_with_a_sensor_of_its_own_waits_until_it_is_cool() -> None:
-    simulation = mining("205")
+    simulation = mining(90, board="205")
     stop_fan(simulation)
     overheat(simulation)
     simulation.advance(400)
 
-    cooling = [line for line in lines(simulation.device) if "Safe mode active" in line]
+    cooling = [line for line in logged(simulation.device) if "Safe mode active" in line]
     assert cooling[0].startswith("W Safe mode active (cycle 1) - VR: 0.0C ASIC1: ")
     assert cooling[0].endswith(" ASIC2: -1.0C")
     hot = [
@@ -122,7 +113,7 @@ def test_a_board_with_a_sensor_of_its_own_waits_until_it_is_cool() -> None:
 
 
 def test_two_sensors_are_both_told() -> None:
-    simulation = mining("801")
+    simulation = mining(90, board="801")
     stop_fan(simulation)
     log = overheat(simulation)
 
@@ -132,7 +123,7 @@ def test_two_sensors_are_both_told() -> None:
 
 
 def test_the_regulator_s_heat_alone_is_enough_and_is_waited_for() -> None:
-    simulation = mining(hot_regulator("601"))
+    simulation = mining(90, board=hot_regulator("601"))
     device = simulation.device
     overheat(simulation)
 
@@ -144,7 +135,7 @@ def test_the_regulator_s_heat_alone_is_enough_and_is_waited_for() -> None:
 
 
 def test_exactly_the_limit_is_not_too_hot() -> None:
-    simulation = mining("601")
+    simulation = mining(90, board="601")
     thermal = simulation.device.body.thermal
     thermal.sink_c += 75.0 - thermal.chip_c  # one pass reads this
     simulation.advance(1.8)
@@ -153,7 +144,7 @@ def test_exactly_the_limit_is_not_too_hot() -> None:
 
 
 def test_while_it_cools_the_answers_stand_still() -> None:
-    simulation = mining("601")
+    simulation = mining(90, board="601")
     device = simulation.device
     stop_fan(simulation)
     overheat(simulation)
@@ -171,23 +162,23 @@ def test_the_flag_at_boot_is_only_information() -> None:
     simulation = Simulation(device, Pool.for_scaled_work(seed=1))
     simulation.advance(60)
 
-    log = lines(device)
+    log = logged(device)
     assert "I Initial overheat_mode value: 1" in log
     assert "I Existing overheat_mode value: 1" in log
     assert device.settings.is_overheated
     assert device.shares.accepted > 0
     device.patch([("overheat_mode", 0)], simulation.now)
     simulation.advance(4)
-    assert "I Overheat mode updated to: 0" in lines(device)
+    assert "I Overheat mode updated to: 0" in logged(device)
 
 
 def test_a_supply_that_gives_way_is_a_power_fault_told_once() -> None:
-    simulation = mining(weak_supply("601", 0.21), warm_s=10)
+    simulation = mining(10, board=weak_supply("601", 0.21))
     device = simulation.device
-    log = lines(device)
+    log = logged(device)
     for _ in range(20):
         simulation.advance(1.0)
-        log += lines(device)
+        log += logged(device)
 
     faults = [line for line in log if "undervoltage fault has occurred" in line]
     assert faults
@@ -198,9 +189,9 @@ def test_a_supply_that_gives_way_is_a_power_fault_told_once() -> None:
 def test_an_overcurrent_stays_a_fault_until_a_restart() -> None:
     row = board("601")
     limits = replace(row.regulator, iout_oc_fault_a=11.0)
-    simulation = mining(replace(row, regulator=limits))
+    simulation = mining(90, board=replace(row, regulator=limits))
     device = simulation.device
-    log = lines(device)
+    log = logged(device)
 
     assert device.power_fault == "Power Fault Detected."
     assert "E The voltage regulator is turned off" in log
@@ -220,7 +211,7 @@ def test_an_overcurrent_stays_a_fault_until_a_restart() -> None:
 
 
 def test_boards_without_a_talking_regulator_never_report_a_fault() -> None:
-    simulation = mining(weak_supply("401", 0.4))
+    simulation = mining(90, board=weak_supply("401", 0.4))
 
     assert simulation.device.power_fault is None
 
@@ -234,7 +225,7 @@ def test_without_wifi_the_fan_runs_at_seventy_percent() -> None:
     assert device.readings.temp_c == -1
     assert (
         "W AP mode with invalid temperature reading: -1.0 °C - Setting fan to 70%"
-        in lines(device)
+        in logged(device)
     )
 
 
@@ -253,7 +244,7 @@ def test_the_fan_goes_from_seventy_to_full_to_the_controller() -> None:
 
 
 def test_the_least_fan_speed_waits_for_a_restart() -> None:
-    simulation = mining("601", warm_s=600)
+    simulation = mining(600, board="601")
     device = simulation.device
     device.patch([("minFanSpeed", 80)], simulation.now)
     simulation.advance(60)

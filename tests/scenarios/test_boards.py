@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.mining import mining
 
-from softaxe import Device, Pool, Simulation
 from softaxe.api.views import asic_body, info_body
 from softaxe.catalog import Board, board, boards
 
@@ -28,19 +28,13 @@ TYPICAL = {
 """Board to the reference's row of typical values."""
 
 
-def mining(row: Board | str, seconds: float) -> Simulation:
-    made = Simulation(Device(board=row, seed=1), Pool.for_scaled_work(seed=1))
-    made.advance(seconds)
-    return made
-
-
 @pytest.mark.parametrize("version", TYPICAL)
 def test_after_half_an_hour_a_board_is_as_such_boards_are(
     version: str, boards_reference: dict[str, Any]
 ) -> None:
     estimates = boards_reference["estimates"]["per_family_estimates"]
     typical = estimates[TYPICAL[version]]
-    device = mining(version, HALF_HOUR_S).device
+    device = mining(HALF_HOUR_S, board=version).device
     info = json.loads(info_body(device))
 
     def is_near(name: str, typical_name: str, share: float) -> None:
@@ -62,7 +56,7 @@ def test_after_half_an_hour_a_board_is_as_such_boards_are(
 
 @pytest.mark.parametrize("row", boards(), ids=lambda row: row.version)
 def test_every_board_mines_and_says_what_it_is(row: Board) -> None:
-    device = mining(row, 60).device
+    device = mining(60, board=row).device
     info, asic = json.loads(info_body(device)), json.loads(asic_body(device))
 
     assert info["boardVersion"] == row.version
@@ -88,7 +82,7 @@ def test_every_board_mines_and_says_what_it_is(row: Board) -> None:
 
 def test_a_board_of_one_s_own_is_a_row() -> None:
     row = replace(board("801"), version="899", asic_count=3)
-    device = mining(row, 120).device
+    device = mining(120, board=row).device
 
     assert json.loads(info_body(device))["boardVersion"] == "899"
     assert len(device.asics) == 3

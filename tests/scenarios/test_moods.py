@@ -1,23 +1,14 @@
 """A device in trouble: heat, thin voltage, lost pools, blocks."""
 
 import pytest
+from tests.mining import logged, mining
 
 from softaxe import Device, Pool, Simulation
 from softaxe.device.events import BlockFound, Overheated
 
 
-def mining(seed: int = 1) -> Simulation:
-    made = Simulation(Device(seed=seed), Pool.for_scaled_work(seed=seed))
-    made.advance(120)
-    return made
-
-
-def lines(device: Device) -> list[str]:
-    return [f"{line.level} {line.text}" for line in device.log.take()]
-
-
 def test_a_slow_fan_overheats_and_the_device_recovers_reduced() -> None:
-    simulation = mining()
+    simulation = mining(120)
     device = simulation.device
     device.patch([("autofanspeed", 0), ("fanspeed", 20)], simulation.now)
     while not device.settings.is_overheated:
@@ -42,7 +33,7 @@ def test_a_slow_fan_overheats_and_the_device_recovers_reduced() -> None:
     assert device.settings.core_voltage_mv == 1050
     assert device.settings.frequency_mhz == 425
     assert device.settings.is_fan_automatic is False
-    log = lines(device)
+    log = logged(device)
     assert any(line.startswith("E OVERHEAT! VR: ") for line in log)
     cycles = [line for line in log if "Safe mode active (cycle" in line]
     assert len(cycles) == 6
@@ -57,21 +48,21 @@ def test_a_slow_fan_overheats_and_the_device_recovers_reduced() -> None:
 
 
 def test_a_second_overheat_asks_for_too_little_voltage_as_the_firmware_does() -> None:
-    simulation = mining()
+    simulation = mining(120)
     device = simulation.device
     device.patch([("overclockEnabled", 1), ("coreVoltage", 1050)], simulation.now)
     device.patch([("autofanspeed", 0), ("fanspeed", 0)], simulation.now)
     simulation.advance(400.0)
 
     assert device.settings.is_overheated
-    assert any("is out of range" in line for line in lines(device))
+    assert any("is out of range" in line for line in logged(device))
 
 
 def test_after_recovery_only_the_pool_s_version_bits_are_rolled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("softaxe.stratum.pool.VERSION_MASK", 0x00C00000)
-    simulation = mining()
+    simulation = mining(120)
     device = simulation.device
     device.patch([("autofanspeed", 0), ("fanspeed", 15)], simulation.now)
     simulation.advance(400)
@@ -85,14 +76,14 @@ def test_a_pool_without_version_rolling_gets_plain_versions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("softaxe.stratum.pool.VERSION_MASK", 0)
-    simulation = mining()
+    simulation = mining(120)
 
     assert simulation.device.shares.accepted > 5
     assert simulation.device.shares.rejected == 0
 
 
 def test_too_little_voltage_costs_hash_rate_and_shows_as_errors() -> None:
-    simulation = mining()
+    simulation = mining(120)
     device = simulation.device
     simulation.advance(900)
     good_hs, good_errors = device.hashrate.ten_minutes_hs, device.error_percentage
@@ -135,14 +126,14 @@ def test_no_pool_at_all_is_told_in_words_and_survived() -> None:
     )
     simulation.advance(120)
 
-    log = lines(simulation.device)
+    log = logged(simulation.device)
     assert any("Socket unable to connect to" in line for line in log)
     assert simulation.device.hashrate.current_hs == 0
     assert simulation.device.pool_address_family == 0
 
 
 def test_stale_shares_are_told_apart_by_their_reason() -> None:
-    simulation = mining()
+    simulation = mining(120)
     device = simulation.device
     simulation.pool.refuse_shares("Pool is full")
     simulation.advance(60)
@@ -162,7 +153,7 @@ def test_a_found_block_is_told_everywhere() -> None:
     said: list[str] = []
     for _ in range(60):
         simulation.advance(5)
-        said += lines(device)
+        said += logged(device)
 
     assert device.is_block_found
     assert simulation.pool.blocks_found > 0
@@ -174,7 +165,7 @@ def test_a_found_block_is_told_everywhere() -> None:
 
 
 def test_a_reconnect_of_the_pool_costs_nothing_but_a_second() -> None:
-    simulation = mining()
+    simulation = mining(120)
     for connection in list(simulation._connections.values()):
         connection.request_reconnect()
     simulation.advance(30)
@@ -188,7 +179,7 @@ def test_every_usual_extranonce2_size_works(
     size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("softaxe.stratum.pool.EXTRANONCE2_SIZE", size)
-    simulation = mining()
+    simulation = mining(120)
     simulation.advance(60)
 
     assert simulation.device.shares.accepted > 10

@@ -2,8 +2,9 @@
 
 import httpx
 import pytest
+from tests.mining import mining
 
-from softaxe import Device, Pool, Simulation
+from softaxe import Device
 from softaxe.board.radio import HOME_PASSWORD, HOME_SSID, NETWORKS
 from softaxe.device.events import CameUp, WentDown
 from softaxe.device.identity import Identity
@@ -11,14 +12,8 @@ from softaxe.errors import UpdateRefused
 from softaxe.testing.run import running
 
 
-def started(seconds: float, **settings: str) -> Simulation:
-    made = Simulation(Device(seed=1, settings=settings), Pool.for_scaled_work(seed=1))
-    made.advance(seconds)
-    return made
-
-
 def test_a_new_device_is_set_up_through_its_access_point() -> None:
-    simulation = started(30, wifissid="", wifipass="")
+    simulation = mining(30, wifissid="", wifipass="")
     device = simulation.device
     assert device.is_on_network
     assert device.radio.is_ap_enabled
@@ -43,7 +38,7 @@ def test_a_new_device_is_set_up_through_its_access_point() -> None:
 
 
 def test_a_wrong_password_leaves_it_reachable_and_idle() -> None:
-    simulation = started(8, wifipass="not the password")
+    simulation = mining(8, wifipass="not the password")
     device = simulation.device
 
     assert device.radio.status_text.startswith("Incorrect password entered (Error 15")
@@ -57,7 +52,7 @@ def test_a_wrong_password_leaves_it_reachable_and_idle() -> None:
 
 
 def test_a_lost_network_takes_the_device_away_and_gives_it_back() -> None:
-    simulation = started(60)
+    simulation = mining(60)
     device = simulation.device
     accepted = device.shares.accepted
     device.set_networks([], simulation.now)

@@ -2,28 +2,18 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from tests.mining import mining, shown
 
-from softaxe import Device, Pool, Simulation
+from softaxe import Simulation
 from softaxe.device.display import Mark, Page
 from softaxe.screen.pages import Picture, content_of, duration, with_suffix
-
-
-def mining(seconds: float, **settings: str | int) -> Simulation:
-    device = Device(seed=1, settings=settings)
-    made = Simulation(device, Pool.for_scaled_work(seed=1))
-    made.advance(seconds)
-    return made
-
-
-def lines(device: Device) -> tuple[str, ...]:
-    return content_of(device, device.now).lines
 
 
 def at_page(simulation: Simulation, page: Page) -> tuple[str, ...]:
     while simulation.device.display.turn(simulation.now).page is not page:
         simulation.advance(0.5)
     simulation.advance(1.0)
-    return lines(simulation.device)
+    return shown(simulation.device)
 
 
 def test_pages_follow_each_other_and_last_a_tick_longer() -> None:
@@ -76,8 +66,8 @@ def test_before_the_first_values_there_are_dashes() -> None:
         device.press_button(device.now + 0.1)
 
     assert device.display.turn(device.now).page is Page.STATS
-    assert lines(device)[0] == "Gh/s: --"
-    assert lines(device)[3] == "Temp: --"
+    assert shown(device)[0] == "Gh/s: --"
+    assert shown(device)[3] == "Temp: --"
 
 
 def test_a_press_turns_the_page_and_ends_the_hi() -> None:
@@ -115,33 +105,33 @@ def test_without_a_network_name_it_asks_to_be_set_up() -> None:
 
 def test_the_joined_network_is_told_for_a_second() -> None:
     simulation = mining(4.0)
-    assert lines(simulation.device)[:2] == ("Wi-Fi: softaxe", "Connected!")
+    assert shown(simulation.device)[:2] == ("Wi-Fi: softaxe", "Connected!")
     simulation.advance(1.0)
-    assert lines(simulation.device) == ("Gamma", "601")
+    assert shown(simulation.device) == ("Gamma", "601")
 
 
 def test_joining_and_failing_to_join_are_told() -> None:
     device = mining(2.0).device
-    assert lines(device)[:2] == ("Wi-Fi: softaxe", "Connecting...")
+    assert shown(device)[:2] == ("Wi-Fi: softaxe", "Connecting...")
     device = mining(6.5, wifipass="wrong-words").device
-    assert lines(device)[1] == "Incorrect password entered (Error 15, retry #0)"
+    assert shown(device)[1] == "Incorrect password entered (Error 15, retry #0)"
 
 
 def test_what_is_urgent_goes_first() -> None:
     simulation = mining(30, overheat_mode=1)
     device = simulation.device
-    assert lines(device)[0] == "DEVICE OVERHEAT!"
-    assert lines(device)[2:] == ("IP Address:", "127.0.0.1")
+    assert shown(device)[0] == "DEVICE OVERHEAT!"
+    assert shown(device)[2:] == ("IP Address:", "127.0.0.1")
 
     device.chain.set_working(0, device.now)
     device.restart(device.now)
     simulation.advance(30)
-    assert lines(device) == ("ASIC STATUS:", "Chip count 0")
+    assert shown(device) == ("ASIC STATUS:", "Chip count 0")
 
     device.show_update("www.bin", "Working (7%)")
-    assert lines(device) == ("Firmware update", "www.bin", "Working (7%)")
+    assert shown(device) == ("Firmware update", "www.bin", "Working (7%)")
     simulation.advance(11)
-    assert lines(device) == ("ASIC STATUS:", "Chip count 0")
+    assert shown(device) == ("ASIC STATUS:", "Chip count 0")
 
 
 def test_a_found_block_pins_its_page() -> None:
@@ -150,7 +140,7 @@ def test_a_found_block_pins_its_page() -> None:
     device.mining.is_block_found = True
     for _ in range(5):
         simulation.advance(7)
-        assert lines(device)[2].endswith("!!! BLOCK FOUND !!!")
+        assert shown(device)[2].endswith("!!! BLOCK FOUND !!!")
 
 
 def test_the_corner_tells_of_shares_and_work_for_a_tick() -> None:

@@ -2,8 +2,8 @@ import io
 
 import pytest
 from PIL import Image
+from tests.mining import mining
 
-from softaxe import Device, Pool, Simulation
 from softaxe.screen.font import CELL_WIDTH, HEIGHT, LETTERS
 from softaxe.screen.pages import Content, Picture
 from softaxe.screen.picture import PANELS, draw, draw_content, panel_of
@@ -27,12 +27,6 @@ def read(image: Image.Image, top: int, *, left: int = 0) -> str:
         columns = tuple(dots(image, x + n, top) for n in range(5))
         text += BY_COLUMNS.get(columns, "¿")
     return text.rstrip()
-
-
-def mining(**settings: str | int) -> Device:
-    device = Device(seed=1, settings=settings)
-    Simulation(device, Pool.for_scaled_work(seed=1)).advance(26)
-    return device
 
 
 def test_four_lines_fill_the_small_panel() -> None:
@@ -86,7 +80,7 @@ def test_a_qr_code_stands_beside_the_lines() -> None:
 @pytest.mark.parametrize("name", PANELS)
 def test_every_panel_has_its_size_however_it_is_turned(name: str) -> None:
     for degrees in (0, 90, 180, 270):
-        device = mining(display=name, rotation=degrees)
+        device = mining(26, display=name, rotation=degrees).device
         panel = panel_of(device)
         assert panel is not None
         image = draw(device, panel, device.now)
@@ -94,12 +88,12 @@ def test_every_panel_has_its_size_however_it_is_turned(name: str) -> None:
 
 
 def test_turning_and_inverting_only_turn_and_invert() -> None:
-    plain = mining()
+    plain = mining(26).device
     panel = panel_of(plain)
     assert panel is not None
     upright = draw(plain, panel, plain.now)
-    turned = mining(rotation=180)
-    inverted = mining(invertscreen=1)
+    turned = mining(26, rotation=180).device
+    inverted = mining(26, invertscreen=1).device
 
     back = draw(turned, panel, plain.now).transpose(Image.Transpose.ROTATE_180)
     assert back.tobytes() == upright.tobytes()
@@ -112,7 +106,7 @@ def test_turning_and_inverting_only_turn_and_invert() -> None:
 
 
 def test_a_new_rotation_waits_for_a_restart() -> None:
-    device = mining()
+    device = mining(26).device
     panel = panel_of(device)
     assert panel is not None
     before = draw(device, panel, device.now)
@@ -122,7 +116,7 @@ def test_a_new_rotation_waits_for_a_restart() -> None:
 
 
 def test_without_a_display_there_is_no_panel() -> None:
-    assert panel_of(mining(display="NONE")) is None
+    assert panel_of(mining(26, display="NONE").device) is None
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 8])
