@@ -2,8 +2,8 @@
 
 import socket
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,15 @@ def put(directory: Path, table: str, **rows: object) -> None:
             )
 
 
+@contextmanager
+def taken(port: int) -> Iterator[None]:
+    """Somebody listens on a port: we, unless another test's device does already."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            stack.enter_context(socket.create_server(("127.0.0.1", port)))
+        yield
+
+
 def test_a_pool_that_was_set_lasts_when_it_is_like_the_one_of_this_run(
     tmp_path: Path, run_device: Any
 ) -> None:
@@ -33,7 +42,7 @@ def test_a_pool_that_was_set_lasts_when_it_is_like_the_one_of_this_run(
         answer = device.patch(stratumURL="mypool.example", stratumPort=port)
         assert answer.status_code == 200
 
-    with socket.create_server(("127.0.0.1", port)), run_device(tmp_path) as device:
+    with taken(port), run_device(tmp_path) as device:
         info = device.info()
 
     assert (info["stratumURL"], info["stratumPort"]) == ("mypool.example", port)
