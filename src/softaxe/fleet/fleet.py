@@ -267,7 +267,7 @@ class Fleet:
     # Coming back
 
     async def take_snapshot(self, name: str) -> Snapshot:
-        """Keep the state of devices, pool, faults and clock under a name.
+        """Take the state of devices, pool, faults and clock; `snapshots` may keep it.
 
         Raises:
             SettingError: There are too many.

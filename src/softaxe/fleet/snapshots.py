@@ -114,6 +114,8 @@ class Snapshots:
         self._storage = storage
         self._saver = saver
         self._taken: dict[str, Snapshot] = {}
+        self._new: Snapshot | None = None
+        """One that is to be, when all other parts of the fleet have theirs, too."""
 
     def __iter__(self) -> Iterator[Snapshot]:
         """Iterate from the oldest."""
@@ -132,7 +134,7 @@ class Snapshots:
         pool: Pool | None,
         rules: FaultRules,
     ) -> Snapshot:
-        """Keep the state of devices, pool and faults under a name.
+        """Take the state of devices, pool and faults; `keep` or `discard` it then.
 
         Raises:
             SettingError: There are too many.
@@ -150,7 +152,7 @@ class Snapshots:
                 self._saver.settings_of(member.id),
                 _frozen(member.device),
             )
-        self._taken[name] = Snapshot(
+        self._new = Snapshot(
             name=name,
             now=now,
             devices=devices,
@@ -159,7 +161,24 @@ class Snapshots:
             images=frozenset(images),
         )
         self._keep_images()
-        return self._taken[name]
+        return self._new
+
+    def keep(self, name: str) -> None:
+        """Let the one that was taken have its name, in the place of an older one.
+
+        Raises:
+            KeyError: None of the name was taken.
+        """
+        if self._new is None or self._new.name != name:
+            raise KeyError(name)
+        self._taken.pop(name, None)
+        self._taken[name] = self._new
+        self.discard()
+
+    def discard(self) -> None:
+        """Forget one that was taken and not kept."""
+        self._new = None
+        self._keep_images()
 
     def drop(self, name: str) -> None:
         """Forget one.
@@ -173,12 +192,13 @@ class Snapshots:
     def clear(self) -> None:
         """Forget all."""
         self._taken.clear()
-        self._keep_images()
+        self.discard()
 
     def _keep_images(self, more: Collection[str] = ()) -> None:
         """Let the images of all snapshots stay, and more."""
+        new = () if self._new is None else self._new.images
         named = (snapshot.images for snapshot in self)
-        self._storage.kept_images = frozenset(more).union(*named)
+        self._storage.kept_images = frozenset(more).union(new, *named)
 
 
 def _frozen(thing: Device | Pool | FaultRules) -> bytes:

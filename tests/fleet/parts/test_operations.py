@@ -25,13 +25,14 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "advance": {"seconds": 5, "until": None},
     "journal": {"after": 0},
     "take_snapshot": {"name": "before"},
+    "keep_snapshot": {"name": "before"},
     "restore": {"name": "before"},
     "drop_snapshot": {"name": "before"},
 }
 """Of the operations that take any."""
 ORDER = (
     *("ready", "add_devices", "remove_device", "add_fault", "set_clock"),
-    *("take_snapshot", "advance", "restore", "remove_fault"),
+    *("take_snapshot", "keep_snapshot", "advance", "restore", "remove_fault"),
 )
 """These come first: others need what they do."""
 
@@ -71,6 +72,7 @@ def test_another_process_could_be_told_every_answer(tmp_path: Path) -> None:
         ("remove_fault", "fault: there is no 'fans'"),
         ("restore", "snapshot: there is no 'before'"),
         ("drop_snapshot", "snapshot: there is no 'before'"),
+        ("keep_snapshot", "snapshot: there is no 'before'"),
     ],
 )
 def test_what_is_not_there_is_named(tmp_path: Path, name: str, complaint: str) -> None:

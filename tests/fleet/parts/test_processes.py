@@ -247,6 +247,9 @@ def test_a_part_that_stands_still_holds_nobody_up(spread: Spread) -> None:
     api = spread.api
     # Nobody has to wait for its time then, so nothing else tells that it stands still.
     api.patch("/control/clock", json={"paused": True})
+    api.post("/control/snapshots", json={"name": "before"})
+    kept = api.get("/control/snapshots").json()
+    api.post("/control/clock/advance", json={"seconds": 1})
     assert api.get("/control/devices/601-0").is_success  # whose it is, is known now
     second = spread.children()[-1]
     os.kill(second, signal.SIGSTOP)
@@ -260,7 +263,7 @@ def test_a_part_that_stands_still_holds_nobody_up(spread: Spread) -> None:
             ("GET", "/control/ready", 0),
         ):
             began = time.monotonic()
-            answer = api.request(method, path, json={"name": "never"})
+            answer = api.request(method, path, json={"name": "before"})
             took_s = time.monotonic() - began
             assert answer.status_code == 503
             who = "process 2 of the fleet, with 601-2 to 601-3,"
@@ -276,7 +279,11 @@ def test_a_part_that_stands_still_holds_nobody_up(spread: Spread) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert api.get("/control/fleet").json()["devices"] == 4
-    assert api.get("/control/snapshots").json() == {"snapshots": []}
+    assert api.get("/control/snapshots").json() == kept
+    restored = api.post("/control/snapshots/before/restore").json()
+    assert restored["now"] == kept["snapshots"][0]["now"]
+    assert times_of_parts(spread) == {restored["now"]}
+    api.delete("/control/snapshots/before")
     api.patch("/control/clock", json={"paused": False})
 
 

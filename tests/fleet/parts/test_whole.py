@@ -26,8 +26,11 @@ class FakePart:
         self.now = self.until = 0.0
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.fault: Exception | None = None
+        self.cannot = "anything"
+        """What it then cannot do."""
         self.is_there = True
         self.devices = {f"601-{options.groups[0].seed}": "devices"}
+        self.snapshots: list[dict[str, Any]] = []
         self._end = asyncio.Event()
         self.hangs = False
         self.halt_s = 0.001
@@ -50,7 +53,8 @@ class FakePart:
     ) -> Any:
         self.check()
         self.asked.append((name, arguments))
-        if self.fault is not None and name != "ready":
+        is_meant = self.cannot in {name, "anything"} and name != "ready"
+        if self.fault is not None and is_meant:
             raise self.fault
         if name == "advance":
             try:
@@ -67,6 +71,7 @@ class FakePart:
             "ids": self.devices,
             "ready": {"ready": 1, "devices": 1, "is_ready": True},
             "add_fault": {"id": "fault-1", "matches": 3},
+            "snapshots": {"snapshots": self.snapshots},
         }.get(name, {})
 
     def pace(self, until: float) -> None:
@@ -122,6 +127,46 @@ def test_all_have_answered_before_it_is_told_what_went_wrong(tmp_path: Path) -> 
         with pytest.raises(SettingError):
             await whole.ask("reset")
         assert [name for name, _ in second.asked] == ["reset"]
+
+    live(tmp_path, work)
+
+
+@pytest.mark.parametrize("fault", [NotNow("too slow"), SettingError("too many")])
+def test_a_snapshot_is_kept_by_all_or_none(tmp_path: Path, fault: Exception) -> None:
+    async def work(whole: Whole, first: FakePart, second: FakePart) -> None:
+        def said(part: FakePart) -> list[str]:
+            return [name for name, _ in part.asked if name != "ready"]
+
+        await whole.take_snapshot("x")
+        assert said(first) == said(second) == ["take_snapshot", "keep_snapshot"]
+
+        first.asked.clear()
+        second.fault, second.cannot = fault, "take_snapshot"
+        with pytest.raises(type(fault)):
+            await whole.take_snapshot("x")
+        assert said(first) == ["take_snapshot", "discard_snapshot"], (
+            "the older one stays"
+        )
+
+        first.asked.clear()
+        second.cannot = "keep_snapshot"
+        with pytest.raises(type(fault)):
+            await whole.take_snapshot("x")
+        assert said(first)[2:] == ["drop_snapshot"], "it is not of two moments"
+
+    live(tmp_path, work)
+
+
+def test_nothing_is_restored_that_only_some_have(tmp_path: Path) -> None:
+    async def work(whole: Whole, first: FakePart, second: FakePart) -> None:
+        first.snapshots.append({"name": "x"})
+        with pytest.raises(NotThere, match="snapshot: there is no 'x'"):
+            await whole.restore("x")
+        assert "restore" not in [name for name, _ in first.asked]
+
+        second.snapshots.append({"name": "x"})
+        await whole.restore("x")
+        assert [part.asked[-1][0] for part in (first, second)] == ["restore"] * 2
 
     live(tmp_path, work)
 

@@ -167,8 +167,21 @@ class Operations:
         return {"snapshots": [one.to_json() for one in self._fleet.snapshots]}
 
     async def take_snapshot(self, *, name: str) -> Table:
-        """Keep the state of the fleet under a name."""
+        """Take the state of the fleet, and hold it until it is kept or discarded."""
         return (await self._fleet.take_snapshot(name)).to_json()
+
+    async def keep_snapshot(self, *, name: str) -> Table:
+        """Let what was taken have its name, in the place of an older one."""
+        try:
+            self._fleet.snapshots.keep(name)
+        except KeyError as error:
+            raise _no_snapshot(name) from error
+        return {}
+
+    async def discard_snapshot(self) -> Table:
+        """Forget what was taken; what was kept stays."""
+        self._fleet.snapshots.discard()
+        return {}
 
     async def restore(self, *, name: str) -> Table:
         """Put the fleet back as it was."""

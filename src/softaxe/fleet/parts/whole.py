@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from softaxe.errors import FleetStopped, NotNow, NotThere
+from softaxe.errors import FleetStopped, NotNow, NotThere, SoftaxeError
 from softaxe.fleet.clock import SLICE_S, Clock
 from softaxe.fleet.fleet import Fleet, ShowProgress
 from softaxe.fleet.groups import read_group, seeded
@@ -319,18 +319,25 @@ class Whole:
             storage.close()
 
     async def take_snapshot(self, name: str) -> list[Table]:
-        """Keep the state of the fleet under a name; what only some parts have is gone.
+        """Keep the state of the fleet under a name.
+
+        An older one of the name stays until every part has taken the new one.
 
         Raises:
             SettingError: There are too many.
         """
         async with self.standing_still():
             try:
-                return await self._work("take_snapshot", name=name)
-            except NotNow:
-                drops = [part.ask("drop_snapshot", name=name) for part in self.parts]
-                await asyncio.gather(*drops, return_exceptions=True)
+                taken = await self._work("take_snapshot", name=name)
+            except SoftaxeError:
+                await self._ask_whoever_answers("discard_snapshot")
                 raise
+            try:
+                await self.ask("keep_snapshot", name=name)
+            except SoftaxeError:  # better none than one of two moments
+                await self._ask_whoever_answers("drop_snapshot", name=name)
+                raise
+        return taken
 
     async def restore(self, name: str) -> None:
         """Put the fleet and its clock back as they were.
@@ -339,11 +346,18 @@ class Whole:
             NotThere: There is no such snapshot.
         """
         async with self.standing_still():
+            for found in await self.ask("snapshots"):
+                if name not in {one["name"] for one in found["snapshots"]}:
+                    raise NotThere(f"snapshot: there is no {name!r}")
             await self._work("restore", name=name)
         self._homes.clear()
 
     async def _work(self, name: str, /, **arguments: Any) -> list[Any]:
         return await self.ask(name, within_s=WORK_S, **arguments)
+
+    async def _ask_whoever_answers(self, name: str, /, **arguments: Any) -> None:
+        asked = [part.ask(name, **arguments) for part in self.parts]
+        await asyncio.gather(*asked, return_exceptions=True)
 
     # Time
 
