@@ -185,16 +185,34 @@ def test_firmware_runs_from_the_next_slot_after_the_restart() -> None:
 def test_an_image_that_could_not_be_stored_is_taken_back() -> None:
     device = on_network()
     device.write_firmware(image("v2.13.0"), 5.0)
+    (request,) = device.events()
+    assert isinstance(request, SaveFlash)
+
+    device.flash_not_saved(request)
+    device.step(60.0)
+    assert WentDown() not in device.events()
+    device.restart(60.0)
+    device.step(120.0)
+
+    assert device.version == "v2.12.2"
+    assert device.running_partition == "factory"
+
+
+def test_a_restart_stands_though_an_image_could_not_be_stored_meanwhile() -> None:
+    device = on_network()
+    device.write_firmware(image("v2.13.0"), 5.0)
+    device.events()
     device.restart(5.0)
+    device.write_www("0" * 64, {}, 5.1)
     (request,) = device.events()
     assert isinstance(request, SaveFlash)
 
     device.flash_not_saved(request)
     device.step(60.0)
 
-    assert device.version == "v2.12.2"
-    assert device.running_partition == "factory"
-    assert WentDown() not in device.events()
+    assert WentDown() in device.events()
+    assert device.version == "v2.13.0"
+    assert device.www is None
 
 
 def test_what_the_boot_loader_chose_stands_though_it_could_not_be_stored() -> None:

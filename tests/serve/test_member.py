@@ -11,6 +11,7 @@ import pytest
 from tests.running import until
 
 from softaxe.errors import StorageError
+from softaxe.serve.storage import Storage
 
 Make = Callable[..., bytes]
 
@@ -101,17 +102,39 @@ def test_an_update_that_was_answered_stands_though_the_disk_is_full_at_the_resta
     make_app_image: Make,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with run_device(tmp_path, control="none") as device:
-        image = make_app_image(version="v2.13.2")
+    def update(device: Any, version: str) -> None:
+        image = make_app_image(version=version)
         assert device.client.post("/api/system/OTA", content=image).status_code == 200
+
+    with run_device(tmp_path, control="none") as device:
+        update(device, "v2.13.2")
         with monkeypatch.context() as patch:
             patch.setattr(device.fleet.storage, "save", _full)
             device.advance(10)
             assert device.info()["version"] == "v2.13.2"
         assert device.info()["version"] == "v2.13.2"
 
+    # What the boot loader chose was not stored. It chooses the same again, also when
+    # that cannot be stored either, and the next update goes beside what runs.
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "save", _full)
+        with run_device(tmp_path, control="none") as device:
+            assert device.info()["version"] == "v2.13.2"
+            refused = device.client.post("/api/system/OTA", content=make_app_image())
+            assert refused.status_code == 500
+            device.advance(10)
+            assert device.info()["version"] == "v2.13.2"
+            patch.undo()
+            update(device, "v2.13.3")
+            device.member.device.fail_update(device.member.device.now)
+            device.advance(10)
+            assert device.info()["version"] == "v2.13.2", "where it goes back to"
+
     with run_device(tmp_path) as device:
         assert device.info()["version"] == "v2.13.2"
+        update(device, "v2.14.0")
+        device.advance(10)
+        assert device.info()["version"] == "v2.14.0"
 
 
 def _full(*_: Any) -> None:

@@ -342,12 +342,11 @@ class Device(DeviceState):
         self._save_flash(before, before_www)
 
     def flash_not_saved(self, request: SaveFlash) -> None:
-        """Take back an image that could not be stored, and the restart into it."""
+        """Take back an image that could not be stored; a restart that waits stands."""
         if request.previous is None:
             return
         self.flash = Flash.from_rows(request.previous)
         self.www = request.previous_www
-        self._restart_at = NEVER
         self.revision += 1
 
     def set_faults(self, faults: DeviceFaults, now: float) -> None:
