@@ -46,15 +46,15 @@ _SETTINGS = (
     "Members of `PATCH /api/system`. Names are compared without case, unknown ones are "
     "ignored. A `frequency` or `coreVoltage` outside the board's options needs "
     "`overclockEnabled` 1, stored or in the same request. Defaults are those of a 601; "
-    "`softaxe run` points the pools at its own, and a hostname that nobody has set ends "
-    "in the last four digits of the MAC address, as in `bitaxe-f369`."
+    "`softaxe run` points the pools at its own, and a hostname that nobody has set "
+    "ends in the last four digits of the MAC address, as in `bitaxe-f369`."
 )
 _ERRORS = (
-    "Errors: 400 names the member, its value and what is allowed, or what is wrong with "
-    "an image; 401 when the client or its page is outside the allowed networks; 404 for "
-    "any other path or method below `/api/`, 405 for another method elsewhere (a GET "
-    "there leads to the web page); 429 for an eleventh WebSocket; 500 when the device "
-    "cannot do it."
+    "Errors: 400 names the member, its value and what is allowed, or what is wrong "
+    "with an image; 401 when the client or its page is outside the allowed networks; "
+    "404 for any other path or method below `/api/`, 405 for another method "
+    "elsewhere (a GET there leads to the web page); 429 for an eleventh "
+    "WebSocket; 500 when the device cannot do it."
 )
 
 
