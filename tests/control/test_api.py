@@ -301,8 +301,8 @@ def test_a_device_is_removed_once_however_many_want_it(api: httpx.Client) -> Non
     path = f"/control/devices/{new['id']}"
     with ThreadPoolExecutor() as pool:
         # Whatever changes the devices has to wait for what changes them already.
-        # They have seeds of their own: who follows on one that is gone gets its id.
-        more = {"count": 40, "seed": 5000}
+        # They have another board: who follows on one that is gone gets its number.
+        more = {"count": 40, "board": "602"}
         others = pool.submit(api.post, "/control/devices", json=more)
         removed = list(pool.map(api.delete, [path] * 3))
 

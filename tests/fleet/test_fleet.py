@@ -1,9 +1,12 @@
 import asyncio
 import errno
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from softaxe.device.identity import Identity
 from softaxe.errors import FleetStopped
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import Group
@@ -11,17 +14,17 @@ from softaxe.fleet.options import FleetOptions
 from softaxe.serve.listener import Listener
 from softaxe.serve.member import Member
 from softaxe.serve.storage import Storage
-from softaxe.testing.run import running
+from softaxe.testing.run import RunningFleet, running
 
 
 def test_a_fleets_state_is_in_one_database(tmp_path: Path) -> None:
     with running(count=3, state=tmp_path, speed=0) as fleet:
         for number, device in enumerate(fleet, 1):
             device.patch(statsFrequency=number)
-        ids = [device.id for device in fleet]
+        keys = fleet.call(lambda fleet: [one.key for one in fleet.members.values()])
 
     storage = Storage(tmp_path)
-    found = [storage.load_settings(id_)["statsFrequency"] for id_ in ids]
+    found = [storage.load_settings(key)["statsFrequency"] for key in keys]
     storage.close()
     assert found == [1, 2, 3]
     assert {path.name for path in tmp_path.iterdir()} <= {
@@ -29,6 +32,38 @@ def test_a_fleets_state_is_in_one_database(tmp_path: Path) -> None:
         "state.db-wal",
         "images",
     }
+
+
+def test_a_device_stays_itself_and_no_other_run_is_like_it(tmp_path: Path) -> None:
+    def seed_and_macs(folder: str, seed: int | None) -> tuple[int, list[str]]:
+        options = FleetOptions(
+            state=tmp_path / folder, groups=(Group(count=3),), port=0, seed=seed
+        )
+        with RunningFleet(options, is_ephemeral=False) as fleet:
+            macs = [device.info()["macAddr"] for device in fleet]
+            return fleet.call(lambda fleet: fleet.seed), macs
+
+    own, first = seed_and_macs("a", None)
+    other, second = seed_and_macs("b", None)
+
+    assert seed_and_macs("a", None) == (own, first)
+    assert not {own, *first} & {other, *second}
+    assert seed_and_macs("c", own) == (own, first), "as the seed that was told"
+
+
+def test_devices_of_an_older_directory_stay_what_they_were(tmp_path: Path) -> None:
+    Storage(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "state.db")) as database:
+        database.execute("DROP TABLE fleet")
+        database.execute("PRAGMA user_version = 1")
+    options = FleetOptions(
+        state=tmp_path, groups=(Group(count=3),), port=0, seed=None, is_paused=True
+    )
+
+    with RunningFleet(options, is_ephemeral=False) as fleet:
+        macs = [device.info()["macAddr"] for device in fleet]
+
+    assert macs == [Identity.from_seed(seed, "").mac_text for seed in range(3)]
 
 
 def test_progress_is_told_from_the_start_to_the_end(tmp_path: Path) -> None:

@@ -59,7 +59,10 @@ def test_a_groups_own_board_goes_before_those_of_all(
         ("seed = 'x'\n[[group]]", "seed: 'x' is no whole number"),
         ("seed = -1\n[[group]]", "seed: -1 is no whole number of 0..16777215"),
         ("seed = 16777216\n[[group]]", "seed: 16777216 is no whole number"),
-        ("seed = 16777215\n[[group]]\ncount = 2", "seed: 16777215 leaves too few"),
+        (
+            "[[group]]\nseed = 5\n[[group]]\nname = 'b'\nseed = 5",
+            "seed: 5 of group b is that of a device in devices",
+        ),
         ("speed = 0\n[[group]]", "speed: 0 is outside 0.01..10000"),
         ("speed = nan\n[[group]]", "speed: nan is outside 0.01..10000"),
         ("port = 99999\n[[group]]", "port: 99999 is no whole number of 0..65535"),

@@ -281,6 +281,35 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
         Storage(tmp_path)
 
 
+def test_a_directory_keeps_the_seed_it_was_first_used_with(tmp_path: Path) -> None:
+    seeds = []
+    for folder, wanted in (("a", None), ("a", None), ("a", 7), ("a", None), ("b", 5)):
+        with closing(Storage(tmp_path / folder)) as storage:
+            seeds.append(storage.keep_seed(wanted))
+            assert not storage.has_neighbouring_seeds
+
+    own = seeds[0]
+    assert seeds == [own, own, 7, own, 5]
+    with closing(Storage(tmp_path / "b")) as storage:
+        assert storage.keep_seed(None) == 5
+    with closing(Storage(tmp_path / "c")) as storage:
+        assert storage.keep_seed(None) not in {own, 5}, "one in 16 million is"
+
+
+def test_a_directory_of_the_first_schema_keeps_its_devices(tmp_path: Path) -> None:
+    with closing(Storage(tmp_path)) as storage:
+        storage.save_settings("601-0", {"rotation": 90})
+    with closing(sqlite3.connect(tmp_path / "state.db")) as database:
+        database.execute("DROP TABLE fleet")
+        database.execute("PRAGMA user_version = 1")
+
+    for _ in range(2):
+        with closing(Storage(tmp_path)) as storage:
+            assert storage.keep_seed(None) == 0
+            assert storage.has_neighbouring_seeds
+            assert storage.load_settings("601-0") == {"rotation": 90}
+
+
 def test_a_foreign_database_is_left_alone(tmp_path: Path) -> None:
     database = sqlite3.connect(tmp_path / "state.db")
     database.execute("CREATE TABLE theirs (x)")

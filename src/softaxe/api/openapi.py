@@ -64,6 +64,7 @@ _THEME = _object({"colorScheme": _STRING, "accentColors": {}}, "accentColors")
 _STATUS = _object(
     {
         "softaxe": _STRING,
+        "seed": _INTEGER,
         "work": _STRING,
         "speed": _NUMBER,
         "reachedSpeed": {"type": ["number", "null"]},

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from softaxe import __version__
 from softaxe.bitcoin import kernel
 from softaxe.catalog import board as board_named
 from softaxe.cli.terminal import fail, run_loop, stop_on_signals
+from softaxe.device.identity import MAX_SEED
 from softaxe.errors import SoftaxeError
 
 
@@ -23,7 +25,12 @@ def run_chip(
             "--pty", help="On a pseudo-terminal, which is the only way there is."
         ),
     ] = True,
-    seed: Annotated[int, typer.Option(min=0, help="Of all chance.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=MAX_SEED - 1, help="Of all chance; by default a new one."
+        ),
+    ] = None,
     ease_bits: Annotated[
         int,
         typer.Option(
@@ -50,10 +57,12 @@ def run_chip(
     async def main() -> None:
         stopped = asyncio.Event()
         stop_on_signals(stopped.set)
-        chain = SerialChain(SerialOptions(row, seed=seed, ease_bits=ease_bits))
+        chosen = secrets.randbelow(MAX_SEED) if seed is None else seed
+        chain = SerialChain(SerialOptions(row, seed=chosen, ease_bits=ease_bits))
         typer.echo(f"softaxe {__version__}")
         typer.echo(f"  terminal {chain.path}")
         typer.echo(f"  chips    {row.asic_count} x {row.chip.name}, 115200 baud 8N1")
+        typer.echo(f"  seed     {chosen}")
         typer.echo(f"  kernel   {kernel.chosen_variant()}")
         typer.echo("Ctrl-C stops it.")
         try:

@@ -103,6 +103,7 @@ def run_clone(
             options = FleetOptions(
                 state=Path(directory),
                 groups=groups,
+                seed=None,
                 host=host,
                 port=port,
                 start_time=int(time.time()),

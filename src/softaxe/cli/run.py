@@ -150,9 +150,12 @@ SpeedOption = Annotated[
     typer.Option(min=SPEEDS[0], max=SPEEDS[1], help="Device seconds per real second."),
 ]
 SeedOption = Annotated[
-    int,
+    int | None,
     typer.Option(
-        min=0, max=MAX_SEED - 1, help="Of MAC address, silicon and all chance."
+        min=0,
+        max=MAX_SEED - 1,
+        help="Of MAC address, silicon and all chance; by default one of its own, "
+        "which the state directory keeps.",
     ),
 ]
 AmbientOption = Annotated[
@@ -231,7 +234,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     work: WorkOption = Work.AUTO,
     cpu_percent: CpuPercentOption = 50,
     speed: SpeedOption = 1.0,
-    seed: SeedOption = 0,
+    seed: SeedOption = None,
     ambient: AmbientOption = 25.0,
     ambient_swing: AmbientSwingOption = 0.0,
     networks: NetworksOption = None,

@@ -87,6 +87,7 @@ async def _serve(
         tell()
         if listener is not None:
             typer.echo(f"  control  {listener.url}")
+        typer.echo(f"  seed     {whole.options.seed}; --seed makes such a run again")
         typer.echo(f"  state    {where}")
         typer.echo("Ctrl-C stops it.")
         sys.stdout.flush()

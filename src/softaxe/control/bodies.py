@@ -190,6 +190,7 @@ class Fleet(Struct, frozen=True, rename="camel"):
     """Totals of all devices."""
 
     softaxe: Annotated[str, about("Version of softaxe.")]
+    seed: Annotated[Count, about("Of the first device, and of chance; see --seed.")]
     devices: Count
     mining: Annotated[Count, about("Devices that mine.")]
     hash_rate: GigaHashes

@@ -26,16 +26,24 @@ class BuiltInPool:
         clock: Its time.
         intake: Where what miners send takes its turns.
         log: Called with what the pool says.
+        seed: Of its chance.
     """
 
     def __init__(
-        self, options: FleetOptions, clock: Clock, intake: Intake, log: Log | None
+        self,
+        options: FleetOptions,
+        clock: Clock,
+        intake: Intake,
+        log: Log | None,
+        *,
+        seed: int,
     ) -> None:
         self.server: PoolServer | None = None
         self._options = options
         self._clock = clock
         self._intake = intake
         self._log = log
+        self._seed = seed
 
     async def start(self, *, take_stranger: Callable[[PoolConnection], None]) -> None:
         """Open its ports, once.
@@ -107,5 +115,7 @@ class BuiltInPool:
             self.server.replace(pool)
 
     def _new_pool(self) -> Pool:
-        seed, start_time = self._options.seed, self._options.start_time
-        return Pool.for_scaled_work(seed=seed, start_time=start_time, log=self._log)
+        start_time = self._options.start_time
+        return Pool.for_scaled_work(
+            seed=self._seed, start_time=start_time, log=self._log
+        )

@@ -9,6 +9,7 @@ import errno
 import gc
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from softaxe.device.boot import ON_NETWORK_S
 from softaxe.device.device import Device
@@ -22,14 +23,16 @@ from softaxe.fleet.clock import Clock
 from softaxe.fleet.faults_at_work import FaultsAtWork
 from softaxe.fleet.groups import (
     Group,
+    check_twins,
     member_options,
-    seeded,
+    numbered,
 )
 from softaxe.fleet.options import FleetOptions
 from softaxe.fleet.pool_server import PoolServer
 from softaxe.fleet.real_work import RealWork
 from softaxe.fleet.rows import History
 from softaxe.fleet.search_thread import Budget
+from softaxe.fleet.seeds import member_seed, neighbouring_seed
 from softaxe.fleet.snapshots import Snapshot, Snapshots
 from softaxe.fleet.ticker import Ticker
 from softaxe.serve.http_faults import FaultyApp
@@ -88,22 +91,26 @@ class Fleet:
         clock: Clock | None = None,
         budget: Budget | None = None,
     ) -> None:
-        self.options = options
         self.members: dict[str, Member] = {}
         self._known: set[str] = set()
-        """Every device there has been, as it may have stored something."""
+        """What every device there has been may have stored something under."""
         self.storage = Storage(options.state, is_shared=options.is_part)
+        self.seed = self.storage.keep_seed(options.seed)
+        """Of the first device, and of chance."""
+        self.options = options = replace(options, seed=self.seed)
         self.saver = Saver(self.storage)
         self.clock = clock or Clock(
             speed=options.speed, is_paused=options.is_paused, tell_lost=show_stop
         )
         self.intake = Intake()
-        self.pool = BuiltInPool(options, self.clock, self.intake, show_pool_log)
+        self.pool = BuiltInPool(
+            options, self.clock, self.intake, show_pool_log, seed=self.seed
+        )
         self.journal = Journal()
         self.history = History()
         woken = asyncio.Event()
         self.faults = FaultsAtWork(
-            self.members, self.clock, self.pool, seed=options.seed, changed=woken
+            self.members, self.clock, self.pool, seed=self.seed, changed=woken
         )
         self.ticker = Ticker(
             self.clock, self.members, self.pool, self.faults, self.history, woken=woken
@@ -138,27 +145,46 @@ class Fleet:
         await self.faults.start_over(self.options.faults)
         self.is_ready = True
 
-    async def add(self, *groups: Group) -> list[Member]:
+    async def add(
+        self, *groups: Group, others: Mapping[int, str] | None = None
+    ) -> list[Member]:
         """Switch on the devices of some groups.
 
+        Args:
+            groups: Without numbers, which a part of a fleet is given.
+            others: Seeds of devices in other parts, with their groups.
+
         Raises:
-            SettingError: A value is not allowed, or a seed is in use.
+            SettingError: A value is not allowed, or a device is there already.
             OSError: A port is taken; none of the devices is there then.
             FleetStopped: The fleet ends; none of the devices is there.
         """
         async with self._changing:
-            return await self._add(groups, is_later=self.is_ready)
+            return await self._add(groups, others=others or {}, is_later=self.is_ready)
 
     async def _add(
-        self, groups: Sequence[Group], *, is_later: bool = False
+        self,
+        groups: Sequence[Group],
+        *,
+        others: Mapping[int, str] = MappingProxyType({}),
+        is_later: bool = False,
     ) -> list[Member]:
         if any(group.pool is None for group in groups):
             await self._start_pool()
         plan: list[MemberOptions] = []
         taken = {(m.options.host, m.options.port) for m in self.members.values()}
-        used = {m.options.seed: m.group for m in self.members.values()}
-        for group in seeded(groups, first=self.options.seed, used=used):
-            plan += member_options(group, pool_rows=self.pool.rows())
+        seed_of = member_seed
+        if self.storage.has_neighbouring_seeds:
+            seed_of = neighbouring_seed
+        there = [member.options for member in self.members.values()]
+        if not self.options.is_part:
+            groups = numbered(groups, [one.number for one in there])
+        used = {**others, **{one.seed: one.group for one in there}}
+        check_twins(groups, self.seed, seed_of=seed_of, used=used)
+        for group in groups:
+            plan += member_options(
+                group, pool_rows=self.pool.rows(), seed=self.seed, seed_of=seed_of
+            )
         places = self._addresses.places(taken)
         allow_open_files(len(plan) + len(self.members))
         began = self.clock.now
@@ -171,7 +197,7 @@ class Fleet:
                     options, places, power_on_s=power_on_s, is_later=is_later
                 )
                 self.members[member.id] = member
-                self._known.add(member.id)
+                self._known.add(member.key)
                 added.append(member)
                 self.faults.apply_to(member)
                 self.ticker.schedule(member)
@@ -312,11 +338,11 @@ class Fleet:
         self, member: Member, device: Device, stored: Mapping[str, Stored]
     ) -> None:
         """Let a member go on with a device of a snapshot; disk follows."""
-        since = self.saver.settings_of(member.id).keys() - stored.keys()
+        since = self.saver.settings_of(member.key).keys() - stored.keys()
         settings = SaveSettings({**dict.fromkeys(since), **stored}, device.settings)
         rows = device.flash.to_rows()
-        self.saver.add(member.id, device, settings)
-        self.saver.add(member.id, device, SaveFlash(rows, rows, device.www))
+        self.saver.add(member.key, device, settings)
+        self.saver.add(member.key, device, SaveFlash(rows, rows, device.www))
         member.replace(device)
         for link in Link:  # nobody is at the other end any more
             device.pool_closed(CloseReason.CLOSED, device.now, link=link)
@@ -346,7 +372,7 @@ class Fleet:
             await self._add(options.groups)
             await self.faults.start_over(options.faults)
             if not options.is_part:  # otherwise the parent knows who there is
-                there = list(self.members)
+                there = [member.key for member in self.members.values()]
                 await asyncio.to_thread(self.storage.forget_others, there)
 
     # What the members use

@@ -17,7 +17,7 @@ unless the settings have overclockEnabled.
 
 import random
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,6 +35,7 @@ from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
 from softaxe.device.settings import SETTINGS, JsonValue, Kind, Settings, check_patch
 from softaxe.errors import SettingError, read_as
+from softaxe.fleet.seeds import member_seed
 from softaxe.serve.member import MemberOptions
 from softaxe.serve.storage import SettingValue
 
@@ -45,6 +46,8 @@ AMBIENT_C = (-40.0, 80.0)
 SWING_C = (0.0, 40.0)
 PROFILES = {profile.name: profile for profile in (DOCUMENTED, FIRMWARE)}
 AMBIENT = "ambient"
+SeedOf = Callable[[int, int], int]
+"""Gives a device's seed by its fleet's and its number there."""
 
 
 def parse_pool(text: str) -> tuple[str, int]:
@@ -185,12 +188,14 @@ class Group(Shared, frozen=True, kw_only=True):
     seed: Annotated[
         Seed | None,
         about(
-            "Of the first device, the others follow; the next that are "
-            "free when left out."
+            "Of the first device; those of the others come of it. When left out, all "
+            "come of the fleet's."
         ),
     ] = None
     first: Annotated[int, INNER] = 1
     """Number of the first device, where the group is a part of a larger one."""
+    first_of_fleet: Annotated[int, INNER] = 1
+    """The same device's number in the fleet."""
     networks: Annotated[tuple[Network, ...], INNER] = NETWORKS
     www: Annotated[Mapping[str, bytes] | None, INNER] = None
     erases_www: Annotated[bool, INNER] = False
@@ -200,25 +205,32 @@ class Group(Shared, frozen=True, kw_only=True):
 
 
 def member_options(
-    group: Group, *, pool_rows: Mapping[str, SettingValue]
+    group: Group,
+    *,
+    pool_rows: Mapping[str, SettingValue],
+    seed: int = 0,
+    seed_of: SeedOf = member_seed,
 ) -> Iterator[MemberOptions]:
     """Make a group's devices, all still at one address.
 
     Args:
-        group: What they have in common; has its seed.
+        group: What they have in common; has its number in the fleet.
         pool_rows: Settings that lead to the built-in pool, by NVS key.
+        seed: Of the fleet.
+        seed_of: Gives a device's seed by the fleet's, or the group's own, and its
+            number there.
 
     Raises:
         SettingError: A value is not allowed; says which.
     """
     try:
-        yield from _member_options(group, pool_rows)
+        yield from _member_options(group, pool_rows, group_seeds(group, seed, seed_of))
     except SettingError as error:
         raise SettingError(f"group {group.name}: {error}") from error
 
 
 def _member_options(
-    group: Group, pool_rows: Mapping[str, SettingValue]
+    group: Group, pool_rows: Mapping[str, SettingValue], seeds: Iterable[int]
 ) -> Iterator[MemberOptions]:
     chosen = [board_named(name) for name in group.boards]
     overrides: dict[str, SettingValue] = {}
@@ -227,8 +239,7 @@ def _member_options(
         host, port = parse_pool(group.pool)
         overrides["stratumurl"], overrides["stratumport"] = host, port
         defaults = {"fbstratumurl": ""}
-    first = group.seed or 0
-    for number, seed in enumerate(range(first, first + group.count), group.first - 1):
+    for number, seed in enumerate(seeds, group.first - 1):
         board = chosen[number % len(chosen)]
         rng = random.Random(f"{group.name} {seed}")
         own = dict(defaults)
@@ -244,6 +255,7 @@ def _member_options(
         yield MemberOptions(
             board=board,
             seed=seed,
+            number=group.first_of_fleet + number + 1 - group.first,
             group=group.name,
             work=group.work,
             ambient_c=group.ambient_c + _drawn(group.spread.get(AMBIENT, 0.0), rng),
@@ -317,40 +329,59 @@ def _numbered(text: str, number: int) -> str:
     return text.replace("{n}", str(number))
 
 
-def seeded(
-    groups: Sequence[Group], *, first: int, used: Mapping[int, str] | None = None
-) -> list[Group]:
-    """Give every group its seeds: those it asks for, or the next that are free.
+def numbered(groups: Iterable[Group], used: Iterable[int] = ()) -> list[Group]:
+    """Give every group its numbers in the fleet: the next after all there are.
 
     Args:
         groups: In their order.
-        first: The first seed of the fleet.
+        used: Numbers in use.
+    """
+    following = max(used, default=0) + 1
+    found = []
+    for group in groups:
+        found.append(replace(group, first_of_fleet=following))
+        following += group.count
+    return found
+
+
+def group_seeds(
+    group: Group, seed: int, seed_of: SeedOf = member_seed
+) -> Iterator[int]:
+    """Yield the seeds of a group's devices; `seed` is the fleet's."""
+    first = group.first_of_fleet if group.seed is None else group.first
+    root = seed if group.seed is None else group.seed
+    return (seed_of(root, number) for number in range(first, first + group.count))
+
+
+def check_twins(
+    groups: Iterable[Group],
+    seed: int,
+    *,
+    seed_of: SeedOf = member_seed,
+    used: Mapping[int, str] | None = None,
+) -> None:
+    """Look for devices that would share a seed, so MAC address and name.
+
+    Args:
+        groups: With their numbers.
+        seed: Of the fleet.
+        seed_of: As of `member_options`.
         used: Seeds in use, with the groups of their devices.
 
     Raises:
-        SettingError: Two devices would share a seed, so MAC address and name, or there
-            are not so many seeds.
+        SettingError: Two would.
     """
-    taken = dict(used or {})
-    following = max(taken, default=first - 1) + 1
-    found = []
+    taken = {one % MAX_SEED: name for one, name in (used or {}).items()}
     for group in groups:
-        begin = following if group.seed is None else group.seed
-        if begin + group.count > MAX_SEED:
-            raise SettingError(
-                f"seed: {begin} leaves too few for the {group.count} devices of group "
-                f"{group.name}; MAC addresses are distinct below {MAX_SEED}"
-            )
-        for seed in range(begin, begin + group.count):
-            if seed in taken:
+        root = seed if group.seed is None else group.seed
+        for one in group_seeds(group, seed, seed_of):
+            place = one % MAX_SEED
+            if place in taken:
                 raise SettingError(
-                    f"seed: {seed} of group {group.name} is already that of a device "
-                    f"in {taken[seed]}; every device needs its own"
+                    f"seed: {root} of group {group.name} is that of a device in "
+                    f"{taken[place]}, or makes its MAC address; choose another"
                 )
-            taken[seed] = group.name
-        following = max(following, begin + group.count)
-        found.append(replace(group, seed=begin))
-    return found
+            taken[place] = group.name
 
 
 class Groups(Shared, frozen=True, kw_only=True):

@@ -17,10 +17,11 @@ from softaxe.fleet.groups import (
     Group,
     Groups,
     Seed,
+    check_twins,
     groups_of,
     member_options,
+    numbered,
     read_toml,
-    seeded,
 )
 from softaxe.fleet.search_thread import CPU_PERCENT
 from softaxe.stratum.pool import START_TIME
@@ -46,7 +47,8 @@ class FleetOptions:
     """Start the built-in pool even when no group needs it."""
     control: str = "none"
     """Address of the control API, `host:port`."""
-    seed: int = 0
+    seed: int | None = 0
+    """Of the first device, and of chance; None for the state directory's own."""
     speed: float = 1.0
     is_paused: bool = False
     """Time stands still from the beginning."""
@@ -80,9 +82,12 @@ class FleetOptions:
         rules = FaultRules()
         for number, rule in enumerate(self.faults, 1):
             read_as(f"fault {number}", lambda rule: rules.add(rule, 0.0), rule)
-        for group in seeded(self.groups, first=self.seed):
+        groups, seed = numbered(self.groups), self.seed or 0
+        known = [g for g in groups if g.seed is not None or self.seed is not None]
+        check_twins(known, seed)
+        for group in groups:
             one_of_each = replaced(group, count=min(group.count, len(group.boards)))
-            for _ in member_options(one_of_each, pool_rows={}):
+            for _ in member_options(one_of_each, pool_rows={}, seed=seed):
                 pass
 
 
@@ -107,7 +112,13 @@ Port = Annotated[int, about(within=PORTS)]
 class FleetFile(Groups, frozen=True, kw_only=True):
     """A fleet: groups of devices, what holds for all of them, and what goes wrong."""
 
-    seed: Annotated[Seed, about("Of the first device, and of chance.")] = 0
+    seed: Annotated[
+        Seed | None,
+        about(
+            "Of the first device, and of chance; a new one, kept in the state "
+            "directory, when left out."
+        ),
+    ] = None
     speed: Annotated[float, about("Device seconds per real second.", within=SPEEDS)] = (
         1.0
     )

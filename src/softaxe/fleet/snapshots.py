@@ -149,7 +149,7 @@ class Snapshots:
             self._keep_images(images)
             devices[member.id] = KeptDevice(
                 member.options,
-                self._saver.settings_of(member.id),
+                self._saver.settings_of(member.key),
                 _frozen(member.device),
             )
         self._new = Snapshot(

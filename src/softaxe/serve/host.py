@@ -33,6 +33,10 @@ class Host(Protocol):
         """Where images go."""
 
     @property
+    def fleet_seed(self) -> int:
+        """What makes the run again, for `--seed`."""
+
+    @property
     def work_mode_name(self) -> str:
         """What a hash stands for at present: `scaled` or `real`."""
 

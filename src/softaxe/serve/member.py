@@ -103,6 +103,8 @@ class Surroundings(Protocol):
     storage: Storage
     saver: Saver
     intake: Intake
+    seed: int
+    """Of its first device, and of chance."""
 
     @property
     def dials(self) -> set[tuple[str, Link]]:
@@ -139,6 +141,8 @@ class MemberOptions:
 
     board: Board
     seed: int
+    number: int = 1
+    """In its fleet, from 1."""
     group: str = "devices"
     host: str = "127.0.0.1"
     port: int = 8080
@@ -157,7 +161,12 @@ class MemberOptions:
 
     @property
     def id(self) -> str:
-        """Names the device in its fleet and in storage."""
+        """Names the device in its fleet."""
+        return f"{self.board.version}-{self.number}"
+
+    @property
+    def key(self) -> str:
+        """Names the device in storage: another seed makes another device."""
         return f"{self.board.version}-{self.seed}"
 
 
@@ -203,6 +212,7 @@ class Member:
     ) -> None:
         self.options = options
         self.id = options.id
+        self.key = options.key
         self.group = options.group
         self.profile = options.profile
         self.wake_at = power_on_s
@@ -231,15 +241,15 @@ class Member:
 
     def _new_device(self, storage: Storage, now: float) -> Device:
         options = self.options
-        stored, complaints = sift_stored(storage.load_settings(self.id))
-        flash, about_flash = Flash.sift(storage.load_flash(self.id))
+        stored, complaints = sift_stored(storage.load_settings(self.key))
+        flash, about_flash = Flash.sift(storage.load_flash(self.key))
         for complaint in complaints + about_flash:
             sys.stderr.write(
                 f"softaxe: {self.id}: stored {complaint}; a new device's is taken\n"
             )
         if options.erases_www:
             flash.www_sha256 = None
-            storage.save_flash(self.id, flash.to_rows())
+            storage.save_flash(self.key, flash.to_rows())
         return Device(
             options.board,
             seed=options.seed,
@@ -282,13 +292,18 @@ class Member:
             StorageError: It could not be saved; the device has taken it back.
         """
         self.dispatch()
-        await self._fleet.saver.commit(self.id)
+        await self._fleet.saver.commit(self.key)
 
     def subscribe_log(self) -> LogSubscription:
         """Start to receive log lines as the device prints them, colours included."""
         subscription = LogSubscription(self._logs.discard)
         self._logs.add(subscription)
         return subscription
+
+    @property
+    def fleet_seed(self) -> int:
+        """What makes this fleet again."""
+        return self._fleet.seed
 
     @property
     def work_mode_name(self) -> str:
@@ -482,7 +497,7 @@ class Member:
                 saver = self._fleet.saver
                 if saver.is_idle:
                     self._fleet.spawn(_save_soon(saver))
-                saver.add(self.id, self.device, event)
+                saver.add(self.key, self.device, event)
             case WentDown():
                 self._want_open(is_open=False)
             case CameUp():

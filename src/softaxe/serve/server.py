@@ -191,6 +191,7 @@ class Server:
         device = self.host.sync()
         status = {
             "softaxe": __version__,
+            "seed": self.host.fleet_seed,
             "work": self.host.work_mode_name,
             "speed": self.host.speed,
             "reachedSpeed": self.host.reached_speed,

@@ -8,6 +8,7 @@ never points to an image that is not completely on disk, because an image gets i
 import contextlib
 import hashlib
 import os
+import secrets
 import sqlite3
 import tempfile
 import threading
@@ -15,10 +16,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+from softaxe.device.identity import MAX_SEED
 from softaxe.errors import ImageError, StateInUse, StorageError
 from softaxe.flash.spiffs import read_spiffs
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """In the database's `user_version`; 0 is a database not yet filled."""
 DATABASE_NAME = "state.db"
 IMAGES_NAME = "images"
@@ -41,8 +43,15 @@ FlashValue = str | int
 _SCHEMA = f"""
 CREATE TABLE nvs (device TEXT, key TEXT, value NOT NULL, PRIMARY KEY (device, key));
 CREATE TABLE flash (device TEXT, key TEXT, value NOT NULL, PRIMARY KEY (device, key));
+CREATE TABLE fleet (key TEXT PRIMARY KEY, value NOT NULL);
 PRAGMA user_version = {SCHEMA_VERSION};
 """
+_UPGRADE = f"""
+CREATE TABLE fleet (key TEXT PRIMARY KEY, value NOT NULL);
+INSERT INTO fleet VALUES ('seed', 0), ('has_neighbouring_seeds', 1);
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+"""Schema 1 kept no seed: there it was 0 and more for every device, and stays so."""
 _PUT = "INSERT OR REPLACE INTO {} (device, key, value) VALUES (?, ?, ?)"
 _ERASE = "DELETE FROM nvs WHERE device = ? AND key = ?"
 
@@ -88,6 +97,30 @@ class Storage:
         """Leave the directory to the next process."""
         with self._lock:
             self._database.close()
+
+    def keep_seed(self, wanted: int | None) -> int:
+        """Return the seed that is wanted, or else the directory's own.
+
+        A directory's own is the first with which it is used, or a random one.
+
+        Raises:
+            StorageError: It cannot be read, or not kept.
+        """
+        with self._transaction() as database:
+            query = "SELECT value FROM fleet WHERE key = 'seed'"
+            row = database.execute(query).fetchone()
+            if row is None:
+                row = (secrets.randbelow(MAX_SEED) if wanted is None else wanted,)
+                database.execute("INSERT INTO fleet VALUES ('seed', ?)", row)
+        kept: int = row[0]
+        return kept if wanted is None else wanted
+
+    @property
+    def has_neighbouring_seeds(self) -> bool:
+        """True for a directory whose devices have had seeds in a row ever since."""
+        query = "SELECT 1 FROM fleet WHERE key = 'has_neighbouring_seeds'"
+        with self._lock, _told_as_storage_error(self._path):
+            return self._database.execute(query).fetchone() is not None
 
     def save(
         self,
@@ -384,6 +417,8 @@ def _check_schema(
                 "delete it to start like a new device"
             )
         database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+    elif version == 1:
+        database.executescript(f"BEGIN IMMEDIATE; {_UPGRADE} COMMIT;")
     elif version != SCHEMA_VERSION:
         raise StorageError(
             f"{path} has schema {version}; this softaxe reads {SCHEMA_VERSION}. "

@@ -9,6 +9,7 @@ from softaxe.errors import SettingError
 from softaxe.fleet.groups import Group, member_options
 from softaxe.fleet.options import FleetOptions
 from softaxe.fleet.parts.division import divided
+from softaxe.serve.member import MemberOptions
 
 OPTIONS = FleetOptions(
     state=Path(),
@@ -22,12 +23,16 @@ OPTIONS = FleetOptions(
 )
 
 
-def ids(options: FleetOptions) -> list[str]:
+def made(options: FleetOptions) -> list[MemberOptions]:
     return [
-        made.id
+        one
         for group in options.groups
-        for made in member_options(group, pool_rows={})
+        for one in member_options(group, pool_rows={}, seed=options.seed or 0)
     ]
+
+
+def ids(options: FleetOptions) -> list[str]:
+    return [one.id for one in made(options)]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 10])
@@ -35,8 +40,11 @@ def test_every_device_keeps_its_seed_board_and_address(count: int) -> None:
     (whole,) = divided(OPTIONS, 1)
     parts = divided(OPTIONS, count)
 
-    assert ids(whole)[:6] == ["601-1", "602-2", "601-3", "602-4", "601-5", "402-100"]
+    assert ids(whole)[:6] == ["601-1", "602-2", "601-3", "602-4", "601-5", "402-6"]
     assert [id_ for part in parts for id_ in ids(part)] == ids(whole)
+    seeds = [one.seed for part in parts for one in made(part)]
+    assert seeds == [one.seed for one in made(whole)]
+    assert (seeds[0], seeds[5]) == (1, 100)
     sizes = [len(ids(part)) for part in parts]
     assert max(sizes) - min(sizes) <= 1
     hosts = [part.host for part in parts]

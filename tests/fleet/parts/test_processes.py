@@ -39,7 +39,8 @@ class Spread:
 
     def __init__(self, state: Path, *more: str) -> None:
         arguments = ["--count", "4", "--workers", "2", "--state", str(state)]
-        arguments += ["--port-base", "0", "--control", "127.0.0.1:0", *more]
+        arguments += ["--port-base", "0", "--seed", "7"]
+        arguments += ["--control", "127.0.0.1:0", *more]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "softaxe", "run", *arguments],
             stdout=subprocess.PIPE,
@@ -80,9 +81,9 @@ def test_one_api_speaks_for_all(spread: Spread) -> None:
     listed = api.get("/control/devices").json()
     assert (fleet["devices"], fleet["mining"], fleet["workers"]) == (4, 4, 2)
     assert fleet["pool"]["connections"] == 4
-    assert [row["id"] for row in listed["devices"]] == [f"601-{n}" for n in range(4)]
+    assert [row["id"] for row in listed["devices"]] == [f"601-{n}" for n in range(1, 5)]
     page = api.get("/control/devices", params={"offset": 1, "limit": 2}).json()
-    assert [row["id"] for row in page["devices"]] == ["601-1", "601-2"]
+    assert [row["id"] for row in page["devices"]] == ["601-2", "601-3"]
     assert api.get("/control/devices/601-3").json()["row"]["id"] == "601-3"
     assert api.get("/control/devices/601-9").status_code == 404
     assert api.get("/control/ready").status_code == 200
@@ -107,7 +108,7 @@ def test_orders_reach_every_part(spread: Spread) -> None:
     for row in api.get("/control/devices").json()["devices"]:
         httpx.get(f"{row['url']}/api/system/asic")
     entries = api.get("/control/journal", params={"after": last}).json()["entries"]
-    assert {entry["device"] for entry in entries} == {f"601-{n}" for n in range(4)}
+    assert {entry["device"] for entry in entries} == {f"601-{n}" for n in range(1, 5)}
     assert [entry["seq"] for entry in entries] == [last + n for n in range(1, 5)]
 
     assert api.post("/control/snapshots", json={"name": "x"}).json()["devices"] == 4
@@ -118,10 +119,10 @@ def test_orders_reach_every_part(spread: Spread) -> None:
 def test_devices_come_and_go_in_any_part(spread: Spread) -> None:
     api = spread.api
     added = api.post("/control/devices", json={"count": 1}).json()["devices"]
-    assert added[0]["id"] == "601-4"
+    assert added[0]["id"] == "601-5"
 
-    assert api.post("/control/devices/601-4/restart").status_code == 200
-    assert api.delete("/control/devices/601-4").status_code == 200
+    assert api.post("/control/devices/601-5/restart").status_code == 200
+    assert api.delete("/control/devices/601-5").status_code == 200
     assert api.get("/control/fleet").json()["devices"] == 4
 
 
@@ -167,12 +168,12 @@ def test_what_is_asked_reaches_the_parts_as_it_was(spread: Spread) -> None:
     group = {"name": "a&b", "seed": 50}
     assert api.post("/control/devices", json=group).status_code == 201
     chosen = api.get("/control/devices", params={"group": "a&b"}).json()
-    assert [row["id"] for row in chosen["devices"]] == ["601-50"]
-    for seed in (0, 3, 50):
+    assert [row["id"] for row in chosen["devices"]] == ["601-5"]
+    for seed in (7, 50):
         refused = api.post("/control/devices", json={"seed": seed, "name": "more"})
         assert refused.status_code == 400
-        assert f"seed: {seed} of group more is already" in refused.json()["error"]
-    assert api.delete("/control/devices/601-50").status_code == 200
+        assert f"seed: {seed} of group more is that" in refused.json()["error"]
+    assert api.delete("/control/devices/601-5").status_code == 200
 
     times_of_parts(spread)  # somebody asks
     get, lower = [
@@ -185,22 +186,22 @@ def test_what_is_asked_reaches_the_parts_as_it_was(spread: Spread) -> None:
 
 def test_what_removed_devices_have_stored_is_reset_too(spread: Spread) -> None:
     api = spread.api
-    for seed in (2, 60):
-        api.post("/control/devices", json={"seed": seed})
-        url = api.get(f"/control/devices/601-{seed}").json()["row"]["url"]
+    api.post("/control/devices", json={"seed": 60})
+    for number in (2, 5):
+        url = api.get(f"/control/devices/601-{number}").json()["row"]["url"]
         change = {"statsFrequency": 77}
         httpx.patch(f"{url}/api/system", json=change)
-        api.delete(f"/control/devices/601-{seed}")
+        api.delete(f"/control/devices/601-{number}")
 
     assert api.get("/control/journal").json()["entries"]
     api.post("/control/reset")
     assert api.get("/control/journal").json()["entries"] == []
 
     api.post("/control/devices", json={"seed": 60})
-    for seed in (2, 60):
-        info = api.get(f"/control/devices/601-{seed}").json()["info"]
+    for number in (2, 5):
+        info = api.get(f"/control/devices/601-{number}").json()["info"]
         assert info["statsFrequency"] != 77
-    api.delete("/control/devices/601-60")
+    api.delete("/control/devices/601-5")
 
 
 def test_ctrl_c_while_parts_come_up_is_no_error(tmp_path: Path) -> None:
@@ -250,7 +251,7 @@ def test_a_part_that_stands_still_holds_nobody_up(spread: Spread) -> None:
     api.post("/control/snapshots", json={"name": "before"})
     kept = api.get("/control/snapshots").json()
     api.post("/control/clock/advance", json={"seconds": 1})
-    assert api.get("/control/devices/601-0").is_success  # whose it is, is known now
+    assert api.get("/control/devices/601-1").is_success  # whose it is, is known now
     second = spread.children()[-1]
     os.kill(second, signal.SIGSTOP)
     try:
@@ -258,7 +259,7 @@ def test_a_part_that_stands_still_holds_nobody_up(spread: Spread) -> None:
             ("POST", "/control/snapshots", STILL_S),
             ("GET", "/control/fleet", 0),
             ("GET", "/control/devices", 0),
-            ("GET", "/control/devices/601-3", 0),
+            ("GET", "/control/devices/601-4", 0),
             ("GET", "/metrics", 0),
             ("GET", "/control/ready", 0),
         ):
@@ -266,11 +267,11 @@ def test_a_part_that_stands_still_holds_nobody_up(spread: Spread) -> None:
             answer = api.request(method, path, json={"name": "before"})
             took_s = time.monotonic() - began
             assert answer.status_code == 503
-            who = "process 2 of the fleet, with 601-2 to 601-3,"
+            who = "process 2 of the fleet, with 601-3 to 601-4,"
             assert answer.json()["error"].startswith(who)
             assert took_s < patience_s + 5, path
         assert api.get("/control/health").is_success
-        assert api.get("/control/devices/601-0").is_success
+        assert api.get("/control/devices/601-1").is_success
     finally:
         os.kill(second, signal.SIGCONT)
 
@@ -314,7 +315,9 @@ def test_parts_show_the_log_from_the_level_asked_for(tmp_path: Path) -> None:
 
     lines = [line.split() for line in [*spread.log, *output.splitlines()]]
     shown = [words for words in lines if words[0].startswith("601-")]
-    assert {words[0] for words in shown} == {f"601-{n}" for n in range(4)}, "all boot"
+    assert {words[0] for words in shown} == {f"601-{n}" for n in range(1, 5)}, (
+        "all boot"
+    )
     assert {words[1] for words in shown} == {"W"}
 
 
@@ -328,7 +331,7 @@ def test_parts_end_with_their_killed_parent(tmp_path: Path) -> None:
 
     _wait_until_ended(children)
     storage = Storage(tmp_path)
-    assert json.dumps(storage.load_settings("601-0")) is not None
+    assert json.dumps(storage.load_settings("601-7")) is not None
     storage.close()
 
 

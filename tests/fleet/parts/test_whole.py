@@ -29,7 +29,7 @@ class FakePart:
         self.cannot = "anything"
         """What it then cannot do."""
         self.is_there = True
-        self.devices = {f"601-{options.groups[0].seed}": "devices"}
+        self.devices = {f"601-{options.groups[0].first_of_fleet}": "devices"}
         self.snapshots: list[dict[str, Any]] = []
         self._end = asyncio.Event()
         self.hangs = False
@@ -69,6 +69,15 @@ class FakePart:
             self.now += arguments["seconds"] or 0.0
         return {
             "ids": self.devices,
+            "kept": [
+                {
+                    "number": int(id_.rpartition("-")[2]),
+                    "seed": 1,
+                    "group": group,
+                    "key": id_,
+                }
+                for id_, group in self.devices.items()
+            ],
             "ready": {"ready": 1, "devices": 1, "is_ready": True},
             "add_fault": {"id": "fault-1", "matches": 3},
             "snapshots": {"snapshots": self.snapshots},
@@ -173,22 +182,21 @@ def test_nothing_is_restored_that_only_some_have(tmp_path: Path) -> None:
 
 def test_a_device_is_asked_where_it_lives(tmp_path: Path) -> None:
     async def work(whole: Whole, first: FakePart, second: FakePart) -> None:
-        await whole.ask_home("601-8", "restart_device")
-        assert second.asked[-1] == ("restart_device", {"device_id": "601-8"})
+        await whole.ask_home("601-2", "restart_device")
+        assert second.asked[-1] == ("restart_device", {"device_id": "601-2"})
         with pytest.raises(NotThere, match="there is no '601-9'"):
             await whole.ask_home("601-9", "restart_device")
 
     live(tmp_path, work)
 
 
-def test_seeds_are_dealt_out_and_the_emptiest_part_gets_them(tmp_path: Path) -> None:
+def test_numbers_are_dealt_out_and_the_emptiest_part_gets_them(tmp_path: Path) -> None:
     async def work(whole: Whole, first: FakePart, second: FakePart) -> None:
         first.devices["601-9"] = "devices"
         await whole.add_devices({"count": 2})
         name, arguments = second.asked[-1]
-        assert (name, arguments["group"]["seed"]) == ("add_devices", 10)
-        with pytest.raises(SettingError, match="seed: 9 of group devices is"):
-            await whole.add_devices({"seed": 9})
+        assert (name, arguments["number"]) == ("add_devices", 10)
+        assert arguments["others"] == {1: "devices"}
 
     live(tmp_path, work)
 
@@ -222,10 +230,10 @@ def test_nobody_is_far_ahead_of_the_slowest(tmp_path: Path) -> None:
 def test_a_device_is_found_though_another_part_does_not_answer(tmp_path: Path) -> None:
     async def work(whole: Whole, first: FakePart, second: FakePart) -> None:
         second.is_there = False
-        await whole.ask_home("601-7", "device")
-        assert first.asked[-1] == ("device", {"device_id": "601-7"})
+        await whole.ask_home("601-1", "device")
+        assert first.asked[-1] == ("device", {"device_id": "601-1"})
         with pytest.raises(NotNow, match="process 2 stands still"):
-            await whole.ask_home("601-8", "device")
+            await whole.ask_home("601-2", "device")
         second.is_there = True
         with pytest.raises(NotThere, match="there is no '601-9'"):
             await whole.ask_home("601-9", "device")

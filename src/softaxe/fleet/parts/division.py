@@ -8,7 +8,7 @@ from msgspec.structs import replace as replaced
 
 from softaxe.errors import SettingError
 from softaxe.fleet.addresses import AddressPlan
-from softaxe.fleet.groups import Group, seeded
+from softaxe.fleet.groups import Group, numbered
 from softaxe.fleet.options import FleetOptions
 
 MOST_WORKERS = 256
@@ -26,7 +26,7 @@ def divided(options: FleetOptions, count: int) -> list[FleetOptions]:
         raise SettingError(f"--workers: {count} is outside 1..{most}")
     plan = AddressPlan(options.first_host, options.port, options.port_base)
     places = list(islice(plan.places(()), devices))
-    groups = seeded(options.groups, first=options.seed)
+    groups = numbered(options.groups)
     found = []
     for number in range(count):
         first = devices * number // count
@@ -54,5 +54,9 @@ def _cut(groups: Sequence[Group], first: int, after: int) -> Iterator[Group]:
         high = min(after, begins + group.count) - begins
         begins += group.count
         if low < high:
-            seed = (group.seed or 0) + low
-            yield replaced(group, count=high - low, seed=seed, first=group.first + low)
+            yield replaced(
+                group,
+                count=high - low,
+                first=group.first + low,
+                first_of_fleet=group.first_of_fleet + low,
+            )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from softaxe import __version__
 from softaxe.errors import NotThere
@@ -55,6 +56,7 @@ class Operations:
             }
         return {
             "softaxe": __version__,
+            "seed": self._fleet.seed,
             **await sums(fleet.members.values()),
             "pool": pool,
             "faults": len(fleet.faults),
@@ -88,9 +90,27 @@ class Operations:
         rows = [self._row(member) async for member in in_turns(chosen[first:][:limit])]
         return {"total": len(chosen), "devices": rows}
 
-    async def add_devices(self, *, group: Table) -> Table:
-        """Switch on the devices of a group, which is as in a fleet file."""
-        added = await self._fleet.add(read_group(group))
+    async def kept(self) -> list[Table]:
+        """What tells every device from all others, and names it in storage."""
+        return [
+            {
+                "number": member.options.number,
+                "seed": member.options.seed,
+                "group": member.group,
+                "key": member.key,
+            }
+            for member in self._fleet.members.values()
+        ]
+
+    async def add_devices(
+        self, *, group: Table, number: int = 1, others: Mapping[int, str] | None = None
+    ) -> Table:
+        """Switch on the devices of a group, which is as in a fleet file.
+
+        A part of a fleet is told the first one's number, and what others have.
+        """
+        chosen = replace(read_group(group), first_of_fleet=number)
+        added = await self._fleet.add(chosen, others=others)
         return {"devices": [self._row(member) for member in added]}
 
     async def device(self, *, device_id: str) -> Table:

@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, MutableSequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from multiprocessing import resource_tracker
 from typing import Any
@@ -35,6 +36,7 @@ from softaxe.fleet.parts.operations import Operations
 from softaxe.fleet.parts.part import ANSWER_S
 from softaxe.fleet.parts.whole import Whole
 from softaxe.fleet.search_thread import Budget
+from softaxe.serve.storage import Storage
 
 ShowLog = Callable[[str, LogLine], None]
 END_S = 60.0
@@ -76,6 +78,9 @@ def in_processes(
     Raises:
         SettingError: There are too few devices or addresses.
     """
+    storage = Storage(options.state)
+    options = replace(options, seed=storage.keep_seed(options.seed))
+    storage.close()
     plans = divided(options, count)
     context = multiprocessing.get_context("spawn")
     paces, budgets = context.RawArray("d", 2 * count), context.RawArray("d", count)

@@ -18,7 +18,6 @@ import msgspec
 from softaxe.errors import FleetStopped, NotNow, NotThere, SoftaxeError
 from softaxe.fleet.clock import SLICE_S, Clock
 from softaxe.fleet.fleet import Fleet, ShowProgress
-from softaxe.fleet.groups import read_group, seeded
 from softaxe.fleet.options import FleetOptions
 from softaxe.fleet.parts.here import Here
 from softaxe.fleet.parts.part import WORK_S, Part
@@ -237,22 +236,24 @@ class Whole:
         Raises:
             SettingError: Something is not allowed.
         """
-        part = self.parts[0]
         async with self._ordering:
-            if len(self.parts) > 1:
-                group = read_group(table)
-                found = await self._find_homes()
-                used = {
-                    int(device_id.rpartition("-")[2]): name
-                    for groups in found
-                    for device_id, name in groups.items()
-                }
-                # A part knows only its own devices, so seeds are dealt out here.
-                (planned,) = seeded([group], first=self.options.seed, used=used)
-                table = table | {"seed": planned.seed}
-                counts = [len(groups) for groups in found]
-                part = self.parts[counts.index(min(counts))]
-            added: Table = await part.ask("add_devices", within_s=WORK_S, group=table)
+            # A part knows only its own devices, so numbers are dealt out here.
+            found: list[list[Table]] = await self.ask("kept")
+            number = max((one["number"] for kept in found for one in kept), default=0)
+            counts = [len(kept) for kept in found]
+            place = counts.index(min(counts))
+            added: Table = await self.parts[place].ask(
+                "add_devices",
+                within_s=WORK_S,
+                group=table,
+                number=number + 1,
+                others={
+                    one["seed"]: one["group"]
+                    for other, kept in enumerate(found)
+                    for one in kept
+                    if other != place
+                },
+            )
         return added
 
     async def add_fault(self, rule: Table) -> Table:
@@ -308,13 +309,15 @@ class Whole:
             await self._work("reset")
             (await self.journal()).clear()
         if self._is_divided:
-            await self._find_homes()
-            await asyncio.to_thread(self._forget_others, list(self._homes))
+            self._homes.clear()
+            found: list[list[Table]] = await self.ask("kept")
+            keys = [one["key"] for kept in found for one in kept]
+            await asyncio.to_thread(self._forget_others, keys)
 
-    def _forget_others(self, device_ids: list[str]) -> None:
+    def _forget_others(self, keys: list[str]) -> None:
         storage = Storage(self.options.state, is_shared=True)
         try:
-            storage.forget_others(device_ids)
+            storage.forget_others(keys)
         finally:
             storage.close()
 
