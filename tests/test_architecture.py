@@ -162,5 +162,24 @@ def test_everything_left_of_the_rooms_is_pure(path: Path) -> None:
     assert not used & IMPURE, f"{path.name} imports {used & IMPURE}"
 
 
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_a_module_that_does_something_has_a_test_file_of_its_own(path: Path) -> None:
+    if path.name.startswith("__") or not any(map(_does_something, functions(path))):
+        return
+    place = path.relative_to(SOURCE).with_name(f"test_{path.name}")
+    assert (ROOT / "tests" / place).exists()
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def _does_something(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Not so in a Protocol, where there is nothing but words."""
+    return not all(isinstance(step, ast.Expr) for step in function.body)
+
+
 def test_every_module_has_a_place_in_the_layers() -> None:
     assert {layer_name(path) for path in modules()} <= set(LAYERS)

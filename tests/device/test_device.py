@@ -12,6 +12,7 @@ from softaxe.device.events import (
     SaveSettings,
     WentDown,
 )
+from softaxe.device.faults import NO_FAULTS, DeviceFaults, UpdateFault
 from softaxe.errors import SettingError, UpdateRefused
 from softaxe.flash.image import AppImage
 from softaxe.flash.partitions import Flash
@@ -276,11 +277,10 @@ def test_an_update_that_fails_at_boot_leads_back_to_the_old_firmware() -> None:
     simulation = Simulation(Device(seed=1), Pool.for_scaled_work(seed=1))
     device = simulation.device
     simulation.advance(20)
-    with pytest.raises(UpdateRefused, match="no update that waits"):
-        device.fail_update(simulation.now)
+    device.set_faults(DeviceFaults(update=UpdateFault.ROLLED_BACK), simulation.now)
     device.write_firmware(image("v9.9.9"), simulation.now)
     device.restart(simulation.now)
-    device.fail_update(simulation.now)
+    device.set_faults(NO_FAULTS, simulation.now)
     simulation.advance(60)
 
     assert device.version == "v2.12.2"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.running import until
 
+from softaxe.device.faults import DeviceFaults, UpdateFault
 from softaxe.errors import StorageError
 from softaxe.serve.storage import Storage
 
@@ -125,8 +126,9 @@ def test_an_update_that_was_answered_stands_though_the_disk_is_full_at_the_resta
             device.advance(10)
             assert device.info()["version"] == "v2.13.2"
             patch.undo()
+            bad = DeviceFaults(update=UpdateFault.ROLLED_BACK)
+            device.member.device.set_faults(bad, device.member.device.now)
             update(device, "v2.13.3")
-            device.member.device.fail_update(device.member.device.now)
             device.advance(10)
             assert device.info()["version"] == "v2.13.2", "where it goes back to"
 

@@ -317,20 +317,6 @@ class Device(DeviceState):
             self.flash.fail_at_boot(self.flash.boot_label)
         self._save_flash(before, self.www)
 
-    def fail_update(self, now: float) -> None:
-        """Let the image that is to boot next fail: the device comes up as it was.
-
-        Raises:
-            UpdateRefused: There is no update to fail.
-        """
-        self.step(now)
-        label = self.flash.boot_label
-        if label == self.flash.running:
-            raise UpdateRefused("there is no update that waits for a restart")
-        before = self.flash.to_rows()
-        self.flash.fail_at_boot(label)
-        self._save_flash(before, self.www)
-
     def write_www(
         self, sha256_hex: str, files: Mapping[str, bytes] | None, now: float
     ) -> None:
