@@ -1,8 +1,10 @@
+import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from softaxe.board.fan import Fan, FanController
+from softaxe.board.fan import FAN_CHIPS, Fan, FanController
 from softaxe.catalog import board
 from softaxe.units import Level
 
@@ -11,8 +13,9 @@ def silent(level: Level, tag: str, text: str) -> None:
     pass
 
 
-def spun_up(percent: float) -> Fan:
-    fan = Fan(board("601"))
+def spun_up(percent: float, **curve: float) -> Fan:
+    row = board("601")
+    fan = Fan(replace(row, fan=replace(row.fan, **curve)))
     fan.set_percent(percent)
     fan.step(60.0)
     return fan
@@ -44,6 +47,49 @@ def test_the_controller_tells_its_start_up_and_every_pass() -> None:
 
 def test_the_sample_s_duty_gives_the_sample_s_speed() -> None:
     assert spun_up(48.42).rpm == pytest.approx(3915, rel=0.01)
+
+
+def test_a_real_fan_s_flat_curve_can_be_had() -> None:
+    full, seventy, fifty = (
+        spun_up(percent, rpm_at_full=6758, knee_duty=0.63) for percent in (100, 70, 50)
+    )
+
+    assert full.rpm == 6758
+    assert seventy.rpm == pytest.approx(0.97 * 6758, rel=0.01)
+    assert fifty.rpm == pytest.approx(5217, rel=0.02)
+
+
+def test_a_late_knee_leaves_a_straight_line() -> None:
+    full, half = (spun_up(percent, knee_duty=1.3) for percent in (100, 50))
+
+    assert half.rpm == pytest.approx(full.rpm * 31 / 63, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("controller", "rpm"),
+    # What real fans read: single readings, and two ends of a day at full duty.
+    [("EMC2101", rpm) for rpm in (6758, 6792, 5217, 3915, 3859, 5471, 8095, 1997)]
+    + [("EMC2101", 5654), ("EMC2101", 5320), ("EMC2101", 3517), ("EMC2302", 2536)],
+)
+def test_a_real_speed_is_one_the_controller_can_count(
+    controller: str, rpm: int
+) -> None:
+    assert FAN_CHIPS[controller].shown_rpm(rpm) == rpm
+
+
+def test_a_speed_flutters_by_a_few_counts() -> None:
+    fan, rng = spun_up(100, rpm_at_full=6775), random.Random(1)
+    speeds = []
+    for _ in range(200):
+        fan.step(1.0, rng)
+        speeds.append(fan.rpm)
+
+    assert 20 < max(speeds) - min(speeds) < 100
+    assert sum(speeds) / 200 == pytest.approx(6775, rel=0.001)
+
+
+def test_a_faster_kind_of_fan_moves_more_air() -> None:
+    assert spun_up(100, full_flow=1.2).airflow == pytest.approx(1.2)
 
 
 def test_speed_and_airflow_grow_with_the_duty() -> None:

@@ -1,3 +1,5 @@
+import random
+
 import pytest
 
 from softaxe.board.power import PowerStage
@@ -47,3 +49,17 @@ def test_switched_off_nothing_flows() -> None:
 
     assert power.core_power_w == 0
     assert power.core_current_a == 0
+
+
+def test_the_supply_wanders_over_a_few_steps_and_stays_where_it_is() -> None:
+    power, rng = PowerStage(typical(board("601"))), random.Random(1)
+    volts = []
+    for _ in range(7200):
+        power.wander(1.0, rng)
+        power.step(frequency_mhz=525, activity=1.0, temperatures_c=[60.0], airflow=0.5)
+        volts.append(power.input_voltage_v)
+
+    # Real devices show three or four neighbouring steps within two hours.
+    assert 2 / 128 < max(volts) - min(volts) < 4 / 128
+    assert abs(volts[1000] - volts[1005]) < 1 / 128
+    assert sum(volts) / 7200 == pytest.approx(stage(525, 0).input_voltage_v, abs=0.001)

@@ -12,6 +12,7 @@ from softaxe.board.regulator import (
     dac_code,
     dac_voltage,
     regulator_for,
+    slinear11,
 )
 from softaxe.catalog import Board, board
 from softaxe.catalog.lottery import typical
@@ -57,18 +58,58 @@ def test_the_sample_s_point_gives_the_sample_s_readings() -> None:
     assert reading.power_w == pytest.approx(18.75, abs=0.3)
     assert reading.current_a == pytest.approx(12.016, abs=0.2)
     assert reading.core_voltage_v == pytest.approx(1.144, abs=0.001)
-    assert reading.input_voltage_v == pytest.approx(5.09375)
+    assert reading.input_voltage_v == pytest.approx(5.09375, abs=1 / 128)
     assert reading.vr_temp_c == 60
 
 
 def test_readings_come_in_the_tps546_s_steps() -> None:
     reading = gamma(mhz=533, millivolts=1163).regulator.reading
 
-    assert (reading.input_voltage_v * 32).is_integer()
+    assert (reading.input_voltage_v * 128).is_integer()
     assert (reading.current_a * 64).is_integer()
     assert (reading.core_voltage_v * 512).is_integer()
     output_w = reading.core_voltage_v * reading.current_a
     assert reading.power_w == pytest.approx(output_w + 5)
+
+
+@pytest.mark.parametrize(
+    "reading",
+    # Input voltages in V and core currents in A as nine real boards read them.
+    [
+        *(5.09375, 5.0390625, 5.046875, 5.1015625, 5.2109375, 11.90625, 12.0625),
+        *(12.015625, 13.84375, 14.9375, 9.46875, 11.515625, 15.890625, 16.28125),
+    ],
+)
+def test_a_real_reading_is_one_the_tps546_can_give(reading: float) -> None:
+    assert slinear11(reading) == reading
+    assert slinear11(reading + reading / 4000) == reading
+
+
+@pytest.mark.parametrize(
+    ("value", "step"),
+    [(5.03, 1 / 128), (12.03, 1 / 64), (15.97, 1 / 64), (16.28, 1 / 32)],
+)
+def test_the_tps546_s_steps_grow_with_the_value(value: float, step: float) -> None:
+    shown = slinear11(value)
+
+    assert (shown / step).is_integer()
+    assert shown == pytest.approx(value, abs=step / 2)
+    assert slinear11(shown + step) == shown + step
+    assert slinear11(shown + step / 3) == shown
+
+
+def test_nothing_is_nothing() -> None:
+    assert slinear11(0.0) == 0.0
+
+
+def test_many_amperes_come_in_coarser_steps() -> None:
+    rig = Rig("702", mhz=490)
+    rig.regulator.set_core_voltage(1.166)
+    currents = {rig.step(seed=seed).regulator.reading.current_a for seed in range(30)}
+
+    assert min(currents) > 16
+    assert len(currents) > 1
+    assert all((current_a * 32).is_integer() for current_a in currents)
 
 
 def test_domains_share_what_the_regulator_gives() -> None:

@@ -1,6 +1,9 @@
+import random
+from statistics import stdev
+
 import pytest
 
-from softaxe.board.sensors import has_cold_sensor, read_temperatures
+from softaxe.board.sensors import draw_noise, has_cold_sensor, read_temperatures
 from softaxe.board.thermal import Thermal
 from softaxe.catalog import board
 
@@ -54,3 +57,21 @@ def test_a_single_sensor_leaves_the_second_reading_absent() -> None:
 def test_only_the_emc2101_s_own_sensor_works_without_the_chip() -> None:
     cold = [v for v in ("205", "401", "402", "601", "302") if has_cold_sensor(board(v))]
     assert cold == ["205", "401"]
+
+
+def test_readings_scatter_around_the_truth_in_their_steps() -> None:
+    row, thermal, rng = board("601"), warm("601"), random.Random(1)
+    readings = [
+        read_temperatures(row, thermal, draw_noise(row, rng))[0] for _ in range(500)
+    ]
+
+    assert all((temp_c * 8).is_integer() for temp_c in readings)
+    assert sum(readings) / 500 == pytest.approx(thermal.chip_c - 1 / 16, abs=0.03)
+    # Real 601s: medians of ten readings scatter by 0.07 °C, one reading by 0.1 to 0.2.
+    assert 0.1 < stdev(readings) < 0.2
+
+
+def test_two_sensors_are_wrong_by_themselves() -> None:
+    first_c, second_c = draw_noise(board("801"), random.Random(1))
+
+    assert 0 != first_c != second_c != 0

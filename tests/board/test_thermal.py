@@ -126,11 +126,11 @@ def test_an_idle_board_stays_cool_at_the_slowest_fan() -> None:
 
 
 def test_a_hot_chip_finds_an_end_to_its_leakage() -> None:
-    hot = Bench(mhz=525, millivolts=1150).run(5400, percent=15)
+    hot = Bench(mhz=525, millivolts=1150).run(5400, percent=26)
     before_c = hot.thermal.chip_c
-    hot.run(1800, percent=15)
+    hot.run(1800, percent=26)
 
-    assert 95 < hot.thermal.chip_c < 110
+    assert 80 < hot.thermal.chip_c < 150
     assert hot.thermal.chip_c == pytest.approx(before_c, abs=0.01)
 
 

@@ -32,7 +32,7 @@ def info_after(duration_s: float, seed: int, **settings: Any) -> dict[str, Any]:
 
 @pytest.mark.unwatched
 def test_a_copy_lives_like_its_original() -> None:
-    theirs = info_after(2400, 4711, frequency=550, autofanspeed=0, manualFanSpeed=60)
+    theirs = info_after(2400, 4711, frequency=550, autofanspeed=0, manualFanSpeed=80)
 
     copy = copy_of(theirs)
     text = fleet_file(copy, "http://192.168.1.2")

@@ -80,7 +80,7 @@ def test_energy_is_accounted_for() -> None:
     body, board = simulation.device.body, simulation.device.board
     power = body.power
 
-    fan_w = board.fan.power_w_at_full * body.fan.airflow**3
+    fan_w = body.board.fan.power_w_at_full * body.fan.airflow**3
     assert power.input_power_w == pytest.approx(
         power.core_power_w + power.regulator_heat_w + board.supply.aux_w + fan_w,
         rel=0.01,

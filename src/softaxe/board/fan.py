@@ -4,12 +4,19 @@ Source of the controller: ESP-Miner PID.c and power_management_task.c (v2.12.2);
 fan controller chips: EMC2101.c, EMC2103.c and EMC2302.c.
 """
 
+import random
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from math import exp
 
-from softaxe.catalog import Board
+from softaxe.catalog import Board, FanCurve
 from softaxe.units import Level, Log
+
+KNEE_SHARPNESS = 9.0
+"""How suddenly a fan's curve becomes flat. Fitted by docs/fit.py."""
+FLUTTER = 0.0015
+"""Standard deviation of a reading of the speed, relative. Source: a 601 at full duty
+shows 6758 to 6792 rpm."""
 
 STANDSTILL_RPM = 82
 """What the EMC2101's full count of a standing fan would give; shown as 0."""
@@ -66,14 +73,17 @@ class Fan:
         self._curve = board.fan
         self._chip = FAN_CHIPS[board.fan_controller]
         self._count = board.fan_count
-        self._duty = 0.0
+        self._end_rpm = 0.0
+        """Where the speed goes."""
         self._rpm = 0.0
+        self._flutter = 1.0
         self._turning = [1.0] * self._count
         self._flow = 1.0
 
     def set_percent(self, percent: float) -> None:
         """Command a duty, 0 to 100; the controller chip cuts it to its steps."""
-        self._duty = int(self._chip.pwm_steps * percent / 100) / self._chip.pwm_steps
+        duty = int(self._chip.pwm_steps * percent / 100) / self._chip.pwm_steps
+        self._end_rpm = self._curve.rpm_at_full * speed_share(self._curve, duty)
 
     def set_condition(
         self, *, dead: Collection[int], blocked: Collection[int], blocked_flow: float
@@ -93,32 +103,49 @@ class Fan:
         ]
         self._flow = sum(flows) / self._count
 
-    def step(self, dt_s: float) -> None:
-        """Let the speed follow the duty for `dt_s` seconds."""
-        curve = self._curve
-        end_rpm = 0.0
-        if self._duty >= curve.stall_duty:
-            rise = curve.rpm_at_full - curve.rpm_at_zero
-            end_rpm = curve.rpm_at_zero + rise * self._duty
-        self._rpm = end_rpm + (self._rpm - end_rpm) * exp(-dt_s / curve.inertia_s)
+    def step(self, dt_s: float, rng: random.Random | None = None) -> None:
+        """Let the speed follow the duty for `dt_s` seconds.
+
+        Args:
+            dt_s: Seconds, at least 0.
+            rng: For the scatter of what is measured; None measures without.
+        """
+        kept = exp(-dt_s / self._curve.inertia_s)
+        self._rpm = self._end_rpm + (self._rpm - self._end_rpm) * kept
+        if rng is not None:
+            self._flutter = rng.gauss(1.0, FLUTTER)
 
     @property
     def rpm(self) -> int:
         """Speed of the first fan as the firmware shows it."""
-        return self._chip.shown_rpm(self._rpm * self._turning[0])
+        return self._shown_rpm(self._turning[0])
 
     @property
     def rpm2(self) -> int:
         """Speed of the second; 0 without one."""
         if self._count == 1:
             return 0
-        rpm = self._rpm * self._curve.second_share * self._turning[1]
-        return self._chip.shown_rpm(rpm)
+        return self._shown_rpm(self._curve.second_share * self._turning[1])
+
+    def _shown_rpm(self, share: float) -> int:
+        return self._chip.shown_rpm(self._rpm * self._flutter * share)
 
     @property
     def airflow(self) -> float:
-        """Share of the full flow."""
-        return self._flow * self._rpm / self._curve.rpm_at_full
+        """Flow relative to that of the usual fan at full speed."""
+        curve = self._curve
+        return self._flow * curve.full_flow * self._rpm / curve.rpm_at_full
+
+
+def speed_share(curve: FanCurve, duty: float) -> float:
+    """Speed over that at full duty: it grows with the duty up to a knee."""
+    if duty < curve.stall_duty:
+        return 0.0
+    return _bent(duty / curve.knee_duty) / _bent(1 / curve.knee_duty)
+
+
+def _bent(x: float) -> float:
+    return float(x / (1 + x**KNEE_SHARPNESS) ** (1 / KNEE_SHARPNESS))
 
 
 class FanController:

@@ -5,14 +5,20 @@ The regulator loses a fixed part, one with the current and one with its square; 
 supply sags with what is drawn. What the API shows is what `regulator` measures of it.
 """
 
+import random
 from collections.abc import Sequence
-from math import sqrt
+from math import exp, sqrt
 
 from softaxe.catalog.lottery import Specimen
 
 LEAKAGE_REFERENCE_C = 60.0
 MOST_DOUBLINGS = 4.0
 """Beyond this heat a real chip is dead; the model only has to stay finite."""
+WANDER_SHARE = 0.0007
+"""Standard deviation of the supply's own wandering, of its voltage. Source: real
+devices show three or four neighbouring steps of 1/128 V within two hours."""
+WANDER_S = 60.0
+"""How long it remembers; an estimate."""
 
 
 class PowerStage:
@@ -36,6 +42,7 @@ class PowerStage:
         self.sag_v = 0.0
         """What the supply is short of, when it is failing."""
         self._supply = board.supply
+        self._wander_v = 0.0
         self._domains = board.voltage_domains
         self._fan_w = board.fan.power_w_at_full * board.fan_count
         chips = specimen.silicons
@@ -82,8 +89,16 @@ class PowerStage:
         self.input_power_w = core_w + supply.aux_w + fan_w
         self.input_voltage_v = self._loaded_input_v(self.input_power_w)
 
+    def wander(self, dt_s: float, rng: random.Random) -> None:
+        """Let the supply's voltage wander for `dt_s` seconds."""
+        kept = exp(-dt_s / WANDER_S)
+        spread_v = WANDER_SHARE * self._supply.open_circuit_v
+        kick_v = rng.gauss(0.0, spread_v * sqrt(1 - kept * kept))
+        self._wander_v = kept * self._wander_v + kick_v
+
     def _loaded_input_v(self, power_w: float) -> float:
-        open_v = max(0.1, self._supply.open_circuit_v - self.sag_v)
+        supply_v = self._supply.open_circuit_v + self._wander_v
+        open_v = max(0.1, supply_v - self.sag_v)
         ohm = self._supply.resistance_ohm
         square = open_v * open_v - 4 * ohm * power_w
         return (open_v + sqrt(square)) / 2 if square > 0 else open_v / 2

@@ -3,24 +3,25 @@
 Two kinds: the TPS546 takes voltages, reports power and faults and protects itself; the
 DS4432U only bends another regulator's feedback, beside an INA260 that measures the
 input. Both set what the `PowerStage` works with. Source: ESP-Miner vcore.c, power.c,
-TPS546.c, DS4432U.c and INA260.c; telemetry noise is an estimate.
+TPS546.c, DS4432U.c and INA260.c; noise without a source is an estimate.
 """
 
 import random
 from dataclasses import dataclass
 from enum import IntFlag
-from math import ceil, floor
+from math import ceil, floor, frexp
 from typing import Protocol
 
 from softaxe.board.power import PowerStage
 from softaxe.catalog import Board
 from softaxe.units import Level, Log
 
-VIN_STEP_V = 1 / 32
+SLINEAR11_BITS = 10
+"""Of the mantissa, beside its sign. Source: PMBus 1.3, part II, 7.3."""
 VOUT_STEP_V = 1 / 512
-IOUT_STEP_A = 1 / 64
 CURRENT_NOISE_A = 0.03
-"""Scatter of the TPS546's current."""
+"""Scatter of the TPS546's current. Source: power of three 601s, 30 s apart, has 0.05 W
+between its tenth and ninetieth percentile."""
 OT_RECOVERY_K = 20.0
 """Cooling after which it starts again. Source: TPS546D24A data sheet."""
 
@@ -222,11 +223,10 @@ class Tps546:
         """Telemetry in its steps; the power is output and a fixed offset."""
         power, domains = self._power, self._board.voltage_domains
         output_v = _quantise(power.core_voltage_v * domains, VOUT_STEP_V)
-        current_a = _quantise(power.core_current_a + self._noise_a, IOUT_STEP_A)
-        current_a = max(0.0, current_a)
+        current_a = max(0.0, slinear11(power.core_current_a + self._noise_a))
         return PowerReading(
             power_w=output_v * current_a + self._board.power_offset_w,
-            input_voltage_v=_quantise(power.input_voltage_v, VIN_STEP_V),
+            input_voltage_v=slinear11(power.input_voltage_v),
             current_a=current_a,
             core_voltage_v=output_v / domains,
             vr_temp_c=float(floor(self._vr_c)),
@@ -322,6 +322,16 @@ def dac_voltage(code: int) -> float:
 
 def _neutral_a() -> float:
     return FEEDBACK_V / FEEDBACK_LOW_OHM
+
+
+def slinear11(value: float) -> float:
+    """Round as PMBus writes currents and input voltages.
+
+    The exponent is the least with which the mantissa holds the value, so the step grows
+    with the value: 1/128 from 4, 1/64 from 8, 1/32 from 16 on.
+    """
+    _, exponent = frexp(value)
+    return _quantise(value, 2.0 ** (exponent - SLINEAR11_BITS))
 
 
 def _quantise(value: float, step: float) -> float:

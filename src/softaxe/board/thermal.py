@@ -10,6 +10,9 @@ from math import exp
 from softaxe.catalog import Board
 
 MIN_AIRFLOW = 1e-3
+VR_THINNING = 0.2
+"""The regulator's resistance to the air grows with this power of the sink's. Fitted by
+docs/fit.py: a faster fan cools it little."""
 
 
 class Thermal:
@@ -63,7 +66,7 @@ class Thermal:
             dt_s: Seconds, at least 0; any length is exact.
             core_power_w: Heat of all chips, into the sink.
             regulator_heat_w: Heat of the regulator.
-            airflow: Share of the fan's full flow.
+            airflow: Relative to the usual fan at full speed.
             ambient_c: Air, in degrees Celsius.
         """
         cooling = self._board.cooling
@@ -82,7 +85,7 @@ class Thermal:
         chip_s = cooling.chip_j_per_k * cooling.chip_to_sink_k_per_w
         self._over_sink_k = _approach(self._over_sink_k, over_end_k, dt_s, chip_s)
 
-        vr_to_air = cooling.vr_to_air_k_per_w * thinning**0.5
+        vr_to_air = cooling.vr_to_air_k_per_w * thinning**VR_THINNING
         vr_end_c = (
             ambient_c
             + cooling.vr_coupling * (sink_end_c - ambient_c)

@@ -78,7 +78,11 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class Cooling:
-    """Heat paths and thermal masses; estimates fitted to typical readings."""
+    """Heat paths and thermal masses.
+
+    The exponent and the regulator's are fitted by docs/fit.py, the sinks so that the
+    usual fan holds 60 °C in air of 25 °C at 43 % duty; the rest are estimates.
+    """
 
     chip_to_sink_k_per_w: float
     """Of each chip, through its paste."""
@@ -89,13 +93,13 @@ class Cooling:
     sink_to_air_k_per_w: float
     """At full airflow."""
     airflow_exponent: float
-    """The resistance grows with airflow to minus this power. Source: turbulent flow
-    over a plate has 0.8, laminar 0.5."""
+    """The resistance grows with airflow to minus this power. Fitted by docs/fit.py to
+    the speeds that hold three 601s at 60 °C; a plate would have 0.5 to 0.8."""
     still_air_k_per_w: float
     """Upper end of the resistance, without any airflow."""
     sink_j_per_k: float
     vr_to_air_k_per_w: float
-    """At full airflow; grows with half the exponent."""
+    """At full airflow."""
     vr_coupling: float
     """Share of the sink's rise over the air that the regulator sees."""
     vr_j_per_k: float
@@ -105,18 +109,23 @@ class Cooling:
 
 @dataclass(frozen=True, slots=True)
 class FanCurve:
-    """Speed of the fan over its duty; estimates through typical readings."""
+    """Speed of the fan over its duty.
 
-    rpm_at_zero: float
-    """Where the line through the running range would meet zero duty."""
+    Speed and knee of a Gamma's are fitted by docs/fit.py; the rest are estimates.
+    """
+
     rpm_at_full: float
+    knee_duty: float
+    """Duty at which the speed would be full if it rose as it begins; it nearly is."""
     stall_duty: float
     """Below this the fan stands still."""
     inertia_s: float
     power_w_at_full: float
-    """Grows with the cube of the speed. Source: fan laws."""
+    """With `full_flow` 1; grows with the cube of the flow. Source: fan laws."""
     second_share: float = 1.0
     """Speed of a second fan relative to the first."""
+    full_flow: float = 1.0
+    """Flow at full duty relative to the usual fan of the family."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,15 +18,24 @@ LEAKAGE = 0.15
 DOMAIN = 0.012
 """of a domain's share of the hashes, relative,"""
 PASTE = 0.06
-"""of the resistance from chip to sink, relative,"""
-SINK = 0.03
-"""of the resistance from sink to air, relative,"""
-FAN = 0.02
-"""of a fan's speed, relative,"""
+"""of the resistance from chip to sink, as a logarithm,"""
+SINK = 0.12
+"""of the resistance from sink to air, as a logarithm: three 601s in one room,"""
+FAN = 0.2
+"""of a fan's full speed, as a logarithm,"""
+KNEE = 0.17
+"""of the duty at which its curve becomes flat, as a logarithm,"""
+SECOND_FAN = 0.02
+"""of a second fan's speed against the first's, relative,"""
+REGULATOR = 0.26
+"""of the resistance from regulator to air, as a logarithm,"""
 SUPPLY_V_SHARE = 0.006
 """and of the supply's voltage, relative."""
 WIDEST = 2.5
 """Nothing is further from its mean than so many standard deviations."""
+LEAST_COOLING = 0.65
+"""No sink with its fan at full duty cools less than this share of the usual ones: who
+builds a device sees to it that it bears its factory settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,31 +56,45 @@ def draw(board: Board, seed: int) -> Specimen:
         return mean * (1 + share * _normal(rng))
 
     silicons = tuple(_silicon(board.chip.silicon, rng) for _ in range(board.asic_count))
-    cooling, fan, supply = board.cooling, board.fan, board.supply
-    return Specimen(
-        replace(
-            board,
-            cooling=replace(
-                cooling,
-                chip_to_sink_k_per_w=near(cooling.chip_to_sink_k_per_w, PASTE),
-                sink_to_air_k_per_w=near(cooling.sink_to_air_k_per_w, SINK),
-            ),
-            fan=replace(
-                fan,
-                rpm_at_full=near(fan.rpm_at_full, FAN),
-                second_share=near(fan.second_share, FAN),
-            ),
-            supply=replace(
-                supply, open_circuit_v=near(supply.open_circuit_v, SUPPLY_V_SHARE)
-            ),
-        ),
-        silicons,
+    supply = replace(
+        board.supply, open_circuit_v=near(board.supply.open_circuit_v, SUPPLY_V_SHARE)
     )
+    return Specimen(replace(_cooled(board, seed), supply=supply), silicons)
 
 
 def typical(board: Board) -> Specimen:
     """The mean of all specimens."""
     return Specimen(board, (board.chip.silicon,) * board.asic_count)
+
+
+def _cooled(board: Board, seed: int) -> Board:
+    """The board with the fan and the heat paths of the device with this seed."""
+    rng = random.Random(f"cooling {seed}")
+
+    def spread(deviation: float) -> float:
+        return exp(deviation * _normal(rng))
+
+    cooling, fan = board.cooling, board.fan
+    speed, resistance = spread(FAN), spread(SINK)
+    resistance = min(resistance, speed / LEAST_COOLING)
+    return replace(
+        board,
+        cooling=replace(
+            cooling,
+            chip_to_sink_k_per_w=cooling.chip_to_sink_k_per_w * spread(PASTE),
+            sink_to_air_k_per_w=cooling.sink_to_air_k_per_w * resistance,
+            vr_to_air_k_per_w=cooling.vr_to_air_k_per_w * spread(REGULATOR),
+        ),
+        fan=replace(
+            fan,
+            rpm_at_full=fan.rpm_at_full * speed,
+            knee_duty=fan.knee_duty * spread(KNEE),
+            second_share=fan.second_share * (1 + SECOND_FAN * _normal(rng)),
+            # A fan of another kind draws as much at its own full speed.
+            power_w_at_full=fan.power_w_at_full / speed**3,
+            full_flow=speed,
+        ),
+    )
 
 
 def _silicon(mean: Silicon, rng: random.Random) -> Silicon:

@@ -9,7 +9,9 @@ from softaxe.board.ambient import Ambient
 from softaxe.board.fan import Fan
 from softaxe.board.power import PowerStage
 from softaxe.board.regulator import Regulator, regulator_for
+from softaxe.board.sensors import STILL, draw_noise, read_temperatures
 from softaxe.board.thermal import Thermal
+from softaxe.catalog import Board
 from softaxe.catalog.lottery import Specimen
 from softaxe.device.faults import BLOCKED_FLOW, DeviceFaults, Sensor
 from softaxe.units import Log
@@ -22,6 +24,7 @@ BODY_PERIOD_S = 1.0
 class Body:
     """Power, heat and fan of one device; `step` every `BODY_PERIOD_S`."""
 
+    board: Board
     power: PowerStage
     regulator: Regulator
     thermal: Thermal
@@ -31,12 +34,14 @@ class Body:
     """Of a fault, instead of the day's air."""
     stuck_c: Mapping[Sensor, float] = field(default_factory=dict)
     """What sensors show that no longer follow, by which."""
+    _noise_c: tuple[float, float] = STILL
 
     @classmethod
     def of(cls, specimen: Specimen, ambient: Ambient, now: float, log: Log) -> "Body":
         """Assemble what a board has around its chips, as cold as the air."""
         power = PowerStage(specimen)
         return cls(
+            specimen.board,
             power,
             regulator_for(specimen.board, power, log=log),
             Thermal(specimen.board, ambient_c=ambient.at(now)),
@@ -56,10 +61,19 @@ class Body:
         self.stuck_c = faults.stuck_c
         self.ordered_ambient_c = faults.ambient_c
 
+    @property
+    def temperatures_c(self) -> tuple[float, float]:
+        """What the sensors of chip and board show; -1 for a second that is none."""
+        first_c, second_c = read_temperatures(self.board, self.thermal, self._noise_c)
+        if self.board.sensor_count > 1:
+            second_c = self.stuck_c.get(Sensor.CHIP2, second_c)
+        return self.stuck_c.get(Sensor.CHIP, first_c), second_c
+
     def step(self, chain: Chain, now: float, rng: random.Random) -> None:
         """Let a period pass with what the chips do, and give them what comes of it."""
         power, thermal, fan = self.power, self.thermal, self.fan
-        fan.step(BODY_PERIOD_S)
+        fan.step(BODY_PERIOD_S, rng)
+        power.wander(BODY_PERIOD_S, rng)
         power.step(
             frequency_mhz=chain.frequency_mhz,
             activity=chain.activity,
@@ -67,6 +81,7 @@ class Body:
             airflow=fan.airflow,
         )
         self.regulator.step(thermal.vr_c, rng)
+        self._noise_c = draw_noise(self.board, rng)
         ordered_c = self.ordered_ambient_c
         thermal.step(
             BODY_PERIOD_S,

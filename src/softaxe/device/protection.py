@@ -12,7 +12,7 @@ from enum import Enum, auto
 from softaxe.asic.driver import Driver, DriverState
 from softaxe.board.fan import FanController
 from softaxe.board.regulator import FAULTS
-from softaxe.board.sensors import ABSENT_C, has_cold_sensor, read_temperatures
+from softaxe.board.sensors import ABSENT_C, has_cold_sensor
 from softaxe.catalog import Board
 from softaxe.device.body import Body
 from softaxe.device.faults import Sensor
@@ -192,7 +192,7 @@ class PowerManagement:
         power, fan = self._body.regulator.reading, self._body.fan
         temp_c = temp2_c = ABSENT_C
         if self._driver.state is DriverState.READY:
-            temp_c, temp2_c = self._read_temperatures()
+            temp_c, temp2_c = self._body.temperatures_c
         self.readings = Readings(
             power_w=power.power_w,
             input_voltage_v=power.input_voltage_v,
@@ -203,13 +203,6 @@ class PowerManagement:
             fan_rpm=fan.rpm,
             fan2_rpm=fan.rpm2,
         )
-
-    def _read_temperatures(self) -> tuple[float, float]:
-        first_c, second_c = read_temperatures(self._board, self._body.thermal)
-        stuck_c = self._body.stuck_c
-        if second_c != ABSENT_C:
-            second_c = stuck_c.get(Sensor.CHIP2, second_c)
-        return stuck_c.get(Sensor.CHIP, first_c), second_c
 
     def _is_too_hot(self) -> bool:
         read = self.readings
@@ -307,7 +300,7 @@ class PowerManagement:
         vr_c = self._body.regulator.reading.vr_temp_c
         vr_c = self._body.stuck_c.get(Sensor.REGULATOR, vr_c)
         if has_cold_sensor(self._board):
-            temp_c, temp2_c = self._read_temperatures()
+            temp_c, temp2_c = self._body.temperatures_c
             self._warn(
                 f"Safe mode active (cycle {self._cycles}) - VR: {vr_c:.1f}C "
                 f"ASIC1: {temp_c:.1f}C ASIC2: {temp2_c:.1f}C"
