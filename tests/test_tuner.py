@@ -4,17 +4,16 @@ The device runs in a process of its own, as for a user: there it is as fast as i
 """
 
 import importlib.util
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import httpx
 import pytest
+from tests.commands import command
+from tests.running import wait_for
 
 from softaxe.catalog import board
 from softaxe.catalog.lottery import draw
@@ -38,22 +37,10 @@ def tuner() -> ModuleType:
 @contextmanager
 def softaxe_run(port: int, *options: str) -> Iterator[str]:
     """`softaxe run` in a process of its own, once it answers; yields its address."""
-    command = ["-m", "softaxe", "run", "--ephemeral", "--port", str(port), *options]
-    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                httpx.get(f"{url}/api/system/info")
-                break
-            except httpx.HTTPError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+    with command("run", "--ephemeral", "--port", str(port), *options):
+        url = f"http://127.0.0.1:{port}"
+        wait_for(f"{url}/api/system/info")
         yield url
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.mark.parametrize("seed", [1, 4])

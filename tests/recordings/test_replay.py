@@ -1,16 +1,16 @@
 import asyncio
 import json
+import re
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice, takewhile
+from itertools import islice
 from pathlib import Path
 
 import httpx
 import pytest
+from tests.commands import command, read_until
 from typer.testing import CliRunner
 from websockets.sync.client import connect
 
@@ -192,19 +192,11 @@ def test_every_log_line_has_its_moment_in_every_round() -> None:
 
 
 def test_the_port_that_is_served_is_told(recording: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "softaxe", "run", "--replay", recording, "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        (url,) = [
-            line.split()[1]
-            for line in takewhile(lambda line: "Ctrl-C" not in line, process.stdout)
-            if line.startswith("  address")
-        ]
+    with command("run", "--replay", str(recording), "--port", "0") as process:
+        told = read_until(process, lambda text: "Ctrl-C" in text)
+        (url,) = re.findall(r"  address +(\S+)", told)
         answer = get(url, "/api/system/info")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=15)
+        process.wait(60)
 
     assert answer.json()["boardVersion"] == "601"
