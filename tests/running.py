@@ -33,7 +33,9 @@ class Running:
         if self._error is not None:
             raise self._error
         self.url = self.member.url
-        self.client = httpx.Client(base_url=self.url, timeout=10)
+        # A device that restarts forgets its connections, and resets who goes on.
+        once = httpx.Limits(max_keepalive_connections=0)
+        self.client = httpx.Client(base_url=self.url, timeout=10, limits=once)
 
     @property
     def member(self) -> Member:

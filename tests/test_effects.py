@@ -20,7 +20,8 @@ def test_every_effect_takes_its_defaults(name: str) -> None:
 
 def test_only_requests_have_routes() -> None:
     assert all(EFFECTS[name].layer is Layer.NETWORK for name in HTTP_EFFECTS)
-    assert "wifi_loss" not in HTTP_EFFECTS
+    whole = {"wifi_loss", "silent", "away_refused"}
+    assert not whole & HTTP_EFFECTS
 
 
 def test_effects_are_told_with_what_they_take() -> None:
@@ -30,6 +31,7 @@ def test_effects_are_told_with_what_they_take() -> None:
     assert told["ambient"] == {
         "name": "ambient",
         "layer": "body",
+        "of_requests": False,
         "help": "The air around the device has this temperature.",
         "parameters": [
             {

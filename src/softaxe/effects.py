@@ -194,7 +194,15 @@ class SocketLimit(OnRequests, tag="socket_limit"):
 
 
 class WifiLoss(OnNetwork, tag="wifi_loss"):
-    """No Wi-Fi network is in range."""
+    """No Wi-Fi network is in range: nobody answers, connections time out."""
+
+
+class Silent(OnNetwork, tag="silent"):
+    """Nobody hears or answers clients, connections time out; the device mines on."""
+
+
+class AwayRefused(OnNetwork, tag="away_refused"):
+    """Connections to a device that is away are refused, not left to time out."""
 
 
 class PoolDown(OnPool, tag="pool_down"):
@@ -275,6 +283,8 @@ Fault = (
     | Status
     | SocketLimit
     | WifiLoss
+    | Silent
+    | AwayRefused
     | PoolDown
     | PoolSilent
     | PoolStaleJobs
@@ -314,6 +324,7 @@ def effects_to_json() -> list[dict[str, Any]]:
         {
             "name": name,
             "layer": str(kind.layer),
+            "of_requests": name in HTTP_EFFECTS,
             "help": help_of(kind),
             "parameters": [
                 {

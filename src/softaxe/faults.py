@@ -80,11 +80,15 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class LinkFaults:
-    """What is wrong between a device and its pools."""
+    """What is wrong between a device and its pools, and its clients."""
 
     is_primary_down: bool = False
     is_fallback_down: bool = False
     is_silent: bool = False
+    is_port_silent: bool = False
+    """Nobody hears its clients."""
+    is_away_refused: bool = False
+    """Where nobody would, they are refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,8 @@ class MetRules:
             is_primary_down=bool(downs & {"primary", "all"}),
             is_fallback_down=bool(downs & {"fallback", "all"}),
             is_silent="is_silent" in found,
+            is_port_silent="is_port_silent" in found,
+            is_away_refused="is_away_refused" in found,
         )
 
     def pool_faults(self, now: float, *, scale: float = 1.0) -> PoolFaults:
@@ -346,6 +352,8 @@ _COMBINE: Mapping[str, Callable[[Found, Values], None]] = {
         "stuck_c", dict, lambda d, v: d.update({Sensor(v["sensor"]): v["c"]})
     ),
     "wifi_loss": _put("has_no_wifi", lambda _: True),
+    "silent": _put("is_port_silent", lambda _: True),
+    "away_refused": _put("is_away_refused", lambda _: True),
     "reboot_loop": _put("reboot_period_s", lambda v: v["period_s"]),
     "heap_exhaustion": _put("heap_leak_bytes_per_s", lambda v: v["bytes_per_s"]),
     "ota_failing": _put("update", lambda v: UpdateFault(v["how"])),

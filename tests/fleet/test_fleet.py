@@ -11,7 +11,7 @@ from softaxe.errors import FleetStopped
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import Group
 from softaxe.fleet.options import FleetOptions
-from softaxe.serve.listener import Listener
+from softaxe.serve.listener import Listener, Presence
 from softaxe.serve.member import Member
 from softaxe.serve.storage import Storage
 from softaxe.testing.run import RunningFleet, running
@@ -99,7 +99,7 @@ def test_a_fleet_that_is_to_end_starts_no_more_devices(tmp_path: Path) -> None:
 def test_a_device_that_cannot_be_added_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(_listener: Listener) -> None:
+    async def refuse(_listener: Listener, _presence: Presence) -> None:
         raise OSError(errno.EADDRNOTAVAIL, "no such address")
 
     async def live() -> None:
@@ -107,7 +107,7 @@ def test_a_device_that_cannot_be_added_is_gone(
         await fleet.start()
         try:
             with monkeypatch.context() as away:
-                away.setattr(Listener, "open", refuse)
+                away.setattr(Listener, "become", refuse)
                 with pytest.raises(OSError, match="no such address"):
                     await fleet.add(Group())
                 await asyncio.sleep(0.01)  # what it began has ended

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from softaxe.testing.options import EffectName, FaultOptions
-from softaxe.testing.run import RunningFleet, running
+from softaxe.testing.run import MakeDevices, RunningFleet, running
 
 MINUTES = 60
 
@@ -160,17 +160,64 @@ def test_a_fault_that_ends_lets_the_device_recover(gamma: RunningFleet) -> None:
     assert fan_percent() == pytest.approx(before, abs=4)
 
 
-def test_without_wifi_the_port_is_dead_and_comes_back(gamma: RunningFleet) -> None:
+def test_without_wifi_nobody_answers_until_there_is_one_again(
+    gamma: RunningFleet,
+) -> None:
+    url = f"{gamma.url}/api/system/info"
     lost = gamma.faults.add("wifi_loss")
-    gamma.clock.advance(60)
-    with pytest.raises(httpx.TransportError):
-        get(gamma)
+    for _ in range(2):  # at once, and when the device has noticed
+        with pytest.raises(httpx.ConnectTimeout):
+            httpx.get(url, timeout=0.2)
+        gamma.clock.advance(60)
 
     gamma.faults.remove(lost)
     gamma.clock.advance(60)
 
-    assert get(gamma).status_code == 200
+    assert httpx.get(url, timeout=5).status_code == 200
     assert info_after(gamma, 60)["sharesAccepted"] >= 0
+
+
+def test_a_silent_device_mines_on_and_is_back_at_once(gamma: RunningFleet) -> None:
+    url, accepted = f"{gamma.url}/api/system/info", gamma.info()["sharesAccepted"]
+    silent = gamma.faults.add("silent")
+    with pytest.raises(httpx.ConnectTimeout):
+        httpx.get(url, timeout=0.2)
+    gamma.clock.advance(60)
+    assert gamma.info()["sharesAccepted"] > accepted
+
+    gamma.faults.remove(silent)
+
+    assert httpx.get(url, timeout=5).json()["sharesAccepted"] > accepted
+
+
+def test_a_device_that_is_away_can_be_refused(gamma: RunningFleet) -> None:
+    url = f"{gamma.url}/api/system/info"
+    gamma.faults.add("away_refused")
+    assert httpx.get(url, timeout=5).status_code == 200
+    gamma.restart()
+    gamma.clock.advance(2)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url, timeout=5)
+    gamma.clock.advance(10)
+    assert httpx.get(url, timeout=5).status_code == 200
+
+    lost = gamma.faults.add("wifi_loss")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url, timeout=5)
+    gamma.faults.remove(lost)
+    gamma.clock.advance(60)
+    assert httpx.get(url, timeout=5).status_code == 200
+
+
+def test_the_others_answer_while_one_is_away(
+    bitaxe_factory: MakeDevices,
+) -> None:
+    gone, there = bitaxe_factory(count=2, speed=0)
+    gone.faults.add("silent")
+
+    with pytest.raises(httpx.ConnectTimeout):
+        httpx.get(gone.url, timeout=0.2)
+    assert httpx.get(there.url, timeout=5).status_code == 200
 
 
 def test_the_primary_pool_goes_and_comes_back(gamma: RunningFleet) -> None:

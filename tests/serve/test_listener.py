@@ -2,6 +2,8 @@ import asyncio
 import gc
 import logging
 import socket
+import struct
+import sys
 import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -14,7 +16,7 @@ import pytest
 from softaxe.serve import listener as module
 from softaxe.serve import protocol
 from softaxe.serve.answers import Answer
-from softaxe.serve.listener import HttpServerProtocol, Listener
+from softaxe.serve.listener import HttpServerProtocol, Listener, Presence
 from softaxe.serve.request import AcceptWebSocket, App, Body, Request, WebSocket
 
 T = TypeVar("T")
@@ -399,3 +401,196 @@ def test_answers_in_pieces_wait_for_slow_readers() -> None:
 
     serve(app, asked)
     assert 0 < made < 64 << 20
+
+
+# Away
+
+
+async def reaches(listener: Listener, seconds: float = 0.1) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            _, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    except TimeoutError:
+        return False
+    await end(writer)
+    return True
+
+
+async def left_of(connection: Connection, seconds: float = 0.1) -> bytes | None:
+    """What is still to be read; None when nothing comes, not even the end."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await connection[0].read()
+    except TimeoutError:
+        return None
+    except ConnectionResetError:
+        return b"reset"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no filter")
+def test_a_silent_port_answers_nobody_and_is_back_at_once() -> None:
+    async def work(listener: Listener) -> list[bool]:
+        port, found = listener.port, [await reaches(listener)]
+        for _ in range(3):
+            await listener.become(Presence.SILENT)
+            found.append(await reaches(listener))
+            await listener.become(Presence.SERVED)
+            found.append(await reaches(listener))
+        assert listener.port == port
+        return found
+
+    assert serve(answering, work) == [True, *(False, True) * 3]
+
+
+def test_who_knocks_at_a_silent_port_is_let_in_when_it_is_back() -> None:
+    async def work(listener: Listener) -> bytes:
+        await listener.become(Presence.SILENT)
+        knocking = asyncio.create_task(
+            asyncio.open_connection("127.0.0.1", listener.port)
+        )
+        await asyncio.sleep(0.05)
+        await listener.become(Presence.SERVED)
+        connection = await knocking  # the system tries again after a second
+        found = await status_of(connection)
+        await end(connection[1])
+        return found
+
+    assert serve(answering, work) == b"HTTP/1.1 200"
+
+
+@pytest.mark.parametrize("has_filter", [True, False])
+def test_an_open_connection_goes_silent_and_is_reset_when_it_speaks_later(
+    monkeypatch: pytest.MonkeyPatch, *, has_filter: bool
+) -> None:
+    if not has_filter:  # as on other systems
+        monkeypatch.setattr(module, "deafen", lambda _: False)
+
+    async def work(listener: Listener) -> list[bytes | None]:
+        address = "127.0.0.1", listener.port
+        speaker, other, listening = [
+            await asyncio.open_connection(*address) for _ in range(3)
+        ]
+        for one in speaker, other, listening:
+            assert await status_of(one) == b"HTTP/1.1 200"
+        await listener.become(Presence.SILENT)
+        assert listener.connection_count == 0
+        other[1].write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        found = [await left_of(one) for one in (speaker, other)]
+        await listener.become(Presence.SERVED)
+        found.append(await left_of(listening))
+        speaker[1].write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        found += [await left_of(one, 5) for one in (speaker, other)]
+        for one in speaker, other, listening:
+            await end(one[1])
+        return found
+
+    assert serve(answering, work) == [None, None, None, b"reset", b"reset"]
+
+
+def test_a_websocket_of_a_port_that_vanishes_ends_for_its_app_alone() -> None:
+    ended = asyncio.Event()
+
+    async def follow(websocket: WebSocket) -> None:
+        await websocket.send("there")
+        assert await websocket.receive() is None
+        await websocket.send("nobody hears this")
+        ended.set()
+
+    async def work(listener: Listener) -> tuple[bytes, bytes | None]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(HANDSHAKE)
+        heard = await reader.readuntil(b"there")
+        await listener.become(Presence.SILENT)
+        async with asyncio.timeout(5):
+            await ended.wait()
+        left = await left_of((reader, writer))
+        await end(writer)
+        return heard[:12], left
+
+    assert serve(lambda _: AcceptWebSocket(follow), work) == (b"HTTP/1.1 101", None)
+
+
+def test_what_is_asked_of_a_port_that_vanishes_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "CLOSE_S", 0.05)
+    monkeypatch.setattr(module, "ANSWER_S", 0.05)
+    given_up = asyncio.Event()
+
+    async def never(_request: Request) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
+
+    async def work(listener: Listener) -> bytes | None:
+        connection = await asyncio.open_connection("127.0.0.1", listener.port)
+        connection[1].write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.sleep(0.05)
+        await listener.become(Presence.SILENT)
+        async with asyncio.timeout(5):
+            await given_up.wait()
+        left = await left_of(connection)
+        await end(connection[1])
+        return left
+
+    assert serve(never, work) is None
+
+
+def test_no_more_connections_are_remembered_as_forgotten_than_there_may_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MAX_CONNECTIONS", 3)
+
+    async def work(listener: Listener) -> list[bytes | None]:
+        address, some = ("127.0.0.1", listener.port), []
+        for _ in range(2):
+            for _ in range(2):
+                some.append(await asyncio.open_connection(*address))
+                await asyncio.sleep(0.01)  # the server takes it up
+            await listener.become(Presence.SILENT)
+            await listener.become(Presence.SERVED)
+        found = [await left_of(one) for one in some]
+        for one in some:
+            await end(one[1])
+        return found
+
+    assert serve(answering, work) == [b"reset", None, None, None]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no filter")
+def test_who_went_while_nobody_heard_it_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "PEER_GONE_S", 1)
+
+    async def work(listener: Listener) -> int:
+        client = socket.create_connection(("127.0.0.1", listener.port))
+        await asyncio.sleep(0.01)
+        await listener.become(Presence.SILENT)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        await asyncio.sleep(0.01)
+        assert len(listener.forgotten) == 1
+        await listener.become(Presence.SERVED)
+        deadline = time.monotonic() + 10
+        while listener.forgotten and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return len(listener.forgotten)
+
+    assert serve(answering, work) == 0
+
+
+def test_closing_resets_who_was_forgotten() -> None:
+    async def work(listener: Listener) -> bytes | None:
+        connection = await asyncio.open_connection("127.0.0.1", listener.port)
+        assert await status_of(connection) == b"HTTP/1.1 200"
+        await listener.become(Presence.SILENT)
+        await listener.become(Presence.CLOSED)
+        left = await left_of(connection, 5)
+        await end(connection[1])
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", listener.port)
+        return left
+
+    assert serve(answering, work) == b"reset"

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -366,6 +367,22 @@ def test_the_log_in_the_page_is_bounded(open_page: Open) -> None:
     lines = page.get_by_role("log").locator("div")
     expect(lines.last).to_contain_text("line 2999")
     expect(lines).to_have_count(1000)
+
+
+def test_the_log_goes_on_after_a_restart_that_told_nobody(
+    open_page: Open, bitaxe: Any
+) -> None:
+    page = open_page("logs")
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("asic_result")
+
+    booted_at = bitaxe.member.device.booted_at
+    bitaxe.client.post("/api/system/restart")
+    while bitaxe.member.device.booted_at == booted_at or not bitaxe.member.is_open:
+        time.sleep(0.01)
+    page.get_by_role("button", name="Clear").click()
+
+    expect(log).to_contain_text("asic_result")
 
 
 def test_a_scroll_of_the_log_that_is_told_late_is_no_error(open_page: Open) -> None:

@@ -178,6 +178,11 @@ class Radio:
         self._wander_due = NEVER
 
     @property
+    def is_in_reach(self) -> bool:
+        """True while it is joined and its network is there, which it notices late."""
+        return self._stage is _Stage.JOINED
+
+    @property
     def rssi_dbm(self) -> int:
         """Signal strength; -90 without a connection."""
         network = self._mine()

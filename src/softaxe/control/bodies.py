@@ -300,6 +300,8 @@ class Effect(Struct, frozen=True):
 
     name: EffectName
     layer: Layer
+    of_requests: bool
+    """It meets single requests, by route, method and chance."""
     help: str
     parameters: tuple[Parameter, ...]
 

@@ -82,7 +82,7 @@ class DeviceState:
         joined its access point.
         """
         radio = self.radio
-        has_way = radio.is_connected or (radio.is_given_up and radio.is_ap_enabled)
+        has_way = radio.is_in_reach or (radio.is_given_up and radio.is_ap_enabled)
         return has_way and self._has_server
 
     @property

@@ -18,7 +18,7 @@ from softaxe.faults import (
 from softaxe.fleet.built_in_pool import BuiltInPool
 from softaxe.fleet.clock import Clock
 from softaxe.fleet.turns import in_turns
-from softaxe.serve.member import Member
+from softaxe.serve.member import Member, ports_settled
 from softaxe.serve.request import Request
 from softaxe.stratum.pool import NO_POOL_FAULTS, PoolConnection, PoolFaults
 
@@ -88,6 +88,7 @@ class FaultsAtWork:
                     self._met_by(stranger).add(rule, self._clock.now)
                     self._apply_one(stranger, rule)
             self._look_ahead()
+            await ports_settled(self._members)
         return rule
 
     async def remove(self, rule_id: str) -> None:
@@ -106,6 +107,7 @@ class FaultsAtWork:
                 if self._met_by(stranger).remove(rule_id):
                     self._apply_one(stranger, rule)
             self._look_ahead()
+            await ports_settled(self._members)
 
     async def clear(self) -> None:
         """Take everything back."""
@@ -113,6 +115,7 @@ class FaultsAtWork:
             self._rules.clear()
             self._met.clear()
             await self._apply_all()
+            await ports_settled(self._members)
 
     async def replace(self, rules: FaultRules) -> None:
         """Go on with the rules of a snapshot."""

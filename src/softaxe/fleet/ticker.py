@@ -17,7 +17,7 @@ from softaxe.fleet.clock import ADVANCES_S, SLICE_S, SPEEDS, Clock
 from softaxe.fleet.faults_at_work import FaultsAtWork
 from softaxe.fleet.rows import History
 from softaxe.fleet.turns import Turns
-from softaxe.serve.member import Member
+from softaxe.serve.member import Member, ports_settled
 
 LONGEST_SLEEP_S = 1.0
 SHORTEST_SLICE_S = 0.1
@@ -33,8 +33,6 @@ fleet that cannot keep up moves in smaller slices: it lives more slowly, and ans
 LEAST_SLICE_S = 0.005
 REST = 0.5
 """Of a round's time: so long a fleet that is late leaves the CPU to its clients."""
-PORTS_S = 5.0
-"""Real seconds for ports to open and close; more than a hung connection takes."""
 QUIET_S = 1.0
 """Real seconds to wait for bytes that are under way while time is bent..."""
 LEAST_LOOKS = 100
@@ -175,11 +173,7 @@ class Ticker:
 
     async def wait_for_ports(self) -> None:
         """Wait until a device that is up is to be reached, but not for ever."""
-        deadline = time.monotonic() + PORTS_S
-        late = [m for m in self._members.values() if m.is_port_late]
-        while late and time.monotonic() < deadline and not self.is_stopping:
-            await asyncio.sleep(TICK_S)
-            late = [member for member in late if member.is_port_late]
+        await ports_settled(self._members, lambda: self.is_stopping)
 
     def wake(self, member: Member) -> None:
         """Plan a device's next step anew; it may be earlier than it was."""

@@ -1,5 +1,10 @@
 """HTTP ports that can vanish and come back: the sockets and timers of `protocol`.
 
+A port is served, silent or closed (`Presence`). A silent one is kept and hears nothing,
+as a device without a network; its connections are forgotten, as by a device that
+restarts: nothing leaves on them any more, and who speaks on one of them when the device
+is back gets a reset.
+
 Thousands of devices are served here, each with a port, by apps that are called with a
 `Request`. What an app can say at once leaves at once; only what takes time has a task.
 No connection works for longer than `TURN_S` without the others having their turn.
@@ -12,6 +17,7 @@ import struct
 from collections import deque
 from collections.abc import Coroutine
 from contextlib import aclosing
+from enum import Enum, auto
 from typing import Any, Protocol, cast, runtime_checkable
 from weakref import WeakKeyDictionary
 
@@ -34,6 +40,7 @@ from softaxe.serve.request import (
     Request,
     reply_of,
 )
+from softaxe.serve.silence import deafen, undeafen
 
 BACKLOG = 1024
 """As many may come at once as may be there."""
@@ -50,6 +57,9 @@ CLOSE_S = 2.0
 FAREWELL_S = 2.0
 """How long the client's end is waited for after the last word to it: what it still
 sends is not read by anybody, and would make the system take that word back."""
+PEER_GONE_S = 10
+"""Between two looks of the system whether the client of a forgotten connection is still
+there; one that has gone meanwhile was not heard."""
 MESSAGES_WAITING = 16
 """So many messages of a WebSocket wait for the app before the client has to."""
 WRITE_WAITING_BYTES = 64 << 10
@@ -59,6 +69,16 @@ _RESETS = struct.pack("ii", 1, 0)
 """Let a socket's end be a reset, not a farewell: linger, for no time."""
 
 log = logging.getLogger(__name__)
+
+
+class Presence(Enum):
+    """How a port meets clients."""
+
+    SERVED = auto()
+    SILENT = auto()
+    """Nobody answers: to connect takes until the client's time is over."""
+    CLOSED = auto()
+    """Connections are refused by this system."""
 
 
 @runtime_checkable
@@ -125,6 +145,7 @@ class HttpServerProtocol(asyncio.Protocol):
         self._gone: asyncio.Future[None] | None = None
         self.used_at = 0.0
         """When bytes came last, or the connection did."""
+        self._is_forgotten = self._is_deaf = self._is_owed_reset = False
 
     @property
     def is_busy(self) -> bool:
@@ -142,10 +163,16 @@ class HttpServerProtocol(asyncio.Protocol):
         self._http = HttpConnection(str(peer[0]) if peer else "", self)
         self.used_at = self._loop.time()
         self._listener.take(self)
+        if self._listener.is_silent:  # once reading has begun, which is right now
+            self._loop.call_soon(self._mind_reading)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything: the client has gone."""
-        self._listener.connections.discard(self)
+        self._listener.lose(self)
+        self._let_go()
+        self._transport = None
+
+    def _let_go(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._body.cut()
@@ -157,10 +184,15 @@ class HttpServerProtocol(asyncio.Protocol):
         self._is_ending = True
         if self._http is not None:
             self._http.close()
-        self._transport = self._http = self._timer = None
+        self._http = self._timer = None
 
     def data_received(self, data: bytes) -> None:
         """Take bytes."""
+        if self._is_forgotten:
+            self._is_owed_reset = True
+            if not self._listener.is_silent:
+                self.reset()
+            return
         self.used_at = now = self._loop.time()
         http = self._http
         if self._is_ending or http is None:
@@ -243,14 +275,18 @@ class HttpServerProtocol(asyncio.Protocol):
         if transport is None or self._is_ending:
             return
         must_wait = (
-            self._can_write is not None
+            self._listener.is_silent
+            or self._can_write is not None
             or self._is_turn_due
             or self._body.size >= BODY_WAITING_BYTES
             or self._is_ahead
         )
-        if must_wait != self._is_read_paused:
-            self._is_read_paused = must_wait
-            if must_wait:
+        self._pause_reading(transport, is_paused=must_wait)
+
+    def _pause_reading(self, transport: asyncio.Transport, *, is_paused: bool) -> None:
+        if is_paused != self._is_read_paused:
+            self._is_read_paused = is_paused
+            if is_paused:
                 transport.pause_reading()
             else:
                 transport.resume_reading()
@@ -420,16 +456,68 @@ class HttpServerProtocol(asyncio.Protocol):
         """End it at once; what was not sent yet is not sent."""
         transport = self._transport
         self._is_ending = True
-        if transport is None:
+        if transport is None or self._is_forgotten:
             return
-        if is_reset and not transport.is_closing():
+        if is_reset:
+            self.reset()
+        else:
+            transport.abort()
+
+    def reset(self) -> None:
+        """End it at once with a TCP reset."""
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
             connection = transport.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESETS)
-        transport.abort()
+            transport.abort()
+
+    # While the device is away
+
+    def forget(self) -> None:
+        """Say nothing more: who knew of this connection is gone."""
+        transport = self._transport
+        if transport is not None and self._is_ending:  # it has said its farewell
+            transport.abort()
+        self._let_go()
+        self._is_forgotten = True
+
+    def fall_silent(self) -> None:
+        """Let a forgotten connection hear nothing until `remind`."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)
+        self._is_deaf = deafen(connection)
+        if not self._is_deaf:
+            self._pause_reading(transport, is_paused=True)
+
+    def remind(self) -> None:
+        """Hear again: to whoever speaks, there is no such connection."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        connection = transport.get_extra_info("socket")
+        if self._is_deaf:
+            undeafen(connection)
+        self._pause_reading(transport, is_paused=False)
+        if self._is_owed_reset or transport.get_write_buffer_size():
+            self.reset()
+            return
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            for option in socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL:
+                connection.setsockopt(socket.IPPROTO_TCP, option, PEER_GONE_S)
+
+    def hear(self) -> None:
+        """Read what a client has sent that came while nobody answered."""
+        self._mind_reading()
+
+    # What an app may do
 
     async def until_gone(self) -> None:
         """Wait until the client has gone, or the connection was ended."""
-        if self._transport is None:
+        if self._transport is None or self._is_forgotten:
             return
         if self._gone is None:
             self._gone = self._loop.create_future()
@@ -531,9 +619,9 @@ class OpenWebSocket:
 
 
 class Listener:
-    """Serves an app on one address, between `open` and `close`.
+    """Serves an app on one address as long as `become` has it so.
 
-    The port is chosen at the first `open` and kept.
+    The port is chosen at first, and kept.
     """
 
     def __init__(self, app: App, host: str, port: int) -> None:
@@ -545,7 +633,12 @@ class Listener:
         self.connections: set[HttpServerProtocol] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         """Requests that are being answered."""
+        self.is_silent = False
+        self.forgotten: dict[HttpServerProtocol, None] = {}
+        """Connections of a device that was away since; the oldest first."""
         self._server: asyncio.Server | None = None
+        self._socket: socket.socket
+        self._is_deaf = False
 
     @property
     def url(self) -> str:
@@ -554,13 +647,15 @@ class Listener:
         return f"http://{host}:{self.port}"
 
     @property
-    def is_open(self) -> bool:
-        """True while the port is served."""
-        return self._server is not None
+    def presence(self) -> Presence:
+        """How the port meets clients."""
+        if self._server is None:
+            return Presence.CLOSED
+        return Presence.SILENT if self.is_silent else Presence.SERVED
 
     @property
     def connection_count(self) -> int:
-        """Open connections."""
+        """Open connections, without those that are forgotten."""
         return len(self.connections)
 
     def take(self, connection: HttpServerProtocol) -> None:
@@ -571,12 +666,33 @@ class Listener:
             unused.abort()
         self.connections.add(connection)
 
-    async def open(self) -> None:
-        """Listen.
+    def lose(self, connection: HttpServerProtocol) -> None:
+        """A connection has ended."""
+        self.connections.discard(connection)
+        self.forgotten.pop(connection, None)
+
+    async def become(self, presence: Presence) -> None:
+        """Meet clients so from now on.
 
         Raises:
             OSError: The address cannot be bound.
         """
+        if presence is Presence.CLOSED:
+            await self.close()
+        elif self._server is None:
+            await self._listen(is_silent=presence is Presence.SILENT)
+        elif self.presence is not presence:
+            await (self._return() if self.is_silent else self._vanish())
+
+    async def open(self) -> None:
+        """Serve the port.
+
+        Raises:
+            OSError: The address cannot be bound.
+        """
+        await self.become(Presence.SERVED)
+
+    async def _listen(self, *, is_silent: bool) -> None:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -588,6 +704,8 @@ class Listener:
             raise OSError(error.errno, text) from error
         sock.setblocking(False)
         self.port = sock.getsockname()[1]
+        self._socket = sock
+        self._set_silent(is_silent=is_silent)
         # Who was there before has gone, but perhaps does not know it yet.
         self.connections, self.tasks = set(), set()
         self.loop = asyncio.get_running_loop()
@@ -596,20 +714,63 @@ class Listener:
             lambda: HttpServerProtocol(self), sock=sock, backlog=BACKLOG
         )
 
+    def _set_silent(self, *, is_silent: bool) -> None:
+        self.is_silent = is_silent
+        if is_silent:
+            # Where it cannot be, clients are taken, and wait for the first word.
+            self._is_deaf = deafen(self._socket)
+        elif self._is_deaf:
+            undeafen(self._socket)
+            self._is_deaf = False
+
+    async def _vanish(self) -> None:
+        """Forget every connection, and hear nothing."""
+        self._set_silent(is_silent=True)
+        tasks, connections = self.tasks, self.connections
+        await self._let_leave(tasks)
+        self.connections, self.tasks = set(), set()
+        for connection in sorted(connections, key=lambda one: one.used_at):
+            connection.forget()
+            self.forgotten[connection] = None
+        for connection in list(self.forgotten)[:-MAX_CONNECTIONS]:
+            connection.reset()
+        for connection in self.forgotten:
+            connection.fall_silent()
+        self.loop.call_later(CLOSE_S, _cancel, tasks)
+
+    async def _return(self) -> None:
+        """Be there again, on the same port; what came meanwhile is answered now."""
+        self._set_silent(is_silent=False)
+        for connection in list(self.forgotten):
+            connection.remind()
+        for connection in self.connections:
+            connection.hear()
+
     async def close(self) -> None:
         """Stop listening and drop every connection at once, as a reset does."""
         server, self._server = self._server, None
         if server is None:
             return
         server.close()
+        self.is_silent = self._is_deaf = False
+        for connection in list(self.forgotten):
+            connection.reset()
         tasks, connections = self.tasks, self.connections
-        await asyncio.sleep(0)  # what was written leaves at the end of a turn
-        if tasks:
-            await asyncio.wait(tasks, timeout=ANSWER_S)
+        await self._let_leave(tasks)
         for connection in list(connections):
             connection.abort()
         left = set(tasks)
         if left:
             await asyncio.wait(left, timeout=CLOSE_S)
-        for task in left:
-            task.cancel()
+        _cancel(left)
+
+    async def _let_leave(self, tasks: set[asyncio.Task[None]]) -> None:
+        """Let answers leave that are on their way."""
+        await asyncio.sleep(0)  # what was written leaves at the end of a turn
+        if tasks:
+            await asyncio.wait(tasks, timeout=ANSWER_S)
+
+
+def _cancel(tasks: set[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()

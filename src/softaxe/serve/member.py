@@ -36,7 +36,7 @@ from softaxe.errors import StorageError
 from softaxe.faults import LinkFaults
 from softaxe.flash.partitions import Flash
 from softaxe.serve.intake import Intake
-from softaxe.serve.listener import Listener
+from softaxe.serve.listener import Listener, Presence
 from softaxe.serve.pool_links import (
     LOOPBACK,
     LinkClosed,
@@ -57,6 +57,10 @@ LOG_QUEUE_LINES = 128
 PRESENT_S = 0.0005
 """Device time that passes unseen: half of the least that any answer tells."""
 REOPEN_S = 1.0
+PORTS_S = 5.0
+"""Real seconds for ports to open and close; more than a hung connection takes."""
+LOOK_S = 0.005
+"""Real seconds between two looks at them."""
 NO_LINK_FAULTS = LinkFaults()
 NOT_CONNECTED = "errno 128: Socket is not connected"
 REFUSED = "errno 111: Connection refused"
@@ -236,8 +240,7 @@ class Member:
         self._targets: dict[Link, tuple[str, int]] = {}
         self._logs: set[LogSubscription] = set()
         self._listener_lock = asyncio.Lock()
-        self._is_wanted_open = True
-        self._is_port_taken = False
+        self._is_ended = self._is_port_taken = False
 
     def _new_device(self, storage: Storage, now: float) -> Device:
         options = self.options
@@ -344,7 +347,7 @@ class Member:
     @property
     def is_open(self) -> bool:
         """True while its port is served."""
-        return self._listener.is_open
+        return self._listener.presence is Presence.SERVED
 
     @property
     def is_port_late(self) -> bool:
@@ -357,7 +360,17 @@ class Member:
     @property
     def _is_port_off(self) -> bool:
         is_moving = self._listener_lock.locked()
-        return is_moving or self._is_wanted_open is not self._listener.is_open
+        return is_moving or self._wanted is not self._listener.presence
+
+    @property
+    def _wanted(self) -> Presence:
+        """How its port is to meet clients."""
+        faults = self.link_faults
+        if self._is_ended:
+            return Presence.CLOSED
+        if self.device.is_on_network and not faults.is_port_silent:
+            return Presence.SERVED
+        return Presence.CLOSED if faults.is_away_refused else Presence.SILENT
 
     @property
     def connection_count(self) -> int:
@@ -396,19 +409,18 @@ class Member:
         return views.info_body(self.sync())
 
     async def open(self) -> None:
-        """Bring the device to the present and serve its port.
+        """Bring the device to the present and take its port.
 
         Raises:
             OSError: The address cannot be bound.
         """
         async with self._listener_lock:  # before what the step may ask for
             self.step(self._fleet.clock.now)
-            if self._is_wanted_open and not self._listener.is_open:
-                await self._listener.open()
+            await self._listener.become(self._wanted)
 
     async def close(self) -> None:
-        """Close its port and its connections."""
-        self._is_wanted_open = False
+        """Close its port and its connections, for good."""
+        self._is_ended = True
         async with self._listener_lock:
             await self._listener.close()
         for link in Link:
@@ -432,6 +444,7 @@ class Member:
     def _set_link_faults(self, faults: LinkFaults) -> None:
         """Cut or mute the connections to pools, or let them be."""
         self.link_faults = faults
+        self._mind_port()
         for link, target in list(self._targets.items()):
             if self._is_down(*target):
                 self._cut(link)
@@ -458,7 +471,7 @@ class Member:
         for link in Link:
             self._close_link(link)
         self.device = device
-        self._want_open(is_open=device.is_on_network)
+        self._mind_port()
         self._fleet.wake(self)
 
     def dispatch(self) -> None:
@@ -498,10 +511,8 @@ class Member:
                 if saver.is_idle:
                     self._fleet.spawn(_save_soon(saver))
                 saver.add(self.key, self.device, event)
-            case WentDown():
-                self._want_open(is_open=False)
-            case CameUp():
-                self._want_open(is_open=True)
+            case WentDown() | CameUp():
+                self._mind_port()
             case _:
                 pass
 
@@ -552,23 +563,31 @@ class Member:
         server = self._fleet.pool_server
         return server is not None and (address, port) in server.addresses
 
-    def _want_open(self, *, is_open: bool) -> None:
-        self._is_wanted_open = is_open
+    def _mind_port(self) -> None:
         if self._is_port_off:
             self._fleet.spawn(self._follow_wanted())
 
     async def _follow_wanted(self) -> None:
         async with self._listener_lock:
-            if not self._is_wanted_open:
-                await self._listener.close()
-            while self._is_wanted_open and not self._listener.is_open:
+            while self._listener.presence is not self._wanted:
                 try:
-                    await self._listener.open()
+                    await self._listener.become(self._wanted)
                     self._is_port_taken = False
                 except OSError as error:
                     self._is_port_taken = True
                     sys.stderr.write(f"softaxe: {error}; trying again\n")
                     await asyncio.sleep(REOPEN_S)
+
+
+async def ports_settled(
+    members: Mapping[str, Member], is_over: Callable[[], bool] = lambda: False
+) -> None:
+    """Wait until every port meets clients as it should, but not for ever."""
+    deadline = time.monotonic() + PORTS_S
+    late = [member for member in members.values() if member.is_port_late]
+    while late and time.monotonic() < deadline and not is_over():
+        await asyncio.sleep(LOOK_S)
+        late = [member for member in late if member.is_port_late]
 
 
 async def _save_soon(saver: Saver) -> None:

@@ -21,6 +21,8 @@ EffectName = Literal[
     "status",
     "socket_limit",
     "wifi_loss",
+    "silent",
+    "away_refused",
     "pool_down",
     "pool_silent",
     "pool_stale_jobs",

@@ -65,6 +65,8 @@ export interface Parameter {
 export interface Effect {
   name: string;
   layer: string;
+  /** It meets single requests, by route, method and chance. */
+  of_requests: boolean;
   help: string;
   parameters: Parameter[];
 }

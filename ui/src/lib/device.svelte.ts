@@ -2,6 +2,7 @@
 
 import { act, read, Refused, type Asic, type Info, type Statistics, type Status } from "./api";
 import { History, type Sample } from "./history";
+import { logs } from "./logs.svelte";
 import type { Tone } from "./problems";
 import { credible, currentRate } from "./rates";
 
@@ -98,6 +99,7 @@ class Device {
   private async take(info: Info, status: Status): Promise<void> {
     const before = this.status;
     const isNew = before !== undefined && status.boot !== before.boot;
+    if (isNew || this.lost) logs.renew();
     if (this.comingBack && isNew) {
       const waited = Math.round((Date.now() - this.askedAt) / 1000);
       const { tone, text } = this.verdict(info);

@@ -35,6 +35,14 @@ class Logs {
     this.isConnected = false;
   }
 
+  /** Connect anew, if at all: a device that was away forgets who listens, and tells nobody. */
+  renew(): void {
+    if (!this.timers.length) return;
+    const socket = this.socket;
+    this.connect();
+    socket?.close();
+  }
+
   clear(): void {
     this.lines = [];
     this.held = [];
@@ -45,7 +53,8 @@ class Logs {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const socket = new WebSocket(`${scheme}://${location.host}/api/ws`);
     this.socket = socket;
-    socket.onopen = () => (this.isConnected = true);
+    this.isConnected = false;
+    socket.onopen = () => (this.isConnected = this.socket === socket);
     socket.onmessage = (event) => this.take(String(event.data));
     socket.onclose = () => {
       if (this.socket !== socket) return;
