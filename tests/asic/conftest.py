@@ -1,8 +1,10 @@
 """Chips of the reference, and a driver joined to a chain by bytes."""
 
+import json
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from softaxe.catalog import Chip, board
 from softaxe.units import Level
 
 MakeChip = Callable[[str], Chip]
+CAPTURES = Path(__file__).parents[1] / "data" / "chip-captures.json"
 
 
 @pytest.fixture
@@ -37,6 +40,13 @@ def make_chip(boards_reference: dict[str, Any]) -> MakeChip:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def captures() -> dict[str, Any]:
+    """Frames of real chips, each with its source."""
+    captures: dict[str, Any] = json.loads(CAPTURES.read_text())
+    return captures
 
 
 class WiredChain:

@@ -1,15 +1,24 @@
 import itertools
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from softaxe.asic import frames
-from softaxe.asic.chip import HASHES_PER_COUNT, REAL, SCALED, Chain, Search
+from softaxe.asic.chip import (
+    HASHES_PER_COUNT,
+    REAL,
+    SCALED,
+    Chain,
+    Search,
+    WorkMode,
+)
 from softaxe.asic.frames import NonceReply, Register, RegisterReply, ReplyReader
+from softaxe.asic.hashing import RolledVersions, Span
 from softaxe.bitcoin.header import Work, difficulty_of, sha256d
-from softaxe.catalog import Chip, board
+from softaxe.catalog import Chip, board, catalog_data, read_chips
 from softaxe.units import NEVER
 
 CHIP = board("601").chip
@@ -17,8 +26,12 @@ WIRE = frames.WIRES[CHIP.name]
 PLL_525 = 0x40A80230
 """The reference's register value for 525 MHz, as the next for 400 MHz."""
 PLL_400 = 0x40A00240
+LOCKED = 1 << 31
 GOOD_V = 1.144
 WEAK_V = 1.03
+TICKET = 256 * 0xFFFF / 0x10000
+"""What a chip lets through, which looks at 40 bits and not at a difficulty of 256."""
+CHIPS = read_chips(catalog_data())
 
 
 def work(number: int = 0) -> Work:
@@ -120,7 +133,7 @@ def test_every_nonce_was_searched_and_meets_the_ticket() -> None:
 
     scaled = [difficulty(job, reply) * SCALED.scale for reply in bench.nonces]
     assert len(scaled) > 60
-    rubbish = [value for value in scaled if value < 256]
+    rubbish = [value for value in scaled if value < TICKET]
     assert len(rubbish) <= 1  # a 16 000th of them
     assert all(reply.id_byte & 0xF0 == 24 << 1 for reply in bench.nonces)
 
@@ -219,9 +232,159 @@ def test_domains_differ_as_on_a_real_chip_and_add_up() -> None:
 def test_registers_that_are_no_counters_read_as_written() -> None:
     bench = Bench()
 
-    assert bench.read(Register.PLL0, 1.0) == PLL_525
-    assert bench.read(Register.VERSION_MASK, 1.0) == 0x9000FFFF
+    assert bench.read(Register.TICKET_MASK, 1.0) == 0x000000FF
     assert bench.read(Register.HASH_COUNTING, 1.0) == 0
+
+
+# As real chips answered
+
+
+def fresh(name: str, *, temperature_c: float = 60.0) -> Chain:
+    """A powered chip that was told nothing yet, with a chip's own units."""
+    chip = CHIPS[name]
+    chain = Chain(chip, silicons=[chip.silicon], rng=random.Random(1))
+    chain.set_mode(WorkMode("real", 1, 1.0), 0.0)
+    chain.set_operating_point(
+        core_voltage_v=GOOD_V, temperatures_c=[temperature_c], now=0.0
+    )
+    chain.set_reset(False, 0.0)
+    return chain
+
+
+def test_replies_are_short_until_version_rolling_is_on(
+    captures: dict[str, Any],
+) -> None:
+    for capture in captures["read"]:
+        chain, reply = fresh(capture["chip"]), bytes.fromhex(capture["reply"])
+        for frame in capture["written"]:
+            chain.receive(bytes.fromhex(frame), 0.0)
+
+        chain.receive(frames.read_all(reply[7]), 0.0)
+
+        assert chain.data_to_host() == reply, capture["source"]
+
+
+def test_registers_read_as_those_of_real_chips(captures: dict[str, Any]) -> None:
+    for capture in captures["registers"]:
+        chain, register = fresh(capture["chip"]), int(capture["register"], 16)
+        if capture["written"] is not None:
+            chain.receive(frames.write_all(register, int(capture["written"], 16)), 0.0)
+        size = 11 if capture["register"] == "a4" else 9
+
+        chain.receive(frames.read_all(register), 0.0)
+
+        (body,) = ReplyReader(size).feed(chain.data_to_host())
+        value = int(capture["read"], 16)
+        assert frames.read_reply(body) == RegisterReply(value, 0, register)
+
+
+def test_a_pll_that_is_not_enabled_does_not_lock() -> None:
+    bench = Bench()
+    bench.chain.receive(frames.write_all(Register.PLL0, 0x00A80230), 0.0)
+
+    assert bench.read(Register.PLL0, 1.0) == 0x00A80230
+
+
+def test_a_chip_with_a_thermometer_tells_its_temperature_when_asked_to(
+    captures: dict[str, Any],
+) -> None:
+    for capture in captures["thermometer"]:
+        chain = fresh(capture["chip"], temperature_c=capture["celsius"])
+        chain.receive(frames.write_all(Register.VERSION_MASK, 0x9000FFFF), 0.0)
+        chain.receive(frames.read_all(Register.THERMOMETER), 0.0)
+        off = frames.register_reply(11, 0, 0, Register.THERMOMETER)
+        assert chain.data_to_host() == off
+
+        for frame in capture["written"]:
+            chain.receive(bytes.fromhex(frame), 0.0)
+        chain.receive(frames.read_all(Register.THERMOMETER), 0.0)
+
+        assert chain.data_to_host().hex() == capture["reply"]
+
+
+def test_what_real_chips_found_is_told_in_the_same_bytes(
+    captures: dict[str, Any],
+) -> None:
+    for mined in captures["mined"]:
+        chain = fresh(mined["chip"])
+        chain.receive(frames.write_all(Register.VERSION_MASK, 0x9000FFFF), 0.0)
+        chain.receive(frames.write_all(Register.TICKET_MASK, 0xFF), 0.0)
+        chain.receive(bytes.fromhex(mined["job"]), 0.0)
+        taken = chain.take_search(1)
+        assert taken is not None
+        _, work = frames.read_job(bytes.fromhex(mined["job"])[4:-2])
+        for text in mined["nonces"]:
+            (body,) = ReplyReader(11).feed(bytes.fromhex(text))
+            reply = frames.read_reply(body)
+            assert isinstance(reply, NonceReply)
+            head = RolledVersions(work, 0xFFFF).head(reply.version_field)
+            search = replace(
+                taken, span=Span(head, reply.nonce - 50, 100, reply.version_field)
+            )
+
+            chain.finish_search(search, search.run(), 1.0)
+
+            assert chain.data_to_host().hex() == text
+
+
+def test_a_host_that_writes_any_length_into_its_jobs_may_mine() -> None:
+    bench = Bench()
+    for length in (0x36, 0x56, 0xFF):
+        job = frames.job(24, work(length))
+        body = bytes((job[2], length)) + job[4:-2]
+        frame = job[:2] + body + frames.crc16(body).to_bytes(2)
+        bench.chain.receive(frame, 0.0)
+        taken = bench.chain.bad_frames, bench.chain.is_hashing
+        assert taken == (0, True)
+        bench.chain.set_mode(SCALED, 0.0)  # forgets it
+
+
+@pytest.mark.parametrize("name", ["BM1366", "BM1368", "BM1370", "BM1373"])
+def test_each_work_begins_with_the_lowest_versions(name: str) -> None:
+    bench = Bench(chip=CHIPS[name], ticket=1)
+    firsts, cores = [], set()
+    for number in range(60):
+        bench.send_job(24, number * 0.5)
+        bench.advance(number * 0.5 + 0.5)
+        firsts.append(bench.nonces[0].version_field)
+        cores |= {reply.nonce >> 25 for reply in bench.nonces}
+        fields = [reply.version_field for reply in bench.nonces]
+        assert fields == sorted(fields)
+        assert fields[-1] < 64
+        bench.replies.clear()
+
+    assert max(firsts) < 20
+    assert len(set(firsts)) > 8
+    assert len(cores) > 30
+    assert max(cores) < CHIPS[name].core_count
+
+
+def test_a_chip_not_told_to_roll_versions_rolls_none() -> None:
+    bench = Bench(ticket=1)
+    bench.chain.receive(frames.write_all(Register.VERSION_MASK, 0x0000FFFF), 0.0)
+    bench.reader.reply_bytes = frames.SHORT_REPLY_BYTES
+    job = bench.send_job(24, 0.0)
+    bench.advance(5.0)
+
+    assert len(bench.nonces) > 100
+    assert {reply.version_field for reply in bench.nonces} == {0}
+    assert all(difficulty(job, reply) >= 2.0**-33 for reply in bench.nonces)
+
+
+@pytest.mark.parametrize(
+    ("name", "chips", "reach"), [("BM1370", 1, 330_000), ("BM1366", 6, 42 << 17)]
+)
+def test_nonces_lie_where_the_hash_counting_number_lets_a_core_sweep(
+    name: str, chips: int, reach: int
+) -> None:
+    bench = Bench(chip=CHIPS[name], asic_count=chips, ticket=1)
+    number = CHIPS[name].hash_counting_number or 0
+    bench.chain.receive(frames.write_all(Register.HASH_COUNTING, number), 0.0)
+    bench.mine(60)
+
+    offsets = [reply.nonce & 0x1FFFFFF for reply in bench.nonces]
+    assert max(offsets) < reach + 32
+    assert max(offsets) > 200_000
 
 
 def test_a_chain_without_power_says_nothing_and_forgets() -> None:
@@ -249,6 +412,7 @@ def test_reset_forgets_registers_work_and_half_a_command() -> None:
 
     assert bench.chain.frequency_mhz == 50
     assert bench.chain.hashrate_hs == 0
+    bench.reader.reply_bytes = frames.SHORT_REPLY_BYTES
     assert bench.read(Register.TICKET_MASK, 1.2) == 0
 
 
@@ -259,7 +423,9 @@ def test_a_chain_takes_its_addresses_one_by_one() -> None:
         bench.chain.receive(frames.set_address(address), 0.0)
     bench.chain.receive(frames.read_all(0), 0.0)
 
-    expected = [frames.chip_id_reply(WIRE, CHIP.chip_id, a) for a in (0x00, 0x55, 0xAA)]
+    expected = [
+        frames.chip_id_reply(WIRE, 11, CHIP.chip_id, a) for a in (0x00, 0x55, 0xAA)
+    ]
     assert bench.chain.data_to_host() == b"".join(expected)
 
 
@@ -272,8 +438,8 @@ def test_a_write_to_one_chip_changes_that_chip_only() -> None:
 
     assert bench.chain.frequency_mhz == (525 + 400) / 2
     assert bench.chain.data_to_host() == frames.register_reply(
-        WIRE, PLL_525, 0x00, Register.PLL0
-    ) + frames.register_reply(WIRE, PLL_400, 0x80, Register.PLL0)
+        11, PLL_525 | LOCKED, 0x00, Register.PLL0
+    ) + frames.register_reply(11, PLL_400 | LOCKED, 0x80, Register.PLL0)
 
 
 @pytest.mark.parametrize("mode", [SCALED, REAL])
@@ -349,7 +515,7 @@ def test_an_undervolted_chip_reports_rubbish_and_counts_errors() -> None:
     share = bench.chain.error_fraction
     assert 0.01 < share < 0.5
     scaled = [difficulty(job, reply) * SCALED.scale for reply in bench.nonces]
-    rubbish = sum(value < 256 for value in scaled)
+    rubbish = sum(value < TICKET for value in scaled)
     assert rubbish == pytest.approx(share * expected, abs=4 * expected**0.5)
     hashes = 3000.0 * bench.chain.hashrate_hs / HASHES_PER_COUNT
     assert bench.read(Register.ERROR_COUNT, 3000.0) == pytest.approx(
@@ -484,6 +650,7 @@ def test_a_search_from_before_a_reset_is_worthless() -> None:
     bench.chain.finish_search(taken, [1, 2, 3], 1.2)
 
     assert bench.chain.data_to_host() == b""
+    bench.reader.reply_bytes = frames.SHORT_REPLY_BYTES
     assert bench.read(Register.TOTAL, 1.2) == 0
 
 
@@ -495,7 +662,7 @@ def test_another_mode_forgets_work_and_counts() -> None:
     assert not bench.chain.is_hashing
     assert bench.chain.take_search(1000) is None
     assert bench.read(Register.TOTAL, 5.0) == 0
-    assert bench.read(Register.PLL0, 5.0) == PLL_525
+    assert bench.read(Register.PLL0, 5.0) == PLL_525 | LOCKED
 
 
 def test_scaled_work_leaves_nothing_to_search_outside() -> None:

@@ -9,9 +9,11 @@ from softaxe.asic.frames import Register
 from softaxe.asic.hashing import (
     HashCounters,
     Header,
+    Heads,
     Midstates,
     NonceCursor,
     RolledVersions,
+    Span,
     error_share,
     failing_share,
     poisson,
@@ -23,15 +25,33 @@ from softaxe.catalog import board
 SILICON = board("601").chip.silicon
 WORK = Work(0x20000000, bytes(32), bytes(32), 1_700_000_000, 0x1705AE3A)
 ALL_NONCES = range(256)
+MIDSTATES = Midstates([bytes([number]) * 32 for number in range(4)], bytes(12))
 SHARES = (0.4, 0.3, 0.2, 0.1)
 
 
 def cursor(
-    addresses: range = ALL_NONCES, *, mask: int = 0xFFFF, seed: int = 1
+    addresses: range = ALL_NONCES,
+    *,
+    heads: Heads | None = None,
+    mask: int = 0xFFFF,
+    seed: int = 1,
+    cores: int = 128,
+    piece: int = 1 << 20,
+    sweep: int = 1 << 25,
 ) -> NonceCursor:
-    rng = random.Random(seed)
-    heads = RolledVersions(WORK, mask)
-    return NonceCursor(heads, addresses=addresses, rng=rng)
+    return NonceCursor(
+        heads or RolledVersions(WORK, mask),
+        addresses=addresses,
+        cores=cores,
+        piece=piece,
+        sweep=sweep,
+        rng=random.Random(seed),
+    )
+
+
+def pieces(nonces: NonceCursor, count: int) -> list[Span]:
+    spans = (nonces.take(1 << 32) for _ in range(count))
+    return [span for span in spans if span is not None]
 
 
 @given(
@@ -50,18 +70,42 @@ def test_no_nonce_is_handed_out_twice(sizes: list[int], seed: int) -> None:
         assert version != next_version or first + count <= following
 
 
-def test_all_nonces_of_one_version_come_before_the_next() -> None:
-    nonces, counts = cursor(), dict[int, int]()
-    for _ in range(400):
-        span = nonces.take(1 << 32)
-        assert span is not None
-        counts[span.field] = counts.get(span.field, 0) + span.count
+@pytest.mark.parametrize("cores", [80, 112, 128])
+def test_pieces_go_round_the_cores_and_upwards_through_the_versions(cores: int) -> None:
+    spans = pieces(cursor(cores=cores, piece=32), 1000)
 
-    assert list(counts.values())[:3] == [1 << 32] * 3
+    fields = [span.field for span in spans]
+    assert fields == list(range(fields[0], fields[0] + 1000))
+    assert fields[0] < 16
+    assert {span.first_nonce >> 25 for span in spans} == set(range(cores))
+    assert all(span.count == 32 for span in spans)
+
+
+def test_a_work_begins_anywhere_among_the_nonces_that_a_core_sweeps() -> None:
+    firsts = [
+        pieces(cursor(range(42, 84), seed=seed, piece=32, sweep=300_000), 1)[0]
+        for seed in range(200)
+    ]
+
+    offsets = [(span.first_nonce & 0x1FFFFFF) - (42 << 17) for span in firsts]
+    assert 0 <= min(offsets) < 10_000
+    assert 290_000 < max(offsets) < 300_000
+    assert {span.field for span in firsts} == set(range(16))
+    assert len({span.first_nonce >> 25 for span in firsts}) > 90
+
+
+@pytest.mark.parametrize("heads", [RolledVersions(WORK, 0x0003), MIDSTATES])
+def test_every_head_is_searched_under_every_core_and_address(heads: Heads) -> None:
+    nonces = cursor(range(3), heads=heads, cores=80, piece=1 << 17)
+    spans = pieces(nonces, 10_000)
+
+    assert len(spans) == 4 * 80 * 3
+    assert len({(span.field, span.first_nonce) for span in spans}) == len(spans)
+    assert nonces.take(1) is None
 
 
 def test_without_versions_to_roll_the_nonces_end() -> None:
-    nonces = cursor(mask=0)
+    nonces = cursor(mask=0, piece=3 << 20)
     taken = 0
     while span := nonces.take(1 << 32):
         taken += span.count
@@ -72,7 +116,7 @@ def test_without_versions_to_roll_the_nonces_end() -> None:
 
 
 def test_versions_stay_inside_the_mask_and_are_in_the_header() -> None:
-    nonces, fields = cursor(range(1), mask=0x0006), list[int]()
+    nonces, fields = cursor(range(1), mask=0x0006, cores=1), list[int]()
     while span := nonces.take(1 << 32):
         assert isinstance(span.head, Header)
         version = int.from_bytes(span.head.header[:4], "little")
@@ -80,17 +124,6 @@ def test_versions_stay_inside_the_mask_and_are_in_the_header() -> None:
         fields.append(span.field)
 
     assert set(fields) == {0, 2, 4, 6}
-
-
-def test_given_midstates_are_each_searched_once() -> None:
-    midstates = [bytes([number]) * 32 for number in range(4)]
-    heads = Midstates(midstates, bytes(12))
-    nonces = NonceCursor(heads, addresses=ALL_NONCES, rng=random.Random(1))
-    counts = dict[int, int]()
-    while span := nonces.take(1 << 32):
-        counts[span.field] = counts.get(span.field, 0) + span.count
-
-    assert counts == dict.fromkeys(range(4), 1 << 32)
 
 
 def test_a_midstate_is_searched_as_its_header_is() -> None:
@@ -101,6 +134,16 @@ def test_a_midstate_is_searched_as_its_header_is() -> None:
     found = head.search(1000, 500, target)
     assert found == Header(header).search(1000, 500, target)
     assert found
+
+
+def test_a_hash_is_as_good_as_the_bits_it_begins_with() -> None:
+    header = Header(WORK.header())
+    (nonce, *_) = header.search(0, 1 << 10, (1 << 249) - 1)
+
+    assert header.zero_bits(nonce) >= 7
+    tight = (1 << 256 - header.zero_bits(nonce)) - 1
+    assert header.search(nonce, 1, tight) == [nonce]
+    assert header.search(nonce, 1, tight >> 1) == []
 
 
 def test_a_chip_keeps_to_its_addresses() -> None:

@@ -33,7 +33,7 @@ ONE_BOARD_EACH = {row.chip.name: row for row in boards()}
 def one_input(data: bytes) -> None:
     # Chance alone finds no checksum: the same bytes come as a command and a job too.
     header, body = (data[0], data[1:250]) if data else (0, b"")
-    command = frames.command(header & ~frames.JOB, body[:200])
+    command = frames.command(header, body[:200])
     job = b"\x21" + bytes((len(body) + 4 & 0xFF,)) + body
     framed = frames.HOST_PREAMBLE + job + frames.crc16(job).to_bytes(2)
     for row, sent in product(ONE_BOARD_EACH.values(), (data, command, framed)):
@@ -52,6 +52,7 @@ def _send(board: Board, sent: bytes) -> None:
     chain.receive(frames.read_all(Register.CHIP_ID), 1.0)
     if (search := chain.take_search(1)) is not None:
         chain.finish_search(search, [search.span.first_nonce], 2.0)
-    reader = frames.ReplyReader(frames.WIRES[board.chip.name].reply_bytes)
-    for reply in reader.feed(chain.data_to_host()):
-        frames.read_reply(reply)
+    told = chain.data_to_host()
+    for size in (frames.SHORT_REPLY_BYTES, 11):
+        for reply in frames.ReplyReader(size).feed(told):
+            frames.read_reply(reply)

@@ -66,6 +66,7 @@ class Host:
             row.chip,
             asic_count=row.asic_count,
             log=lambda level, tag, text: self.lines.append(f"{level} {tag}: {text}"),
+            is_line_fixed=True,
         )
 
     def run_until(self, kind: type[DriverEvent]) -> DriverEvent:
@@ -99,7 +100,8 @@ def test_a_host_program_finds_the_chips_and_mines(version: str) -> None:
         assert isinstance(found, NonceFound)
         assert found.job_id == slot
         header = WORK.header(nonce=found.nonce, version=found.version(WORK))
-        assert difficulty_of(sha256d(header)) >= 256 / 2**EASE_BITS
+        # A chip looks at bits: 255.996 is as good to it as 256.
+        assert difficulty_of(sha256d(header)) >= 255.99 / 2**EASE_BITS
         assert chain.bad_frames == 0
 
 
@@ -108,11 +110,12 @@ def test_closing_the_terminal_resets_the_chips() -> None:
         for _ in range(2):
             with serial.Serial(chain.path, 115200, timeout=30) as port:
                 port.write(frames.read_all(frames.Register.MISC_CONTROL))
-                (reply,) = frames.ReplyReader(11).feed(port.read(11))
-                assert frames.read_reply(reply) == frames.RegisterReply(0, 0, 0x18)
+                (reply,) = frames.ReplyReader(9).feed(port.read(9))
+                fresh = frames.RegisterReply(0xC100, 0, 0x18)
+                assert frames.read_reply(reply) == fresh
                 port.write(frames.write_all(frames.Register.MISC_CONTROL, 5))
                 port.write(frames.read_all(frames.Register.MISC_CONTROL))
-                (reply,) = frames.ReplyReader(11).feed(port.read(11))
+                (reply,) = frames.ReplyReader(9).feed(port.read(9))
                 assert frames.read_reply(reply) == frames.RegisterReply(5, 0, 0x18)
             deadline = time.monotonic() + 60
             while chain.is_in_use:
@@ -127,7 +130,7 @@ def test_rubbish_on_the_line_is_counted_and_survived() -> None:
     ):
         good = frames.read_all(frames.Register.CHIP_ID)
         port.write(b"\x00garbage" + good[:-1] + b"\xff" + good)
-        assert len(port.read(11)) == 11
+        assert len(port.read(9)) == 9
         assert chain.bad_frames == 1
 
 

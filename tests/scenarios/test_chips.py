@@ -67,7 +67,7 @@ def test_a_noisy_line_costs_frames_and_is_counted() -> None:
     simulation.advance(5)
     assert driver.bad_frames == 1
     said = [line.text for line in device.log.take()]
-    assert "Reply with a wrong preamble or checksum; receive buffer flushed" in said
+    assert "Reply with a wrong preamble or checksum, skipped" in said
 
     driver.receive(b"\xaa\x55\x01", device.now)  # and then a byte is lost
     accepted = device.shares.accepted

@@ -2,20 +2,25 @@
 
 Only register writes change what a chip does. Every reported nonce was searched; what a
 searched hash stands for is the chain's `WorkMode`, known to nobody else but the two
-places that translate difficulties. Source of the wire: ESP-Miner components/asic.
+places that translate difficulties. Source of the wire: ESP-Miner components/asic; of
+how chips answer, captures (`frames.WIRES`).
 """
 
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, log2
 
 from softaxe.asic import frames
 from softaxe.asic.frames import ADDRESSES, Register
 from softaxe.asic.hashing import (
     ADDRESS_SHIFT,
+    CORE_SHIFT,
+    CORES,
+    VERSION_FIELD_MASK,
     HashCounters,
+    Header,
     Heads,
     Midstates,
     NonceCursor,
@@ -24,8 +29,7 @@ from softaxe.asic.hashing import (
     error_share,
     failing_share,
 )
-from softaxe.asic.pll import Pll
-from softaxe.bitcoin.header import target_for
+from softaxe.asic.pll import CRYSTAL_MHZ, Pll
 from softaxe.catalog import Chip, Silicon
 from softaxe.units import NEVER
 
@@ -44,6 +48,19 @@ COUNTS_PER_S = 1 << 12
 HASH_RATE_INVALID = 0x007FFFFF
 """The largest value of that register; the firmware ignores it."""
 FREE_NONCES = 1 << ADDRESS_SHIFT
+HASH_BITS = 256
+FIRST_ZERO_BITS = 32
+"""Every nonce that a chip tells has so many, whatever its ticket mask. Source: mujina,
+REFERENCE.md."""
+SCALED_PIECE, REAL_PIECE = 1 << 7, 1 << 20
+"""Nonces that a core searches in a row: of scaled work few, so that a job's few hundred
+are of many cores and versions; of real work a call of the kernel."""
+NONCES_PER_CLOCK = 2
+"""That a core tries per tick of its clock. Source: as above."""
+THERMOMETER_RUNS = 0x10000000
+THERMOMETER_VALID = 0x80000000
+THERMOMETER_STEP_C, THERMOMETER_ZERO_C = 0.171342, -299.5144
+"""A BM1368's own temperature is code * step + zero. Source: as above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +71,8 @@ class WorkMode:
     scale: int
     """Chip hashes per searched hash."""
     resolution: float
-    """Size of the ticket mask's and the hash counters' unit, relative to a chip's."""
+    """Size of the ticket mask's and the hash counters' unit, relative to a chip's; a
+    power of two, as the scale is."""
 
     @property
     def is_real(self) -> bool:
@@ -65,6 +83,16 @@ class WorkMode:
     def counts_per_search(self) -> float:
         """What a searched hash adds to the hash counters."""
         return self.scale / (HASHES_PER_COUNT * self.resolution)
+
+    @property
+    def first_zero_bits(self) -> int:
+        """Of a searched hash that stands for one with `FIRST_ZERO_BITS`."""
+        return FIRST_ZERO_BITS + round(log2(self.resolution / self.scale))
+
+    @property
+    def piece(self) -> int:
+        """Nonces in a row."""
+        return REAL_PIECE if self.is_real else SCALED_PIECE
 
 
 SCALED = WorkMode("scaled", 1 << 32, 1.0)
@@ -113,7 +141,7 @@ class _Asic:
         self.address: int | None = None
         self.registers: dict[int, int] = {}
         self.frequency_mhz = RESET_FREQUENCY_MHZ
-        self.ticket_difficulty = 1
+        self.ticket_bits = 0
         self.failing = 0.0
         self.errors = 0.0
         self.counters = HashCounters(self.silicon.domain_weights)
@@ -124,6 +152,7 @@ class _Asic:
         self.job_id = 0
         self.cursor: NonceCursor | None = None
         self.target = 0
+        self.zero_bits = 0
         self.rate = 0.0
         self.as_of = 0.0
         self.progress = 0.0
@@ -131,9 +160,24 @@ class _Asic:
         self.hits: deque[tuple[int, bytes]] = deque()
 
     @property
+    def is_rolling(self) -> bool:
+        """True since it was told to roll versions."""
+        return bool(self.registers.get(Register.VERSION_MASK, 0) & frames.ROLLING)
+
+    @property
     def version_field_mask(self) -> int:
         """Version bits it may roll, shifted down."""
-        return self.registers.get(Register.VERSION_MASK, 0) & 0xFFFF
+        if not self.is_rolling:
+            return 0
+        return self.registers[Register.VERSION_MASK] & VERSION_FIELD_MASK
+
+    @property
+    def sweep(self) -> int:
+        """Nonces of a version that a core tries before the next version's turn."""
+        ticks = self.registers.get(Register.HASH_COUNTING)
+        if ticks is None:
+            return 1 << CORE_SHIFT
+        return int(NONCES_PER_CLOCK * ticks * self.frequency_mhz / CRYSTAL_MHZ)
 
     @property
     def next_wake(self) -> float:
@@ -173,13 +217,9 @@ class Chain:
         self.next_wake = NEVER
         self._chip = chip
         self._wire = frames.WIRES[chip.name]
-        self._job_bytes = (
-            frames.MIDSTATE_JOB_BYTES
-            if self._wire.takes_midstates
-            else frames.JOB_BYTES
-        )
+        self._cores = min(chip.core_count, CORES)
         self._rng = rng
-        self._reader = frames.CommandReader()
+        self._reader = frames.CommandReader(self._wire.job_bytes)
         self._out: list[bytes] = []
         self._core_voltage_v = 0.0
         self._job_at = 0.0
@@ -306,10 +346,10 @@ class Chain:
         if not self.is_on:
             return
         for header, body in self._reader.feed(data):
-            if not header & frames.JOB:
-                self._take_command(header, body, now)
-            elif len(body) == self._job_bytes:
+            if header == frames.JOB_HEADER:
                 self._take_job(body, now)
+            else:
+                self._take_command(header, body, now)
         self._schedule()
 
     def step(self, now: float) -> None:
@@ -350,8 +390,7 @@ class Chain:
         asic = self._all_asics[search.asic_index]
         asic.count(search.span.count * self.mode.counts_per_search)
         for nonce in found:
-            reply = self._reply(asic, nonce, search.job_id, search.span.field)
-            self._out.append(reply)
+            self._out.append(self._reply(asic, nonce, search.job_id, search.span))
 
     # Commands
 
@@ -386,28 +425,41 @@ class Chain:
             ).frequency_mhz
             self._set_rate(asic, now)
         elif register == Register.TICKET_MASK:
-            asic.ticket_difficulty = frames.ticket_difficulty(value)
+            asic.ticket_bits = frames.ticket_bits(value)
 
     def _answer(self, asic: _Asic, register: int, now: float) -> None:
-        address = asic.address or 0
+        size, address = self._reply_bytes(asic), asic.address or 0
         if register == Register.CHIP_ID:
             chip_id = self._chip.chip_id
-            self._out.append(frames.chip_id_reply(self._wire, chip_id, address))
-            return
+            reply = frames.chip_id_reply(self._wire, size, chip_id, address)
+        else:
+            value = self._read(asic, register, now)
+            reply = frames.register_reply(size, value, address, register)
+        self._out.append(reply)
+
+    def _read(self, asic: _Asic, register: int, now: float) -> int:
         asic.go_on(now, self.mode.counts_per_search)
         # Real hashes are counted one by one; those that scaled work stands for are not
         # there to be counted, and a chip's counters scatter.
         rng = None if self.mode.is_real else self._rng
-        value = None
         if register == Register.HASH_RATE:
             rate = asic.counters.rate(now, rng) * COUNTS_PER_S
-            value = round(rate) if rate < HASH_RATE_INVALID else HASH_RATE_INVALID
-        elif register in self._wire.polled:
-            value = asic.counters.read(register, rng)
-        if value is None:
-            value = asic.registers.get(register, 0)
-        reply = frames.register_reply(self._wire, value, address, register)
-        self._out.append(reply)
+            return round(rate) if rate < HASH_RATE_INVALID else HASH_RATE_INVALID
+        if register in self._wire.polled:
+            count = asic.counters.read(register, rng)
+            if count is not None:
+                return count
+        value = asic.registers.get(register, self._wire.reset_values.get(register, 0))
+        if register == Register.PLL0 and value & frames.PLL_ENABLED:
+            return value | frames.PLL_LOCKED
+        if register == Register.VERSION_MASK:
+            return value & ~frames.ROLLING_GENERATION
+        if register == Register.THERMOMETER and self._wire.has_thermometer:
+            return _thermometer(asic)
+        return value
+
+    def _reply_bytes(self, asic: _Asic) -> int:
+        return self._wire.reply_bytes if asic.is_rolling else frames.SHORT_REPLY_BYTES
 
     # Work
 
@@ -425,10 +477,15 @@ class Chain:
             asic.go_on(now, self.mode.counts_per_search)
             asic.job_id = job_id
             asic.cursor = NonceCursor(
-                heads(asic), addresses=self._addresses(asic), rng=self._rng
+                heads(asic),
+                addresses=self._addresses(asic),
+                cores=self._cores,
+                piece=self.mode.piece,
+                sweep=asic.sweep,
+                rng=self._rng,
             )
-            ticket = asic.ticket_difficulty * self.mode.resolution
-            asic.target = target_for(ticket / self.mode.scale)
+            asic.zero_bits = max(0, self.mode.first_zero_bits + asic.ticket_bits)
+            asic.target = (1 << HASH_BITS - asic.zero_bits) - 1
             # What the old job would still have brought is not searched time: only
             # the hash under way goes on, with the new job.
             asic.progress %= 1.0
@@ -471,26 +528,26 @@ class Chain:
                 break
             for nonce in span.search(asic.target):
                 place = asic.batch + nonce - span.first_nonce + 1
-                reply = self._reply(asic, nonce, asic.job_id, span.field)
+                reply = self._reply(asic, nonce, asic.job_id, span)
                 asic.hits.append((place, reply))
             asic.batch += span.count
 
-    def _reply(self, asic: _Asic, nonce: int, job_id: int, field: int) -> bytes:
-        rng, wire = self._rng, self._wire
-        if rng.random() < asic.errors:
-            nonce ^= rng.randrange(1, FREE_NONCES)  # an undervolted chip's rubbish
-        if wire.takes_midstates:
-            return frames.nonce_reply(wire, nonce, job_id | field, 0)
-        # Of a job id that is too large for its byte the top bit is lost.
-        job_bits = job_id << wire.job_id_shift & 0xFF
-        id_byte = job_bits | rng.getrandbits(4) & wire.small_core_mask
-        return frames.nonce_reply(wire, nonce, id_byte, field)
+    def _reply(self, asic: _Asic, nonce: int, job_id: int, span: Span) -> bytes:
+        wire, size = self._wire, self._reply_bytes(asic)
+        told = nonce
+        if self._rng.random() < asic.errors:
+            told ^= self._rng.randrange(1, FREE_NONCES)  # an undervolted chip's rubbish
+        if not isinstance(span.head, Header):  # a midstate
+            return frames.nonce_reply(size, told, job_id | span.field)
+        excess = max(0, span.head.zero_bits(nonce) - asic.zero_bits)
+        excess_byte, id_byte = wire.result(job_id, span.field, excess)
+        return frames.nonce_reply(size, told, id_byte, span.field, excess_byte)
 
     # State
 
     def _forget_everything(self) -> None:
         self._epoch += 1
-        self._reader = frames.CommandReader()
+        self._reader = frames.CommandReader(self._wire.job_bytes)
         for asic in self._all_asics:
             asic.reset()
         self._find_reachable()
@@ -533,6 +590,13 @@ class Chain:
         for asic in self._asics:
             wake = min(wake, asic.next_wake)
         self.next_wake = wake
+
+
+def _thermometer(asic: _Asic) -> int:
+    if not asic.registers.get(Register.THERMOMETER_CONTROL, 0) & THERMOMETER_RUNS:
+        return 0
+    code = round((asic.temperature_c - THERMOMETER_ZERO_C) / THERMOMETER_STEP_C)
+    return THERMOMETER_VALID | code
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -123,9 +123,18 @@ class Driver:
 
     After each call take `data_to_chip`, `events` and the level of the reset line,
     `is_reset_low`.
+
+    Args:
+        chip: Their kind.
+        asic_count: How many should be there.
+        log: Takes the lines of the firmware's log.
+        is_line_fixed: The line stays at 115200 baud, as a USB bridge's does, and so the
+            chips are not told of their highest rate.
     """
 
-    def __init__(self, chip: Chip, *, asic_count: int, log: Log) -> None:
+    def __init__(
+        self, chip: Chip, *, asic_count: int, log: Log, is_line_fixed: bool = False
+    ) -> None:
         self.state = DriverState.OFF
         self.frequency_mhz = START_FREQUENCY_MHZ
         """What the ramp last wrote; survives a reset of the chips, as in v2.12.2."""
@@ -135,6 +144,7 @@ class Driver:
         self._chip = chip
         self._asic_count = asic_count
         self._log = log
+        self._is_line_fixed = is_line_fixed
         self._tag = chip.log_tag
         self._wire = wire = frames.WIRES[chip.name]
         self.monitor = HashrateMonitor(
@@ -150,8 +160,9 @@ class Driver:
         self._is_logged_ramp = False
         self._has_used_uart = False
         self._is_recovery = False
-        self._heard = b""
-        self._bad_id_replies = 0
+        self._id_replies: list[bytes] = []
+        self._strangers = 0
+        self._bad_before = 0
         self._startup: deque[StartupStep] = deque()
         self._items: deque[bytes | float | Step] = deque()
         self._address_interval = self._nonce_interval = ADDRESSES
@@ -163,8 +174,8 @@ class Driver:
 
     @property
     def bad_frames(self) -> int:
-        """Frames dropped for a wrong preamble, CRC, length, or kind of chip."""
-        return self._reader.bad_frames + self._bad_id_replies
+        """Frames skipped for a wrong preamble, CRC, length, or kind of chip."""
+        return self._reader.bad_frames + self._strangers
 
     # Calls
 
@@ -211,9 +222,8 @@ class Driver:
 
         Chips that take midstates are told with every job instead.
         """
-        if self._wire.takes_midstates:
-            return
-        self._write(Register.VERSION_MASK, frames.version_mask_value(mask))
+        if not self._wire.takes_midstates:
+            self._out.append(self._roll_versions(mask))
 
     def send_work(self, work: Work) -> int:
         """Send one work; return the job id that its nonces will carry."""
@@ -229,7 +239,7 @@ class Driver:
     def receive(self, data: bytes, now: float) -> None:
         """Bytes came from the chips."""
         if self._phase is _Phase.ENUMERATING:
-            self._heard += data
+            self._id_replies += self._reader.feed(data)
             self._go(_Phase.ENUMERATING, now + ENUMERATION_SILENCE_S)
             return
         bad_frames = self._reader.bad_frames
@@ -238,7 +248,7 @@ class Driver:
             self._take(frames.read_reply(body), now)
         is_bad = self._reader.bad_frames != bad_frames
         if is_bad:
-            text = "Reply with a wrong preamble or checksum; receive buffer flushed"
+            text = "Reply with a wrong preamble or checksum, skipped"
             self._log(Level.ERROR, "common", text)
         self._await_frame(now, is_new=is_bad or bool(bodies))
 
@@ -323,7 +333,11 @@ class Driver:
         self._say("asic_init", "Detecting ASIC chips...")
         self._say("asic", f"Initializing {self._asic_count}x {self._chip.name}")
         self._startup = deque(STARTUP[self._chip.name])
+        if self._is_line_fixed and Step.FASTEST_BAUD in self._startup:
+            self._startup.remove(Step.FASTEST_BAUD)
         self._items.clear()
+        self._reader.flush()
+        self._reader.reply_bytes = frames.SHORT_REPLY_BYTES
         self._continue_startup(now)
 
     def _continue_startup(self, now: float) -> None:
@@ -340,7 +354,8 @@ class Driver:
                 return
             elif item is Step.ENUMERATE:
                 self._out.append(frames.read_all(Register.CHIP_ID))
-                self._heard = b""
+                self._id_replies.clear()
+                self._bad_before = self._reader.bad_frames
                 self._go(_Phase.ENUMERATING, now + ENUMERATION_SILENCE_S)
                 return
             else:
@@ -371,8 +386,7 @@ class Driver:
                 last = self.detected_count - 1
                 yield frames.write_one(last * IO_ADDRESS_STRIDE, *IO_STRENGTH)
             case Step.VERSION_MASK:
-                mask = frames.version_mask_value(FULL_VERSION_MASK)
-                yield frames.write_all(Register.VERSION_MASK, mask)
+                yield self._roll_versions(FULL_VERSION_MASK)
             case Step.INACTIVE:
                 yield frames.chain_inactive()
             case Step.TICKET_MASK:
@@ -396,23 +410,22 @@ class Driver:
 
     def _count_chips(self, now: float) -> None:
         count = 0
-        size = self._wire.id_reply_bytes or self._wire.reply_bytes
-        for start in range(0, len(self._heard) - size + 1, size):
-            frame = self._heard[start : start + size]
-            if not frames.is_reply(frame) or not self._is_own_kind(frame[2:]):
-                text = f"Unexpected answer from the chain, skipped: {frame.hex(' ')}"
-                self._log(Level.WARNING, "common", text)
-                self._bad_id_replies += 1
+        for body in self._id_replies:
+            if not self._is_own_kind(body):
+                self._warn_of_stranger(body.hex(" "))
+                self._strangers += 1
                 continue
-            core_num, address = frame[4], frame[5]
+            core_num, address = body[2], body[3]
             text = (
                 f"Chip {count} detected: CORE_NUM: 0x{core_num:02x} "
                 f"ADDR: 0x{address:02x}"
             )
             self._say("common", text)
             count += 1
-        if len(self._heard) % size:
-            self._bad_id_replies += 1
+        if self._reader.is_waiting:
+            self._reader.give_up()
+        if damaged := self._reader.bad_frames - self._bad_before:
+            self._warn_of_stranger(f"{damaged} damaged")
         self.detected_count = count
         if count == 0:
             self._fail("Chip count 0", "ASIC initialization failed - chip count 0")
@@ -423,6 +436,10 @@ class Driver:
         self._address_interval = self._wire.address_interval(count)
         self._nonce_interval = ADDRESSES // min(count, ADDRESSES)
         self._continue_startup(now)
+
+    def _warn_of_stranger(self, what: str) -> None:
+        text = f"Unexpected answer from the chain, skipped: {what}"
+        self._log(Level.WARNING, "common", text)
 
     def _is_own_kind(self, body: bytes) -> bool:
         chip_id = int.from_bytes(body[:2])
@@ -436,11 +453,8 @@ class Driver:
 
     def _finish_start(self, now: float) -> None:
         self._say("asic_init", "Setting max baud rate and clearing buffers")
-        if not self._wire.has_startup_baud:
-            blank = "" if self._wire.takes_midstates else " "  # as the firmware has it
-            self._say(self._tag, f"Setting max baud of {self._chip.max_baud}{blank}")
-            self._write(*self._wire.fastest_baud)
-        self._say_baud()
+        if not self._is_line_fixed:
+            self._raise_baud()
         self._reader.flush()
         self._await_frame(now, is_new=True)
         if self._is_recovery:
@@ -450,6 +464,13 @@ class Driver:
             self._go(_Phase.STABILISING, now + RECOVERY_WAIT_S)
         else:
             self._become_ready()
+
+    def _raise_baud(self) -> None:
+        if not self._wire.has_startup_baud:
+            blank = "" if self._wire.takes_midstates else " "  # as the firmware has it
+            self._say(self._tag, f"Setting max baud of {self._chip.max_baud}{blank}")
+            self._write(*self._wire.fastest_baud)
+        self._say_baud()
 
     def _become_ready(self) -> None:
         mode = "recovery mode" if self._is_recovery else "cold boot mode"
@@ -562,6 +583,12 @@ class Driver:
             self._events.append(HashrateMeasured())
         elif self.state is not DriverState.STARTING:  # its replies would be miscounted
             self._out.append(request)
+
+    def _roll_versions(self, mask: int) -> bytes:
+        """Frame the write after which the chips tell versions."""
+        self._reader.reply_bytes = self._wire.reply_bytes
+        value = frames.version_mask_value(mask)
+        return frames.write_all(Register.VERSION_MASK, value)
 
     def _say_baud(self) -> None:
         self._say("serial", f"Changing UART baud to {self._chip.max_baud}")

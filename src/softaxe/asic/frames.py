@@ -6,9 +6,10 @@ its low five bits are a CRC. Source: ESP-Miner components/asic.
 """
 
 from binascii import crc_hqx
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
+from math import ceil
 from struct import Struct
 from typing import NamedTuple
 
@@ -16,12 +17,13 @@ from softaxe.bitcoin.header import Work
 
 HOST_PREAMBLE = b"\x55\xaa"
 CHIP_PREAMBLE = b"\xaa\x55"
-JOB = 0x20
 BROADCAST = 0x10
 SET_ADDRESS = 0x40
 WRITE = 0x41
 READ = 0x42
 INACTIVE = 0x43
+COMMAND_BYTES = {SET_ADDRESS: 5, WRITE: 9, READ: 5, INACTIVE: 5}
+"""Of a command behind its preamble, as its length byte says too."""
 JOB_HEADER = 0x21
 JOB_BYTES = 82
 """Data of a job that carries a whole header."""
@@ -30,11 +32,23 @@ MIDSTATE_JOB_BYTES = 146
 MAX_MIDSTATES = 4
 MIDSTATE_BYTES = 32
 NONCE_FLAG = 0x80
+CRC5_MASK = 0x1F
+"""Of a reply's last byte; the bits above tell its kind."""
 ADDRESSES = 256
 """Values of a chip address, and of the address bits of a nonce."""
-MAX_PENDING_BYTES = 4096
+SHORT_REPLY_BYTES = 9
+"""Of every reply of a chip that rolls no versions, or not yet. Source: 256foundation
+mujina, a BM1370 asked before anything was written."""
 VERSION_SHIFT = 13
 """The lowest version bit that a chip rolls."""
+ROLLING = 0x80000000
+"""In the version mask register: roll versions, and tell them."""
+ROLLING_GENERATION = 0x30000000
+"""Bits of that register that read as 0, whatever was written. Source: as above."""
+PLL_ENABLED = 0x40000000
+PLL_LOCKED = 0x80000000
+"""Reads as 1 once the enabled PLL runs. Source: LuxOS on an S19 XP (BM1366), in
+MoellerDi ESP-Miner s19xp_luxos_startup.3.txt; mujina on a BM1370."""
 _JOB_START = Struct("<BBIII")
 _WORDS = Struct("<8I")
 
@@ -56,6 +70,7 @@ class Register(IntEnum):
     ERROR_COUNT = 0x4C
     ANALOG_MUX = 0x54
     IO_STRENGTH = 0x58
+    PLL1 = 0x60
     PLL3 = 0x68
     """On the BM1373, its pads."""
     PLL0_DIVIDER = 0x70
@@ -68,6 +83,8 @@ class Register(IntEnum):
     TOTAL = 0x8C
     VERSION_MASK = 0xA4
     SOFT_RESET = 0xA8
+    THERMOMETER_CONTROL = 0xB0
+    THERMOMETER = 0xB4
     MISC_B9 = 0xB9
     AUTO_WORK = 0xC4
 
@@ -77,7 +94,7 @@ class Wire:
     """What one kind of chip does differently on the wire."""
 
     reply_bytes: int
-    """Length of every reply, preamble included."""
+    """Length of a reply, preamble included, once version rolling is on."""
     job_id_mask: int
     """Job bits of a reply's id byte."""
     job_id_shift: int
@@ -88,6 +105,10 @@ class Wire:
     """The write that switches to the chip's highest baud rate."""
     polled: tuple[Register, ...]
     """What the hash rate monitor reads, in its order."""
+    reset_values: Mapping[int, int] = field(default_factory=dict)
+    """What registers hold that nobody wrote, where it is not 0."""
+    has_thermometer: bool = False
+    """On the die, read through a register."""
     core_num: int = 0
     """Told when the chain is enumerated."""
     has_raw_dividers: bool = False
@@ -96,8 +117,6 @@ class Wire:
     """Jobs carry midstates; a reply's id byte names the one."""
     pll_write_s: float = 0.0
     """What the pauses around the frames of one frequency add up to."""
-    id_reply_bytes: int | None = None
-    """Length of an answer to the enumeration, where it is not that of every reply."""
     other_chip_ids: tuple[int, ...] = ()
     """Accepted in the enumeration beside the chip's own."""
     address_stride: int | None = None
@@ -109,6 +128,27 @@ class Wire:
         """From one chip's address to the next in a chain of so many."""
         return self.address_stride or ADDRESSES // min(asic_count, ADDRESSES)
 
+    def result(self, job_id: int, version_field: int, excess: int) -> tuple[int, int]:
+        """Two bytes of a nonce: what it is worth, and whose it is (chip's side).
+
+        One word of 16 bits: `excess`, job id without its three lowest bits, small core.
+        A chip of 16 small cores has the job id's top bit in the first byte, where hosts
+        do not look; they keep it 0. A small core searches the versions that end in its
+        number.
+        """
+        low_bits = self.small_core_mask.bit_length()
+        job_and_core = (job_id & 0xFF) >> 3 << low_bits | (
+            version_field & self.small_core_mask
+        )
+        most = 0xFF >> low_bits - 3
+        word = min(excess, most) << low_bits + 5 | job_and_core
+        return word >> 8, word & 0xFF
+
+    @property
+    def job_bytes(self) -> int:
+        """Data of a job."""
+        return MIDSTATE_JOB_BYTES if self.takes_midstates else JOB_BYTES
+
 
 _COUNTERS = (
     Register.ERROR_COUNT,
@@ -119,6 +159,15 @@ _COUNTERS = (
     Register.TOTAL,
 )
 _FAST_UART_1M = (Register.FAST_UART, 0x11300200)
+_RESET_VALUES: Mapping[int, int] = {
+    Register.MISC_CONTROL: 0x0000C100,
+    Register.FAST_UART: 0x01301A00,
+    Register.PLL1: 0x20500174,
+    Register.VERSION_MASK: 0x0000FFFF,
+    Register.SOFT_RESET: 0x00070000,
+}
+"""Read from BM1366 and BM1370. Source: mujina, REFERENCE.md; the captures of MoellerDi
+ESP-Miner."""
 WIRES = {
     "BM1397": Wire(
         reply_bytes=9,
@@ -132,9 +181,18 @@ WIRES = {
         takes_midstates=True,
         pll_write_s=0.05,
     ),
-    "BM1366": Wire(11, 0xF8, 0, 0x07, _FAST_UART_1M, _COUNTERS),
-    "BM1368": Wire(11, 0xF0, 1, 0x0F, _FAST_UART_1M, _COUNTERS),
-    "BM1370": Wire(11, 0xF0, 1, 0x0F, _FAST_UART_1M, _COUNTERS),
+    "BM1366": Wire(11, 0xF8, 0, 0x07, _FAST_UART_1M, _COUNTERS, _RESET_VALUES),
+    "BM1368": Wire(
+        reply_bytes=11,
+        job_id_mask=0xF0,
+        job_id_shift=1,
+        small_core_mask=0x0F,
+        fastest_baud=_FAST_UART_1M,
+        polled=_COUNTERS,
+        reset_values=_RESET_VALUES,
+        has_thermometer=True,
+    ),
+    "BM1370": Wire(11, 0xF0, 1, 0x0F, _FAST_UART_1M, _COUNTERS, _RESET_VALUES),
     "BM1372/BM1373": Wire(
         reply_bytes=11,
         job_id_mask=0xF0,
@@ -142,13 +200,15 @@ WIRES = {
         small_core_mask=0x0F,
         fastest_baud=(Register.FAST_UART, 0x80000000),
         polled=_COUNTERS,
-        id_reply_bytes=9,
+        reset_values=_RESET_VALUES,
         other_chip_ids=(0x1372,),
         address_stride=0x10,
         has_startup_baud=True,
     ),
 }
-"""By chip name. Source: ESP-Miner components/asic."""
+"""By chip name. Source: ESP-Miner components/asic; of what it does not look at,
+captures of BM1366, BM1368 and BM1370 in MoellerDi ESP-Miner and mujina; the BM1373
+is taken to be like them."""
 
 
 def _crc5_step(crc: int, byte: int, bits: int = 8) -> int:
@@ -289,9 +349,13 @@ def ticket_mask(difficulty: int) -> int:
     return int.from_bytes(_reverse_bits(byte) for byte in mask.to_bytes(4))
 
 
-def ticket_difficulty(mask: int) -> int:
-    """Difficulty behind a ticket mask register; the inverse of `ticket_mask`."""
-    return int.from_bytes(_reverse_bits(byte) for byte in mask.to_bytes(4)) + 1
+def ticket_bits(mask: int) -> int:
+    """Zero bits that a ticket mask register wants beyond a hash's first 32.
+
+    A chip looks at bits, not at a target: of difficulty 256 it lets through what is
+    better than 255.996.
+    """
+    return int.from_bytes(_reverse_bits(byte) for byte in mask.to_bytes(4)).bit_length()
 
 
 def _reverse_bits(byte: int) -> int:
@@ -311,6 +375,8 @@ class NonceReply(NamedTuple):
     id_byte: int
     version_field: int
     """Rolled version bits, shifted down."""
+    excess_byte: int
+    """Zero bits of the hash beyond the ticket's, see `Wire.result`."""
 
 
 class RegisterReply(NamedTuple):
@@ -321,23 +387,29 @@ class RegisterReply(NamedTuple):
     register: int
 
 
-def nonce_reply(wire: Wire, nonce: int, id_byte: int, version_field: int) -> bytes:
-    """Frame a nonce (chip's side); a chip that takes midstates has no version field."""
-    payload = nonce.to_bytes(4) + bytes((0, id_byte)) + version_field.to_bytes(2)
-    return _reply(payload[: wire.reply_bytes - 3], NONCE_FLAG)
+def nonce_reply(
+    reply_bytes: int,
+    nonce: int,
+    id_byte: int,
+    version_field: int = 0,
+    excess_byte: int = 0,
+) -> bytes:
+    """Frame a nonce (chip's side); a short reply has no version field."""
+    result = bytes((excess_byte, id_byte))
+    payload = nonce.to_bytes(4) + result + version_field.to_bytes(2)
+    return _reply(payload[: reply_bytes - 3], NONCE_FLAG)
 
 
-def register_reply(wire: Wire, value: int, address: int, register: int) -> bytes:
+def register_reply(reply_bytes: int, value: int, address: int, register: int) -> bytes:
     """Frame a register's value (chip's side)."""
     payload = value.to_bytes(4) + bytes((address, register, 0, 0))
-    return _reply(payload[: wire.reply_bytes - 3], 0)
+    return _reply(payload[: reply_bytes - 3], 0)
 
 
-def chip_id_reply(wire: Wire, chip_id: int, address: int) -> bytes:
+def chip_id_reply(wire: Wire, reply_bytes: int, chip_id: int, address: int) -> bytes:
     """Frame the answer to the enumeration (chip's side)."""
     value = chip_id << 16 | wire.core_num << 8 | address
-    payload = value.to_bytes(4) + bytes((address, Register.CHIP_ID, 0, 0))
-    return _reply(payload[: (wire.id_reply_bytes or wire.reply_bytes) - 3], 0)
+    return register_reply(reply_bytes, value, address, Register.CHIP_ID)
 
 
 def _reply(payload: bytes, flag: int) -> bytes:
@@ -348,37 +420,51 @@ def _reply(payload: bytes, flag: int) -> bytes:
 
 
 def is_reply(frame: bytes) -> bool:
-    """Tell whether preamble and CRC of a complete reply are right."""
-    return frame.startswith(CHIP_PREAMBLE) and crc5(frame[2:]) == 0
+    """Tell whether preamble, kind and CRC of a complete reply are right."""
+    is_known = frame[-1] & ~CRC5_MASK in (0, NONCE_FLAG)
+    return is_known and frame.startswith(CHIP_PREAMBLE) and crc5(frame[2:]) == 0
 
 
 class ReplyReader:
     """Takes chip frames out of a byte stream (host's side).
 
-    As the firmware does, a frame of wrong preamble or CRC empties the buffer.
+    What is no frame is skipped, up to the next preamble with a right CRC.
 
     Args:
-        reply_bytes: Length of each frame.
+        reply_bytes: Length of each frame; may be changed later.
     """
 
     def __init__(self, reply_bytes: int) -> None:
+        self.reply_bytes = reply_bytes
         self.bad_frames = 0
-        self._reply_bytes = reply_bytes
+        """Skipped, in lengths of a frame; a shorter stretch counts as one."""
         self._buffer = b""
+        self._skipped = 0
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the bodies (payload and last byte) of the complete, valid frames."""
-        self._buffer += data
-        bodies = []
-        while len(self._buffer) >= self._reply_bytes:
-            frame = self._buffer[: self._reply_bytes]
-            if not is_reply(frame):
-                self.bad_frames += 1
-                self._buffer = b""
+        buffer, at, bodies = self._buffer + data, 0, []
+        while True:
+            start = _next_preamble(CHIP_PREAMBLE, buffer, at)
+            self._skip(start - at)
+            end = start + self.reply_bytes
+            if end > len(buffer):
                 break
-            self._buffer = self._buffer[self._reply_bytes :]
-            bodies.append(frame[2:])
+            if is_reply(frame := buffer[start:end]):
+                bodies.append(frame[2:])
+                self._skipped, at = 0, end
+            else:
+                self._skip(1)
+                at = start + 1
+        self._buffer = buffer[start:]
         return bodies
+
+    def _skip(self, count: int) -> None:
+        if not count:
+            return
+        before = ceil(self._skipped / self.reply_bytes)
+        self._skipped += count
+        self.bad_frames += ceil(self._skipped / self.reply_bytes) - before
 
     @property
     def is_waiting(self) -> bool:
@@ -387,11 +473,11 @@ class ReplyReader:
 
     def flush(self) -> None:
         """Forget what is buffered."""
-        self._buffer = b""
+        self._buffer, self._skipped = b"", 0
 
     def give_up(self) -> None:
-        """Count the part of a frame that is there as a bad one, and forget it."""
-        self.bad_frames += 1
+        """Skip the part of a frame that is there."""
+        self._skip(len(self._buffer))
         self.flush()
 
 
@@ -399,44 +485,69 @@ def read_reply(body: bytes) -> NonceReply | RegisterReply:
     """Read a body that `ReplyReader` returned; a BM1397's is two bytes shorter."""
     first = int.from_bytes(body[:4])
     if body[-1] & NONCE_FLAG:
-        return NonceReply(first, body[5], int.from_bytes(body[6:-1]))
+        return NonceReply(first, body[5], int.from_bytes(body[6:-1]), body[4])
     return RegisterReply(first, body[4], body[5])
 
 
 class CommandReader:
-    """Takes host frames out of a byte stream (chip's side); skips to preambles."""
+    """Takes host frames out of a byte stream (chip's side); skips to preambles.
 
-    def __init__(self) -> None:
+    A job has the length that the chip expects: hosts write 36, 56 or FF (hex) into its
+    length byte, and the same 88 bytes follow. Source: captures of stock firmware and
+    LuxOS (MoellerDi ESP-Miner), mujina, cgminer.
+
+    Args:
+        job_bytes: Data of a job, as its `Wire` tells.
+    """
+
+    def __init__(self, job_bytes: int) -> None:
         self.bad_frames = 0
+        self._job_bytes = job_bytes
         self._buffer = b""
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """Return header and data of the complete, valid frames."""
-        self._buffer = (self._buffer + data)[-MAX_PENDING_BYTES:]
+        buffer, at = self._buffer + data, 0
         frames: list[tuple[int, bytes]] = []
         while True:
-            start = self._buffer.find(HOST_PREAMBLE)
-            if start < 0:
-                self._buffer = self._buffer[-1:]
-                return frames
-            body = self._buffer[start + 2 :]
-            if len(body) < 2 or len(body) < body[1]:
-                self._buffer = self._buffer[start:]
-                return frames
-            length = body[1]
-            frame = body[:length]
-            if _is_valid_command(frame):
-                tail = 2 if frame[0] & JOB else 1
-                frames.append((frame[0], frame[2:-tail]))
-                self._buffer = body[length:]
+            start = _next_preamble(HOST_PREAMBLE, buffer, at)
+            body = start + len(HOST_PREAMBLE)
+            if body + 2 > len(buffer):
+                break
+            header = buffer[body]
+            end = body + self._frame_bytes(header, buffer[body + 1])
+            if end > len(buffer):
+                break
+            if _is_valid_command(frame := buffer[body:end]):
+                tail = 2 if header == JOB_HEADER else 1
+                frames.append((header, frame[2:-tail]))
+                at = end
             else:
                 self.bad_frames += 1
-                self._buffer = body
+                at = body
+        self._buffer = buffer[start:]
+        return frames
+
+    def _frame_bytes(self, header: int, length: int) -> int:
+        """Bytes behind the preamble; 0 when this is no frame."""
+        if header == JOB_HEADER:
+            return self._job_bytes + 4
+        size = COMMAND_BYTES.get(header & ~BROADCAST, 0)
+        return size if size == length else 0
 
 
 def _is_valid_command(frame: bytes) -> bool:
-    if len(frame) < 5:
+    if not frame:
         return False
-    if frame[0] & JOB:
+    if frame[0] == JOB_HEADER:
         return crc16(frame[:-2]) == int.from_bytes(frame[-2:])
     return crc5(frame[:-1]) == frame[-1]
+
+
+def _next_preamble(preamble: bytes, buffer: bytes, at: int) -> int:
+    """Where the next preamble begins or, where there is none, may still begin."""
+    start = buffer.find(preamble, at)
+    if start >= 0:
+        return start
+    is_begun = len(buffer) > at and buffer[-1] == preamble[0]
+    return len(buffer) - is_begun

@@ -5,18 +5,21 @@ Nothing here knows the wire or what a hash stands for; `chip.Chain` does.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, floor, sqrt
+from math import ceil, exp, floor, sqrt
 from random import Random
 from typing import Protocol
 
 from softaxe.asic.frames import VERSION_SHIFT, Register
 from softaxe.bitcoin import kernel
-from softaxe.bitcoin.header import Work
+from softaxe.bitcoin.header import NONCE_AT, Work, sha256d
 from softaxe.catalog import Silicon
 
 CORES = 128
 """Values of a nonce's core bits, 31 to 25. Source: ESP-Miner bm1370.c."""
 CORE_SHIFT = 25
+FIRST_VERSIONS = 16
+"""A chip begins each work with its lowest versions, one per small core. Source:
+captures of BM1366 and BM1368 in MoellerDi ESP-Miner, of BM1370 in mujina."""
 ADDRESS_SHIFT = 17
 """A nonce's bits 24 to 17 name the chip, those below are free. Source: as above."""
 VERSION_FIELD_MASK = 0xFFFF
@@ -70,6 +73,11 @@ class Header:
         """See `Head`."""
         return kernel.search(self.header, first_nonce, count, target)
 
+    def zero_bits(self, nonce: int) -> int:
+        """How many bits the hash begins with that are 0."""
+        hash_ = sha256d(self.header[:NONCE_AT] + nonce.to_bytes(4))
+        return 8 * len(hash_) - int.from_bytes(hash_, "little").bit_length()
+
 
 @dataclass(frozen=True, slots=True)
 class Midstate:
@@ -108,7 +116,10 @@ class RolledVersions:
 
     def first(self, rng: Random) -> int:
         """See `Heads`."""
-        return rng.getrandbits(16) & self.mask
+        field = 0
+        for _ in range(rng.randrange(FIRST_VERSIONS)):
+            field = self.after(field)
+        return field
 
     def after(self, field: int) -> int:
         """See `Heads`."""
@@ -159,33 +170,56 @@ class Span:
 class NonceCursor:
     """Hands out one chip's nonces of one work, each once.
 
-    It begins at a random core and nonce and goes on from there through the chip's
-    addresses under every core, then with the next head.
+    A chip's cores work all at once, so the nonces come in pieces: each is the next
+    head's, under the next core. Every head has had a piece under every core before one
+    has its second. The first is of a random core, place and early head.
 
     Args:
         heads: What is searched.
         addresses: Those of the chip.
+        cores: How many it has.
+        piece: Nonces in a row.
+        sweep: Of each core's nonces the first so many, among which it begins.
         rng: Chooses the beginning.
     """
 
     __slots__ = (
         "_base",
+        "_block",
+        "_blocks_left",
         "_core",
+        "_cores",
         "_field",
+        "_first_core",
         "_first_field",
         "_head",
         "_heads",
         "_left",
-        "_offset",
+        "_next_nonce",
+        "_piece",
+        "_rounds_left",
         "_size",
     )
 
-    def __init__(self, heads: Heads, *, addresses: range, rng: Random) -> None:
+    def __init__(
+        self,
+        heads: Heads,
+        *,
+        addresses: range,
+        cores: int,
+        piece: int,
+        sweep: int,
+        rng: Random,
+    ) -> None:
         self._heads = heads
         self._base = addresses.start << ADDRESS_SHIFT
         self._size = len(addresses) << ADDRESS_SHIFT
-        self._core = rng.getrandbits(7)
-        self._offset = int(rng.random() * self._size)
+        self._piece = piece
+        self._cores = cores
+        self._blocks_left = ceil(self._size / piece)
+        self._block = rng.randrange(max(1, min(self._size, sweep) // piece))
+        self._rounds_left = cores
+        self._core = self._first_core = rng.randrange(cores)
         self._first_field = heads.first(rng)
         self._begin(self._first_field)
 
@@ -193,26 +227,40 @@ class NonceCursor:
         """Return the next nonces, or None when all were handed out."""
         if not self._left and not self._go_on():
             return None
-        count = min(max_count, self._size - self._offset, self._left)
-        first_nonce = self._core << CORE_SHIFT | self._base + self._offset
+        count = min(max_count, self._left)
+        first_nonce = self._next_nonce
+        self._next_nonce += count
         self._left -= count
-        self._offset += count
-        if self._offset == self._size:
-            self._offset = 0
-            self._core = (self._core + 1) % CORES
         return Span(self._head, first_nonce, count, self._field)
 
     def _go_on(self) -> bool:
+        """Begin the next piece; False when there is none."""
         field = self._heads.after(self._field)
-        if field == self._first_field:
+        self._core = (self._core + 1) % self._cores
+        if field == self._first_field and not self._begin_round():
             return False
         self._begin(field)
         return True
 
+    def _begin_round(self) -> bool:
+        """Let every head have a piece under another core; False when all have."""
+        self._rounds_left -= 1
+        if not self._rounds_left:
+            self._blocks_left -= 1
+            if not self._blocks_left:
+                self._rounds_left = self._blocks_left = 1  # asked again, it is the same
+                return False
+            self._rounds_left = self._cores
+            self._block = (self._block + 1) % ceil(self._size / self._piece)
+        self._core = self._first_core = (self._first_core + 1) % self._cores
+        return True
+
     def _begin(self, field: int) -> None:
+        start = self._block * self._piece
         self._field = field
-        self._left = CORES * self._size
         self._head = self._heads.head(field)
+        self._left = min(self._piece, self._size - start)
+        self._next_nonce = self._core << CORE_SHIFT | self._base + start
 
 
 @dataclass(slots=True)

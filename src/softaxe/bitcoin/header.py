@@ -14,6 +14,8 @@ from struct import Struct
 DIFFICULTY_1_TARGET = 0xFFFF << 208
 MAX_TARGET = (1 << 256) - 1
 _DIFFICULTY_1 = float(DIFFICULTY_1_TARGET)
+NONCE_AT = 76
+"""Where a header's nonce begins."""
 _HEADER = Struct("<I32s32sIII")
 _HEIGHT_AT = 42
 """Byte of coinbase1 with the height push: version 4, count 1, outpoint 36, length 1."""
