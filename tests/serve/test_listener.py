@@ -3,7 +3,6 @@ import gc
 import logging
 import socket
 import struct
-import sys
 import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -427,7 +426,7 @@ async def left_of(connection: Connection, seconds: float = 0.1) -> bytes | None:
         return b"reset"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no filter")
+@pytest.mark.skipif(not module.DROPS_WHEN_FULL, reason="as other systems do not")
 def test_a_silent_port_answers_nobody_and_is_back_at_once() -> None:
     async def work(listener: Listener) -> list[bool]:
         port, found = listener.port, [await reaches(listener)]
@@ -442,7 +441,12 @@ def test_a_silent_port_answers_nobody_and_is_back_at_once() -> None:
     assert serve(answering, work) == [True, *(False, True) * 3]
 
 
-def test_who_knocks_at_a_silent_port_is_let_in_when_it_is_back() -> None:
+@pytest.mark.parametrize("drops", [module.DROPS_WHEN_FULL, False])
+def test_who_knocks_at_a_silent_port_is_let_in_when_it_is_back(
+    monkeypatch: pytest.MonkeyPatch, *, drops: bool
+) -> None:
+    monkeypatch.setattr(module, "DROPS_WHEN_FULL", drops)
+
     async def work(listener: Listener) -> bytes:
         await listener.become(Presence.SILENT)
         knocking = asyncio.create_task(
@@ -458,13 +462,7 @@ def test_who_knocks_at_a_silent_port_is_let_in_when_it_is_back() -> None:
     assert serve(answering, work) == b"HTTP/1.1 200"
 
 
-@pytest.mark.parametrize("has_filter", [True, False])
-def test_an_open_connection_goes_silent_and_is_reset_when_it_speaks_later(
-    monkeypatch: pytest.MonkeyPatch, *, has_filter: bool
-) -> None:
-    if not has_filter:  # as on other systems
-        monkeypatch.setattr(module, "deafen", lambda _: False)
-
+def test_an_open_connection_goes_silent_and_is_reset_when_it_speaks_later() -> None:
     async def work(listener: Listener) -> list[bytes | None]:
         address = "127.0.0.1", listener.port
         speaker, other, listening = [
@@ -558,12 +556,7 @@ def test_no_more_connections_are_remembered_as_forgotten_than_there_may_be(
     assert serve(answering, work) == [b"reset", None, None, None]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no filter")
-def test_who_went_while_nobody_heard_it_leaves_nothing_behind(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "PEER_GONE_S", 1)
-
+def test_who_went_while_nobody_heard_it_leaves_nothing_behind() -> None:
     async def work(listener: Listener) -> int:
         client = socket.create_connection(("127.0.0.1", listener.port))
         await asyncio.sleep(0.01)

@@ -14,6 +14,7 @@ import asyncio
 import logging
 import socket
 import struct
+import sys
 from collections import deque
 from collections.abc import Coroutine
 from contextlib import aclosing
@@ -40,10 +41,14 @@ from softaxe.serve.request import (
     Request,
     reply_of,
 )
-from softaxe.serve.silence import deafen, undeafen
 
 BACKLOG = 1024
 """As many may come at once as may be there."""
+DROPS_WHEN_FULL = sys.platform == "linux"
+"""This system drops whatever comes to a port whose queue is full."""
+PLUGS = 2
+"""Connections of our own that fill a queue. One would do; but a queue for none makes
+Linux suspect a flood, and log it."""
 MAX_CONNECTIONS = 1000
 """One more makes the one go that was unused for longest. The firmware takes 20."""
 TURN_S = 0.001
@@ -57,9 +62,6 @@ CLOSE_S = 2.0
 FAREWELL_S = 2.0
 """How long the client's end is waited for after the last word to it: what it still
 sends is not read by anybody, and would make the system take that word back."""
-PEER_GONE_S = 10
-"""Between two looks of the system whether the client of a forgotten connection is still
-there; one that has gone meanwhile was not heard."""
 MESSAGES_WAITING = 16
 """So many messages of a WebSocket wait for the app before the client has to."""
 WRITE_WAITING_BYTES = 64 << 10
@@ -145,7 +147,7 @@ class HttpServerProtocol(asyncio.Protocol):
         self._gone: asyncio.Future[None] | None = None
         self.used_at = 0.0
         """When bytes came last, or the connection did."""
-        self._is_forgotten = self._is_deaf = self._is_owed_reset = False
+        self._is_forgotten = False
 
     @property
     def is_busy(self) -> bool:
@@ -163,8 +165,6 @@ class HttpServerProtocol(asyncio.Protocol):
         self._http = HttpConnection(str(peer[0]) if peer else "", self)
         self.used_at = self._loop.time()
         self._listener.take(self)
-        if self._listener.is_silent:  # once reading has begun, which is right now
-            self._loop.call_soon(self._mind_reading)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything: the client has gone."""
@@ -189,9 +189,7 @@ class HttpServerProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes."""
         if self._is_forgotten:
-            self._is_owed_reset = True
-            if not self._listener.is_silent:
-                self.reset()
+            self.reset()
             return
         self.used_at = now = self._loop.time()
         http = self._http
@@ -275,8 +273,7 @@ class HttpServerProtocol(asyncio.Protocol):
         if transport is None or self._is_ending:
             return
         must_wait = (
-            self._listener.is_silent
-            or self._can_write is not None
+            self._can_write is not None
             or self._is_turn_due
             or self._body.size >= BODY_WAITING_BYTES
             or self._is_ahead
@@ -474,44 +471,26 @@ class HttpServerProtocol(asyncio.Protocol):
     # While the device is away
 
     def forget(self) -> None:
-        """Say nothing more: who knew of this connection is gone."""
+        """Say and hear nothing more: who knew of this connection is gone."""
         transport = self._transport
-        if transport is not None and self._is_ending:  # it has said its farewell
+        if transport is None:
+            return
+        if self._is_ending:  # it has said its farewell
             transport.abort()
+        else:
+            self._pause_reading(transport, is_paused=True)
         self._let_go()
         self._is_forgotten = True
-
-    def fall_silent(self) -> None:
-        """Let a forgotten connection hear nothing until `remind`."""
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        connection = transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)
-        self._is_deaf = deafen(connection)
-        if not self._is_deaf:
-            self._pause_reading(transport, is_paused=True)
 
     def remind(self) -> None:
         """Hear again: to whoever speaks, there is no such connection."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        connection = transport.get_extra_info("socket")
-        if self._is_deaf:
-            undeafen(connection)
-        self._pause_reading(transport, is_paused=False)
-        if self._is_owed_reset or transport.get_write_buffer_size():
+        if transport.get_write_buffer_size():
             self.reset()
-            return
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if hasattr(socket, "TCP_KEEPIDLE"):
-            for option in socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL:
-                connection.setsockopt(socket.IPPROTO_TCP, option, PEER_GONE_S)
-
-    def hear(self) -> None:
-        """Read what a client has sent that came while nobody answered."""
-        self._mind_reading()
+        else:
+            self._pause_reading(transport, is_paused=False)
 
     # What an app may do
 
@@ -633,12 +612,13 @@ class Listener:
         self.connections: set[HttpServerProtocol] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         """Requests that are being answered."""
-        self.is_silent = False
         self.forgotten: dict[HttpServerProtocol, None] = {}
         """Connections of a device that was away since; the oldest first."""
+        self._socket: socket.socket | None = None
+        """Has the port; what the server listens with is a copy of it."""
         self._server: asyncio.Server | None = None
-        self._socket: socket.socket
-        self._is_deaf = False
+        """None while nobody answers."""
+        self._plugs: list[socket.socket] = []
 
     @property
     def url(self) -> str:
@@ -649,9 +629,9 @@ class Listener:
     @property
     def presence(self) -> Presence:
         """How the port meets clients."""
-        if self._server is None:
+        if self._socket is None:
             return Presence.CLOSED
-        return Presence.SILENT if self.is_silent else Presence.SERVED
+        return Presence.SILENT if self._server is None else Presence.SERVED
 
     @property
     def connection_count(self) -> int:
@@ -677,12 +657,17 @@ class Listener:
         Raises:
             OSError: The address cannot be bound.
         """
+        if presence is self.presence:
+            return
         if presence is Presence.CLOSED:
             await self.close()
-        elif self._server is None:
-            await self._listen(is_silent=presence is Presence.SILENT)
-        elif self.presence is not presence:
-            await (self._return() if self.is_silent else self._vanish())
+            return
+        if self._socket is None:
+            self._socket = self._bound()
+        if presence is Presence.SERVED:
+            await self._serve(self._socket)
+        else:
+            await self._vanish(self._socket)
 
     async def open(self) -> None:
         """Serve the port.
@@ -692,7 +677,7 @@ class Listener:
         """
         await self.become(Presence.SERVED)
 
-    async def _listen(self, *, is_silent: bool) -> None:
+    def _bound(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -704,28 +689,27 @@ class Listener:
             raise OSError(error.errno, text) from error
         sock.setblocking(False)
         self.port = sock.getsockname()[1]
-        self._socket = sock
-        self._set_silent(is_silent=is_silent)
+        return sock
+
+    async def _serve(self, sock: socket.socket) -> None:
+        """Be there (again), on the same port; who waits meanwhile is let in."""
         # Who was there before has gone, but perhaps does not know it yet.
         self.connections, self.tasks = set(), set()
         self.loop = asyncio.get_running_loop()
         self.turns = _turns.setdefault(self.loop, Turns(self.loop))
+        self._unplug()
+        for connection in list(self.forgotten):
+            connection.remind()
         self._server = await self.loop.create_server(
-            lambda: HttpServerProtocol(self), sock=sock, backlog=BACKLOG
+            lambda: HttpServerProtocol(self), sock=sock.dup(), backlog=BACKLOG
         )
 
-    def _set_silent(self, *, is_silent: bool) -> None:
-        self.is_silent = is_silent
-        if is_silent:
-            # Where it cannot be, clients are taken, and wait for the first word.
-            self._is_deaf = deafen(self._socket)
-        elif self._is_deaf:
-            undeafen(self._socket)
-            self._is_deaf = False
-
-    async def _vanish(self) -> None:
-        """Forget every connection, and hear nothing."""
-        self._set_silent(is_silent=True)
+    async def _vanish(self, sock: socket.socket) -> None:
+        """Forget every connection, and let nobody in."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        self._plug(sock)
         tasks, connections = self.tasks, self.connections
         await self._let_leave(tasks)
         self.connections, self.tasks = set(), set()
@@ -734,25 +718,39 @@ class Listener:
             self.forgotten[connection] = None
         for connection in list(self.forgotten)[:-MAX_CONNECTIONS]:
             connection.reset()
-        for connection in self.forgotten:
-            connection.fall_silent()
-        self.loop.call_later(CLOSE_S, _cancel, tasks)
+        asyncio.get_running_loop().call_later(CLOSE_S, _cancel, tasks)
 
-    async def _return(self) -> None:
-        """Be there again, on the same port; what came meanwhile is answered now."""
-        self._set_silent(is_silent=False)
-        for connection in list(self.forgotten):
-            connection.remind()
-        for connection in self.connections:
-            connection.hear()
+    def _plug(self, sock: socket.socket) -> None:
+        """Let the system's queue of those who want to be let in be full.
+
+        Linux then drops whatever comes to the port, so that clients send their SYN
+        again and again, as to a host that is not there. No privilege is needed. On
+        other systems clients are let in by the system, and wait.
+        """
+        if not DROPS_WHEN_FULL:
+            sock.listen(BACKLOG)
+            return
+        sock.listen(PLUGS - 1)
+        for _ in range(PLUGS):
+            plug = socket.socket(sock.family, socket.SOCK_STREAM)
+            plug.setblocking(False)
+            plug.connect_ex(sock.getsockname())
+            self._plugs.append(plug)
+
+    def _unplug(self) -> None:
+        while self._plugs:
+            self._plugs.pop().close()
 
     async def close(self) -> None:
         """Stop listening and drop every connection at once, as a reset does."""
+        sock, self._socket = self._socket, None
         server, self._server = self._server, None
-        if server is None:
+        if sock is None:
             return
-        server.close()
-        self.is_silent = self._is_deaf = False
+        if server is not None:
+            server.close()
+        sock.close()
+        self._unplug()
         for connection in list(self.forgotten):
             connection.reset()
         tasks, connections = self.tasks, self.connections
@@ -772,5 +770,5 @@ class Listener:
 
 
 def _cancel(tasks: set[asyncio.Task[None]]) -> None:
-    for task in tasks:
+    for task in list(tasks):
         task.cancel()
