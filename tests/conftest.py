@@ -97,6 +97,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 @pytest.fixture(scope="session")
+def captures() -> dict[str, Any]:
+    """Frames of real chips, each with its source."""
+    loaded: dict[str, Any] = json.loads(
+        (DATA / "chip-captures.json").read_text(encoding="utf-8")
+    )
+    return loaded
+
+
+@pytest.fixture(scope="session")
 def vectors() -> dict[str, Any]:
     """The reference's Stratum, job and chip vectors."""
     loaded: dict[str, Any] = json.loads(

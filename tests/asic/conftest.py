@@ -1,10 +1,8 @@
 """Chips of the reference, and a driver joined to a chain by bytes."""
 
-import json
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +14,6 @@ from softaxe.catalog import Chip, board
 from softaxe.units import Level
 
 MakeChip = Callable[[str], Chip]
-CAPTURES = Path(__file__).parents[1] / "data" / "chip-captures.json"
 
 
 @pytest.fixture
@@ -40,13 +37,6 @@ def make_chip(boards_reference: dict[str, Any]) -> MakeChip:
         )
 
     return make
-
-
-@pytest.fixture(scope="session")
-def captures() -> dict[str, Any]:
-    """Frames of real chips, each with its source."""
-    captures: dict[str, Any] = json.loads(CAPTURES.read_text())
-    return captures
 
 
 class WiredChain:

@@ -1,12 +1,15 @@
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from softaxe.asic.driver import NonceFound
+from softaxe.asic import frames
+from softaxe.asic.driver import Driver, NonceFound
 from softaxe.bitcoin.header import Work, nbits_difficulty
+from softaxe.catalog import board
 from softaxe.device.mining import SCALED_JOB_S, Mining, Share
-from softaxe.stratum.messages import Notify, swap_words
+from softaxe.stratum.messages import Notify, parse, swap_words
 from softaxe.units import NEVER, Level
 
 INTERVAL_S = 0.5
@@ -101,6 +104,40 @@ def test_the_nonce_of_the_reference_becomes_its_share(
         "Nonce 0A029ED1 diff 683.5 of 500."
     )
     assert expected in bench.lines
+
+
+def test_a_captured_job_goes_to_the_chip_and_comes_back_as_the_share_that_was_accepted(
+    bench: Bench, captures: dict[str, Any]
+) -> None:
+    trip = captures["round_trip"]
+    line = json.dumps({"id": None, "method": "mining.notify", "params": trip["notify"]})
+    notify = parse(line.encode())
+    assert isinstance(notify, Notify)
+    extranonce1 = bytes.fromhex(trip["extranonce1"])
+    bench.mining.set_extranonce(extranonce1, trip["extranonce2_size"])
+    driver = Driver(board("601").chip, asic_count=1, log=bench.log)
+    bench.take(notify, difficulty=trip["pool_difficulty"])
+    bench.run(0x17 + 1)  # the job had this extranonce2
+
+    assert frames.job(0x68, bench.sent[-1]).hex() == trip["job"]
+    driver.set_version_mask(0x1FFFE000)  # from here on replies have versions
+    driver.receive(bytes.fromhex(trip["nonce"]), 0.0)
+    (found,) = driver.events()
+    assert isinstance(found, NonceFound)
+    assert (found.job_id, found.core, found.small_core) == (0x68, 38, 2)
+    slot = 24 * len(bench.sent) % 128
+    checked = bench.mining.check(replace(found, job_id=slot))
+
+    assert checked is not None
+    assert checked.difficulty == pytest.approx(trip["difficulty"], abs=0.05)
+    submit = trip["submit"]
+    assert checked.share == Share(
+        submit["job_id"],
+        bytes.fromhex(submit["extranonce2"]),
+        int(submit["ntime"], 16),
+        int(submit["nonce"], 16),
+        int(submit["version_bits"], 16),
+    )
 
 
 def test_below_the_pool_s_difficulty_a_nonce_only_counts_as_best(bench: Bench) -> None:
