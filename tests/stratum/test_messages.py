@@ -10,11 +10,13 @@ from softaxe.stratum import messages
 from softaxe.stratum.messages import (
     Answer,
     LineSplitter,
+    NoExtranonce,
     Notify,
     Reconnect,
     SetDifficulty,
     SetExtranonce,
     SetVersionMask,
+    Subscribed,
     Unhandled,
     parse,
     swap_words,
@@ -49,7 +51,7 @@ def test_every_line_of_the_reference_is_read_as_the_firmware_reads_it(
             case "subscribe-result":
                 extranonce1 = bytes.fromhex(vector["extranonce1"])
                 size = vector["extranonce2_len"]
-                assert message == SetExtranonce(extranonce1, size)
+                assert message == Subscribed(extranonce1, size)
             case "result" | "result-setup":
                 assert message == Answer(vector["message_id"], vector.get("error"))
                 assert vector["success"] is ("error" not in vector)
@@ -74,6 +76,8 @@ def test_lines_of_newer_firmware_s_tests_are_read_as_v2_12_2_reads_them(
             assert isinstance(parse(line), Unhandled)
         elif reason in NEWER_REASONS:
             assert parse(line) in (Answer(618, "unknown"), Unhandled(""))
+        elif vector["method"] == "parse-failure" and '"id":2' in vector["line"]:
+            assert isinstance(parse(line), NoExtranonce)
         elif vector["method"] == "parse-failure":
             with pytest.raises(StratumError):
                 parse(line)
@@ -92,9 +96,10 @@ def check_newer(message: messages.Message, vector: dict[str, Any]) -> None:
     match vector["method"]:
         case "mining.set_difficulty":
             assert message == SetDifficulty(vector["difficulty"])
-        case "subscribe-result" | "mining.set_extranonce":
+        case "subscribe-result" | "mining.set_extranonce" as method:
+            kind = Subscribed if method == "subscribe-result" else SetExtranonce
             extranonce1 = bytes.fromhex(vector["extranonce1"])
-            assert message == SetExtranonce(extranonce1, vector["extranonce2_len"])
+            assert message == kind(extranonce1, vector["extranonce2_len"])
         case "result":
             assert message == Answer(vector["message_id"], vector.get("error"))
         case "client.reconnect":
@@ -188,13 +193,33 @@ def test_strings_are_escaped_where_the_firmware_forgets_to() -> None:
         (b'{"method":"mining.set_difficulty","params":[]}', "only 0 params"),
         (b'{"method":"mining.set_version_mask","params":["xyz"]}', "not hexadecimal"),
         (b'{"method":"mining.set_extranonce","params":["zz",4]}', "not hexadecimal"),
-        (b'{"method":"mining.set_extranonce","params":["00",-4]}', "no count"),
-        (b'{"id":2,"result":[1],"error":null}', "no extranonce"),
+        (b'{"method":"mining.set_extranonce","params":["00","4"]}', "no count"),
     ],
 )
 def test_a_line_that_cannot_be_used_says_why(line: bytes, reason: str) -> None:
     with pytest.raises(StratumError, match=reason):
         parse(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"id":2,"result":null,"error":null}', "result has no extranonce"),
+        (b'{"id":2,"result":[1],"error":null}', "result has no extranonce"),
+        (b'{"id":2,"result":[[],"zz",4],"error":null}', "extranonce1: not hexadecimal"),
+        (b'{"id":2,"result":[[],"00","4"]}', "extranonce2 size is no count"),
+    ],
+)
+def test_an_answer_to_subscribe_without_an_extranonce_says_why(
+    line: bytes, reason: str
+) -> None:
+    text = f"Unable to use stratum message: mining.subscribe: {reason}"
+    assert parse(line) == NoExtranonce(reason, text)
+
+
+def test_an_answer_to_subscribe_without_a_result_is_not_told() -> None:
+    line = b'{"id":2,"error":[20,"banned",null]}'
+    assert parse(line) == NoExtranonce("banned", "")
 
 
 def test_33_merkle_branches_are_refused() -> None:

@@ -16,6 +16,7 @@ from softaxe.stratum.session import (
     SetupRejected,
     ShareAccepted,
     ShareRejected,
+    SubscribeRefused,
     VersionMaskSet,
 )
 from softaxe.units import Level
@@ -37,6 +38,17 @@ NOTIFY = {
 }
 
 
+SUBSCRIBED = {"id": 2, "error": None, "result": [[], "e9695791", 4]}
+REFUSALS = [
+    ({"id": 2, "error": None, "result": None}, "result has no extranonce"),
+    ({"id": 2, "error": [20, "banned", None], "result": None}, "banned"),
+    ({"id": 2, "error": [20, "banned", None]}, "banned"),
+    ({"id": 2, "error": None, "result": [[], "e9695791", -1]}, "extranonce2 size -1"),
+    ({"id": 2, "error": None, "result": True}, "no extranonce"),
+    ({"id": 2, "error": None, "result": False, "reject-reason": "no"}, "no"),
+]
+
+
 class Bench:
     """A connected session and what it said and told."""
 
@@ -46,6 +58,8 @@ class Bench:
         suggested: int = 1000,
         extranonce: bool = False,
         scale: int = 1,
+        before: ExtranonceSet | None = None,
+        must_subscribe: bool = True,
     ) -> None:
         self.lines: list[str] = []
         self.session = Session(
@@ -56,6 +70,8 @@ class Bench:
             suggested_difficulty=suggested,
             wants_extranonce_subscribe=extranonce,
             scale=scale,
+            extranonce=before,
+            must_subscribe=must_subscribe,
             log=self.log,
         )
         self.session.connected(0.0)
@@ -191,10 +207,55 @@ def test_the_setup_is_taken_up() -> None:
 
 
 def test_a_notify_may_come_before_the_authorize_answer() -> None:
-    (event,) = Bench().says(NOTIFY)
+    bench = Bench()
+    bench.says(SUBSCRIBED)
+    (event,) = bench.says(NOTIFY)
 
     assert isinstance(event, NotifyReceived)
     assert event.network_difficulty == pytest.approx(49549703178592.68)
+
+
+@pytest.mark.parametrize(("answer", "reason"), REFUSALS)
+def test_without_an_extranonce_there_is_nothing_to_mine(
+    answer: dict[str, Any], reason: str
+) -> None:
+    bench = Bench()
+
+    assert bench.says(answer) == [SubscribeRefused(reason)]
+    assert f"E stratum_task: setup message rejected: {reason}" in bench.lines
+    assert bench.says(NOTIFY) == []
+    assert bench.lines[-1].startswith("E stratum_task: job without an extranonce: ")
+    bench.says({"method": "mining.set_extranonce", "params": ["aaaaaaaa", 8]})
+    assert len(bench.says(NOTIFY)) == 1
+
+
+@pytest.mark.parametrize(("answer", "_reason"), REFUSALS)
+@pytest.mark.parametrize("before", [None, ExtranonceSet(b"old", 4)])
+def test_the_firmware_goes_on_with_the_extranonce_that_it_had(
+    answer: dict[str, Any], before: ExtranonceSet | None, _reason: str
+) -> None:
+    bench = Bench(must_subscribe=False, before=before)
+
+    events = [*bench.says(answer), *bench.says(NOTIFY)]
+
+    assert not any(isinstance(event, SubscribeRefused) for event in events)
+    notify = events[-1]
+    assert isinstance(notify, NotifyReceived)
+    is_kept = answer.get("result") == [[], "e9695791", -1]
+    kept = ExtranonceSet(bytes.fromhex("e9695791"), -1)
+    assert notify.extranonce == (kept if is_kept else before)
+
+
+@pytest.mark.parametrize("must_subscribe", [True, False])
+def test_an_extranonce_of_a_size_below_0_changes_nothing_or_is_of_the_most(
+    *, must_subscribe: bool
+) -> None:
+    bench = Bench(must_subscribe=must_subscribe)
+    bench.says(SUBSCRIBED)
+
+    events = bench.says({"method": "mining.set_extranonce", "params": ["aaaa", -1]})
+
+    assert events == ([] if must_subscribe else [ExtranonceSet(b"\xaa" * 2, 32)])
 
 
 @pytest.mark.parametrize("is_cut", [False, True])
@@ -232,6 +293,7 @@ def test_difficulties_are_scaled_in_and_out_and_nowhere_else() -> None:
     assert bench.says(difficulty) == [DifficultySet(1000.0)]
     assert bench.session.pool_difficulty == 1000
     assert bench.lines[-1] == "I stratum_task: Set pool difficulty: 1000"
+    bench.says(SUBSCRIBED)
     (event,) = bench.says(NOTIFY)
     assert isinstance(event, NotifyReceived)
     assert event.network_difficulty == pytest.approx(49549703178592.68 * 2**32)

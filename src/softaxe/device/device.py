@@ -701,9 +701,14 @@ class Device(DeviceState):
     def _take_session_event(self, event: SessionEvent) -> None:
         mining = self.mining
         match event:
-            case stratum.NotifyReceived() if self.pools.session is not None:
+            case stratum.NotifyReceived(extranonce=given) if (
+                given is None or given.extranonce2_size < 0
+            ):
+                self._crash_at = self.now
+            case stratum.NotifyReceived(extranonce=given) if (
+                given is not None and self.pools.session is not None
+            ):
                 self.display.note(Mark.WORK, self.now)
-                given = event.extranonce
                 mining.set_extranonce(given.extranonce1, given.extranonce2_size)
                 mining.take_notify(
                     event.notify,

@@ -122,6 +122,9 @@ class Pools:
         self._asic_model = board.chip.name
         self._firmware_version = firmware_version
         self._understands_schemes = profile.pool_url_scheme_understood
+        self._must_subscribe = profile.subscription_needed
+        self._extranonce: stratum.ExtranonceSet | None = None
+        """The last that any pool has given since boot."""
         self._log = log
         self._events: list[SessionEvent] = []
         self._failures = 0
@@ -187,6 +190,8 @@ class Pools:
                 suggested_difficulty=pool.suggested_difficulty,
                 wants_extranonce_subscribe=pool.wants_extranonce_subscribe,
                 scale=scale,
+                extranonce=None if self._must_subscribe else self._extranonce,
+                must_subscribe=self._must_subscribe,
                 log=self._log,
             )
             self._say("Resetting stratum uid")
@@ -205,6 +210,8 @@ class Pools:
             self.session.receive(data, now)
             for event in self.session.events():
                 self._take(event, now)
+                if self.session is None:  # what came behind that is nobody's any more
+                    break
         self._schedule()
 
     def closed(
@@ -316,6 +323,13 @@ class Pools:
         match event:
             case stratum.SetupAccepted() | stratum.SetupRejected():
                 self._failures = 0
+            case stratum.ExtranonceSet():
+                self._extranonce = event
+            case stratum.SubscribeRefused(reason=reason):
+                self._error(f"Pool refused to subscribe: {reason}, reconnecting...")
+                self._failures += 1
+                self._drop_main(is_open=True)
+                self._wait_main(_Main.WAITING, now + UNREACHABLE_RETRY_S)
             case stratum.DifficultySet(difficulty=difficulty):
                 self.pool_difficulty = difficulty
             case stratum.ShareAccepted():

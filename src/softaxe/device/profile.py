@@ -89,6 +89,12 @@ class Profile:
         "a WebSocket is refused with 401 or 429 before the upgrade",
         "it is accepted and then closed",
     )
+    subscription_needed: bool = _row(
+        "a pool that refuses `mining.subscribe`, or gives no usable extranonce, is "
+        "left and tried again after 5 s, as one that cannot be reached",
+        "the extranonce of an earlier connection is used; at a job without any since "
+        "boot, or of a size below 0, the device crashes",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,25 @@ class SetExtranonce:
 
     extranonce1: bytes
     extranonce2_size: int
+    """At most `MAX_EXTRANONCE2_BYTES`; below 0 when the pool says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The answer to subscribe: the extranonces of this connection."""
+
+    extranonce1: bytes
+    extranonce2_size: int
+    """At most `MAX_EXTRANONCE2_BYTES`; below 0 when the pool says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoExtranonce:
+    """An answer to subscribe without what it is for."""
+
+    reason: str
+    text: str
+    """What the log says about it; empty for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +150,8 @@ Message = (
     | SetDifficulty
     | SetVersionMask
     | SetExtranonce
+    | Subscribed
+    | NoExtranonce
     | Reconnect
     | Answer
     | Unhandled
@@ -216,20 +237,20 @@ def _parse_version_mask(params: list[Any]) -> SetVersionMask:
 
 
 def _parse_extranonce(params: list[Any]) -> SetExtranonce:
-    return _extranonce(params[0], params[1])
+    return SetExtranonce(*_extranonce(params[0], params[1]))
 
 
-def _extranonce(extranonce1: object, size: object) -> SetExtranonce:
-    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+def _extranonce(extranonce1: object, size: object) -> tuple[bytes, int]:
+    if isinstance(size, bool) or not isinstance(size, int):
         raise StratumError("extranonce2 size is no count")
-    return SetExtranonce(
-        _bytes("extranonce1", extranonce1), min(size, MAX_EXTRANONCE2_BYTES)
-    )
+    return _bytes("extranonce1", extranonce1), min(size, MAX_EXTRANONCE2_BYTES)
 
 
 def _parse_result(root: dict[str, Any]) -> Message:
     message_id = _number_id(root.get("id"))
     if "result" not in root:
+        if message_id == SUBSCRIBE_ID:
+            return NoExtranonce(_reason(root.get("error")), "")
         return Unhandled("")
     result, error = root["result"], root.get("error")
     if error is not None:
@@ -239,13 +260,21 @@ def _parse_result(root: dict[str, Any]) -> Message:
         refused = reason if isinstance(reason, str) else "unknown"
         return Answer(message_id, None if result else refused)
     if message_id == SUBSCRIBE_ID:
-        if not isinstance(result, list) or len(result) < 3:
-            raise StratumError("mining.subscribe: result has no extranonce")
-        return _extranonce(result[1], result[2])
+        return _parse_subscription(result)
     if message_id == CONFIGURE_ID:
         mask = result.get("version-rolling.mask") if isinstance(result, dict) else None
         return SetVersionMask(None if mask is None else _u32("version mask", mask))
     return Unhandled("unhandled result in stratum message")
+
+
+def _parse_subscription(result: object) -> Message:
+    try:
+        if not isinstance(result, list) or len(result) < 3:
+            raise StratumError("result has no extranonce")
+        return Subscribed(*_extranonce(result[1], result[2]))
+    except StratumError as error:
+        text = f"Unable to use stratum message: mining.subscribe: {error}"
+        return NoExtranonce(str(error), text)
 
 
 def _number_id(value: object) -> int:

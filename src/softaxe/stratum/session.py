@@ -12,13 +12,17 @@ from softaxe.stratum import messages
 from softaxe.stratum.messages import (
     AUTHORIZE_ID,
     FIRST_SHARE_ID,
+    MAX_EXTRANONCE2_BYTES,
+    SUBSCRIBE_ID,
     Answer,
     LineSplitter,
+    NoExtranonce,
     Notify,
     Reconnect,
     SetDifficulty,
     SetExtranonce,
     SetVersionMask,
+    Subscribed,
     Unhandled,
 )
 from softaxe.units import Level, Log
@@ -41,7 +45,8 @@ class NotifyReceived:
     pool_difficulty: float
     """In the chip's hashes; 0 when none has been set."""
     version_mask: int
-    extranonce: "ExtranonceSet"
+    extranonce: "ExtranonceSet | None"
+    """None when no pool has given one: then the firmware crashes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,14 @@ class ExtranonceSet:
 
     extranonce1: bytes
     extranonce2_size: int
+    """Below 0, which some pool has said, the firmware crashes at the next job."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscribeRefused:
+    """The pool gives no extranonce, so there is nothing to mine."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +113,7 @@ Event = (
     | DifficultySet
     | VersionMaskSet
     | ExtranonceSet
+    | SubscribeRefused
     | SetupAccepted
     | SetupRejected
     | ShareAccepted
@@ -122,6 +136,9 @@ class Session:
         wants_extranonce_subscribe: Ask to be told of new extranonces.
         scale: Chip hashes per searched hash. Difficulties are multiplied by it on the
             way in and divided by it on the way out, here and nowhere else.
+        extranonce: What an earlier connection gave; the firmware keeps it.
+        must_subscribe: Mine only what this connection gives an extranonce for; the
+            firmware takes any answer to subscribe for one, and goes on.
         log: For the lines of the firmware.
     """
 
@@ -135,9 +152,11 @@ class Session:
         suggested_difficulty: int,
         wants_extranonce_subscribe: bool,
         scale: int,
+        extranonce: ExtranonceSet | None = None,
+        must_subscribe: bool = True,
         log: Log,
     ) -> None:
-        self.extranonce = ExtranonceSet(b"", 0)
+        self.extranonce = extranonce
         self.version_mask = 0
         self.pool_difficulty = 0.0
         """As last set, in the chip's hashes; 0 before."""
@@ -150,6 +169,7 @@ class Session:
         self._suggested_difficulty = suggested_difficulty
         self._wants_extranonce_subscribe = wants_extranonce_subscribe
         self._scale = scale
+        self._must_subscribe = must_subscribe
         self._log = log
         self._splitter = LineSplitter()
         self._last_id = 0
@@ -251,26 +271,15 @@ class Session:
             return
         match message:
             case Notify():
-                difficulty = nbits_difficulty(message.nbits) * self._scale
-                event = NotifyReceived(
-                    message,
-                    difficulty,
-                    self.pool_difficulty,
-                    self.version_mask,
-                    self.extranonce,
-                )
-                self._events.append(event)
+                self._take_notify(message, text)
             case SetDifficulty(difficulty=difficulty):
                 self.pool_difficulty = difficulty * self._scale
                 self._say(f"Set pool difficulty: {int(self.pool_difficulty)}")
                 self._events.append(DifficultySet(self.pool_difficulty))
             case SetVersionMask(mask=mask):
                 self._set_version_mask(mask, text)
-            case SetExtranonce(extranonce1=extranonce1, extranonce2_size=size):
-                self.extranonce = ExtranonceSet(extranonce1, size)
-                shown = extranonce1.hex()
-                self._say(f"Set extranonce: {shown}, extranonce_2_len: {size}")
-                self._events.append(self.extranonce)
+            case SetExtranonce() | Subscribed() | NoExtranonce():
+                self._take_extranonce(message, text)
             case Reconnect():
                 self._events.append(ReconnectRequested())
             case Answer():
@@ -278,6 +287,47 @@ class Session:
             case Unhandled(text=about):
                 if about:
                     self._say(f"{about}: {text}")
+
+    def _take_notify(self, notify: Notify, line: str) -> None:
+        if self._must_subscribe and self.extranonce is None:
+            self._error(f"job without an extranonce: {line}")
+            return
+        event = NotifyReceived(
+            notify,
+            nbits_difficulty(notify.nbits) * self._scale,
+            self.pool_difficulty,
+            self.version_mask,
+            self.extranonce,
+        )
+        self._events.append(event)
+
+    def _take_extranonce(
+        self, message: SetExtranonce | Subscribed | NoExtranonce, line: str
+    ) -> None:
+        if isinstance(message, NoExtranonce):
+            if message.text:
+                self._log(Level.ERROR, API_TAG, message.text)
+            self._refuse(message.reason)
+            return
+        size = message.extranonce2_size
+        if size < 0 and self._must_subscribe:
+            if isinstance(message, Subscribed):
+                self._refuse(f"extranonce2 size {size}")
+            else:
+                self._error(f"extranonce2 size is no count: {line}")
+            return
+        if size < 0 and isinstance(message, SetExtranonce):
+            size = MAX_EXTRANONCE2_BYTES
+        self.extranonce = ExtranonceSet(message.extranonce1, size)
+        shown = message.extranonce1.hex()
+        self._say(f"Set extranonce: {shown}, extranonce_2_len: {size}")
+        self._events.append(self.extranonce)
+
+    def _refuse(self, reason: str) -> None:
+        """Take note that this connection gives no extranonce, if that matters."""
+        if self._must_subscribe:
+            self._error(f"setup message rejected: {reason}")
+            self._events.append(SubscribeRefused(reason))
 
     def _set_version_mask(self, mask: int | None, line: str) -> None:
         if mask is None:
@@ -294,7 +344,9 @@ class Session:
             milliseconds = self.response_time_s * 1000
             self._say(f"Stratum response time: {milliseconds:.2f} ms")
         reason = answer.reason
-        if answer.message_id >= FIRST_SHARE_ID:
+        if answer.message_id == SUBSCRIBE_ID and self._must_subscribe:
+            self._refuse(reason or "no extranonce")
+        elif answer.message_id >= FIRST_SHARE_ID:
             if reason is None:
                 self._say("message result accepted")
                 self._events.append(ShareAccepted())
@@ -334,6 +386,9 @@ class Session:
     def _send(self, line: str, *, shown: str | None = None) -> None:
         self._out.append(f"{line}\n")
         self._log(Level.INFO, API_TAG, f"tx: {shown or line}")
+
+    def _error(self, text: str) -> None:
+        self._log(Level.ERROR, TAG, text)
 
     def _say(self, text: str) -> None:
         self._log(Level.INFO, TAG, text)
