@@ -82,7 +82,6 @@ class Bitaxe:
     def measure(self, setting: Setting) -> Measurement:
         """Try a setting: change, settle, and average what the device records."""
         self.patch(
-            overclockEnabled=1,
             frequency=setting.mhz,
             coreVoltage=setting.millivolts,
             statsFrequency=5,

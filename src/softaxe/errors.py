@@ -2,6 +2,7 @@
 
 SoftaxeError
 ├── SettingError (ValueError)     a setting, option or request member is not allowed
+│   └── PatchRefused              members of a PATCH
 ├── ProtocolError                 a peer broke a protocol
 │   └── StratumError
 ├── ImageError (ValueError)       a firmware or www image is refused
@@ -29,6 +30,19 @@ class SoftaxeError(Exception):
 
 class SettingError(SoftaxeError, ValueError):
     """A value is not allowed; the text names the field, the value and what is."""
+
+
+class PatchRefused(SettingError):
+    """Members of a PATCH are not allowed; nothing has changed.
+
+    Args:
+        text: Names every one, its value and what is allowed.
+        differs: Rows of the profile table by which a device would answer otherwise.
+    """
+
+    def __init__(self, text: str, differs: tuple[str, ...] = ()) -> None:
+        super().__init__(text)
+        self.differs = differs
 
 
 def read_as(name: str, read: Callable[[Any], T], value: object) -> T:

@@ -163,6 +163,21 @@ def test_in_setup_mode_other_sites_stay_out_where_there_is_no_radio() -> None:
     assert allowed_in_setup_mode("127.0.0.1", "http://127.0.0.1:8080", DOCUMENTED)
 
 
+def test_a_host_name_with_a_dot_makes_no_foreign_page_the_devices_own() -> None:
+    def allowed(name: str) -> bool:
+        return is_allowed(
+            LOOPBACK,
+            f"http://{name}",
+            name,
+            profile=DOCUMENTED,
+            hostname=name,
+            is_ap_enabled=False,
+        )
+
+    assert allowed("my_bitaxe")
+    assert not allowed("stranger.example")
+
+
 @pytest.mark.parametrize(
     "host",
     [

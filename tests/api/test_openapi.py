@@ -9,7 +9,7 @@ from softaxe import Device
 from softaxe.api import openapi
 from softaxe.api.schema import INFO
 from softaxe.api.views import asic_body, info_body
-from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
 from softaxe.device.settings import SETTINGS
 
 
@@ -49,7 +49,9 @@ def test_limits_follow_the_profile() -> None:
     assert patch_members(firmware)["temptarget"]["maximum"] == 66
     assert "fanspeed" not in patch_members(firmware)
     assert "/api/system/statistics/dashboard" not in firmware["paths"]
-    assert patch_members(documented)["hostname"]["pattern"] == "^[A-Za-z0-9-]+$"
+    strict = patch_members(document(profile=STRICT))
+    assert strict["hostname"]["pattern"] == "^[A-Za-z0-9-]+$"
+    assert "pattern" not in patch_members(documented)["hostname"]
 
 
 def test_secrets_are_write_only() -> None:
@@ -120,10 +122,17 @@ def test_refusals_are_described_where_they_happen() -> None:
 
 def test_a_setting_s_schema_says_what_its_check_does() -> None:
     members = patch_members(document())
+    strict = patch_members(document(profile=STRICT))
 
     assert members["rotation"]["enum"] == [0, 90, 180, 270]
-    assert members["wifiPass"]["anyOf"][0] == {"type": "string", "maxLength": 0}
-    assert members["wifiPass"]["anyOf"][1]["minLength"] == 8
+    assert (members["wifiPass"]["minLength"], members["stratumPort"]["minimum"]) == (
+        0,
+        0,
+    )
+    assert members["stratumPort"]["description"].endswith("page asks for 1..65535.")
+    assert strict["stratumPort"]["minimum"] == 1
+    assert strict["wifiPass"]["anyOf"][0] == {"type": "string", "maxLength": 0}
+    assert strict["wifiPass"]["anyOf"][1]["minLength"] == 8
     assert members["overheat_mode"]["anyOf"][1] == {
         "type": "boolean",
         "enum": [False],

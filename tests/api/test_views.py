@@ -13,7 +13,7 @@ from softaxe.device.faults import NO_FAULTS, DeviceFaults
 from softaxe.device.memory import Heap
 from softaxe.device.mining import BlockInfo
 from softaxe.device.profile import FIRMWARE
-from softaxe.device.protection import Readings
+from softaxe.device.protection import Readings, Reduction
 from softaxe.device.settings import SETTINGS, Settings
 from softaxe.device.state import AsicReading
 from softaxe.device.statistics import RejectedReason, ShareCounters
@@ -321,7 +321,9 @@ def test_the_page_gets_the_rule_of_every_setting_but_no_secret(device: Device) -
     by_name = {rule["name"]: rule for rule in rules}
     assert list(by_name) == [row.rest_name for row in SETTINGS if row.rest_name]
     port = by_name["stratumPort"]
-    assert (port["minimum"], port["maximum"]) == (1, 65535)
+    assert (port["minimum"], port["maximum"]) == (0, 65535)
+    assert (port["asked"]["minimum"], port["asked"]["maximum"]) == (1, 65535)
+    assert by_name["temptarget"]["asked"] is None
     assert port["value"] == device.settings.stratum_port
     assert by_name["rotation"]["choices"] == (0, 90, 180, 270)
     secrets = {name for name, rule in by_name.items() if rule["is_secret"]}
@@ -336,6 +338,7 @@ def test_the_rules_are_those_of_the_profile() -> None:
     by_name = {rule["name"]: rule for rule in settings}
     assert rules["overclock_guarded"] is False
     assert by_name["stratumPort"]["minimum"] == 0
+    assert by_name["stratumPort"]["asked"] is None
     assert by_name["temptarget"]["allowed"] == "35..66 °C"
 
 
@@ -352,6 +355,22 @@ def test_a_setting_that_waits_for_a_restart_is_marked() -> None:
     device.restart(now=20.0)
     device.step(30.0)
     assert waiting() == set()
+
+
+def test_the_status_tells_what_the_page_has_against_somebody_s_settings() -> None:
+    device = Device(seed=1)
+    device.step(20.0)
+
+    device.patch([("frequency", 512.5), ("hostname", "a b")], now=20.0)
+
+    hostname, frequency = cast("list[str]", views.status(device)["warnings"])
+    assert hostname.startswith("hostname: 'a b' may hold")
+    assert frequency.startswith("frequency: 512.5 MHz is none of")
+    reduction = Reduction(
+        before_mhz=612.5, after_mhz=512.5, before_mv=1250, after_mv=1150
+    )
+    device.power_management.reduction = reduction
+    assert views.status(device)["warnings"] == [hostname], "the protection's are not"
 
 
 def test_the_status_tells_of_a_chip_that_is_off() -> None:

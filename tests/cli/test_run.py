@@ -32,6 +32,8 @@ Ports = Callable[..., int]
         (["--pool", "tcp://[::1]:99999"], "--pool: tcp://[::1]:99999: the port"),
         (["--control", "here"], "--control: 'here' is neither"),
         (["--networks", "nowhere.toml"], "nowhere.toml"),
+        (["fleet.toml", "--strict"], "--strict: write it into fleet.toml"),
+        (["--strict", "--profile", "firmware"], "strict: a device asks for nothing"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(

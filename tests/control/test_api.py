@@ -178,6 +178,30 @@ def test_the_journal_knows_what_was_asked(
     assert api.get("/control/journal").json()["entries"] == []
 
 
+def test_the_journal_knows_what_a_device_does_otherwise(
+    api: httpx.Client, fleet: RunningFleet
+) -> None:
+    last = api.get("/control/journal").json()["last"]
+    url = fleet["601-1"].url
+    httpx.get(f"{url}/api/system/info")
+    httpx.post(f"{url}/api/system/identify")
+    httpx.patch(f"{url}/api/system", json={"hostname": "My Bitaxe"})
+
+    def found(**query: bool) -> list[dict[str, Any]]:
+        journal = api.get("/control/journal", params={"after": last, **query}).json()
+        return list(journal["entries"])
+
+    info, identify, change = found()
+    assert (info["warnings"], info["differs"]) == ([], [])
+    (told,) = identify["differs"]
+    assert told.endswith("v2.12.2: plain text")
+    (warning,) = change["warnings"]
+    assert warning.startswith("hostname: 'My Bitaxe' may hold letters")
+    assert found(differs=True) == [identify, change]
+    assert found(warned=True) == [change]
+    assert found(warned=False, differs=False) == [info]
+
+
 def test_a_snapshot_brings_everything_back(
     api: httpx.Client, fleet: RunningFleet
 ) -> None:
@@ -261,7 +285,7 @@ def test_prometheus_reads_the_metrics(api: httpx.Client) -> None:
         ("POST", "/control/devices", {"count": 0}, "count: 0 is no whole number"),
         ("POST", "/control/devices", {"colour": 1}, "colour is none of"),
         ("POST", "/control/devices", {"seed": 1}, "seed: 1 of group devices is"),
-        ("POST", "/control/devices", {"settings": {"frequency": 1}}, "frequency"),
+        ("POST", "/control/devices", {"settings": {"frequency": 0}}, "frequency"),
         ("POST", "/control/faults", {"effect": "x"}, "effect: 'x' is none of"),
         ("POST", "/control/clock/advance", {"seconds": -1}, "seconds: -1 is outside"),
         ("POST", "/control/clock/advance", {}, "has not one of seconds, until"),

@@ -16,6 +16,7 @@ from softaxe.device.faults import NO_FAULTS, DeviceFaults, UpdateFault
 from softaxe.errors import SettingError, UpdateRefused
 from softaxe.flash.image import AppImage
 from softaxe.flash.partitions import Flash
+from softaxe.units import Level
 
 
 def on_network(seed: int = 0) -> Device:
@@ -32,6 +33,20 @@ def image(version: str) -> AppImage:
 @pytest.mark.unwatched
 def test_the_example_in_the_docstring_holds() -> None:
     assert doctest.testmod(module).failed == 0
+
+
+def test_what_the_page_asks_otherwise_is_told_in_the_log() -> None:
+    device = on_network()
+    device.log.take()
+
+    device.patch([("frequency", 512.5), ("wifiPass", "short")], 5.0)
+
+    texts = [line.plain for line in device.log.take() if line.level is Level.WARNING]
+    assert [text.partition(" MHz")[0] for text in texts] == [
+        "W (5000) http_server: wifiPass: 5 bytes is outside 8..63 bytes, or empty, "
+        "says the API page",
+        "W (5000) http_server: frequency: 512.5",
+    ]
 
 
 def test_a_patch_is_seen_at_once_and_asked_to_be_saved() -> None:

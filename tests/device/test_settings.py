@@ -1,4 +1,5 @@
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -6,23 +7,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softaxe.catalog import board, boards
-from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
+from softaxe.device.pools import dial_target
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
 from softaxe.device.settings import (
     SETTINGS,
     JsonValue,
     Kind,
     Limits,
+    Patch,
     Settings,
     Value,
     check_patch,
     sift_stored,
+    unmet_demands,
 )
-from softaxe.errors import SettingError
+from softaxe.errors import PatchRefused, SettingError
 
 BOARD = board("601")
 FACTORY = Settings.from_nvs({}, BOARD)
 OVERCLOCKED = FACTORY.changed({"is_overclock_enabled": True})
-PROFILES = (DOCUMENTED, FIRMWARE)
+PROFILES = (DOCUMENTED, STRICT, FIRMWARE)
 KINDS = {
     "str": Kind.STRING,
     "u16": Kind.INTEGER,
@@ -33,12 +37,20 @@ KINDS = {
 }
 
 
+def judged(
+    *members: tuple[str, JsonValue],
+    profile: Profile = DOCUMENTED,
+    settings: Settings = FACTORY,
+) -> Patch:
+    return check_patch(settings, list(members), profile=profile, board=BOARD)
+
+
 def patch(
     *members: tuple[str, JsonValue],
     profile: Profile = DOCUMENTED,
     settings: Settings = FACTORY,
-) -> dict[str, Value]:
-    return check_patch(settings, list(members), profile=profile, board=BOARD)
+) -> Mapping[str, Value]:
+    return judged(*members, profile=profile, settings=settings).changes
 
 
 def test_names_types_and_limits_are_the_firmware_s(
@@ -123,7 +135,182 @@ def test_a_stored_value_of_the_wrong_type_is_refused() -> None:
     ],
 )
 def test_good_values_are_taken(name: str, value: JsonValue, changed: object) -> None:
-    assert patch((name, value)) == changed
+    for profile in (DOCUMENTED, STRICT):
+        found = judged((name, value), profile=profile)
+        assert found.changes == changed
+        assert found.warnings == ()
+
+
+UNMET: list[tuple[str, JsonValue, str, str, object]] = [
+    (
+        "fanspeed",
+        101,
+        "fanspeed: 101 is outside 0..100 %",
+        "fanspeed_checked",
+        {},
+    ),
+    (
+        "fanspeed",
+        "50",
+        "fanspeed: '50' is no integer (0..100 %)",
+        "fanspeed_checked",
+        {},
+    ),
+    (
+        "stratumPort",
+        0,
+        "stratumPort: 0 is outside 1..65535",
+        "port_checked",
+        {"stratum_port": 0},
+    ),
+    (
+        "fallbackStratumPort",
+        0,
+        "fallbackStratumPort: 0 is outside 1..65535",
+        "port_checked",
+        {"fallback_stratum_port": 0},
+    ),
+    (
+        "hostname",
+        "My Bitaxe",
+        "hostname: 'My Bitaxe' may hold letters, digits and hyphens only",
+        "hostname_checked",
+        {"hostname": "My Bitaxe"},
+    ),
+    (
+        "hostname",
+        "a\nb",
+        r"hostname: 'a\nb' may hold letters, digits and hyphens only",
+        "hostname_checked",
+        {"hostname": "a\nb"},
+    ),
+    (
+        "wifiPass",
+        "short",
+        "wifiPass: 5 bytes is outside 8..63 bytes, or empty",
+        "wifi_password_checked",
+        {"wifi_password": "short"},
+    ),
+    (
+        "frequency",
+        512.5,
+        "frequency: 512.5 MHz is none of the board's options 400, 490, 525, 550, 600, "
+        "625; the API page asks for overclockEnabled 1",
+        "overclock_guarded",
+        {"frequency_mhz": 512.5},
+    ),
+    (
+        "coreVoltage",
+        1175,
+        "coreVoltage: 1175 mV is none of the board's options 1000, 1060, 1100, 1150, "
+        "1200, 1250; the API page asks for overclockEnabled 1",
+        "overclock_guarded",
+        {"core_voltage_mv": 1175},
+    ),
+]
+"""What the page asks for and a device does not care about."""
+
+
+@pytest.mark.parametrize(("name", "value", "words", "row", "changed"), UNMET)
+def test_what_a_device_takes_beyond_the_page_is_taken_and_told(
+    name: str, value: JsonValue, words: str, row: str, changed: object
+) -> None:
+    found = judged(("temptarget", 50), (name, value))
+
+    assert found.changes == {"target_temperature_c": 50, **changed}  # type: ignore[dict-item]
+    (warning,) = found.warnings
+    assert warning.startswith(words)
+    assert found.differs == ()
+
+
+@pytest.mark.parametrize(("name", "value", "words", "row", "changed"), UNMET)
+def test_it_is_refused_in_the_same_words_when_strict(
+    name: str, value: JsonValue, words: str, row: str, changed: object
+) -> None:
+    with pytest.raises(PatchRefused) as refusal:
+        judged(("temptarget", 50), (name, value), profile=STRICT)
+
+    assert str(refusal.value) == words
+    assert refusal.value.differs == (row,)
+
+
+@pytest.mark.parametrize(("name", "value", "words", "row", "changed"), UNMET)
+def test_a_device_has_nothing_to_say_of_it(
+    name: str, value: JsonValue, words: str, row: str, changed: object
+) -> None:
+    found = judged((name, value), profile=FIRMWARE)
+
+    assert (found.changes, found.warnings, found.differs) == (changed, (), ())
+
+
+def test_all_demands_that_are_not_met_are_told_at_once() -> None:
+    found = judged(
+        ("hostname", "a b"), ("fanspeed", "x"), ("frequency", 512.5), ("ssid", "fine")
+    )
+
+    assert [text.partition(":")[0] for text in found.warnings] == [
+        "hostname",
+        "fanspeed",
+        "frequency",
+    ]
+    assert len(found.changes) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "row"),
+    [
+        ("fanspeed", 50, "fanspeed_sets_fan"),
+        ("temptarget", 34, "wide_target_temperature"),
+        ("temptarget", 67, "wide_target_temperature"),
+        ("stratumURL", "stratum+tcp://a.b", "pool_url_scheme_understood"),
+        ("fallbackStratumURL", "a.b:3333", "pool_url_scheme_understood"),
+    ],
+)
+def test_what_only_works_here_is_named(name: str, value: JsonValue, row: str) -> None:
+    assert judged((name, value)).differs == (row,)
+    assert judged((name, value), profile=STRICT).differs == (row,)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("temptarget", 35), ("manualFanSpeed", 50), ("stratumURL", "2001:db8::1")],
+)
+def test_what_works_on_a_device_is_not(name: str, value: JsonValue) -> None:
+    assert judged((name, value)).differs == ()
+
+
+def test_a_refusal_that_a_device_makes_too_differs_in_its_words_alone() -> None:
+    explained = ("patch_errors_explained",)
+    for profile, rows in ((DOCUMENTED, explained), (STRICT, explained), (FIRMWARE, ())):
+        with pytest.raises(PatchRefused) as refusal:
+            judged(("rotation", 45), profile=profile)
+        assert refusal.value.differs == rows
+
+
+@given(st.text("ab.:/[]1", max_size=12))
+def test_a_url_is_more_than_a_host_where_dialling_makes_it_one(text: str) -> None:
+    is_more = dial_target(text, 0) != (text, 0)
+
+    assert not is_more or judged(("stratumURL", text)).differs
+
+
+def test_settings_in_force_are_looked_at_by_the_page() -> None:
+    def unmet(**changes: Value) -> set[str]:
+        settings = FACTORY.changed(changes)
+        found = unmet_demands(settings, profile=DOCUMENTED, board=BOARD)
+        assert not unmet_demands(settings, profile=FIRMWARE, board=BOARD)
+        return set(found)
+
+    assert unmet() == set()
+    assert unmet(hostname="a b", wifi_password="short") == {"hostname", "wifiPass"}
+    assert unmet(frequency_mhz=512.5, core_voltage_mv=1) == {"frequency", "coreVoltage"}
+    assert unmet(frequency_mhz=512.5, is_overclock_enabled=True) == set()
+
+
+def test_no_board_comes_with_settings_that_the_page_has_something_against() -> None:
+    for one in boards():
+        settings = Settings.from_nvs({}, one)
+        assert not unmet_demands(settings, profile=DOCUMENTED, board=one)
 
 
 @pytest.mark.parametrize(
@@ -133,13 +320,9 @@ def test_good_values_are_taken(name: str, value: JsonValue, changed: object) -> 
         ("temptarget", "60", "temptarget: '60' is no integer (0..100 °C)"),
         ("temptarget", None, "temptarget: null is no integer (0..100 °C)"),
         ("temptarget", [1], "temptarget: an array is no integer (0..100 °C)"),
-        ("fanspeed", 101, "fanspeed: 101 is outside 0..100 %"),
-        ("stratumPort", 0, "stratumPort: 0 is outside 1..65535"),
-        ("fallbackStratumPort", 70000, "outside 1..65535"),
+        ("fallbackStratumPort", 70000, "outside 0..65535"),
         ("hostname", "", "hostname: '' is outside 1..32 bytes"),
-        ("hostname", "a b", "hostname: 'a b' may hold letters, digits and hyphens"),
         ("hostname", 5, "hostname: 5 is no string"),
-        ("wifiPass", "short", "wifiPass: 5 bytes is outside 8..63 bytes, or empty"),
         ("wifiPass", 5, "wifiPass: a value is no string"),
         ("stratumPassword", ["secret"], "stratumPassword: a value is no string"),
         ("ssid", "x" * 33, "ssid: 33 bytes is outside 1..32 bytes"),
@@ -149,14 +332,12 @@ def test_good_values_are_taken(name: str, value: JsonValue, changed: object) -> 
         ("overheat_mode", 1, "overheat_mode: 1 is outside 0 or false"),
         ("overheat_mode", True, "overheat_mode: true is outside 0 or false"),
         ("frequency", 0.5, "frequency: 0.5 is outside 1..65535 MHz"),
-        ("frequency", 500, "frequency: 500 MHz is none of the board's options 400, "),
-        ("coreVoltage", 1175, "coreVoltage: 1175 mV is none of the board's options"),
+        ("frequency", "550", "frequency: '550' is no float (1..65535 MHz)"),
         ("display", "LCD", "display: 'LCD' is none of NONE, SSD1306"),
         ("display", 5, "display: 5 is no string"),
-        ("stratumPort", 10**400, "stratumPort: inf is outside 1..65535"),
+        ("stratumPort", 10**400, "stratumPort: inf is outside 0..65535"),
         ("frequency", -(10**400), "frequency: -inf is outside 1..65535 MHz"),
         ("temptarget", math.nan, "temptarget: nan is outside 0..100 °C"),
-        ("hostname", "a\nb", r"hostname: 'a\nb' may hold letters"),
         ("hostname", "x" * 32 + "\n", "hostname: 33 bytes is outside 1..32 bytes"),
         ("ssid", "é" * 17, "ssid: 34 bytes is outside 1..32 bytes"),
         ("stratumURL", "x" * 4000, "stratumURL: 4000 bytes is outside 0..3999 bytes"),
@@ -184,7 +365,7 @@ def test_an_error_is_one_line() -> None:
 def test_the_real_name_of_the_fan_speed_counts_before_the_page_s() -> None:
     assert patch(("fanspeed", 30), ("manualFanSpeed", 40)) == {"fan_manual_percent": 40}
     with pytest.raises(SettingError, match="fanspeed: 101 is outside"):
-        patch(("fanspeed", 101), ("manualFanSpeed", 40))
+        patch(("fanspeed", 101), ("manualFanSpeed", 40), profile=STRICT)
 
 
 def test_the_least_and_the_most_of_every_setting_are_taken() -> None:
@@ -239,13 +420,13 @@ def test_the_first_of_equal_names_counts() -> None:
 
 
 def test_overclocking_may_be_allowed_in_the_same_request() -> None:
-    changed = patch(("frequency", 500), ("overclockEnabled", 1))
+    found = judged(("frequency", 500), ("overclockEnabled", 1), profile=STRICT)
 
-    assert changed == {"frequency_mhz": 500.0, "is_overclock_enabled": True}
+    assert found.changes == {"frequency_mhz": 500.0, "is_overclock_enabled": True}
 
 
 def test_overclocking_may_be_allowed_before() -> None:
-    changed = patch(("coreVoltage", 1175), settings=OVERCLOCKED)
+    changed = patch(("coreVoltage", 1175), settings=OVERCLOCKED, profile=STRICT)
 
     assert changed == {"core_voltage_mv": 1175}
 
@@ -253,9 +434,10 @@ def test_overclocking_may_be_allowed_before() -> None:
 def test_a_value_in_force_may_be_sent_back() -> None:
     overclocked = FACTORY.changed({"frequency_mhz": 500.0})
 
-    assert patch(("frequency", 500), settings=overclocked) == {"frequency_mhz": 500.0}
-    with pytest.raises(SettingError):
-        patch(("frequency", 501), settings=overclocked)
+    assert not judged(("frequency", 500), settings=overclocked).warnings
+    assert judged(("frequency", 501), settings=overclocked).warnings
+    kept = patch(("frequency", 500), settings=overclocked, profile=STRICT)
+    assert kept == {"frequency_mhz": 500.0}
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,21 @@
+import pickle
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT
 from softaxe.errors import SettingError
-from softaxe.fleet.groups import Group, member_options, parse_pool, read_group
+from softaxe.fleet.groups import (
+    Group,
+    member_options,
+    parse_pool,
+    read_group,
+    read_groups,
+    read_toml,
+)
 
 Rows = dict[str, str | int | float]
 POOL_ROWS: Rows = {"stratumurl": "127.0.0.1", "stratumport": 3333}
@@ -57,6 +67,18 @@ def test_spread_makes_each_device_its_own_and_always_the_same() -> None:
     assert targets == set(range(min(targets), max(targets) + 1))
 
 
+def test_strictness_is_shared_and_comes_to_another_process(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.toml"
+    path.write_text("strict = true\n[[group]]\n[[group]]\nname='b'\nstrict = false")
+
+    groups = read_groups(read_toml(path), str(path))
+
+    copies = pickle.loads(pickle.dumps(groups))
+    strict, other = (made(group)[0].profile for group in copies)
+    assert strict is STRICT
+    assert other is DOCUMENTED
+
+
 def test_a_pool_of_ones_own_takes_the_built_in_ones_place() -> None:
     (device,) = made(Group(pool="stratum+tcp://pool.example:4444"))
 
@@ -95,7 +117,10 @@ def test_what_is_not_allowed_is_told_by_name(table: object, complaint: str) -> N
     ("group", "complaint"),
     [
         (Group(settings={"frequencies": 1}), "frequencies is no setting"),
-        (Group(settings={"frequency": 1000}), "frequency: 1000"),
+        (Group(settings={"frequency": 0}), "frequency: 0 is outside"),
+        (Group(settings={"frequency": 1000}, strict=True), "frequency: 1000 MHz is no"),
+        (Group(strict=True, profile=FIRMWARE), "strict: a device asks for nothing"),
+        (Group(settings={"fanspeed": "fast"}), "settings: fanspeed: 'fast' is no int"),
         (Group(spread={"hostname": 1}), "hostname is no number"),
         (Group(spread={"nothing": 1}), "nothing is no number"),
     ],

@@ -73,8 +73,8 @@ def test_a_groups_own_board_goes_before_those_of_all(
         ("fault = [1]\n[[group]]", "fault 1: 1 is no table"),
         ("[[group]]\n[[fault]]\neffect = 'x'", "fault 1: effect: 'x' is none of"),
         (
-            "[[group]]\nname = 'a'\nsettings = { frequency = 1 }",
-            "group a: frequency: 1",
+            "[[group]]\nname = 'a'\nsettings = { frequency = 0 }",
+            "group a: frequency: 0",
         ),
         (
             "[[group]]\nspread = { ambient = 1000 }",

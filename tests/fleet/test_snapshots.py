@@ -5,6 +5,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from softaxe.device.profile import STRICT
+from softaxe.errors import SettingError
 from softaxe.testing.run import RunningFleet, running
 
 Make = Callable[..., bytes]
@@ -49,6 +51,17 @@ def test_a_restored_fleet_starts_again_with_its_pages(
     with running(state=tmp_path, speed=0) as fleet:
         assert page(fleet) == b"first"
     assert len(list((tmp_path / "images").iterdir())) == 1
+
+
+def test_a_restored_device_is_as_strict_as_before() -> None:
+    with running(speed=0, warm_up_s=0, strict=True) as fleet:
+        keep(fleet, "before")
+        fleet.patch(overclockEnabled=1, frequency=512.5)
+        fleet.run(lambda running: running.restore("before"))
+
+        assert fleet.call(lambda f: f.members["601-1"].device.profile) is STRICT
+        with pytest.raises(SettingError, match=r"frequency: 512\.5 MHz is none of"):
+            fleet.patch(frequency=512.5)
 
 
 def test_restoring_a_snapshot_stores_what_was_stored_and_no_more(

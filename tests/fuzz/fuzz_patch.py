@@ -2,8 +2,8 @@
 
 from softaxe.api import cjson
 from softaxe.catalog import USUAL_BOARD, board
-from softaxe.device.profile import DOCUMENTED, FIRMWARE
-from softaxe.device.settings import Settings, check_patch
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT
+from softaxe.device.settings import Settings, check_patch, unmet_demands
 from softaxe.errors import SettingError
 
 CORPUS = [
@@ -25,10 +25,13 @@ def one_input(data: bytes) -> None:
         return
     for _, value in members:
         cjson.document(value)
-    for profile in (DOCUMENTED, FIRMWARE):
+    for profile in (DOCUMENTED, STRICT, FIRMWARE):
         try:
-            changes = check_patch(FACTORY, members, profile=profile, board=BOARD)
+            patch = check_patch(FACTORY, members, profile=profile, board=BOARD)
         except SettingError:
             continue
-        changed = FACTORY.changed(changes)
+        changed = FACTORY.changed(patch.changes)
         assert Settings.from_nvs(changed.to_nvs(), BOARD) == changed
+        if profile is STRICT:
+            assert not patch.warnings
+            assert not unmet_demands(changed, profile=profile, board=BOARD)

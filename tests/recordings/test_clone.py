@@ -66,11 +66,23 @@ def test_pool_user_and_wifi_stay_behind() -> None:
 
 
 def test_settings_that_cannot_be_had_are_told() -> None:
-    info = info_after(120, 1) | {"frequency": 700, "rotation": 45}
+    info = info_after(120, 1) | {"temptarget": 101, "rotation": 45}
 
     copy = copy_of(info, specimens=2)
 
-    assert set(copy.left_out) == {"frequency", "rotation"}
+    assert set(copy.left_out) == {"temptarget", "rotation"}
+
+
+def test_what_a_device_takes_beyond_the_page_is_copied() -> None:
+    info = info_after(120, 1) | {"frequency": 700, "hostname": "bitaxe 105"}
+
+    copy = copy_of(info, specimens=2)
+
+    assert (copy.settings["frequency"], copy.settings["hostname"]) == (
+        700,
+        "bitaxe 105",
+    )
+    assert not copy.left_out
 
 
 def test_an_overclocked_device_keeps_its_clock() -> None:

@@ -96,7 +96,7 @@ def test_statistics_have_the_columns_asked_for() -> None:
     ("body", "complaint"),
     [
         (b"{", "Invalid JSON"),
-        (b'{"frequency": 1}', "frequency: 1 MHz is none of the board's options"),
+        (b'{"frequency": 0}', "frequency: 0 is outside 1..65535 MHz"),
         (b'{"hostname": 5}', "hostname: 5 is no string"),
     ],
 )

@@ -11,9 +11,12 @@ from typing import Any
 import httpx
 import pytest
 from tests.running import until
+from websockets import InvalidStatus, Origin
 from websockets.sync.client import connect
 
+from softaxe.api import views
 from softaxe.api.schema import INFO
+from softaxe.device.profile import ROWS, Kind
 from softaxe.errors import StorageError
 from softaxe.serve.answers import Answer
 from softaxe.serve.request import Request, reply_of
@@ -466,6 +469,37 @@ def test_odd_bodies_do_no_harm(bitaxe: Any, body: bytes) -> None:
     assert bitaxe.client.get("/api/system/info").json()["ASICModel"] == "BM1370"
 
 
+PAGE_PATCHES: list[dict[str, object]] = [
+    {"fanspeed": 50},
+    {"autofanspeed": 1},
+    {"temptarget": 65},
+    {"frequency": 500},
+    {"coreVoltage": 1200},
+    {
+        "stratumURL": "stratum+tcp://pool.example.com",
+        "stratumPort": 3333,
+        "stratumUser": "your_wallet.worker_name",
+        "stratumPassword": "x",
+    },
+    {"ssid": "YourWiFiNetwork", "wifiPass": "YourPassword", "hostname": "bitaxe"},
+    {"autofanspeed": 1, "temptarget": 60, "displayTimeout": 10, "statsFrequency": 120},
+]
+"""Every example of a PATCH on the API page."""
+
+
+@pytest.mark.parametrize("members", PAGE_PATCHES)
+def test_every_example_of_the_page_is_taken_by_a_fresh_device(
+    bitaxe: Any, members: dict[str, object]
+) -> None:
+    answer = bitaxe.patch(**members)
+
+    assert answer.status_code == 200
+    told = answer.json().get("warnings", [])
+    assert [text.partition(":")[0] for text in told] == ["frequency"] * (
+        members == {"frequency": 500}
+    )
+
+
 def test_every_example_of_the_page_in_its_order(
     run_device: Any, tmp_path: Path, make_app_image: Make, make_www_image: Make
 ) -> None:
@@ -503,42 +537,8 @@ def test_every_example_of_the_page_in_its_order(
             "/api/system/OTAWWW", content=page, headers=binary
         ).raise_for_status()
 
-        examples: list[tuple[dict[str, object], int]] = [
-            ({"fanspeed": 50}, 200),
-            ({"autofanspeed": 1}, 200),
-            ({"temptarget": 65}, 200),
-            ({"frequency": 500}, 400),  # "requires overclock enabled"
-            ({"coreVoltage": 1200}, 200),
-            (
-                {
-                    "stratumURL": "stratum+tcp://pool.example.com",
-                    "stratumPort": 3333,
-                    "stratumUser": "your_wallet.worker_name",
-                    "stratumPassword": "x",
-                },
-                200,
-            ),
-            (
-                {
-                    "ssid": "YourWiFiNetwork",
-                    "wifiPass": "YourPassword",
-                    "hostname": "bitaxe",
-                },
-                200,
-            ),
-            (
-                {
-                    "autofanspeed": 1,
-                    "temptarget": 60,
-                    "displayTimeout": 10,
-                    "statsFrequency": 120,
-                },
-                200,
-            ),
-            ({"overclockEnabled": 1, "frequency": 500}, 200),
-        ]
-        for members, status in examples:
-            assert device.patch(**members).status_code == status
+        for members in PAGE_PATCHES:
+            assert device.patch(**members).status_code == 200
         info = device.info()
 
     assert info["manualFanSpeed"] == 50
@@ -551,6 +551,129 @@ def test_every_example_of_the_page_in_its_order(
     assert info["displayTimeout"] == 10
     assert info["statsFrequency"] == 120
     assert info["version"] == info["axeOSVersion"] == "v2.13.0"
+
+
+def test_what_the_page_asks_otherwise_is_taken_and_told(bitaxe: Any) -> None:
+    answer = bitaxe.patch(frequency=512.5, hostname="My Bitaxe", fanspeed="50")
+
+    assert answer.status_code == 200
+    told = answer.json()["warnings"]
+    assert [text.partition(":")[0] for text in told] == [
+        "hostname",
+        "fanspeed",
+        "frequency",
+    ]
+    assert answer.content == views.warnings_body(told)
+    info = bitaxe.info()
+    assert (info["frequency"], info["hostname"]) == (512.5, "My Bitaxe")
+    assert info["manualFanSpeed"] == 100
+    (entry,) = [one for one in bitaxe.fleet.journal if one.method == "PATCH"]
+    assert list(entry.warnings) == told
+    assert entry.differs == (ROWS["patch_answers_json"].text,)
+    status = bitaxe.client.get("/softaxe/status.json").json()
+    assert status["warnings"] == [told[0], told[2]]
+
+
+def test_a_strict_device_refuses_it_and_stores_nothing(
+    run_device: Any, tmp_path: Path
+) -> None:
+    with run_device(tmp_path, strict=True) as device:
+        before = device.info()
+
+        answer = device.patch(
+            frequency=512.5, temptarget=50, fanspeed="50", wifiPass="short"
+        )
+
+        assert answer.status_code == 400
+        assert answer.json() == {
+            "error": "wifiPass: 5 bytes is outside 8..63 bytes, or empty; fanspeed: "
+            "'50' is no integer (0..100 %); frequency: 512.5 MHz is none of the "
+            "board's options 400, 490, 525, 550, 600, 625; the API page asks for "
+            "overclockEnabled 1"
+        }
+        after = device.info()
+        for name in ("frequency", "temptarget", "manualFanSpeed"):
+            assert after[name] == before[name]
+        assert device.patch(frequency=512.5, overclockEnabled=1).json() == {}
+        *_, refused, taken = [e for e in device.fleet.journal if e.method == "PATCH"]
+        demands = ("wifi_password_checked", "fanspeed_checked", "overclock_guarded")
+        assert refused.differs == tuple(ROWS[name].text for name in demands)
+        assert taken.warnings == ()
+
+
+FOREIGN = {"Origin": "http://stranger.example"}
+MARKED: list[tuple[str, str, dict[str, Any], set[str]]] = [
+    ("PATCH", "", {"json": {}}, {"patch_answers_json"}),
+    ("PATCH", "", {"content": b"{"}, {"patch_errors_explained"}),
+    ("PATCH", "", {"json": {"rotation": 1}}, {"patch_errors_explained"}),
+    (
+        "PATCH",
+        "",
+        {"json": {"fanspeed": 50, "temptarget": 70, "stratumURL": "tcp://a:1"}},
+        {
+            "patch_answers_json",
+            "fanspeed_sets_fan",
+            "wide_target_temperature",
+            "pool_url_scheme_understood",
+        },
+    ),
+    (
+        "PATCH",
+        "",
+        {"content": [b"{}"]},
+        {"patch_answers_json", "chunked_bodies_read"},
+    ),
+    ("POST", "/restart", {}, {"actions_answer_json"}),
+    ("POST", "/identify", {}, {"actions_answer_json"}),
+    ("POST", "/OTA", {"content": b"x"}, {"image_refused_with_reason"}),
+    ("POST", "/OTAWWW", {"content": b"x"}, {"image_refused_with_reason"}),
+    ("GET", "/statistics/dashboard", {}, {"dashboard_exists"}),
+    ("GET", "/statistics", {}, {"response_time_column"}),
+    ("GET", "/statistics?columns=responseTime", {}, {"response_time_column"}),
+    ("GET", "/statistics?columns=power%2Ccurrent", {}, {"columns_decoded"}),
+    ("GET", "/statistics?columns=power,current", {}, set()),
+    ("GET", "/info", {}, set()),
+    ("GET", "/asic", {}, set()),
+    ("GET", "/wifi/scan", {}, set()),
+    ("GET", "/info", {"headers": FOREIGN}, set()),
+    ("GET", "/nothing", {}, set()),
+]
+"""Requests, and the rows of the profile table by which a device answers otherwise."""
+
+
+@pytest.mark.parametrize(("method", "path", "content", "rows"), MARKED)
+def test_the_journal_marks_what_a_device_answers_otherwise(
+    bitaxe: Any, method: str, path: str, content: dict[str, Any], rows: set[str]
+) -> None:
+    bitaxe.client.request(method, f"/api/system{path}", **content)
+
+    (entry,) = bitaxe.fleet.journal
+    assert set(entry.differs) == {ROWS[name].text for name in rows}
+
+
+def test_the_journal_marks_a_websocket_that_is_refused_early(bitaxe: Any) -> None:
+    with pytest.raises(InvalidStatus):
+        connect(f"ws{bitaxe.url[4:]}/api/ws", origin=Origin(FOREIGN["Origin"]))
+
+    (entry,) = bitaxe.fleet.journal
+    assert entry.differs == (ROWS["websocket_refused_early"].text,)
+
+
+def test_every_difference_that_an_answer_shows_is_marked() -> None:
+    shown = {name for name, row in ROWS.items() if row.kind is Kind.MARKED}
+
+    marked = set[str]().union(*(rows for *_, rows in MARKED))
+    assert marked == shown - {"websocket_refused_early"}
+
+
+def test_nothing_is_marked_where_the_firmware_is_the_model(old_firmware: Any) -> None:
+    for method, path, content, _ in MARKED:
+        if path != "/restart" and "content" not in content:
+            old_firmware.client.request(method, f"/api/system{path}", **content)
+
+    entries = list(old_firmware.fleet.journal)
+    assert len(entries) > 10
+    assert [one for one in entries if one.differs or one.warnings] == []
 
 
 def test_theme_members_are_found_as_cjson_finds_them(bitaxe: Any) -> None:

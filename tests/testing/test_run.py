@@ -15,6 +15,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from websockets.sync.client import connect
 
@@ -146,6 +147,19 @@ def test_the_same_seed_lives_the_same_life() -> None:
     assert life() == first
 
 
+def test_a_client_is_told_what_a_device_does_otherwise() -> None:
+    with softaxe.running() as bitaxe:
+        httpx.patch(f"{bitaxe.url}/api/system", json={"frequency": 512.5})
+        (entry,) = bitaxe.journal
+        again = bitaxe.patch(coreVoltage=1175)
+
+    (warning,) = entry.warnings
+    assert warning.startswith("frequency: 512.5 MHz is none of the board's options")
+    (told,) = entry.differs
+    assert told.endswith("v2.12.2: an empty chunked body of type text/html")
+    assert again[0].startswith("coreVoltage: 1175 mV is none of")
+
+
 def test_settings_last_in_a_folder_of_ones_own(tmp_path: Path) -> None:
     with softaxe.running(state=tmp_path) as bitaxe:
         bitaxe.patch(statsFrequency=44)
@@ -158,8 +172,10 @@ def test_what_is_not_allowed_is_told_at_once() -> None:
         softaxe.running(board="9000")
     with pytest.raises(SettingError, match="colour is none of"):
         softaxe.running(colour="red")  # type: ignore[call-arg]
+    with pytest.raises(SettingError, match="frequency: 0"):
+        softaxe.running(settings={"frequency": 0})
     with pytest.raises(SettingError, match="frequency: 1000"):
-        softaxe.running(settings={"frequency": 1000})
+        softaxe.running(settings={"frequency": 1000}, strict=True)
     for beside in ({"ambient": 60}, {"colour": 1}, {"count": 7}, {"board": "999"}):
         with pytest.raises(SettingError, match=f"{next(iter(beside))}: is to stand"):
             softaxe.running(groups=[{}], **beside)

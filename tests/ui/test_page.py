@@ -211,7 +211,8 @@ def test_a_value_that_is_no_option_stays_to_be_seen(open_page: Open) -> None:
 
     expect(frequency).to_have_value("700")
     hint = page.locator("#field-frequency-hint")
-    expect(hint).to_contain_text("allow overclocking first")
+    expect(hint).to_contain_text("allow overclocking first. So the API page asks")
+    expect(frequency).not_to_have_attribute("aria-invalid", "true")
 
 
 def test_the_page_refuses_what_the_device_refuses(open_page: Open, bitaxe: Any) -> None:
@@ -236,9 +237,43 @@ def test_the_page_refuses_what_the_device_refuses(open_page: Open, bitaxe: Any) 
             field.fill(str(value))
             expect(field).not_to_have_attribute("aria-invalid", "true")
     expect(page.get_by_role("button", name="Save")).to_be_enabled()
-    page.get_by_label("Hostname on the network").fill("no spaces")
-    expect(page.get_by_text("Use letters, digits and hyphens only.")).to_be_visible()
+    page.get_by_label("Hostname on the network").fill("x" * 33)
+    expect(page.get_by_text("33 bytes; allowed is 1 to 32 bytes.")).to_be_visible()
     expect(page.get_by_role("button", name="Save")).to_be_disabled()
+
+
+def test_what_the_page_asks_otherwise_is_saved_and_told(open_page: Open) -> None:
+    page = open_page("settings")
+    name = page.get_by_label("Hostname on the network")
+    before = name.input_value()
+    name.fill("My Bitaxe")
+    hint = page.locator("#field-hostname-hint")
+    expect(hint).to_contain_text("Use letters, digits and hyphens only. So the API")
+
+    page.get_by_role("button", name="Save").click()
+
+    told = page.get_by_text("Saved, though the API page has something against it:")
+    expect(told).to_contain_text("hostname: 'My Bitaxe' may hold letters")
+    expect(hint).to_contain_text("a device takes it all the same")
+    page.get_by_label("Pages").get_by_role("link", name="Dashboard").click()
+    expect(page.get_by_role("alert")).to_contain_text("Not as the API page asks")
+    page.get_by_label("Pages").get_by_role("link", name="Settings").click()
+    name.fill(before)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
+
+
+def test_a_strict_device_takes_no_such_value(
+    run_device: Any, tmp_path: Path, visit: Callable[..., Page]
+) -> None:
+    with run_device(tmp_path, strict=True) as device:
+        page = visit(device.url, "settings")
+        page.get_by_label("Hostname on the network").fill("My Bitaxe")
+
+        expect(
+            page.get_by_text("Use letters, digits and hyphens only.")
+        ).to_be_visible()
+        expect(page.get_by_role("button", name="Save")).to_be_disabled()
 
 
 def test_the_devices_refusal_stands_at_its_field(open_page: Open) -> None:

@@ -135,7 +135,10 @@ def _is_allowed_as_documented(
     if not is_loopback and not _is_private(address):
         return False
     asked_name = _host_name(host)
-    own_names = {hostname, f"{hostname}.local", "localhost"}
+    # A name with a dot may be anybody's, though a device takes it.
+    own_names = {"localhost"}
+    if "." not in hostname:
+        own_names |= {hostname, f"{hostname}.local"}
     if origin is None:
         return not is_loopback or not _is_foreign(asked_name, own_names)
     if _is_private(_origin_address(origin)):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from softaxe.api.schema import ASIC, COLUMNS, INFO, TIMESTAMP_COLUMN
-from softaxe.device.profile import DOCUMENTED, differences
+from softaxe.device.profile import DOCUMENTED, ROWS
 from softaxe.device.settings import SETTINGS, Kind, Setting
 
 BEGIN = "<!-- table of differences: made by make docs -->"
@@ -44,10 +44,14 @@ _INTRODUCTION = (
 )
 _SETTINGS = (
     "Members of `PATCH /api/system`. Names are compared without case, unknown ones are "
-    "ignored. A `frequency` or `coreVoltage` outside the board's options needs "
-    "`overclockEnabled` 1, stored or in the same request. Defaults are those of a 601; "
-    "`softaxe run` points the pools at its own, and a hostname that nobody has set "
-    "ends in the last four digits of the MAC address, as in `bitaxe-f369`."
+    "ignored. What the API page asks for and a device does not care about is taken and "
+    'told: an accepted PATCH answers `{}`, or `{"warnings": [...]}` with a line for '
+    "each such member. These are the ranges that the page asks for below, a `fanspeed` "
+    "that is no number from 0 to 100 (it is left alone), and a `frequency` or "
+    "`coreVoltage` outside the board's options without `overclockEnabled` 1, stored or "
+    "in the same request. `--strict` makes each of them a 400. Defaults are those of a "
+    "601; `softaxe run` points the pools at its own, and a hostname that nobody has "
+    "set ends in the last four digits of the MAC address, as in `bitaxe-f369`."
 )
 _ERRORS = (
     "Errors: 400 names the member, its value and what is allowed, or what is wrong "
@@ -97,8 +101,8 @@ def api_page() -> str:
 
 def fidelity_table() -> str:
     """The table of docs/fidelity.md."""
-    rows = ((f"`{d.name}`", d.page, d.firmware) for d in differences())
-    return table(("difference", "`documented`", "`firmware`"), rows)
+    rows = ((f"`{d.name}`", d.kind, d.page, d.firmware) for d in ROWS.values())
+    return table(("difference", "kind", "the page", "`firmware`"), rows)
 
 
 def with_fidelity_table(page: str) -> str:
@@ -120,10 +124,9 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _setting_row(row: Setting) -> tuple[str, ...]:
-    limits = row.limits(DOCUMENTED)
-    allowed = row.allowed(DOCUMENTED)
-    if limits.pattern_in_words:
-        allowed += f": {limits.pattern_in_words}"
+    allowed = row.allowed(row.limits(DOCUMENTED))
+    if words := row.asked_words(DOCUMENTED):
+        allowed += f"; the page asks for {words}"
     default = int(row.default) if row.kind is Kind.BOOLEAN else row.default
     aliases = row.rest_names(DOCUMENTED)[1:]
     return (

@@ -61,6 +61,10 @@ _NETWORK = _object(
     }
 )
 _THEME = _object({"colorScheme": _STRING, "accentColors": {}}, "accentColors")
+_WARNINGS = {
+    **_array(_STRING),
+    "description": "What the API page asks for and a member does not meet",
+}
 _STATUS = _object(
     {
         "softaxe": _STRING,
@@ -75,6 +79,7 @@ _STATUS = _object(
         "poolSilentSeconds": {"type": ["number", "null"]},
         "overheatReduction": {"type": ["object", "null"]},
         "partitions": {"type": "array", "items": {"type": "object"}},
+        "warnings": _array(_STRING),
         "chips": _object(
             {
                 "answering": _INTEGER,
@@ -88,6 +93,7 @@ _STATUS = _object(
 _RULES = _object(
     {
         "overclock_guarded": {"type": "boolean"},
+        "is_strict": {"type": "boolean"},
         "settings": {"type": "array", "items": {"type": "object"}},
     }
 )
@@ -117,6 +123,7 @@ def document(device: Device) -> Schema:
                 "Settings": _settings(profile),
                 "Refusal": _object({"error": _STRING}),
                 "Message": _object({"message": _STRING}),
+                "Stored": _object({"warnings": _WARNINGS}, "warnings"),
             },
             "responses": {
                 "Unauthorized": _response("Client or page is not allowed in", _text()),
@@ -272,7 +279,7 @@ def _scan(profile: Profile) -> Schema:
 
 
 def _patch(profile: Profile) -> Schema:
-    ok = _json({"type": "object"}) if profile.patch_answers_json else _text()
+    ok = _json(_ref("Stored")) if profile.patch_answers_json else _text()
     bad = _json(_ref("Refusal")) if profile.patch_errors_explained else _text()
     return _operation(
         "updateSettings",
@@ -353,7 +360,9 @@ def _settings(profile: Profile) -> Schema:
 
 def _setting(row: Setting, profile: Profile) -> Schema:
     limits = row.limits(profile)
-    schema: Schema = {"description": f"{_meaning(row)}. Felt {row.effect}."}
+    words = row.asked_words(profile)
+    asked = f" The API page asks for {words}." if words else ""
+    schema: Schema = {"description": f"{_meaning(row)}. Felt {row.effect}.{asked}"}
     if row.is_secret:
         schema["writeOnly"] = True
     if row.choices:

@@ -1,7 +1,7 @@
 """From a device to the bytes of an answer."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from urllib.parse import unquote
 
@@ -17,8 +17,8 @@ from softaxe.api.schema import (
     offered_columns,
 )
 from softaxe.device.device import Device
-from softaxe.device.profile import Profile
-from softaxe.device.settings import SETTINGS, Effect, Setting
+from softaxe.device.profile import FIRMWARE, Profile
+from softaxe.device.settings import SETTINGS, Effect, Limits, Setting, unmet_demands
 from softaxe.flash.partitions import FACTORY, OTA_SLOTS, SHIPPED_VERSION
 
 
@@ -69,7 +69,7 @@ def statistics_body(device: Device, query: str) -> bytes:
         device: Whose.
         query: The request's query string, undecoded.
     """
-    columns = [*_columns(device, query), TIMESTAMP_COLUMN]
+    columns = [*_columns(query, device.profile), TIMESTAMP_COLUMN]
     cells = [(PRINTERS[column.kind], column.get) for column in columns]
     samples = cjson.array(
         cjson.array([printer(get(sample)) for printer, get in cells])
@@ -84,10 +84,20 @@ def statistics_body(device: Device, query: str) -> bytes:
     ).encode()
 
 
-def _columns(device: Device, query: str) -> list[Column]:
+def columns_that_differ(query: str, profile: Profile) -> Iterator[str]:
+    """Yield the rows of the profile table by which a device has other columns."""
+    known = {column.label for column in offered_columns(FIRMWARE)}
+    if known & (wanted_columns(query, profile) ^ wanted_columns(query, FIRMWARE)):
+        yield "columns_decoded"
+    unknown = {*offered_columns(profile)} - {*offered_columns(FIRMWARE)}
+    if unknown & {*_columns(query, profile)}:
+        yield "response_time_column"
+
+
+def _columns(query: str, profile: Profile) -> list[Column]:
     """The columns a query asks for, in the fixed order; all when it names none."""
-    wanted = wanted_columns(query, device.profile)
-    offered = offered_columns(device.profile)
+    wanted = wanted_columns(query, profile)
+    offered = offered_columns(profile)
     chosen = [column for column in offered if column.label in wanted]
     return chosen or list(offered)
 
@@ -151,6 +161,12 @@ def error_body(text: str) -> bytes:
     return cjson.members((("error", cjson.string(text)),)).encode()
 
 
+def warnings_body(warnings: Iterable[str]) -> bytes:
+    """Print what the API page has against a PATCH that was taken."""
+    texts = cjson.array(map(cjson.string, warnings))
+    return cjson.members((("warnings", texts),)).encode("utf-8", "surrogateescape")
+
+
 def message_body(text: str) -> bytes:
     """Print what an action has to say."""
     return cjson.members((("message", cjson.string(text)),)).encode()
@@ -163,6 +179,7 @@ def setting_rules(device: Device) -> dict[str, object]:
     """
     return {
         "overclock_guarded": device.profile.overclock_guarded,
+        "is_strict": device.profile.is_strict,
         "settings": [
             _setting_rule(row, device) for row in SETTINGS if row.rest_name is not None
         ],
@@ -170,23 +187,30 @@ def setting_rules(device: Device) -> dict[str, object]:
 
 
 def _setting_rule(row: Setting, device: Device) -> dict[str, object]:
-    limits = row.limits(device.profile)
+    asked = row.asked(device.profile)
     return {
         "name": row.rest_name,
         "description": row.description,
         "kind": row.kind,
         "unit": row.unit,
+        **_limits_rule(row, row.limits(device.profile)),
+        "asked": asked and _limits_rule(row, asked),
+        "choices": row.choices,
+        "effect": row.effect,
+        "is_waiting": _is_waiting(row, device),
+        "is_secret": row.is_secret,
+        "value": None if row.is_secret else getattr(device.settings, row.name),
+    }
+
+
+def _limits_rule(row: Setting, limits: Limits) -> dict[str, object]:
+    return {
         "minimum": limits.minimum,
         "maximum": limits.maximum,
         "pattern": limits.pattern,
         "pattern_in_words": limits.pattern_in_words,
         "may_be_empty": limits.may_be_empty,
-        "choices": row.choices,
-        "allowed": row.allowed(device.profile),
-        "effect": row.effect,
-        "is_waiting": _is_waiting(row, device),
-        "is_secret": row.is_secret,
-        "value": None if row.is_secret else getattr(device.settings, row.name),
+        "allowed": row.allowed(limits),
     }
 
 
@@ -223,7 +247,19 @@ def status(device: Device) -> dict[str, object]:
             "coreVoltage": reduction.after_mv,
         },
         "partitions": partitions(device),
+        "warnings": _warnings(device),
     }
+
+
+def _warnings(device: Device) -> list[str]:
+    """What the API page has against the settings, but for those of the protection."""
+    settings, reduction = device.settings, device.power_management.reduction
+    unmet = unmet_demands(settings, profile=device.profile, board=device.board)
+    if reduction and settings.frequency_mhz == reduction.after_mhz:
+        unmet.pop("frequency", None)
+    if reduction and settings.core_voltage_mv == reduction.after_mv:
+        unmet.pop("coreVoltage", None)
+    return list(unmet.values())
 
 
 def partitions(device: Device) -> list[dict[str, object]]:

@@ -45,6 +45,7 @@ _OF_GROUPS = frozenset(
         "ambient_swing",
         "first_boot",
         "profile",
+        "strict",
     }
 )
 """Options that a fleet file says for each group."""
@@ -211,6 +212,15 @@ ProfileOption = Annotated[
         help="documented: the API page's promises; firmware: v2.12.2 exactly."
     ),
 ]
+StrictOption = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Refuse (400) what a device takes though the API page asks for something "
+        "else, instead of warning: no frequency outside the board's options without "
+        "overclockEnabled, no spaces in host names ...",
+    ),
+]
 LogLevelOption = Annotated[
     LogLevel, typer.Option(help="Print the device's own log from this level.")
 ]
@@ -244,6 +254,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     state: StateOption = None,
     ephemeral: EphemeralOption = False,
     profile: ProfileOption = ProfileName.DOCUMENTED,
+    strict: StrictOption = False,
     log_level: LogLevelOption = LogLevel.ERROR,
 ) -> None:
     """Run a Bitaxe, or many: web APIs, mining on a pool."""
@@ -279,6 +290,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             www=None if www is None else read_as("--www", read_source, www),
             erases_www=erase_www,
             profile=PROFILES[profile],
+            strict=strict,
         )
         options = FleetOptions(
             state=Path(),

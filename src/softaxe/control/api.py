@@ -232,6 +232,8 @@ class Control:
                 and (query.path is None or entry.path.startswith(query.path))
                 and query.status in {None, entry.status}
                 and query.unmatched in {None, entry.is_unmatched}
+                and query.warned in {None, bool(entry.warnings)}
+                and query.differs in {None, bool(entry.differs)}
             )
 
         journal = await self._whole.journal()

@@ -119,6 +119,10 @@ class JournalQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     path: Annotated[str | None, about("What it begins with.")] = None
     status: Annotated[int, about(within=(0, 999))] | None = None
     unmatched: bool | None = None
+    warned: Annotated[bool | None, about("Whether warnings were answered.")] = None
+    differs: Annotated[
+        bool | None, about("Whether a device would have answered otherwise.")
+    ] = None
     limit: Annotated[
         int, about("At most so many, the newest.", within=(1, MOST_ENTRIES))
     ] = 1000
@@ -331,6 +335,14 @@ class JournalEntry(Struct, frozen=True):
     ms: float
     unmatched: Annotated[bool, about("No route of the device was meant.")]
     fault: Annotated[str | None, about("Id of the rule that met it.")]
+    warnings: Annotated[
+        tuple[str, ...],
+        about("What the API page asks for and the request does not meet, as answered."),
+    ]
+    differs: Annotated[
+        tuple[str, ...],
+        about("How a v2.12.2 device would have answered otherwise."),
+    ]
 
 
 class Journal(Struct, frozen=True):

@@ -55,7 +55,13 @@ from softaxe.device.mining import Mining
 from softaxe.device.pools import PoolLost, Pools, SessionEvent
 from softaxe.device.profile import DOCUMENTED, Profile
 from softaxe.device.protection import PowerManagement
-from softaxe.device.settings import BY_NVS_KEY, JsonValue, Settings, check_patch
+from softaxe.device.settings import (
+    BY_NVS_KEY,
+    JsonValue,
+    Patch,
+    Settings,
+    check_patch,
+)
 from softaxe.device.state import DeviceState
 from softaxe.device.statistics import (
     HashrateAverages,
@@ -225,21 +231,27 @@ class Device(DeviceState):
 
     # The user
 
-    def patch(self, members: list[tuple[str, JsonValue]], now: float) -> None:
+    def patch(self, members: list[tuple[str, JsonValue]], now: float) -> Patch:
         """Change settings: all of `members`, or none.
 
         Args:
             members: Names and values in the order of the request.
             now: Device time.
 
+        Returns:
+            What has changed, and what the API page has against it.
+
         Raises:
-            SettingError: A value is not allowed; nothing has changed.
+            PatchRefused: A value is not allowed; nothing has changed.
         """
         self.step(now)
-        changes = check_patch(
+        patch = check_patch(
             self.settings, members, profile=self.profile, board=self.board
         )
-        self._change_settings(changes)
+        for warning in patch.warnings:
+            self.log(Level.WARNING, "http_server", warning)
+        self._change_settings(patch.changes)
+        return patch
 
     def set_theme(
         self, scheme: str | None, colors_json: str | None, now: float

@@ -3,40 +3,69 @@
 The page is the promise softaxe keeps by default (`DOCUMENTED`); `FIRMWARE` does what
 v2.12.2 does. A difference is looked up where it matters, by its name here. The table in
 docs/fidelity.md is made of this one.
+
+Of a device one may expect less than the page promises, and it takes more than the page
+allows. So a row is a promise, which is kept, or a demand: what does not meet one is
+taken as on a device and told, or, by `STRICT`, refused.
 """
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
 
 
-def _row(page: str, firmware: str) -> bool:
-    kept: bool = field(metadata={"page": page, "firmware": firmware})
+class Kind(StrEnum):
+    """What a row is to a client."""
+
+    PROMISE = "promise"
+    """More is done than on a device, or fewer are let in."""
+    MARKED = "promise, marked"
+    """A promise that an answer shows: the journal marks those that it has changed."""
+    DEMAND = "demand"
+    """A device takes what does not meet it."""
+
+
+def _row(page: str, firmware: str, kind: Kind = Kind.PROMISE) -> bool:
+    kept: bool = field(metadata={"page": page, "firmware": firmware, "kind": kind})
     return kept
+
+
+def _marked(page: str, firmware: str) -> bool:
+    return _row(page, firmware, Kind.MARKED)
+
+
+def _demand(page: str, firmware: str) -> bool:
+    return _row(page, firmware, Kind.DEMAND)
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One field per difference; True keeps the page's promise."""
+    """One field per difference; True goes by the page."""
 
     name: str
-    fanspeed_sets_fan: bool = _row(
+    fanspeed_sets_fan: bool = _marked(
         "`fanspeed` in a PATCH sets the manual fan speed",
         "`fanspeed` is an unknown key and ignored",
     )
-    wide_target_temperature: bool = _row("`temptarget` 0 to 100", "35 to 66")
-    port_zero_refused: bool = _row("ports 1 to 65535", "0 to 65535")
-    hostname_checked: bool = _row(
+    fanspeed_checked: bool = _demand(
+        "`fanspeed` is a number from 0 to 100",
+        "whatever it is, it is ignored",
+    )
+    wide_target_temperature: bool = _marked("`temptarget` 0 to 100", "35 to 66")
+    port_checked: bool = _demand("ports 1 to 65535", "0 to 65535")
+    hostname_checked: bool = _demand(
         "`hostname` holds letters, digits and hyphens only", "any 1 to 32 bytes"
     )
-    short_wifi_password_refused: bool = _row(
+    wifi_password_checked: bool = _demand(
         "`wifiPass` has 8 to 63 characters, or none for an open network",
         "0 to 63 bytes",
     )
-    overclock_guarded: bool = _row(
+    overclock_guarded: bool = _demand(
         "`frequency` and `coreVoltage` outside the board's options need "
         "`overclockEnabled` 1, stored or in the same request",
         "any value from 1 to 65535; the flag has no effect",
     )
-    pool_url_scheme_understood: bool = _row(
+    pool_url_scheme_understood: bool = _marked(
         "a scheme or port in a pool URL is kept as written and understood when "
         "dialling",
         "the whole text is taken for a host name",
@@ -57,35 +86,35 @@ class Profile:
     scan_access_checked: bool = _row(
         "`wifi/scan` answers 401 outside the allowed networks", "it has no check"
     )
-    dashboard_exists: bool = _row(
+    dashboard_exists: bool = _marked(
         "`statistics/dashboard` exists", "it was removed: JSON 404"
     )
-    response_time_column: bool = _row(
+    response_time_column: bool = _marked(
         "statistics have a column `responseTime`", "the column is unknown"
     )
-    columns_decoded: bool = _row(
+    columns_decoded: bool = _marked(
         "`columns` may be percent-encoded, as HTTP clients send it",
         "a percent-encoded comma makes one unknown column",
     )
-    image_refused_with_reason: bool = _row(
+    image_refused_with_reason: bool = _marked(
         "a refused image is a 400 with the reason, and nothing is changed",
         "500 with a fixed text; a www image is stored unchecked",
     )
-    patch_errors_explained: bool = _row(
+    patch_errors_explained: bool = _marked(
         "a PATCH error is JSON and names field, value and what is allowed",
         "`Wrong API input` or `Invalid JSON` as text",
     )
-    patch_answers_json: bool = _row(
+    patch_answers_json: bool = _marked(
         "an accepted PATCH answers `{}`", "an empty chunked body of type text/html"
     )
-    actions_answer_json: bool = _row(
+    actions_answer_json: bool = _marked(
         'restart and identify answer JSON, `{"message": ...}`', "plain text"
     )
-    chunked_bodies_read: bool = _row(
+    chunked_bodies_read: bool = _marked(
         "a request body may come in chunks, as HTTP clients stream it",
         "only Content-Length counts; a chunked body is empty",
     )
-    websocket_refused_early: bool = _row(
+    websocket_refused_early: bool = _marked(
         "a WebSocket is refused with 401 or 429 before the upgrade",
         "it is accepted and then closed",
     )
@@ -95,6 +124,18 @@ class Profile:
         "the extranonce of an earlier connection is used; at a job without any since "
         "boot, or of a size below 0, the device crashes",
     )
+    is_strict: bool = False
+    """What does not meet a demand is refused."""
+
+    def keeps(self, name: str) -> bool:
+        """Tell whether a row goes by the page: a promise, or a demand if strict."""
+        kept: bool = getattr(self, name)
+        return kept and (self.is_strict or ROWS[name].kind is not Kind.DEMAND)
+
+    def warns_of(self, name: str) -> bool:
+        """Tell whether what does not meet a demand is taken, and told."""
+        kept: bool = getattr(self, name)
+        return kept and not self.is_strict and ROWS[name].kind is Kind.DEMAND
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +145,27 @@ class Difference:
     name: str
     page: str
     firmware: str
+    kind: Kind
+
+    @property
+    def text(self) -> str:
+        """Both sides in one line, as a client's author is told of them."""
+        return f"{self.page}; v2.12.2: {self.firmware}"
 
 
-def differences() -> tuple[Difference, ...]:
-    """Every row of the table."""
-    return tuple(
-        Difference(row.name, row.metadata["page"], row.metadata["firmware"])
-        for row in fields(Profile)
-        if row.metadata
-    )
+ROWS: Mapping[str, Difference] = {
+    row.name: Difference(row.name, **row.metadata)
+    for row in fields(Profile)
+    if row.metadata
+}
+"""Every row of the table, by name."""
 
 
-def _profile(name: str, *, keeps_promises: bool) -> Profile:
-    return Profile(name, **{row.name: keeps_promises for row in differences()})
+def _profile(name: str, *, goes_by_page: bool) -> Profile:
+    return Profile(name, **dict.fromkeys(ROWS, goes_by_page))
 
 
-DOCUMENTED = _profile("documented", keeps_promises=True)
-FIRMWARE = _profile("firmware", keeps_promises=False)
+DOCUMENTED = _profile("documented", goes_by_page=True)
+STRICT = replace(DOCUMENTED, name="strict", is_strict=True)
+"""`DOCUMENTED`, and what does not meet the page's demands is refused."""
+FIRMWARE = _profile("firmware", goes_by_page=False)

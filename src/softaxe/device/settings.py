@@ -6,15 +6,16 @@ API page promises something else, `softaxe.device.profile` names the difference.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import inf
 from typing import Any
 
 from softaxe.catalog import Board
-from softaxe.device.profile import Profile
-from softaxe.errors import SettingError
+from softaxe.device.profile import ROWS, Profile
+from softaxe.device.profile import Kind as RowKind
+from softaxe.errors import PatchRefused, SettingError
 from softaxe.units import float32
 
 JsonValue = str | int | float | bool | None | list[Any] | dict[str, Any]
@@ -85,6 +86,17 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Alias:
+    """A name of the API page that the firmware does not know, for a setting it has."""
+
+    name: str
+    row: str
+    """Of the profile table, where the name is promised."""
+    demand: str
+    """Row of the table where the page asks for a good value: a device ignores any."""
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """One row."""
 
@@ -103,27 +115,40 @@ class Setting:
     is_in_info: bool = True
     choices: tuple[int, ...] | tuple[str, ...] = ()
     """The only values allowed; empty where the limits say it all."""
+    page_row: str = ""
+    """Row of the profile table where the API page says something else of its values."""
     page_limits: Limits | None = None
-    """What the API page says instead, in profiles where `has_page_limits`."""
-    has_page_limits: Callable[[Profile], bool] = lambda _profile: False
-    alias: str | None = None
-    """Another name in a PATCH, in profiles where `has_alias`."""
-    has_alias: Callable[[Profile], bool] = lambda _profile: False
+    """What the page allows."""
+    page_understands: re.Pattern[str] | None = None
+    """What of a text the page gives a meaning and the firmware does not."""
+    alias: Alias | None = None
 
     def limits(self, profile: Profile) -> Limits:
-        """What a profile allows."""
-        if self.page_limits and self.has_page_limits(profile):
+        """What a profile takes."""
+        if self.page_limits and profile.keeps(self.page_row):
             return self.page_limits
         return self.firmware_limits
 
+    def asked(self, profile: Profile) -> Limits | None:
+        """What the page asks for beyond what a device takes, if a profile cares."""
+        is_demand = self.page_row and ROWS[self.page_row].kind is RowKind.DEMAND
+        return (
+            self.page_limits if is_demand and getattr(profile, self.page_row) else None
+        )
+
+    def asked_words(self, profile: Profile) -> str:
+        """The same in words; empty where it asks for nothing."""
+        asked = self.asked(profile)
+        return "" if asked is None else asked.pattern_in_words or self.allowed(asked)
+
     def rest_names(self, profile: Profile) -> tuple[str, ...]:
         """Names in a PATCH, best first."""
-        names = (self.rest_name, self.alias if self.has_alias(profile) else None)
-        return tuple(name for name in names if name)
+        alias = self.alias
+        other = alias.name if alias and profile.keeps(alias.row) else None
+        return tuple(name for name in (self.rest_name, other) if name)
 
-    def allowed(self, profile: Profile) -> str:
-        """What a profile allows, in words."""
-        limits = self.limits(profile)
+    def allowed(self, limits: Limits) -> str:
+        """What limits allow, in words."""
         if self.choices:
             return f"{', '.join(map(str, self.choices))} {self.unit}".rstrip()
         if self.kind is Kind.BOOLEAN:
@@ -147,8 +172,8 @@ def _s(  # noqa: PLR0917 - a table reads best as columns
     is_secret: bool = False,
     is_in_info: bool = True,
     choices: tuple[int, ...] | tuple[str, ...] = (),
-    page: tuple[Limits, Callable[[Profile], bool]] | None = None,
-    alias: tuple[str, Callable[[Profile], bool]] | None = None,
+    page: tuple[str, Limits | re.Pattern[str]] | None = None,
+    alias: Alias | None = None,
 ) -> Setting:
     kinds = {str: Kind.STRING, int: Kind.INTEGER, float: Kind.FLOAT, bool: Kind.BOOLEAN}
     row = Setting(
@@ -164,18 +189,26 @@ def _s(  # noqa: PLR0917 - a table reads best as columns
         is_secret,
         is_in_info and not is_secret,
         choices,
+        alias=alias,
     )
-    if page:
-        row = replace(row, page_limits=page[0], has_page_limits=page[1])
-    if alias:
-        row = replace(row, alias=alias[0], has_alias=alias[1])
+    match page:
+        case (page_row, Limits() as limits):
+            return replace(row, page_row=page_row, page_limits=limits)
+        case (page_row, re.Pattern() as pattern):
+            return replace(row, page_row=page_row, page_understands=pattern)
     return row
 
 
 _REBOOT, _PASS, _NOW = Effect.RESTART, Effect.NEXT_PASS, Effect.AT_ONCE
-_PORT = (Limits(1, 65535), lambda profile: profile.port_zero_refused)
-_WIFI_PASSWORD = Limits(8, 63, may_be_empty=True)
-_HOSTNAME = Limits(1, 32, "[A-Za-z0-9-]+", "letters, digits and hyphens only")
+_URL = ("pool_url_scheme_understood", re.compile(r"/|^\[|^[^:]*:[^:]*$"))
+_PORT = ("port_checked", Limits(1, 65535))
+_WIFI_PASSWORD = ("wifi_password_checked", Limits(8, 63, may_be_empty=True))
+_HOSTNAME = (
+    "hostname_checked",
+    Limits(1, 32, "[A-Za-z0-9-]+", "letters, digits and hyphens only"),
+)
+_TARGET = ("wide_target_temperature", Limits(0, 100))
+_FANSPEED = Alias("fanspeed", "fanspeed_sets_fan", "fanspeed_checked")
 
 # fmt: off
 SETTINGS: tuple[Setting, ...] = (
@@ -183,11 +216,11 @@ SETTINGS: tuple[Setting, ...] = (
        "Wi-Fi network"),
     _s("wifi_password", "wifipass", "wifiPass", "softaxe-wifi", 0, 63, _REBOOT,
        "Wi-Fi password; empty for an open network", is_secret=True,
-       page=(_WIFI_PASSWORD, lambda p: p.short_wifi_password_refused)),
+       page=_WIFI_PASSWORD),
     _s("hostname", "hostname", "hostname", "bitaxe", 1, 32, _REBOOT,
-       "Hostname on the network", page=(_HOSTNAME, lambda p: p.hostname_checked)),
+       "Hostname on the network", page=_HOSTNAME),
     _s("stratum_url", "stratumurl", "stratumURL", "public-pool.io", 0, 3999, _REBOOT,
-       "Primary pool's host"),
+       "Primary pool's host", page=_URL),
     _s("stratum_port", "stratumport", "stratumPort", 21496, 0, 65535, _REBOOT,
        "Primary pool's port", page=_PORT),
     _s("stratum_user", "stratumuser", "stratumUser", POOL_USER, 0, 3999, _REBOOT,
@@ -199,7 +232,8 @@ SETTINGS: tuple[Setting, ...] = (
     _s("stratum_extranonce_subscribe", "stratumxnsub", "stratumExtranonceSubscribe",
        False, 0, 1, _REBOOT, "Ask the primary pool for new extranonces"),
     _s("fallback_stratum_url", "fbstratumurl", "fallbackStratumURL",
-       "solo.ckpool.org", 0, 3999, _REBOOT, "Fallback pool's host; empty for none"),
+       "solo.ckpool.org", 0, 3999, _REBOOT, "Fallback pool's host; empty for none",
+       page=_URL),
     _s("fallback_stratum_port", "fbstratumport", "fallbackStratumPort",
        3333, 0, 65535, _REBOOT, "Fallback pool's port", page=_PORT),
     _s("fallback_stratum_user", "fbstratumuser", "fallbackStratumUser",
@@ -234,12 +268,12 @@ SETTINGS: tuple[Setting, ...] = (
        "Control the fan by temperature"),
     _s("fan_manual_percent", "manualfanspeed", "manualFanSpeed", 100, 0, 100, _PASS,
        "Fan speed without automatic control", "%",
-       alias=("fanspeed", lambda p: p.fanspeed_sets_fan)),
+       alias=_FANSPEED),
     _s("fan_min_percent", "minfanspeed", "minFanSpeed", 25, 0, 99, _REBOOT,
        "Least fan speed of the automatic control", "%"),
     _s("target_temperature_c", "temptarget", "temptarget", 60, 35, 66, _PASS,
        "Target of the automatic fan control", "°C",
-       page=(Limits(0, 100), lambda p: p.wide_target_temperature)),
+       page=_TARGET),
     _s("is_overheated", "overheat_mode", "overheat_mode", False, 0, 0, _PASS,
        "Set by the overheat protection; can only be cleared"),
     _s("statistics_interval_s", "statsFrequency", "statsFrequency", 0, 0, 65535,
@@ -376,13 +410,33 @@ def _to_stored(value: Value) -> Stored:
     return int(value) if isinstance(value, bool) else value
 
 
+def board_options(board: Board) -> dict[str, tuple[int, ...]]:
+    """What a board may run at without being overclocked, by Python name."""
+    return {
+        "frequency_mhz": board.chip.frequency_options_mhz,
+        "core_voltage_mv": board.chip.core_voltage_options_mv,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A PATCH that is taken."""
+
+    changes: Mapping[str, Value]
+    """By Python name."""
+    warnings: tuple[str, ...]
+    """What the API page asks for and this does not meet."""
+    differs: tuple[str, ...]
+    """Rows of the profile table by which a device would do something else."""
+
+
 def check_patch(
     settings: Settings,
     members: list[tuple[str, JsonValue]],
     *,
     profile: Profile,
     board: Board,
-) -> dict[str, Value]:
+) -> Patch:
     """Check a PATCH as a whole.
 
     Names are compared without case and the first of equal names counts, as cJSON does;
@@ -394,38 +448,126 @@ def check_patch(
         profile: Which limits hold.
         board: For the options of frequency and voltage.
 
-    Returns:
-        The values to change, by Python name.
-
     Raises:
-        SettingError: Names every member that is not allowed, its value and what is.
+        PatchRefused: Names every member that is not allowed, its value and what is.
     """
     given: dict[str, JsonValue] = {}
     for name, value in members:
         given.setdefault(name.lower(), value)
-    changes: dict[str, Value] = {}
-    errors = []
+    judgement = _Judgement(profile)
     for row in SETTINGS:
         for name in row.rest_names(profile):
-            if name.lower() not in given:
-                continue
-            try:
-                value = _check(row, name, given[name.lower()], profile)
-            except SettingError as error:
-                errors.append(str(error))
+            if name.lower() in given:
+                judgement.judge(row, name, given[name.lower()])
+    changes = judgement.changes
+    if not changes.get("is_overclock_enabled", settings.is_overclock_enabled):
+        for name, options in board_options(board).items():
+            # A form sends every setting back: what is in force may stay.
+            kept = getattr(settings, name)
+            if (value := changes.get(name, kept)) not in (*options, kept):
+                complaint = _off_options(BY_NAME[name], value, options)
+                judgement.demand("overclock_guarded", complaint)
+    return judgement.result()
+
+
+@dataclass(slots=True)
+class _Judgement:
+    """What comes of a PATCH's members, one after the other."""
+
+    profile: Profile
+    changes: dict[str, Value] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    differs: dict[str, None] = field(default_factory=dict)
+    """Rows of the profile table, in their order of appearance."""
+
+    def judge(self, row: Setting, name: str, value: JsonValue) -> None:
+        """Take a member, or complain."""
+        profile, alias = self.profile, row.alias
+        is_alias = alias is not None and name == alias.name
+        demand = alias.demand if alias and is_alias else row.page_row
+        is_taken_there = is_alias or _is_taken(row, name, value, row.firmware_limits)
+        try:
+            taken = _check(row, name, value, row.limits(profile))
+        except SettingError as error:
+            if not is_taken_there:
+                self.refuse("patch_errors_explained", str(error))
+            elif profile.warns_of(demand):
+                self.warnings.append(f"{error}; it is left alone, as a device does")
             else:
-                changes.setdefault(row.name, value)
-    if profile.overclock_guarded:
-        errors += _check_overclock(settings, changes, board)
-    if errors:
-        raise SettingError("; ".join(errors))
-    return changes
+                self.refuse(demand, str(error))
+            return
+        self.changes.setdefault(row.name, taken)
+        if alias and is_alias:
+            self.differs[alias.row] = None
+        elif not is_taken_there or _is_understood(row, value, profile):
+            self.differs[row.page_row] = None
+        if asked := row.asked(profile):
+            try:
+                _check(row, name, value, asked)
+            except SettingError as error:
+                self.warnings.append(f"{error}, says the API page")
+
+    def demand(self, name: str, complaint: str) -> None:
+        """Do what the profile does about a demand that is not met."""
+        if self.profile.warns_of(name):
+            self.warnings.append(complaint)
+        elif self.profile.keeps(name):
+            self.refuse(name, complaint)
+
+    def refuse(self, difference: str, complaint: str) -> None:
+        """Do not take the whole."""
+        self.errors.append(complaint)
+        if getattr(self.profile, difference):
+            self.differs[difference] = None
+
+    def result(self) -> Patch:
+        """Return what is taken, or raise PatchRefused."""
+        if self.errors:
+            raise PatchRefused("; ".join(self.errors), tuple(self.differs))
+        return Patch(self.changes, tuple(self.warnings), tuple(self.differs))
 
 
-def _check(row: Setting, name: str, value: JsonValue, profile: Profile) -> Value:
+def unmet_demands(
+    settings: Settings, *, profile: Profile, board: Board
+) -> dict[str, str]:
+    """Tell what the API page has against settings that are in force, by REST name."""
+    found = {}
+    for row in SETTINGS:
+        if (asked := row.asked(profile)) is None or row.rest_name is None:
+            continue
+        try:
+            _check(row, row.rest_name, getattr(settings, row.name), asked)
+        except SettingError as error:
+            found[row.rest_name] = f"{error}, says the API page"
+    if profile.overclock_guarded and not settings.is_overclock_enabled:
+        for name, options in board_options(board).items():
+            row, value = BY_NAME[name], getattr(settings, name)
+            if value not in options and row.rest_name:
+                found[row.rest_name] = _off_options(row, value, options)
+    return found
+
+
+def _is_understood(row: Setting, value: JsonValue, profile: Profile) -> bool:
+    """True for what this profile gives a meaning that the firmware does not."""
+    pattern = row.page_understands
+    if pattern is None or not isinstance(value, str):
+        return False
+    return profile.keeps(row.page_row) and pattern.search(value) is not None
+
+
+def _is_taken(row: Setting, name: str, value: JsonValue, limits: Limits) -> bool:
+    try:
+        _check(row, name, value, limits)
+    except SettingError:
+        return False
+    return True
+
+
+def _check(row: Setting, name: str, value: JsonValue, limits: Limits) -> Value:
     if row.kind is Kind.STRING:
-        return _check_string(row, name, value, profile)
-    allowed = row.allowed(profile)
+        return _check_string(row, name, value, limits)
+    allowed = row.allowed(limits)
     is_boolean = isinstance(value, bool)
     if not isinstance(value, int | float) or (
         is_boolean and row.kind is not Kind.BOOLEAN
@@ -433,7 +575,6 @@ def _check(row: Setting, name: str, value: JsonValue, profile: Profile) -> Value
         raise SettingError(f"{name}: {_show(value)} is no {row.kind} ({allowed})")
     double = _double(value)
     number = double if row.kind is Kind.FLOAT else _whole(double)
-    limits = row.limits(profile)
     if not limits.minimum <= number <= limits.maximum:
         raise SettingError(f"{name}: {_show(value)} is outside {allowed}")
     if row.choices and number not in row.choices:
@@ -443,8 +584,7 @@ def _check(row: Setting, name: str, value: JsonValue, profile: Profile) -> Value
     return float32(number) if row.kind is Kind.FLOAT else number
 
 
-def _check_string(row: Setting, name: str, value: JsonValue, profile: Profile) -> str:
-    limits = row.limits(profile)
+def _check_string(row: Setting, name: str, value: JsonValue, limits: Limits) -> str:
     if not isinstance(value, str):
         shown = "a value" if row.is_secret else _show(value)
         raise SettingError(f"{name}: {shown} is no string")
@@ -453,9 +593,9 @@ def _check_string(row: Setting, name: str, value: JsonValue, profile: Profile) -
     size = _utf8_size(value, name, "the text" if row.is_secret else _show(value))
     shown = f"{size} bytes" if row.is_secret or size > limits.maximum else _show(value)
     if not limits.minimum <= size <= limits.maximum:
-        raise SettingError(f"{name}: {shown} is outside {row.allowed(profile)}")
+        raise SettingError(f"{name}: {shown} is outside {row.allowed(limits)}")
     if row.choices and value not in row.choices:
-        raise SettingError(f"{name}: {shown} is none of {row.allowed(profile)}")
+        raise SettingError(f"{name}: {shown} is none of {row.allowed(limits)}")
     if limits.pattern and not re.fullmatch(limits.pattern, value):
         raise SettingError(f"{name}: {shown} may hold {limits.pattern_in_words}")
     return value
@@ -468,26 +608,11 @@ def _utf8_size(text: str, name: str, shown: str) -> int:
         raise SettingError(f"{name}: {shown} holds half a character") from error
 
 
-def _check_overclock(
-    settings: Settings, changes: Mapping[str, Value], board: Board
-) -> list[str]:
-    if changes.get("is_overclock_enabled", settings.is_overclock_enabled):
-        return []
-    errors = []
-    options = {
-        "frequency_mhz": board.chip.frequency_options_mhz,
-        "core_voltage_mv": board.chip.core_voltage_options_mv,
-    }
-    for name, allowed in options.items():
-        # A form sends every setting back: what is in force may stay.
-        if name in changes and changes[name] not in (*allowed, getattr(settings, name)):
-            row = BY_NAME[name]
-            errors.append(
-                f"{row.rest_name}: {changes[name]:g} {row.unit} is none of the board's "
-                f"options {', '.join(map(str, allowed))}; "
-                "other values need overclockEnabled 1"
-            )
-    return errors
+def _off_options(row: Setting, value: Value, options: tuple[int, ...]) -> str:
+    return (
+        f"{row.rest_name}: {value:g} {row.unit} is none of the board's options "
+        f"{', '.join(map(str, options))}; the API page asks for overclockEnabled 1"
+    )
 
 
 def _double(value: float) -> float:

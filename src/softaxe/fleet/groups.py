@@ -32,8 +32,15 @@ from softaxe.description import about, given, read, shown
 from softaxe.device.device import WorkChoice
 from softaxe.device.identity import MAX_SEED, Identity
 from softaxe.device.pools import dial_target
-from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
-from softaxe.device.settings import SETTINGS, JsonValue, Kind, Settings, check_patch
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
+from softaxe.device.settings import (
+    SETTINGS,
+    JsonValue,
+    Kind,
+    Settings,
+    board_options,
+    check_patch,
+)
 from softaxe.errors import SettingError, read_as
 from softaxe.fleet.seeds import member_seed
 from softaxe.serve.member import MemberOptions
@@ -167,6 +174,13 @@ class Shared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             told={"default": DOCUMENTED.name},
         ),
     ] = DOCUMENTED
+    strict: Annotated[
+        bool,
+        about(
+            "Refuse what a device takes though the API page asks for something else, "
+            "instead of warning; not with profile firmware, which asks for nothing."
+        ),
+    ] = False
     settings: Annotated[
         dict[str, Setting],
         about(
@@ -233,6 +247,7 @@ def _member_options(
     group: Group, pool_rows: Mapping[str, SettingValue], seeds: Iterable[int]
 ) -> Iterator[MemberOptions]:
     chosen = [board_named(name) for name in group.boards]
+    profile = _dialect(group)
     overrides: dict[str, SettingValue] = {}
     defaults = dict(pool_rows)
     if group.pool is not None:
@@ -245,7 +260,9 @@ def _member_options(
         own = dict(defaults)
         if group.is_first_boot:
             own |= {"wifissid": "", "wifipass": "", **board.factory_nvs}
-        own = _with_settings(own, group, board, seed=seed, number=number + 1, rng=rng)
+        own = _with_settings(
+            own, group, board, profile, seed=seed, number=number + 1, rng=rng
+        )
         login = dict(overrides)
         if group.user is not None:
             user = _numbered(group.user, number + 1)
@@ -265,14 +282,30 @@ def _member_options(
             overrides=login,
             www=group.www,
             erases_www=group.erases_www,
-            profile=group.profile,
+            profile=profile,
         )
+
+
+def _dialect(group: Group) -> Profile:
+    """Return what a group's devices go by.
+
+    It is one of ours, not a copy that has come from another process.
+    """
+    if not group.strict:
+        return PROFILES[group.profile.name]
+    if group.profile.name == FIRMWARE.name:
+        raise SettingError(
+            "strict: a device asks for nothing beyond what it takes, so it does not go "
+            "with profile firmware"
+        )
+    return STRICT
 
 
 def _with_settings(
     defaults: Mapping[str, SettingValue],
     group: Group,
     board: Board,
+    profile: Profile,
     *,
     seed: int,
     number: int,
@@ -283,9 +316,7 @@ def _with_settings(
         return dict(defaults)
     hostname = Identity.from_seed(seed, "").hostname
     settings = Settings.from_nvs({"hostname": hostname, **defaults}, board)
-    rows = {
-        name.lower(): row for row in SETTINGS for name in row.rest_names(group.profile)
-    }
+    rows = {name.lower(): row for row in SETTINGS for name in row.rest_names(profile)}
     members: dict[str, JsonValue] = {}
     for name, value in group.settings.items():
         if name.lower() not in rows:
@@ -302,23 +333,16 @@ def _with_settings(
         if not isinstance(middle, int | float):
             raise SettingError(f"settings: {name}: {middle!r} is no number")
         drawn = middle + _drawn(width, rng)
-        options = _options(board, row.name)
+        options = board_options(board).get(row.name)
         if options and "overclockenabled" not in {key.lower() for key in members}:
             drawn = min(options, key=lambda option: abs(option - drawn))
         members[name] = round(drawn) if row.kind is Kind.INTEGER else round(drawn, 2)
-    changes = check_patch(
-        settings, list(members.items()), profile=group.profile, board=board
-    )
+    patch = check_patch(settings, list(members.items()), profile=profile, board=board)
+    changes = patch.changes
+    if any(rows[name.lower()].name not in changes for name in members):
+        # A client is told what is left alone; a file would say it in vain.
+        raise SettingError(f"settings: {'; '.join(patch.warnings)}")
     return {**defaults, **settings.changed(changes).to_nvs(changes)}
-
-
-def _options(board: Board, name: str) -> tuple[int, ...]:
-    """What a board may run at without being overclocked."""
-    chip = board.chip
-    return {
-        "frequency_mhz": chip.frequency_options_mhz,
-        "core_voltage_mv": chip.core_voltage_options_mv,
-    }.get(name, ())
 
 
 def _drawn(width: float, rng: random.Random) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 
 from softaxe.asic.chip import REAL, SCALED
 from softaxe.device.device import Device
-from softaxe.device.profile import DOCUMENTED, FIRMWARE
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT
 from softaxe.device.settings import Stored
 from softaxe.errors import SettingError
 from softaxe.faults import FaultRules
@@ -31,6 +31,7 @@ _SHARED: Mapping[str, object] = {
     "real": REAL,
     "scaled": SCALED,
     "documented": DOCUMENTED,
+    "strict": STRICT,
     "firmware": FIRMWARE,
     "page": OUR_PAGE,
 }

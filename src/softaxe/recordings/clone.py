@@ -98,8 +98,6 @@ def _settings_of(
         and not row.is_secret
         and not str(row.rest_name).startswith(NOT_COPIED)
     ]
-    # Whether others are allowed depends on this one.
-    wanted.sort(key=lambda pair: pair[1] != "overclockEnabled")
     for row, name in wanted:
         value = info[name]
         if row.kind is Kind.BOOLEAN:
@@ -107,16 +105,13 @@ def _settings_of(
         elif row.kind is Kind.INTEGER and isinstance(value, float):
             value = round(value) if isfinite(value) else value
         try:
-            changes = check_patch(
-                factory,
-                [*found.items(), (name, value)],
-                profile=DOCUMENTED,
-                board=board,
+            patch = check_patch(
+                factory, [(name, value)], profile=DOCUMENTED, board=board
             )
         except SettingError:
             left_out.append(name)
             continue
-        if changes.get(row.name) != getattr(factory, row.name):
+        if patch.changes.get(row.name) != getattr(factory, row.name):
             found[name] = value
     return found, tuple(left_out)
 

@@ -28,10 +28,10 @@ from softaxe.serve.listener import Listener
 from softaxe.serve.request import AcceptWebSocket, Reply, Request, WebSocket
 from softaxe.serve.server import (
     HI,
-    PATCHED,
     RESTARTING,
     UNKNOWN_ROUTE,
     bad_request,
+    patched,
     read_patch_body,
 )
 
@@ -137,10 +137,12 @@ class Replay:
         except ValueError as error:
             return bad_request(f"Invalid JSON: {error}")
         try:
-            check_patch(self._settings, members, profile=DOCUMENTED, board=self._board)
+            patch = check_patch(
+                self._settings, members, profile=DOCUMENTED, board=self._board
+            )
         except SettingError as error:
             return bad_request(str(error))
-        return PATCHED
+        return patched(patch)
 
     def _is_away(self) -> bool:
         latest = _latest(self._rounds, self.at_s)

@@ -43,6 +43,10 @@ class Answer:
     """Sent in chunks of up to 10240 bytes, without a length."""
     is_unmatched: bool = False
     """No route and no page was meant by the request."""
+    warnings: tuple[str, ...] = ()
+    """What it tells that the API page asks for and the request does not meet."""
+    differs: tuple[str, ...] = ()
+    """Rows of the profile table by which a device would have answered otherwise."""
     pieces: AsyncGenerator[bytes, None] | None = None
     """The body as it leaves, instead of all at once. When it raises `CutShort` the
     connection ends there."""
@@ -53,6 +57,10 @@ class Answer:
     def with_headers(self, headers: Headers) -> "Answer":
         """Return a copy with `headers` after its own."""
         return replace(self, headers=self.headers + headers) if headers else self
+
+    def differing(self, *rows: str) -> "Answer":
+        """Return a copy that is known to differ from a device's by these rows too."""
+        return replace(self, differs=self.differs + rows) if rows else self
 
     @property
     def is_last(self) -> bool:

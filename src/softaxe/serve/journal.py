@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
+from softaxe.device.profile import ROWS
 from softaxe.device.settings import SETTINGS
 from softaxe.serve.answers import Answer
 from softaxe.serve.request import NO_BODY, App, Reply, Request, reply_of
@@ -29,7 +30,7 @@ SECRET_NAMES = frozenset(
     name.lower()
     for row in SETTINGS
     if row.is_secret
-    for name in (row.rest_name, row.alias)
+    for name in (row.rest_name, row.alias and row.alias.name)
     if name
 )
 _SECRET = re.compile(
@@ -67,6 +68,10 @@ class Entry:
     answer: bytes = b""
     took_ms: float = 0.0
     fault: str | None = None
+    warnings: tuple[str, ...] = ()
+    """What the API page asks for and the request does not meet, as it was answered."""
+    differs: tuple[str, ...] = ()
+    """How a device would have answered otherwise: the page's words, the firmware's."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what the control API tells."""
@@ -87,6 +92,8 @@ class Entry:
             "ms": round(self.took_ms, 3),
             "unmatched": self.is_unmatched,
             "fault": self.fault,
+            "warnings": list(self.warnings),
+            "differs": list(self.differs),
         }
 
 
@@ -108,6 +115,9 @@ class Exchange:
     answer: bytes
     is_unmatched: bool
     fault: str | None
+    warnings: tuple[str, ...]
+    differs: tuple[str, ...]
+    """Rows of the profile table."""
     kept_bytes: int
     """About what it takes."""
 
@@ -139,6 +149,8 @@ def _read(note: Note) -> Entry:
         took_ms=took_ms,
         is_unmatched=kept.is_unmatched,
         fault=kept.fault,
+        warnings=kept.warnings,
+        differs=tuple(ROWS[name].text for name in kept.differs),
     )
 
 
@@ -276,8 +288,11 @@ class JournaledApp:
         body: bytes = b"",
     ) -> Exchange:
         answer, is_unmatched = b"", False
+        warnings: tuple[str, ...] = ()
+        differs: tuple[str, ...] = ()
         if isinstance(reply, Answer):
             status, is_unmatched = reply.status, reply.is_unmatched
+            warnings, differs = reply.warnings, reply.differs
             answer = reply.body[:KEPT_ANSWER_BYTES]
             size = len(reply.body) if size is None else size
         elif reply is None:
@@ -287,6 +302,7 @@ class JournaledApp:
         if request.body is not NO_BODY:
             body = without_secrets(bytes(request.body.heard))[:KEPT_BODY_BYTES]
         texts = len(request.path) + len(request.query) + len(answer) + len(body)
+        texts += sum(map(len, warnings))
         return Exchange(
             self._device,
             request.client,
@@ -299,6 +315,8 @@ class JournaledApp:
             answer,
             is_unmatched,
             request.fault,
+            warnings,
+            differs,
             ENTRY_BYTES + texts,
         )
 

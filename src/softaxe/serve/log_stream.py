@@ -34,7 +34,7 @@ class LogStream:
         if refusal is None:
             return AcceptWebSocket(self._stream)
         if self._host.device.profile.websocket_refused_early:
-            return refusal
+            return refusal.differing("websocket_refused_early")
         # The firmware writes a raw HTTP answer into the open WebSocket; to the client
         # either is a connection that ends at once.
         return AcceptWebSocket(_close, is_unmatched=refusal.is_unmatched)

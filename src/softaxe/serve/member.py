@@ -387,16 +387,17 @@ class Member:
         """This end of the main pool connection, `address:port`; empty without one."""
         return self._link_names.get(Link.MAIN, "")
 
-    def patch(self, members: Mapping[str, JsonValue]) -> None:
-        """Change settings as PATCH does.
+    def patch(self, members: Mapping[str, JsonValue]) -> tuple[str, ...]:
+        """Change settings as PATCH does; return its warnings.
 
         Raises:
             SettingError: A value is not allowed; nothing has changed.
         """
         device = self.sync()
-        device.patch(list(members.items()), device.now)
+        patch = device.patch(list(members.items()), device.now)
         self.dispatch()
         self._fleet.wake(self)
+        return patch.warnings
 
     def restart(self) -> None:
         """Restart the device, as POST /api/system/restart does."""

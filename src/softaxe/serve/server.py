@@ -7,7 +7,7 @@ import asyncio
 import functools
 import json
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
@@ -18,7 +18,8 @@ from softaxe import __version__
 from softaxe.api import cjson, openapi, views
 from softaxe.device.device import Device
 from softaxe.device.profile import Profile
-from softaxe.errors import SettingError, StorageError
+from softaxe.device.settings import Patch
+from softaxe.errors import PatchRefused, StorageError
 from softaxe.serve import log_stream
 from softaxe.serve.access import is_client_allowed
 from softaxe.serve.answers import (
@@ -41,7 +42,7 @@ from softaxe.serve.request import (
     read_start,
 )
 from softaxe.serve.static_files import RECOVERY_PAGE, file_answer, files_of
-from softaxe.serve.updates import Updates, body_of
+from softaxe.serve.updates import Updates, body_of, reads_chunks
 
 PATCH_LIMIT_BYTES = 10240
 """Bodies of this length and more are refused. Source: ESP-Miner http_server.c."""
@@ -66,7 +67,7 @@ INVALID_JSON = Answer(b"Invalid JSON", status=400)
 WRONG_INPUT = Answer(b"Wrong API input", status=400)
 NO_UPGRADE = Answer(b"This resource speaks WebSocket only", status=400)
 EMPTY = Answer()
-PATCHED = Answer(b"{}", content_type=JSON)
+PATCHED = Answer(b"{}", content_type=JSON, differs=("patch_answers_json",))
 PATCHED_AS_FIRMWARE = Answer(is_chunked=True)
 AWAY_S = 0.02
 """Between two looks whether a device that is away is back."""
@@ -107,17 +108,20 @@ class Endpoint:
             found = self.respond(server, request)
         except StorageError as error:
             found = _not_stored(error)
+        differs = ("chunked_bodies_read",) if reads_chunks(request, device) else ()
         if isinstance(found, Answer) and server.host.device.is_on_network:
-            return found.with_headers(self.cors)
-        return self._finish(server.host, found)
+            return found.with_headers(self.cors).differing(*differs)
+        return self._finish(server.host, found, differs)
 
-    async def _finish(self, host: Host, found: Found) -> Answer | None:
+    async def _finish(
+        self, host: Host, found: Found, differs: tuple[str, ...]
+    ) -> Answer | None:
         try:
             answer = found if isinstance(found, Answer) else await found
         except StorageError as error:
             answer = _not_stored(error)
         if host.device.is_on_network:
-            return answer.with_headers(self.cors)
+            return answer.with_headers(self.cors).differing(*differs)
         # A device that has just been reset says nothing more, not even when it is back:
         # the port is about to close, and that ends this wait.
         while not host.device.is_on_network:  # noqa: ASYNC110 - it has no event
@@ -170,8 +174,10 @@ class Server:
 
     def statistics(self, request: Request) -> Answer:
         """GET /api/system/statistics."""
-        body = views.statistics_body(self.host.sync(), request.query)
-        return Answer(body, content_type=JSON)
+        device = self.host.sync()
+        body = views.statistics_body(device, request.query)
+        differs = views.columns_that_differ(request.query, device.profile)
+        return Answer(body, content_type=JSON).differing(*differs)
 
     def scan(self, _request: Request) -> Answer:
         """GET /api/system/wifi/scan."""
@@ -258,16 +264,19 @@ class Server:
             members = cjson.parse(body)
         except ValueError as error:
             text = f"Invalid JSON: {error}"
-            return bad_request(text) if profile.patch_errors_explained else INVALID_JSON
+            if not profile.patch_errors_explained:
+                return INVALID_JSON
+            return bad_request(text).differing("patch_errors_explained")
         async with self._changing:
             device = self.host.sync()
             try:
-                device.patch(members, device.now)
-            except SettingError as error:
-                is_told = profile.patch_errors_explained
-                return bad_request(str(error)) if is_told else WRONG_INPUT
+                patch = device.patch(members, device.now)
+            except PatchRefused as error:
+                if not profile.patch_errors_explained:
+                    return WRONG_INPUT
+                return bad_request(str(error)).differing(*error.differs)
             await self.host.commit()
-        return PATCHED if profile.patch_answers_json else PATCHED_AS_FIRMWARE
+        return patched(patch) if profile.patch_answers_json else PATCHED_AS_FIRMWARE
 
     async def post_theme(self, request: Request) -> Answer:
         """POST /api/theme."""
@@ -308,8 +317,18 @@ class Server:
 
     def _action(self, text: str) -> Answer:
         if self.host.device.profile.actions_answer_json:
-            return Answer(views.message_body(text), content_type=JSON)
+            answer = Answer(views.message_body(text), content_type=JSON)
+            return answer.differing("actions_answer_json")
         return Answer(text.encode(), content_type=TEXT)
+
+
+def patched(patch: Patch) -> Answer:
+    """Answer a PATCH that was taken, with what the API page has against it."""
+    answer = PATCHED.differing(*patch.differs)
+    if not patch.warnings:
+        return answer
+    body = views.warnings_body(patch.warnings)
+    return replace(answer, body=body, warnings=patch.warnings)
 
 
 def bad_request(text: str) -> Answer:
@@ -336,9 +355,9 @@ def _always(answer: Answer) -> Respond:
     return lambda _server, _request: answer
 
 
-def _view(view: Callable[[Device], bytes]) -> Endpoint:
+def _view(view: Callable[[Device], bytes], *differs: str) -> Endpoint:
     def respond(server: Server, _request: Request) -> Answer:
-        return Answer(view(server.host.sync()), content_type=JSON)
+        return Answer(view(server.host.sync()), content_type=JSON, differs=differs)
 
     return Endpoint(respond, cors=FULL_CORS)
 
@@ -385,7 +404,7 @@ def _routes(profile: Profile) -> Mapping[tuple[str, str], Endpoint]:
         ("GET", "/softaxe/settings.json"): Endpoint(Server.settings),
     }
     if profile.dashboard_exists:
-        dashboard = _view(views.dashboard_body)
+        dashboard = _view(views.dashboard_body, "dashboard_exists")
         routes["GET", "/api/system/statistics/dashboard"] = dashboard
     return routes
 

@@ -189,7 +189,9 @@ class Updates:
     def _refusal(self, error: ImageError | StorageError, firmware_text: str) -> Answer:
         is_fault_of_image = isinstance(error, ImageError)
         if self._host.device.profile.image_refused_with_reason:
-            return reason(str(error), status=400 if is_fault_of_image else 500)
+            if is_fault_of_image:
+                return reason(str(error)).differing("image_refused_with_reason")
+            return reason(str(error), status=500)
         text = firmware_text if is_fault_of_image else WRITE_ERROR
         return Answer(text.encode(), status=500)
 
@@ -200,11 +202,14 @@ def body_of(request: Request, device: Device) -> Body:
     The firmware knows no chunked request bodies: to it they are empty.
     """
     is_chunked = request.header(b"transfer-encoding") is not None
-    return (
-        NO_BODY
-        if is_chunked and not device.profile.chunked_bodies_read
-        else request.body
-    )
+    is_read = not is_chunked or reads_chunks(request, device)
+    return request.body if is_read else NO_BODY
+
+
+def reads_chunks(request: Request, device: Device) -> bool:
+    """Tell whether a request's body comes in chunks, and is read all the same."""
+    is_chunked = request.header(b"transfer-encoding") is not None
+    return is_chunked and device.profile.chunked_bodies_read
 
 
 def _length(request: Request) -> int:

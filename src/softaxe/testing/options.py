@@ -80,6 +80,7 @@ class SharedOptions(TypedDict, total=False):
     profile: Literal["documented", "firmware"]
     settings: Mapping[str, str | float | bool]
     spread: Mapping[str, float]
+    strict: bool
     user: str
     work: Literal["auto", "scaled", "real"]
 

@@ -299,9 +299,9 @@ class RunningFleet:
         """What the first device answers at /api/system/info."""
         return self[0].info()
 
-    def patch(self, **settings: JsonValue) -> None:
-        """Change settings of the first device."""
-        self[0].patch(**settings)
+    def patch(self, **settings: JsonValue) -> tuple[str, ...]:
+        """Change settings of the first device; return what is warned of."""
+        return self[0].patch(**settings)
 
     def restart(self) -> None:
         """Restart the first device; it goes away and comes back."""
@@ -387,13 +387,16 @@ class RunningDevice:
         found: dict[str, Any] = json.loads(self._call(lambda m: m.info_body()))
         return found
 
-    def patch(self, **settings: JsonValue) -> None:
+    def patch(self, **settings: JsonValue) -> tuple[str, ...]:
         """Change settings, by the names of PATCH /api/system.
+
+        Returns:
+            What the API page asks for and they do not meet.
 
         Raises:
             SettingError: A value is not allowed; nothing has changed.
         """
-        self._call(lambda member: member.patch(settings))
+        return self._call(lambda member: member.patch(settings))
 
     def restart(self) -> None:
         """Restart it; it goes away and comes back."""

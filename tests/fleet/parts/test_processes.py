@@ -12,6 +12,7 @@ import httpx
 import pytest
 from tests.commands import ended
 
+from softaxe.device.profile import ROWS
 from softaxe.fleet.parts.processes import STILL_S
 from softaxe.serve.storage import Storage
 
@@ -297,8 +298,15 @@ def test_it_ends_when_asked_and_takes_its_parts_along(tmp_path: Path) -> None:
     _wait_until_ended(children)  # multiprocessing's own tracker is the last
 
 
-def test_parts_show_the_log_from_the_level_asked_for(tmp_path: Path) -> None:
-    spread = Spread(tmp_path, "--log-level", "warning")
+def test_parts_are_as_strict_and_as_talkative_as_asked_for(tmp_path: Path) -> None:
+    spread = Spread(tmp_path, "--log-level", "warning", "--strict")
+    for row in spread.api.get("/control/devices").json()["devices"]:
+        change = {"hostname": "My Bitaxe", "statsFrequency": 77}
+        answer = httpx.patch(f"{row['url']}/api/system", json=change)
+        assert (answer.status_code, list(answer.json())) == (400, ["error"])
+    told = spread.api.get("/control/journal", params={"differs": True}).json()
+    assert len(told["entries"]) == 4
+    assert told["entries"][0]["differs"] == [ROWS["hostname_checked"].text]
     spread.api.post("/control/shutdown")
     assert spread.process.stdout is not None
     output = spread.process.stdout.read()  # what was read ahead, too

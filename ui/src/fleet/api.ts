@@ -104,6 +104,10 @@ export interface Entry {
   ms: number;
   unmatched: boolean;
   fault: string | null;
+  /** What the API page asks for and the request does not meet. */
+  warnings: string[];
+  /** How a device would have answered otherwise. */
+  differs: string[];
 }
 
 export interface Snapshot {

@@ -103,6 +103,8 @@ export interface Status {
     coreVoltage: number;
   } | null;
   partitions: Partition[];
+  /** What the API page has against the settings that somebody chose. */
+  warnings: string[];
 }
 
 export interface Statistics {
@@ -133,14 +135,18 @@ export async function read<T>(path: string, timeoutMs = TIMEOUT_MS): Promise<T> 
   return (await answer.json()) as T;
 }
 
-/** Change settings; returns what the device has against it, or an empty text. */
-export async function patch(changes: Record<string, unknown>): Promise<string> {
+/** Change settings; returns why the device does not, or an empty text, and what it warns of. */
+export async function patch(changes: Record<string, unknown>): Promise<{ refusal: string; warnings: string[] }> {
   const answer = await ask("/api/system", {
     method: "PATCH",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(changes),
   });
-  return answer.ok ? "" : reason(await answer.text()) || `The device answers ${answer.status}.`;
+  const body = await answer.text();
+  if (!answer.ok) return { refusal: reason(body) || `The device answers ${answer.status}.`, warnings: [] };
+  // Where firmware is the model the body is empty.
+  const { warnings = [] } = (body ? JSON.parse(body) : {}) as { warnings?: string[] };
+  return { refusal: "", warnings };
 }
 
 export async function act(name: "restart" | "identify"): Promise<string> {

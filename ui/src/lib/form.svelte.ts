@@ -14,7 +14,7 @@ class Form {
   cleared = $state<Record<string, boolean>>({});
   /** What the device has against a value, by name. */
   refused = $state<Record<string, string>>({});
-  answer = $state.raw<{ tone: "" | "good" | "bad"; text: string }>({ tone: "", text: "" });
+  answer = $state.raw<{ tone: "" | "good" | "warn" | "bad"; text: string }>({ tone: "", text: "" });
   /** Why the rules could not be read. */
   unread = $state("");
   isSaving = $state(false);
@@ -31,6 +31,16 @@ class Form {
     }
     return found;
   });
+  /** What the API page asks for instead of what is stored or typed, where the device takes that. */
+  warnings = $derived.by(() => {
+    const found: Record<string, string> = {};
+    for (const rule of this.byName.values()) {
+      if (this.errors[rule.name] || (rule.is_secret && !this.isChanged(rule))) continue;
+      const text = this.asked(rule);
+      if (text) found[rule.name] = `${text} So the API page asks; a device takes it all the same.`;
+    }
+    return found;
+  });
 
   /** Read rules and values; what is typed stays, but for what has just been saved. */
   async load(saved = new Map<string, string | boolean>()): Promise<void> {
@@ -39,7 +49,7 @@ class Form {
       const unsaved = this.changed.filter((rule) => saved.get(rule.name) !== this.typed(rule));
       const kept = new Set(unsaved.map((rule) => rule.name));
       for (const rule of loaded.settings) {
-        rule.allowed = rule.allowed.replace("..", " to ");
+        for (const limits of [rule, rule.asked]) if (limits) limits.allowed = limits.allowed.replace("..", " to ");
         if (kept.has(rule.name)) continue;
         this.draft[rule.name] = rule.is_secret ? "" : asTyped(rule);
         delete this.cleared[rule.name];
@@ -70,11 +80,13 @@ class Form {
     this.isSaving = true;
     try {
       const sent = new Map(this.changed.map((rule) => [rule.name, this.typed(rule)]));
-      const refusal = await patch(Object.fromEntries(this.changed.map((rule) => [rule.name, this.toSend(rule)])));
+      const { refusal, warnings } = await patch(Object.fromEntries(this.changed.map((rule) => [rule.name, this.toSend(rule)])));
       if (refusal) return this.refuse(refusal);
       this.refused = {};
       await this.load(sent);
-      this.answer = { tone: "good", text: "Saved." };
+      this.answer = warnings.length
+        ? { tone: "warn", text: `Saved, though the API page has something against it: ${warnings.join("; ")}.` }
+        : { tone: "good", text: "Saved." };
       void device.poll();
     } catch (problem) {
       this.answer = { tone: "bad", text: inWords(problem) };
@@ -98,9 +110,20 @@ class Form {
   private error(rule: Rule): string {
     const value = this.typed(rule);
     const text = check(rule, value);
+    // A form sends back what is in force.
+    if (text || !this.rules?.is_strict || Number(value) === rule.value) return text;
+    return this.overclock(rule, value);
+  }
+
+  private asked(rule: Rule): string {
+    const value = this.typed(rule);
+    return (rule.asked && check(rule, value, rule.asked)) || this.overclock(rule, value);
+  }
+
+  private overclock(rule: Rule, value: string | boolean): string {
     const options = optionsOf(rule, device.asic);
-    if (text || !options || !this.rules?.overclock_guarded || this.draft.overclockEnabled) return text;
-    return checkOverclock(rule, String(value), options.values);
+    if (!options || !this.rules?.overclock_guarded || this.draft.overclockEnabled) return "";
+    return checkOverclock(String(value), options.values);
   }
 
   private typed(rule: Rule): string | boolean {

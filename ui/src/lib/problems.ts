@@ -26,6 +26,7 @@ const CHIP: [string, string] = ["#/settings/chip", "Chip settings"];
 const COOLING: [string, string] = ["#/settings/cooling", "Cooling settings"];
 const WIFI: [string, string] = ["#/settings/wifi", "Wi-Fi settings"];
 const RESTART: [string, string] = ["#/settings", "Restart"];
+const SETTINGS: [string, string] = ["#/settings", "Settings"];
 
 /** Not to the second: a screen reader says an alert again when it changes. */
 function roughly(seconds: number): string {
@@ -49,7 +50,13 @@ export function state(info: Info, status: Status): [Tone, string] {
 }
 
 export function problems(info: Info, status: Status, asic: Asic | undefined): Problem[] {
-  return [...chip(info, status, asic?.asicCount ?? 1), ...network(info, status)];
+  return [...chip(info, status, asic?.asicCount ?? 1), ...network(info, status), ...asked(status)];
+}
+
+function asked(status: Status): Problem[] {
+  if (!status.warnings.length) return [];
+  const advice = `${status.warnings.join("; ")}. A device takes it all the same.`;
+  return [{ tone: "warn", title: "Not as the API page asks", advice, links: [SETTINGS] }];
 }
 
 function chip(info: Info, status: Status, count: number): Problem[] {

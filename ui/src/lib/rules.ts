@@ -4,19 +4,25 @@ import type { Asic } from "./api";
 
 export type Value = string | number | boolean;
 
-/** A row of the device's settings table. */
-export interface Rule {
-  name: string;
-  description: string;
-  kind: "string" | "integer" | "float" | "boolean";
-  unit: string;
+/** What values there may be. */
+export interface Limits {
   minimum: number;
   maximum: number;
   pattern: string | null;
   pattern_in_words: string;
   may_be_empty: boolean;
-  choices: (string | number)[];
   allowed: string;
+}
+
+/** A row of the device's settings table, with what the device takes. */
+export interface Rule extends Limits {
+  name: string;
+  description: string;
+  kind: "string" | "integer" | "float" | "boolean";
+  unit: string;
+  choices: (string | number)[];
+  /** What the API page asks for beyond that. */
+  asked: Limits | null;
   effect: string;
   /** Another value than the stored one is in force until the next restart. */
   is_waiting: boolean;
@@ -25,7 +31,10 @@ export interface Rule {
 }
 
 export interface Rules {
+  /** The API page asks for overclocking to be switched on before it is done. */
   overclock_guarded: boolean;
+  /** What the page asks for is refused otherwise, not only told. */
+  is_strict: boolean;
   settings: Rule[];
 }
 
@@ -34,34 +43,33 @@ export const NEEDS_RESTART = "after a restart";
 const bytes = (text: string): number => new TextEncoder().encode(text).length;
 
 /** Say what is wrong with a value as typed, or nothing. */
-export function check(rule: Rule, value: string | boolean): string {
-  if (typeof value === "boolean") return value && rule.maximum === 0 ? "Can only be cleared." : "";
-  return rule.kind === "string" ? checkText(rule, value) : checkNumber(rule, value);
+export function check(rule: Rule, value: string | boolean, limits: Limits = rule): string {
+  if (typeof value === "boolean") return value && limits.maximum === 0 ? "Can only be cleared." : "";
+  return rule.kind === "string" ? checkText(rule, value, limits) : checkNumber(rule, value, limits);
 }
 
-function checkText(rule: Rule, text: string): string {
-  if (!text && rule.may_be_empty) return "";
-  if (rule.choices.length && !rule.choices.includes(text)) return `Allowed is ${rule.allowed}.`;
+function checkText(rule: Rule, text: string, limits: Limits): string {
+  if (!text && limits.may_be_empty) return "";
+  if (rule.choices.length && !rule.choices.includes(text)) return `Allowed is ${limits.allowed}.`;
   const size = bytes(text);
-  if (size < rule.minimum || size > rule.maximum)
-    return size ? `${size} bytes; allowed is ${rule.allowed}.` : "This cannot be empty.";
-  if (rule.pattern && !new RegExp(`^(?:${rule.pattern})$`, "u").test(text))
-    return `Use ${rule.pattern_in_words}.`;
+  if (size < limits.minimum || size > limits.maximum)
+    return size ? `${size} bytes; allowed is ${limits.allowed}.` : "This cannot be empty.";
+  if (limits.pattern && !new RegExp(`^(?:${limits.pattern})$`, "u").test(text))
+    return `Use ${limits.pattern_in_words}.`;
   return "";
 }
 
-function checkNumber(rule: Rule, text: string): string {
+function checkNumber(rule: Rule, text: string, limits: Limits): string {
   const value = Number(text);
   if (!text.trim() || !Number.isFinite(value)) return "This is no number.";
   if (rule.kind === "integer" && !Number.isInteger(value)) return "Only whole numbers.";
-  if (rule.choices.length && !rule.choices.includes(value)) return `Allowed is ${rule.allowed}.`;
-  return value < rule.minimum || value > rule.maximum ? `Allowed is ${rule.allowed}.` : "";
+  if (rule.choices.length && !rule.choices.includes(value)) return `Allowed is ${limits.allowed}.`;
+  return value < limits.minimum || value > limits.maximum ? `Allowed is ${limits.allowed}.` : "";
 }
 
 /** Say when a value outside the board's options needs overclocking switched on. */
-export function checkOverclock(rule: Rule, text: string, options: number[]): string {
-  const isKept = Number(text) === rule.value;
-  return isKept || options.includes(Number(text)) ? "" : "Outside the board's options; allow overclocking first.";
+export function checkOverclock(text: string, options: number[]): string {
+  return options.includes(Number(text)) ? "" : "Outside the board's options; allow overclocking first.";
 }
 
 export function optionsOf(rule: Rule, asic: Asic | undefined): { values: number[]; normal: number } | null {

@@ -470,7 +470,7 @@ class Whole:
 
 def _size(entry: Entry) -> int:
     """About what an entry takes, in bytes."""
-    texts = (entry.path, entry.query, entry.body, entry.answer)
+    texts = (entry.path, entry.query, entry.body, entry.answer, *entry.warnings)
     return ENTRY_BYTES + sum(map(len, texts))
 
 
