@@ -251,12 +251,12 @@ ASIC: tuple[Field, ...] = (
           "Default frequency", "MHz"),
     Field("frequencyOptions", Kind.INTEGERS,
           lambda d: d.board.chip.frequency_options_mhz,
-          "Frequencies allowed without overclockEnabled", "MHz"),
+          "Frequencies that the page allows without overclockEnabled", "MHz"),
     Field("defaultVoltage", _INT, lambda d: d.board.chip.default_core_voltage_mv,
           "Default core voltage", "mV"),
     Field("voltageOptions", Kind.INTEGERS,
           lambda d: d.board.chip.core_voltage_options_mv,
-          "Core voltages allowed without overclockEnabled", "mV"),
+          "Core voltages that the page allows without overclockEnabled", "mV"),
 )
 # fmt: on
 

@@ -31,6 +31,7 @@ DISPLAYS = (
 )
 ROTATIONS = (0, 90, 180, 270)
 INT_LIMIT = 2**31
+SAYS = ", says the API page"
 MAX_SHOWN = 80
 """Characters of a refused value that an error quotes."""
 POOL_USER = "bc1qnp980s5fpp8l94p5cvttmtdqy8rvrq74qly2yrfmzkdsntqzlc5qkc4rkq.bitaxe"
@@ -140,6 +141,13 @@ class Setting:
         """The same in words; empty where it asks for nothing."""
         asked = self.asked(profile)
         return "" if asked is None else asked.pattern_in_words or self.allowed(asked)
+
+    def is_understood(self, value: object, profile: Profile) -> bool:
+        """True for a text that the page gives a meaning and the firmware does not."""
+        pattern = self.page_understands
+        if pattern is None or not isinstance(value, str):
+            return False
+        return profile.keeps(self.page_row) and pattern.search(value) is not None
 
     def rest_names(self, profile: Profile) -> tuple[str, ...]:
         """Names in a PATCH, best first."""
@@ -483,40 +491,42 @@ class _Judgement:
 
     def judge(self, row: Setting, name: str, value: JsonValue) -> None:
         """Take a member, or complain."""
-        profile, alias = self.profile, row.alias
-        is_alias = alias is not None and name == alias.name
-        demand = alias.demand if alias and is_alias else row.page_row
-        is_taken_there = is_alias or _is_taken(row, name, value, row.firmware_limits)
-        try:
-            taken = _check(row, name, value, row.limits(profile))
-        except SettingError as error:
-            if not is_taken_there:
-                self.refuse("patch_errors_explained", str(error))
-            elif profile.warns_of(demand):
-                self.warnings.append(f"{error}; it is left alone, as a device does")
+        profile, limits = self.profile, row.limits(self.profile)
+        alias = row.alias if row.alias and row.alias.name == name else None
+        objection = _objection(row, name, value, row.firmware_limits)
+        if complaint := _objection(row, name, value, limits):
+            if alias:  # to a device a name that it does not know
+                self.demand(alias.demand, complaint, "; it is left alone")
+            elif objection:
+                self.refuse("patch_errors_explained", complaint)
             else:
-                self.refuse(demand, str(error))
+                self.demand(row.page_row, complaint)
             return
-        self.changes.setdefault(row.name, taken)
-        if alias and is_alias:
+        self.changes.setdefault(row.name, _check(row, name, value, limits))
+        if alias:
             self.differs[alias.row] = None
-        elif not is_taken_there or _is_understood(row, value, profile):
+        elif objection or row.is_understood(value, profile):
             self.differs[row.page_row] = None
         if asked := row.asked(profile):
-            try:
-                _check(row, name, value, asked)
-            except SettingError as error:
-                self.warnings.append(f"{error}, says the API page")
+            self.demand(row.page_row, _objection(row, name, value, asked), SAYS)
 
-    def demand(self, name: str, complaint: str) -> None:
-        """Do what the profile does about a demand that is not met."""
+    def demand(self, name: str, complaint: str, more: str = "") -> None:
+        """Do what the profile does about a demand.
+
+        Args:
+            name: Its row of the profile table.
+            complaint: How it is not met; empty when it is.
+            more: What a warning says beside the complaint.
+        """
+        if not complaint:
+            return
         if self.profile.warns_of(name):
-            self.warnings.append(complaint)
+            self.warnings.append(f"{complaint}{more}")
         elif self.profile.keeps(name):
             self.refuse(name, complaint)
 
     def refuse(self, difference: str, complaint: str) -> None:
-        """Do not take the whole."""
+        """Take nothing of the whole."""
         self.errors.append(complaint)
         if getattr(self.profile, difference):
             self.differs[difference] = None
@@ -534,12 +544,11 @@ def unmet_demands(
     """Tell what the API page has against settings that are in force, by REST name."""
     found = {}
     for row in SETTINGS:
-        if (asked := row.asked(profile)) is None or row.rest_name is None:
+        name, asked = row.rest_name, row.asked(profile)
+        if name is None or asked is None:
             continue
-        try:
-            _check(row, row.rest_name, getattr(settings, row.name), asked)
-        except SettingError as error:
-            found[row.rest_name] = f"{error}, says the API page"
+        if complaint := _objection(row, name, getattr(settings, row.name), asked):
+            found[name] = f"{complaint}{SAYS}"
     if profile.overclock_guarded and not settings.is_overclock_enabled:
         for name, options in board_options(board).items():
             row, value = BY_NAME[name], getattr(settings, name)
@@ -548,20 +557,13 @@ def unmet_demands(
     return found
 
 
-def _is_understood(row: Setting, value: JsonValue, profile: Profile) -> bool:
-    """True for what this profile gives a meaning that the firmware does not."""
-    pattern = row.page_understands
-    if pattern is None or not isinstance(value, str):
-        return False
-    return profile.keeps(row.page_row) and pattern.search(value) is not None
-
-
-def _is_taken(row: Setting, name: str, value: JsonValue, limits: Limits) -> bool:
+def _objection(row: Setting, name: str, value: JsonValue, limits: Limits) -> str:
+    """Tell what is wrong with a value, or nothing."""
     try:
         _check(row, name, value, limits)
-    except SettingError:
-        return False
-    return True
+    except SettingError as error:
+        return str(error)
+    return ""
 
 
 def _check(row: Setting, name: str, value: JsonValue, limits: Limits) -> Value:
