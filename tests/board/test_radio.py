@@ -117,6 +117,14 @@ def test_a_scan_finds_the_home_network_and_its_neighbours() -> None:
     assert levels == sorted(levels, reverse=True)
 
 
+def test_a_scan_takes_longer_where_something_is_tried_meanwhile() -> None:
+    made, _ = radio()
+    made.start(0.0)
+    assert made.scan_s == pytest.approx(3.1)
+    run(made, 10.0)
+    assert made.scan_s == pytest.approx(2.1)
+
+
 def test_an_open_network_is_joined_without_a_password() -> None:
     made, lines = radio("park", "")
     made.start(0.0)

@@ -12,7 +12,7 @@ from softaxe.serve.request import Request
 def test_the_firmware_profile_refuses_loopback_but_not_the_scan(
     run_device: Any, tmp_path: Path
 ) -> None:
-    with run_device(tmp_path, profile=FIRMWARE) as device:
+    with run_device(tmp_path, profile=FIRMWARE, is_scan_quick=True) as device:
         refused = device.client.get("/api/system/info")
         assert (refused.status_code, refused.text) == (401, "Unauthorized")
         assert "access-control-allow-origin" not in refused.headers

@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 from softaxe.api import views
 from softaxe.api.schema import INFO
-from softaxe.device.profile import ROWS, Kind
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, ROWS, Kind, Profile
 from softaxe.errors import StorageError
 from softaxe.serve.answers import Answer
 from softaxe.serve.request import Request, reply_of
@@ -143,8 +143,9 @@ def test_recovery_and_theme_and_openapi_are_there(bitaxe: Any) -> None:
 
 def test_the_status_tells_boots_apart_and_how_time_runs(bitaxe: Any) -> None:
     def status() -> dict[str, Any]:
-        answer: dict[str, Any] = bitaxe.client.get("/softaxe/status.json").json()
-        return answer
+        # Who asks just before it is reset would wait for ever.
+        answer = bitaxe.client.get("/softaxe/status.json", timeout=1)
+        return dict(answer.json())
 
     bitaxe.advance(600)
     before, later = status(), status()
@@ -251,6 +252,68 @@ def test_the_firmware_profile_answers_as_the_firmware(old_firmware: Any) -> None
     assert "responseTime" not in labels
     client.patch("/api/system", content=b'{"frequency":485.3}')
     assert '"frequency":\t485.29998779296875' in client.get("/api/system/info").text
+
+
+SCAN = "/api/system/wifi/scan"
+
+
+@pytest.mark.parametrize("profile", [DOCUMENTED, FIRMWARE])
+def test_a_scan_takes_its_time_and_blocks_what_it_blocks(
+    run_device: Any, tmp_path: Path, profile: Profile
+) -> None:
+    with (
+        run_device(tmp_path, profile=profile, speed=5.0) as device,
+        ThreadPoolExecutor() as threads,
+    ):
+        device.member.device.radio.is_ap_enabled = True  # lets every client in
+
+        def ask(path: str) -> tuple[int, float]:
+            answer = httpx.get(f"{device.url}{path}")
+            return answer.status_code, float(device.member.device.now)
+
+        began = device.member.device.now
+        scan = threads.submit(ask, SCAN)
+        time.sleep(0.1)
+        others = [threads.submit(ask, path) for path in ("/api/system/info", "/", SCAN)]
+        (status, scanned_at), answers = scan.result(), [o.result() for o in others]
+
+    assert {status, *(code for code, _ in answers)} == {200}
+    assert scanned_at - began >= 2.1
+    assert answers[-1][1] - scanned_at > 1.9, "two scans come one after the other"
+    for _, answered_at in answers[:2]:
+        if profile.scan_blocks_nothing:
+            assert answered_at < scanned_at
+        else:
+            assert answered_at > scanned_at - 0.1
+
+
+@pytest.mark.parametrize(
+    "options", [{"is_scan_quick": True, "speed": 0.01}, {"is_paused": True}]
+)
+def test_a_scan_takes_no_time_where_there_is_none(
+    run_device: Any, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    with run_device(tmp_path, **options) as device:
+        assert device.client.get(SCAN).json()["networks"]
+
+
+def test_a_scan_ends_when_time_stops_or_jumps(run_device: Any, tmp_path: Path) -> None:
+    def jump(device: Any) -> None:
+        device.advance(3)
+
+    def stop(device: Any) -> None:
+        device.fleet.ticker.set_clock(is_paused=True)
+
+    with (
+        run_device(tmp_path, speed=0.01) as device,
+        ThreadPoolExecutor() as threads,
+    ):
+        for end in jump, stop:
+            scan = threads.submit(device.client.get, SCAN)
+            time.sleep(0.2)
+            assert not scan.done()
+            end(device)
+            assert scan.result(timeout=5).status_code == 200
 
 
 def test_a_page_may_be_shown_in_a_frame_as_by_home_assistant(bitaxe: Any) -> None:

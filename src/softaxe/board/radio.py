@@ -40,6 +40,12 @@ WANDER_DB = 1.5
 HOLD = 0.8
 """How much of its distance from the mean the signal keeps in each period."""
 SCAN_LIMIT = 20
+SCAN_REQUEST_S = 2.1
+"""From the request for a scan to its answer: 0.1 s, then a look every second, of which
+the second finds that all channels have been listened to, each for at most 120 ms.
+Source: ESP-Miner connect.c, defaults of ESP-IDF; that it is the second, an estimate."""
+LET_GO_S = 1.0
+"""More where the station is not joined: it first ends what it tries. Source: same."""
 HOME_SSID, HOME_PASSWORD = "softaxe", "softaxe-wifi"
 
 
@@ -324,6 +330,11 @@ class Radio:
         self._show(f"{text} (Error {reason.value}, retry #{self._retries})")
         self._retries += 1
         self._go(_Stage.WAITING, due + RETRY_S)
+
+    @property
+    def scan_s(self) -> float:
+        """How long a scan takes that is asked for now."""
+        return SCAN_REQUEST_S + (0.0 if self.is_connected else LET_GO_S)
 
     def scan(self) -> list[Seen]:
         """Networks in range, strongest first as the driver lists them."""

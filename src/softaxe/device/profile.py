@@ -124,6 +124,10 @@ class Profile:
         "the extranonce of an earlier connection is used; at a job without any since "
         "boot, or of a size below 0, the device crashes",
     )
+    scan_blocks_nothing: bool = _row(
+        "other requests are answered while `wifi/scan` listens, some 2 s",
+        "there is one task for all: they wait until it is done",
+    )
     is_strict: bool = False
     """What does not meet a demand is refused."""
 

@@ -181,6 +181,9 @@ class Shared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "instead of warning; not with profile firmware, which asks for nothing."
         ),
     ] = False
+    is_scan_quick: Annotated[
+        bool, about("A Wi-Fi scan is answered at once, not after some 2 s.")
+    ] = field(default=False, name="quick_scan")
     settings: Annotated[
         dict[str, Setting],
         about(
@@ -277,6 +280,7 @@ def _member_options(
             work=group.work,
             ambient_c=group.ambient_c + _drawn(group.spread.get(AMBIENT, 0.0), rng),
             ambient_swing_c=group.ambient_swing_c,
+            is_scan_quick=group.is_scan_quick,
             networks=group.networks,
             defaults=own,
             overrides=login,

@@ -45,6 +45,10 @@ class Host(Protocol):
         """The pool in use, in words."""
 
     @property
+    def is_scan_quick(self) -> bool:
+        """A Wi-Fi scan takes no time."""
+
+    @property
     def speed(self) -> float:
         """Device seconds per real second; 0 while time stands still."""
 

@@ -162,6 +162,7 @@ class MemberOptions:
     """Files to serve instead of those in flash."""
     erases_www: bool = False
     profile: Profile = DOCUMENTED
+    is_scan_quick: bool = False
 
     @property
     def id(self) -> str:
@@ -320,6 +321,11 @@ class Member:
         host, port = dial_target(pool.url, pool.port)
         which = "built-in " if self._is_own_pool(host, port) else ""
         return f"{which}{host}:{port}"
+
+    @property
+    def is_scan_quick(self) -> bool:
+        """A Wi-Fi scan takes no time."""
+        return self.options.is_scan_quick
 
     @property
     def speed(self) -> float:

@@ -40,6 +40,7 @@ from softaxe.serve.request import (
     Request,
     read_body,
     read_start,
+    reply_of,
 )
 from softaxe.serve.static_files import RECOVERY_PAGE, file_answer, files_of
 from softaxe.serve.updates import Updates, body_of, reads_chunks
@@ -69,6 +70,8 @@ NO_UPGRADE = Answer(b"This resource speaks WebSocket only", status=400)
 EMPTY = Answer()
 PATCHED = Answer(b"{}", content_type=JSON, differs=("patch_answers_json",))
 PATCHED_AS_FIRMWARE = Answer(is_chunked=True)
+SCAN_LOOK_S = 0.05
+"""Real seconds at most between two looks whether a scan is over: time may jump."""
 AWAY_S = 0.02
 """Between two looks whether a device that is away is back."""
 UNKNOWN_ROUTE = Answer(
@@ -140,6 +143,7 @@ class Server:
         self.host = host
         self.updates = Updates(host)
         self._changing = asyncio.Lock()
+        self._scanning = asyncio.Lock()
         self._log_stream = log_stream.LogStream(host)
         self._info: tuple[object, Answer] = (None, EMPTY)
         self._routes = _routes(host.profile)
@@ -148,6 +152,16 @@ class Server:
 
     def __call__(self, request: Request) -> Reply | Coroutine[Any, Any, Reply]:
         """Serve one request or WebSocket."""
+        if self._scanning.locked() and not self.host.profile.scan_blocks_nothing:
+            return self._after_scan(request)
+        return self._respond(request)
+
+    async def _after_scan(self, request: Request) -> Reply:
+        async with self._scanning:  # nobody is let in before its turn
+            pass
+        return await reply_of(self._respond(request))
+
+    def _respond(self, request: Request) -> Reply | Coroutine[Any, Any, Reply]:
         if not self.host.device.radio.is_connected:
             device = self.host.sync()
             device.note_request(device.now)
@@ -179,9 +193,22 @@ class Server:
         differs = views.columns_that_differ(request.query, device.profile)
         return Answer(body, content_type=JSON).differing(*differs)
 
-    def scan(self, _request: Request) -> Answer:
-        """GET /api/system/wifi/scan."""
-        return Answer(views.scan_body(self.host.sync()), content_type=JSON)
+    async def scan(self, _request: Request) -> Answer:
+        """GET /api/system/wifi/scan.
+
+        It takes some of the device's time; while that stands still, none.
+        """
+        host = self.host
+        async with self._scanning:
+            device = host.sync()
+            due, booted_at = device.now + device.radio.scan_s, device.booted_at
+            while not host.is_scan_quick and host.speed > 0:
+                device = host.sync()
+                if device.now >= due or device.booted_at != booted_at:
+                    break
+                left_s = (due - device.now) / host.speed
+                await asyncio.sleep(min(left_s, SCAN_LOOK_S))
+        return Answer(views.scan_body(host.sync()), content_type=JSON)
 
     def get_theme(self, _request: Request) -> Answer:
         """GET /api/theme."""

@@ -78,6 +78,7 @@ class SharedOptions(TypedDict, total=False):
     password: str
     pool: str
     profile: Literal["documented", "firmware"]
+    quick_scan: bool
     settings: Mapping[str, str | float | bool]
     spread: Mapping[str, float]
     strict: bool
