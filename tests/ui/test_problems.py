@@ -54,7 +54,7 @@ def test_nothing_is_wrong_with_a_healthy_device(
         ),
         ({"effect": "chip_dying", "v": 0.15}, 5, "Hash errors.", "voltage is too low"),
         ({"effect": "pool_down"}, 6, "No pool.", "not connected for"),
-        ({"effect": "pool_silent"}, 3, "The pool is silent.", "silent for 3 min"),
+        ({"effect": "pool_silent"}, 2.2, "The pool is silent.", "silent for 2 min"),
         (
             {"effect": "pool_down", "which": "primary"},
             4,
