@@ -5,9 +5,10 @@ import pytest
 from tests.mining import mining
 
 from softaxe import Device
-from softaxe.board.radio import HOME_PASSWORD, HOME_SSID, NETWORKS
+from softaxe.board.radio import HOME_PASSWORD, HOME_SSID, NETWORKS, Network
 from softaxe.device.events import CameUp, WentDown
 from softaxe.device.identity import Identity
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
 from softaxe.errors import UpdateRefused
 from softaxe.testing.run import running
 
@@ -77,6 +78,24 @@ def test_a_lost_network_takes_the_device_away_and_gives_it_back() -> None:
     device.restart(simulation.now)
     simulation.advance(30)
     assert device.ipv4 == device.ipv6 == ""
+
+
+@pytest.mark.parametrize("profile", [DOCUMENTED, FIRMWARE])
+@pytest.mark.parametrize("size", [31, 32])
+def test_a_name_of_32_bytes_is_too_long_for_the_firmware(
+    size: int, profile: Profile
+) -> None:
+    ssid = "Zoë's network".ljust(size - 1, "x")
+    device = Device(
+        networks=[Network(ssid, -50.0, password=HOME_PASSWORD)],
+        settings={"wifissid": ssid},
+        profile=profile,
+    )
+    device.step(30.0)
+
+    assert device.radio.is_connected is (size == 31 or profile is DOCUMENTED)
+    if not device.radio.is_connected:
+        assert device.radio.status_text.startswith("No access point found (Error 201")
 
 
 def test_no_two_devices_share_an_address_or_a_name() -> None:

@@ -40,6 +40,8 @@ WANDER_DB = 1.5
 HOLD = 0.8
 """How much of its distance from the mean the signal keeps in each period."""
 SCAN_LIMIT = 20
+SSID_BYTES_TRIED = 31
+"""Of a name of 32 bytes, the firmware tries so many. Source: ESP-Miner connect.c."""
 SCAN_REQUEST_S = 2.1
 """From the request for a scan to its answer: 0.1 s, then a look every second, of which
 the second finds that all channels have been listened to, each for at most 120 ms.

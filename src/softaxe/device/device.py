@@ -22,7 +22,7 @@ from softaxe.asic.driver import (
     NonceFound,
 )
 from softaxe.board.ambient import Ambient
-from softaxe.board.radio import NETWORKS, Network, Radio
+from softaxe.board.radio import NETWORKS, SSID_BYTES_TRIED, Network, Radio
 from softaxe.catalog import Board
 from softaxe.catalog import board as board_named
 from softaxe.catalog.lottery import draw
@@ -460,8 +460,11 @@ class Device(DeviceState):
         self._plan_crash(now)
         self.log.now = self.log.booted_at = now
         self.body.regulator.boot(has_plug=not self.faults.has_no_plug)
+        ssid = self.settings.ssid
+        if not self.profile.whole_ssid_joined:
+            ssid = ssid.encode()[:SSID_BYTES_TRIED].decode("utf-8", "replace")
         self.radio = Radio(
-            self.settings.ssid,
+            ssid,
             self.settings.wifi_password,
             networks=self._in_range,
             hostname=self.settings.hostname,

@@ -128,6 +128,10 @@ class Profile:
         "other requests are answered while `wifi/scan` listens, some 2 s",
         "there is one task for all: they wait until it is done",
     )
+    whole_ssid_joined: bool = _row(
+        "a network whose name has 32 bytes is joined",
+        "the last byte is lost on the way to the radio, so it is never found",
+    )
     is_strict: bool = False
     """What does not meet a demand is refused."""
 

@@ -55,7 +55,10 @@ class WifiNetwork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = None
     authmode: Annotated[
         Literal["open", "wpa", "wpa2", "wpa/wpa2", "wpa3", "wpa2/wpa3"] | None,
-        about("wpa2 with a password and open without one when left out."),
+        about(
+            "wpa2 with a password and open without one when left out; a device that "
+            "has a password stored joins neither wpa nor open."
+        ),
     ] = None
     has_dhcp: Annotated[bool, about("Whether it gives devices an address.")] = field(
         default=True, name="dhcp"

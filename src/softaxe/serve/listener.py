@@ -615,7 +615,7 @@ class Listener:
         self.forgotten: dict[HttpServerProtocol, None] = {}
         """Connections of a device that was away since; the oldest first."""
         self._socket: socket.socket | None = None
-        """Has the port; what the server listens with is a copy of it."""
+        """Has the port; the server's while there is one."""
         self._server: asyncio.Server | None = None
         """None while nobody answers."""
         self._plugs: list[socket.socket] = []
@@ -701,13 +701,14 @@ class Listener:
         for connection in list(self.forgotten):
             connection.remind()
         self._server = await self.loop.create_server(
-            lambda: HttpServerProtocol(self), sock=sock.dup(), backlog=BACKLOG
+            lambda: HttpServerProtocol(self), sock=sock, backlog=BACKLOG
         )
 
     async def _vanish(self, sock: socket.socket) -> None:
         """Forget every connection, and let nobody in."""
         server, self._server = self._server, None
         if server is not None:
+            self._socket = sock = sock.dup()  # for the server's is closed with it
             server.close()
         self._plug(sock)
         tasks, connections = self.tasks, self.connections
@@ -747,9 +748,10 @@ class Listener:
         server, self._server = self._server, None
         if sock is None:
             return
-        if server is not None:
+        if server is None:
+            sock.close()
+        else:
             server.close()
-        sock.close()
         self._unplug()
         for connection in list(self.forgotten):
             connection.reset()
