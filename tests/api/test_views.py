@@ -77,7 +77,7 @@ def sample_device() -> Device:
         pool_difficulty=1000,
         is_using_fallback=True,
         pool_address_family=2,
-        heap=Heap(free=8212708, internal=104027, spiram=8140652),
+        heap=Heap(internal=104027, spiram=8140652),
         radio=SimpleNamespace(
             status_text="Connected!", rssi_dbm=-44, is_ap_enabled=False
         ),

@@ -62,12 +62,19 @@ class Bench:
         self.masks.append(mask)
 
     def take(
-        self, notify: Notify, *, difficulty: float = 500.0, now: float = 0
+        self,
+        notify: Notify,
+        *,
+        difficulty: float = 500.0,
+        now: float = 0,
+        network: float | None = None,
+        ordered_block: float = 0.0,
     ) -> None:
         self.mining.take_notify(
             notify,
             now,
-            network_difficulty=nbits_difficulty(notify.nbits),
+            network_difficulty=network or nbits_difficulty(notify.nbits),
+            ordered_block=ordered_block,
             pool_difficulty=difficulty,
             version_mask=0x1FFFE000,
             driver=self,
@@ -150,6 +157,24 @@ def test_below_the_pool_s_difficulty_a_nonce_only_counts_as_best(bench: Bench) -
     assert checked.share is None
     assert checked.is_best
     assert bench.mining.best_session_difficulty == 683
+    assert 683 < bench.mining.exact_session_difficulty < 684
+    assert bench.mining.exact_difficulty == bench.mining.exact_session_difficulty
+
+
+@pytest.mark.parametrize(("ordered", "found"), [(0.0, 683), (5e14, 5e14 + 683)])
+def test_a_block_on_order_is_luck_and_leaves_the_network_as_it_is(
+    bench: Bench, ordered: float, found: int
+) -> None:
+    bench.take(bench.notify, difficulty=500, network=400.0, ordered_block=ordered)
+    bench.run(1)
+
+    checked = bench.mining.check(bench.nonce)
+
+    assert checked is not None
+    assert checked.is_block
+    assert int(checked.difficulty) == found
+    assert bench.mining.block is not None
+    assert bench.mining.block.network_difficulty == max(400, ordered)
 
 
 def test_an_older_best_is_kept(vectors: dict[str, Any]) -> None:

@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,25 @@ def test_the_ring_keeps_the_newest_rows() -> None:
 
     assert len(statistics.rows) == STATISTICS_ROWS
     assert statistics.rows[-1].timestamp_ms == int(taken[-1] * 1000)
+
+
+def recorded_around_24_9_days(first_ms: int, interval_s: int) -> list[int]:
+    """When samples are taken by a device whose times are 32 bits wide."""
+    statistics, found = Statistics(), []
+    statistics.start(0.0)
+    statistics.add(sample(first_ms))
+    for ms in range(first_ms + 5000, 2**31 + 20 * 60_000, 5000):
+        if statistics.is_sample_due(ms, interval_s, is_32bit=True):
+            statistics.add(sample(ms))
+            found.append(ms)
+    return found
+
+
+def test_the_firmwares_32_bits_stop_some_and_hurry_others() -> None:
+    last = 2**31 - 59_000  # the next is due at a look in the first second after
+    assert recorded_around_24_9_days(last, 60) == [], "it has stopped"
+
+    found = recorded_around_24_9_days(2**31 - 10_000, 60)
+    assert found[0] == 2**31 - 5000, "at every look"
+    gaps = {b - a for a, b in pairwise(found[2:])}
+    assert gaps == {60_000}

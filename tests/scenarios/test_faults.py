@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 from statistics import mean
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -284,14 +284,54 @@ def test_it_connects_anew_when_the_pool_asks_to(gamma: RunningFleet) -> None:
     assert gamma.pool.info()["connections"] == 1
 
 
+def test_answers_take_a_while_however_fast_time_goes(gamma: RunningFleet) -> None:
+    gamma.patch(statsFrequency=5)
+
+    told = [info_after(gamma, 30)["responseTime"] for _ in range(8)]
+
+    assert all(10 < one < 400 for one in told)
+    assert len(set(told)) > 4
+    url = f"{gamma.url}/api/system/statistics?columns=responseTime"
+    rows = httpx.get(url).json()["statistics"]
+    assert all(row[0] > 10 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("profile", "shown"), [("firmware", 2**31 - 1), ("documented", 10**15 - 1)]
+)
+def test_no_difficulty_is_wider_than_a_device_has_it(
+    bitaxe_factory: MakeDevices, profile: Literal["firmware", "documented"], shown: int
+) -> None:
+    gamma = bitaxe_factory(speed=0, profile=profile)
+    gamma.faults.add("pool_difficulty", difficulty=1e18)
+
+    assert info_after(gamma, 60)["poolDifficulty"] == shown
+    raw = gamma.call(lambda fleet: fleet.members["601-1"].info_body())
+    assert f'"poolDifficulty":\t{shown},'.encode() in raw
+
+
 def test_the_next_share_is_a_block(gamma: RunningFleet) -> None:
-    assert gamma.info()["blockFound"] == 0
-    gamma.faults.add("block_found")
+    before = gamma.info()
+    assert before["blockFound"] == 0
+    fault = gamma.faults.add("block_found")
 
-    after = info_after(gamma, 2 * MINUTES)
+    infos = [info_after(gamma, 5) for _ in range(24)]
+    gamma.faults.remove(fault)
+    infos += [info_after(gamma, 5) for _ in range(12)]
 
+    after = infos[-1]
     assert after["blockFound"] == 1
-    assert gamma.pool.info()["blocksFound"] == 1
+    found = [info for info in infos if info["blockFound"]]
+    assert all(info["bestDiff"] >= info["networkDifficulty"] for info in found)
+    assert {info["networkDifficulty"] for info in infos} == {
+        before["networkDifficulty"]
+    }
+    assert after["bestDiff"] > 2**32
+    pool = gamma.pool.info()
+    assert pool["blocksFound"] == 1
+    assert sum(pool["sharesRejected"].values()) == 0
+    (worker,) = pool["workers"].values()
+    assert worker["bestDifficulty"] * 2**32 >= after["networkDifficulty"]
 
 
 def test_it_reboots_again_and_again(gamma: RunningFleet) -> None:

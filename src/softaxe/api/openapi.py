@@ -77,6 +77,9 @@ _STATUS = _object(
         "pool": _STRING,
         "poolConnected": {"type": "boolean"},
         "poolSilentSeconds": {"type": ["number", "null"]},
+        "difficulties": _object(
+            {"pool": _NUMBER, "best": _NUMBER, "bestSession": _NUMBER}
+        ),
         "overheatReduction": {"type": ["object", "null"]},
         "partitions": {"type": "array", "items": {"type": "object"}},
         "warnings": _array(_STRING),

@@ -239,6 +239,11 @@ def status(device: Device) -> dict[str, object]:
             "badReplies": device.driver.bad_frames,
             "badCommands": device.chain.bad_frames,
         },
+        "difficulties": {
+            "pool": pools.pool_difficulty,
+            "best": device.mining.exact_difficulty,
+            "bestSession": device.mining.exact_session_difficulty,
+        },
         "overheatReduction": reduction
         and {
             "frequencyBefore": reduction.before_mhz,

@@ -72,6 +72,7 @@ from softaxe.errors import UpdateRefused
 from softaxe.flash.image import WRITE_ERROR, AppImage
 from softaxe.flash.partitions import Flash
 from softaxe.stratum import session as stratum
+from softaxe.stratum.pool import SCALED_BLOCK_DIFFICULTY
 from softaxe.units import NEVER, Level
 
 WorkChoice = Literal["auto", "scaled", "real"]
@@ -163,6 +164,7 @@ class Device(DeviceState):
         self._restart_at = NEVER
         self._identify_until = NEVER
         self.is_saying_hi = False
+        self._is_own_pool = False
         self.faults = NO_FAULTS
         """What is wrong with it; see `set_faults`."""
         self.chain = Chain(
@@ -403,6 +405,7 @@ class Device(DeviceState):
         """
         self.step(now)
         if link is Link.MAIN:
+            self._is_own_pool = is_own_pool
             self._set_work_mode(is_own_pool=is_own_pool)
         self.pools.connected(now, link=link, family=family, scale=self.chain.mode.scale)
         self._settle()
@@ -598,7 +601,9 @@ class Device(DeviceState):
 
     def _step_statistics(self) -> None:
         if not self.statistics.is_sample_due(
-            self.boot_ms, self.settings.statistics_interval_s
+            self.boot_ms,
+            self.settings.statistics_interval_s,
+            is_32bit=not self.profile.statistics_time_is_wide,
         ):
             return
         read, rates = self.readings, self.hashrate
@@ -725,6 +730,8 @@ class Device(DeviceState):
             ):
                 self.display.note(Mark.WORK, self.now)
                 mining.set_extranonce(given.extranonce1, given.extranonce2_size)
+                is_lucky = self._is_own_pool and self.faults.is_block_next
+                block = SCALED_BLOCK_DIFFICULTY * self.chain.mode.scale
                 mining.take_notify(
                     event.notify,
                     self.now,
@@ -732,6 +739,7 @@ class Device(DeviceState):
                     pool_difficulty=event.pool_difficulty,
                     version_mask=event.version_mask,
                     driver=self.driver,
+                    ordered_block=block if is_lucky else 0.0,
                 )
             case stratum.ExtranonceSet(extranonce1=first, extranonce2_size=size):
                 mining.set_extranonce(first, size)

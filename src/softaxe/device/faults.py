@@ -52,6 +52,8 @@ class DeviceFaults:
     reboot_period_s: float | None = None
     heap_leak_bytes_per_s: float = 0.0
     update: UpdateFault | None = None
+    is_block_next: bool = False
+    """The built-in pool lets the next share be one: it counts as so much better."""
 
 
 NO_FAULTS = DeviceFaults()

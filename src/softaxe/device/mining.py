@@ -81,6 +81,8 @@ class _Template:
     network_difficulty: float
     pool_difficulty: float
     version_mask: int
+    is_block_ordered: bool
+    """A share counts as a block: its luck was ordered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ class Mining:
     ) -> None:
         self.best_difficulty = best_difficulty
         """The best ever, integer part."""
-        self.best_session_difficulty = 0
+        self.exact_session_difficulty = 0.0
+        """The best since boot; of a CPU's real work there is no whole part for long."""
         self.is_block_found = False
         self.block: BlockInfo | None = None
         self.next_wake = NEVER
@@ -134,6 +137,16 @@ class Mining:
         self._extranonce1 = b""
         self._extranonce2_size = 0
         self._clock_synced_at = -CLOCK_SYNC_S
+
+    @property
+    def best_session_difficulty(self) -> int:
+        """The best since boot, integer part."""
+        return _whole(self.exact_session_difficulty)
+
+    @property
+    def exact_difficulty(self) -> float:
+        """The best ever; what was stored has an integer part only."""
+        return max(self.best_difficulty, self.exact_session_difficulty)
 
     def set_scale(self, scale: int) -> None:
         """Tell how many chip hashes a searched hash stands for.
@@ -179,12 +192,19 @@ class Mining:
         pool_difficulty: float,
         version_mask: int,
         driver: WorkTaker,
+        ordered_block: float = 0.0,
     ) -> None:
         """Queue jobs for a notify.
 
         The pool's difficulty and mask are those in force now; jobs already queued keep
         theirs, and are sent first unless the notify is clean.
+
+        A block on order has an easy target in its job. That is luck, and no change of
+        the network: with `ordered_block`, its true difficulty, that is what a job of
+        an easier target has, and a share for it counts as so much better.
         """
+        is_block_ordered = network_difficulty < ordered_block
+        network_difficulty = max(network_difficulty, ordered_block)
         if notify.ntime >= self._clock_synced_at + CLOCK_SYNC_S:
             self._clock_synced_at = notify.ntime
             self._log(Level.INFO, "system", "Syncing clock")
@@ -193,7 +213,11 @@ class Mining:
             self.clean(now)
         self._decode(notify, network_difficulty)
         self._template = _Template(
-            notify, network_difficulty, pool_difficulty, version_mask
+            notify,
+            network_difficulty,
+            pool_difficulty,
+            version_mask,
+            is_block_ordered,
         )
         self._counter = 0
         tag = "create_jobs_task"
@@ -260,6 +284,10 @@ class Mining:
         version = nonce.version(work)
         header = work.header(nonce=nonce.nonce, version=version)
         difficulty = difficulty_of(sha256d(header)) * self._scale
+        needed = template.pool_difficulty or DEFAULT_DIFFICULTY * self._scale
+        is_share = difficulty >= needed
+        if is_share and template.is_block_ordered:
+            difficulty += template.network_difficulty
         text = (
             f"ID: {template.notify.job_id}, ASIC nr: {nonce.asic_number}, "
             f"ver: {version:08X} Nonce {nonce.nonce:08X} "
@@ -268,8 +296,7 @@ class Mining:
         self._log(Level.INFO, "asic_result", text)
         is_best = self._rate(difficulty, template.network_difficulty)
         share = None
-        needed = template.pool_difficulty or DEFAULT_DIFFICULTY * self._scale
-        if difficulty >= needed:
+        if is_share:
             share = Share(
                 template.notify.job_id,
                 job.extranonce2,
@@ -288,7 +315,8 @@ class Mining:
 
     def _rate(self, difficulty: float, network_difficulty: float) -> bool:
         whole = _whole(difficulty)
-        self.best_session_difficulty = max(self.best_session_difficulty, whole)
+        best = max(self.exact_session_difficulty, difficulty)
+        self.exact_session_difficulty = best
         if 0 < network_difficulty < difficulty:
             self.is_block_found = True
             text = f"FOUND BLOCK!!!!!!!!!!!!!!!!!!!!!! {difficulty:f} > "

@@ -9,6 +9,7 @@ ESP-Miner stratum_task.c.
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from math import inf
 
 from softaxe.catalog import Board
 from softaxe.device.events import ClosePool, CloseReason, ConnectPool, Link
@@ -34,6 +35,8 @@ HEARTBEAT_PRIMARY_S = 10.0
 """Look again while the primary is in use, or without Wi-Fi."""
 HEARTBEAT_FAILED_S = 60.0
 PROBE_TIMEOUT_S = 5.0
+MOST_DIFFICULTY = 2**31 - 1
+"""That a number of cJSON has as an integer."""
 PROBE_BYTES = 1023
 """The probe reads once, at most this much."""
 PROBE_SUCCESS = b"mining.notify"
@@ -125,6 +128,9 @@ class Pools:
         self._must_subscribe = profile.subscription_needed
         self._extranonce: stratum.ExtranonceSet | None = None
         """The last that any pool has given since boot."""
+        self._most_difficulty = (
+            inf if profile.pool_difficulty_unbounded else MOST_DIFFICULTY
+        )
         self._log = log
         self._events: list[SessionEvent] = []
         self._failures = 0
@@ -192,6 +198,8 @@ class Pools:
                 scale=scale,
                 extranonce=None if self._must_subscribe else self._extranonce,
                 must_subscribe=self._must_subscribe,
+                most_difficulty=self._most_difficulty,
+                is_wireless=True,
                 log=self._log,
             )
             self._say("Resetting stratum uid")

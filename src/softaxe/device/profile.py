@@ -92,6 +92,15 @@ class Profile:
     response_time_column: bool = _marked(
         "statistics have a column `responseTime`", "the column is unknown"
     )
+    pool_difficulty_unbounded: bool = _row(
+        "shares meet whatever difficulty the pool asks",
+        "a pool's difficulty counts as 2147483647 at most, as 32 bits hold",
+    )
+    statistics_time_is_wide: bool = _row(
+        "statistics are recorded however long the device is up",
+        "times are compared as signed words of 32 bits: after 24.9 days many devices "
+        "record no more",
+    )
     columns_decoded: bool = _marked(
         "`columns` may be percent-encoded, as HTTP clients send it",
         "a percent-encoded comma makes one unknown column",

@@ -18,6 +18,9 @@ from softaxe.device.settings import Settings
 from softaxe.device.statistics import HashrateAverages, ShareCounters, Statistics
 from softaxe.flash.partitions import SHIPPED_VERSION, Flash
 
+MOST_PLAIN = 10**15 - 1
+"""The largest number that cJSON prints with all its digits and no exponent."""
+
 
 @dataclass(frozen=True, slots=True)
 class AsicReading:
@@ -148,8 +151,8 @@ class DeviceState:
 
     @property
     def pool_difficulty(self) -> int:
-        """What the pool last asked for, integer part."""
-        return int(self.pools.pool_difficulty)
+        """What the pool last asked for; integer part, which JSON prints plain."""
+        return int(min(self.pools.pool_difficulty, MOST_PLAIN))
 
     @property
     def is_using_fallback(self) -> bool:

@@ -145,21 +145,33 @@ class Statistics:
         self._periods = 0
         self.next_wake = now
 
-    def is_sample_due(self, boot_ms: int, interval_s: int) -> bool:
+    def is_sample_due(
+        self, boot_ms: int, interval_s: int, *, is_32bit: bool = False
+    ) -> bool:
         """Take note of one look; True when a sample must be added.
 
         Args:
             boot_ms: Milliseconds since boot.
             interval_s: The statsFrequency setting; 0 forgets all rows.
+            is_32bit: Times are compared as signed words of 32 bits, as the firmware
+                does; after 24.9 days many a device records no more.
         """
         self._periods += 1
         self.next_wake = self._started_at + self._periods * STATISTICS_PERIOD_S
         if interval_s == 0:
             self.rows.clear()
             return False
-        return boot_ms > self._last_ms + interval_s * 1000 - STATISTICS_SLACK_MS
+        due_ms = self._last_ms + interval_s * 1000 - STATISTICS_SLACK_MS
+        if is_32bit:
+            return _int32(boot_ms) > _int32(due_ms)
+        return boot_ms > due_ms
 
     def add(self, sample: Sample) -> None:
         """Append a row; the oldest goes when the ring is full."""
         self._last_ms = sample.timestamp_ms
         self.rows.append(sample)
+
+
+def _int32(value: int) -> int:
+    """Return what a signed word of 32 bits holds of a number."""
+    return (value + (1 << 31)) % (1 << 32) - (1 << 31)

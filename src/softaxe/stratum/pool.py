@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from softaxe.bitcoin.header import nbits_for, target_for
+from softaxe.bitcoin.header import nbits_difficulty, nbits_for, target_for
 from softaxe.errors import SettingError
 from softaxe.log_limit import LogLimit
 from softaxe.stratum.chain import Chain, Template
@@ -41,6 +41,10 @@ SCALED_START_DIFFICULTY = 1000 / 2**32
 """What a factory Bitaxe suggests (1000), seen through work scaled by 2**32."""
 SCALED_NETWORK_DIFFICULTY = 146_472_570_619_930 / 2**32
 """The real network's of January 2026, through the same scale."""
+SCALED_BLOCK_DIFFICULTY = nbits_difficulty(
+    nbits_for(target_for(SCALED_NETWORK_DIFFICULTY))
+)
+"""The same, as a header's compact form has it."""
 START_TIME = 1_768_000_000
 """Unix seconds at `now` = 0 unless told otherwise: 2026-01-09."""
 EXTRANONCE1_SIZE = 4
@@ -618,6 +622,10 @@ class PoolConnection:
                 worker.rejected[refused.reason] += 1
             raise
         self._reply(request, True)
+        if share.is_block and job.template.nbits != self._pool.chain.nbits:
+            # A block on order: its luck counts as if the network had asked for it.
+            better = share.difficulty + self._pool.chain.network_difficulty
+            share = replace(share, difficulty=better)
         worker.accept(share, asked_difficulty=job.difficulty)
         self._pool.totals.accept(share, asked_difficulty=job.difficulty)
         is_changed = self._vardiff.share(share.difficulty, now)

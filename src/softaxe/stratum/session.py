@@ -5,6 +5,10 @@ here: its line is dropped with a log line. Source: ESP-Miner stratum_api.c.
 """
 
 from dataclasses import dataclass
+from math import exp, inf
+from math import log as ln
+from statistics import NormalDist
+from zlib import crc32
 
 from softaxe.bitcoin.header import nbits_difficulty
 from softaxe.errors import StratumError
@@ -31,6 +35,12 @@ TAG = "stratum_task"
 API_TAG = "stratum_api"
 MAX_AWAITED = 1024
 """Messages whose answers are timed. Source: ESP-Miner stratum_api.c."""
+AIR_LOG_S = NormalDist(ln(0.045), 0.45)
+"""Of the time that Wi-Fi and router add to an answer: its logarithm; an estimate.
+
+Real devices show 22 to 188 ms in all, and device time does not pass while softaxe
+itself exchanges lines at once."""
+AIR_LIMITS_S = (0.012, 0.25)
 LOGGED_LINE_CHARS = 4096
 """Longer lines are cut in the log."""
 
@@ -140,6 +150,8 @@ class Session:
         must_subscribe: Mine only what this connection gives an extranonce for; the
             firmware takes any answer to subscribe for one, and goes on.
         log: For the lines of the firmware.
+        most_difficulty: That a pool can ask, in the chip's hashes.
+        is_wireless: Answers are in the air for a while, too.
     """
 
     def __init__(
@@ -155,6 +167,8 @@ class Session:
         extranonce: ExtranonceSet | None = None,
         must_subscribe: bool = True,
         log: Log,
+        most_difficulty: float = inf,
+        is_wireless: bool = False,
     ) -> None:
         self.extranonce = extranonce
         self.version_mask = 0
@@ -171,6 +185,8 @@ class Session:
         self._scale = scale
         self._must_subscribe = must_subscribe
         self._log = log
+        self._most_difficulty = most_difficulty
+        self._is_wireless = is_wireless
         self._splitter = LineSplitter()
         self._last_id = 0
         self._awaited: dict[int, float] = {}
@@ -273,7 +289,8 @@ class Session:
             case Notify():
                 self._take_notify(message, text)
             case SetDifficulty(difficulty=difficulty):
-                self.pool_difficulty = difficulty * self._scale
+                difficulty = min(difficulty * self._scale, self._most_difficulty)
+                self.pool_difficulty = difficulty
                 self._say(f"Set pool difficulty: {int(self.pool_difficulty)}")
                 self._events.append(DifficultySet(self.pool_difficulty))
             case SetVersionMask(mask=mask):
@@ -340,7 +357,7 @@ class Session:
     def _take_answer(self, answer: Answer, now: float) -> None:
         sent_at = self._awaited.pop(answer.message_id, None)
         if sent_at is not None:
-            self.response_time_s = now - sent_at
+            self.response_time_s = now - sent_at + self._air_s(answer.message_id)
             milliseconds = self.response_time_s * 1000
             self._say(f"Stratum response time: {milliseconds:.2f} ms")
         reason = answer.reason
@@ -376,6 +393,16 @@ class Session:
     def _next_id(self) -> int:
         self._last_id += 1
         return self._last_id
+
+    def _air_s(self, message_id: int) -> float:
+        """How long a message and its answer were in the air; always the same one."""
+        if not self._is_wireless:
+            return 0.0
+        given = self.extranonce
+        of_all = b"" if given is None else given.extranonce1
+        share = (crc32(message_id.to_bytes(8), crc32(of_all)) + 0.5) / 2**32
+        low_s, high_s = AIR_LIMITS_S
+        return min(high_s, max(low_s, exp(AIR_LOG_S.inv_cdf(share))))
 
     def _await(self, message_id: int, now: float) -> None:
         self._awaited[message_id] = now

@@ -95,6 +95,8 @@ export interface Status {
   /** Since the pool last said something; null before it ever did. */
   poolSilentSeconds: number | null;
   chips: { answering: number; hashing: number };
+  /** Exact, where the API has whole numbers: those of a CPU's real work are below 1. */
+  difficulties: { pool: number; best: number; bestSession: number };
   /** What the last recovery since boot took away. */
   overheatReduction: {
     frequencyBefore: number;

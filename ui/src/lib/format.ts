@@ -28,6 +28,10 @@ export function scaled(value: number, unit = "", digits = 2): [string, string] {
 export const scaledText = (value: number, unit = "", digits = 2): string =>
   scaled(value, unit, digits).join(" ").trim();
 
+/** A difficulty; below 1 with the digits that tell it from 0. */
+export const difficultyText = (value: number): string =>
+  value > 0 && value < 1 ? `${Number(value.toPrecision(2))}` : scaledText(value);
+
 export const hashrate = (gigahashes: number): [string, string] => scaled(gigahashes * 1e9, "H/s");
 
 export const hashrateText = (gigahashes: number): string => hashrate(gigahashes).join(" ");
