@@ -280,7 +280,7 @@ def test_registers_read_as_those_of_real_chips(captures: dict[str, Any]) -> None
 
 def test_a_pll_that_is_not_enabled_does_not_lock() -> None:
     bench = Bench()
-    bench.chain.receive(frames.write_all(Register.PLL0, 0x00A80230), 0.0)
+    bench.chain.receive(frames.write_all(Register.PLL0, 0x80A80230), 0.0)
 
     assert bench.read(Register.PLL0, 1.0) == 0x00A80230
 
@@ -341,7 +341,7 @@ def test_a_host_that_writes_any_length_into_its_jobs_may_mine() -> None:
 
 @pytest.mark.parametrize("name", ["BM1366", "BM1368", "BM1370", "BM1373"])
 def test_each_work_begins_with_the_lowest_versions(name: str) -> None:
-    bench = Bench(chip=CHIPS[name], ticket=1)
+    bench = Bench(chip=CHIPS[name], ticket=4)
     firsts, cores = [], set()
     for number in range(60):
         bench.send_job(24, number * 0.5)

@@ -243,7 +243,7 @@ def test_every_reply_of_a_busy_stream_is_taken_whatever_it_begins_with(
 
 @pytest.mark.parametrize("chunk", [1, 11, 1024])
 def test_lost_bytes_cost_the_replies_they_belong_to_and_few_others(chunk: int) -> None:
-    replies, rng = busy_stream(20_000), random.Random(2)
+    replies, rng = busy_stream(8000), random.Random(2)
     stream, whole = bytearray(), list[bytes]()
     for reply in replies:
         left = bytes(byte for byte in reply if rng.random() >= 0.002)
@@ -256,7 +256,7 @@ def test_lost_bytes_cost_the_replies_they_belong_to_and_few_others(chunk: int) -
 
     taken = Counter(bodies) & Counter(whole)
     lost = len(replies) - len(whole)
-    assert lost > 300
+    assert lost > 120
     assert taken.total() >= 0.997 * len(whole)
     assert len(bodies) - taken.total() < 0.02 * lost, "taken for a reply"
     assert reader.bad_frames == pytest.approx(lost, rel=0.05)
@@ -323,12 +323,12 @@ def test_a_job_cut_short_costs_no_more_than_the_next_one(vectors: Vectors) -> No
 
 @pytest.mark.parametrize("size", [1, 4096, 100_000])
 def test_commands_are_taken_from_pieces_of_any_size(size: int) -> None:
-    stream = b"".join(frames.write_all(0x14, n) for n in range(20_000))
+    stream = b"".join(frames.write_all(0x14, n) for n in range(3000))
     reader, count = CommandReader(WIRE.job_bytes), 0
     for at in range(0, len(stream), size):
         count += len(reader.feed(stream[at : at + size]))
 
-    assert count == 20_000
+    assert count == 3000
     assert reader.bad_frames == 0
 
 

@@ -450,8 +450,9 @@ class Chain:
             if count is not None:
                 return count
         value = asic.registers.get(register, self._wire.reset_values.get(register, 0))
-        if register == Register.PLL0 and value & frames.PLL_ENABLED:
-            return value | frames.PLL_LOCKED
+        if register == Register.PLL0:
+            is_locked = bool(value & frames.PLL_ENABLED)
+            return value & ~frames.PLL_LOCKED | is_locked * frames.PLL_LOCKED
         if register == Register.VERSION_MASK:
             return value & ~frames.ROLLING_GENERATION
         if register == Register.THERMOMETER and self._wire.has_thermometer:
