@@ -111,7 +111,7 @@ def wait_for(url: str, seconds: float = 60.0) -> dict[str, Any]:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            answer: dict[str, Any] = httpx.get(url, timeout=30).json()
+            answer: dict[str, Any] = httpx.get(url, timeout=5).json()
         except httpx.TransportError:
             assert time.monotonic() < deadline, f"{url} does not answer"
             time.sleep(0.01)

@@ -262,29 +262,27 @@ def test_a_scan_takes_its_time_and_blocks_what_it_blocks(
     run_device: Any, tmp_path: Path, profile: Profile
 ) -> None:
     with (
-        run_device(tmp_path, profile=profile, speed=5.0) as device,
+        run_device(tmp_path, profile=profile, speed=2.0) as device,
         ThreadPoolExecutor() as threads,
     ):
         device.member.device.radio.is_ap_enabled = True  # lets every client in
 
         def ask(path: str) -> tuple[int, float]:
-            answer = httpx.get(f"{device.url}{path}")
-            return answer.status_code, float(device.member.device.now)
+            answer = httpx.get(f"{device.url}{path}", timeout=30)
+            return answer.status_code, device.member.device.now - began
 
         began = device.member.device.now
         scan = threads.submit(ask, SCAN)
         time.sleep(0.1)
         others = [threads.submit(ask, path) for path in ("/api/system/info", "/", SCAN)]
-        (status, scanned_at), answers = scan.result(), [o.result() for o in others]
+        answers = [one.result() for one in (scan, *others)]
 
-    assert {status, *(code for code, _ in answers)} == {200}
-    assert scanned_at - began >= 2.1
-    assert answers[-1][1] - scanned_at > 1.9, "two scans come one after the other"
-    for _, answered_at in answers[:2]:
-        if profile.scan_blocks_nothing:
-            assert answered_at < scanned_at
-        else:
-            assert answered_at > scanned_at - 0.1
+    assert {status for status, _ in answers} == {200}
+    first_s, info_s, page_s, second_s = (took_s for _, took_s in answers)
+    assert first_s >= 2.1
+    assert second_s >= 4.2, "two scans come one after the other"
+    are_late = {info_s >= 2.1, page_s >= 2.1}
+    assert are_late == {not profile.scan_blocks_nothing}
 
 
 @pytest.mark.parametrize(
