@@ -47,8 +47,9 @@ class WiredChain:
         self.now = 0.0
         self._asic_count = asic_count
         self.driver = Driver(chip, asic_count=asic_count, log=self._log)
+        faultless = replace(chip.silicon, error_floor=0.0)
         self.chain = Chain(
-            chip, silicons=[chip.silicon] * asic_count, rng=random.Random(seed)
+            chip, silicons=[faultless] * asic_count, rng=random.Random(seed)
         )
         self.to_chip: list[tuple[float, bytes]] = []
         self.events: list[tuple[float, DriverEvent]] = []

@@ -14,13 +14,13 @@ from softaxe.asic.hashing import (
     NonceCursor,
     RolledVersions,
     Span,
+    domain_shares,
     error_share,
-    failing_share,
     poisson,
 )
 from softaxe.bitcoin.header import Work
 from softaxe.bitcoin.kernel import midstate
-from softaxe.catalog import board
+from softaxe.catalog import Silicon, board
 
 SILICON = board("601").chip.silicon
 WORK = Work(0x20000000, bytes(32), bytes(32), 1_700_000_000, 0x1705AE3A)
@@ -156,9 +156,9 @@ def test_a_chip_keeps_to_its_addresses() -> None:
 
 
 def test_real_hashes_are_counted_to_the_last() -> None:
-    counters = HashCounters(SHARES)
+    counters = HashCounters(4)
     for _ in range(1000):
-        counters.add(0.75, 0.25)
+        counters.add(0.75, 0.25, SHARES)
         counters.read(Register.TOTAL, None)
 
     assert counters.read(Register.DOMAIN_0, None) == pytest.approx(300, abs=1)
@@ -168,9 +168,9 @@ def test_real_hashes_are_counted_to_the_last() -> None:
 
 def test_scattered_counts_are_right_in_the_mean_however_often_they_are_read() -> None:
     rng = random.Random(1)
-    counters = HashCounters(SHARES)
+    counters = HashCounters(4)
     for number in range(20_000):
-        counters.add(0.5, 0.0)
+        counters.add(0.5, 0.0, SHARES)
         if number % 7 == 0:
             counters.read(Register.TOTAL, rng)
 
@@ -181,14 +181,14 @@ def test_scattered_counts_are_right_in_the_mean_however_often_they_are_read() ->
 
 
 def test_counters_wrap_at_32_bits() -> None:
-    counters = HashCounters((1.0,))
-    counters.add(2.0**32 + 5, 0)
+    counters = HashCounters(1)
+    counters.add(2.0**32 + 5, 0, (1.0,))
 
     assert counters.read(Register.DOMAIN_0, None) == 5
 
 
 def test_what_is_no_counter_has_no_value() -> None:
-    counters = HashCounters(SHARES)
+    counters = HashCounters(4)
 
     assert counters.read(Register.VERSION_MASK, None) is None
     assert counters.read(Register.PLL0, None) is None
@@ -205,38 +205,67 @@ def test_poisson_draws_have_mean_and_variance_alike(mean: float) -> None:
     assert variance == pytest.approx(mean, rel=0.15)
 
 
+def test_counts_are_divided_as_the_domains_share_at_the_time() -> None:
+    counters = HashCounters(2)
+    counters.add(100.0, 0.0, (0.25, 0.25))
+    counters.add(100.0, 0.0, (0.5, 0.0))
+
+    assert counters.read(Register.DOMAIN_0, None) == 150
+    assert counters.read(Register.DOMAIN_0 + 1, None) == 50
+
+
+def lost(silicon: Silicon, margin_v: float) -> float:
+    return 1 - sum(domain_shares(silicon, margin_v))
+
+
 @pytest.mark.parametrize(
-    ("mhz", "volts", "celsius", "low", "high"),
+    ("margin_v", "low", "high"),
     [
-        (525, 1.144, 60, 0.0, 0.001),
-        (525, 1.0, 60, 0.5, 1.0),
-        (625, 1.144, 60, 0.02, 0.1),
-        (625, 1.244, 60, 0.0, 0.002),
-        (400, 1.0, 60, 0.0, 0.1),
-        (525, 0.0, 60, 1.0, 1.0),
-        (525, 50.0, 60, 0.0, 1e-300),
+        (0.3, 0.0, 1e-12),
+        (0.1, 0.0, 0.001),
+        (0.05, 0.01, 0.05),
+        (0.0, 0.499, 0.501),
+        (-0.03, 0.99, 1.0),
+        (-1.0, 1.0, 1.0),
     ],
 )
-def test_too_little_voltage_for_the_frequency_fails(
-    mhz: float, volts: float, celsius: float, low: float, high: float
+def test_too_little_voltage_loses_hashes(
+    margin_v: float, low: float, high: float
 ) -> None:
-    share = failing_share(
-        SILICON, frequency_mhz=mhz, core_voltage_v=volts, temperature_c=celsius
-    )
-
-    assert low <= share <= high
+    assert low <= lost(SILICON, margin_v) <= high
 
 
-def test_heat_makes_failing_worse() -> None:
-    shares = [
-        failing_share(SILICON, frequency_mhz=525, core_voltage_v=1.06, temperature_c=t)
-        for t in (40, 60, 80)
+@given(volts=st.floats(-0.1, 0.3), more_v=st.floats(0.0, 0.1))
+def test_more_voltage_never_loses_more(volts: float, more_v: float) -> None:
+    for silicon in (SILICON, board("401").chip.silicon):
+        assert lost(silicon, volts + more_v) <= lost(silicon, volts) + 1e-4
+
+
+def test_the_loss_begins_softly_and_ends_steeply() -> None:
+    def at(share: float) -> int:
+        return next(mv for mv in range(-200, 200) if lost(SILICON, mv / 1000) < share)
+
+    assert at(0.05) - at(0.5) > 1.5 * (at(0.5) - at(0.95))
+
+
+def test_domains_of_a_bm1368_fail_one_after_the_other() -> None:
+    silicon = board("401").chip.silicon
+    needs_v = sorted(silicon.domain_half_voltages_v, reverse=True)
+
+    halfway_v = (needs_v[1] + needs_v[2]) / 2
+    shares = domain_shares(silicon, halfway_v)
+
+    alive = [
+        share / weight
+        for share, weight in zip(shares, silicon.domain_weights, strict=True)
     ]
+    assert sorted(round(share, 2) for share in alive) == [0, 0, 1, 1]
 
-    assert shares == sorted(shares)
 
+def test_errors_are_not_losses() -> None:
+    ample, scant, none = (error_share(SILICON, v) for v in (0.2, 0.06, -0.1))
 
-def test_errors_grow_with_failing_from_a_floor() -> None:
-    assert error_share(SILICON, 0.0) == SILICON.error_floor
-    half = 0.5 * SILICON.failing_errors
-    assert error_share(SILICON, 0.5) == pytest.approx(half, abs=0.001)
+    assert ample == pytest.approx(SILICON.error_floor, rel=0.01)
+    assert scant > 2 * ample, "before anything is lost"
+    assert lost(SILICON, 0.06) < 0.02
+    assert none < 0.05, "when all is lost"

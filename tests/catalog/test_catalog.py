@@ -120,6 +120,7 @@ def test_a_chip_is_that_of_the_reference(key: str, boards_reference: Reference) 
     number = asic["hash_counting_number"]
     assert chip.hash_counting_number == (number and int(number, 16))
     assert len(chip.silicon.domain_weights) == chip.hash_domains
+    assert len(chip.silicon.domain_half_voltages_v) == chip.hash_domains
 
 
 def test_job_intervals_are_those_of_the_reference(vectors: Reference) -> None:

@@ -1,11 +1,17 @@
 from math import log
-from statistics import mean, median, stdev
+from statistics import correlation, mean, median, stdev
 
 import pytest
 
 from softaxe.board.fan import speed_share
 from softaxe.catalog import board
-from softaxe.catalog.lottery import HALF_VOLTAGE_V, REGULATOR, draw, typical
+from softaxe.catalog.lottery import (
+    HALF_VOLTAGE_V,
+    REGULATOR,
+    SWITCHING,
+    draw,
+    typical,
+)
 
 GAMMA, HEX = board("601"), board("303")
 
@@ -22,7 +28,7 @@ def test_every_chip_of_a_chain_is_its_own() -> None:
     assert len({silicon.half_voltage_at_400mhz_v for silicon in silicons}) == 6
 
 
-def test_the_catalogue_s_row_is_the_mean() -> None:
+def test_the_catalogue_s_row_is_the_usual_one() -> None:
     specimens = [draw(GAMMA, seed) for seed in range(400)]
     halves = [s.silicons[0].half_voltage_at_400mhz_v for s in specimens]
     sinks = [s.board.cooling.sink_to_air_k_per_w for s in specimens]
@@ -32,8 +38,40 @@ def test_the_catalogue_s_row_is_the_mean() -> None:
         GAMMA.chip.silicon.half_voltage_at_400mhz_v, abs=0.002
     )
     assert stdev(halves) == pytest.approx(HALF_VOLTAGE_V, rel=0.15)
+    appetites = [log(s.silicons[0].switching_f) for s in specimens]
+    assert mean(appetites) == pytest.approx(
+        log(GAMMA.chip.silicon.switching_f), abs=0.01
+    )
+    assert stdev(appetites) == pytest.approx(SWITCHING, rel=0.15)
     assert median(sinks) == pytest.approx(GAMMA.cooling.sink_to_air_k_per_w, rel=0.02)
     assert median(fans) == pytest.approx(GAMMA.fan.rpm_at_full, rel=0.02)
+
+
+def test_a_chip_that_draws_less_fails_earlier_more_often_than_not() -> None:
+    silicons = [draw(GAMMA, seed).silicons[0] for seed in range(400)]
+
+    tie = correlation(
+        [silicon.switching_f for silicon in silicons],
+        [silicon.half_voltage_at_400mhz_v for silicon in silicons],
+    )
+
+    assert -0.45 < tie < -0.15
+
+
+def test_a_third_of_the_chips_hardly_err_and_most_others_a_little() -> None:
+    floors = [draw(GAMMA, seed).silicons[0].error_floor for seed in range(400)]
+
+    quiet = sum(floor < 0.0002 for floor in floors) / 400
+    usual = sum(0.003 < floor < 0.05 for floor in floors) / 400
+
+    assert 0.28 < quiet < 0.42
+    assert usual > 0.5
+
+
+def test_no_two_neighbouring_seeds_share_a_chip() -> None:
+    silicons = [draw(HEX, seed).silicons for seed in range(20)]
+
+    assert len({chip for chips in silicons for chip in chips}) == 120
 
 
 def test_facts_are_not_drawn() -> None:

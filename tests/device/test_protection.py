@@ -135,7 +135,7 @@ def test_the_regulator_s_heat_alone_is_enough_and_is_waited_for() -> None:
 
 
 def test_exactly_the_limit_is_not_too_hot() -> None:
-    simulation = mining(90, board="601")
+    simulation = mining(300, board="601")
     thermal = simulation.device.body.thermal
     thermal.sink_c += 75.0 - thermal.chip_c  # one pass reads this
     simulation.advance(1.8)
@@ -173,7 +173,7 @@ def test_the_flag_at_boot_is_only_information() -> None:
 
 
 def test_a_supply_that_gives_way_is_a_power_fault_told_once() -> None:
-    simulation = mining(10, board=weak_supply("601", 0.21))
+    simulation = mining(10, board=weak_supply("601", 0.28))
     device = simulation.device
     log = logged(device)
     for _ in range(20):

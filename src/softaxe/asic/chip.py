@@ -26,8 +26,8 @@ from softaxe.asic.hashing import (
     NonceCursor,
     RolledVersions,
     Span,
+    domain_shares,
     error_share,
-    failing_share,
 )
 from softaxe.asic.pll import CRYSTAL_MHZ, Pll
 from softaxe.catalog import Chip, Silicon
@@ -142,9 +142,10 @@ class _Asic:
         self.registers: dict[int, int] = {}
         self.frequency_mhz = RESET_FREQUENCY_MHZ
         self.ticket_bits = 0
-        self.failing = 0.0
+        self.domain_shares: Sequence[float] = self.silicon.domain_weights
+        """Of the full hash rate, at the present operating point."""
         self.errors = 0.0
-        self.counters = HashCounters(self.silicon.domain_weights)
+        self.counters = HashCounters(len(self.domain_shares))
         self.forget_work()
 
     def forget_work(self) -> None:
@@ -196,7 +197,7 @@ class _Asic:
 
     def count(self, counts: float) -> None:
         """Expect these counts, and their errors."""
-        self.counters.add(counts, counts * self.errors)
+        self.counters.add(counts, counts * self.errors, self.domain_shares)
 
 
 class Chain:
@@ -288,7 +289,7 @@ class Chain:
         self._epoch += 1
         for asic in self._asics:
             asic.forget_work()
-            asic.counters = HashCounters(asic.silicon.domain_weights)
+            asic.counters = HashCounters(len(asic.domain_shares))
         self._schedule()
 
     def set_operating_point(
@@ -570,13 +571,11 @@ class Chain:
     def _set_rate(self, asic: _Asic, now: float) -> None:
         """Work out how a chip does at its clock, voltage and temperature."""
         asic.go_on(now, self.mode.counts_per_search)
-        asic.failing = failing_share(
-            asic.silicon,
-            frequency_mhz=asic.frequency_mhz,
-            core_voltage_v=self._core_voltage_v,
-            temperature_c=asic.temperature_c,
-        )
-        asic.errors = error_share(asic.silicon, asic.failing)
+        silicon = asic.silicon
+        half_v = silicon.half_voltage_v(asic.frequency_mhz, asic.temperature_c)
+        margin_v = self._core_voltage_v - half_v
+        asic.domain_shares = domain_shares(silicon, margin_v)
+        asic.errors = error_share(silicon, margin_v)
         is_searched_here = asic.cursor is not None and not self.mode.is_real
         asic.rate = self._asic_hs(asic) / self.mode.scale if is_searched_here else 0.0
         if not asic.batch:
@@ -584,7 +583,7 @@ class Chain:
 
     def _asic_hs(self, asic: _Asic) -> float:
         nominal_hs = asic.frequency_mhz * 1e6 * self._chip.small_core_count
-        return nominal_hs * (1 - asic.failing)
+        return nominal_hs * sum(asic.domain_shares)
 
     def _schedule(self) -> None:
         wake = NEVER

@@ -24,36 +24,50 @@ ADDRESS_SHIFT = 17
 """A nonce's bits 24 to 17 name the chip, those below are free. Source: as above."""
 VERSION_FIELD_MASK = 0xFFFF
 COUNTER_MASK = (1 << 32) - 1
-REFERENCE_MHZ = 400
-REFERENCE_C = 60
+AMPLE_WIDTHS = 10.0
+"""With so much more than it needs, in widths of its curve, a domain loses nothing: less
+than one hash in 30,000."""
+MOST_WIDTHS = 6.0
+"""With so much less practically all is lost; the model only has to stay finite."""
 NORMAL_MEAN = 30.0
 """From this mean on a Poisson draw is a rounded normal one."""
 
 
-def failing_share(
-    silicon: Silicon,
-    *,
-    frequency_mhz: float,
-    core_voltage_v: float,
-    temperature_c: float,
-) -> float:
-    """Share of hashes that fail because the voltage is too low for the frequency.
+def domain_shares(silicon: Silicon, margin_v: float) -> Sequence[float]:
+    """Share of the chip's full hash rate that each domain brings.
 
-    Each of a chip's many paths needs its own voltage; spread as a logistic curve, so
-    is the share of those that get too little. The shape is an estimate.
+    A small core hashes when each of its many paths gets the voltage it needs; the
+    greatest of many needs is spread as a Gumbel distribution. So the loss begins softly
+    and ends steeply. Domains need more or less than the chip's mean.
+
+    Args:
+        silicon: Of the chip.
+        margin_v: Volts above `Silicon.half_voltage_v`.
     """
-    half_v = (
-        silicon.half_voltage_at_400mhz_v
-        + silicon.half_voltage_v_per_mhz * (frequency_mhz - REFERENCE_MHZ)
-        + silicon.half_voltage_v_per_c * (temperature_c - REFERENCE_C)
-    )
-    margin = (core_voltage_v - half_v) / silicon.margin_width_v
-    return 1 / (1 + exp(min(margin, 700.0)))
+    width, weakest_v = silicon.margin_width_v, max(silicon.domain_half_voltages_v)
+    if margin_v - weakest_v > AMPLE_WIDTHS * width:
+        return silicon.domain_weights
+    return [
+        weight * 2.0 ** -exp(min((half_v - margin_v) / width, MOST_WIDTHS))
+        for weight, half_v in zip(
+            silicon.domain_weights, silicon.domain_half_voltages_v, strict=True
+        )
+    ]
 
 
-def error_share(silicon: Silicon, failing: float) -> float:
-    """Share of the hash rate that comes out wrong when `failing` of it fails."""
-    return min(1.0, silicon.error_floor + silicon.failing_errors * failing)
+def error_share(silicon: Silicon, margin_v: float) -> float:
+    """Share of what is hashed that comes out wrong.
+
+    Not what is lost: most chips err a little at any voltage, and a little more below
+    one of their own.
+
+    Args:
+        silicon: Of the chip.
+        margin_v: Volts above `Silicon.half_voltage_v`.
+    """
+    short_v = silicon.error_margin_v - margin_v
+    more = 1 + exp(min(-short_v / silicon.error_width_v, 700.0))
+    return silicon.error_floor + silicon.error_ceiling / more
 
 
 class Head(Protocol):
@@ -265,12 +279,12 @@ class NonceCursor:
 
 @dataclass(slots=True)
 class _Counter:
-    share: float
     value: int = 0
+    expected: float = 0.0
     counted: float = 0.0
 
-    def count_up_to(self, expected: float, rng: Random | None) -> None:
-        due = expected * self.share - self.counted
+    def count(self, rng: Random | None) -> None:
+        due = self.expected - self.counted
         if due <= 0:
             return
         if rng is None:
@@ -286,22 +300,30 @@ class HashCounters:
     """The counter registers of one chip: hashes per domain and in total, and errors.
 
     Args:
-        domain_shares: Share of the hashes per domain, 1 in all.
+        domains: How many domains.
     """
 
-    __slots__ = ("_domains", "_errors", "_expected", "_expected_errors", "_rated")
+    __slots__ = ("_domains", "_errors", "_rated")
 
-    def __init__(self, domain_shares: Sequence[float]) -> None:
-        self._domains = [_Counter(share) for share in domain_shares]
-        self._errors = _Counter(1.0)
-        self._expected = 0.0
-        self._expected_errors = 0.0
+    def __init__(self, domains: int) -> None:
+        self._domains = [_Counter() for _ in range(domains)]
+        self._errors = _Counter()
         self._rated = (0, -1.0)
 
-    def add(self, counts: float, errors: float) -> None:
-        """Expect more counts."""
-        self._expected += counts
-        self._expected_errors += errors
+    def add(self, counts: float, errors: float, shares: Sequence[float]) -> None:
+        """Expect more counts.
+
+        Args:
+            counts: Of all domains together.
+            errors: Of the chip.
+            shares: One per domain, in any unit: counts are divided in proportion.
+        """
+        if not counts:
+            return
+        each = counts / sum(shares)
+        for domain, share in zip(self._domains, shares, strict=True):
+            domain.expected += each * share
+        self._errors.expected += errors
 
     def rate(self, now: float, rng: Random | None) -> float:
         """Counts per second since this was last asked; 0 the first time."""
@@ -322,14 +344,14 @@ class HashCounters:
             Its value, or None when it is no counter of this chip.
         """
         if register == Register.ERROR_COUNT:
-            self._errors.count_up_to(self._expected_errors, rng)
+            self._errors.count(rng)
             return self._errors.value
         if register == Register.TOTAL:
             for domain in self._domains:
-                domain.count_up_to(self._expected, rng)
+                domain.count(rng)
             return sum(domain.value for domain in self._domains) & COUNTER_MASK
         if 0 <= (index := register - Register.DOMAIN_0) < len(self._domains):
-            self._domains[index].count_up_to(self._expected, rng)
+            self._domains[index].count(rng)
             return self._domains[index].value
         return None
 

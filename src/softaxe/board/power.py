@@ -1,8 +1,9 @@
 """Supply, regulator and the chips' appetite: what flows, whoever measures it.
 
-Switching power grows with frequency and voltage squared, leakage with voltage and heat.
-The regulator loses a fixed part, one with the current and one with its square; the
-supply sags with what is drawn. What the API shows is what `regulator` measures of it.
+The chips' power grows with frequency, voltage squared and heat; what flows without a
+clock is too little to be seen in readings of idle devices. The regulator loses a fixed
+part, one with the current and one with its square; the supply sags with what is drawn.
+What the API shows is what `regulator` measures of it.
 """
 
 import random
@@ -11,9 +12,9 @@ from math import exp, sqrt
 
 from softaxe.catalog.lottery import Specimen
 
-LEAKAGE_REFERENCE_C = 60.0
-MOST_DOUBLINGS = 4.0
-"""Beyond this heat a real chip is dead; the model only has to stay finite."""
+REFERENCE_C = 60.0
+MOST_HEAT_K = 100.0
+"""Beyond this a real chip is dead; the model only has to stay finite."""
 WANDER_SHARE = 0.0007
 """Standard deviation of the supply's own wandering, of its voltage. Source: real
 devices show three or four neighbouring steps of 1/128 V within two hours."""
@@ -45,10 +46,8 @@ class PowerStage:
         self._wander_v = 0.0
         self._domains = board.voltage_domains
         self._fan_w = board.fan.power_w_at_full * board.fan_count
-        chips = specimen.silicons
-        self._switching_f = sum(chip.switching_f for chip in chips)
-        self._leakages = [
-            (chip.leakage_a_at_60c, 1 / chip.leakage_doubling_c) for chip in chips
+        self._switching = [
+            (chip.switching_f, chip.switching_per_k) for chip in specimen.silicons
         ]
 
     def step(
@@ -64,19 +63,19 @@ class PowerStage:
         Args:
             frequency_mhz: Clock of the chips.
             activity: Switching relative to full hashing, 0 to 1.
-            temperatures_c: Of every chip, for its leakage.
+            temperatures_c: Of every chip.
             airflow: Share of the fan's full flow.
         """
         supply, volts = self._supply, self.core_voltage_setting_v
-        leakage_a = sum(
-            amperes * 2.0 ** min((celsius - LEAKAGE_REFERENCE_C) * rate, MOST_DOUBLINGS)
-            for (amperes, rate), celsius in zip(
-                self._leakages, temperatures_c, strict=True
+        switching_f = sum(
+            farads * exp(per_k * min(celsius - REFERENCE_C, MOST_HEAT_K))
+            for (farads, per_k), celsius in zip(
+                self._switching, temperatures_c, strict=True
             )
         )
-        switching_a = self._switching_f * frequency_mhz * 1e6 * activity
+        hertz = frequency_mhz * 1e6 * activity
         # Chips of one domain are in parallel, domains in series.
-        self.core_current_a = (leakage_a + switching_a) * volts / self._domains
+        self.core_current_a = switching_f * hertz * volts / self._domains
         drop_v = supply.core_path_ohm * self.core_current_a
         self.core_voltage_v = max(0.0, volts - drop_v)
         total_v = self.core_voltage_v * self._domains

@@ -16,36 +16,65 @@ from typing import Any, Literal
 from softaxe.errors import SettingError
 
 BASE_FIRMWARE = "v2.12.2"
+REFERENCE_MHZ = 400
+"""Where the half voltages of `Silicon` are told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Silicon:
-    """How a chip behaves away from its datasheet; all estimates.
+    """How a chip behaves away from its datasheet.
 
-    The numbers are fitted to typical power readings per board and to what owners see
-    when they lower the voltage; docs/physics.md shows how near they come.
+    Fitted by docs/fit.py to readings of real devices where there are any, BM1366,
+    BM1368 and BM1370; estimates otherwise. docs/physics.md shows how near they come.
     """
 
     switching_f: float
-    """Effective switched capacitance of one chip, in farads: P = C * V^2 * f."""
-    leakage_a_at_60c: float
-    """Leakage current at 60 °C and 1 V, in amperes."""
-    leakage_doubling_c: float
-    """Degrees by which leakage doubles."""
+    """Effective switched capacitance of one chip at 60 °C, in farads:
+    P = C * V**2 * f."""
+    switching_per_k: float
+    """Its relative growth per kelvin."""
     half_voltage_at_400mhz_v: float
-    """Core voltage at which half the hashes fail, at 400 MHz and 60 °C."""
+    """Core voltage at which half the hashes are lost, at 400 MHz and `best_c`: the mean
+    of the domains'."""
     half_voltage_v_per_mhz: float
-    half_voltage_v_per_c: float
-    """More voltage per degree above 60 °C."""
+    """More for every megahertz,"""
+    half_voltage_v_per_fast_mhz: float
+    """and still more for those above `fast_mhz`."""
+    fast_mhz: float
+    half_voltage_v_per_k2: float
+    """More with the square of the distance from `best_c`; an estimate."""
+    best_c: float
+    """Temperature at which the least voltage is enough; an estimate."""
     margin_width_v: float
-    """Volts over which the failing share changes by a factor of e."""
-    failing_errors: float
-    """Share of the failing hashes that come out wrong; the rest do not come out."""
-    error_floor: float
-    """Errored share of hashes with ample voltage. Source: 1415 errors in 18574 s of
-    the page's sample."""
+    """Volts over which a small loss changes by a factor of e."""
+    domain_half_voltages_v: tuple[float, ...]
+    """How much more than the mean each domain needs."""
     domain_weights: tuple[float, ...]
     """Share of the hash rate per domain. Source: the page's sample."""
+    error_floor: float
+    """Share of hashes that come out wrong at any voltage."""
+    error_ceiling: float
+    """How many more do with too little voltage."""
+    error_margin_v: float
+    """Volts above those that lose half at which half of these come."""
+    error_width_v: float
+    """Volts over which they change by a factor of e."""
+
+    def half_voltage_v(self, frequency_mhz: float, temperature_c: float) -> float:
+        """Core voltage at which half the hashes are lost.
+
+        The clock asks for it, beyond a knee more steeply; away from the temperature
+        that suits the chip best, hotter or colder, it takes more.
+        """
+        away_k = temperature_c - self.best_c
+        volts = (
+            self.half_voltage_at_400mhz_v
+            + self.half_voltage_v_per_mhz * (frequency_mhz - REFERENCE_MHZ)
+            + self.half_voltage_v_per_k2 * away_k * away_k
+        )
+        if frequency_mhz > self.fast_mhz:
+            volts += self.half_voltage_v_per_fast_mhz * (frequency_mhz - self.fast_mhz)
+        return volts
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,8 +329,10 @@ def _chip(key: str, row: Mapping[str, Any]) -> Chip:
 
 
 def _silicon(row: Mapping[str, Any]) -> Silicon:
-    weights = tuple(row["domain_weights"])
-    return Silicon(**{**row, "domain_weights": weights})
+    lists = {
+        name: tuple(row[name]) for name in ("domain_half_voltages_v", "domain_weights")
+    }
+    return Silicon(**{**row, **lists})
 
 
 def _board(

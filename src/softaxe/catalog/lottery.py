@@ -1,20 +1,34 @@
 """No two devices are alike: what differs from specimen to specimen.
 
-A device's seed decides. The spreads are estimates; the catalogue's row is the mean.
+A device's seed decides; the catalogue's row is the typical one. The spreads of the
+silicon are those of the devices that docs/fit.py reads, the others are estimates.
 """
 
 import random
 from dataclasses import dataclass, replace
-from math import exp
+from math import exp, sqrt
 
-from softaxe.catalog import Board, Silicon
+from softaxe.catalog import Board, Chip, Silicon
 
-HALF_VOLTAGE_V = 0.012
-"""Standard deviations: of the voltage at which half the hashes fail,"""
-SWITCHING = 0.015
-"""of the switched capacitance, relative,"""
-LEAKAGE = 0.15
-"""of the leakage current, as a logarithm,"""
+HALF_VOLTAGE_V = 0.014
+"""Standard deviations: of the voltage at which half the hashes are lost,"""
+SWITCHING = 0.09
+"""of the switched capacitance, as a logarithm; the devices' meters are in it."""
+LEAN_IS_WEAK = -0.3
+"""Correlation of the two: a chip that draws less fails earlier, sometimes."""
+DOMAIN_HALF_VOLTAGE_V = 0.004
+"""Of a domain's need for voltage,"""
+BEST_C = 10.0
+"""of the temperature that suits a chip best,"""
+ERROR_FLOOR = 0.7
+"""of the share of wrong hashes, as a logarithm,"""
+QUIET_CHIPS = 0.35
+QUIET_FLOOR = 0.002
+"""which so many chips have only so much of,"""
+ERROR_CEILING = 0.5
+"""of what little voltage adds to it, as a logarithm,"""
+ERROR_MARGIN_V = 0.015
+"""of the voltage where it does,"""
 DOMAIN = 0.012
 """of a domain's share of the hashes, relative,"""
 PASTE = 0.06
@@ -36,6 +50,9 @@ WIDEST = 2.5
 LEAST_COOLING = 0.65
 """No sink with its fan at full duty cools less than this share of the usual ones: who
 builds a device sees to it that it bears its factory settings."""
+TEST_DROP_V, TEST_C, TEST_WIDTHS = 0.008, 60.0, 3.0
+"""What a chip must bear at its defaults to be sold: so much less voltage than is set,
+so warm, its weakest domain loses three hashes in a hundred. An estimate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +72,7 @@ def draw(board: Board, seed: int) -> Specimen:
     def near(mean: float, share: float) -> float:
         return mean * (1 + share * _normal(rng))
 
-    silicons = tuple(_silicon(board.chip.silicon, rng) for _ in range(board.asic_count))
+    silicons = tuple(_silicon(board.chip, rng) for _ in range(board.asic_count))
     supply = replace(
         board.supply, open_circuit_v=near(board.supply.open_circuit_v, SUPPLY_V_SHARE)
     )
@@ -97,16 +114,42 @@ def _cooled(board: Board, seed: int) -> Board:
     )
 
 
-def _silicon(mean: Silicon, rng: random.Random) -> Silicon:
+def _silicon(chip: Chip, rng: random.Random) -> Silicon:
+    mean = chip.silicon
     weights = [weight * (1 + DOMAIN * _normal(rng)) for weight in mean.domain_weights]
-    return replace(
+    halves = list(mean.domain_half_voltages_v)
+    rng.shuffle(halves)
+    halves = [half_v + DOMAIN_HALF_VOLTAGE_V * _normal(rng) for half_v in halves]
+    weakness, own = _normal(rng), _normal(rng)
+    appetite = LEAN_IS_WEAK * weakness + sqrt(1 - LEAN_IS_WEAK**2) * own
+    floor = mean.error_floor * exp(ERROR_FLOOR * _normal(rng))
+    if rng.random() < QUIET_CHIPS:
+        floor *= QUIET_FLOOR
+    drawn = replace(
         mean,
-        switching_f=mean.switching_f * (1 + SWITCHING * _normal(rng)),
-        leakage_a_at_60c=mean.leakage_a_at_60c * exp(LEAKAGE * _normal(rng)),
+        switching_f=mean.switching_f * exp(SWITCHING * appetite),
         half_voltage_at_400mhz_v=mean.half_voltage_at_400mhz_v
-        + HALF_VOLTAGE_V * _normal(rng),
+        + HALF_VOLTAGE_V * weakness,
+        best_c=mean.best_c + BEST_C * _normal(rng),
+        domain_half_voltages_v=tuple(halves),
         domain_weights=tuple(weight / sum(weights) for weight in weights),
+        error_floor=floor,
+        error_ceiling=mean.error_ceiling * exp(ERROR_CEILING * _normal(rng)),
+        error_margin_v=mean.error_margin_v + ERROR_MARGIN_V * _normal(rng),
     )
+    return _sold(chip, drawn)
+
+
+def _sold(chip: Chip, drawn: Silicon) -> Silicon:
+    """The chip, or the weakest that a factory's test at the defaults lets pass."""
+    volts = chip.default_core_voltage_mv / 1000 - TEST_DROP_V
+    half_v = drawn.half_voltage_v(chip.default_frequency_mhz, TEST_C)
+    needed_v = (
+        half_v + max(drawn.domain_half_voltages_v) + TEST_WIDTHS * drawn.margin_width_v
+    )
+    excess_v = max(0.0, needed_v - volts)
+    half_v = drawn.half_voltage_at_400mhz_v - excess_v
+    return replace(drawn, half_voltage_at_400mhz_v=half_v)
 
 
 def _normal(rng: random.Random) -> float:

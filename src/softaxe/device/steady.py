@@ -7,7 +7,7 @@ changes; so a tuner's finding, or a live device after an hour, can be held again
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from softaxe.asic.hashing import error_share, failing_share
+from softaxe.asic.hashing import domain_shares, error_share
 from softaxe.board.fan import Fan
 from softaxe.board.power import PowerStage
 from softaxe.board.regulator import PowerReading, regulator_for
@@ -19,7 +19,9 @@ from softaxe.units import Level
 LONG_S = 1e7
 """A step that ends in the steady state of its inputs."""
 ROUNDS = 30
-"""After so many, leakage and heat agree to a hundredth of a degree."""
+"""After so many, power and heat agree to a hundredth of a degree."""
+FIRST_RISE_K, AIR_ROUNDS = 25.0, 5
+"""A first guess of the rise over the air, and how often it is mended."""
 BISECTIONS = 14
 """Halvings of the fan's range: to a hundredth of a percent."""
 
@@ -89,6 +91,21 @@ def steady_state(
     return at(high)
 
 
+def steady_state_at(
+    specimen: Specimen, temp_c: float, *, frequency_mhz: float, core_voltage_mv: int
+) -> SteadyState:
+    """Work out where a device settles in the air that makes its sensor show this.
+
+    Readings of real devices tell the chip's temperature, hardly ever the air's. The fan
+    turns at full speed.
+    """
+    ambient_c = temp_c - FIRST_RISE_K
+    for _ in range(AIR_ROUNDS):
+        state = _settle(specimen, frequency_mhz, core_voltage_mv, ambient_c, 100.0)
+        ambient_c += temp_c - state.temp_c
+    return state
+
+
 def best_efficiency(
     specimen: Specimen,
     *,
@@ -146,15 +163,11 @@ def _settle(
     regulator.step(thermal.vr_c, None)
     counted_hs = wrong_hs = 0.0
     for silicon, chip_c in zip(specimen.silicons, thermal.chips_c, strict=True):
-        failing = failing_share(
-            silicon,
-            frequency_mhz=frequency_mhz,
-            core_voltage_v=power.core_voltage_v,
-            temperature_c=chip_c,
-        )
+        margin_v = power.core_voltage_v - silicon.half_voltage_v(frequency_mhz, chip_c)
         nominal_hs = board.expected_hashrate_hs(frequency_mhz) / board.asic_count
-        counted_hs += nominal_hs * (1 - failing)
-        wrong_hs += nominal_hs * (1 - failing) * error_share(silicon, failing)
+        chip_hs = nominal_hs * sum(domain_shares(silicon, margin_v))
+        counted_hs += chip_hs
+        wrong_hs += chip_hs * error_share(silicon, margin_v)
     temp_c, temp2_c = read_temperatures(board, thermal)
     return SteadyState(
         frequency_mhz=frequency_mhz,

@@ -1,0 +1,377 @@
+"""Fits the silicon of the catalogue to readings of real devices.
+
+    python docs/fit.py
+
+It needs the dependency group `docs`. Every curve comes from the code that a live device
+runs; what is fitted are its constants. Devices differ: each has a factor of its own on
+what it draws and a shift of its own on the voltage that it needs, of which only the
+spread is known beforehand (a mixed model, by penalised least squares). A reading of low
+trust weighs a third, and the many of one device less than as many of several.
+
+A reading joins by a row of docs/measured.csv. This prints the constants with their
+errors; the catalogue has them rounded.
+"""
+
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from softaxe.asic.hashing import domain_shares
+from softaxe.board.power import PowerStage
+from softaxe.catalog import Board, Silicon, board
+from softaxe.catalog.lottery import HALF_VOLTAGE_V, LEAN_IS_WEAK, SWITCHING, Specimen
+
+DOCS = Path(__file__).parent
+READINGS = DOCS / "measured.csv"
+PAGE = DOCS / "physics.md"
+BEGIN, END = (
+    "<!-- tables of the fit: made by docs/fit.py -->",
+    "<!-- end of the fit -->",
+)
+BOARDS = {"BM1366": "204", "BM1368": "401", "BM1370": "601"}
+"""Taken for where a reading does not say: those with an INA260, but the last."""
+DISTRUST = {"high": 1.0, "medium": 1.0, "low": 3.0}
+"""Factor of a reading's error."""
+POWER_ERROR = 0.01
+"""Relative, of a reading of power: how well the best formula does within a device."""
+SHARE_ERROR = 0.01
+"""Beside the reading's own: how well the formula does."""
+MANY = 0.35
+"""The error of power of each of n readings of a device grows with n to this power: it
+is the formula's, and repeats itself. That of shares is chance."""
+AIR_C = 25.0
+"""Where a sensor sees the board: readings do not tell the air."""
+USUAL_FAN_PERCENT = 60.0
+IDLE = "idle power"
+"""Of a remark: no clock, whatever is set."""
+IDLE_ERROR = 0.1
+"""Relative, of such a reading, seconds after the start."""
+SPREADS = (0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75)
+"""Of the devices, relative to the lottery's; the likeliest is taken."""
+HELD_OUT, SPLITS = 0.2, 5
+PAIR_GAP_V, STEP_WIDTH_V, STEP_ERROR_V = 0.010, 0.006, 0.001
+"""Between the two domains of a BM1368 that fail first, and the width of their curves.
+Free, the fit parts them by 38 mV: that is nearer in the mean (0.04 instead of 0.06) but
+makes steps of a quarter, where the rate falls to one half within 25 mV and stays."""
+LAST_DOMAIN_V, LAST_ERROR_V = -0.11, 0.01
+"""Of the domain that was never seen to fail: a guess."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One row of measured.csv."""
+
+    name: str
+    device: str
+    board: Board
+    mhz: float
+    """0 when idle."""
+    volts: float
+    """Set."""
+    temp_c: float
+    temp_offset_c: float
+    """Added by the firmware."""
+    power_w: float | None
+    """Of the core with a TPS546, of the input with an INA260."""
+    share: float | None
+    """Of the expected hash rate, without the bias of its kind."""
+    share_error: float
+    airflow: float
+    distrust: float
+
+    @property
+    def chip_c(self) -> float:
+        """What the chips have, by what the sensor shows."""
+        row = self.board
+        if row.temp_sensor.endswith("diode"):
+            return self.temp_c
+        rise = self.temp_c - self.temp_offset_c - AIR_C
+        return AIR_C + rise / row.cooling.board_coupling
+
+
+def readings() -> list[Reading]:
+    """Read them; those without a setting and of other makers' boards are left out."""
+    with READINGS.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    drops = _drops_mv(rows)
+    return [
+        _reading(row, drops)
+        for row in rows
+        if (row["power_w"] or row["share_corrected"] or row["share_plateau"])
+        and row["frequency_mhz"]
+        and "not a Bitaxe" not in row["remark"]
+    ]
+
+
+def _drops_mv(rows: Iterable[Mapping[str, str]]) -> dict[str, float]:
+    """How far below the setting the converter at the chip reads, by device."""
+    drops: dict[str, list[float]] = {}
+    for row in rows:
+        if row["core_mv_set"] and row["core_mv_read"]:
+            drop = float(row["core_mv_set"]) - float(row["core_mv_read"])
+            drops.setdefault(row["device"], []).append(drop)
+    return {device: float(np.median(values)) for device, values in drops.items()}
+
+
+def _reading(row: Mapping[str, str], drops: Mapping[str, float]) -> Reading:
+    def number(name: str) -> float | None:
+        return float(row[name]) if row[name] else None
+
+    power_w, offset_w = number("power_w"), number("power_offset_w")
+    share = number("share_plateau") or number("share_corrected")
+    millivolts = number("core_mv_set")
+    if millivolts is None:
+        millivolts = float(row["core_mv_read"]) + drops[row["device"]]
+    try:
+        known = board(row["board"] or BOARDS[row["chip"]])
+    except ValueError:
+        known = board(BOARDS[row["chip"]])
+    return Reading(
+        name=row["id"],
+        device=row["device"],
+        board=known,
+        mhz=0.0 if IDLE in row["remark"] else float(row["frequency_mhz"]),
+        volts=millivolts / 1000,
+        temp_c=float(row["temp_c"]),
+        temp_offset_c=float(row["temp_offset_c"] or known.temp_offset_c),
+        power_w=None if power_w is None else power_w - (offset_w or 0.0),
+        share=share,
+        share_error=float(row["share_se"] or 0.1),
+        airflow=float(row["fan_percent"] or USUAL_FAN_PERCENT) / 100,
+        distrust=DISTRUST[row["trust"]],
+    )
+
+
+def stage(reading: Reading, silicon: Silicon, aux_w: float | None = None) -> PowerStage:
+    """The power stage of a reading's board at its setting."""
+    row = reading.board
+    if aux_w is not None and not row.has_tps546:
+        row = replace(row, supply=replace(row.supply, aux_w=aux_w))
+    power = PowerStage(Specimen(row, (silicon,) * row.asic_count))
+    power.core_voltage_setting_v = reading.volts
+    power.step(
+        frequency_mhz=reading.mhz,
+        activity=1.0,
+        temperatures_c=[reading.chip_c] * row.asic_count,
+        airflow=reading.airflow,
+    )
+    return power
+
+
+def power_w(reading: Reading, silicon: Silicon, aux_w: float | None = None) -> float:
+    """What the board's meter shows, without the firmware's offset."""
+    power = stage(reading, silicon, aux_w)
+    return power.core_power_w if reading.board.has_tps546 else power.input_power_w
+
+
+def share(reading: Reading, silicon: Silicon, core_v: float) -> float:
+    """Share of the expected hash rate at a voltage under load."""
+    half_v = silicon.half_voltage_v(reading.mhz, reading.chip_c)
+    return sum(domain_shares(silicon, core_v - half_v))
+
+
+@dataclass(slots=True)
+class Fit:
+    """What came out."""
+
+    values: dict[str, float]
+    errors: dict[str, float]
+    devices: dict[str, float]
+    """Factor (as a logarithm) or shift of each."""
+    spread: float
+
+
+def fit(
+    given: Sequence[Reading],
+    start: Mapping[str, float],
+    *,
+    measured: Callable[[Reading], float],
+    model: Callable[[Reading, Mapping[str, float], float], float],
+    error: Callable[[Reading], float],
+    spread: float,
+    many: float = 0.0,
+    prior: Callable[[Mapping[str, float]], list[float]] = lambda _: [],
+    at_least: Mapping[str, float] | None = None,
+    holds_spread: bool = False,
+) -> Fit:
+    """Fit constants and devices together.
+
+    Args:
+        given: Readings.
+        start: Constants to begin with, by name.
+        measured: What is to be met.
+        model: What the code says, by reading, constants and the device's own.
+        error: Standard deviation of the difference.
+        spread: Standard deviation of the devices' own, to begin with.
+        many: Power of a device's number of readings with which their error grows.
+        prior: Further residuals in standard deviations.
+        at_least: Lower bounds of constants.
+        holds_spread: Leaves it as it is.
+    """
+    names, devices = list(start), sorted({reading.device for reading in given})
+    counts = {d: sum(r.device == d for r in given) for d in devices}
+    scale = np.array([abs(start[name]) or 1e-3 for name in names])
+    target = np.array([measured(reading) for reading in given])
+    sigma = np.array([error(r) * counts[r.device] ** many for r in given])
+    x = np.zeros(len(names) + len(devices))
+    least = np.full(len(x), -np.inf)
+    for name, value in (at_least or {}).items():
+        least[names.index(name)] = (value - start[name]) / abs(start[name])
+
+    def constants(x: Any) -> dict[str, float]:
+        parts = zip(names, x, scale, strict=False)
+        return {n: start[n] + float(part) * float(unit) for n, part, unit in parts}
+
+    best: tuple[float, Fit] | None = None
+    for candidate in [spread] if holds_spread else [spread * f for f in SPREADS]:
+
+        def residuals(x: Any, candidate: float = candidate) -> Any:
+            known, own = constants(x), x[len(names) :]
+            owns = dict(zip(devices, map(float, own * candidate), strict=True))
+            said = [model(r, known, owns[r.device]) for r in given]
+            return np.concatenate([(target - said) / sigma, own, prior(known)])
+
+        found = least_squares(residuals, x, bounds=(least, np.inf), x_scale="jac")
+        curvature = found.jac.T @ found.jac
+        unlikely = 2 * found.cost + float(np.linalg.slogdet(curvature)[1])
+        if best is None or unlikely < best[0]:
+            x = found.x
+            sigmas = np.sqrt(np.diag(np.linalg.pinv(curvature)))[: len(names)] * scale
+            owns = x[len(names) :] * candidate
+            came = Fit(
+                constants(x),
+                dict(zip(names, map(float, sigmas), strict=True)),
+                dict(zip(devices, map(float, owns), strict=True)),
+                candidate,
+            )
+            best = unlikely, came
+    assert best is not None
+    return best[1]
+
+
+def fit_power(given: Sequence[Reading], **options: Any) -> Fit:
+    """Fit what all chips draw."""
+    chips = sorted({r.board.chip.name for r in given})
+    start = {f"{name} switching_f": board_of(name).switching_f for name in chips}
+    start["switching_per_k"] = board_of("BM1370").switching_per_k
+    start["aux_w"] = board("401").supply.aux_w
+
+    def model(reading: Reading, known: Mapping[str, float], own: float) -> float:
+        farads = known[f"{reading.board.chip.name} switching_f"]
+        silicon = replace(
+            reading.board.chip.silicon,
+            switching_f=farads * float(np.exp(own)),
+            switching_per_k=known["switching_per_k"],
+        )
+        return float(np.log(power_w(reading, silicon, known["aux_w"])))
+
+    return fit(
+        given,
+        start,
+        measured=lambda r: float(np.log(r.power_w or 1.0)),
+        model=model,
+        error=lambda r: POWER_ERROR * r.distrust if r.mhz else IDLE_ERROR,
+        spread=SWITCHING,
+        many=MANY,
+        **options,
+    )
+
+
+LOSS_1370 = (
+    "half_voltage_at_400mhz_v",
+    "half_voltage_v_per_mhz",
+    "half_voltage_v_per_fast_mhz",
+    "margin_width_v",
+)
+LOSS_1368 = (*LOSS_1370[:2], "margin_width_v")
+DOMAINS = ("domain 1", "domain 2", "domain 3", "domain 4")
+
+
+def fit_loss(given: Sequence[Reading], name: str, **options: Any) -> Fit:
+    """Fit the voltage that one kind of chip needs."""
+    silicon = board_of(name)
+    has_steps = name == "BM1368"
+    start = {key: getattr(silicon, key) for key in LOSS_1368 if has_steps} or {
+        key: getattr(silicon, key) for key in LOSS_1370
+    }
+    if has_steps:
+        halves = zip(DOMAINS, silicon.domain_half_voltages_v, strict=True)
+        start |= dict(halves)
+
+    core_v = {r.name: stage(r, r.board.chip.silicon).core_voltage_v for r in given}
+
+    def model(reading: Reading, known: Mapping[str, float], own: float) -> float:
+        changes: dict[str, Any] = {k: v for k, v in known.items() if k not in DOMAINS}
+        changes["half_voltage_at_400mhz_v"] += own
+        if has_steps:
+            changes["domain_half_voltages_v"] = tuple(known[d] for d in DOMAINS)
+        return share(reading, replace(silicon, **changes), core_v[reading.name])
+
+    def prior(known: Mapping[str, float]) -> list[float]:
+        if not has_steps:
+            return []
+        first, second, _, last = (known[d] for d in DOMAINS)
+        return [
+            sum(known[d] for d in DOMAINS) / STEP_ERROR_V,
+            (first - second - PAIR_GAP_V) / STEP_ERROR_V,
+            (known["margin_width_v"] - STEP_WIDTH_V) / STEP_ERROR_V,
+            (last - LAST_DOMAIN_V) / LAST_ERROR_V,
+        ]
+
+    return fit(
+        given,
+        start,
+        measured=lambda r: r.share or 0.0,
+        model=model,
+        error=lambda r: float(np.hypot(r.share_error, SHARE_ERROR)) * r.distrust,
+        spread=HALF_VOLTAGE_V,
+        prior=prior,
+        at_least={"margin_width_v": 0.003},
+        **options,
+    )
+
+
+def board_of(name: str) -> Silicon:
+    """The silicon of a kind of chip."""
+    return board(BOARDS[name]).chip.silicon
+
+
+def main() -> None:
+    """Fit, and tell."""
+    known = readings()
+    with_power = [r for r in known if r.power_w is not None]
+    with_share = {
+        name: [r for r in known if r.share is not None and r.board.chip.name == name]
+        for name in ("BM1368", "BM1370")
+    }
+    with_share["BM1368"] = [r for r in with_share["BM1368"] if r.name[:3] == "S1-"]
+    with_share["BM1370"] = [r for r in with_share["BM1370"] if r.board.asic_count == 1]
+    power = fit_power(with_power)
+    loss = fit_loss(with_share["BM1370"], "BM1370", holds_spread=True)
+    steps = fit_loss(with_share["BM1368"], "BM1368", holds_spread=True)
+    tell("power", power)
+    tell("BM1370, loss", loss)
+    tell("BM1368, loss", steps)
+    both = sorted(set(power.devices) & set(loss.devices))
+    told = [d for d in both if abs(loss.devices[d]) > 0.0005]
+    pairs = np.array([[power.devices[d], loss.devices[d]] for d in told])
+    lean = float(np.corrcoef(pairs.T)[0, 1])
+    print(f"correlation of {len(told)} devices: {lean:.2f}; lottery {LEAN_IS_WEAK}")
+    print(f"spreads of the lottery: {SWITCHING}, {HALF_VOLTAGE_V}")
+
+
+def tell(title: str, came: Fit) -> None:
+    """Print what came out."""
+    print(f"{title}: spread of devices {came.spread:.4g}")
+    for name, value in came.values.items():
+        print(f"  {name:34} {value:11.4g} ± {came.errors[name]:.2g}")
+    print("  " + ", ".join(f"{d} {v:+.3f}" for d, v in came.devices.items()))
+
+
+if __name__ == "__main__":
+    main()
