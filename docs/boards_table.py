@@ -1,14 +1,14 @@
-"""Writes the table of docs/boards.md: every board at its defaults after an hour.
+"""Writes the table of docs/boards.md: every board's typical specimen at its defaults.
 
-`make docs` runs it; tests/scenarios/test_boards.py compares some of its rows.
+`make docs` runs it; tests/scenarios/test_boards.py compares it.
 """
 
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from softaxe import Device, Pool, Simulation
 from softaxe.api.docs import table
 from softaxe.catalog import BASE_FIRMWARE, Board, boards
+from softaxe.catalog.lottery import typical
+from softaxe.device.steady import steady_state
 
 PAGE = Path(__file__).parent / "boards.md"
 BEGIN = "<!-- table of boards: made by make docs -->"
@@ -26,36 +26,35 @@ HEADS = (
     "fan",
     "since",
 )
-HOUR_S = 3600
-SEED = 1
 
 
 def board_row(row: Board) -> list[str]:
-    """Simulate an hour and read what the API would show."""
-    device = Device(board=row, seed=SEED)
-    Simulation(device, Pool.for_scaled_work(seed=SEED)).advance(HOUR_S)
-    read = device.readings
-    speeds = [read.fan_rpm, read.fan2_rpm][: row.fan_count]
-    rpm = " and ".join(str(round(rpm, -1)) for rpm in speeds)
+    """Tell where the typical specimen settles."""
+    mhz = row.default_frequency_mhz
+    state = steady_state(
+        typical(row),
+        frequency_mhz=mhz,
+        core_voltage_mv=row.default_core_voltage_mv,
+    )
+    power = state.power
     return [
         f"`{row.version}`",
         row.family,
         f"{row.asic_count} x {row.chip.name}",
-        f"{device.expected_hashrate_hs / 1e9:.0f}",
-        f"{device.hashrate.one_hour_hs / 1e9:.0f}",
-        f"{read.power_w:.1f}",
-        f"{read.temp_c:.1f}",
-        f"{read.temp2_c:.1f}" if row.sensor_count > 1 else "none",
-        f"{read.vr_temp_c:.0f}" if row.has_tps546 else "none",
-        f"{read.fan_percent:.0f} %, {rpm} rpm",
+        f"{row.expected_hashrate_hs(mhz) / 1e9:.0f}",
+        f"{state.hashrate_hs / 1e9:.0f}",
+        f"{power.power_w:.1f}",
+        f"{state.temp_c:.1f}",
+        f"{state.temp2_c:.1f}" if row.sensor_count > 1 else "none",
+        f"{power.vr_temp_c:.0f}" if row.has_tps546 else "none",
+        f"{state.fan_percent:.0f} %, {round(state.fan_rpm, -1)} rpm",
         "" if row.since_firmware == BASE_FIRMWARE else row.since_firmware,
     ]
 
 
 def main() -> None:
     """Put the table into the page, between its markers."""
-    with ProcessPoolExecutor() as executor:
-        rows = list(executor.map(board_row, boards()))
+    rows = [board_row(row) for row in boards()]
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     text = f"{before}{BEGIN}\n\n{table(HEADS, rows)}\n\n{END}{after}"

@@ -8,6 +8,7 @@ from tests.mining import logged, mining
 from softaxe import Device, Pool, Simulation
 from softaxe.catalog import Board, board
 from softaxe.device.events import Overheated
+from softaxe.device.faults import Sensor
 
 
 def stop_fan(simulation: Simulation) -> None:
@@ -135,10 +136,9 @@ def test_the_regulator_s_heat_alone_is_enough_and_is_waited_for() -> None:
 
 
 def test_exactly_the_limit_is_not_too_hot() -> None:
-    simulation = mining(300, board="601")
-    thermal = simulation.device.body.thermal
-    thermal.sink_c += 75.0 - thermal.chip_c  # one pass reads this
-    simulation.advance(1.8)
+    simulation = mining(90, board="601")
+    simulation.device.body.stuck_c = {Sensor.CHIP: 75.0}
+    simulation.advance(60)
 
     assert not simulation.device.settings.is_overheated
 
