@@ -1,4 +1,4 @@
-"""Fits the silicon of the catalogue to readings of real devices.
+"""Fits the silicon, fans and regulators of the catalogue to readings of real devices.
 
     python docs/fit.py
 
@@ -19,12 +19,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import least_squares
+from scipy.optimize import least_squares, minimize
+from scipy.stats import norm
 
 from softaxe.asic.hashing import domain_shares
+from softaxe.board.fan import FAN_CHIPS, KNEE_SHARPNESS, speed_share
 from softaxe.board.power import PowerStage
+from softaxe.board.thermal import Thermal
 from softaxe.catalog import Board, Silicon, board
-from softaxe.catalog.lottery import HALF_VOLTAGE_V, LEAN_IS_WEAK, SWITCHING, Specimen
+from softaxe.catalog.lottery import (
+    FAN,
+    HALF_VOLTAGE_V,
+    KNEE,
+    LEAN_IS_WEAK,
+    REGULATOR,
+    SINK,
+    SUPPLY_V_SHARE,
+    SWITCHING,
+    Specimen,
+)
+from softaxe.device.steady import LONG_S
 
 DOCS = Path(__file__).parent
 READINGS = DOCS / "measured.csv"
@@ -62,6 +76,10 @@ LAST_DOMAIN_V, LAST_ERROR_V = -0.11, 0.01
 """Of the domain that was never seen to fail: a guess."""
 
 
+NIGHTS = ("0529", "0530")
+"""Of the names of readings: G1 to G3 were read in three airs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One row of measured.csv."""
@@ -83,6 +101,13 @@ class Reading:
     share_error: float
     airflow: float
     distrust: float
+    evening: str
+    """The device and when it was read: one air."""
+    vr_c: float | None
+    duty: float | None
+    """Of the fan, in the steps of its controller."""
+    rpm: float | None
+    input_v: float | None
 
     @property
     def chip_c(self) -> float:
@@ -122,6 +147,7 @@ def _reading(row: Mapping[str, str], drops: Mapping[str, float]) -> Reading:
     def number(name: str) -> float | None:
         return float(row[name]) if row[name] else None
 
+    device, night = row["device"], row["id"].rpartition("-")[2]
     power_w, offset_w = number("power_w"), number("power_offset_w")
     share = number("share_plateau") or number("share_corrected")
     millivolts = number("core_mv_set")
@@ -133,7 +159,7 @@ def _reading(row: Mapping[str, str], drops: Mapping[str, float]) -> Reading:
         known = board(BOARDS[row["chip"]])
     return Reading(
         name=row["id"],
-        device=row["device"],
+        device=device,
         board=known,
         mhz=0.0 if IDLE in row["remark"] else float(row["frequency_mhz"]),
         volts=millivolts / 1000,
@@ -144,7 +170,17 @@ def _reading(row: Mapping[str, str], drops: Mapping[str, float]) -> Reading:
         share_error=float(row["share_se"] or 0.1),
         airflow=float(row["fan_percent"] or USUAL_FAN_PERCENT) / 100,
         distrust=DISTRUST[row["trust"]],
+        evening=f"{device} {night if night in NIGHTS else ''}",
+        vr_c=number("vr_temp_c"),
+        duty=_duty(known, 100.0 if device in FULL_FANS else number("fan_percent")),
+        rpm=number("fan_rpm") or None,
+        input_v=(number("input_mv") or 0.0) / 1000 or None,
     )
+
+
+def _duty(row: Board, percent: float | None) -> float | None:
+    steps = FAN_CHIPS[row.fan_controller].pwm_steps
+    return None if percent is None else int(steps * percent / 100) / steps
 
 
 def stage(reading: Reading, silicon: Silicon, aux_w: float | None = None) -> PowerStage:
@@ -336,6 +372,231 @@ def fit_loss(given: Sequence[Reading], name: str, **options: Any) -> Fit:
     )
 
 
+FULL_FANS = ("W1", "W2", "W3", "W4", "W5", "P4")
+"""Presumably: above their target, or with a fan set by hand and far below it."""
+ONE_FAN = dict.fromkeys(FULL_FANS[:5], "W")
+"""Devices of one owner with fans of one kind."""
+L1_AT_70 = (44 / 63, 0.97)
+"""Duty, and speed against full duty, of a log that the rows do not have."""
+SPEED_ERROR = 0.01
+LOG_KNEES = np.linspace(np.log(0.3), np.log(2.0), 300)
+
+
+def fans(given: Iterable[Reading]) -> dict[str, dict[float, float]]:
+    """Median speed over duty of every fan."""
+    speeds: dict[str, dict[float, list[float]]] = {}
+    for reading in given:
+        if reading.rpm and reading.duty:
+            name = ONE_FAN.get(reading.device, reading.device)
+            curve = speeds.setdefault(name, {})
+            curve.setdefault(reading.duty, []).append(reading.rpm)
+    return {
+        name: {duty: float(np.median(rpms)) for duty, rpms in curve.items()}
+        for name, curve in speeds.items()
+    }
+
+
+def fit_fans(curves: Mapping[str, Mapping[float, float]]) -> Fit:
+    """Fit full speed, knee, their spreads and how sharp knees are.
+
+    By the likelihood, summed over all the knees and speeds that a fan may have where
+    its readings do not tell them.
+    """
+    usual = board("601").fan
+    start = {
+        "rpm_at_full": usual.rpm_at_full,
+        "FAN": FAN,
+        "knee_duty": usual.knee_duty,
+        "KNEE": KNEE,
+        "KNEE_SHARPNESS": KNEE_SHARPNESS,
+    }
+
+    def log_shares(duty: float, sharpness: float) -> Any:
+        curves = (replace(usual, knee_duty=knee) for knee in np.exp(LOG_KNEES))
+        return np.log([speed_share(curve, duty, sharpness) for curve in curves])
+
+    def unlikely(x: Any) -> float:
+        rpm, fan, knee, spread, sharpness = np.exp(x)
+        before = norm.pdf(LOG_KNEES, np.log(knee), spread)
+        total = 0.0
+        for name, curve in curves.items():
+            full = curve.get(1.0)
+            total -= norm.logpdf(np.log(full / rpm), 0, fan) if full else 0.0
+            points = [(d, s / (full or rpm)) for d, s in curve.items() if d < 1]
+            points += [L1_AT_70] if name == "L1" else []
+            likely = before
+            for duty, part in points:
+                off = np.log(part) - log_shares(duty, sharpness)
+                likely = likely * norm.pdf(off, 0, SPEED_ERROR if full else fan)
+            total -= np.log(np.trapezoid(likely, LOG_KNEES))
+        return float(total)
+
+    at = np.log(list(start.values()))
+    found = minimize(unlikely, at, method="Nelder-Mead", options={"xatol": 1e-3})
+    steps = 0.05 * np.eye(len(at))
+    bends = [
+        unlikely(found.x + step) - 2 * found.fun + unlikely(found.x - step)
+        for step in steps
+    ]
+    values = dict(zip(start, map(float, np.exp(found.x)), strict=True))
+    errors = {
+        name: values[name] * 0.05 / bend**0.5
+        for name, bend in zip(start, bends, strict=True)
+    }
+    return Fit(values, errors, {}, values["FAN"])
+
+
+HELD_ERROR = 0.05
+"""Relative, of the resistance that a held temperature tells."""
+
+
+def fit_airflow(given: Sequence[Reading]) -> Fit:
+    """Fit how the resistance from sink to air falls with the fan's speed.
+
+    G1 to G3 hold 60 °C at rising power. What their air makes is in each evening's own
+    factor, and the spread of G1 to G3 within an evening is that of the sinks.
+    """
+    cooling, usual = board("601").cooling, board("601").fan.rpm_at_full
+    held = [
+        replace(reading, device=reading.evening)
+        for reading in given
+        if reading.device in ("G1", "G2", "G3")
+    ]
+
+    def measured(reading: Reading) -> float:
+        assert reading.power_w is not None
+        resistance = (reading.temp_c - AIR_C) / reading.power_w
+        return float(np.log(resistance - cooling.chip_to_sink_k_per_w))
+
+    def model(reading: Reading, known: Mapping[str, float], own: float) -> float:
+        assert reading.rpm is not None
+        flow = float(np.log(reading.rpm / usual))
+        base = float(np.log(known["sink_to_air_k_per_w"]))
+        return base + own - known["airflow_exponent"] * flow
+
+    return fit(
+        held,
+        {
+            "airflow_exponent": cooling.airflow_exponent,
+            "sink_to_air_k_per_w": cooling.sink_to_air_k_per_w,
+        },
+        measured=measured,
+        model=model,
+        error=lambda r: HELD_ERROR * r.distrust,
+        spread=SINK,
+        many=MANY,
+    )
+
+
+INPUT_ERROR_V = 0.004
+
+
+def fit_supply(given: Sequence[Reading]) -> Fit:
+    """Fit the supply of the 5 V boards: each evening has its own open voltage."""
+    supply = board("601").supply
+    held = [
+        replace(reading, device=reading.evening)
+        for reading in given
+        if reading.input_v and reading.power_w and reading.board.chip.name == "BM1370"
+    ]
+
+    def model(reading: Reading, known: Mapping[str, float], own: float) -> float:
+        open_v = known["open_circuit_v"] * (1 + own)
+        supplied = replace(
+            supply, open_circuit_v=open_v, resistance_ohm=known["resistance_ohm"]
+        )
+        row = replace(reading.board, supply=supplied)
+        return driven_stage(replace(reading, board=row)).input_voltage_v
+
+    return fit(
+        held,
+        {
+            "open_circuit_v": supply.open_circuit_v,
+            "resistance_ohm": supply.resistance_ohm,
+        },
+        measured=lambda r: r.input_v or 0.0,
+        model=model,
+        error=lambda r: INPUT_ERROR_V * r.distrust,
+        spread=SUPPLY_V_SHARE,
+        many=MANY,
+    )
+
+
+VR_ERROR_K = 2.0
+"""Half of it the air, which is taken as 25 °C."""
+OTHER_AIRS_C = (20.0, 30.0)
+HALF_DEGREE_C = 0.5
+"""The regulator's reading has its fraction cut off."""
+
+
+def fit_regulator(given: Sequence[Reading], air_c: float = AIR_C) -> Fit:
+    """Fit the regulator's temperature: its share of the sink's rise, and its own."""
+    row = board("601")
+    cooling = row.cooling
+    held = [
+        reading
+        for reading in given
+        if reading.vr_c and reading.rpm and reading.board.chip.name == "BM1370"
+    ]
+
+    def model(reading: Reading, known: Mapping[str, float], own: float) -> float:
+        assert reading.rpm is not None
+        resistance = known["vr_to_air_k_per_w"] * float(np.exp(own))
+        specimen = replace(
+            row,
+            cooling=replace(
+                cooling,
+                vr_coupling=known["vr_coupling"],
+                vr_to_air_k_per_w=resistance,
+                vr_airflow_exponent=known["vr_airflow_exponent"],
+            ),
+        )
+        return regulator_c(specimen, reading, air_c)
+
+    return fit(
+        held,
+        {
+            "vr_coupling": cooling.vr_coupling,
+            "vr_to_air_k_per_w": cooling.vr_to_air_k_per_w,
+            "vr_airflow_exponent": cooling.vr_airflow_exponent,
+        },
+        measured=lambda r: (r.vr_c or 0.0) + HALF_DEGREE_C,
+        model=model,
+        error=lambda r: VR_ERROR_K * r.distrust,
+        spread=REGULATOR,
+        many=MANY,
+        at_least={"vr_airflow_exponent": 0.0},
+    )
+
+
+def driven_stage(reading: Reading) -> PowerStage:
+    """The power stage, its core drawing what was read."""
+    mean = reading.board.chip.silicon
+    drawn = (reading.power_w or 0.0) / stage(reading, mean).core_power_w
+    return stage(reading, replace(mean, switching_f=mean.switching_f * drawn))
+
+
+def regulator_c(row: Board, reading: Reading, air_c: float = AIR_C) -> float:
+    """The regulator's temperature beside a chip as warm as was read."""
+    assert reading.power_w is not None
+    assert reading.rpm is not None
+    power, cooling = driven_stage(reading), row.cooling
+    flow = reading.rpm / row.fan.rpm_at_full
+    # A sink, whatever its own, that makes this rise at this speed.
+    sink_k = reading.temp_c - cooling.chip_to_sink_k_per_w * reading.power_w - air_c
+    to_air = sink_k / reading.power_w * flow**cooling.airflow_exponent
+    row = replace(row, cooling=replace(cooling, sink_to_air_k_per_w=to_air))
+    thermal = Thermal(row, ambient_c=air_c)
+    thermal.step(
+        LONG_S,
+        core_power_w=power.core_power_w,
+        regulator_heat_w=power.regulator_heat_w,
+        airflow=flow,
+        ambient_c=air_c,
+    )
+    return thermal.vr_c
+
+
 def board_of(name: str) -> Silicon:
     """The silicon of a kind of chip."""
     return board(BOARDS[name]).chip.silicon
@@ -363,6 +624,11 @@ def main() -> None:
     lean = float(np.corrcoef(pairs.T)[0, 1])
     print(f"correlation of {len(told)} devices: {lean:.2f}; lottery {LEAN_IS_WEAK}")
     print(f"spreads of the lottery: {SWITCHING}, {HALF_VOLTAGE_V}")
+    tell("fans", fit_fans(fans(known)))
+    tell("airflow", fit_airflow(known))
+    tell("supply", fit_supply(known))
+    for air_c in (AIR_C, *OTHER_AIRS_C):
+        tell(f"regulators, in air of {air_c:.0f} °C", fit_regulator(known, air_c))
 
 
 def tell(title: str, came: Fit) -> None:

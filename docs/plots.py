@@ -3,20 +3,24 @@
 Every curve comes from the code that a live device runs.
 """
 
+from dataclasses import replace
+from math import exp
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+from fit import AIR_C, driven_stage, fans, readings
 
 from softaxe import Device, Pool, Simulation
 from softaxe.asic.hashing import error_share, failing_share
 from softaxe.board.ambient import Ambient
-from softaxe.board.fan import Fan
+from softaxe.board.fan import speed_share
 from softaxe.board.power import PowerStage
 from softaxe.board.thermal import Thermal
-from softaxe.catalog import board
-from softaxe.catalog.lottery import draw, typical
+from softaxe.catalog import FanCurve, board
+from softaxe.catalog.lottery import REGULATOR, Specimen, draw, typical
 from softaxe.device.steady import best_efficiency, steady_state
 
 FOLDER = Path(__file__).parent / "physics"
@@ -26,6 +30,9 @@ SIZE_IN = (6.4, 3.6)
 COLOURS = ["#c2410c", "#0369a1", "#15803d", "#7c3aed", "#a16207"]
 FREQUENCIES_MHZ = range(350, 676, 25)
 VOLTAGES_MV = range(1000, 1251, 10)
+NAMES_APART_RPM = 320
+DROP_V = 0.005
+"""Of a Gamma's core voltage under load, as the regulator reads it."""
 
 
 def main() -> None:
@@ -49,6 +56,9 @@ def main() -> None:
         regulator,
         resistance,
         fan,
+        held,
+        regulator_heat,
+        sensors,
         supply,
         failing,
         warm_up,
@@ -139,48 +149,174 @@ def resistance(axes: Any) -> None:
 
 
 def fan(axes: Any) -> None:
-    """Speed over duty, and how it follows a step."""
-    duties = list(range(101))
-    speeds = []
-    for duty in duties:
-        unit = Fan(GAMMA)
-        unit.set_percent(duty)
-        unit.step(1e4)
-        speeds.append(unit.rpm)
-    axes.plot(duties, speeds, label="settled, over the duty in %")
-    unit, times, steps = Fan(GAMMA), [], []
-    unit.set_percent(100)
-    for tenth in range(60):
-        times.append(tenth)
-        steps.append(unit.rpm)
-        unit.step(0.1)
-    axes.plot(
-        times, steps, "--", label="from standstill to full, over tenths of a second"
-    )
-    axes.set(title="Fan of a Gamma", ylabel="rpm")
+    """Speed over duty: the usual fan, a dozen devices', and real ones."""
+    duties = [step / 63 for step in range(64)]
+    percents = [100 * duty for duty in duties]
+
+    def speeds(curve: FanCurve) -> list[float]:
+        return [curve.rpm_at_full * speed_share(curve, duty) for duty in duties]
+
+    for seed in range(12):
+        curve = speeds(draw(GAMMA, seed).board.fan)
+        axes.plot(percents, curve, color="grey", alpha=0.4, linewidth=0.8)
+    axes.plot(percents, speeds(GAMMA.fan), label="the usual Gamma's")
+    full = []
+    for name, known in fans(readings()).items():
+        for duty, rpm in known.items():
+            axes.plot(100 * duty, rpm, "o", color="black", markersize=3)
+            if duty < 1:
+                at = (100 * duty, rpm)
+                axes.annotate(name, at, (4, -3), textcoords="offset points", fontsize=7)
+            else:
+                full.append((rpm, name))
+    names_rpm = 0.0
+    for rpm, name in sorted(full):
+        names_rpm = max(rpm, names_rpm + NAMES_APART_RPM)
+        axes.text(101.5, names_rpm - 100, name, fontsize=7)
+    axes.plot([], [], color="grey", linewidth=0.8, label="twelve seeds'")
+    axes.plot([], [], "o", color="black", markersize=3, label="real, W is five devices")
+    axes.set(title="Fans", xlabel="duty, %", ylabel="rpm", ylim=(0, 9500))
     axes.legend()
+
+
+def held(axes: Any) -> None:
+    """Speeds that hold a chip at its target, over what it draws."""
+    cooling = GAMMA.cooling
+    known = [r for r in readings() if r.device in ("G1", "G2", "G3") and r.rpm]
+    for device, colour in zip(("G1", "G2", "G3"), COLOURS, strict=False):
+        for evening in sorted({r.evening for r in known if r.device == device}):
+            some = [r for r in known if r.evening == evening]
+            watts, speeds = [r.power_w for r in some], [r.rpm for r in some]
+            axes.plot(watts, speeds, ".", color=colour, markersize=3)
+
+            def speed(watt: float) -> float:
+                rise_k = 60 - AIR_C - watt * cooling.chip_to_sink_k_per_w
+                to_air = cooling.sink_to_air_k_per_w
+                flow = (to_air * watt / rise_k) ** (1 / cooling.airflow_exponent)
+                return flow * GAMMA.fan.rpm_at_full
+
+            own = median(s / speed(w) for s, w in zip(speeds, watts, strict=True))
+            ends = [min(watts), (min(watts) + max(watts)) / 2, max(watts)]
+            axes.plot(ends, [own * speed(w) for w in ends], color=colour, linewidth=1)
+        axes.plot([], [], ".-", color=colour, label=device)
+    axes.set(
+        title="Speeds that hold 60 °C; lines: the model, with a factor per evening",
+        xlabel="core power, W",
+        ylabel="rpm",
+        ylim=(0, None),
+    )
+    axes.legend()
+
+
+def regulator_heat(axes: Any) -> None:
+    """How much hotter than its chip the regulator is."""
+    for deviations, style in ((-2, ":"), (0, "-"), (2, ":")):
+        resistance = GAMMA.cooling.vr_to_air_k_per_w * exp(REGULATOR * deviations)
+        cooling = replace(GAMMA.cooling, vr_to_air_k_per_w=resistance)
+        states = [
+            steady_state(
+                typical(replace(GAMMA, cooling=cooling)),
+                frequency_mhz=mhz,
+                core_voltage_mv=1150,
+                ambient_c=20.0,
+            )
+            for mhz in range(375, 701, 25)
+        ]
+        label = "the usual Gamma" if not deviations else None
+        axes.plot(
+            [state.power.current_a for state in states],
+            [state.power.vr_temp_c - state.temp_c for state in states],
+            style,
+            color=COLOURS[0],
+            label=label,
+        )
+    axes.plot([], [], ":", color=COLOURS[0], label="two standard deviations from it")
+    colours = iter(COLOURS[1:4])
+    for device in sorted({r.device for r in readings()}):
+        some = [
+            r
+            for r in readings()
+            if r.device == device and r.vr_c and r.board.chip.name == "BM1370"
+        ]
+        if not some:
+            continue
+        amperes = [(r.power_w or 0.0) / (r.volts - DROP_V) for r in some]
+        above = [(r.vr_c or 0.0) - r.temp_c for r in some]
+        if len(some) > 5:
+            axes.plot(
+                amperes, above, ".", color=next(colours), markersize=3, label=device
+            )
+            continue
+        axes.plot(amperes, above, "o", color="black", markersize=3)
+        for at in zip(amperes, above, strict=True):
+            axes.annotate(device, at, (4, -3), textcoords="offset points", fontsize=7)
+    axes.set(
+        title="Regulator against chip, the chip held at 60 °C in air of 20 °C",
+        xlabel="core current, A",
+        ylabel="vrTemp - temp, K",
+        ylim=(-16, 40),
+    )
+    axes.legend(loc="upper left", ncols=2)
+
+
+def sensors(axes: Any) -> None:
+    """An hour of a live device's readings, every ten seconds."""
+    device = Device(seed=1)
+    simulation = Simulation(device, Pool.for_scaled_work(seed=1))
+    simulation.advance(1800)
+    minutes, temp, volts = [], [], []
+    for tick in range(360):
+        simulation.advance(10)
+        minutes.append(tick / 6)
+        temp.append(device.readings.temp_c)
+        volts.append(device.readings.input_voltage_v)
+    axes.plot(minutes, temp, ".", markersize=3, label="temp")
+    axes.set(title="Readings of a Gamma at rest", xlabel="minutes", ylabel="°C")
+    axes.set_ylim(57.5, 61)
+    other = axes.twinx()
+    other.plot(minutes, volts, ".", markersize=3, color=COLOURS[1])
+    other.grid(visible=False)
+    other.set(ylabel="V", ylim=(min(volts) - 0.02, min(volts) + 0.15))
+    axes.plot([], [], ".", color=COLOURS[1], label="input voltage")
+    axes.legend(loc="center right")
 
 
 def supply(axes: Any) -> None:
-    """Sag under load."""
-    for version in ("601", "303"):
+    """Sag under load, and real supplies."""
+
+    def sag(specimen: Specimen) -> tuple[list[float], list[float]]:
+        power_stage = PowerStage(specimen)
+        power_stage.core_voltage_setting_v = 1.15
         watts, volts = [], []
-        row = board(version)
-        for mhz in range(50, 1001, 10):
-            power_stage = PowerStage(typical(row))
-            power_stage.core_voltage_setting_v = row.default_core_voltage_mv / 1000
+        for mhz in range(200, 901, 20):
             power_stage.step(
-                frequency_mhz=mhz,
-                activity=1.0,
-                temperatures_c=[60.0] * row.asic_count,
-                airflow=0.5,
+                frequency_mhz=mhz, activity=1.0, temperatures_c=[60.0], airflow=0.5
             )
             watts.append(power_stage.input_power_w)
-            nominal = row.nominal_voltage_v
-            volts.append(power_stage.input_voltage_v / nominal * 100)
-        axes.plot(watts, volts, label=f"{row.family}, of {row.nominal_voltage_v} V")
-    axes.set(title="Supply under load", xlabel="input power, W", ylabel="% of nominal")
-    axes.legend()
+            volts.append(power_stage.input_voltage_v)
+        return watts, volts
+
+    for seed in range(12):
+        axes.plot(*sag(draw(GAMMA, seed)), color="grey", alpha=0.4, linewidth=0.8)
+    axes.plot(*sag(TYPICAL), label="the usual Gamma's")
+    axes.plot([], [], color="grey", linewidth=0.8, label="twelve seeds'")
+    known = [r for r in readings() if r.input_v and r.power_w]
+    gammas = [r for r in known if r.board.chip.name == "BM1370"]
+    for letter, colour in zip("GWLP", COLOURS[1:], strict=True):
+        some = [r for r in gammas if r.device[0] == letter]
+        watts = [driven_stage(r).input_power_w for r in some]
+        volts = [r.input_v for r in some]
+        axes.plot(
+            watts, volts, ".", color=colour, markersize=4, label=f"real, {letter}"
+        )
+    axes.set(
+        title="Supply of a Gamma under load",
+        xlabel="input power, W",
+        ylabel="input voltage, V",
+        xlim=(8, 32),
+        ylim=(4.6, 5.4),
+    )
+    axes.legend(ncols=2, loc="lower left")
 
 
 def failing(axes: Any) -> None:

@@ -173,7 +173,7 @@ def test_the_flag_at_boot_is_only_information() -> None:
 
 
 def test_a_supply_that_gives_way_is_a_power_fault_told_once() -> None:
-    simulation = mining(10, board=weak_supply("601", 0.28))
+    simulation = mining(10, board=weak_supply("601", 0.4))
     device = simulation.device
     log = logged(device)
     for _ in range(20):

@@ -29,9 +29,9 @@ def test_a_live_device_settles_where_the_model_says(version: str) -> None:
     )
 
     assert mean(read.power_w for read in reads) == pytest.approx(
-        state.power.power_w, rel=0.015
+        state.power.power_w, rel=0.03
     )
-    assert mean(read.temp_c for read in reads) == pytest.approx(state.temp_c, abs=2)
+    assert mean(read.temp_c for read in reads) == pytest.approx(state.temp_c, abs=3)
     assert reads[-1].vr_temp_c == pytest.approx(state.power.vr_temp_c, abs=2)
     assert mean(read.fan_percent for read in reads) == pytest.approx(
         state.fan_percent, abs=4

@@ -121,7 +121,7 @@ def test_an_hour_looks_like_a_sample_of_such_a_device() -> None:
     assert reading["current"] == pytest.approx(said.power.current_a * 1000, abs=300)
     assert reading["fanrpm"] == pytest.approx(said.fan_rpm, rel=0.5)
     assert reading["errorPercentage"] < 5
-    assert reading["sharesRejected"] == 0
+    assert reading["sharesRejected"] <= 2  # on the way when a block came
     work = simulation.pool.workers[simulation.device.settings.stratum_user]
     hashes = work.accepted_difficulty * 2**64
     assert hashes == pytest.approx(3650 * 1.071e12, rel=0.15)

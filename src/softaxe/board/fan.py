@@ -12,7 +12,7 @@ from math import exp
 from softaxe.catalog import Board, FanCurve
 from softaxe.units import Level, Log
 
-KNEE_SHARPNESS = 9.0
+KNEE_SHARPNESS = 10.0
 """How suddenly a fan's curve becomes flat. Fitted by docs/fit.py."""
 FLUTTER = 0.0015
 """Standard deviation of a reading of the speed, relative. Source: a 601 at full duty
@@ -137,15 +137,17 @@ class Fan:
         return self._flow * curve.full_flow * self._rpm / curve.rpm_at_full
 
 
-def speed_share(curve: FanCurve, duty: float) -> float:
+def speed_share(
+    curve: FanCurve, duty: float, sharpness: float = KNEE_SHARPNESS
+) -> float:
     """Speed over that at full duty: it grows with the duty up to a knee."""
     if duty < curve.stall_duty:
         return 0.0
-    return _bent(duty / curve.knee_duty) / _bent(1 / curve.knee_duty)
 
+    def bent(x: float) -> float:
+        return float(x / (1 + x**sharpness) ** (1 / sharpness))
 
-def _bent(x: float) -> float:
-    return float(x / (1 + x**KNEE_SHARPNESS) ** (1 / KNEE_SHARPNESS))
+    return bent(duty / curve.knee_duty) / bent(1 / curve.knee_duty)
 
 
 class FanController:

@@ -10,9 +10,6 @@ from math import exp
 from softaxe.catalog import Board
 
 MIN_AIRFLOW = 1e-3
-VR_THINNING = 0.2
-"""The regulator's resistance to the air grows with this power of the sink's. Fitted by
-docs/fit.py: a faster fan cools it little."""
 
 
 class Thermal:
@@ -29,7 +26,9 @@ class Thermal:
         self._over_sink_k = 0.0
         self._ambient_c = ambient_c
         self._board = board
-        count, spread = board.asic_count, board.cooling.chip_spread
+        cooling = board.cooling
+        self._vr_share = cooling.vr_airflow_exponent / cooling.airflow_exponent
+        count, spread = board.asic_count, cooling.chip_spread
         self._spread = [
             1 + spread * (1 - 2 * index / (count - 1)) if count > 1 else 1.0
             for index in range(count)
@@ -85,7 +84,7 @@ class Thermal:
         chip_s = cooling.chip_j_per_k * cooling.chip_to_sink_k_per_w
         self._over_sink_k = _approach(self._over_sink_k, over_end_k, dt_s, chip_s)
 
-        vr_to_air = cooling.vr_to_air_k_per_w * thinning**VR_THINNING
+        vr_to_air = cooling.vr_to_air_k_per_w * thinning**self._vr_share
         vr_end_c = (
             ambient_c
             + cooling.vr_coupling * (sink_end_c - ambient_c)

@@ -129,6 +129,8 @@ class Cooling:
     sink_j_per_k: float
     vr_to_air_k_per_w: float
     """At full airflow."""
+    vr_airflow_exponent: float
+    """It grows with airflow to minus this power."""
     vr_coupling: float
     """Share of the sink's rise over the air that the regulator sees."""
     vr_j_per_k: float

@@ -41,15 +41,20 @@ KNEE = 0.17
 """of the duty at which its curve becomes flat, as a logarithm,"""
 SECOND_FAN = 0.02
 """of a second fan's speed against the first's, relative,"""
-REGULATOR = 0.26
+REGULATOR = 0.3
 """of the resistance from regulator to air, as a logarithm,"""
-SUPPLY_V_SHARE = 0.006
-"""and of the supply's voltage, relative."""
+SUPPLY_V_SHARE = 0.01
+"""of the supply's voltage, relative,"""
+SUPPLY_OHM = 0.35
+"""and of its resistance, as a logarithm."""
 WIDEST = 2.5
 """Nothing is further from its mean than so many standard deviations."""
 LEAST_COOLING = 0.65
 """No sink with its fan at full duty cools less than this share of the usual ones: who
 builds a device sees to it that it bears its factory settings."""
+HOTTEST_REGULATOR = 1.8
+"""Nor has a regulator more than this multiple of the usual resistance: the hottest real
+one has 1.6 times it."""
 TEST_DROP_V, TEST_C, TEST_WIDTHS = 0.008, 60.0, 3.0
 """What a chip must bear at its defaults to be sold: so much less voltage than is set,
 so warm, its weakest domain loses three hashes in a hundred. An estimate."""
@@ -68,15 +73,8 @@ class Specimen:
 def draw(board: Board, seed: int) -> Specimen:
     """Draw the metal of the device with this seed."""
     rng = random.Random(f"silicon {seed}")
-
-    def near(mean: float, share: float) -> float:
-        return mean * (1 + share * _normal(rng))
-
     silicons = tuple(_silicon(board.chip, rng) for _ in range(board.asic_count))
-    supply = replace(
-        board.supply, open_circuit_v=near(board.supply.open_circuit_v, SUPPLY_V_SHARE)
-    )
-    return Specimen(replace(_cooled(board, seed), supply=supply), silicons)
+    return Specimen(_surrounded(board, seed), silicons)
 
 
 def typical(board: Board) -> Specimen:
@@ -84,23 +82,24 @@ def typical(board: Board) -> Specimen:
     return Specimen(board, (board.chip.silicon,) * board.asic_count)
 
 
-def _cooled(board: Board, seed: int) -> Board:
-    """The board with the fan and the heat paths of the device with this seed."""
-    rng = random.Random(f"cooling {seed}")
+def _surrounded(board: Board, seed: int) -> Board:
+    """The board with the fan, heat paths and supply of the device with this seed."""
+    rng = random.Random(f"board {seed}")
 
     def spread(deviation: float) -> float:
         return exp(deviation * _normal(rng))
 
-    cooling, fan = board.cooling, board.fan
+    cooling, fan, supply = board.cooling, board.fan, board.supply
     speed, resistance = spread(FAN), spread(SINK)
     resistance = min(resistance, speed / LEAST_COOLING)
+    regulator = min(spread(REGULATOR), HOTTEST_REGULATOR)
     return replace(
         board,
         cooling=replace(
             cooling,
             chip_to_sink_k_per_w=cooling.chip_to_sink_k_per_w * spread(PASTE),
             sink_to_air_k_per_w=cooling.sink_to_air_k_per_w * resistance,
-            vr_to_air_k_per_w=cooling.vr_to_air_k_per_w * spread(REGULATOR),
+            vr_to_air_k_per_w=cooling.vr_to_air_k_per_w * regulator,
         ),
         fan=replace(
             fan,
@@ -110,6 +109,11 @@ def _cooled(board: Board, seed: int) -> Board:
             # A fan of another kind draws as much at its own full speed.
             power_w_at_full=fan.power_w_at_full / speed**3,
             full_flow=speed,
+        ),
+        supply=replace(
+            supply,
+            open_circuit_v=supply.open_circuit_v * (1 + SUPPLY_V_SHARE * _normal(rng)),
+            resistance_ohm=supply.resistance_ohm * spread(SUPPLY_OHM),
         ),
     )
 
