@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from msgspec import Struct
 
 from softaxe.description import Member, about, members
-from softaxe.device.faults import Sensor, UpdateFault
+from softaxe.device.faults import Instrument, Sensor, UpdateFault
 from softaxe.errors import SettingError
 
 MAX_TEXT = 200
@@ -45,6 +45,7 @@ Part = Annotated[float, about(within=(0, 1))]
 Seconds = Annotated[float, about(within=(0, LONGEST_S), unit="s")]
 Fan = Annotated[int, about("Which fan, from 1.", within=(1, 2))]
 Chip = Annotated[int, about("Which chip, from 1.", within=(1, 64))]
+Domain = Annotated[int, about("Which of its domains, from 1.", within=(1, 4))]
 
 
 class Order(Struct, kw_only=True, forbid_unknown_fields=True, tag_field="effect"):
@@ -55,7 +56,9 @@ class Order(Struct, kw_only=True, forbid_unknown_fields=True, tag_field="effect"
     id: Annotated[
         Text | None, about("Names the rule; made up when left out.", check=path_part_of)
     ] = None
-    device: Annotated[Text, about("Pattern of ids.")] = "*"
+    device: Annotated[
+        Text, about("Pattern of ids, host names, addresses or MAC addresses.")
+    ] = "*"
     group: Annotated[Text, about("Pattern of group names.")] = "*"
     share: Annotated[
         Part, about("That part of those that match, always the same ones.")
@@ -129,6 +132,36 @@ class ChipDead(OnBody, tag="chip_dead"):
     chip: Chip = 1
 
 
+class DomainDead(OnBody, tag="domain_dead"):
+    """A part of a chip finds and counts nothing; several rules kill several."""
+
+    chip: Chip = 1
+    domain: Domain = 1
+
+
+class CounterGlitch(OnBody, tag="counter_glitch"):
+    """A chip's counter jumps, once: one poll shows a rate that cannot be."""
+
+    chip: Chip = 1
+    domain: Domain = 1
+    ths: Annotated[
+        float, about("So much too high.", within=(0.1, 1e6), unit="TH/s")
+    ] = 200.0
+
+
+class Unstable(OnBody, tag="unstable"):
+    """A chip errs and loses nothing by it, or loses hash rate without an error."""
+
+    chip: Chip = 1
+    errors_percent: Annotated[
+        float,
+        about("Of the hash rate, beside its own.", within=(0, 50), unit="%"),
+    ] = 3.0
+    loss_percent: Annotated[
+        float, about("Of the hash rate.", within=(0, 100), unit="%")
+    ] = 0.0
+
+
 class PlugMissing(OnBody, tag="plug_missing"):
     """The barrel plug is out at the next start; a 204 leaves its chip off."""
 
@@ -148,6 +181,18 @@ class SensorStuck(OnBody, tag="sensor_stuck"):
 
     sensor: Annotated[Sensor, about("Which.")] = Sensor.CHIP
     c: Annotated[float, about("What it shows.", within=(-40, 200), unit="°C")] = 60.0
+
+
+class SensorAbsent(OnBody, tag="sensor_absent"):
+    """A sensor answers no more: temperatures -1 (vr 0), power or fan speed 0."""
+
+    sensor: Annotated[Instrument, about("Which.")] = Instrument.CHIP
+
+
+class TachDead(OnBody, tag="tach_dead"):
+    """A fan turns, but its speed is not told, as one with three wires."""
+
+    fan: Fan = 1
 
 
 class Latency(OnRequests, tag="latency"):
@@ -259,6 +304,10 @@ class HeapExhaustion(OnFirmware, tag="heap_exhaustion"):
     ] = 500.0
 
 
+class WwwErased(OnFirmware, tag="www_erased"):
+    """Half of the www partition is erased: the recovery page takes the page's place."""
+
+
 class OtaFailing(OnFirmware, tag="ota_failing"):
     """Updates fail: refused while they are written, or rolled back at boot."""
 
@@ -271,10 +320,15 @@ Fault = (
     | FanDead
     | ChipDying
     | ChipDead
+    | DomainDead
+    | CounterGlitch
+    | Unstable
     | PlugMissing
     | RegulatorFault
     | SupplySag
     | SensorStuck
+    | SensorAbsent
+    | TachDead
     | Latency
     | Bandwidth
     | Timeout
@@ -294,6 +348,7 @@ Fault = (
     | BlockFound
     | RebootLoop
     | HeapExhaustion
+    | WwwErased
     | OtaFailing
 )
 """All effects there are."""

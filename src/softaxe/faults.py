@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from softaxe.description import read
-from softaxe.device.faults import DeviceFaults, Sensor, UpdateFault
+from softaxe.device.faults import DeviceFaults, Instrument, Sensor, UpdateFault
 from softaxe.effects import HTTP_EFFECTS, Fault, OnRequests, Order, parameters
 from softaxe.errors import SettingError
 from softaxe.stratum.pool import PoolFaults
@@ -29,7 +29,7 @@ class Rule:
     effect: str
     values: Mapping[str, float | int | str]
     device: str
-    """A pattern for ids, as `*` and `601-*`."""
+    """A pattern for ids, as `*` and `601-*`, or for other names of devices."""
     group: str
     share: float
     """Part of those that match, always the same ones."""
@@ -52,16 +52,25 @@ class Rule:
             return self.begins_at
         return self.ends_at if now < self.ends_at else NEVER
 
-    def is_for(self, device_id: str, group: str) -> bool:
-        """True when a device is among those of which a share is meant."""
-        return fnmatchcase(device_id, self.device) and fnmatchcase(group, self.group)
+    def is_for(self, device_id: str, group: str, names: Iterable[str] = ()) -> bool:
+        """True when a device is among those of which a share is meant.
 
-    def meets(self, device_id: str, group: str) -> bool:
-        """True when a device is among those that are meant."""
+        Args:
+            device_id: Its id.
+            group: Of which it is.
+            names: Its other ones: host name, address, MAC address.
+        """
+        wanted = self.device.lower()
+        return fnmatchcase(group, self.group) and any(
+            fnmatchcase(name.lower(), wanted) for name in (device_id, *names)
+        )
+
+    def meets(self, device_id: str, group: str, names: Iterable[str] = ()) -> bool:
+        """True when a device is among those that are meant; `is_for` tells of whom."""
         part = self.share
         if self.effect not in HTTP_EFFECTS:
             part *= self.probability
-        return self.is_for(device_id, group) and (
+        return self.is_for(device_id, group, names) and (
             part >= 1 or _place(f"{self.id}/{device_id}") < part
         )
 
@@ -253,9 +262,14 @@ class FaultRules:
         moments = (rule.next_change(now) for rule in self.rules.values())
         return min(moments, default=NEVER)
 
-    def that_meet(self, device_id: str, group: str) -> MetRules:
+    def that_meet(
+        self, device_id: str, group: str, names: Iterable[str] = ()
+    ) -> MetRules:
         """Return what concerns one device or miner; it is to be told of changes."""
-        return MetRules(r for r in self.rules.values() if r.meets(device_id, group))
+        known = tuple(names)
+        return MetRules(
+            rule for rule in self.rules.values() if rule.meets(device_id, group, known)
+        )
 
     def http_fault(
         self,
@@ -345,17 +359,37 @@ _COMBINE: Mapping[str, Callable[[Found, Values], None]] = {
         "weak_chips_v", dict, lambda d, v: d.update({v["chip"]: v["v"]})
     ),
     "chip_dead": _kill_chip,
+    "domain_dead": _gather(
+        "dead_domains", set, lambda s, v: s.add((v["chip"], v["domain"]))
+    ),
+    "counter_glitch": _gather(
+        "counter_jumps",
+        set,
+        lambda s, v: s.add((v["chip"], v["domain"], v["ths"] * 1e12)),
+    ),
+    "unstable": _gather(
+        "unstable",
+        dict,
+        lambda d, v: d.update(
+            {v["chip"]: (v["errors_percent"] / 100, v["loss_percent"] / 100)}
+        ),
+    ),
     "plug_missing": _put("has_no_plug", lambda _: True),
     "regulator_fault": _put("has_regulator_fault", lambda _: True),
     "supply_sag": _put("sag_v", lambda v: v["v"]),
     "sensor_stuck": _gather(
         "stuck_c", dict, lambda d, v: d.update({Sensor(v["sensor"]): v["c"]})
     ),
+    "sensor_absent": _gather(
+        "absent", set, lambda s, v: s.add(Instrument(v["sensor"]))
+    ),
+    "tach_dead": _gather("dead_tachometers", set, lambda s, v: s.add(v["fan"])),
     "wifi_loss": _put("has_no_wifi", lambda _: True),
     "silent": _put("is_port_silent", lambda _: True),
     "away_refused": _put("is_away_refused", lambda _: True),
     "reboot_loop": _put("reboot_period_s", lambda v: v["period_s"]),
     "heap_exhaustion": _put("heap_leak_bytes_per_s", lambda v: v["bytes_per_s"]),
+    "www_erased": _put("is_www_erased", lambda _: True),
     "ota_failing": _put("update", lambda v: UpdateFault(v["how"])),
     "pool_down": _gather("downs", set, lambda s, v: s.add(v["which"])),
     "pool_silent": _put("is_silent", lambda _: True),

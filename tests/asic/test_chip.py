@@ -11,7 +11,9 @@ from softaxe.asic.chip import (
     HASHES_PER_COUNT,
     REAL,
     SCALED,
+    SOUND,
     Chain,
+    Defects,
     Search,
     WorkMode,
 )
@@ -671,3 +673,11 @@ def test_scaled_work_leaves_nothing_to_search_outside() -> None:
     bench.send_job(24, 0.0)
 
     assert bench.chain.take_search(1000) is None
+
+
+def test_of_a_chips_defects_each_takes_its_own() -> None:
+    shares = [0.25, 0.25, 0.3, 0.2]
+
+    assert SOUND.left_of(shares) is shares
+    assert Defects(frozenset({1, 3})).left_of(shares) == [0.25, 0.0, 0.3, 0.0]
+    assert sum(Defects(loss=0.4, errors=0.1).left_of(shares)) == pytest.approx(0.6)

@@ -43,10 +43,10 @@ def test_a_rule_costs_what_it_changes_however_many_there_are(
     looked_at, folded, changed = 0, 0, 0
     meets, gather, set_faults = Rule.meets, MetRules._all, Device.set_faults
 
-    def counted_meets(rule: Rule, device_id: str, group: str) -> bool:
+    def counted_meets(rule: Rule, *whom: Any) -> bool:
         nonlocal looked_at
         looked_at += 1
-        return meets(rule, device_id, group)
+        return meets(rule, *whom)
 
     def counted_gather(met: MetRules, now: float) -> dict[str, Any]:
         nonlocal folded

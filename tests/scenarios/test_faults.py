@@ -12,6 +12,7 @@ from typing import Any, Literal
 import httpx
 import pytest
 
+from softaxe.errors import SettingError
 from softaxe.testing.options import EffectName, FaultOptions
 from softaxe.testing.run import MakeDevices, RunningFleet, running
 
@@ -439,3 +440,112 @@ def test_it_is_short_of_sockets(gamma: RunningFleet) -> None:
 def get_raw(sock: socket.socket) -> bytes:
     sock.sendall(b"GET /api/system/asic HTTP/1.1\r\nHost: bitaxe\r\n\r\n")
     return sock.recv(65536)
+
+
+def test_a_dead_domain_finds_nothing_and_the_others_go_on(gamma: RunningFleet) -> None:
+    before = mean(info_after(gamma, 5)["hashRate"] for _ in range(12))
+    for domain in (2, 3):
+        gamma.faults.add("domain_dead", domain=domain)
+    gamma.clock.advance(10)
+
+    infos = [info_after(gamma, 5) for _ in range(24)]
+
+    domains = [info["hashrateMonitor"]["asics"][0]["domains"] for info in infos]
+    assert all(one[1] == one[2] == 0 for one in domains)
+    assert all(one[0] > 150 and one[3] > 150 for one in domains)
+    assert 0.42 < mean(info["hashRate"] for info in infos) / before < 0.58
+    for info, one in zip(infos, domains, strict=True):
+        assert abs(sum(one) - info["hashRate"]) < 2
+    assert gamma.info()["sharesAccepted"] > infos[0]["sharesAccepted"], "it mines on"
+    gamma.faults.clear()
+    gamma.clock.advance(10)
+    assert info_after(gamma, 5)["hashrateMonitor"]["asics"][0]["domains"][1] > 150
+
+
+def test_a_counter_that_jumps_is_seen_once(gamma: RunningFleet) -> None:
+    gamma.faults.add("counter_glitch", domain=4, ths=200)
+
+    rates = [info_after(gamma, 5)["hashRate"] for _ in range(6)]
+
+    assert sum(rate > 100_000 for rate in rates) == 1
+    assert sum(900 < rate < 1250 for rate in rates) == 5
+
+
+def test_errors_and_losses_are_two_things(gamma: RunningFleet) -> None:
+    def means() -> tuple[float, float]:
+        infos = [info_after(gamma, 5) for _ in range(40)]
+        return mean(one["hashRate"] for one in infos), mean(
+            one["errorPercentage"] for one in infos
+        )
+
+    whole_ghs, errors = means()
+    gamma.faults.add("unstable", errors_percent=4)
+    gamma.clock.advance(10)
+    ghs, more_errors = means()
+    assert abs(ghs / whole_ghs - 1) < 0.03
+    assert 3 < more_errors - errors < 5
+
+    gamma.faults.clear()
+    gamma.faults.add("unstable", errors_percent=0, loss_percent=40)
+    gamma.clock.advance(10)
+    ghs, no_more_errors = means()
+    assert 0.55 < ghs / whole_ghs < 0.65
+    assert abs(no_more_errors - errors) < 0.5
+
+
+def test_what_does_not_answer_reads_as_nothing_while_shares_flow(
+    gamma: RunningFleet,
+) -> None:
+    before = gamma.info()
+    for sensor in ("chip", "power", "fan"):
+        gamma.faults.add("sensor_absent", sensor=sensor)
+
+    after = info_after(gamma, 2 * MINUTES)
+
+    shown = [after[name] for name in ("power", "voltage", "current", "temp", "fanrpm")]
+    assert shown == [0, 0, 0, -1, 0]
+    assert (after["vrTemp"], after["coreVoltageActual"]) == (0, 0), "one chip measures"
+    assert after["fanspeed"] == 100, "as it does not know how hot it is"
+    assert after["sharesAccepted"] > before["sharesAccepted"]
+    assert after["hashRate"] > 900
+
+
+def test_a_fan_without_tachometer_turns(gamma: RunningFleet) -> None:
+    before = gamma.info()
+    gamma.faults.add("tach_dead")
+
+    after = info_after(gamma, 10 * MINUTES)
+
+    assert after["fanrpm"] == 0 < before["fanrpm"]
+    assert abs(after["temp"] - before["temp"]) < 2
+    assert after["overheat_mode"] == 0
+
+
+def test_a_half_erased_page_makes_room_for_the_recovery(gamma: RunningFleet) -> None:
+    fault = gamma.faults.add("www_erased")
+
+    page = get(gamma, "/")
+
+    assert "Recovery" in page.text
+    assert gamma.info()["axeOSVersion"] == ""
+    gamma.faults.remove(fault)
+    assert "Recovery" not in get(gamma, "/").text
+
+
+def test_faults_find_devices_by_all_their_names() -> None:
+    with running(count=2, speed=0, settings={"hostname": "miner-{n}"}) as fleet:
+        second = fleet[1]
+        mac, address = second.info()["macAddr"], second.url.removeprefix("http://")
+        for pattern in ("miner-2", "MINER-2", mac, mac.lower(), address, "601-2"):
+            fault = fleet.faults.add("fan_dead", device=pattern)
+            met = fleet.call(
+                lambda fleet: [
+                    member.id
+                    for member in fleet.members.values()
+                    if fleet.faults.names_for(member)
+                ]
+            )
+            assert met == ["601-2"], pattern
+            fleet.faults.remove(fault)
+        with pytest.raises(SettingError, match="there is none like 'miner-9'"):
+            fleet.faults.add("fan_dead", device="miner-9")

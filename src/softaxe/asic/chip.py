@@ -117,6 +117,30 @@ class Search:
         return self.span.search(self.target)
 
 
+@dataclass(frozen=True, slots=True)
+class Defects:
+    """What is wrong with a chip, whatever its voltage."""
+
+    dead_domains: frozenset[int] = frozenset()
+    """Those that find and count nothing, from 0."""
+    errors: float = 0.0
+    """Share of the hash rate that comes out wrong besides; nothing is missing."""
+    loss: float = 0.0
+    """Share of the hash rate that does not come out; nothing is wrong."""
+
+    def left_of(self, shares: Sequence[float]) -> Sequence[float]:
+        """What is left of the hash rate of each domain."""
+        if self == SOUND:
+            return shares
+        return [
+            0.0 if index in self.dead_domains else share * (1 - self.loss)
+            for index, share in enumerate(shares)
+        ]
+
+
+SOUND = Defects()
+
+
 class _Asic:
     """One chip: its registers, and what it is doing with its work.
 
@@ -127,6 +151,7 @@ class _Asic:
     def __init__(self, silicon: Silicon) -> None:
         self.silicon = silicon
         self._silicon_when_new = silicon
+        self.defects = SOUND
         self.temperature_c = 25.0
         self.reset()
 
@@ -197,7 +222,8 @@ class _Asic:
 
     def count(self, counts: float) -> None:
         """Expect these counts, and their errors."""
-        self.counters.add(counts, counts * self.errors, self.domain_shares)
+        if any(self.domain_shares):
+            self.counters.add(counts, counts * self.errors, self.domain_shares)
 
 
 class Chain:
@@ -333,6 +359,20 @@ class Chain:
             self._set_rate(asic, now)
         self._schedule()
 
+    def set_defects(self, defects: Sequence[Defects], now: float) -> None:
+        """Let chips have defects, one of each per chip, in their order."""
+        self.step(now)
+        for asic, own in zip(self._all_asics, defects, strict=True):
+            asic.defects = own
+            self._set_rate(asic, now)
+        self._schedule()
+
+    def jump_counter(self, chip: int, domain: int, hashes: float) -> None:
+        """Let a domain's counter, both from 0, be so many hashes further at once."""
+        if chip < len(self._all_asics) and domain < self._chip.hash_domains:
+            counts = round(hashes / (HASHES_PER_COUNT * self.mode.resolution))
+            self._all_asics[chip].counters.jump(domain, counts)
+
     def set_reset(self, is_low: bool, now: float) -> None:
         """Level of the reset line; low forgets everything, and the host slows down."""
         self.step(now)
@@ -379,7 +419,9 @@ class Chain:
             index = self._turn % len(self._asics)
             self._turn = index + 1
             asic = self._asics[index]
-            if asic.cursor is not None and (span := asic.cursor.take(max_nonces)):
+            if asic.cursor is None or not any(asic.domain_shares):
+                continue
+            if span := asic.cursor.take(max_nonces):
                 return Search(span, asic.target, asic.job_id, index, self._epoch)
         return None
 
@@ -574,8 +616,9 @@ class Chain:
         silicon = asic.silicon
         half_v = silicon.half_voltage_v(asic.frequency_mhz, asic.temperature_c)
         margin_v = self._core_voltage_v - half_v
-        asic.domain_shares = domain_shares(silicon, margin_v)
-        asic.errors = error_share(silicon, margin_v)
+        defects = asic.defects
+        asic.domain_shares = defects.left_of(domain_shares(silicon, margin_v))
+        asic.errors = min(1.0, error_share(silicon, margin_v) + defects.errors)
         is_searched_here = asic.cursor is not None and not self.mode.is_real
         asic.rate = self._asic_hs(asic) / self.mode.scale if is_searched_here else 0.0
         if not asic.batch:

@@ -325,6 +325,11 @@ class HashCounters:
             domain.expected += each * share
         self._errors.expected += errors
 
+    def jump(self, index: int, counts: int) -> None:
+        """Let a domain's counter be so much further at once."""
+        domain = self._domains[index]
+        domain.value = (domain.value + counts) & COUNTER_MASK
+
     def rate(self, now: float, rng: Random | None) -> float:
         """Counts per second since this was last asked; 0 the first time."""
         total = self.read(Register.TOTAL, rng) or 0

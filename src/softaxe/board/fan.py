@@ -78,6 +78,7 @@ class Fan:
         self._rpm = 0.0
         self._flutter = 1.0
         self._turning = [1.0] * self._count
+        self._told = [1.0] * self._count
         self._flow = 1.0
 
     def set_percent(self, percent: float) -> None:
@@ -86,7 +87,12 @@ class Fan:
         self._end_rpm = self._curve.rpm_at_full * speed_share(self._curve, duty)
 
     def set_condition(
-        self, *, dead: Collection[int], blocked: Collection[int], blocked_flow: float
+        self,
+        *,
+        dead: Collection[int],
+        blocked: Collection[int],
+        blocked_flow: float,
+        untold: Collection[int] = (),
     ) -> None:
         """Let fans stand still, or turn without moving much air.
 
@@ -94,9 +100,11 @@ class Fan:
             dead: Numbers of those that stand, from 1.
             blocked: Of those that are covered.
             blocked_flow: Share of their air that these still move.
+            untold: Of those whose speed cannot be measured.
         """
         numbers = range(1, self._count + 1)
         self._turning = [0.0 if number in dead else 1.0 for number in numbers]
+        self._told = [0.0 if number in untold else 1.0 for number in numbers]
         flows = [
             turning * (blocked_flow if number in blocked else 1.0)
             for number, turning in zip(numbers, self._turning, strict=True)
@@ -118,14 +126,15 @@ class Fan:
     @property
     def rpm(self) -> int:
         """Speed of the first fan as the firmware shows it."""
-        return self._shown_rpm(self._turning[0])
+        return self._shown_rpm(self._turning[0] * self._told[0])
 
     @property
     def rpm2(self) -> int:
         """Speed of the second; 0 without one."""
         if self._count == 1:
             return 0
-        return self._shown_rpm(self._curve.second_share * self._turning[1])
+        turning = self._turning[1] * self._told[1]
+        return self._shown_rpm(self._curve.second_share * turning)
 
     def _shown_rpm(self, share: float) -> int:
         return self._chip.shown_rpm(self._rpm * self._flutter * share)

@@ -229,7 +229,7 @@ class _Run:
     async def _order(self, fault: Mapping[str, Any]) -> None:
         fleet = self._fleet
         rule = await fleet.faults.add(fault)
-        if not any(rule.is_for(m.id, m.group) for m in fleet.members.values()):
+        if not any(rule.is_for(m.id, m.group, m.names) for m in fleet.members.values()):
             raise SettingError(f"{rule.id}: there is no such device or group")
 
     async def _clear(self, rule_id: str) -> None:

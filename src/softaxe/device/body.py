@@ -2,18 +2,18 @@
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from softaxe.asic.chip import Chain
 from softaxe.board.ambient import Ambient
 from softaxe.board.fan import Fan
 from softaxe.board.power import PowerStage
-from softaxe.board.regulator import Regulator, regulator_for
-from softaxe.board.sensors import STILL, draw_noise, read_temperatures
+from softaxe.board.regulator import PowerReading, Regulator, regulator_for
+from softaxe.board.sensors import ABSENT_C, STILL, draw_noise, read_temperatures
 from softaxe.board.thermal import Thermal
 from softaxe.catalog import Board
 from softaxe.catalog.lottery import Specimen
-from softaxe.device.faults import BLOCKED_FLOW, DeviceFaults, Sensor
+from softaxe.device.faults import BLOCKED_FLOW, DeviceFaults, Instrument, Sensor
 from softaxe.units import Log
 
 BODY_PERIOD_S = 1.0
@@ -34,6 +34,8 @@ class Body:
     """Of a fault, instead of the day's air."""
     stuck_c: Mapping[Sensor, float] = field(default_factory=dict)
     """What sensors show that no longer follow, by which."""
+    absent: frozenset[Instrument] = frozenset()
+    """What answers no more."""
     _noise_c: tuple[float, float] = STILL
 
     @classmethod
@@ -55,10 +57,12 @@ class Body:
             dead=faults.dead_fans,
             blocked=faults.blocked_fans,
             blocked_flow=BLOCKED_FLOW,
+            untold=faults.dead_tachometers,
         )
         self.power.sag_v = faults.sag_v
         self.regulator.set_broken(faults.has_regulator_fault)
         self.stuck_c = faults.stuck_c
+        self.absent = faults.absent
         self.ordered_ambient_c = faults.ambient_c
 
     @property
@@ -67,7 +71,32 @@ class Body:
         first_c, second_c = read_temperatures(self.board, self.thermal, self._noise_c)
         if self.board.sensor_count > 1:
             second_c = self.stuck_c.get(Sensor.CHIP2, second_c)
-        return self.stuck_c.get(Sensor.CHIP, first_c), second_c
+        first_c = self.stuck_c.get(Sensor.CHIP, first_c)
+        if Instrument.CHIP in self.absent:
+            first_c = ABSENT_C
+        if Instrument.CHIP2 in self.absent:
+            second_c = ABSENT_C
+        return first_c, second_c
+
+    @property
+    def power_reading(self) -> PowerReading:
+        """What the board measures of its power; 0 where nothing answers."""
+        reading = self.regulator.reading
+        vr_c = self.stuck_c.get(Sensor.REGULATOR, reading.vr_temp_c)
+        if Instrument.REGULATOR in self.absent:
+            vr_c = 0.0
+        if Instrument.POWER not in self.absent:
+            return replace(reading, vr_temp_c=vr_c)
+        if self.board.has_tps546:  # it measures everything
+            return PowerReading(0.0, 0.0, 0.0, 0.0, 0.0)
+        return PowerReading(0.0, 0.0, 0.0, reading.core_voltage_v, vr_c)
+
+    @property
+    def fan_rpms(self) -> tuple[int, int]:
+        """Speeds of both fans as the firmware shows them; 0 for one that is none."""
+        if Instrument.FAN in self.absent:
+            return 0, 0
+        return self.fan.rpm, self.fan.rpm2
 
     def step(self, chain: Chain, now: float, rng: random.Random) -> None:
         """Let a period pass with what the chips do, and give them what comes of it."""

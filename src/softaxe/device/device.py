@@ -21,6 +21,7 @@ from softaxe.asic.driver import (
     HashrateMeasured,
     NonceFound,
 )
+from softaxe.asic.monitor import PERIOD_S as POLL_PERIOD_S
 from softaxe.board.ambient import Ambient
 from softaxe.board.radio import NETWORKS, SSID_BYTES_TRIED, Network, Radio
 from softaxe.catalog import Board
@@ -358,6 +359,13 @@ class Device(DeviceState):
         if faults.weak_chips_v != before.weak_chips_v:
             weak = [faults.weak_chips_v.get(number, 0.0) for number in numbers]
             self.chain.set_weakness(weak, now)
+        if (faults.dead_domains, faults.unstable) != (
+            before.dead_domains,
+            before.unstable,
+        ):
+            self.chain.set_defects([faults.defects(one) for one in numbers], now)
+        for chip, domain, rate_hs in faults.counter_jumps - before.counter_jumps:
+            self.chain.jump_counter(chip - 1, domain - 1, rate_hs * POLL_PERIOD_S)
         if faults.first_dead_chip != before.first_dead_chip:
             dead = faults.first_dead_chip or len(numbers) + 1
             self.chain.set_working(min(dead - 1, len(numbers)), now)

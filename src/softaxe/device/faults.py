@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from softaxe.asic.chip import Defects
+
 BLOCKED_FLOW = 0.08
 """Share of its air that a covered fan still moves; an estimate."""
 
@@ -18,6 +20,18 @@ class Sensor(StrEnum):
     CHIP = "chip"
     CHIP2 = "chip2"
     REGULATOR = "vr"
+
+
+class Instrument(StrEnum):
+    """What may be there no more, or answer no more."""
+
+    CHIP = "chip"
+    CHIP2 = "chip2"
+    REGULATOR = "vr"
+    POWER = "power"
+    """The TPS546 or INA260, whichever measures power."""
+    FAN = "fan"
+    """What counts the fans' pulses."""
 
 
 class UpdateFault(StrEnum):
@@ -38,22 +52,39 @@ class DeviceFaults:
     dead_fans: frozenset[int] = frozenset()
     """Numbers, from 1."""
     blocked_fans: frozenset[int] = frozenset()
+    dead_tachometers: frozenset[int] = frozenset()
+    """Fans that turn and tell nothing of it."""
     first_dead_chip: int | None = None
     """From 1; those behind it on the chain are out of reach."""
     weak_chips_v: Mapping[int, float] = field(default_factory=dict)
     """Volts more that a chip needs, by number from 1."""
+    dead_domains: frozenset[tuple[int, int]] = frozenset()
+    """Chips and their domains that find nothing, both from 1."""
+    counter_jumps: frozenset[tuple[int, int, float]] = frozenset()
+    """Chips, their domains, and by how many hashes per second a poll is too high."""
+    unstable: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+    """Errors and loss as shares of the hash rate, by number of the chip from 1."""
     has_no_plug: bool = False
     """The barrel plug is out; noticed at boot, by boards that sense it."""
     has_regulator_fault: bool = False
     sag_v: float = 0.0
     """What the supply is short of."""
     stuck_c: Mapping[Sensor, float] = field(default_factory=dict)
+    absent: frozenset[Instrument] = frozenset()
     has_no_wifi: bool = False
     reboot_period_s: float | None = None
     heap_leak_bytes_per_s: float = 0.0
     update: UpdateFault | None = None
+    is_www_erased: bool = False
+    """Half of the page's partition is erased: no file system any more."""
     is_block_next: bool = False
     """The built-in pool lets the next share be one: it counts as so much better."""
+
+    def defects(self, chip: int) -> Defects:
+        """What is wrong with a chip, by its number from 1."""
+        dead = frozenset(domain - 1 for one, domain in self.dead_domains if one == chip)
+        errors, loss = self.unstable.get(chip, (0.0, 0.0))
+        return Defects(dead, errors=errors, loss=loss)
 
 
 NO_FAULTS = DeviceFaults()

@@ -15,7 +15,6 @@ from softaxe.board.regulator import FAULTS
 from softaxe.board.sensors import ABSENT_C, has_cold_sensor
 from softaxe.catalog import Board
 from softaxe.device.body import Body
-from softaxe.device.faults import Sensor
 from softaxe.device.settings import Settings
 from softaxe.units import NEVER, Level, Log
 
@@ -189,7 +188,8 @@ class PowerManagement:
         self._apply_frequency(settings, now)
 
     def _read(self) -> None:
-        power, fan = self._body.regulator.reading, self._body.fan
+        power = self._body.power_reading
+        fan_rpm, fan2_rpm = self._body.fan_rpms
         temp_c = temp2_c = ABSENT_C
         if self._driver.state is DriverState.READY:
             temp_c, temp2_c = self._body.temperatures_c
@@ -198,10 +198,10 @@ class PowerManagement:
             input_voltage_v=power.input_voltage_v,
             temp_c=temp_c,
             temp2_c=temp2_c,
-            vr_temp_c=self._body.stuck_c.get(Sensor.REGULATOR, power.vr_temp_c),
+            vr_temp_c=power.vr_temp_c,
             fan_percent=self.readings.fan_percent,
-            fan_rpm=fan.rpm,
-            fan2_rpm=fan.rpm2,
+            fan_rpm=fan_rpm,
+            fan2_rpm=fan2_rpm,
         )
 
     def _is_too_hot(self) -> bool:
@@ -297,8 +297,7 @@ class PowerManagement:
 
     def _cool(self, settings: Settings, now: float) -> None:
         self._cycles += 1
-        vr_c = self._body.regulator.reading.vr_temp_c
-        vr_c = self._body.stuck_c.get(Sensor.REGULATOR, vr_c)
+        vr_c = self._body.power_reading.vr_temp_c
         if has_cold_sensor(self._board):
             temp_c, temp2_c = self._body.temperatures_c
             self._warn(

@@ -9,6 +9,7 @@ from softaxe.board.radio import Radio
 from softaxe.catalog import Board
 from softaxe.device.body import Body
 from softaxe.device.boot import SYSTEM_INIT_S
+from softaxe.device.faults import DeviceFaults
 from softaxe.device.identity import Identity
 from softaxe.device.memory import Heap, Memory
 from softaxe.device.mining import BlockInfo, Mining
@@ -57,6 +58,8 @@ class DeviceState:
     mining: Mining
     pools: Pools
     memory: Memory
+    faults: DeviceFaults
+    """What is wrong with it."""
     hashrate: HashrateAverages
     statistics: Statistics
     _has_server: bool
@@ -111,12 +114,12 @@ class DeviceState:
     @property
     def current_a(self) -> float:
         """Current as the board measures it now, in amperes."""
-        return self.body.regulator.reading.current_a
+        return self.body.power_reading.current_a
 
     @property
     def core_voltage_actual_v(self) -> float:
         """Core voltage per domain as measured now, in volts."""
-        return self.body.regulator.reading.core_voltage_v
+        return self.body.power_reading.core_voltage_v
 
     @property
     def expected_hashrate_hs(self) -> float:
@@ -217,7 +220,8 @@ class DeviceState:
     @property
     def is_www_broken(self) -> bool:
         """True when the www partition holds something that is no file system."""
-        return self.flash.www_sha256 is not None and self.www is None
+        is_no_image = self.flash.www_sha256 is not None and self.www is None
+        return is_no_image or self.faults.is_www_erased
 
     @property
     def work_mode(self) -> WorkMode:

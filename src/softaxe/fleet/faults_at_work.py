@@ -80,7 +80,7 @@ class FaultsAtWork:
         async with self._changing:
             rule = self._rules.add(order, self._clock.advance())
             async for member in in_turns(self._members.values()):
-                if rule.meets(member.id, member.group):
+                if rule.meets(member.id, member.group, member.names):
                     self._met_by(member).add(rule, self._clock.now)
                     self._apply_one(member, rule)
             for stranger in self._strangers():
@@ -192,7 +192,7 @@ class FaultsAtWork:
     async def matches(self, rule: Rule) -> int:
         """Count the devices that a rule meets."""
         members = in_turns(self._members.values())
-        return sum([rule.meets(one.id, one.group) async for one in members])
+        return sum([rule.meets(one.id, one.group, one.names) async for one in members])
 
     async def describe(self) -> dict[str, Any]:
         """Return all rules, how many they meet, and all effects there are."""
@@ -212,7 +212,7 @@ class FaultsAtWork:
         met = self._met.get(whom)
         if met is None:
             if isinstance(whom, Member):
-                met = self._rules.that_meet(whom.id, whom.group)
+                met = self._rules.that_meet(whom.id, whom.group, whom.names)
             else:
                 met = self._rules.that_meet(whom.name, STRANGERS)
             self._met[whom] = met

@@ -351,6 +351,17 @@ class Member:
         return self._listener.url
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What else tells which device is meant: host name, address, MAC address."""
+        device, host = self.device, self.options.host
+        return (
+            device.settings.hostname,
+            host,
+            f"{host}:{self._listener.port}",
+            device.identity.mac_text,
+        )
+
+    @property
     def is_open(self) -> bool:
         """True while its port is served."""
         return self._listener.presence is Presence.SERVED

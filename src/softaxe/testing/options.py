@@ -9,10 +9,15 @@ EffectName = Literal[
     "fan_dead",
     "chip_dying",
     "chip_dead",
+    "domain_dead",
+    "counter_glitch",
+    "unstable",
     "plug_missing",
     "regulator_fault",
     "supply_sag",
     "sensor_stuck",
+    "sensor_absent",
+    "tach_dead",
     "latency",
     "bandwidth",
     "timeout",
@@ -32,6 +37,7 @@ EffectName = Literal[
     "block_found",
     "reboot_loop",
     "heap_exhaustion",
+    "www_erased",
     "ota_failing",
 ]
 
@@ -45,23 +51,27 @@ class FaultOptions(TypedDict, total=False):
     code: int
     device: str
     difficulty: float
+    domain: int
     duration_s: float
+    errors_percent: float
     fan: int
     group: str
     how: Literal["refused", "rolled back"]
     id: str
     jitter_ms: float
     keep: float
+    loss_percent: float
     method: str
     ms: float
     period_s: float
     probability: float
     reason: str
     route: str
-    sensor: Literal["chip", "chip2", "vr"]
+    sensor: Literal["chip", "chip2", "vr", "power", "fan"]
     share: float
     sockets: int
     start_s: float
+    ths: float
     v: float
     which: Literal["primary", "fallback", "all"]
 

@@ -466,7 +466,7 @@ def _is_for_nobody(rule: Rule, fleet: Fleet) -> bool:
     is_for_all = rule.device == rule.group == "*"
     if is_for_all or EFFECTS[rule.effect].layer is Layer.POOL:
         return False
-    return not any(rule.is_for(m.id, m.group) for m in fleet.members.values())
+    return not any(rule.is_for(m.id, m.group, m.names) for m in fleet.members.values())
 
 
 class RunningClock:
