@@ -9,10 +9,11 @@ spread is known beforehand (a mixed model, by penalised least squares). A readin
 trust weighs a third, and the many of one device less than as many of several.
 
 A reading joins by a row of docs/measured.csv. This prints the constants with their
-errors; the catalogue has them rounded.
+errors, which the catalogue has rounded, and writes the tables of docs/physics.md.
 """
 
 import csv
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ import numpy as np
 from scipy.optimize import least_squares, minimize
 from scipy.stats import norm
 
+from softaxe.api.docs import table
 from softaxe.asic.hashing import domain_shares
 from softaxe.board.fan import FAN_CHIPS, KNEE_SHARPNESS, speed_share
 from softaxe.board.power import PowerStage
@@ -91,6 +93,8 @@ class Reading:
     """0 when idle."""
     volts: float
     """Set."""
+    core_v: float
+    """Under load; what the typical chip leaves of it."""
     temp_c: float
     temp_offset_c: float
     """Added by the firmware."""
@@ -157,12 +161,13 @@ def _reading(row: Mapping[str, str], drops: Mapping[str, float]) -> Reading:
         known = board(row["board"] or BOARDS[row["chip"]])
     except ValueError:
         known = board(BOARDS[row["chip"]])
-    return Reading(
+    reading = Reading(
         name=row["id"],
         device=device,
         board=known,
         mhz=0.0 if IDLE in row["remark"] else float(row["frequency_mhz"]),
         volts=millivolts / 1000,
+        core_v=millivolts / 1000,
         temp_c=float(row["temp_c"]),
         temp_offset_c=float(row["temp_offset_c"] or known.temp_offset_c),
         power_w=None if power_w is None else power_w - (offset_w or 0.0),
@@ -176,6 +181,8 @@ def _reading(row: Mapping[str, str], drops: Mapping[str, float]) -> Reading:
         rpm=number("fan_rpm") or None,
         input_v=(number("input_mv") or 0.0) / 1000 or None,
     )
+    core_v = stage(reading, known.chip.silicon).core_voltage_v
+    return replace(reading, core_v=core_v)
 
 
 def _duty(row: Board, percent: float | None) -> float | None:
@@ -205,10 +212,10 @@ def power_w(reading: Reading, silicon: Silicon, aux_w: float | None = None) -> f
     return power.core_power_w if reading.board.has_tps546 else power.input_power_w
 
 
-def share(reading: Reading, silicon: Silicon, core_v: float) -> float:
-    """Share of the expected hash rate at a voltage under load."""
+def share(reading: Reading, silicon: Silicon) -> float:
+    """Share of the expected hash rate."""
     half_v = silicon.half_voltage_v(reading.mhz, reading.chip_c)
-    return sum(domain_shares(silicon, core_v - half_v))
+    return sum(domain_shares(silicon, reading.core_v - half_v))
 
 
 @dataclass(slots=True)
@@ -290,27 +297,28 @@ def fit(
     return best[1]
 
 
+def log_power(reading: Reading, known: Mapping[str, float], own: float) -> float:
+    """Power of a reading's device, by its own factor's logarithm."""
+    farads = known[f"{reading.board.chip.name} switching_f"]
+    silicon = replace(
+        reading.board.chip.silicon,
+        switching_f=farads * float(np.exp(own)),
+        switching_per_k=known["switching_per_k"],
+    )
+    return float(np.log(power_w(reading, silicon, known["aux_w"])))
+
+
 def fit_power(given: Sequence[Reading], **options: Any) -> Fit:
     """Fit what all chips draw."""
     chips = sorted({r.board.chip.name for r in given})
     start = {f"{name} switching_f": board_of(name).switching_f for name in chips}
     start["switching_per_k"] = board_of("BM1370").switching_per_k
     start["aux_w"] = board("401").supply.aux_w
-
-    def model(reading: Reading, known: Mapping[str, float], own: float) -> float:
-        farads = known[f"{reading.board.chip.name} switching_f"]
-        silicon = replace(
-            reading.board.chip.silicon,
-            switching_f=farads * float(np.exp(own)),
-            switching_per_k=known["switching_per_k"],
-        )
-        return float(np.log(power_w(reading, silicon, known["aux_w"])))
-
     return fit(
         given,
         start,
         measured=lambda r: float(np.log(r.power_w or 1.0)),
-        model=model,
+        model=log_power,
         error=lambda r: POWER_ERROR * r.distrust if r.mhz else IDLE_ERROR,
         spread=SWITCHING,
         many=MANY,
@@ -318,35 +326,31 @@ def fit_power(given: Sequence[Reading], **options: Any) -> Fit:
     )
 
 
-LOSS_1370 = (
-    "half_voltage_at_400mhz_v",
-    "half_voltage_v_per_mhz",
-    "half_voltage_v_per_fast_mhz",
-    "margin_width_v",
-)
-LOSS_1368 = (*LOSS_1370[:2], "margin_width_v")
+LOSS_1368 = ("half_voltage_at_400mhz_v", "half_voltage_v_per_mhz", "margin_width_v")
+LOSS_1370 = (*LOSS_1368, "half_voltage_v_per_fast_mhz")
 DOMAINS = ("domain 1", "domain 2", "domain 3", "domain 4")
 
 
-def fit_loss(given: Sequence[Reading], name: str, **options: Any) -> Fit:
-    """Fit the voltage that one kind of chip needs."""
-    silicon = board_of(name)
-    has_steps = name == "BM1368"
-    start = {key: getattr(silicon, key) for key in LOSS_1368 if has_steps} or {
-        key: getattr(silicon, key) for key in LOSS_1370
-    }
+def shifted_share(reading: Reading, known: Mapping[str, float], own: float) -> float:
+    """Share of a reading's device, by its own shift."""
+    changes: dict[str, Any] = {k: v for k, v in known.items() if k not in DOMAINS}
+    changes["half_voltage_at_400mhz_v"] += own
+    if DOMAINS[0] in known:
+        changes["domain_half_voltages_v"] = tuple(known[d] for d in DOMAINS)
+    return share(reading, replace(reading.board.chip.silicon, **changes))
+
+
+def fit_loss(given: Sequence[Reading], name: str) -> Fit:
+    """Fit the voltage that one kind of chip needs.
+
+    The spread is held: of 10 to 30 mV none is much likelier than another, and within
+    14 mV lie two thirds of the devices that the fit says something of.
+    """
+    silicon, has_steps = board_of(name), name == "BM1368"
+    names = LOSS_1368 if has_steps else LOSS_1370
+    start = {key: getattr(silicon, key) for key in names}
     if has_steps:
-        halves = zip(DOMAINS, silicon.domain_half_voltages_v, strict=True)
-        start |= dict(halves)
-
-    core_v = {r.name: stage(r, r.board.chip.silicon).core_voltage_v for r in given}
-
-    def model(reading: Reading, known: Mapping[str, float], own: float) -> float:
-        changes: dict[str, Any] = {k: v for k, v in known.items() if k not in DOMAINS}
-        changes["half_voltage_at_400mhz_v"] += own
-        if has_steps:
-            changes["domain_half_voltages_v"] = tuple(known[d] for d in DOMAINS)
-        return share(reading, replace(silicon, **changes), core_v[reading.name])
+        start |= dict(zip(DOMAINS, silicon.domain_half_voltages_v, strict=True))
 
     def prior(known: Mapping[str, float]) -> list[float]:
         if not has_steps:
@@ -363,12 +367,12 @@ def fit_loss(given: Sequence[Reading], name: str, **options: Any) -> Fit:
         given,
         start,
         measured=lambda r: r.share or 0.0,
-        model=model,
+        model=shifted_share,
         error=lambda r: float(np.hypot(r.share_error, SHARE_ERROR)) * r.distrust,
         spread=HALF_VOLTAGE_V,
         prior=prior,
         at_least={"margin_width_v": 0.003},
-        **options,
+        holds_spread=True,
     )
 
 
@@ -603,23 +607,17 @@ def board_of(name: str) -> Silicon:
 
 
 def main() -> None:
-    """Fit, and tell."""
+    """Fit, print the constants, and write the tables of the page."""
     known = readings()
-    with_power = [r for r in known if r.power_w is not None]
-    with_share = {
-        name: [r for r in known if r.share is not None and r.board.chip.name == name]
-        for name in ("BM1368", "BM1370")
-    }
-    with_share["BM1368"] = [r for r in with_share["BM1368"] if r.name[:3] == "S1-"]
-    with_share["BM1370"] = [r for r in with_share["BM1370"] if r.board.asic_count == 1]
-    power = fit_power(with_power)
-    loss = fit_loss(with_share["BM1370"], "BM1370", holds_spread=True)
-    steps = fit_loss(with_share["BM1368"], "BM1368", holds_spread=True)
-    tell("power", power)
-    tell("BM1370, loss", loss)
-    tell("BM1368, loss", steps)
-    both = sorted(set(power.devices) & set(loss.devices))
-    told = [d for d in both if abs(loss.devices[d]) > 0.0005]
+    powers = [r for r in known if r.power_w is not None]
+    single = [r for r in known if r.share is not None and r.board.asic_count == 1]
+    steps = [r for r in single if r.name.startswith("S1-")]
+    shares = [r for r in single if r.board.chip.name == "BM1370"]
+    power = fit_power(powers)
+    loss, cliff = fit_loss(shares, "BM1370"), fit_loss(steps, "BM1368")
+    for title, came in (("power", power), ("BM1370", loss), ("BM1368", cliff)):
+        tell(title, came)
+    told = [d for d, shift in loss.devices.items() if abs(shift) > 0.0005]
     pairs = np.array([[power.devices[d], loss.devices[d]] for d in told])
     lean = float(np.corrcoef(pairs.T)[0, 1])
     print(f"correlation of {len(told)} devices: {lean:.2f}; lottery {LEAN_IS_WEAK}")
@@ -629,6 +627,15 @@ def main() -> None:
     tell("supply", fit_supply(known))
     for air_c in (AIR_C, *OTHER_AIRS_C):
         tell(f"regulators, in air of {air_c:.0f} °C", fit_regulator(known, air_c))
+    parts = [
+        constants_table({"power": power, "BM1370": loss, "BM1368": cliff}),
+        devices_table(powers, shares, power, loss),
+        held_out(powers, shares),
+    ]
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    text = "\n\n".join([f"{before}{BEGIN}", *parts, f"{END}{after}"])
+    PAGE.write_text(text, encoding="utf-8")
 
 
 def tell(title: str, came: Fit) -> None:
@@ -637,6 +644,97 @@ def tell(title: str, came: Fit) -> None:
     for name, value in came.values.items():
         print(f"  {name:34} {value:11.4g} ± {came.errors[name]:.2g}")
     print("  " + ", ".join(f"{d} {v:+.3f}" for d, v in came.devices.items()))
+
+
+def constants_table(fits: Mapping[str, Fit]) -> str:
+    """What came out, with its error."""
+    rows = [
+        [title, f"`{name}`", f"{value:.4g}", f"{came.errors[name]:.1g}"]
+        for title, came in fits.items()
+        for name, value in came.values.items()
+    ]
+    return table(["fit", "constant", "value", "standard error"], rows)
+
+
+def devices_table(
+    powers: Sequence[Reading], shares: Sequence[Reading], power: Fit, loss: Fit
+) -> str:
+    """Errors by device, without and with its own factor and shift."""
+    rows = []
+    for device in power.devices:
+        watts = [r for r in powers if r.device == device and r.mhz]
+        if not watts:
+            continue
+        own = power.devices[device]
+        usual = [_power_error(r, power, 0.0) for r in watts]
+        fitted = [_power_error(r, power, own) for r in watts]
+        rates = [r for r in shares if r.device == device]
+        cells = ["", "", ""]
+        if rates:
+            shift = loss.devices[device]
+            cells = [
+                f"{_share_error(rates, loss, 0.0) * 100:+.1f}",
+                f"{_share_error(rates, loss, shift) * 100:+.1f}",
+                f"{shift * 1000:+.0f} mV" if abs(shift) > 0.0005 else "unknown",
+            ]
+        rows.append(
+            [
+                device,
+                str(len(watts)),
+                f"{np.mean(usual) * 100:+.1f} %",
+                f"{np.mean(np.abs(fitted)) * 100:.1f} %",
+                f"{(np.exp(own) - 1) * 100:+.0f} %",
+                *cells,
+            ]
+        )
+    heads = (
+        "device",
+        "readings",
+        "power, typical",
+        "with its factor",
+        "factor",
+        "share, typical",
+        "with its shift",
+        "shift",
+    )
+    return table(heads, rows)
+
+
+def _power_error(reading: Reading, came: Fit, own: float) -> float:
+    """Relative, of what the API shows: offset included."""
+    offset_w = reading.board.power_offset_w if reading.board.has_tps546 else 0.0
+    said_w = float(np.exp(log_power(reading, came.values, own)))
+    return (said_w + offset_w) / ((reading.power_w or 0.0) + offset_w) - 1
+
+
+def _share_error(given: Sequence[Reading], came: Fit, own: float) -> float:
+    """Mean, weighted by the readings' errors."""
+    weights = [(r.share_error * r.distrust) ** -2 for r in given]
+    errors = [shifted_share(r, came.values, own) - (r.share or 0.0) for r in given]
+    return float(np.average(errors, weights=weights))
+
+
+def held_out(powers: Sequence[Reading], shares: Sequence[Reading]) -> str:
+    """Errors of devices that the fit never saw: a random fifth, several times."""
+    devices = sorted({r.device for r in powers if r.board.chip.name == "BM1370"})
+    rng, watts, points = random.Random(1), list[float](), list[float]()
+    for _ in range(SPLITS):
+        out = set(rng.sample(devices, round(HELD_OUT * len(devices))))
+        seen = [r for r in powers if r.device not in out]
+        power = fit_power(seen, holds_spread=True)
+        loss = fit_loss([r for r in shares if r.device not in out], "BM1370")
+        for device in out:
+            own = [r for r in powers if r.device == device]
+            watts.append(float(np.mean([_power_error(r, power, 0.0) for r in own])))
+            rates = [r for r in shares if r.device == device]
+            points.append(_share_error(rates, loss, 0.0))
+    return (
+        f"Of {len(watts)} BM1370s left out, a random fifth of {len(devices)} at a time,\n"
+        f"the typical device of the rest misses the power by "
+        f"{np.mean(np.abs(watts)) * 100:.1f} % on average\n"
+        f"({np.mean(watts) * 100:+.1f} % with its sign) and the share by "
+        f"{np.mean(np.abs(points)) * 100:.1f} points ({np.mean(points) * 100:+.1f})."
+    )
 
 
 if __name__ == "__main__":

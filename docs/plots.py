@@ -1,6 +1,7 @@
 """Draws the plots of docs/physics.md; `make docs` runs it.
 
-Every curve comes from the code that a live device runs.
+Every curve comes from the code that a live device runs; the points are readings of real
+devices, docs/measured.csv.
 """
 
 from dataclasses import replace
@@ -11,10 +12,11 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-from fit import AIR_C, driven_stage, fans, readings
+import numpy as np
+from fit import AIR_C, Reading, driven_stage, fans, readings
 
 from softaxe import Device, Pool, Simulation
-from softaxe.asic.hashing import error_share, failing_share
+from softaxe.asic.hashing import domain_shares, error_share
 from softaxe.board.ambient import Ambient
 from softaxe.board.fan import speed_share
 from softaxe.board.power import PowerStage
@@ -28,11 +30,15 @@ GAMMA = board("601")
 TYPICAL = typical(GAMMA)
 SIZE_IN = (6.4, 3.6)
 COLOURS = ["#c2410c", "#0369a1", "#15803d", "#7c3aed", "#a16207"]
-FREQUENCIES_MHZ = range(350, 676, 25)
+FREQUENCIES_MHZ = range(400, 801, 25)
 VOLTAGES_MV = range(1000, 1251, 10)
 NAMES_APART_RPM = 320
 DROP_V = 0.005
 """Of a Gamma's core voltage under load, as the regulator reads it."""
+READINGS = readings()
+GAMMAS = [r for r in READINGS if r.board.chip.name == "BM1370"]
+SUPRA = [r for r in READINGS if r.name.startswith("S1-")]
+DEVICES = sorted({reading.device for reading in GAMMAS})
 
 
 def main() -> None:
@@ -53,6 +59,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     for plot in (
         power,
+        power_errors,
         regulator,
         resistance,
         fan,
@@ -60,7 +67,10 @@ def main() -> None:
         regulator_heat,
         sensors,
         supply,
-        failing,
+        share,
+        steps,
+        errors,
+        cold,
         warm_up,
         efficiency,
         lottery,
@@ -85,22 +95,58 @@ def stage(mhz: float, mv: float, *, chip_c: float = 60.0) -> PowerStage:
 
 
 def power(axes: Any) -> None:
-    """Switching and leakage power."""
-    volts = range(1000, 1301, 10)
-    for mhz in (400, 525, 625):
+    """Core power of the typical Gamma, and of real ones near the same clocks."""
+    volts = range(1000, 1281, 10)
+    for mhz, colour in zip((525, 600, 700, 800), COLOURS, strict=False):
+        watts = [stage(mhz, mv).core_power_w for mv in volts]
+        axes.plot(volts, watts, color=colour, label=f"{mhz} MHz")
+        near = [r for r in GAMMAS if r.power_w and abs(r.mhz - mhz) <= 15]
         axes.plot(
-            volts, [stage(mhz, mv).core_power_w for mv in volts], label=f"{mhz} MHz"
+            [r.volts * 1000 for r in near],
+            [_at_60c(r) * mhz / r.mhz for r in near],
+            ".",
+            color=colour,
         )
-    for celsius, style in ((40, ":"), (60, "--"), (80, "-.")):
-        leakage = [stage(0, mv, chip_c=celsius).core_power_w for mv in volts]
-        axes.plot(volts, leakage, style, color="grey", label=f"leakage at {celsius} °C")
     axes.set(
-        title="Core power of a Gamma",
-        xlabel="core voltage, mV",
+        title="Core power of a Gamma at 60 °C, and readings brought to it",
+        xlabel="core voltage set, mV",
         ylabel="W",
-        ylim=(0, 28),
     )
     axes.legend()
+
+
+def _at_60c(reading: Reading) -> float:
+    per_k = GAMMA.chip.silicon.switching_per_k
+    return float((reading.power_w or 0.0) * np.exp(-per_k * (reading.temp_c - 60)))
+
+
+def power_errors(axes: Any) -> None:
+    """What the typical Gamma misses by, reading by reading."""
+    for number, device in enumerate(DEVICES):
+        own = [r for r in GAMMAS if r.device == device and r.power_w]
+        misses = [
+            (5 + stage(r.mhz, r.volts * 1000, chip_c=r.temp_c).core_power_w)
+            / (5 + (r.power_w or 0.0))
+            * 100
+            - 100
+            for r in own
+        ]
+        axes.plot(
+            [r.mhz for r in own],
+            misses,
+            "osD^v"[number % 5],
+            markersize=3.5,
+            color=COLOURS[number % 5],
+            fillstyle="full" if number < 5 else "none" if number < 10 else "left",
+            label=device,
+        )
+    axes.axhspan(-10, 10, color="grey", alpha=0.1)
+    axes.set(
+        title="Shown power: typical Gamma against each device's readings",
+        xlabel="MHz",
+        ylabel="error, %",
+    )
+    axes.legend(ncols=3, fontsize=7)
 
 
 def regulator(axes: Any) -> None:
@@ -319,33 +365,120 @@ def supply(axes: Any) -> None:
     axes.legend(ncols=2, loc="lower left")
 
 
-def failing(axes: Any) -> None:
-    """Failing hashes and errors over the voltage."""
-    volts = [v / 1000 for v in range(850, 1251, 5)]
-    silicon = GAMMA.chip.silicon
-    for mhz, colour in zip((400, 525, 625), COLOURS, strict=False):
-        for celsius, style in ((60, "-"), (80, ":")):
-            shares = [
-                failing_share(
-                    silicon, frequency_mhz=mhz, core_voltage_v=v, temperature_c=celsius
+def share(axes: Any) -> None:
+    """Share of the expected hash rate over the voltage, with pooled readings."""
+    volts = [v / 1000 for v in range(960, 1261, 2)]
+    for mhz, colour in zip((525, 600, 625, 725, 800), COLOURS, strict=True):
+        half_v = GAMMA.chip.silicon.half_voltage_v(mhz, 60)
+        shares = [sum(domain_shares(GAMMA.chip.silicon, v - half_v)) for v in volts]
+        axes.plot([v * 1000 for v in volts], shares, color=colour, label=f"{mhz} MHz")
+        for device in DEVICES:
+            for points in _pools(device, mhz):
+                weights = [r.share_error**-2 for r in points]
+                mean = np.average([r.share for r in points], weights=weights)
+                axes.errorbar(
+                    np.mean([r.core_v for r in points]) * 1000,
+                    mean,
+                    yerr=sum(weights) ** -0.5,
+                    fmt="o",
+                    markersize=4,
+                    color=colour,
                 )
-                for v in volts
-            ]
-            label = f"{mhz} MHz, {celsius} °C"
-            axes.plot(
-                volts, [s * 100 for s in shares], style, color=colour, label=label
-            )
-            if celsius == 60:
-                errors = [error_share(silicon, s) * 100 for s in shares]
-                axes.plot(volts, errors, "--", color=colour, alpha=0.5)
     axes.set(
-        title="Failing hashes of a BM1370 (dashed: errors among the rest)",
-        xlabel="core voltage under load, V",
+        title="Share of the expected hash rate: typical BM1370, and real ones",
+        xlabel="core voltage under load, mV",
+        ylim=(0.3, 1.08),
+    )
+    axes.legend(loc="lower right")
+
+
+def _pools(device: str, mhz: float) -> list[list[Reading]]:
+    """A device's readings near a clock, those of like voltages together."""
+    near = [
+        r
+        for r in GAMMAS
+        if r.device == device
+        and r.share is not None
+        and abs(r.mhz - mhz) <= 12
+        and r.share_error < 0.09
+    ]
+    bins = sorted({round(r.volts * 50) for r in near})
+    return [[r for r in near if round(r.volts * 50) == number] for number in bins]
+
+
+def steps(axes: Any) -> None:
+    """The steps of a BM1368, whose domains fail one after the other."""
+    silicon = board("401").chip.silicon
+    volts = [v / 1000 for v in range(1080, 1281, 1)]
+    for mhz, colour in zip((450, 525, 575, 625), COLOURS, strict=False):
+        half_v = silicon.half_voltage_v(mhz, 50)
+        shares = [sum(domain_shares(silicon, v - half_v)) for v in volts]
+        axes.plot([v * 1000 for v in volts], shares, color=colour, label=f"{mhz} MHz")
+        own = [r for r in SUPRA if r.mhz == mhz]
+        axes.plot(
+            [r.core_v * 1000 for r in own], [r.share for r in own], "o", color=colour
+        )
+    axes.set(
+        title="Share of the full hash rate: BM1368, and one real Supra",
+        xlabel="core voltage under load, mV",
+        ylim=(0.2, 1.05),
+    )
+    axes.legend(loc="lower right")
+
+
+ERRORS = {
+    "L1": (600, 1.094, 4.65),
+    "P5": (525, 1.204, 2.4),
+    "P1": (525, 1.144, 0.03),
+    "P2": (625, 1.244, 0.01),
+}
+"""MHz, volts under load and percent; P2 shows 0."""
+
+
+def errors(axes: Any) -> None:
+    """Wrong hashes of many chips over the voltage above that at which half are lost."""
+    margins = [v / 1000 for v in range(-20, 261, 4)]
+    for seed in range(30):
+        (silicon,) = draw(GAMMA, seed).silicons
+        axes.plot(
+            [v * 1000 for v in margins],
+            [error_share(silicon, v) * 100 for v in margins],
+            color="grey",
+            alpha=0.4,
+            linewidth=0.8,
+        )
+    for device, (mhz, volts, percent) in ERRORS.items():
+        margin_v = volts - GAMMA.chip.silicon.half_voltage_v(mhz, 60)
+        axes.plot(margin_v * 1000, percent, "o", color=COLOURS[0])
+        axes.annotate(
+            f" {device}",
+            (margin_v * 1000, percent),
+            textcoords="offset points",
+            xytext=(4, 2),
+        )
+    axes.set(
+        title="Wrong hashes of 30 BM1370s, and of real ones at full hash rate",
+        xlabel="core voltage above the typical chip's half voltage, mV",
         ylabel="%",
         yscale="log",
-        ylim=(0.005, 110),
+        ylim=(0.003, 12),
     )
-    axes.legend()
+
+
+def cold(axes: Any) -> None:
+    """Share over the temperature, of specimens of their own."""
+    celsius = list(range(15, 91, 3))
+    for seed in range(12):
+        (silicon,) = draw(GAMMA, seed).silicons
+        margins = [1.074 - silicon.half_voltage_v(600, c) for c in celsius]
+        shares = [sum(domain_shares(silicon, margin)) for margin in margins]
+        axes.plot(celsius, shares, linewidth=1)
+    axes.set(
+        title="12 BM1370s at 600 MHz, 1080 mV",
+        xlabel="chip, °C",
+        ylabel="share of the expected hash rate",
+        ylim=(0.6, 1.02),
+    )
 
 
 def warm_up(axes: Any) -> None:
@@ -375,7 +508,7 @@ def efficiency(axes: Any) -> None:
             for mhz in FREQUENCIES_MHZ
         ]
         axes.plot(list(FREQUENCIES_MHZ), values, label=f"{mv} mV")
-    for seed, corner in ((1, (0, -12)), (2, (4, 4)), (4, (-62, -14))):
+    for seed, corner in ((1, (4, 4)), (2, (4, 4)), (4, (4, -12))):
         best = best_efficiency(
             draw(GAMMA, seed), frequencies_mhz=FREQUENCIES_MHZ, voltages_mv=VOLTAGES_MV
         )
@@ -386,7 +519,7 @@ def efficiency(axes: Any) -> None:
             corner,
             textcoords="offset points",
         )
-    axes.set(title="Efficiency of a Gamma", xlabel="MHz", ylabel="J/TH", ylim=(15, 22))
+    axes.set(title="Efficiency of a Gamma", xlabel="MHz", ylabel="J/TH", ylim=(11, 20))
     axes.legend()
 
 
@@ -398,9 +531,14 @@ def lottery(axes: Any) -> None:
         ).power.power_w
         for seed in range(300)
     ]
-    axes.hist(watts, bins=24)
+    axes.hist(watts, bins=16, alpha=0.6)
+    for device, shown_w in (("L1", 17.02), ("P1", 18.75), ("P3", 22.06)):
+        axes.axvline(shown_w, color="black", linewidth=1)
+        axes.text(shown_w + 0.05, 30, device)
     axes.set(
-        title="300 Gammas at 525 MHz, 1150 mV", xlabel="power, W", ylabel="devices"
+        title="300 Gammas at 525 MHz, 1150 mV, and three real ones",
+        xlabel="power, W",
+        ylabel="devices",
     )
 
 
