@@ -729,7 +729,7 @@ def held_out(powers: Sequence[Reading], shares: Sequence[Reading]) -> str:
             rates = [r for r in shares if r.device == device]
             points.append(_share_error(rates, loss, 0.0))
     return (
-        f"Of {len(watts)} BM1370s left out, a random fifth of {len(devices)} at a time,\n"
+        f"Of {len(watts)} BM1370s left out, a random fifth of {len(devices)} at once,\n"
         f"the typical device of the rest misses the power by "
         f"{np.mean(np.abs(watts)) * 100:.1f} % on average\n"
         f"({np.mean(watts) * 100:+.1f} % with its sign) and the share by "

@@ -1,6 +1,7 @@
-"""The example tuner, over HTTP, against the model's true optimum.
+"""The example tuner against the model's true optimum: settled devices, and two by HTTP.
 
-The device runs in a process of its own, as for a user: there it is as fast as it goes.
+A device by HTTP runs in a process of its own, as for a user: there it is as fast as it
+goes.
 """
 
 import importlib.util
@@ -68,3 +69,52 @@ def test_it_comes_within_five_percent_of_the_true_optimum(
     assert chosen.j_per_th < 1.05 * true.j_per_th
     assert found.j_per_th == pytest.approx(chosen.j_per_th, rel=0.03)
     assert len(tried) < 60
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_on_every_seed_it_finds_what_real_gammas_bear(
+    tuner: ModuleType, seed: int
+) -> None:
+    specimen = draw(GAMMA, seed)
+
+    class Settled:
+        """A device that is asked when nothing changes any more."""
+
+        def get(self, path: str) -> dict[str, Any]:
+            if path.endswith("asic"):
+                return {"voltageOptions": [1000, 1250]}
+            return {"overheat_mode": 0, "frequency": 525, "coreVoltage": 1150}
+
+        def patch(self, **members: float) -> None:
+            self.set = members
+
+        def measure(self, setting: Any) -> Any:
+            state = steady_state(
+                specimen,
+                frequency_mhz=setting.mhz,
+                core_voltage_mv=setting.millivolts,
+            )
+            return tuner.Measurement(
+                setting,
+                good_ths=state.good_hs / 1e12,
+                power_w=state.power.power_w,
+                temp_c=state.temp_c,
+                vr_temp_c=state.power.vr_temp_c,
+                error_percent=state.error_share * 100,
+            )
+
+    device, tried = Settled(), list[Any]()
+    found = tuner.tune(device, tried.append)
+
+    coarse = best_efficiency(
+        specimen, frequencies_mhz=range(450, 651, 50), voltages_mv=range(1000, 1121, 30)
+    )
+    assert found.j_per_th < 1.01 * coarse.j_per_th
+    assert device.set["coreVoltage"] == found.setting.millivolts
+    assert len(tried) < 40
+    # Real ones were run at 525 to 600 MHz with 1025 to 1100 mV for days: 13 to 16 J/TH.
+    assert 450 <= found.setting.mhz <= 650
+    assert 1000 <= found.setting.millivolts <= 1130
+    assert 12 < found.j_per_th < 17.5
+    full_ths = GAMMA.expected_hashrate_hs(found.setting.mhz) / 1e12
+    assert found.good_ths > 0.9 * full_ths

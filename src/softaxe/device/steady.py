@@ -20,8 +20,8 @@ LONG_S = 1e7
 """A step that ends in the steady state of its inputs."""
 ROUNDS = 30
 """After so many, power and heat agree to a hundredth of a degree."""
-FIRST_RISE_K, AIR_ROUNDS = 25.0, 5
-"""A first guess of the rise over the air, and how often it is mended."""
+FIRST_RISE_K = 25.0
+"""A first guess of the rise over the air."""
 BISECTIONS = 14
 """Halvings of the fan's range: to a hundredth of a percent."""
 
@@ -100,10 +100,9 @@ def steady_state_at(
     turns at full speed.
     """
     ambient_c = temp_c - FIRST_RISE_K
-    for _ in range(AIR_ROUNDS):
-        state = _settle(specimen, frequency_mhz, core_voltage_mv, ambient_c, 100.0)
-        ambient_c += temp_c - state.temp_c
-    return state
+    return _settle(
+        specimen, frequency_mhz, core_voltage_mv, ambient_c, 100.0, held_c=temp_c
+    )
 
 
 def best_efficiency(
@@ -135,6 +134,8 @@ def _settle(
     core_voltage_mv: int,
     ambient_c: float,
     fan_percent: float,
+    *,
+    held_c: float | None = None,
 ) -> SteadyState:
     board = specimen.board
     power, thermal, fan = (
@@ -153,13 +154,15 @@ def _settle(
             temperatures_c=thermal.chips_c,
             airflow=fan.airflow,
         )
-        thermal.step(
-            LONG_S,
-            core_power_w=power.core_power_w,
-            regulator_heat_w=power.regulator_heat_w,
-            airflow=fan.airflow,
-            ambient_c=ambient_c,
-        )
+        heat = {
+            "core_power_w": power.core_power_w,
+            "regulator_heat_w": power.regulator_heat_w,
+            "airflow": fan.airflow,
+        }
+        thermal.step(LONG_S, ambient_c=ambient_c, **heat)
+        if held_c is not None:
+            ambient_c += held_c - read_temperatures(board, thermal)[0]
+            thermal.step(LONG_S, ambient_c=ambient_c, **heat)
     regulator.step(thermal.vr_c, None)
     counted_hs = wrong_hs = 0.0
     for silicon, chip_c in zip(specimen.silicons, thermal.chips_c, strict=True):
