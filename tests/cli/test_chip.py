@@ -20,7 +20,7 @@ def test_it_offers_the_chips_and_ends_cleanly() -> None:
         (path,) = re.findall(r"terminal (\S+)", told)
         with serial.Serial(path, 115200, timeout=30) as port:
             port.write(frames.read_all(frames.Register.CHIP_ID))
-            (reply,) = frames.ReplyReader(11).feed(port.read(11))
+            (reply,) = frames.ReplyReader(9).feed(port.read(9))
         process.send_signal(signal.SIGINT)
         _, errors = end_of(process)
         process.wait(60)
