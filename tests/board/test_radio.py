@@ -315,3 +315,16 @@ def test_a_scan_moves_and_has_at_most_twenty_networks() -> None:
     made.set_networks(many, 61.0)
     seen = made.scan()
     assert [each.ssid for each in seen] == [f"net {number}" for number in range(20)]
+
+
+def test_a_network_that_has_gone_keeps_its_level_until_that_is_noticed() -> None:
+    made, _ = radio()
+    made.start(0.0)
+    run(made, 20.0)
+    level_dbm = made.rssi_dbm
+    made.set_networks([], 20.0)
+
+    assert made.is_connected
+    assert made.rssi_dbm == level_dbm > -90
+    run(made, 26.1)
+    assert made.rssi_dbm == -90

@@ -176,6 +176,8 @@ class Radio:
         self._home_dbm = rng.uniform(*HOME_DBM)
         self._wander_db: dict[Network, float] = {}
         """How far each signal is from its mean at present."""
+        self._heard_dbm = NO_SIGNAL_DBM
+        """Last level of a network that has gone, which takes a while to be noticed."""
         self._stage = _Stage.OFF
         self._stage_due = NEVER
         self._outcome: Reason | None = None
@@ -193,10 +195,10 @@ class Radio:
     @property
     def rssi_dbm(self) -> int:
         """Signal strength; -90 without a connection."""
-        network = self._mine()
-        if not self.is_connected or network is None:
+        if not self.is_connected:
             return NO_SIGNAL_DBM
-        return self._level_dbm(network)
+        network = self._mine()
+        return self._heard_dbm if network is None else self._level_dbm(network)
 
     def start(self, now: float) -> None:
         """Switch the radio on and begin to join."""
@@ -220,6 +222,7 @@ class Radio:
     def set_networks(self, networks: Sequence[Network], now: float) -> None:
         """Change what is in range."""
         self.step(now)
+        self._heard_dbm = self.rssi_dbm
         self._networks = tuple(networks)
         if self._stage is _Stage.JOINED and self._mine() is None:
             self._go(_Stage.LOSING, now + BEACON_TIMEOUT_S)

@@ -82,7 +82,9 @@ class Body:
     def power_reading(self) -> PowerReading:
         """What the board measures of its power; 0 where nothing answers."""
         reading = self.regulator.reading
-        vr_c = self.stuck_c.get(Sensor.REGULATOR, reading.vr_temp_c)
+        vr_c = reading.vr_temp_c
+        if self.board.has_tps546:  # no other knows its heat
+            vr_c = self.stuck_c.get(Sensor.REGULATOR, vr_c)
         if Instrument.REGULATOR in self.absent:
             vr_c = 0.0
         if Instrument.POWER not in self.absent:
