@@ -373,3 +373,18 @@ def test_the_command_says_it_in_a_line(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert result.output.startswith("softaxe: --www: ")
     assert "Traceback" not in result.output
+
+
+def test_a_fault_that_meets_nobody_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.toml"
+    path.write_text(
+        "[[group]]\n[[fault]]\neffect = 'fan_dead'\ndevice = '602-*'\n"
+        "[[fault]]\neffect = 'fan_dead'\ndevice = '601-1'\nid = 'met'\n"
+    )
+    arguments = ("--ephemeral", "--port", "0", "--control", "none")
+    with command("run", str(path), *arguments) as process:
+        read_until(process, lambda text: "Ctrl-C" in text)
+        process.terminate()
+        _, errors = end_of(process)
+
+    assert errors == "softaxe: fault fault-1 (fan_dead): it meets no device so far\n"

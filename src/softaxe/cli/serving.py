@@ -10,7 +10,7 @@ import typer
 
 from softaxe import __version__
 from softaxe.bitcoin import kernel
-from softaxe.cli.terminal import ShowLog, show_progress, stop_on_signals
+from softaxe.cli.terminal import ShowLog, show_progress, stop_on_signals, warn
 from softaxe.errors import FleetStopped
 from softaxe.units import printable
 
@@ -83,6 +83,7 @@ async def _serve(
     try:
         listener = await open_control(whole, token)
         await whole.start()
+        await _warn_of_idle_faults(whole)
         typer.echo(f"softaxe {__version__}")
         tell()
         if listener is not None:
@@ -102,6 +103,16 @@ async def _serve(
         await whole.close()
         if listener is not None:
             await listener.close()
+
+
+async def _warn_of_idle_faults(whole: "Whole") -> None:
+    """Tell which faults meet no device; some may come later."""
+    from softaxe.fleet.parts.merge import faults  # noqa: PLC0415
+
+    for rule in faults(await whole.ask("faults"))["faults"]:
+        is_for_all = rule.get("device", "*") == rule.get("group", "*") == "*"
+        if not rule["matches"] and not is_for_all:
+            warn(f"fault {rule['id']} ({rule['effect']}): it meets no device so far")
 
 
 async def watch_speed(whole: "Whole") -> None:
