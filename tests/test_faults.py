@@ -3,10 +3,10 @@ import pytest
 from softaxe.device.faults import DeviceFaults, Sensor, UpdateFault
 from softaxe.effects import EFFECTS
 from softaxe.errors import SettingError
-from softaxe.faults import FaultRules
+from softaxe.faults import FaultRules, Whom
 from softaxe.units import NEVER
 
-ALL = ("601-1", "gammas")
+ALL = Whom("601-1", "gammas")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_every_effect_works_as_it_comes() -> None:
         rules.add({"effect": name, **rule.values}, 0.0)
         rules.remove(rule.id)
 
-    assert len(rules.that_meet(*ALL).names(1.0)) == len(EFFECTS)
+    assert len(rules.that_meet(ALL).names(1.0)) == len(EFFECTS)
 
 
 def test_a_rule_begins_and_ends_in_device_time() -> None:
@@ -55,7 +55,7 @@ def test_a_rule_begins_and_ends_in_device_time() -> None:
     rules.add({"effect": "supply_sag", "v": 1, "start_s": 10, "duration_s": 5}, 100.0)
 
     active = [
-        rules.that_meet(*ALL).device_faults(now).sag_v for now in (109, 110, 114.9, 115)
+        rules.that_meet(ALL).device_faults(now).sag_v for now in (109, 110, 114.9, 115)
     ]
 
     assert active == [0, 1, 1, 0]
@@ -77,7 +77,7 @@ def test_rules_add_up() -> None:
     ):
         rules.add(rule, 0.0)
 
-    faults = rules.that_meet(*ALL).device_faults(0.0)
+    faults = rules.that_meet(ALL).device_faults(0.0)
 
     assert faults == DeviceFaults(
         dead_fans=frozenset({1, 2}),
@@ -93,12 +93,16 @@ def test_devices_are_meant_by_pattern_group_and_share() -> None:
     rules.add({"id": "b", "effect": "fan_dead", "group": "hex*"}, 0.0)
     rules.add({"id": "c", "effect": "fan_dead", "share": 0.25}, 0.0)
 
-    assert "a" in rules.that_meet("601-7", "gammas").names(0)
-    assert "a" not in rules.that_meet("302-7", "hexes").names(0)
-    assert "b" in rules.that_meet("302-7", "hexes").names(0)
-    met = {n for n in range(4000) if "c" in rules.that_meet(f"601-{n}", "g").names(0)}
+    assert "a" in rules.that_meet(Whom("601-7", "gammas")).names(0)
+    assert "a" not in rules.that_meet(Whom("302-7", "hexes")).names(0)
+    assert "b" in rules.that_meet(Whom("302-7", "hexes")).names(0)
+    met = {
+        n for n in range(4000) if "c" in rules.that_meet(Whom(f"601-{n}", "g")).names(0)
+    }
     assert 900 < len(met) < 1100
-    again = {n for n in range(4000) if "c" in rules.that_meet(f"601-{n}", "g").names(9)}
+    again = {
+        n for n in range(4000) if "c" in rules.that_meet(Whom(f"601-{n}", "g")).names(9)
+    }
     assert met == again, "always the same ones"
 
 
@@ -108,12 +112,12 @@ def test_requests_are_met_by_route_method_and_chance() -> None:
         met = {"route": "/api/*", "method": "get", "probability": 0.5}
         rules.add({"effect": "status", **met}, 0.0)
         assert (
-            rules.http_fault(rules.that_meet(*ALL), "POST", "/api/system/restart", 0)
+            rules.http_fault(rules.that_meet(ALL), "POST", "/api/system/restart", 0)
             is None
         )
-        assert rules.http_fault(rules.that_meet(*ALL), "GET", "/", 0) is None
+        assert rules.http_fault(rules.that_meet(ALL), "GET", "/", 0) is None
         found = [
-            rules.http_fault(rules.that_meet(*ALL), "GET", "/api/theme", 0)
+            rules.http_fault(rules.that_meet(ALL), "GET", "/api/theme", 0)
             for _ in range(99)
         ]
         return [None if fault is None else fault.effect for fault in found]
@@ -131,7 +135,7 @@ def test_latency_adds_to_what_else_happens() -> None:
     rules.add({"effect": "latency", "ms": 1000}, 0.0)
     rules.add({"id": "no", "effect": "status", "code": 503}, 0.0)
 
-    fault = rules.http_fault(rules.that_meet(*ALL), "GET", "/api/system/info", 0)
+    fault = rules.http_fault(rules.that_meet(ALL), "GET", "/api/system/info", 0)
 
     assert fault is not None
     assert (fault.rule_id, fault.values["code"]) == ("no", 503)
@@ -145,7 +149,7 @@ def test_a_rule_that_does_not_strike_leaves_room_for_others() -> None:
     rules.add({"effect": "latency", "ms": 200, "jitter_ms": 0}, 0.0)
 
     def met(connection_count: int, *, is_stream: bool = False) -> tuple[str, float]:
-        asked = (rules.that_meet(*ALL), "GET", "/api/ws", 0)
+        asked = (rules.that_meet(ALL), "GET", "/api/ws", 0)
         fault = rules.http_fault(
             *asked, connection_count=connection_count, is_stream=is_stream
         )
@@ -161,7 +165,7 @@ def test_a_pool_difficulty_is_told_in_the_pools_measure() -> None:
     rules = FaultRules()
     rules.add({"effect": "pool_difficulty", "difficulty": 5000}, 0.0)
 
-    assert rules.that_meet(*ALL).pool_faults(0, scale=2**32).difficulty == 5000 / 2**32
+    assert rules.that_meet(ALL).pool_faults(0, scale=2**32).difficulty == 5000 / 2**32
 
 
 def test_a_rule_taken_back_is_over() -> None:
@@ -170,7 +174,7 @@ def test_a_rule_taken_back_is_over() -> None:
 
     rules.remove("x")
 
-    assert rules.that_meet(*ALL).device_faults(0) == DeviceFaults()
+    assert rules.that_meet(ALL).device_faults(0) == DeviceFaults()
     with pytest.raises(KeyError):
         rules.remove("x")
 

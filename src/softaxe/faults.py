@@ -11,14 +11,35 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from softaxe.catalog import Board
 from softaxe.description import read
-from softaxe.device.faults import DeviceFaults, Instrument, Sensor, UpdateFault
+from softaxe.device.faults import (
+    DeviceFaults,
+    Instrument,
+    Sensor,
+    UpdateFault,
+    has_part,
+)
 from softaxe.effects import HTTP_EFFECTS, Fault, OnRequests, Order, parameters
 from softaxe.errors import SettingError
 from softaxe.stratum.pool import PoolFaults
 from softaxe.units import NEVER
 
 MOST_RULES = 1000
+PARTS = ("chip", "domain", "fan", "sensor")
+"""What an effect calls the part that it breaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """A device, or a miner at the built-in pool, as rules look at it."""
+
+    id: str
+    group: str
+    names: tuple[str, ...] = ()
+    """A device's other ones: host name, address, MAC address."""
+    board: Board | None = None
+    """What a device is made of; nothing is known of a miner's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +73,32 @@ class Rule:
             return self.begins_at
         return self.ends_at if now < self.ends_at else NEVER
 
-    def is_for(self, device_id: str, group: str, names: Iterable[str] = ()) -> bool:
-        """True when a device is among those of which a share is meant.
-
-        Args:
-            device_id: Its id.
-            group: Of which it is.
-            names: Its other ones: host name, address, MAC address.
-        """
-        wanted = self.device.lower()
-        return fnmatchcase(group, self.group) and any(
-            fnmatchcase(name.lower(), wanted) for name in (device_id, *names)
+    def is_for(self, whom: Whom) -> bool:
+        """True for one of those of which a share is meant; it has what is to break."""
+        wanted, board = self.device.lower(), whom.board
+        return (
+            fnmatchcase(whom.group, self.group)
+            and any(fnmatchcase(n.lower(), wanted) for n in (whom.id, *whom.names))
+            and (
+                board is None
+                or all(has_part(board, *value) for value in self.values.items())
+            )
         )
 
-    def meets(self, device_id: str, group: str, names: Iterable[str] = ()) -> bool:
-        """True when a device is among those that are meant; `is_for` tells of whom."""
+    def meets(self, whom: Whom) -> bool:
+        """True for one of those that are meant."""
         part = self.share
         if self.effect not in HTTP_EFFECTS:
             part *= self.probability
-        return self.is_for(device_id, group, names) and (
-            part >= 1 or _place(f"{self.id}/{device_id}") < part
+        return self.is_for(whom) and (
+            part >= 1 or _place(f"{self.id}/{whom.id}") < part
         )
+
+    def in_words(self) -> str:
+        """Return whom it is for, for a complaint that there is nobody."""
+        text = f"{self.device!r} in a group like {self.group!r}"
+        parts = [f"{n} {v}" for n, v in self.values.items() if n in PARTS]
+        return f"{text} with {', '.join(parts)}" if parts else text
 
     def to_json(self) -> dict[str, Any]:
         """Return what the control API tells."""
@@ -262,14 +288,9 @@ class FaultRules:
         moments = (rule.next_change(now) for rule in self.rules.values())
         return min(moments, default=NEVER)
 
-    def that_meet(
-        self, device_id: str, group: str, names: Iterable[str] = ()
-    ) -> MetRules:
+    def that_meet(self, whom: Whom) -> MetRules:
         """Return what concerns one device or miner; it is to be told of changes."""
-        known = tuple(names)
-        return MetRules(
-            rule for rule in self.rules.values() if rule.meets(device_id, group, known)
-        )
+        return MetRules(rule for rule in self.rules.values() if rule.meets(whom))
 
     def http_fault(
         self,

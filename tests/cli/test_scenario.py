@@ -8,11 +8,11 @@ from softaxe.control.scenario_run import (
 )
 
 
-def test_a_dozen_come_with_softaxe() -> None:
+def test_thirteen_come_with_softaxe() -> None:
     listed = ended("scenario")
 
     assert listed.returncode == 0
-    assert len(shipped_names()) == 12
+    assert len(shipped_names()) == 13
     assert [line.split()[0] for line in listed.stdout.splitlines()] == shipped_names()
 
 

@@ -68,7 +68,8 @@ def test_steps_that_cannot_be_done_fail_and_the_rest_goes_on(tmp_path: Path) -> 
         "step 2: clear can be done; found there is no fault 'nothing'",
         "step 3: restart can be done; found device: there is none like 'nobody'",
         "step 4: fault can be done; found device: there is none like 'nobody'",
-        "step 5: fault can be done; found fault-1: there is no such device or group",
+        "step 5: fault can be done; found fault-1: there is no device like '*' in a "
+        "group like 'nobody'",
         "601-2: GET /api/system/nothing is answered with 404",
         "601-1: GET /api/system/nothing is answered with 200; found 404",
     ]

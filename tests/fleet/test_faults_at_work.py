@@ -100,7 +100,7 @@ def test_rules_that_come_one_by_one_are_as_rules_that_were_there(
         async def compare() -> None:
             for member in fleet.members.values():
                 now = fleet.clock.now
-                all_anew = fleet.faults.rules.that_meet(member.id, member.group)
+                all_anew = fleet.faults.rules.that_meet(member.whom)
                 assert member.device.faults == all_anew.device_faults(now)
                 assert member.link_faults == all_anew.link_faults(now)
                 assert fleet.faults.names_for(member) == all_anew.names(now)

@@ -4,7 +4,7 @@ import json
 
 from softaxe.effects import EFFECTS
 from softaxe.errors import SettingError
-from softaxe.faults import FaultRules
+from softaxe.faults import FaultRules, Whom
 
 CORPUS = [
     json.dumps({"effect": name, "share": 0.5, "probability": 0.5}).encode()
@@ -31,7 +31,7 @@ def one_input(data: bytes) -> None:
     rule.to_json()
     for now in (0.0, 1e6):
         rules.next_change(now)
-        met = rules.that_meet("601-0", "a")
+        met = rules.that_meet(Whom("601-0", "a"))
         met.names(now)
         met.device_faults(now)
         met.link_faults(now)

@@ -188,7 +188,12 @@ def test_what_is_not_allowed_is_told_at_once() -> None:
 
 def test_a_fault_for_nobody_is_refused_but_other_miners_may_come() -> None:
     with softaxe.running(warm_up_s=0) as fleet:
-        nobody: list[FaultOptions] = [{"device": "nosuch"}, {"group": "nosuch"}]
+        nobody: list[FaultOptions] = [
+            {"device": "nosuch"},
+            {"group": "nosuch"},
+            {"fan": 2},
+            {"fan": 2, "device": "601-1"},
+        ]
         for whom in nobody:
             with pytest.raises(SettingError, match="device: there is none like"):
                 fleet.faults.add("fan_dead", **whom)

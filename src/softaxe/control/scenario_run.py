@@ -229,8 +229,8 @@ class _Run:
     async def _order(self, fault: Mapping[str, Any]) -> None:
         fleet = self._fleet
         rule = await fleet.faults.add(fault)
-        if not any(rule.is_for(m.id, m.group, m.names) for m in fleet.members.values()):
-            raise SettingError(f"{rule.id}: there is no such device or group")
+        if not any(rule.is_for(member.whom) for member in fleet.members.values()):
+            raise SettingError(f"{rule.id}: there is no device like {rule.in_words()}")
 
     async def _clear(self, rule_id: str) -> None:
         faults = self._fleet.faults

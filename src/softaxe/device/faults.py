@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from softaxe.asic.chip import Defects
+from softaxe.catalog import Board
 
 BLOCKED_FLOW = 0.08
 """Share of its air that a covered fan still moves; an estimate."""
@@ -32,6 +33,29 @@ class Instrument(StrEnum):
     """The TPS546 or INA260, whichever measures power."""
     FAN = "fan"
     """What counts the fans' pulses."""
+
+
+def has_part(board: Board, part: str, which: float | str) -> bool:
+    """True when a board has the chip, domain, fan or sensor that is to break.
+
+    Args:
+        board: Of the device.
+        part: What an effect calls it; what names no part is there.
+        which: Its number, from 1, or a sensor's name.
+    """
+    counts = {
+        "chip": board.asic_count,
+        "domain": board.chip.hash_domains,
+        "fan": board.fan_count,
+    }
+    lacking = set[str]()
+    if board.sensor_count < 2:
+        lacking.add(Sensor.CHIP2)
+    if not board.has_tps546:
+        lacking.add(Sensor.REGULATOR)
+    if isinstance(which, str):
+        return part != "sensor" or which not in lacking
+    return which <= counts.get(part, which)
 
 
 class UpdateFault(StrEnum):

@@ -14,6 +14,7 @@ from softaxe.faults import (
     HttpFault,
     MetRules,
     Rule,
+    Whom,
 )
 from softaxe.fleet.built_in_pool import BuiltInPool
 from softaxe.fleet.clock import Clock
@@ -80,11 +81,11 @@ class FaultsAtWork:
         async with self._changing:
             rule = self._rules.add(order, self._clock.advance())
             async for member in in_turns(self._members.values()):
-                if rule.meets(member.id, member.group, member.names):
+                if rule.meets(member.whom):
                     self._met_by(member).add(rule, self._clock.now)
                     self._apply_one(member, rule)
             for stranger in self._strangers():
-                if rule.meets(stranger.name, STRANGERS):
+                if rule.meets(Whom(stranger.name, STRANGERS)):
                     self._met_by(stranger).add(rule, self._clock.now)
                     self._apply_one(stranger, rule)
             self._look_ahead()
@@ -192,7 +193,7 @@ class FaultsAtWork:
     async def matches(self, rule: Rule) -> int:
         """Count the devices that a rule meets."""
         members = in_turns(self._members.values())
-        return sum([rule.meets(one.id, one.group, one.names) async for one in members])
+        return sum([rule.meets(member.whom) async for member in members])
 
     async def describe(self) -> dict[str, Any]:
         """Return all rules, how many they meet, and all effects there are."""
@@ -212,9 +213,9 @@ class FaultsAtWork:
         met = self._met.get(whom)
         if met is None:
             if isinstance(whom, Member):
-                met = self._rules.that_meet(whom.id, whom.group, whom.names)
+                met = self._rules.that_meet(whom.whom)
             else:
-                met = self._rules.that_meet(whom.name, STRANGERS)
+                met = self._rules.that_meet(Whom(whom.name, STRANGERS))
             self._met[whom] = met
         return met
 

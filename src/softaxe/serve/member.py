@@ -33,7 +33,7 @@ from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, Profile
 from softaxe.device.settings import JsonValue, sift_stored
 from softaxe.errors import StorageError
-from softaxe.faults import LinkFaults
+from softaxe.faults import LinkFaults, Whom
 from softaxe.flash.partitions import Flash
 from softaxe.serve.intake import Intake
 from softaxe.serve.listener import Listener, Presence
@@ -351,14 +351,19 @@ class Member:
         return self._listener.url
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """What else tells which device is meant: host name, address, MAC address."""
+    def whom(self) -> Whom:
+        """What orders for faults may know it by."""
         device, host = self.device, self.options.host
-        return (
-            device.settings.hostname,
-            host,
-            f"{host}:{self._listener.port}",
-            device.identity.mac_text,
+        return Whom(
+            self.id,
+            self.group,
+            (
+                device.settings.hostname,
+                host,
+                f"{host}:{self._listener.port}",
+                device.identity.mac_text,
+            ),
+            device.board,
         )
 
     @property

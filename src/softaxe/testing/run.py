@@ -444,10 +444,7 @@ class Faults:
             added = await fleet.faults.add(rule)
             if _is_for_nobody(added, fleet):  # a test would pass and show nothing
                 await fleet.faults.remove(added.id)
-                raise SettingError(
-                    f"device: there is none like {added.device!r} in a group like "
-                    f"{added.group!r}"
-                )
+                raise SettingError(f"device: there is none like {added.in_words()}")
             return added.id
 
         return self._fleet.run(work)
@@ -463,10 +460,9 @@ class Faults:
 
 def _is_for_nobody(rule: Rule, fleet: Fleet) -> bool:
     """True for a rule that names devices and means none; other miners may yet come."""
-    is_for_all = rule.device == rule.group == "*"
-    if is_for_all or EFFECTS[rule.effect].layer is Layer.POOL:
+    if not fleet.members or EFFECTS[rule.effect].layer is Layer.POOL:
         return False
-    return not any(rule.is_for(m.id, m.group, m.names) for m in fleet.members.values())
+    return not any(rule.is_for(member.whom) for member in fleet.members.values())
 
 
 class RunningClock:
