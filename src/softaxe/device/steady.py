@@ -19,7 +19,8 @@ from softaxe.units import Level
 LONG_S = 1e7
 """A step that ends in the steady state of its inputs."""
 ROUNDS = 30
-"""After so many, power and heat agree to a hundredth of a degree."""
+AGREED_K = 1e-4
+"""Power and heat agree when a round changes no more, or after so many rounds."""
 FIRST_RISE_K = 25.0
 """A first guess of the rise over the air."""
 BISECTIONS = 14
@@ -148,6 +149,7 @@ def _settle(
     fan.set_percent(fan_percent)
     fan.step(LONG_S)
     for _ in range(ROUNDS):
+        before_c = thermal.chip_c + thermal.vr_c
         power.step(
             frequency_mhz=frequency_mhz,
             activity=1.0,
@@ -163,6 +165,8 @@ def _settle(
         if held_c is not None:
             ambient_c += held_c - read_temperatures(board, thermal)[0]
             thermal.step(LONG_S, ambient_c=ambient_c, **heat)
+        if abs(thermal.chip_c + thermal.vr_c - before_c) < AGREED_K:
+            break
     regulator.step(thermal.vr_c, None)
     counted_hs = wrong_hs = 0.0
     for silicon, chip_c in zip(specimen.silicons, thermal.chips_c, strict=True):
