@@ -69,6 +69,8 @@ class Body:
     def temperatures_c(self) -> tuple[float, float]:
         """What the sensors of chip and board show; -1 for a second that is none."""
         first_c, second_c = read_temperatures(self.board, self.thermal, self._noise_c)
+        if not self.stuck_c and not self.absent:
+            return first_c, second_c
         if self.board.sensor_count > 1:
             second_c = self.stuck_c.get(Sensor.CHIP2, second_c)
         first_c = self.stuck_c.get(Sensor.CHIP, first_c)
@@ -82,6 +84,8 @@ class Body:
     def power_reading(self) -> PowerReading:
         """What the board measures of its power; 0 where nothing answers."""
         reading = self.regulator.reading
+        if not self.stuck_c and not self.absent:
+            return reading
         vr_c = reading.vr_temp_c
         if self.board.has_tps546:  # no other knows its heat
             vr_c = self.stuck_c.get(Sensor.REGULATOR, vr_c)

@@ -208,8 +208,11 @@ def body_of(request: Request, device: Device) -> Body:
 
 def reads_chunks(request: Request, device: Device) -> bool:
     """Tell whether a request's body comes in chunks, and is read all the same."""
-    is_chunked = request.header(b"transfer-encoding") is not None
-    return is_chunked and device.profile.chunked_bodies_read
+    return (
+        request.body is not NO_BODY
+        and request.header(b"transfer-encoding") is not None
+        and device.profile.chunked_bodies_read
+    )
 
 
 def _length(request: Request) -> int:
