@@ -306,3 +306,18 @@ def test_an_update_that_fails_at_boot_leads_back_to_the_old_firmware() -> None:
     device.restart(simulation.now)
     simulation.advance(30)
     assert (device.version, device.running_partition) == ("v9.9.9", "ota_0")
+
+
+def test_stored_settings_that_the_api_page_has_something_against_are_logged() -> None:
+    devices = [
+        Device(seed=1, settings=settings)
+        for settings in ({}, {"asicfrequency_f": 512.5})
+    ]
+    for device in devices:
+        device.step(20.0)
+    plain, changed = (
+        [line.text for line in device.log.take() if line.level is Level.WARNING]
+        for device in devices
+    )
+    assert not any("API page" in text for text in plain)
+    assert any(text.startswith("frequency: 512.5 MHz") for text in changed)

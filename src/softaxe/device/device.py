@@ -62,6 +62,7 @@ from softaxe.device.settings import (
     Patch,
     Settings,
     check_patch,
+    unmet_demands,
 )
 from softaxe.device.state import DeviceState
 from softaxe.device.statistics import (
@@ -560,6 +561,9 @@ class Device(DeviceState):
             self.power_management.start(now)
         elif action is Milestone.SERVER:
             self._has_server = True
+            unmet = unmet_demands(self.settings, profile=self.profile, board=self.board)
+            for text in unmet.values():  # a fleet's file may have stored them
+                self.log(Level.WARNING, "http_server", text)
         else:
             self.log(*action)
         self._boot_due = NEVER
