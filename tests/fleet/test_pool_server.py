@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import uvloop
 
 from softaxe.fleet.clock import Clock
@@ -123,3 +124,28 @@ def test_lines_are_answered_in_their_order() -> None:
         assert ids == list(range(200))
 
     run(main())
+
+
+def test_a_port_that_another_takes_in_the_same_moment_is_left_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    genuine, bound = asyncio.base_events.Server.start_serving, list[Any]()
+
+    async def late_once(server: asyncio.base_events.Server) -> None:
+        bound.append(server.sockets[0])
+        if len(bound) == 1:
+            raise OSError(98, "Address already in use")
+        await genuine(server)
+
+    monkeypatch.setattr(asyncio.base_events.Server, "start_serving", late_once)
+
+    async def main() -> None:
+        server = PoolServer(Pool.for_scaled_work(seed=1), Clock(), intake=Intake())
+        await server.listen("127.0.0.1", 0, tries=2)
+        await server.close()
+        await asyncio.sleep(0)
+
+    with asyncio.Runner() as runner:
+        runner.run(main())
+
+    assert [one.fileno() for one in bound] == [-1, -1]

@@ -54,12 +54,9 @@ class PoolServer:
         Raises:
             OSError: None of them is free.
         """
-        loop = asyncio.get_running_loop()
         for attempt in range(tries):
             try:
-                server = await loop.create_server(
-                    lambda: _Client(self), host, port + attempt if port else 0
-                )
+                server = await self._server(host, port + attempt if port else 0)
             except OSError:
                 if attempt + 1 == tries:
                     raise
@@ -70,6 +67,17 @@ class PoolServer:
         address = (name[0], name[1])
         self.addresses.append(address)
         return address
+
+    async def _server(self, host: str, port: int) -> asyncio.Server:
+        server = await asyncio.get_running_loop().create_server(
+            lambda: _Client(self), host, port, start_serving=False
+        )
+        try:
+            await server.start_serving()
+        except OSError:  # two may have bound a port; the first that listens has it
+            server.close()
+            raise
+        return server
 
     @property
     def connection_count(self) -> int:
