@@ -14,6 +14,7 @@ from typing import Any
 from softaxe.catalog import Board
 from softaxe.description import read
 from softaxe.device.faults import (
+    PARTS,
     DeviceFaults,
     Instrument,
     Sensor,
@@ -26,8 +27,6 @@ from softaxe.stratum.pool import PoolFaults
 from softaxe.units import NEVER
 
 MOST_RULES = 1000
-PARTS = ("chip", "domain", "fan", "sensor")
-"""What an effect calls the part that it breaks."""
 
 
 @dataclass(frozen=True, slots=True)

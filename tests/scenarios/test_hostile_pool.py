@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.pool_lines import NOTIFY, SUBSCRIBED
 
 from softaxe import Device
 from softaxe.api.views import info_body
@@ -41,22 +42,6 @@ other = st.one_of(
 )
 
 
-JOB = {
-    "id": None,
-    "method": "mining.notify",
-    "params": [
-        "1",
-        "00" * 32,
-        "01",
-        "02",
-        [],
-        "20000000",
-        "1705ae3a",
-        "647025b5",
-        True,
-    ],
-}
-SUBSCRIBED = {"id": 2, "error": None, "result": [[], "e9695791", 4]}
 AUTHORIZED = {"id": 3, "error": None, "result": True}
 EASY = {"id": None, "method": "mining.set_difficulty", "params": [2**-40]}
 REFUSALS: list[dict[str, Any]] = [
@@ -109,14 +94,14 @@ def test_a_pool_that_gives_no_extranonce_is_left_and_tried_again_later(
     device = connected()
     tell(device, refusal)
 
-    dials = live(device, 5 * MINUTES, refusal, EASY, JOB)
+    dials = live(device, 5 * MINUTES, refusal, EASY, NOTIFY)
 
     assert submits(device) == []
     assert min(b - a for a, b in pairwise(dials)) > 5
     assert len(dials) > 50, "it does not give up"
     said = [line.text for line in device.log.take()]
     assert any(text.startswith("Pool refused to subscribe: ") for text in said)
-    live(device, 1 * MINUTES, SUBSCRIBED, AUTHORIZED, EASY, JOB)
+    live(device, 1 * MINUTES, SUBSCRIBED, AUTHORIZED, EASY, NOTIFY)
     assert {len(one) for one in submits(device)} == {8}
 
 
@@ -125,16 +110,16 @@ def test_the_firmware_crashes_at_a_job_without_an_extranonce_again_and_again(
     refusal: dict[str, Any],
 ) -> None:
     device = connected(FIRMWARE)
-    tell(device, refusal, AUTHORIZED, EASY, JOB)
+    tell(device, refusal, AUTHORIZED, EASY, NOTIFY)
     boots = set()
     for _ in range(30):
-        live(device, 2, refusal, AUTHORIZED, EASY, JOB)
+        live(device, 2, refusal, AUTHORIZED, EASY, NOTIFY)
         assert submits(device) == []
         boots.add(device.booted_at)
 
     assert len(boots) > 3
     assert device.reset_reason == "Software reset due to exception/panic"
-    live(device, 1 * MINUTES, SUBSCRIBED, AUTHORIZED, EASY, JOB)
+    live(device, 1 * MINUTES, SUBSCRIBED, AUTHORIZED, EASY, NOTIFY)
     assert {len(one) for one in submits(device)} == {8}
 
 
@@ -144,7 +129,7 @@ def test_the_firmware_mines_on_with_the_extranonce_of_an_earlier_connection() ->
     device.pool_closed(CloseReason.CLOSED, device.now)
 
     booted_at = device.booted_at
-    live(device, 1 * MINUTES, REFUSALS[0], AUTHORIZED, EASY, JOB)
+    live(device, 1 * MINUTES, REFUSALS[0], AUTHORIZED, EASY, NOTIFY)
 
     assert device.booted_at == booted_at
     assert {len(one) for one in submits(device)} == {8}
@@ -154,7 +139,7 @@ def test_the_firmware_mines_on_with_the_extranonce_of_an_earlier_connection() ->
 def test_who_is_not_authorized_mines_all_the_same(profile: Profile) -> None:
     device = connected(profile)
     refusal = {"id": 3, "result": False, "error": [24, "unauthorized worker", None]}
-    tell(device, SUBSCRIBED, refusal, EASY, JOB)
+    tell(device, SUBSCRIBED, refusal, EASY, NOTIFY)
 
     assert live(device, 1 * MINUTES) == []
     assert submits(device)

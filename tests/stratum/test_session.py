@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.pool_lines import NOTIFY, SUBSCRIBED
 
 from softaxe.stratum.session import (
     DifficultySet,
@@ -21,24 +22,6 @@ from softaxe.stratum.session import (
 )
 from softaxe.units import Level
 
-NOTIFY = {
-    "id": None,
-    "method": "mining.notify",
-    "params": [
-        "1",
-        "00" * 32,
-        "01",
-        "02",
-        [],
-        "20000000",
-        "1705ae3a",
-        "647025b5",
-        True,
-    ],
-}
-
-
-SUBSCRIBED = {"id": 2, "error": None, "result": [[], "e9695791", 4]}
 REFUSALS = [
     ({"id": 2, "error": None, "result": None}, "result has no extranonce"),
     ({"id": 2, "error": [20, "banned", None], "result": None}, "banned"),

@@ -107,12 +107,12 @@ async def _serve(
 
 async def _warn_of_idle_faults(whole: "Whole") -> None:
     """Tell which faults meet no device; some may come later."""
-    from softaxe.faults import PARTS  # noqa: PLC0415
+    from softaxe.device.faults import PARTS  # noqa: PLC0415
     from softaxe.fleet.parts.merge import faults  # noqa: PLC0415
 
     for rule in faults(await whole.ask("faults"))["faults"]:
         is_for_all = rule.get("device", "*") == rule.get("group", "*") == "*"
-        is_for_all = is_for_all and not rule.keys() & set(PARTS)
+        is_for_all = is_for_all and not rule.keys() & PARTS.keys()
         if not rule["matches"] and not is_for_all:
             warn(f"fault {rule['id']} ({rule['effect']}): it meets no device so far")
 

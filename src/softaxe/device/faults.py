@@ -4,9 +4,10 @@ A fault breaks the metal or the firmware's luck, never a reading: what the devic
 and does about it comes from the same physics and the same protection as ever.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from softaxe.asic.chip import Defects
 from softaxe.catalog import Board
@@ -35,6 +36,19 @@ class Instrument(StrEnum):
     """What counts the fans' pulses."""
 
 
+PARTS: Mapping[str, Callable[[Board, Any], bool]] = {
+    "chip": lambda board, number: number <= board.asic_count,
+    "domain": lambda board, number: number <= board.chip.hash_domains,
+    "fan": lambda board, number: number <= board.fan_count,
+    "sensor": lambda board, name: (
+        (name != Sensor.CHIP2 or board.sensor_count > 1)
+        and (name != Sensor.REGULATOR or board.has_tps546)
+    ),
+}
+"""Whether a board has the part, by what an effect calls it and its number from 1 or its
+name."""
+
+
 def has_part(board: Board, part: str, which: float | str) -> bool:
     """True when a board has the chip, domain, fan or sensor that is to break.
 
@@ -43,19 +57,7 @@ def has_part(board: Board, part: str, which: float | str) -> bool:
         part: What an effect calls it; what names no part is there.
         which: Its number, from 1, or a sensor's name.
     """
-    counts = {
-        "chip": board.asic_count,
-        "domain": board.chip.hash_domains,
-        "fan": board.fan_count,
-    }
-    lacking = set[str]()
-    if board.sensor_count < 2:
-        lacking.add(Sensor.CHIP2)
-    if not board.has_tps546:
-        lacking.add(Sensor.REGULATOR)
-    if isinstance(which, str):
-        return part != "sensor" or which not in lacking
-    return which <= counts.get(part, which)
+    return part not in PARTS or PARTS[part](board, which)
 
 
 class UpdateFault(StrEnum):
