@@ -589,3 +589,25 @@ def test_closing_resets_who_was_forgotten() -> None:
         return left
 
     assert serve(answering, work) == b"reset"
+
+
+@pytest.mark.parametrize("presence", [Presence.SILENT, Presence.CLOSED])
+def test_who_is_let_in_as_the_port_goes_is_not_left_with_a_socket_of_nobody(
+    presence: Presence,
+) -> None:
+    """In Python's own loop, a client is accepted in one turn and connected in the next.
+
+    A socket left over is a warning, which fails a test.
+    """
+
+    async def come_as_it_goes(listener: Listener) -> None:
+        for turns in range(4):
+            await listener.open()
+            with socket.create_connection(("127.0.0.1", listener.port)):
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                await listener.become(presence)
+        await listener.close()
+
+    serve(answering, come_as_it_goes)
+    gc.collect()

@@ -7,6 +7,7 @@ from typing import cast
 
 from softaxe.fleet.clock import Clock
 from softaxe.serve.intake import Inflow, Intake
+from softaxe.serve.listener import close_server
 from softaxe.serve.pool_links import Wire
 from softaxe.stratum.pool import Pool, PoolConnection
 
@@ -98,7 +99,7 @@ class PoolServer:
     async def close(self) -> None:
         """Close every listener and connection."""
         for server in self._servers:
-            server.close()
+            await close_server(server)
         for client in list(self._clients.values()):
             client.abort()
         for server in self._servers:

@@ -17,7 +17,7 @@ import struct
 import sys
 from collections import deque
 from collections.abc import Coroutine
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from enum import Enum, auto
 from typing import Any, Protocol, cast, runtime_checkable
 from weakref import WeakKeyDictionary
@@ -597,6 +597,22 @@ class OpenWebSocket:
         self._owner.abort()
 
 
+async def close_server(server: asyncio.Server) -> None:
+    """Stop listening; its connections stay.
+
+    Python's own event loop accepts a client in one turn and makes its connection in the
+    next; a server that closed between the two would leave the client with a socket that
+    nobody knows of.
+    """
+    loop = asyncio.get_running_loop()
+    for sock in server.sockets:
+        with suppress(NotImplementedError):  # the loop of Windows
+            loop.remove_reader(sock)
+    await asyncio.sleep(0)  # who was accepted gets a connection ...
+    await asyncio.sleep(0)  # ... which hears that it was made
+    server.close()
+
+
 class Listener:
     """Serves an app on one address as long as `become` has it so.
 
@@ -709,7 +725,7 @@ class Listener:
         server, self._server = self._server, None
         if server is not None:
             self._socket = sock = sock.dup()  # for the server's is closed with it
-            server.close()
+            await close_server(server)
         self._plug(sock)
         tasks, connections = self.tasks, self.connections
         await self._let_leave(tasks)
@@ -751,7 +767,7 @@ class Listener:
         if server is None:
             sock.close()
         else:
-            server.close()
+            await close_server(server)
         self._unplug()
         for connection in list(self.forgotten):
             connection.reset()
