@@ -1,7 +1,8 @@
 from pathlib import Path
 
 from softaxe.api import docs
-from softaxe.api.schema import INFO
+from softaxe.api.schema import info_fields
+from softaxe.catalog.firmware import firmware
 from softaxe.device.profile import ROWS
 from softaxe.device.settings import SETTINGS
 
@@ -25,7 +26,7 @@ def test_every_setting_member_and_difference_is_documented() -> None:
 
     for setting in SETTINGS:
         assert setting.rest_name is None or f"| `{setting.rest_name}` |" in page
-    for row in INFO:
+    for row in info_fields(firmware()):
         assert f"| `{row.name}` |" in page
     for name in ROWS:
         assert f"| `{name}` |" in docs.fidelity_table()

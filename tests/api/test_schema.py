@@ -1,18 +1,18 @@
 from softaxe.api.schema import (
-    ASIC,
-    COLUMNS,
     DASHBOARD,
-    INFO,
-    PRINTERS,
-    Kind,
-    monitor_text,
+    PLAIN,
+    Field,
+    asic_fields,
+    info_fields,
     offered_columns,
-    reasons_text,
 )
+from softaxe.catalog.firmware import Kind, firmware
 from softaxe.device.profile import DOCUMENTED, FIRMWARE
 from softaxe.device.settings import SETTINGS
 from softaxe.device.state import AsicReading
 from softaxe.device.statistics import RejectedReason
+
+INFO, ASIC = info_fields(firmware()), asic_fields(firmware())
 
 # The order of the firmware; kept here apart from the table it checks.
 _ORDER = """
@@ -51,15 +51,15 @@ def test_asic_has_the_firmware_s_members_in_its_order() -> None:
 
 
 def test_columns_have_the_firmware_s_order_and_the_page_s_last() -> None:
-    labels = [column.label for column in COLUMNS]
+    offered = offered_columns(firmware(), DOCUMENTED)
+    genuine = offered_columns(firmware(), FIRMWARE)
 
-    assert labels == _COLUMN_ORDER.split()
-    assert [column.label for column in offered_columns(DOCUMENTED)] == labels
-    assert [column.label for column in offered_columns(FIRMWARE)] == labels[:-1]
+    assert [column.label for column in offered] == _COLUMN_ORDER.split()
+    assert [column.label for column in genuine] == _COLUMN_ORDER.split()[:-1]
 
 
 def test_the_dashboard_has_three_columns_before_the_time() -> None:
-    assert [column.label for column in DASHBOARD] == ["hashrate", "asicTemp", "power"]
+    assert [told.unit for told in DASHBOARD] == ["GH/s", "°C", "W"]
 
 
 def test_only_what_comes_and_goes_is_optional() -> None:
@@ -88,26 +88,33 @@ def test_numbers_are_of_the_firmware_s_kinds() -> None:
     }
 
 
-def test_every_kind_can_be_printed() -> None:
-    assert set(PRINTERS) == set(Kind)
+def printed(name: str, value: object, version: str = "2.12.2") -> str:
+    fields: dict[str, Field] = {row.name: row for row in info_fields(firmware(version))}
+    return fields[name].print(value)
+
+
+def test_every_plain_kind_can_be_printed() -> None:
+    assert set(Kind) - set(PLAIN) == {Kind.INTEGERS, Kind.ARRAY, Kind.OBJECT}
 
 
 def test_reasons_stand_at_three_tabs() -> None:
-    text = reasons_text([RejectedReason("Stale", 13), RejectedReason("Low", 1)])
+    text = printed(
+        "sharesRejectedReasons", [RejectedReason("Stale", 13), RejectedReason("Low", 1)]
+    )
 
     assert text == (
         '[{\n\t\t\t"message":\t"Stale",\n\t\t\t"count":\t13\n\t\t}, '
         '{\n\t\t\t"message":\t"Low",\n\t\t\t"count":\t1\n\t\t}]'
     )
-    assert reasons_text([]) == "[]"
+    assert printed("sharesRejectedReasons", []) == "[]"
 
 
 def test_chips_stand_at_four_tabs() -> None:
-    text = monitor_text([AsicReading(0.5e9, (0.2e9, 0.0), 2**31)])
+    text = printed("hashrateMonitor", [AsicReading(0.5e9, (0.2e9, 0.0), 2**31)])
 
     assert text == (
         '{\n\t\t"asics":\t[{\n\t\t\t\t"total":\t0.5,\n'
         '\t\t\t\t"domains":\t[0.2, 0],\n'
         '\t\t\t\t"errorCount":\t2147483648\n\t\t\t}]\n\t}'
     )
-    assert monitor_text([]) == '{\n\t\t"asics":\t[]\n\t}'
+    assert printed("hashrateMonitor", []) == '{\n\t\t"asics":\t[]\n\t}'

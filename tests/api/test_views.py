@@ -7,12 +7,13 @@ import pytest
 
 from softaxe import Device, Pool, Simulation
 from softaxe.api import cjson, views
-from softaxe.api.schema import COLUMNS, INFO
+from softaxe.api.schema import info_fields, offered_columns
 from softaxe.catalog import board
+from softaxe.catalog.firmware import firmware
 from softaxe.device.faults import NO_FAULTS, DeviceFaults
 from softaxe.device.memory import Heap
 from softaxe.device.mining import BlockInfo
-from softaxe.device.profile import FIRMWARE
+from softaxe.device.profile import DOCUMENTED, FIRMWARE
 from softaxe.device.protection import Readings, Reduction
 from softaxe.device.settings import SETTINGS, Settings
 from softaxe.device.state import AsicReading
@@ -50,6 +51,7 @@ def sample_device() -> Device:
     )
     sample = SimpleNamespace(
         board=board("601"),
+        firmware=firmware(),
         settings=settings,
         identity=SimpleNamespace(mac_text="10:F5:12:33:BB:F0"),
         ipv4="10.1.10.111",
@@ -122,7 +124,7 @@ def test_a_power_fault_stands_before_the_block() -> None:
     assert '\t"blockFound":\t0,\n\t"power_fault":\t"Power Fault Detected.",\n' in text
     assert '\t"blockHeight":\t931409,\n\t"networkDifficulty":\t1464' in text
     assert list(json.loads(text)) == [
-        row.name for row in INFO if row.name != "scriptsig"
+        row.name for row in info_fields(firmware()) if row.name != "scriptsig"
     ]
 
 
@@ -220,7 +222,11 @@ def test_columns_are_picked_by_the_query(
 ) -> None:
     answer = read(views.statistics_body(device, query))
 
-    expected = [column.label for column in COLUMNS] if labels is None else labels
+    expected = (
+        [column.label for column in offered_columns(firmware(), DOCUMENTED)]
+        if labels is None
+        else labels
+    )
     assert answer["labels"] == [*expected, "timestamp"]
     assert len(answer["statistics"]) > 3
     assert all(len(row) == len(answer["labels"]) for row in answer["statistics"])

@@ -27,6 +27,7 @@ def sample(timestamp_ms: int) -> Sample:
         hashrate_1h_hs=1e12,
         error_percentage=0.0,
         temp_c=60.0,
+        temp2_c=-1.0,
         vr_temp_c=62.0,
         core_voltage_actual_v=1.144,
         voltage_v=5.09,

@@ -15,7 +15,8 @@ from websockets import InvalidStatus, Origin
 from websockets.sync.client import connect
 
 from softaxe.api import views
-from softaxe.api.schema import INFO
+from softaxe.api.schema import info_fields
+from softaxe.catalog.firmware import firmware
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, ROWS, Kind, Profile
 from softaxe.errors import StorageError
 from softaxe.serve.answers import Answer
@@ -40,7 +41,9 @@ def test_info_has_every_member_in_the_firmware_s_order(bitaxe: Any) -> None:
     answer = bitaxe.client.get("/api/system/info")
 
     members = list(json.loads(answer.content))
-    expected = [row.name for row in INFO if row.name != "power_fault"]
+    expected = [
+        row.name for row in info_fields(firmware()) if row.name != "power_fault"
+    ]
     assert members == expected
     assert answer.headers["content-type"] == "application/json"
     assert has_cors(answer)

@@ -55,6 +55,13 @@ def number(value: float) -> str:
     return text
 
 
+def integer(value: float) -> str:
+    """Print the whole part of a number."""
+    if type(value) is int and _INT_MIN <= value <= _INT_MAX:
+        return str(value)
+    return number(int(value))
+
+
 def float7(value: float) -> str:
     """Print a single-precision number rounded to seven decimals."""
     try:
@@ -81,16 +88,26 @@ def boolean01(value: bool) -> str:
     return "1" if value else "0"
 
 
-def members(rows: Iterable[tuple[str, str]], depth: int = 1) -> str:
+def boolean(value: bool) -> str:
+    """Print a boolean as such."""
+    return "true" if value else "false"
+
+
+def members(
+    rows: Iterable[tuple[str, str]], depth: int = 1, *, is_compact: bool = False
+) -> str:
     """Lay out an object of printed values; members stand at `depth` tabs."""
+    if is_compact:
+        inner = ",".join(f'"{name}":{value}' for name, value in rows)
+        return f"{{{inner}}}"
     tabs = "\t" * depth
     inner = ",\n".join(f'{tabs}"{name}":\t{value}' for name, value in rows)
     return f"{{\n{inner}\n{tabs[1:]}}}" if inner else f"{{\n{tabs[1:]}}}"
 
 
-def array(values: Iterable[str]) -> str:
+def array(values: Iterable[str], *, is_compact: bool = False) -> str:
     """Lay out an array of printed values."""
-    return f"[{', '.join(values)}]"
+    return f"[{(',' if is_compact else ', ').join(values)}]"
 
 
 def document(value: Any, depth: int = 1) -> str:

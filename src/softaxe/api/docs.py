@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from softaxe.api.schema import ASIC, COLUMNS, INFO, TIMESTAMP_COLUMN
+from softaxe.api.schema import Field, asic_fields, columns, info_fields
+from softaxe.catalog.firmware import firmware
 from softaxe.device.profile import DOCUMENTED, ROWS
 from softaxe.device.settings import SETTINGS, Kind, Setting
 
@@ -81,22 +82,26 @@ def api_page() -> str:
                 "## `/api/system/info`",
                 table(
                     ("member", "type", "unit", "meaning"),
-                    ((f"`{r.name}`", r.kind, r.unit, r.description) for r in INFO),
+                    map(_member_row, info_fields(firmware())),
                 ),
                 "## `/api/system/asic`",
                 table(
                     ("member", "type", "unit", "meaning"),
-                    ((f"`{r.name}`", r.kind, r.unit, r.description) for r in ASIC),
+                    map(_member_row, asic_fields(firmware())),
                 ),
                 "## Columns of `/api/system/statistics`",
                 table(
                     ("column", "unit"),
-                    ((f"`{c.label}`", c.unit) for c in (*COLUMNS, TIMESTAMP_COLUMN)),
+                    ((f"`{c.label}`", c.unit) for c in columns(firmware("2.13"))),
                 ),
             )
         ).rstrip()
         + "\n"
     )
+
+
+def _member_row(row: Field) -> tuple[str, ...]:
+    return f"`{row.name}`", row.kind_in_words, row.unit, row.description
 
 
 def fidelity_table() -> str:

@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from softaxe.api.schema import ASIC, INFO, TIMESTAMP, Field, Kind, offered_columns
+from softaxe.api.schema import (
+    TIMESTAMP,
+    Field,
+    asic_fields,
+    info_fields,
+    offered_columns,
+)
+from softaxe.catalog.firmware import Firmware, Kind
 from softaxe.device.device import Device
 from softaxe.device.profile import Profile
 from softaxe.device.settings import SETTINGS, Setting
@@ -43,11 +50,17 @@ _KINDS: dict[Kind, Schema] = {
     Kind.FLOAT_RAW: _NUMBER,
     Kind.DOUBLE: _NUMBER,
     Kind.BOOLEAN01: {"type": "integer", "enum": [0, 1]},
+    Kind.BOOLEAN: {"type": "boolean"},
     Kind.STRING: _STRING,
     Kind.INTEGERS: _array(_INTEGER),
-    Kind.REASONS: _array(_REASON),
-    Kind.MONITOR: _object({"asics": _array(_CHIP)}),
+    Kind.ARRAY: {"type": "array"},
+    Kind.OBJECT: {"type": "object"},
 }
+_SHAPES: dict[str, Schema] = {
+    "sharesRejectedReasons": _array(_REASON),
+    "hashrateMonitor": _object({"asics": _array(_CHIP)}),
+}
+"""Of arrays and objects, by name."""
 _ROWS = _array(_array(_NUMBER))
 _STATISTICS = _object(
     {"currentTimestamp": _INTEGER, "labels": _array(_STRING), "statistics": _ROWS}
@@ -104,7 +117,8 @@ _RULES = _object(
 
 def document(device: Device) -> Schema:
     """Describe what a device answers in its profile."""
-    profile = device.profile
+    firmware, profile = device.firmware, device.profile
+    paths = _paths(firmware, profile)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -118,11 +132,11 @@ def document(device: Device) -> Schema:
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": told} for name, told in TAGS.items()],
-        "paths": {path: _tagged(path, one) for path, one in _paths(profile).items()},
+        "paths": {path: _tagged(path, one) for path, one in paths.items()},
         "components": {
             "schemas": {
-                "Info": _fields(INFO),
-                "Asic": _fields(ASIC),
+                "Info": _fields(info_fields(firmware)),
+                "Asic": _fields(asic_fields(firmware)),
                 "Settings": _settings(profile),
                 "Refusal": _object({"error": _STRING}),
                 "Message": _object({"message": _STRING}),
@@ -137,7 +151,7 @@ def document(device: Device) -> Schema:
     }
 
 
-def _paths(profile: Profile) -> Schema:
+def _paths(firmware: Firmware, profile: Profile) -> Schema:
     paths: Schema = {
         "/api/system/info": {
             "get": _get("getInfo", "All readings and settings", _ref("Info"))
@@ -145,7 +159,7 @@ def _paths(profile: Profile) -> Schema:
         "/api/system/asic": {
             "get": _get("getAsic", "The chip and its options", _ref("Asic"))
         },
-        "/api/system/statistics": {"get": _statistics(profile)},
+        "/api/system/statistics": {"get": _statistics(firmware, profile)},
         "/api/system/wifi/scan": {"get": _scan(profile)},
         "/api/system": {
             "patch": _patch(profile),
@@ -260,8 +274,9 @@ def _preflight(name: str) -> Schema:
 # Operations
 
 
-def _statistics(profile: Profile) -> Schema:
-    labels = ", ".join(column.label for column in offered_columns(profile))
+def _statistics(firmware: Firmware, profile: Profile) -> Schema:
+    offered = offered_columns(firmware, profile)
+    labels = ", ".join(column.label for column in offered)
     columns = {
         "name": "columns",
         "in": "query",
@@ -343,7 +358,11 @@ def _post_theme() -> Schema:
 
 def _fields(rows: tuple[Field, ...]) -> Schema:
     properties = {
-        row.name: {**_KINDS[row.kind], "description": _meaning(row)} for row in rows
+        row.name: {
+            **_SHAPES.get(row.name, _KINDS[row.kind]),
+            "description": _meaning(row),
+        }
+        for row in rows
     }
     return _object(properties, *(row.name for row in rows if row.is_optional))
 

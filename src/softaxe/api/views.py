@@ -2,40 +2,41 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import cache, partial
 from urllib.parse import unquote
 
 from softaxe.api import cjson
 from softaxe.api.schema import (
-    ASIC,
     DASHBOARD,
-    INFO,
-    PRINTERS,
-    TIMESTAMP_COLUMN,
     Column,
     Field,
+    asic_fields,
+    columns,
+    info_fields,
     offered_columns,
 )
+from softaxe.catalog.firmware import Firmware
 from softaxe.device.device import Device
 from softaxe.device.profile import FIRMWARE, Profile
 from softaxe.device.settings import SETTINGS, Effect, Limits, Setting, unmet_demands
-from softaxe.flash.partitions import FACTORY, OTA_SLOTS, SHIPPED_VERSION
+from softaxe.flash.partitions import FACTORY, OTA_SLOTS
 
 
-def _writer(rows: tuple[Field, ...]) -> Callable[[Device], bytes]:
+def _writer(rows: tuple[Field, ...], *, is_compact: bool) -> Callable[[Device], bytes]:
     """Compile a table into one template and the functions that fill it."""
-    template = "{\n"
+    template, tabs, colon = ("{", "", ":") if is_compact else ("{\n", "\t", ":\t")
+    between = "," if is_compact else ",\n"
     cells: list[tuple[cjson.Printer, Callable[[Device], object]]] = []
     for row in rows:
-        comma = ",\n" if cells else ""
-        start, printer = f'{comma}\t"{row.name}":\t', PRINTERS[row.kind]
+        printer = row.print
+        start = f'{between if cells else ""}{tabs}"{row.name}"{colon}'
         if row.is_optional:
             template += "%s"
             printer = partial(_optional_text, start, printer)
         else:
             template += f"{start}%s"
         cells.append((printer, row.get))
-    template += "\n}"
+    template += "}" if is_compact else "\n}"
 
     def write(device: Device) -> bytes:
         values = tuple([printer(get(device)) for printer, get in cells])
@@ -48,18 +49,24 @@ def _optional_text(start: str, printer: cjson.Printer, value: object) -> str:
     return "" if value is None else start + printer(value)
 
 
-_write_info = _writer(INFO)
-_write_asic = _writer(ASIC)
+@cache
+def _info_writer(firmware: Firmware) -> Callable[[Device], bytes]:
+    return _writer(info_fields(firmware), is_compact=firmware.rows.is_compact)
+
+
+@cache
+def _asic_writer(firmware: Firmware) -> Callable[[Device], bytes]:
+    return _writer(asic_fields(firmware), is_compact=firmware.rows.is_compact)
 
 
 def info_body(device: Device) -> bytes:
     """Print the answer of `/api/system/info`."""
-    return _write_info(device)
+    return _info_writer(device.firmware)(device)
 
 
 def asic_body(device: Device) -> bytes:
     """Print the answer of `/api/system/asic`."""
-    return _write_asic(device)
+    return _asic_writer(device.firmware)(device)
 
 
 def statistics_body(device: Device, query: str) -> bytes:
@@ -69,46 +76,57 @@ def statistics_body(device: Device, query: str) -> bytes:
         device: Whose.
         query: The request's query string, undecoded.
     """
-    columns = [*_columns(query, device.profile), TIMESTAMP_COLUMN]
-    cells = [(PRINTERS[column.kind], column.get) for column in columns]
-    samples = cjson.array(
-        cjson.array([printer(get(sample)) for printer, get in cells])
+    firmware = device.firmware
+    is_compact = firmware.rows.statistics_layout == "compact"
+    timestamp = columns(firmware)[-1]
+    chosen = [*_columns(query, firmware, device.profile), timestamp]
+    cells = [(column.print, column.get) for column in chosen]
+    array = partial(cjson.array, is_compact=is_compact)
+    samples = array(
+        array([printer(get(sample)) for printer, get in cells])
         for sample in device.statistics.rows
     )
     return cjson.members(
         (
             ("currentTimestamp", cjson.number(device.boot_ms)),
-            ("labels", cjson.array(cjson.string(c.label) for c in columns)),
+            ("labels", array(cjson.string(c.label) for c in chosen)),
             ("statistics", samples),
-        )
+        ),
+        is_compact=is_compact,
     ).encode()
 
 
-def columns_that_differ(query: str, profile: Profile) -> Iterator[str]:
+def columns_that_differ(
+    query: str, firmware: Firmware, profile: Profile
+) -> Iterator[str]:
     """Yield the rows of the profile table by which a device has other columns."""
-    known = {column.label for column in offered_columns(FIRMWARE)}
-    if known & (wanted_columns(query, profile) ^ wanted_columns(query, FIRMWARE)):
+    genuine = offered_columns(firmware, FIRMWARE)
+    known = {column.label for column in genuine}
+    here = wanted_columns(query, firmware, profile)
+    if known & (here ^ wanted_columns(query, firmware, FIRMWARE)):
         yield "columns_decoded"
-    unknown = {*offered_columns(profile)} - {*offered_columns(FIRMWARE)}
-    if unknown & {*_columns(query, profile)}:
+    unknown = {*offered_columns(firmware, profile)} - {*genuine}
+    if unknown & {*_columns(query, firmware, profile)}:
         yield "response_time_column"
 
 
-def _columns(query: str, profile: Profile) -> list[Column]:
+def _columns(query: str, firmware: Firmware, profile: Profile) -> list[Column]:
     """The columns a query asks for, in the fixed order; all when it names none."""
-    wanted = wanted_columns(query, profile)
-    offered = offered_columns(profile)
+    wanted = wanted_columns(query, firmware, profile)
+    offered = offered_columns(firmware, profile)
     chosen = [column for column in offered if column.label in wanted]
     return chosen or list(offered)
 
 
-def wanted_columns(query: str, profile: Profile) -> set[str]:
+def wanted_columns(query: str, firmware: Firmware, profile: Profile) -> set[str]:
     """Return the names that the query of `/api/system/statistics` asks for."""
+    is_decoded = profile.columns_decoded or firmware.rows.decodes_columns
+    if not (firmware.rows.has_columns or profile.columns_decoded):
+        return set()
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
         if name.lower() == "columns":
-            text = unquote(value) if profile.columns_decoded else value
-            return set(text.split(","))
+            return set((unquote(value) if is_decoded else value).split(","))
     return set()
 
 
@@ -117,7 +135,7 @@ def dashboard_body(device: Device) -> bytes:
 
     Its numbers are not rounded. Source: ESP-Miner v2.10.
     """
-    getters = [column.get for column in DASHBOARD]
+    getters = [told.get for told in DASHBOARD]
     rows = ",".join(
         f"[{','.join([cjson.float_raw(get(sample)) for get in getters])},"
         f"{cjson.number(sample.timestamp_ms)}]"
@@ -129,18 +147,23 @@ def dashboard_body(device: Device) -> bytes:
 
 def scan_body(device: Device) -> bytes:
     """Print the answer of `/api/system/wifi/scan`."""
+    is_compact = device.firmware.rows.is_compact
     networks = cjson.array(
-        cjson.members(
-            (
-                ("ssid", cjson.string(network.ssid)),
-                ("rssi", cjson.number(network.rssi_dbm)),
-                ("authmode", cjson.number(network.authmode)),
-            ),
-            depth=3,
-        )
-        for network in device.radio.scan()
+        (
+            cjson.members(
+                (
+                    ("ssid", cjson.string(network.ssid)),
+                    ("rssi", cjson.number(network.rssi_dbm)),
+                    ("authmode", cjson.number(network.authmode)),
+                ),
+                depth=3,
+                is_compact=is_compact,
+            )
+            for network in device.radio.scan()
+        ),
+        is_compact=is_compact,
     )
-    return cjson.members((("networks", networks),)).encode()
+    return cjson.members((("networks", networks),), is_compact=is_compact).encode()
 
 
 def theme_body(device: Device) -> bytes:
@@ -273,7 +296,7 @@ def partitions(device: Device) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for label in (FACTORY, *OTA_SLOTS):
         slot = flash.slots.get(label)
-        shipped = SHIPPED_VERSION if label == FACTORY else None
+        shipped = flash.factory_version if label == FACTORY else None
         rows.append(
             {
                 "label": label,

@@ -44,6 +44,7 @@ _OF_GROUPS = frozenset(
         "ambient",
         "ambient_swing",
         "first_boot",
+        "firmware",
         "profile",
         "strict",
     }
@@ -206,10 +207,19 @@ StateOption = Annotated[
 EphemeralOption = Annotated[
     bool, typer.Option("--ephemeral", help="Forget everything at the end.")
 ]
+FirmwareOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RELEASE",
+        help="Firmware that the devices come with, from 2.8.0 to 2.15.0; 2.14 is its "
+        "last. When left out, the one they have, or 2.12.2, the API page's.",
+    ),
+]
 ProfileOption = Annotated[
     ProfileName,
     typer.Option(
-        help="documented: the API page's promises; firmware: v2.12.2 exactly."
+        help="documented: the API page's promises lie over the firmware; firmware: "
+        "exactly what that release does."
     ),
 ]
 StrictOption = Annotated[
@@ -253,12 +263,14 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     first_boot: FirstBootOption = False,
     state: StateOption = None,
     ephemeral: EphemeralOption = False,
+    firmware: FirmwareOption = None,
     profile: ProfileOption = ProfileName.DOCUMENTED,
     strict: StrictOption = False,
     log_level: LogLevelOption = LogLevel.ERROR,
 ) -> None:
     """Run a Bitaxe, or many: web APIs, mining on a pool."""
     from softaxe.board.radio import NETWORKS  # noqa: PLC0415
+    from softaxe.catalog.firmware import release_named  # noqa: PLC0415
     from softaxe.fleet.groups import Group  # noqa: PLC0415
     from softaxe.fleet.networks import read_networks  # noqa: PLC0415
     from softaxe.fleet.options import FleetOptions  # noqa: PLC0415
@@ -289,6 +301,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             is_first_boot=first_boot,
             www=None if www is None else read_as("--www", read_source, www),
             erases_www=erase_www,
+            firmware=firmware and read_as("--firmware", release_named, firmware),
             profile=PROFILES[profile],
             strict=strict,
         )

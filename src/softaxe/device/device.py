@@ -26,6 +26,8 @@ from softaxe.board.ambient import Ambient
 from softaxe.board.radio import NETWORKS, SSID_BYTES_TRIED, Network, Radio
 from softaxe.catalog import Board
 from softaxe.catalog import board as board_named
+from softaxe.catalog.firmware import firmware as firmware_named
+from softaxe.catalog.firmware import is_known, nearest
 from softaxe.catalog.lottery import draw
 from softaxe.device.body import BODY_PERIOD_S, Body
 from softaxe.device.boot import (
@@ -109,7 +111,9 @@ class Device(DeviceState):
     Args:
         board: Version (`"601"`), family (`"gamma"`) or a row of one's own.
         seed: Of everything that is chance in this device.
-        profile: Which dialect of the API it speaks.
+        firmware: Release in its factory slot, `2.14.2`; None for the one that `flash`
+            has there.
+        profile: Whether the API page's promises lie over what the release does.
         settings: Stored settings by NVS key; factory settings fill the rest.
         flash: Stored contents of the flash.
         www: Files of the www image in flash, or None when there is none.
@@ -126,6 +130,7 @@ class Device(DeviceState):
         board: str | Board = "601",
         *,
         seed: int = 0,
+        firmware: str | None = None,
         profile: Profile = DOCUMENTED,
         settings: Mapping[str, str | int | float] | None = None,
         flash: Flash | None = None,
@@ -149,6 +154,8 @@ class Device(DeviceState):
         """Grows whenever anything may have changed."""
         self.log = Logbook()
         self.flash = flash or Flash()
+        if firmware is not None:
+            self.flash.flash_factory(firmware_named(firmware).tag)
         self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self.www = www
         self._boot_flash()
@@ -525,6 +532,9 @@ class Device(DeviceState):
             boot_steps(self.board, self.settings, axeos_version=self.axeos_version)
         )
         self._boot_due = now + self._boot_steps[0][0]
+        if not is_known(self.version):
+            speaks = f"{self.version} is unknown here; it speaks as {self.firmware.tag}"
+            self.log(Level.WARNING, "softaxe", speaks)
         self._copy_reset_line()
 
     def _reset(self, now: float, reason: str) -> None:
@@ -540,6 +550,7 @@ class Device(DeviceState):
         """Run what the boot loader chooses; the choice is saved when it changes."""
         before = self.flash.to_rows()
         self.flash.boot()
+        self.firmware = nearest(self.version)
         if self.flash.to_rows() != before:
             self._save_flash(None, self.www)
 
@@ -628,6 +639,7 @@ class Device(DeviceState):
                 hashrate_1h_hs=rates.one_hour_hs,
                 error_percentage=self.error_percentage,
                 temp_c=read.temp_c,
+                temp2_c=read.temp2_c,
                 vr_temp_c=read.vr_temp_c,
                 core_voltage_actual_v=self.core_voltage_actual_v,
                 voltage_v=read.input_voltage_v,

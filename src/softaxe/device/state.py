@@ -7,6 +7,7 @@ from softaxe.asic.chip import Chain, WorkMode
 from softaxe.asic.driver import Driver
 from softaxe.board.radio import Radio
 from softaxe.catalog import Board
+from softaxe.catalog.firmware import Firmware
 from softaxe.device.body import Body
 from softaxe.device.boot import SYSTEM_INIT_S
 from softaxe.device.faults import DeviceFaults
@@ -17,7 +18,7 @@ from softaxe.device.pools import Pools
 from softaxe.device.protection import PowerManagement, Readings
 from softaxe.device.settings import Settings
 from softaxe.device.statistics import HashrateAverages, ShareCounters, Statistics
-from softaxe.flash.partitions import SHIPPED_VERSION, Flash
+from softaxe.flash.partitions import Flash
 
 MOST_PLAIN = 10**15 - 1
 """The largest number that cJSON prints with all its digits and no exponent."""
@@ -37,6 +38,8 @@ class DeviceState:
     """The parts of a device, and what follows from them; nothing here changes any."""
 
     board: Board
+    firmware: Firmware
+    """The release that runs, or the known one nearest to it."""
     identity: Identity
     settings: Settings
     settings_at_boot: Settings
@@ -213,7 +216,7 @@ class DeviceState:
         if self.is_www_broken:
             return ""
         if self.www is None:
-            return SHIPPED_VERSION
+            return self.flash.factory_version
         text = self.www.get("/version.txt")
         return "unknown" if text is None else text[:31].decode("utf-8", "replace")
 

@@ -115,6 +115,7 @@ class Sample:
     hashrate_1h_hs: float
     error_percentage: float
     temp_c: float
+    temp2_c: float
     vr_temp_c: float
     core_voltage_actual_v: float
     voltage_v: float

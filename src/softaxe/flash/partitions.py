@@ -8,12 +8,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from softaxe.catalog.firmware import DEFAULT_VERSION, is_known, nearest
 from softaxe.errors import SettingError
 from softaxe.flash.image import AppImage
 
-SHIPPED_VERSION = "v2.12.2"
-"""Of the firmware and page that a new device has."""
-SHIPPED_IDF_VERSION = "v5.5.1"
+SHIPPED_VERSION = f"v{DEFAULT_VERSION}"
+"""Of the firmware and page that a new device has, unless told otherwise."""
 FACTORY = "factory"
 OTA_SLOTS = ("ota_0", "ota_1")
 
@@ -65,6 +65,7 @@ class Flash:
         boot: Label of the slot to boot from next.
         slots: Contents of the OTA slots, by label.
         www_sha256: Of the www image; None when the shipped page is in place.
+        factory_version: Of the firmware in the factory slot, and of the shipped page.
     """
 
     def __init__(
@@ -74,11 +75,13 @@ class Flash:
         boot: str = FACTORY,
         slots: Mapping[str, Slot] | None = None,
         www_sha256: str | None = None,
+        factory_version: str = SHIPPED_VERSION,
     ) -> None:
         self.running = running
         self.boot_label = boot
         self.slots = dict(slots or {})
         self.www_sha256 = www_sha256
+        self.factory_version = factory_version
 
     @property
     def next_update_slot(self) -> str:
@@ -90,13 +93,22 @@ class Flash:
     def running_version(self) -> str:
         """Version of the running firmware."""
         slot = self.slots.get(self.running)
-        return SHIPPED_VERSION if slot is None else slot.version
+        return self.factory_version if slot is None else slot.version
 
     @property
     def running_idf_version(self) -> str:
         """ESP-IDF version of the running firmware."""
         slot = self.slots.get(self.running)
-        return SHIPPED_IDF_VERSION if slot is None else slot.idf_version
+        shipped = nearest(self.factory_version).idf_version
+        return shipped if slot is None else slot.idf_version
+
+    def flash_factory(self, version: str) -> None:
+        """Put a release's firmware and page where a new device has them, by USB."""
+        if version != self.factory_version:
+            self.factory_version = version
+            self.running = self.boot_label = FACTORY
+            self.slots.clear()
+            self.www_sha256 = None
 
     def install(self, image: AppImage) -> str:
         """Put an image into the next slot and boot from it next; return the label."""
@@ -140,6 +152,7 @@ class Flash:
             "running": self.running,
             "boot": self.boot_label,
             "www_sha256": self.www_sha256 or "",
+            "factory.version": self.factory_version,
         }
         for label, slot in self.slots.items():
             rows[f"{label}.sha256"] = slot.sha256
@@ -193,11 +206,16 @@ class Flash:
         if www_sha256 is not None and not _is_sha256(www_sha256):
             complaints.append(f"www_sha256: {www_sha256!r} names no image")
             www_sha256 = None
+        shipped = rows.get("factory.version", SHIPPED_VERSION)
+        if not isinstance(shipped, str) or not is_known(shipped):
+            complaints.append(f"factory.version: {shipped!r} is no known release")
+            shipped = SHIPPED_VERSION
         flash = cls(
             running=labels["running"],
             boot=labels["boot"],
             slots=slots,
             www_sha256=None if www_sha256 is None else str(www_sha256),
+            factory_version=shipped,
         )
         return flash, complaints
 

@@ -28,6 +28,7 @@ from msgspec.structs import replace
 from softaxe.board.radio import NETWORKS, Network
 from softaxe.catalog import USUAL_BOARD, Board, boards
 from softaxe.catalog import board as board_named
+from softaxe.catalog.firmware import release_named, versions
 from softaxe.description import about, given, read, shown
 from softaxe.device.device import WorkChoice
 from softaxe.device.identity import MAX_SEED, Identity
@@ -98,6 +99,12 @@ def _boards_of(value: object) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _firmware_of(value: object) -> str:
+    if not isinstance(value, str):
+        raise SettingError(f"{shown(value)} is no text")
+    return release_named(value)
+
+
 def _profile_of(value: object) -> Profile:
     if not isinstance(value, str) or value not in PROFILES:
         raise SettingError(f"{shown(value)} is none of {', '.join(PROFILES)}")
@@ -165,10 +172,20 @@ class Shared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     is_first_boot: Annotated[
         bool, about("Like a new device: without Wi-Fi, as an access point.")
     ] = field(default=False, name="first_boot")
+    firmware: Annotated[
+        str | None,
+        about(
+            "Release that the devices come with, such as 2.14.2; when left out the one "
+            "they have, or 2.12.2, the page's.",
+            read=_firmware_of,
+            schema={"type": "string", "examples": list(versions())},
+        ),
+    ] = None
     profile: Annotated[
         Profile,
         about(
-            "documented: the API page's promises; firmware: v2.12.2 exactly.",
+            "documented: the API page's promises lie over the firmware; firmware: "
+            "exactly what that release does.",
             read=_profile_of,
             schema={"type": "string", "enum": list(PROFILES)},
             told={"default": DOCUMENTED.name},
@@ -286,6 +303,7 @@ def _member_options(
             overrides=login,
             www=group.www,
             erases_www=group.erases_www,
+            firmware=group.firmware,
             profile=profile,
         )
 

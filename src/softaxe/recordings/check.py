@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from softaxe.api.schema import ASIC, INFO, TIMESTAMP, Field, Kind, offered_columns
+from softaxe.api.schema import (
+    TIMESTAMP,
+    Field,
+    asic_fields,
+    info_fields,
+    offered_columns,
+)
+from softaxe.catalog.firmware import Firmware, Kind, nearest
 from softaxe.client import Client, Reply
 from softaxe.device.profile import DOCUMENTED, Profile
 from softaxe.device.settings import SETTINGS
@@ -50,7 +57,7 @@ def check(
 
     Args:
         client: Talks to what is checked.
-        profile: Whose promises hold.
+        profile: Whose promises hold, over what its firmware version does.
         may_change: Also send what changes the device, and change it back.
 
     Raises:
@@ -58,10 +65,11 @@ def check(
     """
     info = _ask(client, "GET", "/api/system/info")
     asic = _ask(client, "GET", "/api/system/asic")
-    yield from _check_info(info, _object(asic))
+    firmware = nearest(str(_object(info).get("version")))
+    yield from _check_info(info, _object(asic), firmware)
     yield from _json_answer("asic", asic)
-    yield from _check_members("asic", _object(asic), ASIC)
-    yield from _check_statistics(client, profile)
+    yield from _check_members("asic", _object(asic), asic_fields(firmware))
+    yield from _check_statistics(client, firmware, profile)
     if profile.dashboard_exists:
         reply = _ask(client, "GET", "/api/system/statistics/dashboard")
         yield from _json_answer("statistics/dashboard", reply, "currentTimestamp")
@@ -80,10 +88,12 @@ def check(
 # JSON answers
 
 
-def _check_info(reply: Reply, asic: dict[str, Any]) -> Iterator[Finding]:
+def _check_info(
+    reply: Reply, asic: dict[str, Any], firmware: Firmware
+) -> Iterator[Finding]:
     yield from _json_answer("info", reply)
     info = _object(reply)
-    yield from _check_members("info", info, INFO)
+    yield from _check_members("info", info, info_fields(firmware))
     cores, mhz = _number(info, "smallCoreCount"), _number(info, "frequency")
     told, count = _number(info, "expectedHashrate"), _number(asic, "asicCount")
     if not (expected := mhz * cores * count / 1000):
@@ -107,11 +117,11 @@ def _check_members(
     for row in rows:
         if row.name in answer:
             value = answer[row.name]
-            kind = _kind_name(row.kind)
-            got = kind if _is_kind(row.kind, value) else _show(value)
+            kind = _kind_name(row)
+            got = kind if _is_kind(row, value) else _show(value)
             yield Finding(f"{where}: {row.name}", kind, got)
         elif not row.is_optional:
-            yield Finding(f"{where}: {row.name}", _kind_name(row.kind), "missing")
+            yield Finding(f"{where}: {row.name}", _kind_name(row), "missing")
     known = {row.name for row in rows}
     unknown = [name for name in answer if name not in known]
     for name in unknown[:MOST_UNKNOWN]:
@@ -120,36 +130,45 @@ def _check_members(
         yield Finding(f"{where}: more members", "not there", str(len(more)))
 
 
-def _kind_name(kind: Kind) -> str:
-    names = {
-        Kind.STRING: "string",
-        Kind.INTEGER: "integer",
-        Kind.BOOLEAN01: "0 or 1",
-        Kind.INTEGERS: "integers",
-        Kind.REASONS: "reasons",
-        Kind.MONITOR: "chips",
-    }
-    return names.get(kind, "number")
+def _kind_name(row: Field) -> str:
+    named = {"sharesRejectedReasons": "reasons", "hashrateMonitor": "chips"}
+    return named.get(row.name) or _KIND_NAMES.get(row.kind, "number")
 
 
-def _is_kind(kind: Kind, value: object) -> bool:
+_KIND_NAMES = {
+    Kind.STRING: "string",
+    Kind.INTEGER: "integer",
+    Kind.BOOLEAN01: "0 or 1",
+    Kind.BOOLEAN: "false or true",
+    Kind.INTEGERS: "integers",
+    Kind.ARRAY: "array",
+    Kind.OBJECT: "object",
+}
+
+
+def _is_kind(row: Field, value: object) -> bool:
+    kind = row.kind
     if kind is Kind.STRING:
         return isinstance(value, str)
     if kind is Kind.BOOLEAN01:
         return not isinstance(value, bool) and value in (0, 1)
+    if kind is Kind.BOOLEAN:
+        return isinstance(value, bool)
     if kind is Kind.INTEGERS:
         return isinstance(value, list) and all(_is_integer(each) for each in value)
-    if kind is Kind.REASONS:
+    if row.name == "sharesRejectedReasons":
         return isinstance(value, list) and all(
             isinstance(each, dict) and {"message", "count"} <= each.keys()
             for each in value
         )
-    if kind is Kind.MONITOR:
+    if row.name == "hashrateMonitor":
         chips = value.get("asics") if isinstance(value, dict) else None
         return isinstance(chips, list) and all(
             isinstance(each, dict) and {"total", "domains", "errorCount"} <= each.keys()
             for each in chips
         )
+    if kind in {Kind.ARRAY, Kind.OBJECT}:
+        return isinstance(value, list if kind is Kind.ARRAY else dict)
     if kind is Kind.INTEGER:
         return _is_integer(value)
     return isinstance(value, int | float) and not isinstance(value, bool)
@@ -161,10 +180,12 @@ def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _check_statistics(client: Client, profile: Profile) -> Iterator[Finding]:
+def _check_statistics(
+    client: Client, firmware: Firmware, profile: Profile
+) -> Iterator[Finding]:
     reply = _ask(client, "GET", "/api/system/statistics")
     yield from _json_answer("statistics", reply, "statistics")
-    known = [column.label for column in offered_columns(profile)]
+    known = [column.label for column in offered_columns(firmware, profile)]
     labels = _object(reply).get("labels")
     yield Finding("statistics: labels", _show([*known, TIMESTAMP]), _show(labels))
     some = known[:2]

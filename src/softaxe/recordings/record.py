@@ -347,9 +347,10 @@ def ask_all(client: Client, at_s: float, *, is_first: bool) -> Iterator[Entry]:
 
 def _columns() -> list[str]:
     from softaxe.api.schema import offered_columns  # noqa: PLC0415
+    from softaxe.catalog.firmware import firmware  # noqa: PLC0415
     from softaxe.device.profile import DOCUMENTED  # noqa: PLC0415
 
-    return [column.label for column in offered_columns(DOCUMENTED)]
+    return [column.label for column in offered_columns(firmware(), DOCUMENTED)]
 
 
 def cleaned(entry: Entry, standins: Standins) -> Entry:

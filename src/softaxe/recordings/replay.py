@@ -19,6 +19,7 @@ from softaxe.api.schema import TIMESTAMP
 from softaxe.api.views import wanted_columns
 from softaxe.catalog import USUAL_BOARD, Board
 from softaxe.catalog import board as board_named
+from softaxe.catalog.firmware import firmware
 from softaxe.device.profile import DOCUMENTED
 from softaxe.device.settings import Settings, check_patch
 from softaxe.errors import SettingError
@@ -193,7 +194,7 @@ def _board_of(info: Mapping[str, Any]) -> Board:
 
 def _with_columns(body: bytes, query: str) -> bytes:
     """Return recorded statistics with the columns asked for, digits as they are."""
-    wanted = wanted_columns(query, DOCUMENTED)
+    wanted = wanted_columns(query, firmware(), DOCUMENTED)
     try:
         answer = json.loads(body, parse_int=str, parse_float=str)
         labels: list[str] = answer["labels"]

@@ -161,6 +161,8 @@ class MemberOptions:
     www: Mapping[str, bytes] | None = None
     """Files to serve instead of those in flash."""
     erases_www: bool = False
+    firmware: str | None = None
+    """Release in its factory slot; None for the one that is stored."""
     profile: Profile = DOCUMENTED
     is_scan_quick: bool = False
 
@@ -257,6 +259,7 @@ class Member:
         return Device(
             options.board,
             seed=options.seed,
+            firmware=options.firmware,
             profile=options.profile,
             settings={**options.defaults, **stored, **options.overrides},
             flash=flash,

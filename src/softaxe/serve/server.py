@@ -190,7 +190,9 @@ class Server:
         """GET /api/system/statistics."""
         device = self.host.sync()
         body = views.statistics_body(device, request.query)
-        differs = views.columns_that_differ(request.query, device.profile)
+        differs = views.columns_that_differ(
+            request.query, device.firmware, device.profile
+        )
         return Answer(body, content_type=JSON).differing(*differs)
 
     async def scan(self, _request: Request) -> Answer:

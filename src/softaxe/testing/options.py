@@ -82,6 +82,7 @@ class SharedOptions(TypedDict, total=False):
     ambient: float
     ambient_swing: float
     boards: str | Sequence[str]
+    firmware: str
     first_boot: bool
     group: str
     name: str

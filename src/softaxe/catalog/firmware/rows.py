@@ -1,0 +1,319 @@
+"""What differs from release to release beyond lists of names: one row each.
+
+A row has the value of the oldest release, 2.8.0, and a new one for every release that
+changed it. Code asks for a row by its name, at the one place where the difference is.
+Source: the tags of github.com/bitaxeorg/ESP-Miner.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, NamedTuple
+
+Release = tuple[int, int, int]
+
+
+def _row(words: str, first: object, **later: object) -> Any:
+    """Describe a row; `later` has the values from a release on, as `v2_14_2=...`."""
+    steps: dict[Release, object] = {(2, 8, 0): first}
+    for name, value in later.items():
+        steps[release(name.replace("_", "."))] = value
+    return field(metadata={"words": words, "steps": steps})
+
+
+def release(text: str) -> Release:
+    """Read `2.14.2` or `v2.14`; what is left out is 0.
+
+    Raises:
+        ValueError: It is no such text.
+    """
+    match = re.fullmatch(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", text)
+    if match is None:
+        raise ValueError(f"{text!r} is no release")
+    major, minor, patch = match.groups(default="0")
+    return int(major), int(minor), int(patch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """One column of the table: the values of one release."""
+
+    # Answers
+
+    json_layout: Literal["formatted", "compact"] = _row(
+        "how JSON is laid out", "formatted", v2_14="compact"
+    )
+    statistics_layout: Literal["formatted", "compact"] = _row(
+        "how statistics are laid out", "compact", v2_11="formatted", v2_14="compact"
+    )
+    monitor: Literal["raw", "rounded", "raw, domains last"] = _row(
+        "numbers and order of the members of `hashrateMonitor`",
+        "raw",
+        v2_12="rounded",
+        v2_14="raw, domains last",
+    )
+    best_difficulty: Literal["text", "text with space", "number"] = _row(
+        "how best difficulties are told: `4.29G`, `4.29 G` or 4290000000",
+        "text",
+        v2_10="text with space",
+        v2_11="number",
+    )
+    flags_are_raw: bool = _row(
+        "flags in info show whatever number is stored", True, v2_11=False
+    )
+    actions_answer: Literal["text/html", "text/plain", "json"] = _row(
+        "what restart and identify answer",
+        "text/html",
+        v2_12="text/plain",
+        v2_13="json",
+    )
+    has_columns: bool = _row(
+        "statistics can be asked for some `columns`", False, v2_11=True
+    )
+    decodes_columns: bool = _row("`columns` is percent-decoded", False, v2_14=True)
+    clock_bits: int = _row(
+        "bits of the statistics' time stamps", 64, v2_11=32, v2_13=64
+    )
+
+    # The HTTP server
+
+    unknown_api_is_404: bool = _row(
+        "an unknown path under /api is a JSON 404, not a file", False, v2_9=True
+    )
+    preflights_all: bool = _row(
+        "OPTIONS of every API path is answered", False, v2_13=True
+    )
+    serves_plain_files: bool = _row(
+        "files that are not compressed are served", False, v2_10=True
+    )
+    sockets: int = _row("sockets of the HTTP server", 10, v2_10=20)
+    purges_sockets: bool = _row(
+        "one client too many ends the connection unused for longest", False, v2_10=True
+    )
+    header_bytes: int = _row("most bytes of a request's head", 512, v2_10=1024)
+    websocket_clients: int = _row("most WebSockets at once", 1, v2_10=10)
+    websocket_refusal: Literal["none", "after upgrade", "before upgrade"] = _row(
+        "when a WebSocket is refused",
+        "none",
+        v2_10="after upgrade",
+        v2_15="before upgrade",
+    )
+    log_frames: Literal["per call", "ring"] = _row(
+        "what the log socket sends: every call's text, or lines of a ring in memory",
+        "per call",
+        v2_14="ring",
+    )
+    origin_rule: Literal["address", "address or local name"] = _row(
+        "which Origins may ask", "address", v2_15="address or local name"
+    )
+    has_recovery_mode: bool = _row(
+        "without a page, everything answers the recovery page", True, v2_15=False
+    )
+    ota_errors_are_json: bool = _row(
+        "a refused image is answered as JSON", False, v2_15=True
+    )
+
+    # Settings
+
+    checks_patches: bool = _row(
+        "a PATCH is checked, and taken as a whole or not at all", False, v2_11=True
+    )
+    hostname_change: Literal["restart", "live", "live with redirect"] = _row(
+        "when a new host name holds",
+        "restart",
+        v2_14="live",
+        v2_15="live with redirect",
+    )
+    empty_text_is_default: bool = _row(
+        "a stored empty text reads back as the default after a restart",
+        False,
+        v2_14=True,
+    )
+    pool_store: Literal["two", "eight slots"] = _row(
+        "where pools are stored", "two", v2_15="eight slots"
+    )
+    theme_member: Literal["accentColors", "primaryColor"] = _row(
+        "the theme's colours", "accentColors", v2_15="primaryColor"
+    )
+    min_fan_speed: Literal["fixed 25", "restart", "live"] = _row(
+        "when `minFanSpeed` holds", "fixed 25", v2_10="restart", v2_13="live"
+    )
+
+    # The body
+
+    hashrate_source: Literal["nonces", "counters"] = _row(
+        "what the hash rate is measured by", "nonces", v2_11="counters"
+    )
+    hashrate_poll_s: float = _row(
+        "seconds between two looks at the chips' counters", 5.0, v2_14=1.0
+    )
+    hashrate_averages: tuple[int, int] | None = _row(
+        "polls of the averages over a minute and ten minutes",
+        None,
+        v2_12=(12, 120),
+        v2_14=(60, 600),
+    )
+    power_loop_s: float = _row("seconds of the power loop", 1.8, v2_14=0.1)
+    fan_loop_s: float = _row("seconds of the fan's loop", 1.8, v2_13=0.1)
+    fan_pid: tuple[float, float, float] = _row(
+        "P, I and D of the fan control",
+        (15.0, 0.2, 3.0),
+        v2_13=(3.0, 0.1, 1.0),
+        v2_14=(5.0, 0.1, 2.0),
+    )
+    fan_without_temperature: Literal["unchanged", "100", "70"] = _row(
+        "fan speed without a chip temperature, outside access point mode",
+        "unchanged",
+        v2_11="100",
+        v2_13="70",
+    )
+    fan_failure: Literal["ignored", "task ends", "hardware_fault"] = _row(
+        "what comes of a fan that cannot be set",
+        "ignored",
+        v2_13="task ends",
+        v2_14="hardware_fault",
+    )
+    overheat: Literal["reboot", "live", "stop"] = _row(
+        "what the overheat protection does",
+        "reboot",
+        v2_11="live",
+        v2_14="stop",
+    )
+    can_stop_mining: bool = _row(
+        "mining stops and starts: paused, without a pool, after a fault",
+        False,
+        v2_14=True,
+    )
+    job_interval_division: Literal["none", "chips", "power of two"] = _row(
+        "by what the job interval is divided",
+        "none",
+        v2_11="chips",
+        v2_14="power of two",
+    )
+    statistics_sampling: Literal[
+        "limit and duration", "16 bit", "frequency", "thinned"
+    ] = _row(
+        "when statistics are sampled",
+        "limit and duration",
+        v2_9="16 bit",
+        v2_12="frequency",
+        v2_14="thinned",
+    )
+    uptime_source: Literal["boot", "hash rate task"] = _row(
+        "what counts `uptimeSeconds`", "boot", v2_15="hash rate task"
+    )
+    keeps_totals: bool = _row(
+        "totals of time and hashes last over restarts", False, v2_15=True
+    )
+
+    # The network
+
+    ap_returns: bool = _row(
+        "the access point comes back when Wi-Fi is lost", False, v2_13=True
+    )
+    has_mdns: bool = _row("the device announces itself by mDNS", False, v2_15=True)
+
+    # Updates and the page
+
+    axeos_version: Literal["none", "file", "file at boot", "Unified"] = _row(
+        "where `axeOSVersion` comes from",
+        "none",
+        v2_9="file",
+        v2_13="file at boot",
+        v2_15="Unified",
+    )
+    www_upload_restarts: bool = _row(
+        "the device restarts after a new page", False, v2_15=True
+    )
+    embeds_page: bool = _row(
+        "the page is part of the firmware, unless `useCustomWWW`", False, v2_15=True
+    )
+
+    # Stratum v1
+
+    stratum_json: Literal["spaces", "compact"] = _row(
+        "how JSON to the pool is laid out", "spaces", v2_13="compact"
+    )
+    suggest_difficulty: Literal[
+        "always 1000", "after authorize", "after authorize if positive"
+    ] = _row(
+        "when a difficulty is suggested",
+        "always 1000",
+        v2_9="after authorize",
+        v2_11="after authorize if positive",
+    )
+    extranonce_subscribe: Literal["never", "every reply", "once"] = _row(
+        "when new extranonces are asked for",
+        "never",
+        v2_9="every reply",
+        v2_15="once",
+    )
+    share_replies: Literal["id from 5", "id from 5, tracked", "tracked"] = _row(
+        "which replies are answers to shares",
+        "id from 5",
+        v2_14="id from 5, tracked",
+        v2_15="tracked",
+    )
+    pool_silence_s: float | None = _row(
+        "seconds without a word after which a pool is given up",
+        600.0,
+        v2_11=180.0,
+        v2_13=None,
+    )
+    address_preference: Literal["ipv4 only", "ipv6", "ipv4"] = _row(
+        "which address of a pool is taken", "ipv4 only", v2_11="ipv6", v2_13="ipv4"
+    )
+    has_tls: bool = _row("pools can be reached by TLS", False, v2_13=True)
+    has_stratum_v2: bool = _row("Stratum v2 is spoken", False, v2_14=True)
+    answers_ping: bool = _row("`mining.ping` is answered", False, v2_13=True)
+    answers_get_version: bool = _row(
+        "`client.get_version` is answered", False, v2_15=True
+    )
+    pool_difficulty: Literal["integer", "double"] = _row(
+        "what a pool's difficulty is kept as", "integer", v2_14="double"
+    )
+    ignores_duplicate_jobs: bool = _row(
+        "a job id that came before is ignored", False, v2_15=True
+    )
+    failover: Literal["toggle", "coordinator"] = _row(
+        "what happens when a pool fails: the other is tried, or a coordinator decides "
+        "and stops mining without any",
+        "toggle",
+        v2_14="coordinator",
+    )
+    block_condition: Literal["greater", "greater or equal"] = _row(
+        "which difficulty makes a block", "greater", v2_13="greater or equal"
+    )
+    has_log_mark: bool = _row(
+        "some log texts carry an invisible mark", False, v2_14_2=True
+    )
+
+    @property
+    def is_compact(self) -> bool:
+        """JSON has no white space."""
+        return self.json_layout == "compact"
+
+
+class Row(NamedTuple):
+    """A row in words."""
+
+    name: str
+    words: str
+    steps: Mapping[Release, object]
+
+    def value(self, of: Release) -> object:
+        """The value of a release."""
+        return [value for since, value in self.steps.items() if since <= of][-1]
+
+
+ROWS: Mapping[str, Row] = {
+    row.name: Row(row.name, row.metadata["words"], row.metadata["steps"])
+    for row in fields(Rows)
+}
+"""Every row, by name."""
+
+
+def rows_of(of: Release) -> Rows:
+    """Return the values of a release."""
+    values: dict[str, Any] = {name: row.value(of) for name, row in ROWS.items()}
+    return Rows(**values)
