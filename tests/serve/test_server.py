@@ -21,7 +21,7 @@ from softaxe.device.profile import DOCUMENTED, FIRMWARE, ROWS, Kind, Profile
 from softaxe.errors import StorageError
 from softaxe.serve.answers import Answer
 from softaxe.serve.request import Request, reply_of
-from softaxe.serve.server import AWAY_S, Endpoint
+from softaxe.serve.server import AWAY_S, Endpoint, routes
 
 CORS = {
     "access-control-allow-origin": "*",
@@ -94,6 +94,26 @@ def test_unknown_api_routes_are_a_json_404(bitaxe: Any, method: str, path: str) 
     assert answer.startswith(b"HTTP/1.1 404 Not Found\r\n")
     assert answer.endswith(b'{\n\t"error":\t"unknown route"\n}')
     assert b"Access-Control-Allow-Origin: *" in answer
+
+
+def test_routes_are_those_of_the_version_and_of_the_page() -> None:
+    old, new = firmware("2.8"), firmware("2.15")
+    plain, page = routes(old, FIRMWARE), routes(old, DOCUMENTED)
+
+    def is_refused(method: str, path: str) -> bool:
+        return plain.find(method, path) is plain.find("PUT", "/")
+
+    assert plain.find("GET", "/api/swarm") is plain.find("GET", "/")
+    assert is_refused("POST", "/api/system/identify")
+    assert is_refused("OPTIONS", "/api/system/info")
+    assert not is_refused("OPTIONS", "/api/swarm")
+    assert page.find("POST", "/api/system/identify").is_checked
+    scan, theme = ("GET", "/api/system/wifi/scan"), ("POST", "/api/theme")
+    assert not plain.find(*scan).is_checked
+    assert page.find(*scan).is_checked
+    assert routes(new, FIRMWARE).find(*theme).is_checked
+    preflight = routes(new, FIRMWARE).find("OPTIONS", "/api/what/ever")
+    assert preflight is not routes(new, FIRMWARE).find("PUT", "/api/what/ever")
 
 
 def test_unknown_pages_lead_to_the_start_page(bitaxe: Any) -> None:

@@ -89,6 +89,9 @@ class Profile:
     dashboard_exists: bool = _marked(
         "`statistics/dashboard` exists", "it was removed: JSON 404"
     )
+    identify_exists: bool = _row(
+        "`identify` exists on every version", "before 2.12 it does not"
+    )
     response_time_column: bool = _marked(
         "statistics have a column `responseTime`", "the column is unknown"
     )

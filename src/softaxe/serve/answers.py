@@ -55,8 +55,10 @@ class Answer:
     )
 
     def with_headers(self, headers: Headers) -> "Answer":
-        """Return a copy with `headers` after its own."""
-        return replace(self, headers=self.headers + headers) if headers else self
+        """Return a copy with `headers` after its own; itself when it ends with them."""
+        if self.headers[-len(headers) :] == headers or not headers:
+            return self
+        return replace(self, headers=self.headers + headers)
 
     def differing(self, *rows: str) -> "Answer":
         """Return a copy that is known to differ from a device's by these rows too."""

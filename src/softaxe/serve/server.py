@@ -4,10 +4,10 @@ Source of routes and answers: ESP-Miner http_server.c, v2.12.2.
 """
 
 import asyncio
-import functools
 import json
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from secrets import token_hex
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
@@ -16,6 +16,7 @@ import msgspec
 
 from softaxe import __version__
 from softaxe.api import cjson, openapi, views
+from softaxe.catalog.firmware import Firmware
 from softaxe.device.device import Device
 from softaxe.device.profile import Profile
 from softaxe.device.settings import Patch
@@ -53,7 +54,6 @@ MAX_TARGET_BYTES = 2048
 """Of a request's target. Source: CONFIG_HTTPD_MAX_URI_LEN."""
 
 JSON = b"application/json"
-TEXT = b"text/plain"
 METHOD_REFUSED = Answer(
     b"Specified method is invalid for this resource",
     status=405,
@@ -146,7 +146,7 @@ class Server:
         self._scanning = asyncio.Lock()
         self._log_stream = log_stream.LogStream(host)
         self._info: tuple[object, Answer] = (None, EMPTY)
-        self._routes = _routes(host.profile)
+        self._routes: tuple[Firmware | None, Routes] = (None, Routes({}, ()))
         self._life = token_hex(4)
         """Tells boots of this device from those of an earlier process."""
 
@@ -170,9 +170,10 @@ class Server:
         path = request.path
         if len(path) + len(request.query) > MAX_TARGET_BYTES:
             return TARGET_TOO_LONG
-        endpoint = self._routes.get((request.method, path))
-        if endpoint is None:
-            endpoint = _elsewhere(request)
+        firmware = self.host.device.firmware
+        if self._routes[0] is not firmware:
+            self._routes = firmware, routes(firmware, self.host.profile)
+        endpoint = self._routes[1].find(request.method, path)
         return endpoint.answer(self, request)
 
     # Reading
@@ -345,10 +346,12 @@ class Server:
         return self._action(HI if device.identify(device.now) else NO_HI)
 
     def _action(self, text: str) -> Answer:
-        if self.host.device.profile.actions_answer_json:
-            answer = Answer(views.message_body(text), content_type=JSON)
-            return answer.differing("actions_answer_json")
-        return Answer(text.encode(), content_type=TEXT)
+        device = self.host.device
+        kind = device.firmware.rows.actions_answer
+        if kind != "json" and not device.profile.actions_answer_json:
+            return Answer(text.encode(), content_type=kind.encode())
+        answer = Answer(views.message_body(text), content_type=JSON)
+        return answer if kind == "json" else answer.differing("actions_answer_json")
 
 
 def patched(patch: Patch) -> Answer:
@@ -384,75 +387,106 @@ def _always(answer: Answer) -> Respond:
     return lambda _server, _request: answer
 
 
-def _view(view: Callable[[Device], bytes], *differs: str) -> Endpoint:
+def _view(view: Callable[[Device], bytes], *differs: str) -> Respond:
     def respond(server: Server, _request: Request) -> Answer:
         return Answer(view(server.host.sync()), content_type=JSON, differs=differs)
 
-    return Endpoint(respond, cors=FULL_CORS)
+    return respond
 
 
-def _take_firmware(server: Server, request: Request) -> Found:
-    return server.updates.firmware(request)
-
-
-def _take_www(server: Server, request: Request) -> Found:
-    return server.updates.www(request)
-
-
-@functools.cache
-def _routes(profile: Profile) -> Mapping[tuple[str, str], Endpoint]:
-    """The firmware's table, by method and path."""
-    preflight = _always(EMPTY)
-    theme, scan = "/api/theme", "/api/system/wifi/scan"
-    routes = {
-        ("GET", "/recovery"): Endpoint(_always(RECOVERY_PAGE)),
-        ("GET", theme): _for_all(Server.get_theme),
-        ("POST", theme): Endpoint(
-            Server.post_theme,
-            is_checked=profile.theme_access_checked,
-            cors=THEME_CORS,
-        ),
-        ("OPTIONS", theme): _for_all(preflight),
-        ("GET", "/api/system/info"): Endpoint(Server.get_info),
-        ("GET", "/api/system/asic"): _view(views.asic_body),
-        ("GET", "/api/system/statistics"): _open(Server.statistics),
-        ("GET", scan): Endpoint(Server.scan, is_checked=profile.scan_access_checked),
-        ("POST", "/api/system/identify"): _open(Server.identify),
-        ("OPTIONS", "/api/system/identify"): _open(preflight),
-        ("POST", "/api/system/restart"): _open(Server.restart),
-        ("OPTIONS", "/api/system/restart"): _open(preflight),
-        ("PATCH", "/api/system"): _open(Server.patch),
-        ("OPTIONS", "/api/system"): _open(preflight),
-        ("POST", "/api/system/OTA"): Endpoint(_take_firmware),
-        ("POST", "/api/system/OTAWWW"): Endpoint(_take_www),
-        ("GET", "/api/ws"): Endpoint(_always(NO_UPGRADE)),
-        # softaxe's own, outside the device's API.
-        ("GET", "/openapi.json"): Endpoint(Server.openapi),
-        ("GET", "/softaxe/status.json"): Endpoint(Server.status),
-        ("GET", "/softaxe/screen.png"): Endpoint(Server.screen),
-        ("GET", "/softaxe/settings.json"): Endpoint(Server.settings),
-    }
-    if profile.dashboard_exists:
-        dashboard = _view(views.dashboard_body, "dashboard_exists")
-        routes["GET", "/api/system/statistics/dashboard"] = dashboard
-    return routes
-
-
-def _elsewhere(request: Request) -> Endpoint:
-    """Return what answers where there is no route."""
-    if request.path.startswith("/api/"):
-        return _UNKNOWN_API
-    return _PAGE if request.method == "GET" else _REFUSE_METHOD
-
-
-def _open(respond: Respond) -> Endpoint:
-    return Endpoint(respond, cors=FULL_CORS)
-
-
-def _for_all(respond: Respond) -> Endpoint:
-    return Endpoint(respond, is_checked=False, cors=THEME_CORS)
-
-
-_UNKNOWN_API = _open(Server.unknown_api)
-_PAGE = Endpoint(Server.page, is_checked=False)
+_preflight = _always(EMPTY)
+_HANDLERS: Mapping[tuple[str, str], Respond] = {
+    ("GET", "/recovery"): _always(RECOVERY_PAGE),
+    ("GET", "/api/theme"): Server.get_theme,
+    ("POST", "/api/theme"): Server.post_theme,
+    ("GET", "/api/system/info"): Server.get_info,
+    ("GET", "/api/system/asic"): _view(views.asic_body),
+    ("GET", "/api/system/statistics"): Server.statistics,
+    ("GET", "/api/system/statistics/dashboard"): _view(
+        views.dashboard_body, "dashboard_exists"
+    ),
+    ("GET", "/api/system/wifi/scan"): Server.scan,
+    ("POST", "/api/system/identify"): Server.identify,
+    ("POST", "/api/system/restart"): Server.restart,
+    ("PATCH", "/api/system"): Server.patch,
+    ("POST", "/api/system/OTA"): lambda server, one: server.updates.firmware(one),
+    ("POST", "/api/system/OTAWWW"): lambda server, one: server.updates.www(one),
+    ("GET", "/api/ws"): _always(NO_UPGRADE),
+    ("ANY", "/api/*"): Server.unknown_api,
+    ("GET", "/*"): Server.page,
+}
+"""What answers at a route of whatever version; OPTIONS is answered by `_preflight`."""
+_CORS: Mapping[str, Headers] = {
+    "full": FULL_CORS,
+    "theme": THEME_CORS,
+    "none": NO_CORS,
+}
+_OWN_ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
+    ("GET", "/openapi.json"): Endpoint(Server.openapi),
+    ("GET", "/softaxe/status.json"): Endpoint(Server.status),
+    ("GET", "/softaxe/screen.png"): Endpoint(Server.screen),
+    ("GET", "/softaxe/settings.json"): Endpoint(Server.settings),
+}
+"""softaxe's own, outside the device's API."""
+_PAGE_ROUTES = (
+    ("GET", "/api/system/statistics/dashboard", "dashboard_exists"),
+    ("POST", "/api/system/identify", "identify_exists"),
+    ("OPTIONS", "/api/system/identify", "identify_exists"),
+)
+"""What the API page has on every version, and the row of the profile that says so."""
+_PAGE_CHECKS: Mapping[tuple[str, str], str] = {
+    ("POST", "/api/theme"): "theme_access_checked",
+    ("GET", "/api/system/wifi/scan"): "scan_access_checked",
+}
+"""Where access is checked on every version, and the row that says so."""
 _REFUSE_METHOD = Endpoint(_always(METHOD_REFUSED), is_checked=False)
+_ANY_METHOD = "ANY"
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """A version's table of routes."""
+
+    exact: Mapping[tuple[str, str], Endpoint]
+    """By method and path."""
+    wild: tuple[tuple[str, str, Endpoint], ...]
+    """Method or `ANY`, what the path begins with, and what answers; the first counts.
+    """
+
+    def find(self, method: str, path: str) -> Endpoint:
+        """Return what answers a request."""
+        endpoint = self.exact.get((method, path))
+        if endpoint is not None:
+            return endpoint
+        for wanted, start, endpoint in self.wild:
+            if wanted in {method, _ANY_METHOD} and path.startswith(start):
+                return endpoint
+        return _REFUSE_METHOD
+
+
+@cache
+def routes(firmware: Firmware, profile: Profile) -> Routes:
+    """Make the table of a version, in the order in which it looks routes up."""
+    exact: dict[tuple[str, str], Endpoint] = dict(_OWN_ENDPOINTS)
+    wild: list[tuple[str, str, Endpoint]] = []
+    for route in firmware.routes:
+        key = route.method, route.path
+        respond = _respond_to(*key)
+        if respond is None:
+            continue
+        by_page = key in _PAGE_CHECKS and profile.keeps(_PAGE_CHECKS[key])
+        cors = _CORS[route.cors]
+        endpoint = Endpoint(respond, is_checked=route.is_checked or by_page, cors=cors)
+        if route.path.endswith("*"):
+            wild.append((route.method, route.path[:-1], endpoint))
+        else:
+            exact[key] = endpoint
+    for method, path, row in _PAGE_ROUTES:
+        respond = _respond_to(method, path)
+        if respond is not None and profile.keeps(row):
+            exact.setdefault((method, path), Endpoint(respond, cors=FULL_CORS))
+    return Routes(exact, tuple(wild))
+
+
+def _respond_to(method: str, path: str) -> Respond | None:
+    return _preflight if method == "OPTIONS" else _HANDLERS.get((method, path))
