@@ -55,6 +55,23 @@ def test_an_old_minute_is_the_mean_of_its_samples() -> None:
     assert (min(steps), max(steps[:-700])) == (5, 60)
 
 
+def test_what_older_versions_tell_looks_like_the_latest() -> None:
+    told = asked(
+        "api.ts",
+        """[
+            m.complete({ bestDiff: "4.29G", bestSessionDiff: "512", stratumDiff: 1000 }),
+            m.complete({ bestDiff: "4.29 G", bestSessionDiff: "512 " }),
+            m.complete({ bestDiff: 4290000000, bestSessionDiff: 512, poolDifficulty: 8 }),
+        ]""",
+    )
+
+    for info in told:
+        assert info["bestDiff"] == pytest.approx(4.29e9)
+        assert info["bestSessionDiff"] == 512
+        assert info["hashRate_1m"] is None
+    assert [info["poolDifficulty"] for info in told] == [1000, 0, 8]
+
+
 @pytest.mark.parametrize(
     ("ticks", "unit", "labels"),
     [

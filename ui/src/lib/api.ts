@@ -1,5 +1,6 @@
 /** The device's HTTP interface, as far as the page uses it. */
 
+/** What every firmware version tells, or what stands for it where one does not. */
 export interface Info {
   power: number;
   voltage: number;
@@ -9,16 +10,17 @@ export interface Info {
   vrTemp: number;
   maxPower: number;
   hashRate: number;
-  hashRate_1m: number;
-  hashRate_10m: number;
-  hashRate_1h: number;
+  /** Null where the firmware knows none. */
+  hashRate_1m: number | null;
+  hashRate_10m: number | null;
+  hashRate_1h: number | null;
   expectedHashrate: number;
-  errorPercentage: number;
+  /** Null where the firmware knows none. */
+  errorPercentage: number | null;
   bestDiff: number;
   bestSessionDiff: number;
   poolDifficulty: number;
   isUsingFallbackStratum: number;
-  poolAddrFamily: number;
   coreVoltage: number;
   coreVoltageActual: number;
   frequency: number;
@@ -59,6 +61,8 @@ export interface Info {
   blockHeight?: number;
   scriptsig?: string;
   networkDifficulty?: number;
+  /** Undefined where mining cannot be paused. */
+  miningPaused?: boolean;
   hashrateMonitor?: { asics: { total: number; domains: number[]; errorCount: number }[] };
 }
 
@@ -122,6 +126,22 @@ export interface Network {
 }
 
 const TIMEOUT_MS = 5000;
+/** Of members that some firmware versions do not have. */
+const ABSENT: Partial<Info> = {
+  temp2: -1,
+  hashRate_1m: null,
+  hashRate_10m: null,
+  hashRate_1h: null,
+  errorPercentage: null,
+  fan2rpm: 0,
+  ipv4: "",
+  responseTime: 0,
+  axeOSVersion: "",
+  resetReason: "",
+  statsFrequency: 0,
+  poolDifficulty: 0,
+};
+const SUFFIXES = "kMGTPE";
 
 /** The device answered, but not with what was asked for. */
 export class Refused extends Error {}
@@ -135,6 +155,24 @@ export async function read<T>(path: string, timeoutMs = TIMEOUT_MS): Promise<T> 
   if (answer.status === 401) throw new Refused("The device does not let this page in (401).");
   if (!answer.ok) throw new Refused(reason(await answer.text()) || `The device answers ${answer.status}.`);
   return (await answer.json()) as T;
+}
+
+export async function readInfo(): Promise<Info> {
+  return complete(await read<Record<string, unknown>>("/api/system/info"));
+}
+
+/** Let an answer of any version look like one of the latest. */
+export function complete(told: Record<string, unknown>): Info {
+  const difficulties = { bestDiff: difficulty(told.bestDiff), bestSessionDiff: difficulty(told.bestSessionDiff) };
+  // Up to 2.8 the difficulty of the job at the chip is told instead.
+  return { ...ABSENT, poolDifficulty: told.stratumDiff ?? 0, ...told, ...difficulties } as Info;
+}
+
+/** Read a difficulty: up to 2.10 a text such as "4.29G" or "4.29 G". */
+function difficulty(told: unknown): number {
+  if (typeof told !== "string") return Number(told);
+  const [, digits = "0", suffix = ""] = /^([\d.]+) *([kMGTPE]?)/.exec(told) ?? [];
+  return Number(digits) * 1000 ** (SUFFIXES.indexOf(suffix || "-") + 1);
 }
 
 /** Change settings; returns why the device does not, or an empty text, and what it warns of. */
@@ -151,7 +189,7 @@ export async function patch(changes: Record<string, unknown>): Promise<{ refusal
   return { refusal: "", warnings };
 }
 
-export async function act(name: "restart" | "identify"): Promise<string> {
+export async function act(name: "restart" | "identify" | "pause" | "resume"): Promise<string> {
   const answer = await ask(`/api/system/${name}`, { method: "POST" });
   const text = reason(await answer.text());
   if (!answer.ok) throw new Refused(text || `The device answers ${answer.status}.`);

@@ -1,6 +1,6 @@
 /** The device as the page knows it: polled, with what it was like before. */
 
-import { act, read, Refused, type Asic, type Info, type Statistics, type Status } from "./api";
+import { act, read, readInfo, Refused, type Asic, type Info, type Statistics, type Status } from "./api";
 import { History, type Sample } from "./history";
 import { logs } from "./logs.svelte";
 import type { Tone } from "./problems";
@@ -9,7 +9,16 @@ import { credible, currentRate } from "./rates";
 const POLL_MS = 5000;
 const AWAY_POLL_MS = 1000;
 const LEAST_GAP_S = 150;
-const COLUMNS = "hashrate,asicTemp,vrTemp,asicVoltage,power,fanSpeed";
+/** What is drawn, by its names: those of releases up to 2.10 come last. */
+const COLUMNS = {
+  hashrate: ["hashrate", "hashRate"],
+  temp: ["asicTemp", "temp"],
+  vr: ["vrTemp"],
+  voltage: ["asicVoltage", "coreVoltageActual"],
+  power: ["power"],
+  fan: ["fanSpeed", "fanspeed"],
+  timestamp: ["timestamp"],
+};
 /** With less on its core a chip is off. */
 const LEAST_CORE_MV = 100;
 
@@ -53,12 +62,12 @@ class Device {
     clearTimeout(this.timer);
     const poll = ++this.polls;
     try {
-      const first = read<Info>("/api/system/info");
+      const first = readInfo();
       const [before, status] = await Promise.all([first, read<Status>("/softaxe/status.json")]);
       let info = before;
       if (status.boot !== this.status?.boot) {
         // The first answer may be of the time before, and another device have the address.
-        if (this.status) info = await read<Info>("/api/system/info");
+        if (this.status) info = await readInfo();
         this.asic = await read<Asic>("/api/system/asic");
       }
       if (poll === this.polls) await this.take(info, status);
@@ -80,6 +89,16 @@ class Device {
       this.notice = { tone: "bad", text: error instanceof Refused ? error.message : "The device does not answer." };
     }
     void this.poll();
+  }
+
+  /** Let it do something that leaves it there, and look what came of it. */
+  async order(action: "pause" | "resume"): Promise<void> {
+    try {
+      this.notice = { tone: "good", text: await act(action) };
+    } catch (error) {
+      this.notice = { tone: "bad", text: error instanceof Refused ? error.message : "The device does not answer." };
+    }
+    await this.poll();
   }
 
   /** Expect the device to go away and come back, and to be told what `verdict` makes of it. */
@@ -142,18 +161,13 @@ function sample(info: Info, status: Status): Sample {
 
 /** The samples the device took itself. */
 async function recorded(info: Info): Promise<Sample[]> {
-  const answer = await read<Statistics>(`/api/system/statistics?columns=${COLUMNS}`);
-  const column = (name: string): number => answer.labels.indexOf(name);
-  const [hashrate, temp, vr, voltage, power, fan, timestamp] = [
-    "hashrate",
-    "asicTemp",
-    "vrTemp",
-    "asicVoltage",
-    "power",
-    "fanSpeed",
-    "timestamp",
-  ].map(column);
-  const at = (row: number[], index: number | undefined): number => row[index ?? -1] ?? 0;
+  const asked = Object.values(COLUMNS).flat().join(",");
+  const answer = await read<Statistics>(`/api/system/statistics?columns=${asked}`);
+  const column = (names: string[]): number => answer.labels.findIndex((label) => names.includes(label));
+  const { hashrate, temp, vr, voltage, power, fan, timestamp } = Object.fromEntries(
+    Object.entries(COLUMNS).map(([name, names]) => [name, column(names)]),
+  ) as Record<keyof typeof COLUMNS, number>;
+  const at = (row: number[], index: number): number => row[index] ?? 0;
   return answer.statistics.map((row) => ({
     uptime: at(row, timestamp) / 1000,
     // With the chip off, the firmware records the last rate it had.

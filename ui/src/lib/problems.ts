@@ -35,17 +35,18 @@ function roughly(seconds: number): string {
 }
 
 /** How the pool is, or an empty text when it is well. */
-export function poolTrouble(info: Info, status: Status): string {
+export function poolTrouble(status: Status): string {
   const silent = status.poolSilentSeconds;
-  if (silent === null) return info.uptimeSeconds > SETTLED_S ? "no answer since the start" : "";
+  if (silent === null) return status.bootMs / 1000 > SETTLED_S ? "no answer since the start" : "";
   if (!status.poolConnected) return silent > RECONNECT_S ? `not connected for ${roughly(silent)}` : "";
   return silent > SILENT_S ? `silent for ${roughly(silent)}` : "";
 }
 
 /** What the device does, in a word. */
 export function state(info: Info, status: Status): [Tone, string] {
-  if (status.chips.hashing && status.poolConnected && !poolTrouble(info, status)) return ["good", "Mining"];
-  const isStarting = info.uptimeSeconds <= SETTLED_S && !info.apEnabled && !info.overheat_mode;
+  if (info.miningPaused) return ["warn", "Paused"];
+  if (status.chips.hashing && status.poolConnected && !poolTrouble(status)) return ["good", "Mining"];
+  const isStarting = status.bootMs / 1000 <= SETTLED_S && !info.apEnabled && !info.overheat_mode;
   return isStarting ? ["warn", "Starting"] : ["bad", "Not mining"];
 }
 
@@ -77,8 +78,8 @@ function chip(info: Info, status: Status, count: number): Problem[] {
       links: isRecovering ? [] : [RESTART],
     });
   if (info.hardware_fault) found.push({ tone: "bad", title: "Hardware fault", advice: info.hardware_fault, links: [] });
-  if (found.length || info.apEnabled || info.uptimeSeconds <= SETTLED_S) return found;
-  const isWorking = status.poolConnected && !poolTrouble(info, status);
+  if (found.length || info.apEnabled || info.miningPaused || status.bootMs / 1000 <= SETTLED_S) return found;
+  const isWorking = status.poolConnected && !poolTrouble(status);
   if (!answering)
     found.push({
       tone: "bad",
@@ -170,7 +171,8 @@ function network(info: Info, status: Status): Problem[] {
         links: [WIFI],
       },
     ];
-  const trouble = poolTrouble(info, status);
+  if (info.miningPaused) return []; // it leaves its pool then
+  const trouble = poolTrouble(status);
   // Without a chip the device does not even look for a pool.
   if (trouble && status.chips.answering)
     return [

@@ -21,5 +21,6 @@ export function currentRate(info: Info, status: Status): number | null {
 
 /** Wrong hashes in percent, or null when the rate they are a part of is none. */
 export function errorPercent(info: Info, status: Status): number | null {
-  return currentRate(info, status) && info.errorPercentage <= MOST_PERCENT ? info.errorPercentage : null;
+  const percent = info.errorPercentage;
+  return currentRate(info, status) && percent !== null && percent <= MOST_PERCENT ? percent : null;
 }
