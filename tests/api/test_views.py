@@ -263,6 +263,27 @@ def test_the_dashboard_is_compact_and_unlabelled(device: Device) -> None:
     assert f",{sample.timestamp_ms}]]}}".encode() in body
 
 
+def test_the_scoreboard_is_laid_out_as_its_release_does() -> None:
+    rows = {
+        "scoreboard_01": "7.2;1d2e;01;5;167943889;8192",
+        "scoreboard_02": "1;a;b;1;2;3",
+    }
+
+    bodies = [
+        views.scoreboard_body(Device(firmware=release, settings=rows))
+        for release in ("2.14.0", "2.15.0")
+    ]
+
+    first = (
+        '[{\n\t\t"difficulty":\t7.2,\n\t\t"job_id":\t"1d2e",\n'
+        '\t\t"extranonce2":\t"01",\n\t\t"ntime":\t5,\n'
+        '\t\t"nonce":\t"0A029ED1",\n\t\t"version_bits":\t"00002000"\n\t}, {\n'
+    )
+    assert bodies[0].decode().startswith(first)
+    assert b" " not in bodies[1]
+    assert json.loads(bodies[0]) == json.loads(bodies[1])
+
+
 def test_a_scan_lists_networks(device: Device) -> None:
     networks = read(views.scan_body(device))["networks"]
 

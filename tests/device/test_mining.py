@@ -8,6 +8,7 @@ from softaxe.asic import frames
 from softaxe.asic.driver import Driver, NonceFound
 from softaxe.bitcoin.header import Work, nbits_difficulty
 from softaxe.catalog import board
+from softaxe.catalog.firmware import firmware
 from softaxe.device.mining import SCALED_JOB_S, Mining, Share
 from softaxe.stratum.messages import Notify, parse, swap_words
 from softaxe.units import NEVER, Level
@@ -18,7 +19,9 @@ INTERVAL_S = 0.5
 class Bench:
     """Mining with a chip that only notes what it is sent."""
 
-    def __init__(self, vectors: dict[str, Any], *, best: int = 0) -> None:
+    def __init__(
+        self, vectors: dict[str, Any], *, best: int = 0, release: str = "2.12.2"
+    ) -> None:
         self.lines: list[str] = []
         self.sent: list[Work] = []
         self.masks: list[int] = []
@@ -26,6 +29,7 @@ class Bench:
             interval_ms=INTERVAL_S * 1000,
             chip_tag="bm1370",
             best_difficulty=best,
+            rows=firmware(release).rows,
             log=self.log,
         )
         vector = vectors["nonce_difficulty"][1]
@@ -105,12 +109,48 @@ def test_the_nonce_of_the_reference_becomes_its_share(
     assert checked is not None
     assert checked.difficulty == pytest.approx(vector["difficulty"])
     assert checked.share == Share("1d2e0c4d3d", bytes(4), 0x647025B5, 0x0A029ED1, 0)
+    assert bench.mining.count(checked)
     assert bench.mining.best_difficulty == vector["expected_int_difficulty"]
     expected = (
         "I asic_result: ID: 1d2e0c4d3d, ASIC nr: 0, ver: 20000004 "
         "Nonce 0A029ED1 diff 683.5 of 500."
     )
     assert expected in bench.lines
+
+
+@pytest.mark.parametrize(
+    ("release", "line"),
+    [
+        ("2.8.1", "Ver: 20000004 Nonce 0A029ED1 diff 683.5 of 2097152."),
+        (
+            "2.10.1",
+            "ID: 1d2e0c4d3d, ver: 20000004 Nonce 0A029ED1 diff 683.5 of 2097152.",
+        ),
+        (
+            "2.13.2",
+            "ID: 1d2e0c4d3d, ASIC nr: 0, ver: 20000004 Nonce 0A029ED1 "
+            "diff 683.5 of 2097152.",
+        ),
+        (
+            "2.14.0",
+            "ID: 1d2e0c4d3d, ASIC nr: 0, Core: 104/5, ver: 20000004 Nonce 0A029ED1 "
+            "diff 683.5 of 2.09715e+06.",
+        ),
+    ],
+)
+def test_every_release_words_a_result_its_own_way(
+    vectors: dict[str, Any], release: str, line: str
+) -> None:
+    bench = Bench(vectors, release=release)
+    bench.mining.start(0.0)
+    bench.take(bench.notify, difficulty=2097152.5)
+    bench.run(1)
+    checked = bench.mining.check(bench.nonce)
+    assert checked is not None
+
+    bench.mining.count(checked)
+
+    assert f"I asic_result: {line}" in bench.lines
 
 
 def test_a_captured_job_goes_to_the_chip_and_comes_back_as_the_share_that_was_accepted(
@@ -154,8 +194,8 @@ def test_below_the_pool_s_difficulty_a_nonce_only_counts_as_best(bench: Bench) -
     checked = bench.mining.check(bench.nonce)
 
     assert checked is not None
-    assert checked.share is None
-    assert checked.is_best
+    assert not checked.is_share
+    assert bench.mining.count(checked)
     assert bench.mining.best_session_difficulty == 683
     assert 683 < bench.mining.exact_session_difficulty < 684
     assert bench.mining.exact_difficulty == bench.mining.exact_session_difficulty
@@ -186,7 +226,7 @@ def test_an_older_best_is_kept(vectors: dict[str, Any]) -> None:
     checked = bench.mining.check(bench.nonce)
 
     assert checked is not None
-    assert not checked.is_best
+    assert not bench.mining.count(checked)
     assert bench.mining.best_difficulty == 100_000
     assert bench.mining.best_session_difficulty == 683
 

@@ -96,6 +96,27 @@ def statistics_body(device: Device, query: str) -> bytes:
     ).encode()
 
 
+def scoreboard_body(device: Device) -> bytes:
+    """Print the answer of `/api/system/scoreboard`."""
+    is_compact = device.firmware.rows.scoreboard_layout == "compact"
+    entries = (
+        cjson.members(
+            (
+                ("difficulty", cjson.number(entry.difficulty)),
+                ("job_id", cjson.string(entry.job_id)),
+                ("extranonce2", cjson.string(entry.extranonce2)),
+                ("ntime", cjson.number(entry.ntime)),
+                ("nonce", cjson.string(f"{entry.nonce:08X}")),
+                ("version_bits", cjson.string(f"{entry.version_bits:08X}")),
+            ),
+            depth=2,
+            is_compact=is_compact,
+        )
+        for entry in device.scoreboard.entries
+    )
+    return cjson.array(entries, is_compact=is_compact).encode()
+
+
 def columns_that_differ(
     query: str, firmware: Firmware, profile: Profile
 ) -> Iterator[str]:

@@ -54,10 +54,11 @@ from softaxe.device.faults import NO_FAULTS, DeviceFaults, UpdateFault
 from softaxe.device.identity import Identity
 from softaxe.device.logbook import Logbook
 from softaxe.device.memory import Memory
-from softaxe.device.mining import Mining
+from softaxe.device.mining import Checked, Mining
 from softaxe.device.pools import PoolLost, Pools, SessionEvent
 from softaxe.device.profile import DOCUMENTED, Profile
 from softaxe.device.protection import PowerManagement
+from softaxe.device.scoreboard import Entry, Scoreboard
 from softaxe.device.settings import (
     BY_NVS_KEY,
     JsonValue,
@@ -153,6 +154,7 @@ class Device(DeviceState):
         self.revision = 0
         """Grows whenever anything may have changed."""
         self.log = Logbook()
+        self.scoreboard = Scoreboard(settings or {})
         self.flash = flash or Flash()
         if firmware is not None:
             self.flash.flash_factory(firmware_named(firmware).tag)
@@ -274,7 +276,7 @@ class Device(DeviceState):
 
     def settings_not_saved(self, request: SaveSettings) -> None:
         """Take back a change that could not be stored, and no other."""
-        names = [BY_NVS_KEY[key].name for key in request.rows]
+        names = [BY_NVS_KEY[key].name for key in request.rows if key in BY_NVS_KEY]
         old = {name: getattr(request.previous, name) for name in names}
         self.settings = self.settings.changed(old)
         self.revision += 1
@@ -507,9 +509,11 @@ class Device(DeviceState):
             interval_ms=self.board.job_interval_ms(self.settings.frequency_mhz),
             chip_tag=self.board.chip.log_tag,
             best_difficulty=self.settings.best_difficulty,
+            rows=self.firmware.rows,
             log=self.log,
         )
         self.mining.set_scale(self.chain.mode.scale)
+        self.scoreboard.boot(self.log, is_read=self.firmware.rows.has_scoreboard)
         self.pools = Pools(
             self.settings,
             board=self.board,
@@ -727,12 +731,39 @@ class Device(DeviceState):
         checked = self.mining.check(nonce)
         if checked is None:
             return
-        if checked.is_best:
+        if self.firmware.rows.submits_first:
+            self._submit(checked)
+            self._count(checked)
+        else:
+            self._count(checked)
+            self._submit(checked)
+
+    def _count(self, checked: Checked) -> None:
+        """Note how good a nonce is."""
+        if self.mining.count(checked):
             self._change_settings({"best_difficulty": self.mining.best_difficulty})
         if checked.is_block:
             self._events.append(BlockFound(checked.difficulty))
+        if self.firmware.rows.has_scoreboard:
+            self._offer(checked)
+
+    def _offer(self, checked: Checked) -> None:
+        """Put a nonce on the scoreboard, if it is good enough."""
+        share = checked.share
+        entry = Entry(
+            checked.difficulty,
+            share.job_id,
+            share.extranonce2.hex(),
+            share.ntime,
+            share.nonce,
+            share.version_bits,
+        )
+        if rows := self.scoreboard.offer(entry, self.log):
+            self._events.append(SaveSettings(rows, self.settings))
+
+    def _submit(self, checked: Checked) -> None:
         share, session = checked.share, self.pools.session
-        if share is not None and session is not None:
+        if checked.is_share and session is not None:
             session.submit(
                 job_id=share.job_id,
                 extranonce2=share.extranonce2,

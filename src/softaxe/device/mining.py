@@ -20,6 +20,7 @@ from softaxe.bitcoin.header import (
     merkle_root,
     sha256d,
 )
+from softaxe.catalog.firmware.rows import Rows
 from softaxe.stratum.messages import Notify
 from softaxe.units import NEVER, Level, Log
 
@@ -52,7 +53,7 @@ class BlockInfo:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A nonce good enough for the pool, as `mining.submit` wants it."""
+    """A nonce with what makes its header, as `mining.submit` wants it."""
 
     job_id: str
     extranonce2: bytes
@@ -66,11 +67,13 @@ class Checked:
     """What hashing a nonce showed."""
 
     difficulty: float
-    share: Share | None
-    """None when the pool would refuse it."""
-    is_best: bool
-    """True when the all-time best difficulty rose."""
+    share: Share
+    is_share: bool
+    """False when the pool would refuse it."""
     is_block: bool
+    network_difficulty: float
+    line: str
+    """What the log says of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,13 @@ class Mining:
     """Job creation, the chip's job slots and the check of every nonce."""
 
     def __init__(
-        self, *, interval_ms: float, chip_tag: str, best_difficulty: int, log: Log
+        self,
+        *,
+        interval_ms: float,
+        chip_tag: str,
+        best_difficulty: int,
+        rows: Rows,
+        log: Log,
     ) -> None:
         self.best_difficulty = best_difficulty
         """The best ever, integer part."""
@@ -125,6 +134,7 @@ class Mining:
         self._interval_ms = interval_ms
         self.set_scale(1)
         self._chip_tag = chip_tag
+        self._result_line = rows.result_line
         self._log = log
         self._template: _Template | None = None
         self._counter = 0
@@ -268,7 +278,7 @@ class Mining:
         self.next_wake = now + self._job_s
 
     def check(self, nonce: NonceFound) -> Checked | None:
-        """Hash the header a nonce completes.
+        """Hash the header a nonce completes; `count` is to follow.
 
         Returns:
             What it is worth, or None when its job is no longer valid.
@@ -288,24 +298,28 @@ class Mining:
         is_share = difficulty >= needed
         if is_share and template.is_block_ordered:
             difficulty += template.network_difficulty
-        text = (
-            f"ID: {template.notify.job_id}, ASIC nr: {nonce.asic_number}, "
-            f"ver: {version:08X} Nonce {nonce.nonce:08X} "
-            f"diff {difficulty:.1f} of {int(template.pool_difficulty)}."
+        job_id, pool_difficulty = template.notify.job_id, template.pool_difficulty
+        line = self._result_line.format(
+            job_id=job_id,
+            asic=nonce.asic_number,
+            core=nonce.core,
+            small_core=nonce.small_core,
+            version=version,
+            nonce=nonce.nonce,
+            difficulty=difficulty,
+            pool=pool_difficulty,
+            whole_pool=int(pool_difficulty),
         )
-        self._log(Level.INFO, "asic_result", text)
-        is_best = self._rate(difficulty, template.network_difficulty)
-        share = None
-        if is_share:
-            share = Share(
-                template.notify.job_id,
-                job.extranonce2,
-                work.ntime,
-                nonce.nonce,
-                version ^ work.version,
-            )
-        is_block = 0 < template.network_difficulty < difficulty
-        return Checked(difficulty, share, is_best, is_block)
+        bits = version ^ work.version
+        share = Share(job_id, job.extranonce2, work.ntime, nonce.nonce, bits)
+        network = template.network_difficulty
+        is_block = 0 < network < difficulty
+        return Checked(difficulty, share, is_share, is_block, network, line)
+
+    def count(self, checked: Checked) -> bool:
+        """Log a nonce and note how good it is; True when it is the best ever."""
+        self._log(Level.INFO, "asic_result", checked.line)
+        return self._rate(checked.difficulty, checked.network_difficulty)
 
     def _set_version_mask(self, mask: int, driver: WorkTaker) -> None:
         self._version_mask = mask

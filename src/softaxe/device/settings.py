@@ -15,6 +15,7 @@ from typing import Any
 from softaxe.catalog import Board
 from softaxe.device.profile import ROWS, Profile
 from softaxe.device.profile import Kind as RowKind
+from softaxe.device.scoreboard import KEYS as SCOREBOARD_KEYS
 from softaxe.errors import PatchRefused, SettingError
 from softaxe.units import float32
 
@@ -377,6 +378,8 @@ def sift_stored(
     kept: dict[str, Stored] = {}
     complaints = []
     for key, value in stored.items():
+        if key in SCOREBOARD_KEYS and isinstance(value, str):
+            kept[key] = value
         if (row := BY_NVS_KEY.get(key)) is None:
             continue
         try:

@@ -16,6 +16,7 @@ from softaxe.device.memory import Heap, Memory
 from softaxe.device.mining import BlockInfo, Mining
 from softaxe.device.pools import Pools
 from softaxe.device.protection import PowerManagement, Readings
+from softaxe.device.scoreboard import Scoreboard
 from softaxe.device.settings import Settings
 from softaxe.device.statistics import HashrateAverages, ShareCounters, Statistics
 from softaxe.flash.partitions import Flash
@@ -65,6 +66,8 @@ class DeviceState:
     """What is wrong with it."""
     hashrate: HashrateAverages
     statistics: Statistics
+    scoreboard: Scoreboard
+    """Empty where the release has none."""
     _has_server: bool
     _has_started_mining: bool
 

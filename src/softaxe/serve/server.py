@@ -405,6 +405,7 @@ _HANDLERS: Mapping[tuple[str, str], Respond] = {
     ("GET", "/api/system/statistics/dashboard"): _view(
         views.dashboard_body, "dashboard_exists"
     ),
+    ("GET", "/api/system/scoreboard"): _view(views.scoreboard_body),
     ("GET", "/api/system/wifi/scan"): Server.scan,
     ("POST", "/api/system/identify"): Server.identify,
     ("POST", "/api/system/restart"): Server.restart,

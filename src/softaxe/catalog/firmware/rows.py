@@ -46,6 +46,9 @@ class Rows:
     statistics_layout: Literal["formatted", "compact"] = _row(
         "how statistics are laid out", "compact", v2_11="formatted", v2_14="compact"
     )
+    scoreboard_layout: Literal["formatted", "compact"] = _row(
+        "how the scoreboard is laid out", "formatted", v2_15="compact"
+    )
     monitor: Literal["raw", "rounded", "raw, domains last"] = _row(
         "numbers and order of the members of `hashrateMonitor`",
         "raw",
@@ -204,6 +207,25 @@ class Rows:
     )
     keeps_totals: bool = _row(
         "totals of time and hashes last over restarts", False, v2_15=True
+    )
+
+    # Nonces
+
+    result_line: str = _row(
+        "what the log says of a nonce",
+        "Ver: {version:08X} Nonce {nonce:08X} diff {difficulty:.1f} of {whole_pool}.",
+        v2_9="ID: {job_id}, ver: {version:08X} Nonce {nonce:08X} "
+        "diff {difficulty:.1f} of {whole_pool}.",
+        v2_11="ID: {job_id}, ASIC nr: {asic}, ver: {version:08X} Nonce {nonce:08X} "
+        "diff {difficulty:.1f} of {whole_pool}.",
+        v2_14="ID: {job_id}, ASIC nr: {asic}, Core: {core}/{small_core}, "
+        "ver: {version:08X} Nonce {nonce:08X} diff {difficulty:.1f} of {pool:g}.",
+    )
+    submits_first: bool = _row(
+        "a share is submitted before the log tells of its nonce", False, v2_14=True
+    )
+    has_scoreboard: bool = _row(
+        "the 20 best nonces are kept over restarts", False, v2_14=True
     )
 
     # The network
