@@ -5,13 +5,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from softaxe.errors import ImageError
+from softaxe.catalog.firmware import versions
+from softaxe.errors import ImageError, SettingError
 from softaxe.flash.image import (
     SLOT_BYTES,
     VALIDATION_ERROR,
     WRITE_ERROR,
     AppImage,
     AppImageReader,
+    release_bytes,
+    release_image,
 )
 
 Make = Callable[..., bytes]
@@ -257,3 +260,24 @@ def test_any_other_digest_mark_than_0_wants_the_digest(make_app_image: Make) -> 
 
     with pytest.raises(ImageError, match="SHA-256"):
         read(bytes(image))
+
+
+def test_every_release_has_a_description() -> None:
+    described = [release_image(version) for version in versions()]
+
+    assert [f"v{version}" for version in versions()] == [d.version for d in described]
+    assert release_image("2.14") == release_image("v2.14.2")
+    assert release_image("2.12.2").compile_date == "Jan  6 2026"
+
+
+def test_an_image_may_be_of_no_release() -> None:
+    described = read(release_bytes("v2.14.7-mine"), 100_000)
+
+    assert described.version == "v2.14.7-mine"
+    assert described.idf_version == release_image("2.14.2").idf_version
+
+
+@pytest.mark.parametrize("text", ["", "v" * 32, "\u00e4" * 16])
+def test_a_version_has_to_fit_into_an_image(text: str) -> None:
+    with pytest.raises(SettingError, match="bytes"):
+        release_bytes(text)

@@ -2,13 +2,19 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from softaxe.errors import ImageError
-from softaxe.flash.image import AppImage, AppImageReader
+from softaxe.flash.image import (
+    AppImage,
+    AppImageReader,
+    release_bytes,
+    release_image,
+)
 
 bin_image = pytest.importorskip("esptool.bin_image")
 esptool = pytest.importorskip("esptool")
@@ -95,3 +101,23 @@ def test_only_we_insist_on_the_description(
 
     assert theirs(bytes(image), tmp_path) is not None
     assert ours(bytes(image)) is None
+
+
+def test_an_image_of_a_release_both_accept(tmp_path: Path) -> None:
+    image = release_bytes("2.15.0")
+
+    read, described = theirs(image, tmp_path), ours(image)
+
+    assert read is not None
+    assert described is not None
+    assert replace(described, sha256="") == release_image("v2.15.0")
+    assert (read.chip_id, read.flash_mode, len(image)) == (9, 2, described.size)
+    for segment in read.segments:  # a page of flash is a page of memory
+        assert segment.addr % 0x10000 == segment.file_offs + 8
+
+
+def test_no_real_chip_is_new_enough_for_an_image_of_ours(tmp_path: Path) -> None:
+    read = theirs(release_bytes("2.12.2"), tmp_path)
+
+    assert read.min_rev_full == 0xFFFF
+    assert b"There is no firmware in it." in read.segments[0].data

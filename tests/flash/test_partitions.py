@@ -3,7 +3,7 @@ import hashlib
 import pytest
 
 from softaxe.errors import SettingError
-from softaxe.flash.image import AppImage
+from softaxe.flash.image import AppImage, release_image
 from softaxe.flash.partitions import PARTITIONS, WWW_BYTES, Flash
 from softaxe.flash.spiffs import AXEOS
 
@@ -38,7 +38,7 @@ def test_updates_alternate_between_the_slots() -> None:
         ran.append(flash.boot())
 
     assert ran == ["factory", "ota_0", "ota_1", "ota_0"]
-    assert flash.running_version == "v3"
+    assert flash.running_image.version == "v3"
 
 
 def test_nothing_runs_before_the_boot() -> None:
@@ -47,7 +47,7 @@ def test_nothing_runs_before_the_boot() -> None:
     flash.install(image("v9"))
 
     assert flash.running == "factory"
-    assert flash.running_version == "v2.12.2"
+    assert flash.running_image.version == "v2.12.2"
 
 
 def test_an_image_that_fails_at_boot_leads_back_to_the_old_one() -> None:
@@ -58,7 +58,7 @@ def test_an_image_that_fails_at_boot_leads_back_to_the_old_one() -> None:
     flash.fail_at_boot(label)
 
     assert flash.boot() == "ota_0"
-    assert flash.running_version == "v1"
+    assert flash.running_image.version == "v1"
 
 
 def test_a_failing_first_update_leads_back_to_the_factory_slot() -> None:
@@ -67,7 +67,7 @@ def test_a_failing_first_update_leads_back_to_the_factory_slot() -> None:
     stored = Flash.from_rows(flash.to_rows())
 
     assert stored.boot() == "factory"
-    assert stored.running_version == "v2.12.2"
+    assert stored.running_image.version == "v2.12.2"
     assert stored.boot_label == "factory"
     assert stored.next_update_slot == "ota_0"
 
@@ -90,9 +90,30 @@ def test_the_table_of_contents_survives_storage() -> None:
     again = Flash.from_rows(flash.to_rows())
 
     assert again.to_rows() == flash.to_rows()
-    assert again.running_version == "v1"
+    assert again.running_image.version == "v1"
     assert again.images() == {sha256_of("v1"), "ab" * 32}
     assert Flash.from_rows({}).running == "factory"
+
+
+def test_rows_of_before_more_was_kept_are_still_read() -> None:
+    flash = Flash()
+    flash.install(image("v1"))
+    flash.boot()
+    newer = {"factory.version", "ota_0.compile_date", "ota_0.compile_time"}
+    rows = {k: v for k, v in flash.to_rows().items() if k not in newer}
+
+    again = Flash.from_rows(rows)
+
+    assert len(rows) == len(flash.to_rows()) - len(newer)
+    assert again.to_rows() == flash.to_rows()
+
+
+def test_the_factory_slot_holds_a_release() -> None:
+    image = Flash(factory_version="v2.15.0").image("factory")
+
+    assert image == release_image("2.15.0")
+    assert image is not None
+    assert (image.idf_version, image.compile_date) == ("v6.0.2", "Aug 20 2026")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +142,7 @@ def test_rows_that_nobody_wrote_are_named_and_their_place_is_empty(
     sifted, complaints = Flash.sift(rows)
 
     assert complaint in complaints[0]
-    assert sifted.running_version == version
+    assert sifted.running_image.version == version
     assert Flash.sift(sifted.to_rows())[1] == []
     with pytest.raises(SettingError, match=complaint.partition(":")[0]):
         Flash.from_rows(rows)

@@ -19,7 +19,7 @@ from softaxe.catalog.firmware import Firmware
 from softaxe.device.device import Device
 from softaxe.device.profile import FIRMWARE, Profile
 from softaxe.device.settings import SETTINGS, Effect, Limits, Setting, unmet_demands
-from softaxe.flash.partitions import FACTORY, OTA_SLOTS
+from softaxe.flash.partitions import APP_SLOTS
 
 
 def _writer(rows: tuple[Field, ...], *, is_compact: bool) -> Callable[[Device], bytes]:
@@ -315,13 +315,12 @@ def partitions(device: Device) -> list[dict[str, object]]:
     """List the application partitions; the version of an empty one is None."""
     flash = device.flash
     rows: list[dict[str, object]] = []
-    for label in (FACTORY, *OTA_SLOTS):
-        slot = flash.slots.get(label)
-        shipped = flash.factory_version if label == FACTORY else None
+    for label in APP_SLOTS:
+        slot, image = flash.slots.get(label), flash.image(label)
         rows.append(
             {
                 "label": label,
-                "version": shipped if slot is None else slot.version,
+                "version": None if image is None else image.version,
                 "boots": slot is None or slot.boots,
                 "is_running": label == flash.running,
                 "is_next": label == flash.boot_label,

@@ -6,6 +6,7 @@ import typer
 
 from softaxe import __version__
 from softaxe.cli.chip import run_chip
+from softaxe.cli.image import make_image
 from softaxe.cli.pool import run_pool
 from softaxe.cli.record import run_check, run_clone, run_record
 from softaxe.cli.run import run
@@ -45,6 +46,7 @@ app.command("run")(run)
 app.command("record")(run_record)
 app.command("clone")(run_clone)
 app.command("scenario")(run_scenario)
+app.command("image")(make_image)
 app.command("schema")(print_schema)
 app.command("pool")(run_pool)
 app.command("chip")(run_chip)

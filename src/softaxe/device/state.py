@@ -201,12 +201,12 @@ class DeviceState:
     @property
     def version(self) -> str:
         """Version of the running firmware."""
-        return self.flash.running_version
+        return self.flash.running_image.version
 
     @property
     def idf_version(self) -> str:
         """ESP-IDF version of the running firmware."""
-        return self.flash.running_idf_version
+        return self.flash.running_image.idf_version
 
     @property
     def running_partition(self) -> str:

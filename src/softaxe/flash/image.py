@@ -1,4 +1,4 @@
-"""ESP32-S3 application images, checked while they stream in.
+"""ESP32-S3 application images: checked while they stream in, and made to test updates.
 
 Source of the layout: ESP-IDF esp_app_format.h. The checks are those of ESP-IDF's
 esp_image_format.c, with three differences: an application description is wanted, no
@@ -7,10 +7,12 @@ follows a complete image inside its slot is ignored, as there.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
-from struct import Struct
+from struct import Struct, pack
 
-from softaxe.errors import ImageError
+from softaxe.catalog.firmware import firmware, nearest
+from softaxe.errors import ImageError, SettingError
 
 SLOT_BYTES = 4 << 20
 MAGIC = 0xE9
@@ -32,6 +34,22 @@ _TEXTS = {
 }
 """Offset in the descriptor and size of its texts."""
 
+RELEASE_BYTES = 0x180000
+"""Of a release's image; an estimate."""
+NO_CHIP_REVISION = 0xFFFF
+"""Higher than that of any chip."""
+FLASH_MODE_DIO = 2
+FLASH_16_MB_80_MHZ = 0x4F
+NO_PIN = 0xEE
+HAS_DIGEST = 1
+DATA_MAPPED_AT = 0x3C000000
+CODE_MAPPED_AT = 0x42000000
+"""Where an ESP32-S3 maps its flash."""
+BUILD_TIME = "00:00:00"
+"""Of a release only the day is known."""
+NOTICE = b"Made by softaxe to test updates. There is no firmware in it.\0"
+PROJECT_NAME = "esp-miner"
+
 WRITE_ERROR = "Write Error"
 VALIDATION_ERROR = "Validation / Activation Error"
 
@@ -48,7 +66,70 @@ class AppImage:
     size: int
     """Bytes received, padding included."""
     sha256: str
-    """Of all received bytes, hexadecimal."""
+    """Of all received bytes, hexadecimal; empty of what a new device has."""
+
+
+@cache
+def release_image(version: str) -> AppImage:
+    """Return what a release's image says of itself; see `release_bytes`.
+
+    Raises:
+        SettingError: The version's text does not fit into an image.
+    """
+    try:
+        of = firmware(version)
+    except SettingError:
+        of, text = nearest(version), version
+    else:
+        text = of.tag
+    if not 1 <= len(text.encode()) < _TEXTS["version"][1]:
+        raise SettingError(f"{text!r} has not 1..{_TEXTS['version'][1] - 1} bytes")
+    return AppImage(
+        version=text,
+        project_name=PROJECT_NAME,
+        idf_version=of.idf_version,
+        compile_date=_c_date(of.released),
+        compile_time=BUILD_TIME,
+        size=RELEASE_BYTES,
+        sha256="",
+    )
+
+
+def release_bytes(version: str) -> bytes:
+    """Make an image as a release comes in: valid, and without any code.
+
+    It asks for a chip revision that there is not, so that to a real device it is
+    invalid and changes nothing. Source: ESP-IDF bootloader_common_loader.c.
+
+    Args:
+        version: A release, `2.15.0`. Another text stands in the image as it is, beside
+            what belongs to the known release nearest to it.
+
+    Raises:
+        SettingError: The text does not fit into an image.
+    """
+    described = release_image(version)
+    descriptor = bytearray(DESCRIPTOR_BYTES)
+    descriptor[:4] = pack("<I", DESCRIPTOR_MAGIC)
+    for name, (offset, size) in _TEXTS.items():
+        text = getattr(described, name).encode()
+        descriptor[offset : offset + size] = text.ljust(size, b"\0")
+    image = bytearray(_HEADER_BYTES)
+    image[:4] = bytes((MAGIC, 2, FLASH_MODE_DIO, FLASH_16_MB_80_MHZ))
+    image[8] = NO_PIN
+    image[12:14] = pack("<H", CHIP_ID_ESP32S3)
+    image[15:19] = pack("<HH", NO_CHIP_REVISION, NO_CHIP_REVISION)
+    image[23] = HAS_DIGEST
+    head = bytes(descriptor) + NOTICE.ljust(-len(NOTICE) // 4 * -4, b"\0")
+    end = RELEASE_BYTES - DIGEST_BYTES
+    rest = bytes(end - BLOCK_BYTES - len(image) - 2 * _SEGMENT.size - len(head))
+    for start, data in (DATA_MAPPED_AT, head), (CODE_MAPPED_AT, rest):
+        # A page of flash is mapped to a page of memory.
+        address = start + len(image) + _SEGMENT.size
+        image += _SEGMENT.pack(address, len(data)) + data
+    image = image.ljust(_end_of_block(len(image)), b"\0")
+    image[-1] = CHECKSUM_START ^ _xor(head) ^ _xor(rest)
+    return bytes(image + sha256(image).digest())
 
 
 class AppImageReader:
@@ -229,6 +310,13 @@ class AppImageReader:
     def _text(self, offset: int, size: int) -> str:
         field = bytes(self._descriptor[offset : offset + size])
         return field.partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def _c_date(day: str) -> str:
+    """Return `2026-01-06` as C compilers write it: `Jan  6 2026`."""
+    year, month, of_month = map(int, day.split("-"))
+    name = "JanFebMarAprMayJunJulAugSepOctNovDec"[3 * month - 3 : 3 * month]
+    return f"{name} {of_month:2} {year}"
 
 
 def _end_of_block(data_end: int) -> int:

@@ -6,16 +6,17 @@ SHA-256 (softaxe.serve.storage). Source: ESP-Miner partitions.csv.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
-from softaxe.catalog.firmware import DEFAULT_VERSION, is_known, nearest
+from softaxe.catalog.firmware import DEFAULT_VERSION, is_known
 from softaxe.errors import SettingError
-from softaxe.flash.image import AppImage
+from softaxe.flash.image import AppImage, release_image
 
 SHIPPED_VERSION = f"v{DEFAULT_VERSION}"
 """Of the firmware and page that a new device has, unless told otherwise."""
 FACTORY = "factory"
 OTA_SLOTS = ("ota_0", "ota_1")
+APP_SLOTS = (FACTORY, *OTA_SLOTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,9 @@ _NO_UNICODE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What lies in an application slot."""
+    """What lies in a slot for updates."""
 
-    sha256: str
-    size: int
-    version: str
-    project_name: str
-    idf_version: str
+    image: AppImage
     boots: bool = True
     """False: the image is known to fail at boot, and the boot loader goes back."""
 
@@ -89,18 +86,19 @@ class Flash:
         first, second = OTA_SLOTS
         return second if self.running == first else first
 
-    @property
-    def running_version(self) -> str:
-        """Version of the running firmware."""
-        slot = self.slots.get(self.running)
-        return self.factory_version if slot is None else slot.version
+    def image(self, label: str) -> AppImage | None:
+        """Return what an application slot holds; None for one that is empty."""
+        if label == FACTORY:
+            return release_image(self.factory_version)
+        slot = self.slots.get(label)
+        return None if slot is None else slot.image
 
     @property
-    def running_idf_version(self) -> str:
-        """ESP-IDF version of the running firmware."""
-        slot = self.slots.get(self.running)
-        shipped = nearest(self.factory_version).idf_version
-        return shipped if slot is None else slot.idf_version
+    def running_image(self) -> AppImage:
+        """The running firmware."""
+        image = self.image(self.running)
+        assert image is not None
+        return image
 
     def flash_factory(self, version: str) -> None:
         """Put a release's firmware and page where a new device has them, by USB."""
@@ -113,15 +111,13 @@ class Flash:
     def install(self, image: AppImage) -> str:
         """Put an image into the next slot and boot from it next; return the label."""
         label = self.next_update_slot
-        self.slots[label] = Slot(
-            image.sha256,
-            image.size,
-            image.version,
-            image.project_name,
-            image.idf_version,
-        )
+        self.slots[label] = Slot(image)
         self.boot_label = label
         return label
+
+    def boot_from(self, label: str) -> None:
+        """Boot from a slot next that is not empty."""
+        self.boot_label = label
 
     def install_www(self, sha256: str) -> None:
         """Put a www image into its partition."""
@@ -143,7 +139,7 @@ class Flash:
 
     def images(self) -> set[str]:
         """SHA-256 of every image in use."""
-        used = {slot.sha256 for slot in self.slots.values()}
+        used = {slot.image.sha256 for slot in self.slots.values()}
         return used | ({self.www_sha256} if self.www_sha256 else set())
 
     def to_rows(self) -> dict[str, str | int]:
@@ -155,11 +151,8 @@ class Flash:
             "factory.version": self.factory_version,
         }
         for label, slot in self.slots.items():
-            rows[f"{label}.sha256"] = slot.sha256
-            rows[f"{label}.size"] = slot.size
-            rows[f"{label}.version"] = slot.version
-            rows[f"{label}.project_name"] = slot.project_name
-            rows[f"{label}.idf_version"] = slot.idf_version
+            for name, value in asdict(slot.image).items():
+                rows[f"{label}.{name}"] = value
             rows[f"{label}.boots"] = int(slot.boots)
         return rows
 
@@ -221,18 +214,21 @@ class Flash:
 
 
 def _slot(rows: Mapping[str, object]) -> Slot | None:
-    match rows:
+    # A folder may be from before it was kept when an image was compiled.
+    match {"compile_date": "", "compile_time": "", **rows}:
         case {
             "sha256": str(sha256),
             "size": int(size),
             "version": str(version),
             "project_name": str(project_name),
             "idf_version": str(idf_version),
+            "compile_date": str(compile_date),
+            "compile_time": str(compile_time),
             "boots": (0 | 1) as boots,
         } if _is_sha256(sha256) and 0 < size <= _SLOT_BYTES:
-            texts = version, project_name, idf_version
+            texts = version, project_name, idf_version, compile_date, compile_time
             if not any(_NO_UNICODE.search(text) for text in texts):
-                return Slot(sha256, size, *texts, bool(boots))
+                return Slot(AppImage(*texts, size, sha256), bool(boots))
     return None
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
         RunningDevice,
         RunningFleet,
         RunningPool,
+        firmware_image,
         running,
     )
 
@@ -18,6 +19,7 @@ __all__ = [
     "RunningDevice",
     "RunningFleet",
     "RunningPool",
+    "firmware_image",
     "running",
 ]
 

@@ -28,6 +28,7 @@ from softaxe.device.settings import JsonValue
 from softaxe.effects import EFFECTS, Layer
 from softaxe.errors import SettingError
 from softaxe.faults import Rule
+from softaxe.flash.image import release_bytes
 from softaxe.fleet.clock import ADVANCES_S
 from softaxe.fleet.event_loop import new_event_loop
 from softaxe.fleet.fleet import Fleet
@@ -54,6 +55,19 @@ START_S_PER_DEVICE = 0.3
 STOP_S = 10.0
 """Real seconds for the end of a start that has failed."""
 MOST_POOL_LINES = 1000
+
+
+def firmware_image(version: str) -> bytes:
+    """Return an image for POST /api/system/OTA: the device restarts as that release.
+
+    Args:
+        version: A release, `2.15.0`. Another text stands in the image as it is; the
+            device then speaks as the known release nearest to it.
+
+    Raises:
+        SettingError: The text does not fit into an image.
+    """
+    return release_bytes(version)
 
 
 def running(

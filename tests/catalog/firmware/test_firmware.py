@@ -94,6 +94,8 @@ def test_another_name_is_refused_with_all_there_are(name: str) -> None:
         ("2.1.10", "2.8.0"),
         ("v3.0", "2.15.0"),
         ("my-own", DEFAULT_VERSION),
+        ("v12345.1", DEFAULT_VERSION),
+        ("v2.99999", DEFAULT_VERSION),
     ],
 )
 def test_an_unknown_version_is_taken_for_the_nearest_known(

@@ -94,6 +94,8 @@ class Firmware:
     """Without the `v`."""
     family: str
     """The releases that share a column of `versions.json`: `2.14`."""
+    released: str
+    """The day, as `2026-01-06`."""
     idf_version: str
     rows: Rows
     info: tuple[Member, ...]
@@ -177,7 +179,7 @@ def nearest(version: str) -> Firmware:
     That is the last before it, or the first of all; the default for a text without a
     number.
     """
-    match = re.match(r"v?(\d+\.\d+(?:\.\d+)?)", version)
+    match = re.match(r"v?(\d{1,4}\.\d{1,4}(?:\.\d{1,4})?)(?!\d)", version)
     if match is None:
         return firmware()
     wanted = release(match[1])
@@ -192,6 +194,7 @@ def _firmware(version: str, family: str) -> Firmware:
     return Firmware(
         version=version,
         family=family,
+        released=column["releases"][version],
         idf_version=column["idf"],
         rows=rows_of(this),
         info=_members(column["info"]),
