@@ -4,18 +4,19 @@ from pathlib import Path
 
 import pytest
 
+from softaxe.catalog.firmware import firmware
 from softaxe.device.statistics import (
     STATISTICS_PERIOD_S,
     STATISTICS_ROWS,
-    HashrateAverages,
     Sample,
     ShareCounters,
     Statistics,
 )
 
-BOARDS = json.loads(
-    (Path(__file__).parents[1] / "data" / "boards.json").read_text(encoding="utf-8")
-)
+ROWS = firmware().rows
+VECTORS = json.loads(
+    (Path(__file__).parents[1] / "data" / "firmware-versions.json").read_text("utf-8")
+)["vectors"]
 
 
 def sample(timestamp_ms: int) -> Sample:
@@ -40,40 +41,6 @@ def sample(timestamp_ms: int) -> Sample:
         free_heap=8_000_000,
         response_time_ms=20.0,
     )
-
-
-def rate_at(poll: int) -> float:
-    """The course of the reference vector: 1000, then 2000, then 500 GH/s."""
-    if poll <= 12:
-        return 1000.0
-    return 2000.0 if poll <= 132 else 500.0
-
-
-def test_averages_follow_the_firmware_poll_by_poll() -> None:
-    rows = {
-        row["poll"]: row
-        for row in BOARDS["control_vectors"]["hashrate_averages_v2_12_2"]["rows"]
-    }
-    averages = HashrateAverages()
-
-    for poll in range(1, 1001):
-        averages.update(rate_at(poll))
-        if poll in rows:
-            row = rows[poll]
-            assert averages.current_hs == row["current"]
-            assert averages.one_minute_hs == pytest.approx(row["1m"], abs=1e-3)
-            assert averages.ten_minutes_hs == pytest.approx(row["10m"], abs=1e-3)
-            assert averages.one_hour_hs == pytest.approx(row["1h"], abs=1e-3)
-
-
-def test_a_poll_of_zero_is_shown_but_not_averaged() -> None:
-    averages = HashrateAverages()
-    averages.update(1000.0)
-
-    averages.update(0.0)
-
-    assert averages.current_hs == 0
-    assert averages.one_minute_hs == 1000
 
 
 def test_a_new_rejection_reason_sorts_the_list_and_an_old_one_does_not() -> None:
@@ -119,7 +86,7 @@ def run(statistics: Statistics, interval_s: int, until_s: float) -> list[float]:
 
 
 def test_samples_come_at_the_interval_and_never_faster_than_five_seconds() -> None:
-    slow, fast = Statistics(), Statistics()
+    slow, fast = Statistics(ROWS), Statistics(ROWS)
     slow.start(20.0)
     fast.start(20.0)
 
@@ -128,7 +95,7 @@ def test_samples_come_at_the_interval_and_never_faster_than_five_seconds() -> No
 
 
 def test_interval_zero_forgets_the_rows_at_the_next_look() -> None:
-    statistics = Statistics()
+    statistics = Statistics(ROWS)
     statistics.start(0.0)
     run(statistics, 5, 60.0)
     assert statistics.rows
@@ -139,7 +106,7 @@ def test_interval_zero_forgets_the_rows_at_the_next_look() -> None:
 
 
 def test_the_ring_keeps_the_newest_rows() -> None:
-    statistics = Statistics()
+    statistics = Statistics(ROWS)
     statistics.start(5.0)
 
     taken = run(statistics, 5, 5.0 + 800 * STATISTICS_PERIOD_S)
@@ -150,11 +117,11 @@ def test_the_ring_keeps_the_newest_rows() -> None:
 
 def recorded_around_24_9_days(first_ms: int, interval_s: int) -> list[int]:
     """When samples are taken by a device whose times are 32 bits wide."""
-    statistics, found = Statistics(), []
+    statistics, found = Statistics(ROWS), []
     statistics.start(0.0)
     statistics.add(sample(first_ms))
     for ms in range(first_ms + 5000, 2**31 + 20 * 60_000, 5000):
-        if statistics.is_sample_due(ms, interval_s, is_32bit=True):
+        if statistics.is_sample_due(ms, interval_s, is_narrow=True):
             statistics.add(sample(ms))
             found.append(ms)
     return found
@@ -168,3 +135,74 @@ def test_the_firmwares_32_bits_stop_some_and_hurry_others() -> None:
     assert found[0] == 2**31 - 5000, "at every look"
     gaps = {b - a for a, b in pairwise(found[2:])}
     assert gaps == {60_000}
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "kept_ms"), VECTORS["stats_frequency_16_bit"].items()
+)
+def test_16_bits_of_an_interval_are_left(asked_s: str, kept_ms: int) -> None:
+    statistics = Statistics(firmware("2.11.0").rows)
+    statistics.add(sample(1_000_000))
+    due_ms = 1_000_000 + kept_ms - 2500
+
+    def is_due(ms: int) -> bool:
+        return statistics.is_sample_due(ms, int(asked_s), is_narrow=True)
+
+    assert not is_due(due_ms)
+    assert is_due(due_ms + 1)
+
+
+@pytest.mark.parametrize(
+    ("version", "is_kept"), [("2.9.0", True), ("2.10.1", False), ("2.12.2", False)]
+)
+def test_2_9_keeps_what_it_does_not_tell(version: str, *, is_kept: bool) -> None:
+    statistics = Statistics(firmware(version).rows)
+    statistics.start(20.0)
+    run(statistics, 5, 60.0)
+    before = list(statistics.rows)
+    assert before
+
+    run(statistics, 0, 80.0)
+    assert not statistics.rows
+    run(statistics, 5, 85.0)
+
+    assert (statistics.rows[:-1] == before) is is_kept
+
+
+def test_a_limit_spreads_its_rows() -> None:
+    rows = firmware("2.8.1").rows
+    limited, off = Statistics(rows, limit=100, duration=2), Statistics(rows)
+    limited.start(20.0)
+    off.start(20.0)
+
+    assert run(limited, 0, 160.0) == [20.0, 90.0, 160.0]
+    run(limited, 0, 20.0 + 200 * 70.0)
+    assert len(limited.rows) == 100
+    assert run(off, 0, 1000.0) == []
+
+
+def test_from_2_14_a_row_is_taken_each_second_and_the_crowd_is_thinned() -> None:
+    statistics = Statistics(firmware("2.14.2").rows)
+    statistics.start(1.0)
+    assert run(statistics, 5, 720.0) == [float(n) for n in range(1, 721)]
+
+    removed = []
+    for second in range(721, 733):
+        before = [row.timestamp_ms for row in statistics.rows]
+        run(statistics, 5, float(second))
+        left = {row.timestamp_ms for row in statistics.rows}
+        removed += [n for n, ms in enumerate(before) if ms not in left]
+
+    vector = VECTORS["statistics_thinning_v2_14"]["removed_index_per_new_row"]
+    assert removed == vector
+    assert len(statistics.rows) == STATISTICS_ROWS
+
+
+def test_thinned_rows_cover_as_much_as_the_interval_says() -> None:
+    statistics = Statistics(firmware("2.15.0").rows)
+    statistics.start(1.0)
+
+    run(statistics, 3, 4000.0)
+
+    spans = statistics.rows[-1].timestamp_ms - statistics.rows[0].timestamp_ms
+    assert spans == pytest.approx(720 * 3000, rel=0.01)

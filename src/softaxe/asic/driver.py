@@ -12,6 +12,7 @@ from math import floor
 
 from softaxe.asic import frames
 from softaxe.asic.frames import ADDRESSES, NonceReply, Register, RegisterReply
+from softaxe.asic.monitor import PERIOD_S as POLL_S
 from softaxe.asic.monitor import HashrateMonitor
 from softaxe.asic.pll import RAMP_STEP_MHZ, pll_for, ramp_steps
 from softaxe.asic.startup import STARTUP, Pause, PerChip, StartupStep, Step, Write
@@ -130,10 +131,19 @@ class Driver:
         log: Takes the lines of the firmware's log.
         is_line_fixed: The line stays at 115200 baud, as a USB bridge's does, and so the
             chips are not told of their highest rate.
+        poll_s: Between two looks at the chips' counters.
+        has_counters: False in a release that never looks.
     """
 
     def __init__(
-        self, chip: Chip, *, asic_count: int, log: Log, is_line_fixed: bool = False
+        self,
+        chip: Chip,
+        *,
+        asic_count: int,
+        log: Log,
+        is_line_fixed: bool = False,
+        poll_s: float = POLL_S,
+        has_counters: bool = True,
     ) -> None:
         self.state = DriverState.OFF
         self.frequency_mhz = START_FREQUENCY_MHZ
@@ -148,7 +158,10 @@ class Driver:
         self._tag = chip.log_tag
         self._wire = wire = frames.WIRES[chip.name]
         self.monitor = HashrateMonitor(
-            asic_count, domains=chip.hash_domains, polled=wire.polled
+            asic_count,
+            domains=chip.hash_domains,
+            polled=wire.polled if has_counters else (),
+            period_s=poll_s,
         )
         self._reader = frames.ReplyReader(self._wire.reply_bytes)
         self._out: list[bytes] = []

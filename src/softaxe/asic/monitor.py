@@ -12,7 +12,7 @@ from softaxe.units import NEVER, float32
 
 PERIOD_S = 5.0
 REQUEST_S = 0.001
-"""After each request."""
+"""After each request, where polls are so far apart; nobody else could tell a gap."""
 REPLY_WAIT_S = 0.1
 """After the last request, before the sums."""
 COUNTER_MODULUS = 1 << 32
@@ -37,7 +37,7 @@ class AsicMeasurement:
 
 
 class HashrateMonitor:
-    """Polls the counters every five seconds and works out the rates.
+    """Polls the counters and works out the rates.
 
     Rates are rounded to single precision in GH/s, in which the firmware keeps them.
 
@@ -45,10 +45,16 @@ class HashrateMonitor:
         asic_count: Chips in the chain.
         domains: Of a chip.
         polled: Registers to read, in this order.
+        period_s: Between two polls.
     """
 
     def __init__(
-        self, asic_count: int, *, domains: int, polled: Sequence[Register]
+        self,
+        asic_count: int,
+        *,
+        domains: int,
+        polled: Sequence[Register],
+        period_s: float = PERIOD_S,
     ) -> None:
         self.asics = [AsicMeasurement([0.0] * domains) for _ in range(asic_count)]
         self.total_hs = 0.0
@@ -56,8 +62,10 @@ class HashrateMonitor:
         self.hashes_per_count = float(COUNTER_MODULUS)
         self.next_wake = NEVER
         self._requests = [read_all(register) for register in polled]
-        self._offsets_s = [index * REQUEST_S for index in range(len(polled))]
-        self._offsets_s.append(len(polled) * REQUEST_S + REPLY_WAIT_S)
+        gap_s = REQUEST_S if period_s == PERIOD_S else 0.0
+        self._period_s = period_s
+        self._offsets_s = [index * gap_s for index in range(len(polled))]
+        self._offsets_s.append(len(polled) * gap_s + REPLY_WAIT_S)
         """When the requests of a poll go out and, last, when it is summed up."""
         self._polled = frozenset(polled)
         self._domains = domains
@@ -73,6 +81,10 @@ class HashrateMonitor:
     def set_hashes_per_count(self, hashes: float) -> None:
         """Let one count stand for `hashes`, and measure anew."""
         self.hashes_per_count = hashes
+        self.forget()
+
+    def forget(self) -> None:
+        """Measure anew: a first reading tells no rate."""
         self.asics = [AsicMeasurement([0.0] * self._domains) for _ in self.asics]
         self.total_hs = self.error_hs = 0.0
 
@@ -85,7 +97,7 @@ class HashrateMonitor:
         place = self._place
         self._place = (place + 1) % len(self._offsets_s)
         self._polls += self._place == 0
-        poll_at = self._started_at + self._polls * PERIOD_S
+        poll_at = self._started_at + self._polls * self._period_s
         self.next_wake = poll_at + self._offsets_s[self._place]
         if place < len(self._requests):
             return self._requests[place]

@@ -17,11 +17,11 @@ from softaxe.asic.driver import (
     DriverEvent,
     DriverFailed,
     DriverReady,
+    DriverState,
     FrequencyReached,
     HashrateMeasured,
     NonceFound,
 )
-from softaxe.asic.monitor import PERIOD_S as POLL_PERIOD_S
 from softaxe.board.ambient import Ambient
 from softaxe.board.radio import NETWORKS, SSID_BYTES_TRIED, Network, Radio
 from softaxe.catalog import Board
@@ -51,6 +51,7 @@ from softaxe.device.events import (
     WentDown,
 )
 from softaxe.device.faults import NO_FAULTS, DeviceFaults, UpdateFault
+from softaxe.device.hashrate import HashrateAverages, NonceRate
 from softaxe.device.identity import Identity
 from softaxe.device.logbook import Logbook
 from softaxe.device.memory import Memory
@@ -68,11 +69,7 @@ from softaxe.device.settings import (
     unmet_demands,
 )
 from softaxe.device.state import DeviceState
-from softaxe.device.statistics import (
-    HashrateAverages,
-    Sample,
-    Statistics,
-)
+from softaxe.device.statistics import Sample, Statistics
 from softaxe.errors import UpdateRefused
 from softaxe.flash.image import WRITE_ERROR, AppImage
 from softaxe.flash.partitions import Flash
@@ -375,7 +372,8 @@ class Device(DeviceState):
         ):
             self.chain.set_defects([faults.defects(one) for one in numbers], now)
         for chip, domain, rate_hs in faults.counter_jumps - before.counter_jumps:
-            self.chain.jump_counter(chip - 1, domain - 1, rate_hs * POLL_PERIOD_S)
+            hashes = rate_hs * self.firmware.rows.hashrate_poll_s
+            self.chain.jump_counter(chip - 1, domain - 1, hashes)
         if faults.first_dead_chip != before.first_dead_chip:
             dead = faults.first_dead_chip or len(numbers) + 1
             self.chain.set_working(min(dead - 1, len(numbers)), now)
@@ -494,8 +492,15 @@ class Device(DeviceState):
             rng=self._rng,
             log=self.log,
         )
+        rows = self.firmware.rows
+        self._counts_nonces = rows.hashrate_source == "nonces"
+        self._forgets_counters = rows.forgets_counters
         self.driver = Driver(
-            self.board.chip, asic_count=self.board.asic_count, log=self.log
+            self.board.chip,
+            asic_count=self.board.asic_count,
+            log=self.log,
+            poll_s=rows.hashrate_poll_s,
+            has_counters=not self._counts_nonces,
         )
         self.driver.monitor.set_hashes_per_count(_hashes_per_count(self.chain.mode))
         self.power_management = PowerManagement(
@@ -521,8 +526,8 @@ class Device(DeviceState):
             profile=self.profile,
             log=self.log,
         )
-        self.hashrate = HashrateAverages()
-        self.statistics = Statistics()
+        self.hashrate = HashrateAverages(rows.hashrate_averages)
+        self.statistics = Statistics(rows)
         self.memory = Memory(now)
         self.memory.set_leak(self.faults.heap_leak_bytes_per_s, now)
         self._has_server = False
@@ -630,7 +635,7 @@ class Device(DeviceState):
         if not self.statistics.is_sample_due(
             self.boot_ms,
             self.settings.statistics_interval_s,
-            is_32bit=not self.profile.statistics_time_is_wide,
+            is_narrow=not self.profile.statistics_time_is_wide,
         ):
             return
         read, rates = self.readings, self.hashrate
@@ -705,7 +710,7 @@ class Device(DeviceState):
             case NonceFound():
                 self._check_nonce(event)
             case HashrateMeasured():
-                self.hashrate.update(self.driver.monitor.total_hs)
+                self._take_hashrate()
                 if self.memory.look(now, self._rng):
                     self._crash_at = now
             case FrequencyReached():
@@ -716,6 +721,16 @@ class Device(DeviceState):
             case DriverFailed():
                 management.chip_ready(self.settings, now, has_failed=True)
 
+    def _take_hashrate(self) -> None:
+        monitor, rates = self.driver.monitor, self.hashrate
+        if self._counts_nonces:
+            rates.update(rates.current_hs)  # the API page promises averages
+        elif self._forgets_counters and self.driver.state is not DriverState.READY:
+            monitor.forget()
+            rates.stop()
+        else:
+            rates.update(monitor.total_hs, monitor.error_hs)
+
     def _start_mining(self) -> None:
         now, is_first = self.now, not self._has_started_mining
         self._has_started_mining = True
@@ -723,6 +738,7 @@ class Device(DeviceState):
             self.pools.start(now)
         self.mining.start(now)
         if is_first:
+            self._nonce_rate = NonceRate(now)
             self.driver.start_monitor(now)
             self.statistics.start(now)
             self.log(Level.INFO, "statistics_task", "Starting")
@@ -740,6 +756,10 @@ class Device(DeviceState):
 
     def _count(self, checked: Checked) -> None:
         """Note how good a nonce is."""
+        if self._counts_nonces:
+            counts = self.board.chip.ticket_difficulty
+            hashes = counts * _hashes_per_count(self.chain.mode)
+            self.hashrate.current_hs = self._nonce_rate.find(self.now, hashes=hashes)
         if self.mining.count(checked):
             self._change_settings({"best_difficulty": self.mining.best_difficulty})
         if checked.is_block:
@@ -808,6 +828,10 @@ class Device(DeviceState):
                 mining.clean(self.now)
             case _:
                 pass
+        if mining.has_cleaned:
+            mining.has_cleaned = False
+            if self._forgets_counters:
+                self.driver.monitor.forget()
 
     def _set_work_mode(self, *, is_own_pool: bool) -> None:
         is_scaled = self.work == "scaled" or (self.work == "auto" and is_own_pool)
@@ -815,6 +839,7 @@ class Device(DeviceState):
         if mode is not self.chain.mode:
             self.chain.set_mode(mode, self.now)
             self.driver.monitor.set_hashes_per_count(_hashes_per_count(mode))
+            self.hashrate.error_percentage = 0.0
         self.mining.set_scale(mode.scale)
 
     def _change_settings(self, changes: Mapping[str, str | int | float | bool]) -> None:

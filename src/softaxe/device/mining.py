@@ -131,6 +131,8 @@ class Mining:
         self.is_block_found = False
         self.block: BlockInfo | None = None
         self.next_wake = NEVER
+        self.has_cleaned = False
+        """True from the moment when jobs were dropped until somebody takes note."""
         self._interval_ms = interval_ms
         self.set_scale(1)
         self._chip_tag = chip_tag
@@ -245,6 +247,7 @@ class Mining:
 
     def clean(self, now: float) -> None:
         """Drop every job: queued ones and those the chip works on."""
+        self.has_cleaned = True
         self._queue.clear()
         self._slots.clear()
         self._template = None

@@ -11,6 +11,7 @@ from softaxe.catalog.firmware import Firmware
 from softaxe.device.body import Body
 from softaxe.device.boot import SYSTEM_INIT_S
 from softaxe.device.faults import DeviceFaults
+from softaxe.device.hashrate import HashrateAverages
 from softaxe.device.identity import Identity
 from softaxe.device.memory import Heap, Memory
 from softaxe.device.mining import BlockInfo, Mining
@@ -18,7 +19,7 @@ from softaxe.device.pools import Pools
 from softaxe.device.protection import PowerManagement, Readings
 from softaxe.device.scoreboard import Scoreboard
 from softaxe.device.settings import Settings
-from softaxe.device.statistics import HashrateAverages, ShareCounters, Statistics
+from softaxe.device.statistics import ShareCounters, Statistics
 from softaxe.flash.partitions import Flash
 
 MOST_PLAIN = 10**15 - 1
@@ -129,7 +130,9 @@ class DeviceState:
 
     @property
     def expected_hashrate_hs(self) -> float:
-        """What the applied frequency should give."""
+        """What the frequency should give."""
+        if self.firmware.rows.expected_hashrate == "stored":
+            return self.board.expected_hashrate_hs(self.settings.frequency_mhz)
         return self.power_management.expected_hashrate_hs
 
     @property
@@ -145,8 +148,7 @@ class DeviceState:
     @property
     def error_percentage(self) -> float:
         """Errored share of the hash rate, in percent."""
-        total_hs = self.hashrate.current_hs
-        return self.driver.monitor.error_hs / total_hs * 100 if total_hs else 0.0
+        return self.hashrate.error_percentage
 
     @property
     def best_difficulty(self) -> int:

@@ -1,77 +1,27 @@
-"""Counters, averages and the statistics ring that the API shows."""
+"""Counters and the statistics that the API shows."""
 
-from collections import deque
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
+from softaxe.catalog.firmware.rows import Rows
 from softaxe.units import NEVER
 
-POLLS_PER_MINUTE = 12
-"""Hash rate polls, every 5 s, in the one-minute window.
-
-Source: ESP-Miner hashrate_monitor_task.c, as the averages below."""
 STATISTICS_PERIOD_S = 5.0
 """How often the task looks at its interval. Source: ESP-Miner statistics_task.c."""
+THINNED_PERIOD_S = 1.0
+"""And where it takes a row each time. Source: ESP-Miner v2.14 statistics_task.c."""
+THINNED_PERIOD_MS = 1000
 STATISTICS_ROWS = 720
-"""Rows kept before the oldest is overwritten. Source: ESP-Miner statistics_task.c."""
+"""Most rows that are kept. Source: ESP-Miner statistics_task.c."""
 STATISTICS_SLACK_MS = 2500
 """Half a period early still counts as on time. Source: ESP-Miner statistics_task.c."""
+NARROW_BITS = 32
 REASON_BYTES = 63
 """Bytes of a reason that are kept and compared. Source: ESP-Miner system.c."""
 MAX_REASONS = 10
 """Different rejection reasons counted. Source: ESP-Miner system.c."""
-
-
-class HashrateAverages:
-    """The current hash rate and its 1 m, 10 m and 1 h averages, in H/s.
-
-    Each average is a ring of the next shorter one; the slot being filled blends the
-    value it replaces with the running average.
-    """
-
-    def __init__(self) -> None:
-        self.current_hs = 0.0
-        self.one_minute_hs = 0.0
-        self.ten_minutes_hs = 0.0
-        self.one_hour_hs = 0.0
-        self._updates = 0
-        self._minute: list[float] = []
-        self._ten_minutes = _BlendedRing(slots=10, updates_per_slot=POLLS_PER_MINUTE)
-        self._hour = _BlendedRing(slots=6, updates_per_slot=10 * POLLS_PER_MINUTE)
-
-    def update(self, current_hs: float) -> None:
-        """Take one poll; a rate of 0 is shown but not averaged."""
-        self.current_hs = current_hs
-        if current_hs <= 0:
-            return
-        if len(self._minute) < POLLS_PER_MINUTE:
-            self._minute.append(current_hs)
-        else:
-            self._minute[self._updates % POLLS_PER_MINUTE] = current_hs
-        self.one_minute_hs = sum(self._minute) / len(self._minute)
-        self.ten_minutes_hs = self._ten_minutes.update(self.one_minute_hs)
-        self.one_hour_hs = self._hour.update(self.ten_minutes_hs)
-        self._updates += 1
-
-
-class _BlendedRing:
-    def __init__(self, *, slots: int, updates_per_slot: int) -> None:
-        self._slots: list[float | None] = [None] * slots
-        self._updates_per_slot = updates_per_slot
-        self._updates = 0
-        self._replaced: float | None = None
-
-    def update(self, value: float) -> float:
-        index = self._updates // self._updates_per_slot % len(self._slots)
-        place = self._updates % self._updates_per_slot
-        self._updates += 1
-        if place == 0:
-            self._replaced = self._slots[index]
-        if self._replaced is not None:
-            share = (place + 1) / self._updates_per_slot
-            value = share * value + (1 - share) * self._replaced
-        self._slots[index] = value
-        filled = [slot for slot in self._slots if slot is not None]
-        return sum(filled) / len(filled)
 
 
 @dataclass(slots=True)
@@ -131,46 +81,116 @@ class Sample:
 
 
 class Statistics:
-    """The ring of samples behind `/api/system/statistics`."""
+    """The rows behind `/api/system/statistics`.
 
-    def __init__(self) -> None:
-        self.rows: deque[Sample] = deque(maxlen=STATISTICS_ROWS)
+    Args:
+        rows: Of the release; they say when a row is taken, and which one goes.
+        limit: The statsLimit setting where there is one: rows kept; 0 is off.
+        duration: The statsDuration setting: how many times as far apart they are.
+    """
+
+    def __init__(self, rows: Rows, *, limit: int = 0, duration: int = 1) -> None:
+        self._sampling = rows.statistics_sampling
+        self._keeps_off = rows.keeps_statistics_off
+        self._has_32bit_times = rows.clock_bits == NARROW_BITS
+        self.rows: list[Sample] = []
         self.next_wake = NEVER
+        self._most_rows = STATISTICS_ROWS
+        self._period_s = STATISTICS_PERIOD_S
+        if self._sampling == "limit and duration":
+            self._most_rows = min(limit, STATISTICS_ROWS)
+            self._period_s = limited_period_s(self._most_rows, duration)
+        elif self._sampling == "thinned":
+            self._period_s = THINNED_PERIOD_S
+        self._interval_s = 0
         self._started_at = 0.0
         self._periods = 0
         self._last_ms = 0
+        self._kept: list[Sample] = []
+        """What is there again when statistics are switched on anew."""
 
     def start(self, now: float) -> None:
-        """Begin to look every five seconds; the first look is now."""
+        """Begin to look at every period; the first look is now."""
         self._started_at = now
         self._periods = 0
-        self.next_wake = now
+        self.next_wake = now if self._most_rows else NEVER
 
     def is_sample_due(
-        self, boot_ms: int, interval_s: int, *, is_32bit: bool = False
+        self, boot_ms: int, interval_s: int, *, is_narrow: bool = False
     ) -> bool:
         """Take note of one look; True when a sample must be added.
 
         Args:
             boot_ms: Milliseconds since boot.
-            interval_s: The statsFrequency setting; 0 forgets all rows.
-            is_32bit: Times are compared as signed words of 32 bits, as the firmware
-                does; after 24.9 days many a device records no more.
+            interval_s: The statsFrequency setting; 0 is off.
+            is_narrow: Numbers have no more bits than in the release: the interval's
+                milliseconds 16 up to 2.11, and times that are compared 32 in some,
+                after 24.9 days of which many a device records no more.
         """
         self._periods += 1
-        self.next_wake = self._started_at + self._periods * STATISTICS_PERIOD_S
-        if interval_s == 0:
-            self.rows.clear()
+        self.next_wake = self._started_at + self._periods * self._period_s
+        if self._sampling == "limit and duration":
+            return True
+        interval_ms = interval_s * 1000
+        if is_narrow and self._sampling == "16 bit":
+            interval_ms %= 1 << 16
+        if interval_ms == 0:
+            self._switch_off()
             return False
-        due_ms = self._last_ms + interval_s * 1000 - STATISTICS_SLACK_MS
-        if is_32bit:
+        if self._kept:
+            self.rows, self._kept = self._kept, []
+        self._interval_s = interval_s
+        if self._sampling == "thinned":
+            return boot_ms >= self._last_ms + THINNED_PERIOD_MS
+        due_ms = self._last_ms + interval_ms - STATISTICS_SLACK_MS
+        if is_narrow and self._has_32bit_times:
             return _int32(boot_ms) > _int32(due_ms)
         return boot_ms > due_ms
 
+    def _switch_off(self) -> None:
+        if self.rows and self._keeps_off:
+            self._kept = self.rows
+        self.rows = []
+
     def add(self, sample: Sample) -> None:
-        """Append a row; the oldest goes when the ring is full."""
+        """Append a row; another goes when there are too many."""
         self._last_ms = sample.timestamp_ms
-        self.rows.append(sample)
+        rows = self.rows
+        if len(rows) >= self._most_rows:
+            is_thinned = self._sampling == "thinned"
+            window_ms = STATISTICS_ROWS * self._interval_s * 1000
+            span_ms = sample.timestamp_ms - rows[0].timestamp_ms
+            is_within = is_thinned and span_ms < window_ms
+            del rows[crowded_row(rows) if is_within else 0]
+        rows.append(sample)
+
+
+def limited_period_s(limit: int, duration: int) -> float:
+    """Seconds between rows where so many shall last. Source: ESP-Miner v2.8."""
+    if limit == 0:
+        return NEVER
+    duration = min(max(duration, 1), STATISTICS_ROWS)
+    return STATISTICS_PERIOD_S * duration * (STATISTICS_ROWS // limit)
+
+
+def crowded_row(rows: Sequence[Sample]) -> int:
+    """Find a row where they are densest in time: each half's fuller half, again.
+
+    Source: ESP-Miner v2.14 statistics_task.c.
+    """
+    low, high = 1, len(rows) - 1
+    while high - low > 1:
+        middle_ms = (rows[low].timestamp_ms + rows[high].timestamp_ms) // 2
+        split = bisect_left(rows, middle_ms, low, high, key=_TIMESTAMP)
+        split = max(split, low + 1)
+        if split - low > high - split + 1:
+            high = split - 1
+        else:
+            low = split
+    return low
+
+
+_TIMESTAMP = attrgetter("timestamp_ms")
 
 
 def _int32(value: int) -> int:

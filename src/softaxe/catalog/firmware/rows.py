@@ -150,11 +150,18 @@ class Rows:
     hashrate_poll_s: float = _row(
         "seconds between two looks at the chips' counters", 5.0, v2_14=1.0
     )
-    hashrate_averages: tuple[int, int] | None = _row(
+    hashrate_averages: tuple[int, int] = _row(
         "polls of the averages over a minute and ten minutes",
-        None,
-        v2_12=(12, 120),
+        (12, 120),
         v2_14=(60, 600),
+    )
+    forgets_counters: bool = _row(
+        "after a stop or a cleared job queue the hash rate begins anew, at 0",
+        False,
+        v2_14=True,
+    )
+    expected_hashrate: Literal["stored", "applied"] = _row(
+        "which frequency `expectedHashrate` is of", "stored", v2_11="applied"
     )
     power_loop_s: float = _row("seconds of the power loop", 1.8, v2_14=0.1)
     fan_loop_s: float = _row("seconds of the fan's loop", 1.8, v2_13=0.1)
@@ -201,6 +208,9 @@ class Rows:
         v2_9="16 bit",
         v2_12="frequency",
         v2_14="thinned",
+    )
+    keeps_statistics_off: bool = _row(
+        "switched off, rows are kept though not told", False, v2_9=True, v2_10=False
     )
     uptime_source: Literal["boot", "hash rate task"] = _row(
         "what counts `uptimeSeconds`", "boot", v2_15="hash rate task"
