@@ -18,6 +18,7 @@ from softaxe.bitcoin.header import (
     sha256d,
     target_for,
 )
+from softaxe.catalog.firmware import firmware
 from softaxe.cli.pool import _print_pool_log
 from softaxe.stratum.messages import Message, Notify, parse
 from softaxe.units import Level
@@ -84,7 +85,8 @@ def test_an_altered_share_is_refused_by_a_pool_in_another_process(
                 sock.sendall(json.dumps(request).encode() + b"\n")
                 while (answer := json.loads(lines.readline()))["id"] != number:
                     if answer.get("method") == "mining.notify":
-                        notifies.append(parse(json.dumps(answer).encode()))
+                        line = json.dumps(answer).encode()
+                        notifies.append(parse(line, firmware().rows))
                 return dict(answer)
 
             notifies: list[Message] = []

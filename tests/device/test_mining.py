@@ -158,7 +158,7 @@ def test_a_captured_job_goes_to_the_chip_and_comes_back_as_the_share_that_was_ac
 ) -> None:
     trip = captures["round_trip"]
     line = json.dumps({"id": None, "method": "mining.notify", "params": trip["notify"]})
-    notify = parse(line.encode())
+    notify = parse(line.encode(), firmware().rows)
     assert isinstance(notify, Notify)
     extranonce1 = bytes.fromhex(trip["extranonce1"])
     bench.mining.set_extranonce(extranonce1, trip["extranonce2_size"])

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from softaxe.catalog import board
+from softaxe.catalog.firmware import firmware
 from softaxe.device.events import ClosePool, CloseReason, ConnectPool, Link
 from softaxe.device.pools import PoolLost, Pools, dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
@@ -22,13 +23,20 @@ SETUP_REPLY = b'{"id":3,"result":true,"error":null}\n'
 class Bench:
     """Pools in a network that a test controls."""
 
-    def __init__(self, *, profile: Profile = DOCUMENTED, **changes: Value) -> None:
+    def __init__(
+        self,
+        *,
+        profile: Profile = DOCUMENTED,
+        version: str = "2.12.2",
+        **changes: Value,
+    ) -> None:
         factory = Settings.from_nvs({}, BOARD)
         self.lines: list[str] = []
         self.pools = Pools(
             factory.changed({**PRIMARY, **FALLBACK, **changes}),
             board=BOARD,
-            firmware_version="v2.12.2",
+            firmware_version=f"v{version}",
+            rows=firmware(version).rows,
             profile=profile,
             log=self.log,
         )
@@ -283,6 +291,7 @@ def test_before_start_nothing_is_due() -> None:
         factory,
         board=BOARD,
         firmware_version="v",
+        rows=firmware().rows,
         profile=DOCUMENTED,
         log=lambda level, tag, text: None,
     )

@@ -5,22 +5,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from softaxe.catalog.firmware import firmware
+from softaxe.catalog.firmware.rows import Rows
 from softaxe.errors import StratumError
 from softaxe.stratum import messages
 from softaxe.stratum.messages import (
     Answer,
+    GetVersion,
     LineSplitter,
     NoExtranonce,
     Notify,
+    Ping,
     Reconnect,
     SetDifficulty,
     SetExtranonce,
     SetVersionMask,
+    ShowMessage,
     Subscribed,
     Unhandled,
-    parse,
     swap_words,
 )
+
+ROWS = firmware().rows
+NEWEST = firmware("2.15.0").rows
+
+
+def parse(line: bytes, rows: Rows = ROWS) -> messages.Message:
+    return messages.parse(line, rows)
 
 
 def check_notify(message: messages.Message, vector: dict[str, Any]) -> None:
@@ -85,6 +96,74 @@ def test_lines_of_newer_firmware_s_tests_are_read_as_v2_12_2_reads_them(
             check_newer(parse(line), vector)
 
 
+def test_lines_of_the_newest_firmware_s_tests_are_read_as_it_reads_them(
+    vectors: dict[str, Any],
+) -> None:
+    for vector in vectors["parse_newest"]:
+        line = vector["line"].encode()
+        match vector["method"]:
+            case "parse-failure" if '"id":2' in vector["line"]:
+                assert isinstance(parse(line, NEWEST), NoExtranonce)
+            case "parse-failure" if "mining.hashrate" in vector["line"]:
+                assert isinstance(parse(line, NEWEST), Unhandled)
+            case "parse-failure":
+                with pytest.raises(StratumError):
+                    parse(line, NEWEST)
+            case "mining.ping":
+                assert parse(line, NEWEST) == Ping(-1)
+            case "client.get_version":
+                assert parse(line, NEWEST) == GetVersion(vector["message_id"])
+            case "client.show_message":
+                assert parse(line, NEWEST) == ShowMessage(vector["message"])
+            case "configure-result":
+                mask = int(vector["version_mask"], 16)
+                assert parse(line, NEWEST) == SetVersionMask(mask, is_answer=True)
+            case "result" if (
+                vector.get("error") == "Stale" and "false" in line.decode()
+            ):
+                assert parse(line, NEWEST) == Answer(618, "Stale")
+            case _:
+                check_newer(parse(line, NEWEST), vector)
+
+
+@pytest.mark.parametrize(
+    ("line", "by_2_14", "by_2_15"),
+    [
+        (
+            b'{"id":9,"result":[[],"ab",4],"error":null}',
+            Unhandled("unhandled result in stratum message"),
+            Subscribed(b"\xab", 4),
+        ),
+        (
+            b'{"id":9,"result":{"version-rolling":true,"version-rolling.mask":"ff"}}',
+            Unhandled("unhandled result in stratum message"),
+            SetVersionMask(255, is_answer=True),
+        ),
+        (
+            b'{"id":1,"result":{"version-rolling.mask":"ff"}}',
+            SetVersionMask(255),
+            None,
+        ),
+        (
+            b'{"id":9,"result":null,"error":null}',
+            Unhandled("unhandled result in stratum message"),
+            None,
+        ),
+        (b'{"id":9,"error":{"code":2}}', Answer(9, "unknown"), Answer(9, "unknown")),
+        (b'{"id":9,"error":[1,"no"]}', Answer(9, "no"), Answer(9, "no")),
+    ],
+)
+def test_answers_are_told_by_id_up_to_2_14_and_by_shape_from_2_15(
+    line: bytes, by_2_14: messages.Message, by_2_15: messages.Message | None
+) -> None:
+    assert parse(line, firmware("2.14.2").rows) == by_2_14
+    if by_2_15 is None:
+        with pytest.raises(StratumError):
+            parse(line, NEWEST)
+    else:
+        assert parse(line, NEWEST) == by_2_15
+
+
 def json_method(line: bytes) -> object:
     try:
         return json.loads(line).get("method")
@@ -129,18 +208,25 @@ def test_hexadecimal_is_read_and_written_as_in_the_reference(
         ntime=0,
         nonce=0,
         version_bits=0,
+        is_compact=False,
     )
     assert f'"{vector["expected"]}"' in written
 
 
-def test_our_lines_are_the_firmware_s_to_the_byte(vectors: dict[str, Any]) -> None:
-    user = "bc1qexample.bitaxe"
+@pytest.mark.parametrize(
+    ("version", "vector"),
+    [("2.12.2", "tx_lines_v2_12_2"), ("2.15.0", "tx_lines_newest")],
+)
+def test_our_lines_are_the_firmware_s_to_the_byte(
+    version: str, vector: str, vectors: dict[str, Any]
+) -> None:
+    user, is_compact = "bc1qexample.bitaxe", version != "2.12.2"
     lines = [
-        messages.configure_line(1),
-        messages.subscribe_line(2, "BM1370", "v2.12.2"),
-        messages.authorize_line(3, user, "x"),
-        messages.suggest_difficulty_line(4, 1000.0),
-        messages.extranonce_subscribe_line(5),
+        messages.configure_line(1, is_compact=is_compact),
+        messages.subscribe_line(2, "BM1370", f"v{version}", is_compact=is_compact),
+        messages.authorize_line(3, user, "x", is_compact=is_compact),
+        messages.suggest_difficulty_line(4, 1000.0, is_compact=is_compact),
+        messages.extranonce_subscribe_line(5, is_compact=is_compact),
         messages.submit_line(
             6,
             user=user,
@@ -149,10 +235,13 @@ def test_our_lines_are_the_firmware_s_to_the_byte(vectors: dict[str, Any]) -> No
             ntime=0x64495522,
             nonce=0x0A029ED1,
             version_bits=0x2000,
+            is_compact=is_compact,
         ),
+        messages.pong_line(7),
+        messages.version_line(10, f"v{version}"),
     ]
 
-    assert lines == vectors["tx_lines_v2_12_2"]
+    assert lines[: len(vectors[vector])] == vectors[vector]
 
 
 def test_header_words_of_the_reference_are_unswapped(vectors: dict[str, Any]) -> None:
@@ -166,13 +255,13 @@ def test_header_words_of_the_reference_are_unswapped(vectors: dict[str, Any]) ->
 
 
 def test_a_tiny_difficulty_is_suggested_with_every_digit() -> None:
-    line = messages.suggest_difficulty_line(4, 1000 / 2**32)
+    line = messages.suggest_difficulty_line(4, 1000 / 2**32, is_compact=False)
 
     assert line.endswith('"params": [2.3283064365386963e-07]}')
 
 
 def test_strings_are_escaped_where_the_firmware_forgets_to() -> None:
-    line = messages.authorize_line(3, 'a"b', "c\\d")
+    line = messages.authorize_line(3, 'a"b', "c\\d", is_compact=False)
 
     assert line.endswith(r'"params": ["a\"b", "c\\d"]}')
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.pool_lines import NOTIFY, SUBSCRIBED
 
+from softaxe.catalog.firmware import firmware
 from softaxe.stratum.session import (
     DifficultySet,
     Event,
@@ -43,11 +44,13 @@ class Bench:
         scale: int = 1,
         before: ExtranonceSet | None = None,
         must_subscribe: bool = True,
+        version: str = "2.12.2",
     ) -> None:
         self.lines: list[str] = []
         self.session = Session(
+            rows=firmware(version).rows,
             asic_model="BM1370",
-            firmware_version="v2.12.2",
+            firmware_version=f"v{version}",
             user="bc1qexample.bitaxe",
             password="geheim",
             suggested_difficulty=suggested,
@@ -344,3 +347,187 @@ def test_what_the_firmware_has_no_use_for_is_only_logged() -> None:
 @given(st.binary(max_size=400))
 def test_any_bytes_are_survived(data: bytes) -> None:
     Bench().says_bytes(data + b"\n")
+
+
+OPENING = "configure 1, subscribe 2, authorize 3"
+SUGGESTED = "suggest_difficulty 4 [1000]"
+
+
+@pytest.mark.parametrize(
+    ("version", "suggested", "setup"),
+    [
+        ("2.8.1", 0, f"{OPENING}, {SUGGESTED}"),
+        (
+            "2.9.0",
+            0,
+            f"{OPENING}, suggest_difficulty 4 [0], extranonce.subscribe 5 [], "
+            "extranonce.subscribe 6 []",
+        ),
+        (
+            "2.13.2",
+            1000,
+            f"{OPENING}, {SUGGESTED}, extranonce.subscribe 5 [], "
+            "extranonce.subscribe 6 []",
+        ),
+        (
+            "2.13.2",
+            0,
+            f"{OPENING}, extranonce.subscribe 4 [], extranonce.subscribe 5 []",
+        ),
+        (
+            "2.14.2",
+            1000,
+            f"{OPENING}, {SUGGESTED}, extranonce.subscribe 5 [], "
+            "extranonce.subscribe 6 []",
+        ),
+        ("2.15.0", 1000, f"{OPENING}, {SUGGESTED}, extranonce.subscribe 5 []"),
+    ],
+)
+def test_every_version_sets_up_in_its_own_order(
+    version: str, suggested: int, setup: str
+) -> None:
+    bench = Bench(version=version, suggested=suggested, extranonce=True)
+    bench.says(accepted(3))
+    bench.says(accepted(4))
+
+    sent = bench.sent()
+
+    shown = []
+    for line in sent:
+        message = json.loads(line)
+        name, number = message["method"].removeprefix("mining."), message["id"]
+        params = f" {message['params']}" if number > 3 else ""
+        shown.append(f"{name} {number}{params}")
+    assert ", ".join(shown) == setup
+    assert (": " in sent[0]) is (version in ("2.8.1", "2.9.0"))
+
+
+@pytest.mark.parametrize(
+    ("version", "early", "unknown"),
+    [
+        ("2.8.1", SetupAccepted(), ShareAccepted()),
+        ("2.13.2", SetupAccepted(), ShareAccepted()),
+        ("2.14.2", SetupAccepted(), None),
+        ("2.15.0", ShareAccepted(), SetupAccepted()),
+    ],
+)
+def test_every_version_tells_answers_to_shares_in_its_own_way(
+    version: str, early: Event, unknown: Event | None
+) -> None:
+    bench = Bench(version=version, suggested=0)
+    bench.says(accepted(3))
+    first = 5 if version == "2.8.1" else 4
+    while bench.submit() < 5:
+        pass
+    last = bench.submit()
+
+    if first == 4:
+        assert bench.says(accepted(4)) == [early]
+    assert bench.says(accepted(last)) == [ShareAccepted()]
+    assert bench.says(accepted(last + 1)) == ([] if unknown is None else [unknown])
+
+
+@pytest.mark.parametrize(
+    ("version", "timed", "line"),
+    [
+        ("2.8.1", (None, None, None), None),
+        ("2.12.2", (0.5, 0.25, 0.125), "125.00 ms"),
+        ("2.13.2", (None, 0.25, 0.125), "125.0 ms"),
+        ("2.14.2", (None, 0.25, 0.25), "250.0 ms"),
+    ],
+)
+def test_every_version_times_other_answers(
+    version: str, timed: tuple[float | None, ...], line: str | None
+) -> None:
+    bench, seen = Bench(version=version), []
+    bench.says(accepted(3), now=0.5)
+    seen.append(bench.session.response_time_s)
+    bench.submit(now=1.0)  # has an id of the set-up in some
+    number = bench.submit(now=1.0)
+    bench.says(accepted(number), now=1.25)
+    seen.append(bench.session.response_time_s)
+    number = bench.submit(now=2.0)
+    refused = {"id": number, "result": None, "error": [21, "Job not found", None]}
+    bench.says(refused, now=2.125)
+    seen.append(bench.session.response_time_s)
+
+    assert tuple(seen) == timed
+    times = [text for text in bench.lines if "response time" in text]
+    assert line is None or times[-1].endswith(line)
+    assert bool(times) is (line is not None)
+
+
+def test_a_job_that_came_before_is_ignored_until_a_clean_one_from_2_15_on() -> None:
+    bench, old = Bench(version="2.15.0"), Bench(version="2.14.2")
+    job = json.loads(json.dumps(NOTIFY).replace("true", "false"))
+    jobs = [job, job]
+    for one in (bench, old):
+        one.says(SUBSCRIBED)
+    lines = [*jobs, NOTIFY, *jobs]
+
+    taken = [len(bench.says(line)) for line in lines]
+
+    assert taken == [1, 0, 1, 0, 0]
+    assert "W stratum_v1_task: Ignoring duplicate notify for job 1" in bench.lines
+    assert [len(old.says(line)) for line in lines] == [1] * 5
+
+
+def test_what_else_a_pool_says_is_answered_from_some_version_on() -> None:
+    said: list[dict[str, Any]] = [
+        {"id": 7, "method": "mining.ping", "params": []},
+        {"id": 10, "method": "client.get_version", "params": []},
+        {"id": None, "method": "client.show_message", "params": ["a" * 300]},
+    ]
+    pong = '{"id":7,"method":"pong","params":[]}'
+    answers: dict[str, list[str]] = {
+        "2.12.2": [],
+        "2.13.2": [pong],
+        "2.14.2": [pong],
+        "2.15.0": [pong, '{"id":10,"result":"v2.15.0","error":null}'],
+    }
+
+    for version, answer in answers.items():
+        bench = Bench(version=version)
+        bench.sent()
+        assert [bench.says(message) for message in said] == [[], [], []]
+        assert bench.sent() == answer
+        is_logged = f"I stratum_api: Pool message: {'a' * 256}..." in bench.lines
+        assert is_logged is (version in ("2.14.2", "2.15.0"))
+
+
+@pytest.mark.parametrize(
+    ("version", "lines"),
+    [
+        ("2.8.1", ["Set stratum difficulty: 100"]),
+        ("2.9.0", ["Set pool difficulty: 8192", *["Set pool difficulty: 100"] * 2]),
+        (
+            "2.15.0",
+            ["Set pool difficulty: 8192.00", *["Set pool difficulty: 100.50"] * 2],
+        ),
+    ],
+)
+def test_every_version_logs_difficulties_in_its_own_words(
+    version: str, lines: list[str]
+) -> None:
+    bench = Bench(version=version)
+    bench.says(SUBSCRIBED)
+    (first,) = bench.says(NOTIFY)
+    for difficulty in (8192, 100.5, 100.5):
+        bench.says({"method": "mining.set_difficulty", "params": [difficulty]})
+
+    said = [line.partition(": ")[2] for line in bench.lines if "ifficulty: " in line]
+    assert said == lines
+    assert isinstance(first, NotifyReceived)
+    assert first.pool_difficulty == (8192 if version == "2.8.1" else 0)
+
+
+@pytest.mark.parametrize(
+    ("version", "size"), [("2.8.1", None), ("2.9.0", 40), ("2.10.1", 32)]
+)
+def test_an_extranonce_of_the_pool_s_is_taken_from_2_9_on_and_cut_from_2_10_on(
+    version: str, size: int | None
+) -> None:
+    bench = Bench(version=version)
+    events = bench.says({"method": "mining.set_extranonce", "params": ["aa", 40]})
+
+    assert events == ([] if size is None else [ExtranonceSet(b"\xaa", size)])

@@ -523,6 +523,7 @@ class Device(DeviceState):
             self.settings,
             board=self.board,
             firmware_version=self.version,
+            rows=self.firmware.rows,
             profile=self.profile,
             log=self.log,
         )

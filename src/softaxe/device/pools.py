@@ -12,6 +12,7 @@ from enum import Enum, auto
 from math import inf
 
 from softaxe.catalog import Board
+from softaxe.catalog.firmware.rows import Rows
 from softaxe.device.events import ClosePool, CloseReason, ConnectPool, Link
 from softaxe.device.mining import CLEAN_TEXT
 from softaxe.device.profile import Profile
@@ -91,6 +92,7 @@ class Pools:
         *,
         board: Board,
         firmware_version: str,
+        rows: Rows,
         profile: Profile,
         log: Log,
     ) -> None:
@@ -122,15 +124,17 @@ class Pools:
         self.requests: list[ConnectPool | ClosePool] = []
         self.next_wake = NEVER
         self._stays_on_fallback = settings.use_fallback_stratum
+        self._rows = rows
         self._asic_model = board.chip.name
         self._firmware_version = firmware_version
         self._understands_schemes = profile.pool_url_scheme_understood
         self._must_subscribe = profile.subscription_needed
         self._extranonce: stratum.ExtranonceSet | None = None
         """The last that any pool has given since boot."""
-        self._most_difficulty = (
-            inf if profile.pool_difficulty_unbounded else MOST_DIFFICULTY
+        is_bounded = (
+            rows.pool_difficulty == "integer" and not profile.pool_difficulty_unbounded
         )
+        self._most_difficulty = MOST_DIFFICULTY if is_bounded else inf
         self._log = log
         self._events: list[SessionEvent] = []
         self._failures = 0
@@ -189,6 +193,7 @@ class Pools:
             pool = self.current
             self.address_family = family
             self.session = stratum.Session(
+                rows=self._rows,
                 asic_model=self._asic_model,
                 firmware_version=self._firmware_version,
                 user=pool.user,
@@ -378,6 +383,7 @@ class Pools:
             password=self.primary.password,
             asic_model=self._asic_model,
             firmware_version=self._firmware_version,
+            is_compact=self._rows.stratum_json == "compact",
         )
 
     def _probe_received(self, data: bytes, now: float) -> None:

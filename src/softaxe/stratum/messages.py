@@ -1,23 +1,23 @@
 """Stratum v1 lines: splitting, reading and writing.
 
-The rules are those of firmware v2.12.2 (stratum_api.c), quirks included. Stratum's
-swapped words in the previous block's hash are undone here and nowhere else.
+The rules are the firmware's (stratum_api.c), quirks included; where its releases
+differ, `Rows` says what one does. Stratum's swapped words in the previous block's hash
+are undone here and nowhere else.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
 import msgspec
 
+from softaxe.catalog.firmware.rows import Rows
 from softaxe.errors import StratumError
 
 MAX_LINE_BYTES = 1 << 16
 """Longer lines are dropped; the longest notify is a tenth of this."""
-MAX_MERKLE_BRANCHES = 32
-MAX_EXTRANONCE2_BYTES = 32
 FIRST_SHARE_ID = 5
 """Replies to lower ids are about the set-up. Source: ESP-Miner stratum_api.c."""
 CONFIGURE_ID = 1
@@ -94,6 +94,8 @@ class SetVersionMask:
     """The version bits that may be rolled; None when the pool named none."""
 
     mask: int | None
+    is_answer: bool = False
+    """It is the answer to configure, told by its shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class SetExtranonce:
 
     extranonce1: bytes
     extranonce2_size: int
-    """At most `MAX_EXTRANONCE2_BYTES`; below 0 when the pool says so."""
+    """Cut to what the firmware takes at most; below 0 when the pool says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Subscribed:
 
     extranonce1: bytes
     extranonce2_size: int
-    """At most `MAX_EXTRANONCE2_BYTES`; below 0 when the pool says so."""
+    """Cut to what the firmware takes at most; below 0 when the pool says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,27 @@ class NoExtranonce:
 @dataclass(frozen=True, slots=True)
 class Reconnect:
     """The pool wants a new connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """The pool wants to hear of us."""
+
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class GetVersion:
+    """The pool asks who we are."""
+
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShowMessage:
+    """The pool has something to say to people."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +176,16 @@ Message = (
     | Subscribed
     | NoExtranonce
     | Reconnect
+    | Ping
+    | GetVersion
+    | ShowMessage
     | Answer
     | Unhandled
 )
 
 
-def parse(line: bytes) -> Message:
-    """Read one line of the pool.
+def parse(line: bytes, rows: Rows) -> Message:
+    """Read one line of the pool as a release of the firmware does.
 
     Raises:
         StratumError: It is not JSON, or its members cannot be used; says which.
@@ -172,42 +198,47 @@ def parse(line: bytes) -> Message:
         raise StratumError("not a JSON object")
     method = root.get("method")
     if isinstance(method, str):
-        return _parse_method(method, root.get("params"))
-    return _parse_result(root)
+        return _parse_method(method, root, rows)
+    return _parse_result(root, rows)
 
 
-def _parse_method(method: str, params: object) -> Message:
-    if method == "client.reconnect":
-        return Reconnect()
-    known: dict[str, Callable[[list[Any]], Message]] = {
-        "mining.notify": _parse_notify,
-        "mining.set_difficulty": _parse_difficulty,
-        "mining.set_version_mask": _parse_version_mask,
-        "mining.set_extranonce": _parse_extranonce,
-    }
-    if method not in known:
+def _parse_method(method: str, root: dict[str, Any], rows: Rows) -> Message:
+    match method:
+        case "client.reconnect":
+            return Reconnect()
+        case "mining.ping" if rows.answers_ping:
+            return Ping(_number_id(root.get("id")))
+        case "client.get_version" if rows.answers_get_version:
+            return GetVersion(_number_id(root.get("id")))
+    if not _is_known(method, rows):
         return Unhandled("unhandled method in stratum message")
+    params = root.get("params")
     if not isinstance(params, list):
         raise StratumError(f"{method}: params is no array")
     try:
-        return known[method](params)
+        return _METHODS[method](params, rows)
     except IndexError as error:
         raise StratumError(f"{method}: only {len(params)} params") from error
 
 
-def _parse_notify(params: list[Any]) -> Notify:
-    branch = params[4]
+def _is_known(method: str, rows: Rows) -> bool:
+    if method == "mining.set_extranonce":
+        return rows.set_extranonce != "ignored"
+    if method == "client.show_message":
+        return rows.logs_pool_messages
+    return method in _METHODS
+
+
+def _parse_notify(params: list[Any], rows: Rows) -> Notify:
+    branch, most = params[4], rows.most_merkle_branches
     if not isinstance(branch, list):
         raise StratumError("mining.notify: merkle branch is no array")
-    if len(branch) > MAX_MERKLE_BRANCHES:
+    if most is not None and len(branch) > most:
         raise StratumError(
-            f"mining.notify: {len(branch)} merkle branches, "
-            f"at most {MAX_MERKLE_BRANCHES}"
+            f"mining.notify: {len(branch)} merkle branches, at most {most}"
         )
-    if not isinstance(params[0], str):
-        raise StratumError("mining.notify: job id is no string")
     return Notify(
-        job_id=params[0],
+        job_id=_text("mining.notify: job id", params[0]),
         prevhash=swap_words(_hash("prevhash", params[1])),
         coinbase1=_bytes("coinbase1", params[2]),
         coinbase2=_bytes("coinbase2", params[3]),
@@ -219,7 +250,7 @@ def _parse_notify(params: list[Any]) -> Notify:
     )
 
 
-def _parse_difficulty(params: list[Any]) -> SetDifficulty:
+def _parse_difficulty(params: list[Any], rows: Rows) -> SetDifficulty:
     value = params[0]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise StratumError("mining.set_difficulty: difficulty is no number")
@@ -232,49 +263,73 @@ def _parse_difficulty(params: list[Any]) -> SetDifficulty:
     return SetDifficulty(difficulty)
 
 
-def _parse_version_mask(params: list[Any]) -> SetVersionMask:
+def _parse_version_mask(params: list[Any], rows: Rows) -> SetVersionMask:
     return SetVersionMask(_u32("version mask", params[0]))
 
 
-def _parse_extranonce(params: list[Any]) -> SetExtranonce:
-    return SetExtranonce(*_extranonce(params[0], params[1]))
+def _parse_extranonce(params: list[Any], rows: Rows) -> SetExtranonce:
+    return SetExtranonce(*_extranonce(params[0], params[1], rows))
 
 
-def _extranonce(extranonce1: object, size: object) -> tuple[bytes, int]:
+def _parse_message(params: list[Any], rows: Rows) -> ShowMessage:
+    return ShowMessage(_text("client.show_message: message", params[0]))
+
+
+_METHODS: dict[str, Callable[[list[Any], Rows], Message]] = {
+    "mining.notify": _parse_notify,
+    "mining.set_difficulty": _parse_difficulty,
+    "mining.set_version_mask": _parse_version_mask,
+    "mining.set_extranonce": _parse_extranonce,
+    "client.show_message": _parse_message,
+}
+"""Those with parameters."""
+
+
+def _extranonce(extranonce1: object, size: object, rows: Rows) -> tuple[bytes, int]:
     if isinstance(size, bool) or not isinstance(size, int):
         raise StratumError("extranonce2 size is no count")
-    return _bytes("extranonce1", extranonce1), min(size, MAX_EXTRANONCE2_BYTES)
+    return _bytes("extranonce1", extranonce1), min(size, rows.most_extranonce2_bytes)
 
 
-def _parse_result(root: dict[str, Any]) -> Message:
+def _parse_result(root: dict[str, Any], rows: Rows) -> Message:
     message_id = _number_id(root.get("id"))
-    if "result" not in root:
+    result, error = root.get("result"), root.get("error")
+    if "result" not in root and (error is None or rows.pool_errors == "array"):
         if message_id == SUBSCRIBE_ID:
-            return NoExtranonce(_reason(root.get("error")), "")
+            return NoExtranonce(_reason(error, rows), "")
         return Unhandled("")
-    result, error = root["result"], root.get("error")
     if error is not None:
-        return Answer(message_id, _reason(error))
+        return Answer(message_id, _reason(error, rows))
     if isinstance(result, bool):
         reason = root.get("reject-reason")
         refused = reason if isinstance(reason, str) else "unknown"
         return Answer(message_id, None if result else refused)
-    if message_id == SUBSCRIBE_ID:
-        return _parse_subscription(result)
+    is_by_shape = rows.setup_results == "by shape"
+    if message_id == SUBSCRIBE_ID or (is_by_shape and isinstance(result, list)):
+        return _parse_subscription(result, rows)
+    if is_by_shape:
+        return _parse_configured(result)
     if message_id == CONFIGURE_ID:
         mask = result.get("version-rolling.mask") if isinstance(result, dict) else None
         return SetVersionMask(None if mask is None else _u32("version mask", mask))
     return Unhandled("unhandled result in stratum message")
 
 
-def _parse_subscription(result: object) -> Message:
+def _parse_subscription(result: object, rows: Rows) -> Message:
     try:
         if not isinstance(result, list) or len(result) < 3:
             raise StratumError("result has no extranonce")
-        return Subscribed(*_extranonce(result[1], result[2]))
+        return Subscribed(*_extranonce(result[1], result[2], rows))
     except StratumError as error:
         text = f"Unable to use stratum message: mining.subscribe: {error}"
         return NoExtranonce(str(error), text)
+
+
+def _parse_configured(result: object) -> Message:
+    if not isinstance(result, dict) or result.get("version-rolling") is not True:
+        raise StratumError("a result of no known shape")
+    mask = _u32("version mask", result.get("version-rolling.mask"))
+    return SetVersionMask(mask, is_answer=True)
 
 
 def _number_id(value: object) -> int:
@@ -283,10 +338,19 @@ def _number_id(value: object) -> int:
     return int(value) if isfinite(value) else -1
 
 
-def _reason(error: object) -> str:
-    is_pair = isinstance(error, list) and len(error) >= 2
-    reason = error[1] if is_pair and isinstance(error, list) else None
+def _reason(error: object, rows: Rows) -> str:
+    reason: object = None
+    if isinstance(error, list) and len(error) >= 2:
+        reason = error[1]
+    elif rows.pool_errors == "any form":
+        reason = error.get("message") if isinstance(error, dict) else error
     return reason if isinstance(reason, str) else "unknown"
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise StratumError(f"{name} is no string")
+    return value
 
 
 def _bytes(name: str, value: object) -> bytes:
@@ -317,32 +381,42 @@ def _u32(name: str, value: object) -> int:
 # What the miner says, in the firmware's exact spelling
 
 
-def configure_line(message_id: int) -> str:
+def configure_line(message_id: int, *, is_compact: bool) -> str:
     """Ask for version rolling."""
-    mask = f'{{"version-rolling.mask": "{VERSION_MASK_WANTED}"}}'
-    return _line(message_id, "mining.configure", f'["version-rolling"], {mask}')
+    blank = "" if is_compact else " "
+    mask = f'{{"version-rolling.mask":{blank}"{VERSION_MASK_WANTED}"}}'
+    params = ('["version-rolling"]', mask)
+    return _line(message_id, "mining.configure", params, is_compact=is_compact)
 
 
-def subscribe_line(message_id: int, asic_model: str, firmware_version: str) -> str:
+def subscribe_line(
+    message_id: int, asic_model: str, firmware_version: str, *, is_compact: bool
+) -> str:
     """Ask for jobs, and say who asks."""
-    agent = quote(f"bitaxe/{asic_model}/{firmware_version}")
-    return _line(message_id, "mining.subscribe", agent)
+    params = (quote(f"bitaxe/{asic_model}/{firmware_version}"),)
+    return _line(message_id, "mining.subscribe", params, is_compact=is_compact)
 
 
-def authorize_line(message_id: int, user: str, password: str) -> str:
+def authorize_line(
+    message_id: int, user: str, password: str, *, is_compact: bool
+) -> str:
     """Say for whom to mine."""
-    return _line(message_id, "mining.authorize", f"{quote(user)}, {quote(password)}")
+    params = (quote(user), quote(password))
+    return _line(message_id, "mining.authorize", params, is_compact=is_compact)
 
 
-def suggest_difficulty_line(message_id: int, difficulty: float) -> str:
+def suggest_difficulty_line(
+    message_id: int, difficulty: float, *, is_compact: bool
+) -> str:
     """Ask for a difficulty; whole numbers are printed as such."""
     number = int(difficulty) if difficulty == int(difficulty) else difficulty
-    return _line(message_id, "mining.suggest_difficulty", repr(number))
+    method, params = "mining.suggest_difficulty", (repr(number),)
+    return _line(message_id, method, params, is_compact=is_compact)
 
 
-def extranonce_subscribe_line(message_id: int) -> str:
+def extranonce_subscribe_line(message_id: int, *, is_compact: bool) -> str:
     """Ask to be told of new extranonces."""
-    return _line(message_id, "mining.extranonce.subscribe", "")
+    return _line(message_id, "mining.extranonce.subscribe", (), is_compact=is_compact)
 
 
 def submit_line(
@@ -354,22 +428,42 @@ def submit_line(
     ntime: int,
     nonce: int,
     version_bits: int,
+    is_compact: bool,
 ) -> str:
     """Hand in a share."""
     params = (
-        f'{quote(user)}, {quote(job_id)}, "{extranonce2.hex()}", '
-        f'"{ntime:08x}", "{nonce:08x}", "{version_bits:08x}"'
+        quote(user),
+        quote(job_id),
+        f'"{extranonce2.hex()}"',
+        f'"{ntime:08x}"',
+        f'"{nonce:08x}"',
+        f'"{version_bits:08x}"',
     )
-    return _line(message_id, "mining.submit", params)
+    return _line(message_id, "mining.submit", params, is_compact=is_compact)
+
+
+def pong_line(message_id: int) -> str:
+    """Answer a ping; only firmware that writes compact JSON does."""
+    return _line(message_id, "pong", (), is_compact=True)
+
+
+def version_line(message_id: int, firmware_version: str) -> str:
+    """Answer who we are."""
+    return f'{{"id":{message_id},"result":{quote(firmware_version)},"error":null}}'
 
 
 def probe_lines(
-    *, user: str, password: str, asic_model: str, firmware_version: str
+    *,
+    user: str,
+    password: str,
+    asic_model: str,
+    firmware_version: str,
+    is_compact: bool,
 ) -> bytes:
     """The two lines with which the heartbeat tries a pool."""
     lines = (
-        subscribe_line(1, asic_model, firmware_version),
-        authorize_line(2, user, password),
+        subscribe_line(1, asic_model, firmware_version, is_compact=is_compact),
+        authorize_line(2, user, password, is_compact=is_compact),
     )
     return "".join(f"{line}\n" for line in lines).encode()
 
@@ -379,5 +473,11 @@ def quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _line(message_id: int, method: str, params: str) -> str:
-    return f'{{"id": {message_id}, "method": "{method}", "params": [{params}]}}'
+def _line(
+    message_id: int, method: str, params: Sequence[str], *, is_compact: bool
+) -> str:
+    if is_compact:
+        listed = ",".join(params)
+        return f'{{"id":{message_id},"method":"{method}","params":[{listed}]}}'
+    listed = ", ".join(params)
+    return f'{{"id": {message_id}, "method": "{method}", "params": [{listed}]}}'

@@ -1,9 +1,11 @@
 """The miner's side of one connection to a pool.
 
 Bytes in, events out; calls in, bytes out. A pool that misbehaves never raises out of
-here: its line is dropped with a log line. Source: ESP-Miner stratum_api.c.
+here: its line is dropped with a log line. Where releases of the firmware differ, `Rows`
+says what one does. Source: ESP-Miner stratum_api.c.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from math import exp, inf
 from math import log as ln
@@ -11,28 +13,36 @@ from statistics import NormalDist
 from zlib import crc32
 
 from softaxe.bitcoin.header import nbits_difficulty
+from softaxe.catalog.firmware.rows import Rows
 from softaxe.errors import StratumError
 from softaxe.stratum import messages
 from softaxe.stratum.messages import (
     AUTHORIZE_ID,
     FIRST_SHARE_ID,
-    MAX_EXTRANONCE2_BYTES,
     SUBSCRIBE_ID,
     Answer,
+    GetVersion,
     LineSplitter,
     NoExtranonce,
     Notify,
+    Ping,
     Reconnect,
     SetDifficulty,
     SetExtranonce,
     SetVersionMask,
+    ShowMessage,
     Subscribed,
     Unhandled,
 )
 from softaxe.units import Level, Log
 
-TAG = "stratum_task"
 API_TAG = "stratum_api"
+FIXED_SUGGESTION = 1000
+"""What releases suggest that do not ask the settings. Source: ESP-Miner v2.8."""
+MAX_KNOWN_JOBS = 16
+"""Whose ids are remembered. Source: ESP-Miner stratum_v1_task.c."""
+MAX_MESSAGE_CHARS = 256
+"""Of what the pool has to say to people. Source: ESP-Miner stratum_api.c."""
 MAX_AWAITED = 1024
 """Messages whose answers are timed. Source: ESP-Miner stratum_api.c."""
 AIR_LOG_S = NormalDist(ln(0.045), 0.45)
@@ -53,7 +63,7 @@ class NotifyReceived:
     network_difficulty: float
     """From nbits, in the chip's hashes."""
     pool_difficulty: float
-    """In the chip's hashes; 0 when none has been set."""
+    """In the chip's hashes; 0 when any nonce will do."""
     version_mask: int
     extranonce: "ExtranonceSet | None"
     """None when no pool has given one: then the firmware crashes."""
@@ -138,6 +148,7 @@ class Session:
     Call `connected` first; after each call take `events` and `data_to_send`.
 
     Args:
+        rows: What the release of the firmware does.
         asic_model: For the user agent.
         firmware_version: For the user agent.
         user: At the pool.
@@ -157,6 +168,7 @@ class Session:
     def __init__(
         self,
         *,
+        rows: Rows,
         asic_model: str,
         firmware_version: str,
         user: str,
@@ -176,6 +188,8 @@ class Session:
         """As last set, in the chip's hashes; 0 before."""
         self.response_time_s: float | None = None
         """Of the last answered message."""
+        self._rows = rows
+        self._is_compact = rows.stratum_json == "compact"
         self._asic_model = asic_model
         self._firmware_version = firmware_version
         self._user = user
@@ -190,22 +204,35 @@ class Session:
         self._splitter = LineSplitter()
         self._last_id = 0
         self._awaited: dict[int, float] = {}
+        """When what was sent whose answers are timed, by message id."""
+        self._known_jobs: deque[str] = deque(maxlen=MAX_KNOWN_JOBS)
         self._unsent: list[int] = []
         self._out: list[str] = []
         self._events: list[Event] = []
 
     def connected(self, now: float) -> None:
-        """Say the three lines that open a connection."""
-        self._send(messages.configure_line(self._next_id()))
+        """Say the lines that open a connection."""
+        is_compact = self._is_compact
+        self._send(messages.configure_line(self._next_id(), is_compact=is_compact))
         line = messages.subscribe_line(
-            self._next_id(), self._asic_model, self._firmware_version
+            self._next_id(),
+            self._asic_model,
+            self._firmware_version,
+            is_compact=is_compact,
         )
         self._send(line)
         message_id = self._next_id()
-        self._await(message_id, now)
-        line = messages.authorize_line(message_id, self._user, self._password)
-        shown = messages.authorize_line(message_id, self._user, "*****")
+        if self._rows.response_time == "any message":
+            self._await(message_id, now)
+        line, shown = (
+            messages.authorize_line(
+                message_id, self._user, password, is_compact=is_compact
+            )
+            for password in (self._password, "*****")
+        )
         self._send(line, shown=shown)
+        if self._rows.suggest_difficulty == "always 1000":
+            self._suggest(FIXED_SUGGESTION)
 
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes of the pool, in any slices."""
@@ -238,7 +265,8 @@ class Session:
             now: Device time.
         """
         message_id = self._next_id()
-        self._await(message_id, now)
+        if self._rows.response_time != "none":
+            self._await(message_id, now)
         line = messages.submit_line(
             message_id,
             user=self._user,
@@ -247,6 +275,7 @@ class Session:
             ntime=ntime,
             nonce=nonce,
             version_bits=version_bits,
+            is_compact=self._is_compact,
         )
         self._send(line)
         return message_id
@@ -280,7 +309,7 @@ class Session:
         text = line[:LOGGED_LINE_CHARS].decode("utf-8", "replace")
         self._log(Level.INFO, API_TAG, f"rx: {text}")
         try:
-            message = messages.parse(line)
+            message = messages.parse(line, self._rows)
         except StratumError as error:
             text = f"Unable to use stratum message: {error}"
             self._log(Level.ERROR, API_TAG, text)
@@ -289,30 +318,68 @@ class Session:
             case Notify():
                 self._take_notify(message, text)
             case SetDifficulty(difficulty=difficulty):
-                difficulty = min(difficulty * self._scale, self._most_difficulty)
-                self.pool_difficulty = difficulty
-                self._say(f"Set pool difficulty: {int(self.pool_difficulty)}")
-                self._events.append(DifficultySet(self.pool_difficulty))
-            case SetVersionMask(mask=mask):
-                self._set_version_mask(mask, text)
+                self._set_difficulty(difficulty)
+            case SetVersionMask():
+                self._set_version_mask(message, text)
             case SetExtranonce() | Subscribed() | NoExtranonce():
                 self._take_extranonce(message, text)
             case Reconnect():
                 self._events.append(ReconnectRequested())
+            case Ping() | GetVersion() | ShowMessage():
+                self._take_question(message)
             case Answer():
                 self._take_answer(message, now)
             case Unhandled(text=about):
                 if about:
                     self._say(f"{about}: {text}")
 
+    def _take_question(self, message: Ping | GetVersion | ShowMessage) -> None:
+        match message:
+            case Ping(message_id=message_id):
+                self._send(messages.pong_line(message_id))
+            case GetVersion(message_id=message_id):
+                version = self._firmware_version
+                self._send(messages.version_line(message_id, version))
+            case ShowMessage(text=words):
+                if len(words) > MAX_MESSAGE_CHARS:
+                    words = f"{words[:MAX_MESSAGE_CHARS]}..."
+                self._log(Level.INFO, API_TAG, f"Pool message: {words}")
+
+    def _set_difficulty(self, wire: float) -> None:
+        before, rows = self.pool_difficulty, self._rows
+        difficulty = min(wire * self._scale, self._most_difficulty)
+        self.pool_difficulty = difficulty
+        if rows.difficulty_log == "pool":
+            is_exact = rows.pool_difficulty == "double"
+            shown = f"{difficulty:.2f}" if is_exact else f"{int(difficulty)}"
+            self._say(f"Set pool difficulty: {shown}")
+        elif difficulty != (before or rows.start_difficulty):
+            self._say(f"Set stratum difficulty: {int(difficulty)}")
+        self._events.append(DifficultySet(difficulty))
+
+    def _is_duplicate(self, notify: Notify) -> bool:
+        """Tell, and say, whether a job is here already; remember it."""
+        if not self._rows.ignores_duplicate_jobs:
+            return False
+        if notify.is_clean:
+            self._known_jobs.clear()
+        if notify.job_id in self._known_jobs:
+            text = f"Ignoring duplicate notify for job {notify.job_id}"
+            self._log(Level.WARNING, self._rows.pool_tag, text)
+            return True
+        self._known_jobs.append(notify.job_id)
+        return False
+
     def _take_notify(self, notify: Notify, line: str) -> None:
         if self._must_subscribe and self.extranonce is None:
             self._error(f"job without an extranonce: {line}")
             return
+        if self._is_duplicate(notify):
+            return
         event = NotifyReceived(
             notify,
             nbits_difficulty(notify.nbits) * self._scale,
-            self.pool_difficulty,
+            self.pool_difficulty or float(self._rows.start_difficulty),
             self.version_mask,
             self.extranonce,
         )
@@ -334,7 +401,7 @@ class Session:
                 self._error(f"extranonce2 size is no count: {line}")
             return
         if size < 0 and isinstance(message, SetExtranonce):
-            size = MAX_EXTRANONCE2_BYTES
+            size = self._rows.most_extranonce2_bytes
         self.extranonce = ExtranonceSet(message.extranonce1, size)
         shown = message.extranonce1.hex()
         self._say(f"Set extranonce: {shown}, extranonce_2_len: {size}")
@@ -346,47 +413,82 @@ class Session:
             self._error(f"setup message rejected: {reason}")
             self._events.append(SubscribeRefused(reason))
 
-    def _set_version_mask(self, mask: int | None, line: str) -> None:
+    def _set_version_mask(self, message: SetVersionMask, line: str) -> None:
+        mask = message.mask
         if mask is None:
-            self._log(Level.ERROR, TAG, f"error setting version mask: {line}")
+            self._error(f"error setting version mask: {line}")
             return
         self.version_mask = mask
-        self._say(f"Set version mask: {mask:08x}")
+        said = "Configure result accepted," if message.is_answer else "Set"
+        self._say(f"{said} version mask: {mask:08x}")
         self._events.append(VersionMaskSet(mask))
+        if message.is_answer:
+            self._events.append(SetupAccepted())
 
     def _take_answer(self, answer: Answer, now: float) -> None:
-        sent_at = self._awaited.pop(answer.message_id, None)
-        if sent_at is not None:
-            self.response_time_s = now - sent_at + self._air_s(answer.message_id)
-            milliseconds = self.response_time_s * 1000
-            self._say(f"Stratum response time: {milliseconds:.2f} ms")
-        reason = answer.reason
-        if answer.message_id == SUBSCRIBE_ID and self._must_subscribe:
+        message_id, reason, rows = answer.message_id, answer.reason, self._rows
+        sent_at = self._awaited.pop(message_id, None)
+        if rows.response_time == "any message":
+            self._time(message_id, sent_at, now)
+        is_early = message_id < FIRST_SHARE_ID and rows.share_replies != "tracked"
+        is_late = rows.share_replies == "id from 5" or sent_at is not None
+        if message_id == SUBSCRIBE_ID and self._must_subscribe:
             self._refuse(reason or "no extranonce")
-        elif answer.message_id >= FIRST_SHARE_ID:
-            if reason is None:
-                self._say("message result accepted")
-                self._events.append(ShareAccepted())
-            else:
-                text = f"message result rejected: {reason}"
-                self._log(Level.WARNING, TAG, text)
-                self._events.append(ShareRejected(reason))
-        elif reason is None:
+        elif is_late and not is_early:
+            self._take_share_answer(reason)
+        elif is_early or rows.share_replies == "tracked":
+            self._take_setup_answer(message_id, reason)
+        is_timed = reason is None or rows.response_time == "shares"
+        if is_timed and rows.response_time != "any message":
+            self._time(message_id, sent_at, now)
+
+    def _time(self, message_id: int, sent_at: float | None, now: float) -> None:
+        """Note how long an answer took, if it is one that is timed."""
+        if sent_at is None:
+            return
+        self.response_time_s = now - sent_at + self._air_s(message_id)
+        digits = 2 if self._rows.response_time == "any message" else 1
+        milliseconds = f"{self.response_time_s * 1000:.{digits}f}"
+        self._say(f"Stratum response time: {milliseconds} ms")
+
+    def _take_share_answer(self, reason: str | None) -> None:
+        if reason is None:
+            self._say("message result accepted")
+            self._events.append(ShareAccepted())
+            return
+        text = f"message result rejected: {reason}"
+        self._log(Level.WARNING, self._rows.pool_tag, text)
+        self._events.append(ShareRejected(reason))
+
+    def _take_setup_answer(self, message_id: int, reason: str | None) -> None:
+        if reason is None:
             self._say("setup message accepted")
             self._events.append(SetupAccepted())
-            self._continue_setup(answer.message_id)
+            self._continue_setup(message_id)
         else:
-            self._log(Level.ERROR, TAG, f"setup message rejected: {reason}")
+            self._error(f"setup message rejected: {reason}")
             self._events.append(SetupRejected(reason))
 
     def _continue_setup(self, accepted_id: int) -> None:
-        if accepted_id == AUTHORIZE_ID and self._suggested_difficulty > 0:
-            line = messages.suggest_difficulty_line(
-                self._next_id(), self._suggested_difficulty / self._scale
-            )
+        rule, wanted = self._rows.suggest_difficulty, self._suggested_difficulty
+        is_authorized = accepted_id == AUTHORIZE_ID
+        if is_authorized and (
+            rule == "after authorize"
+            or (rule == "after authorize if positive" and wanted > 0)
+        ):
+            self._suggest(wanted)
+        when = self._rows.extranonce_subscribe
+        is_due = when == "every reply" or (when == "once" and is_authorized)
+        if is_due and self._wants_extranonce_subscribe:
+            message_id, is_compact = self._next_id(), self._is_compact
+            line = messages.extranonce_subscribe_line(message_id, is_compact=is_compact)
             self._send(line)
-        if self._wants_extranonce_subscribe:
-            self._send(messages.extranonce_subscribe_line(self._next_id()))
+
+    def _suggest(self, difficulty: int) -> None:
+        line = messages.suggest_difficulty_line(
+            self._next_id(), difficulty / self._scale, is_compact=self._is_compact
+        )
+        self._send(line)
 
     # Helpers
 
@@ -415,7 +517,7 @@ class Session:
         self._log(Level.INFO, API_TAG, f"tx: {shown or line}")
 
     def _error(self, text: str) -> None:
-        self._log(Level.ERROR, TAG, text)
+        self._log(Level.ERROR, self._rows.pool_tag, text)
 
     def _say(self, text: str) -> None:
-        self._log(Level.INFO, TAG, text)
+        self._log(Level.INFO, self._rows.pool_tag, text)

@@ -280,11 +280,42 @@ class Rows:
         v2_9="every reply",
         v2_15="once",
     )
+    set_extranonce: Literal["ignored", "applied", "applied, counter restarts"] = _row(
+        "what `mining.set_extranonce` does",
+        "ignored",
+        v2_9="applied",
+        v2_15="applied, counter restarts",
+    )
+    most_extranonce2_bytes: int = _row(
+        "bytes of an extranonce2 at most, whatever the pool asks; 2.8 and 2.9 have no "
+        "limit of their own",
+        255,
+        v2_10=32,
+    )
     share_replies: Literal["id from 5", "id from 5, tracked", "tracked"] = _row(
         "which replies are answers to shares",
         "id from 5",
         v2_14="id from 5, tracked",
         v2_15="tracked",
+    )
+    setup_results: Literal["by id", "by shape"] = _row(
+        "how answers to subscribe and configure are told", "by id", v2_15="by shape"
+    )
+    pool_errors: Literal["array", "any form"] = _row(
+        "how a pool may spell an error: an array, or a text, an object, and without "
+        "any result, too",
+        "array",
+        v2_14="any form",
+    )
+    response_time: Literal["none", "any message", "shares", "accepted shares"] = _row(
+        "whose answers are timed",
+        "none",
+        v2_9="any message",
+        v2_13="shares",
+        v2_14="accepted shares",
+    )
+    most_merkle_branches: int | None = _row(
+        "branches of a job that are taken at most", 32, v2_13=None
     )
     pool_silence_s: float | None = _row(
         "seconds without a word after which a pool is given up",
@@ -298,14 +329,31 @@ class Rows:
     has_tls: bool = _row("pools can be reached by TLS", False, v2_13=True)
     has_stratum_v2: bool = _row("Stratum v2 is spoken", False, v2_14=True)
     answers_ping: bool = _row("`mining.ping` is answered", False, v2_13=True)
+    logs_pool_messages: bool = _row(
+        "`client.show_message` is written into the log", False, v2_14=True
+    )
     answers_get_version: bool = _row(
         "`client.get_version` is answered", False, v2_15=True
+    )
+    start_difficulty: int = _row(
+        "difficulty of jobs before the pool sets one; 0 for any nonce", 8192, v2_9=0
+    )
+    difficulty_log: Literal["stratum, on change", "pool"] = _row(
+        "how a pool's difficulty is logged: `Set stratum difficulty` or `Set pool "
+        "difficulty`",
+        "stratum, on change",
+        v2_9="pool",
     )
     pool_difficulty: Literal["integer", "double"] = _row(
         "what a pool's difficulty is kept as", "integer", v2_14="double"
     )
     ignores_duplicate_jobs: bool = _row(
         "a job id that came before is ignored", False, v2_15=True
+    )
+    pool_tag: str = _row(
+        "the log's tag of the pool connection",
+        "stratum_task",
+        v2_14="stratum_v1_task",
     )
     failover: Literal["toggle", "coordinator"] = _row(
         "what happens when a pool fails: the other is tried, or a coordinator decides "
