@@ -106,6 +106,18 @@ def test_devices_are_meant_by_pattern_group_and_share() -> None:
     assert met == again, "always the same ones"
 
 
+def test_devices_are_meant_by_the_firmware_that_they_run() -> None:
+    rules = FaultRules()
+    rules.add({"id": "new", "effect": "fan_dead", "firmware": "v2.15*"}, 0.0)
+    rules.add({"id": "any", "effect": "fan_dead"}, 0.0)
+
+    def met(firmware: str) -> list[str]:
+        return rules.that_meet(Whom("601-1", "g", firmware=firmware)).names(0)
+
+    assert met("2.15.0") == met("2.15.3") == ["new", "any"]
+    assert met("2.12.2") == met("") == ["any"]
+
+
 def test_requests_are_met_by_route_method_and_chance() -> None:
     def draw(seed: int) -> list[str | None]:
         rules = FaultRules(seed)

@@ -60,6 +60,9 @@ class Order(Struct, kw_only=True, forbid_unknown_fields=True, tag_field="effect"
         Text, about("Pattern of ids, host names, addresses or MAC addresses.")
     ] = "*"
     group: Annotated[Text, about("Pattern of group names.")] = "*"
+    firmware: Annotated[
+        Text, about("Pattern of the versions that devices run, as 2.15*.")
+    ] = "*"
     share: Annotated[
         Part, about("That part of those that match, always the same ones.")
     ] = 1.0

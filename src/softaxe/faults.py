@@ -39,6 +39,8 @@ class Whom:
     """A device's other ones: host name, address, MAC address."""
     board: Board | None = None
     """What a device is made of; nothing is known of a miner's."""
+    firmware: str = ""
+    """The version that a device runs, without the `v`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Rule:
     device: str
     """A pattern for ids, as `*` and `601-*`, or for other names of devices."""
     group: str
+    firmware: str
+    """A pattern for the version that runs, as `2.15*`."""
     share: float
     """Part of those that match, always the same ones."""
     route: str
@@ -77,6 +81,7 @@ class Rule:
         wanted, board = self.device.lower(), whom.board
         return (
             fnmatchcase(whom.group, self.group)
+            and fnmatchcase(whom.firmware, self.firmware)
             and any(fnmatchcase(n.lower(), wanted) for n in (whom.id, *whom.names))
             and (
                 board is None
@@ -96,6 +101,8 @@ class Rule:
     def in_words(self) -> str:
         """Return whom it is for, for a complaint that there is nobody."""
         text = f"{self.device!r} in a group like {self.group!r}"
+        if self.firmware != "*":
+            text += f" on firmware like {self.firmware!r}"
         parts = [f"{n} {v}" for n, v in self.values.items() if n in PARTS]
         return f"{text} with {', '.join(parts)}" if parts else text
 
@@ -440,6 +447,7 @@ def _read_rule(members: Mapping[str, Any], now: float, default_id: str) -> Rule:
         values={one.name: getattr(order, one.field) for one in parameters(type(order))},
         device=order.device,
         group=order.group,
+        firmware=order.firmware.removeprefix("v"),
         share=order.share,
         route=of_requests.route,
         method=of_requests.method.upper(),

@@ -43,6 +43,8 @@ def test_devices_are_listed_chosen_and_cut(api: httpx.Client) -> None:
     assert supras["devices"] == every["devices"][2:]
     assert second == {"total": 3, "devices": every["devices"][1:2]}
     assert api.get("/control/devices", params={"state": "away"}).json()["total"] == 0
+    assert api.get("/control/devices?firmware=2.12*").json()["total"] == 3
+    assert api.get("/control/devices?firmware=2.15*").json()["total"] == 0
 
 
 def test_one_device_comes_with_what_it_says_itself(api: httpx.Client) -> None:
@@ -275,6 +277,8 @@ def test_prometheus_reads_the_metrics(api: httpx.Client) -> None:
     assert {sample.labels["device"] for sample in powers} == {"601-1", "602-2", "402-3"}
     assert all(sample.value > 10 for sample in powers)
     assert families["softaxe_devices"].samples[0].value == 3
+    (first, *_) = families["softaxe_device_info"].samples
+    assert first.labels["firmware"] == "2.12.2"
     assert "softaxe_shares_accepted" in families
 
 

@@ -10,6 +10,7 @@ import pytest
 from softaxe.device.device import Device
 from softaxe.errors import SettingError
 from softaxe.faults import MOST_RULES, MetRules, Rule
+from softaxe.flash.image import AppImage
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import Group
 from softaxe.fleet.options import FleetOptions
@@ -18,10 +19,13 @@ DEVICES = 5
 
 
 def live(
-    state: Path, work: Callable[[Fleet], Coroutine[None, None, None]], **options: Any
+    state: Path,
+    work: Callable[[Fleet], Coroutine[None, None, None]],
+    group: Group | None = None,
+    **options: Any,
 ) -> None:
     async def main() -> None:
-        groups = (Group(count=DEVICES),)
+        groups = (group or Group(count=DEVICES),)
         fleet = Fleet(
             FleetOptions(
                 state=state, groups=groups, port=0, is_paused=True, seed=1, **options
@@ -133,3 +137,27 @@ def test_a_reset_brings_the_first_rules_back(tmp_path: Path) -> None:
         assert all(m.device.faults.has_no_wifi for m in fleet.members.values())
 
     live(tmp_path, work, faults=({"effect": "wifi_loss"},))
+
+
+def test_rules_follow_the_firmware_that_devices_run(tmp_path: Path) -> None:
+    async def work(fleet: Fleet) -> None:
+        rule = {"effect": "ambient", "c": 50, "firmware": "2.15*"}
+        added = await fleet.faults.add(rule)
+        old, new = fleet.members.values()
+        assert old.device.faults.ambient_c is None
+        assert new.device.faults.ambient_c == 50
+        assert await fleet.faults.matches(added) == 1
+
+        for member, version in ((old, "v2.15.3"), (new, "v2.9.0")):
+            image = AppImage(version, "esp-miner", "v5.5.1", "", "", 4096, "ab" * 32)
+            member.device.write_firmware(image, fleet.clock.now)
+            member.restart()
+            await fleet.ticker.advance(1.0)
+
+        assert old.firmware == "2.15.3"
+        assert old.device.faults.ambient_c == 50
+        assert new.device.faults.ambient_c is None
+        told = await fleet.faults.describe()
+        assert [one["matches"] for one in told["faults"]] == [1]
+
+    live(tmp_path, work, Group(count=2, firmware=("2.12.2", "2.15.0")))

@@ -11,6 +11,7 @@ from softaxe.errors import SettingError
 from softaxe.fleet.groups import (
     Group,
     member_options,
+    one_of_each,
     parse_pool,
     read_group,
     read_groups,
@@ -30,6 +31,14 @@ def test_boards_are_dealt_out_in_turn() -> None:
 
     assert [device.board.version for device in devices] == ["601", "303", "601"]
     assert [device.id for device in devices] == ["601-1", "303-2", "601-3"]
+
+
+def test_releases_are_dealt_out_in_turn_and_a_family_means_its_last() -> None:
+    group = read_group({"count": 3, "firmware": ["2.9", "v2.15.0"]})
+
+    assert [one.firmware for one in made(group)] == ["2.9.0", "2.15.0", "2.9.0"]
+    assert one_of_each(group).count == 2
+    assert [one.firmware for one in made(Group(count=2))] == [None, None]
 
 
 def test_settings_hold_for_all_and_number_the_devices() -> None:
@@ -95,6 +104,9 @@ def test_a_pool_of_ones_own_takes_the_built_in_ones_place() -> None:
         ({"count": True}, "count: True is no whole number"),
         ({"boards": []}, "names no board"),
         ({"board": 601}, "601 is no text"),
+        ({"firmware": "2.16"}, "firmware: '2.16' is none of 2.8.0, 2.8.1, 2.9.0"),
+        ({"firmware": []}, "names no release"),
+        ({"firmware": [2.15]}, "firmware: 2.15 is no text"),
         ({"work": "fake"}, "'fake' is none of auto, scaled, real"),
         ({"profile": "old"}, "'old' is none of documented, firmware"),
         ({"ambient": 99}, "ambient: 99 is outside -40..80"),

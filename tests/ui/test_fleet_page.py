@@ -23,7 +23,12 @@ Open = Callable[..., Page]
 def fleet() -> Iterator[RunningFleet]:
     groups: list[GroupOptions] = [
         {"name": "gammas", "count": DEVICES - 110, "boards": ["601", "602"]},
-        {"name": "supras", "count": 100, "board": "402"},
+        {
+            "name": "supras",
+            "count": 100,
+            "board": "402",
+            "firmware": ["2.9.0", "2.15.0"],
+        },
         {"name": "attic", "count": 10, "board": "601", "ambient": 45},
     ]
     with running(groups=groups, control=True, speed=0, warm_up_s=12) as made:
@@ -98,6 +103,14 @@ def test_it_sorts_and_filters(open_fleet: Open) -> None:
     expect(page.get_by_text("100 of 1,000 shown")).to_be_visible()
     expect(page.locator("tbody tr[aria-rowindex='2']")).to_contain_text("402 Supra")
 
+    page.get_by_label("Firmware").select_option("2.15.0")
+    expect(page.get_by_text("50 of 1,000 shown")).to_be_visible()
+    page.get_by_label("Firmware").select_option("")
+    page.get_by_role("button", name=re.compile("^Firmware")).click()
+    expect(page.locator("tbody tr[aria-rowindex='2']")).to_contain_text("2.9.0")
+    page.get_by_label("Search").fill("2.15 402")
+    expect(page.get_by_text("50 of 1,000 shown")).to_be_visible()
+
     page.get_by_label("Group").select_option("")
     page.get_by_label("Search").fill("601-1 ")
     page.get_by_label("Search").fill("ATTIC")
@@ -138,9 +151,10 @@ def test_a_fault_is_ordered_refused_and_removed(
 
     page.get_by_label(re.compile("^c in °C")).fill("55")
     page.get_by_label("Group").select_option("attic")
+    page.get_by_label("Firmware (pattern)").fill("2.12*")
     page.get_by_role("button", name="Order").click()
 
-    expect(page.get_by_text("meets 10; until removed")).to_be_visible()
+    expect(page.get_by_text("all devices of attic on 2.12*; meets 10")).to_be_visible()
     picture(page, "fleet-faults")
     page.goto(f"{fleet.control_url}/#/devices")
     page.get_by_label("Group").select_option("attic")

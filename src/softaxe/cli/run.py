@@ -301,7 +301,9 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             is_first_boot=first_boot,
             www=None if www is None else read_as("--www", read_source, www),
             erases_www=erase_www,
-            firmware=firmware and read_as("--firmware", release_named, firmware),
+            firmware=()
+            if firmware is None
+            else (read_as("--firmware", release_named, firmware),),
             profile=PROFILES[profile],
             strict=strict,
         )

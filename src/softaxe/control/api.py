@@ -137,7 +137,11 @@ class Control:
         """GET /control/devices."""
         query = query_of(DevicesQuery, request)
         offset, limit = query.offset, query.limit
-        wanted = {"group": query.group, "state": query.state}
+        wanted = {
+            "group": query.group,
+            "state": query.state,
+            "firmware": query.firmware,
+        }
         if len(self._whole.parts) == 1:
             (found,) = await self._whole.ask(
                 "devices", **wanted, first=offset, limit=limit

@@ -102,6 +102,9 @@ class DevicesQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     group: Annotated[str | None, about("Its name.")] = None
     state: State | None = None
+    firmware: Annotated[
+        str | None, about("Pattern of the versions that run, as 2.15*.")
+    ] = None
     offset: Annotated[
         int, about("So many are left out first.", within=(0, MOST_ROWS))
     ] = 0
@@ -233,6 +236,7 @@ class Row(Struct, frozen=True, rename="camel"):
     group: str
     board: str
     family: str
+    firmware: Annotated[str, about("The version that runs.")]
     url: str
     hostname: str
     mac_addr: str

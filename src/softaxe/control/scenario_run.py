@@ -13,11 +13,16 @@ from typing import Any
 from xml.etree import ElementTree
 
 import httptools
-from msgspec.structs import replace as replaced
 
 from softaxe.errors import SettingError, SoftaxeError
 from softaxe.fleet.fleet import Fleet
-from softaxe.fleet.groups import Group, member_options, read_group, read_toml
+from softaxe.fleet.groups import (
+    Group,
+    member_options,
+    one_of_each,
+    read_group,
+    read_toml,
+)
 from softaxe.fleet.options import FleetOptions
 from softaxe.scenario import (
     ALL,
@@ -99,9 +104,8 @@ def _groups(scenario: Scenario, where: str) -> tuple[Group, ...]:
     groups = []
     for number, table in enumerate(scenario.groups, 1):
         group = read_group(dict(table), f"{where}: group {number}")
-        one_of_each = replaced(group, count=len(group.boards))
         try:
-            list(member_options(one_of_each, pool_rows={}))
+            list(member_options(one_of_each(group), pool_rows={}))
         except SettingError as error:
             raise SettingError(f"{where}: {error}") from error
         groups.append(group)

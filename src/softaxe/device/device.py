@@ -38,6 +38,7 @@ from softaxe.device.boot import (
 from softaxe.device.display import SETTLED_S, Display, Mark
 from softaxe.device.events import (
     BlockFound,
+    Booted,
     CameUp,
     ClosePool,
     CloseReason,
@@ -555,6 +556,7 @@ class Device(DeviceState):
             self._events.append(ClosePool(link))
         self._boot_flash()
         self._boot(now, reason)
+        self._events.append(Booted())
 
     def _boot_flash(self) -> None:
         """Run what the boot loader chooses; the choice is saved when it changes."""

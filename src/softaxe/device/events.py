@@ -94,6 +94,11 @@ class CameUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Booted:
+    """Fact: the boot loader has started a firmware, perhaps another than before."""
+
+
+@dataclass(frozen=True, slots=True)
 class ShareAccepted:
     """Fact: the pool accepted a share."""
 
@@ -127,6 +132,7 @@ Event = (
     | SaveFlash
     | WentDown
     | CameUp
+    | Booted
     | ShareAccepted
     | ShareRejected
     | BlockFound

@@ -161,6 +161,12 @@ class FaultsAtWork:
         member.set_faults(met.device_faults(now), met.link_faults(now))
         self._apply_to_pool(member)
 
+    def look_again(self, member: Member) -> None:
+        """Find anew which rules meet a device: its firmware may be another."""
+        if self._rules.rules:
+            self._met.pop(member, None)
+            self.apply_to(member)
+
     def connected(self, member: Member) -> None:
         """A device's line to a pool stands."""
         if self._rules.rules:

@@ -418,5 +418,10 @@ class Fleet:
         self.real_work.note(member, is_here=self.members.get(member.id) is member)
         self.faults.connected(member)
 
+    def booted(self, member: Member) -> None:
+        """The device has started a firmware, perhaps another than before."""
+        if self.members.get(member.id) is member:
+            self.faults.look_again(member)
+
     async def _start_pool(self) -> None:
         await self.pool.start(take_stranger=self.faults.take_stranger)

@@ -19,6 +19,7 @@ import random
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import ip_address
+from math import lcm
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -99,10 +100,17 @@ def _boards_of(value: object) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _firmware_of(value: object) -> str:
-    if not isinstance(value, str):
-        raise SettingError(f"{shown(value)} is no text")
-    return release_named(value)
+def _releases_of(value: object) -> tuple[str, ...]:
+    names = value if isinstance(value, list | tuple) else [value]
+    if not names:
+        raise SettingError("names no release")
+    return tuple(_release_of(name) for name in names)
+
+
+def _release_of(name: object) -> str:
+    if not isinstance(name, str):
+        raise SettingError(f"{shown(name)} is no text")
+    return release_named(name)
 
 
 def _profile_of(value: object) -> Profile:
@@ -173,14 +181,20 @@ class Shared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         bool, about("Like a new device: without Wi-Fi, as an access point.")
     ] = field(default=False, name="first_boot")
     firmware: Annotated[
-        str | None,
+        tuple[str, ...],
         about(
-            "Release that the devices come with, such as 2.14.2; when left out the one "
-            "they have, or 2.12.2, the page's.",
-            read=_firmware_of,
-            schema={"type": "string", "examples": list(versions())},
+            "Releases that the devices come with, such as 2.14.2, dealt out in turn; "
+            "when left out the ones they have, or 2.12.2, the page's.",
+            read=_releases_of,
+            schema={
+                "anyOf": [
+                    {"type": "string", "examples": list(versions())},
+                    {"type": "array", "items": {"type": "string"}, "minItems": 1},
+                ]
+            },
+            told={},
         ),
-    ] = None
+    ] = ()
     profile: Annotated[
         Profile,
         about(
@@ -303,9 +317,17 @@ def _member_options(
             overrides=login,
             www=group.www,
             erases_www=group.erases_www,
-            firmware=group.firmware,
+            firmware=group.firmware[number % len(group.firmware)]
+            if group.firmware
+            else None,
             profile=profile,
         )
+
+
+def one_of_each(group: Group) -> Group:
+    """Return a group with as few devices as have all that it deals out in turn."""
+    every = lcm(len(group.boards), len(group.firmware) or 1)
+    return replace(group, count=min(group.count, every))
 
 
 def _dialect(group: Group) -> Profile:

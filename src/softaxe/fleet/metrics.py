@@ -21,6 +21,7 @@ from softaxe.fleet.turns import in_turns
 from softaxe.serve.member import Member
 
 LABELS = ("device", "group", "board")
+INFO = "softaxe_device_info"
 CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
 
 
@@ -93,8 +94,8 @@ QUANTITIES = (
 """One row per metric of a device."""
 
 
-Reading = tuple[tuple[str, str, str], list[float]]
-"""A device's labels, and its value for each of `QUANTITIES`."""
+Reading = tuple[tuple[str, str, str], str, list[float]]
+"""A device's labels, its firmware, and its value for each of `QUANTITIES`."""
 Totals = Mapping[str, Any]
 _NEXT = b"\n# HELP "
 """Between two metrics, and nowhere else: a line feed in a label is written as \\n."""
@@ -107,10 +108,17 @@ class _Devices(Collector):
         self._readings = readings
 
     def collect(self) -> Iterator[Metric]:
+        # An update would otherwise end every series of a device and begin new ones.
+        info = GaugeMetricFamily(
+            INFO, "Always 1; what a device runs.", labels=(*LABELS, "firmware")
+        )
+        for labels, firmware, _ in self._readings:
+            info.add_metric((*labels, firmware), 1)
+        yield info
         for number, quantity in enumerate(QUANTITIES):
             kind = CounterMetricFamily if quantity.is_counter else GaugeMetricFamily
             metric = kind(quantity.name, quantity.help, labels=LABELS)
-            for labels, values in self._readings:
+            for labels, _, values in self._readings:
                 metric.add_metric(labels, values[number])
             yield metric
 
@@ -164,7 +172,7 @@ async def device_metrics(members: Iterable[Member]) -> bytes:
         device = member.device
         labels = (member.id, member.group, device.board.version)
         values = [float(quantity.read(device)) for quantity in QUANTITIES]
-        readings.append((labels, values))
+        readings.append((labels, member.firmware, values))
     # In a thread, as the text of a thousand devices takes a tenth of a second.
     return await asyncio.to_thread(_text, _Devices(readings))
 

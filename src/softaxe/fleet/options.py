@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from msgspec.structs import replace as replaced
-
 from softaxe.description import about, given, read_member
 from softaxe.effects import Fault
 from softaxe.errors import SettingError, read_as
@@ -21,6 +19,7 @@ from softaxe.fleet.groups import (
     groups_of,
     member_options,
     numbered,
+    one_of_each,
     read_toml,
 )
 from softaxe.fleet.search_thread import CPU_PERCENT
@@ -86,8 +85,7 @@ class FleetOptions:
         known = [g for g in groups if g.seed is not None or self.seed is not None]
         check_twins(known, seed)
         for group in groups:
-            one_of_each = replaced(group, count=min(group.count, len(group.boards)))
-            for _ in member_options(one_of_each, pool_rows={}, seed=seed):
+            for _ in member_options(one_of_each(group), pool_rows={}, seed=seed):
                 pass
 
 

@@ -68,6 +68,7 @@ def row(member: Member, faults: list[str]) -> Row:
         "group": member.group,
         "board": device.board.version,
         "family": device.board.family,
+        "firmware": member.firmware,
         "url": member.url,
         "hostname": device.settings.hostname,
         "macAddr": device.identity.mac_text,

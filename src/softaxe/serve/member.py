@@ -17,6 +17,7 @@ from softaxe.device.boot import ON_NETWORK_S
 from softaxe.device.device import Device, WorkChoice
 from softaxe.device.events import (
     LINKS,
+    Booted,
     CameUp,
     ClosePool,
     CloseReason,
@@ -138,6 +139,9 @@ class Surroundings(Protocol):
     def link_changed(self, member: "Member") -> None:
         """A pool connection of the device stands."""
 
+    def booted(self, member: "Member") -> None:
+        """The device has started a firmware, perhaps another than before."""
+
 
 @dataclass(frozen=True, slots=True)
 class MemberOptions:
@@ -243,7 +247,7 @@ class Member:
         self._targets: dict[Link, tuple[str, int]] = {}
         self._logs: set[LogSubscription] = set()
         self._listener_lock = asyncio.Lock()
-        self._is_ended = self._is_port_taken = False
+        self._is_ended = self._is_port_taken = self._has_booted = False
 
     def _new_device(self, storage: Storage, now: float) -> Device:
         options = self.options
@@ -367,7 +371,13 @@ class Member:
                 device.identity.mac_text,
             ),
             device.board,
+            self.firmware,
         )
+
+    @property
+    def firmware(self) -> str:
+        """The version that runs, as `2.15.0`."""
+        return self.device.version.removeprefix("v")
 
     @property
     def is_open(self) -> bool:
@@ -515,6 +525,9 @@ class Member:
                 self._show_log(self.id, line)
             for subscription in self._logs:
                 subscription.put(line.coloured)
+        if self._has_booted:  # after all that the boot has asked for
+            self._has_booted = False
+            self._fleet.booted(self)
 
     def _take_event(self, event: Event) -> None:
         match event:
@@ -539,6 +552,8 @@ class Member:
                 saver.add(self.key, self.device, event)
             case WentDown() | CameUp():
                 self._mind_port()
+            case Booted():
+                self._has_booted = True
             case _:
                 pass
 

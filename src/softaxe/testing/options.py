@@ -55,6 +55,7 @@ class FaultOptions(TypedDict, total=False):
     duration_s: float
     errors_percent: float
     fan: int
+    firmware: str
     group: str
     how: Literal["refused", "rolled back"]
     id: str
@@ -82,7 +83,7 @@ class SharedOptions(TypedDict, total=False):
     ambient: float
     ambient_swing: float
     boards: str | Sequence[str]
-    firmware: str
+    firmware: str | Sequence[str]
     first_boot: bool
     group: str
     name: str

@@ -14,7 +14,7 @@ from softaxe.fleet.options import FleetOptions
 from softaxe.fleet.parts.operations import Operations
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "devices": {"group": None, "state": None, "first": 0, "limit": 9},
+    "devices": {"group": None, "state": None, "firmware": None, "first": 0, "limit": 9},
     "add_devices": {"group": {"seed": 7}},
     "device": {"device_id": "601-1"},
     "remove_device": {"device_id": "601-2"},
@@ -89,7 +89,12 @@ def test_devices_are_chosen_and_cut(tmp_path: Path) -> None:
     async def ask(fleet: Fleet) -> None:
         operations = Operations(fleet)
         await operations.add_devices(group={"name": "others", "count": 3})
-        everywhere: dict[str, Any] = {"state": None, "first": 1, "limit": 1}
+        everywhere: dict[str, Any] = {
+            "state": None,
+            "firmware": None,
+            "first": 1,
+            "limit": 1,
+        }
 
         told = await operations.devices(group="others", **everywhere)
 

@@ -5,6 +5,7 @@ export interface Row {
   group: string;
   board: string;
   family: string;
+  firmware: string;
   url: string;
   hostname: string;
   macAddr: string;
@@ -76,6 +77,7 @@ export interface Rule {
   effect: string;
   device?: string;
   group?: string;
+  firmware?: string;
   share?: number;
   probability?: number;
   method?: string;

@@ -4,6 +4,7 @@ They are what MessagePack knows, so that another process can ask as well.
 """
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from msgspec import to_builtins
@@ -79,13 +80,21 @@ class Operations:
         return {member.id: member.group for member in self._fleet.members.values()}
 
     async def devices(
-        self, *, group: str | None, state: str | None, first: int, limit: int
+        self,
+        *,
+        group: str | None,
+        state: str | None,
+        firmware: str | None,
+        first: int,
+        limit: int,
     ) -> Table:
-        """How many devices there are of a group and a state, and some of their rows."""
+        """How many devices there are like that, and some of their rows."""
         chosen = [
             member
             for member in self._fleet.members.values()
-            if group in {None, member.group} and state in {None, state_of(member)}
+            if group in {None, member.group}
+            and state in {None, state_of(member)}
+            and fnmatchcase(member.firmware, firmware or "*")
         ]
         rows = [self._row(member) async for member in in_turns(chosen[first:][:limit])]
         return {"total": len(chosen), "devices": rows}
