@@ -1,6 +1,8 @@
+from typing import Any
+
 import pytest
 
-from softaxe.units import printable
+from softaxe.units import printable, with_suffix
 
 
 @pytest.mark.parametrize("text", ["", "Brücke 21,5 °C", "日本", "a  b\\n"])
@@ -20,3 +22,12 @@ def test_what_can_be_printed_stays(text: str) -> None:
 )
 def test_what_a_terminal_would_obey_is_shown(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+def test_difficulties_are_shortened_as_in_the_reference(
+    vectors: dict[str, Any],
+) -> None:
+    for vector in vectors["utils"]["suffix_string_sigdigits0"]:
+        assert with_suffix(vector["value"]) == vector["expected"]
+    assert with_suffix(512, " ") == "512 "
+    assert with_suffix(4_290_000_000, " ") == "4.29 G"

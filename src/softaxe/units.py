@@ -10,6 +10,8 @@ from typing import Protocol
 
 _FLOAT32 = Struct("<f")
 
+SUFFIXES = "kMGTPE"
+"""Of thousands, millions ..."""
 NEVER = float("inf")
 """The `next_wake` of something that waits for input only."""
 
@@ -47,3 +49,21 @@ def float32(value: float) -> float:
     """Round to the nearest single-precision number, as the firmware stores most."""
     packed: float = _FLOAT32.unpack(_FLOAT32.pack(value))[0]
     return packed
+
+
+def with_suffix(value: int, gap: str = "") -> str:
+    """Return a difficulty as the firmware tells it: `999`, `1.23k`, `155.97T`.
+
+    Large values are cut to whole units below the shown one. Source: ESP-Miner utils.c.
+
+    Args:
+        value: The difficulty.
+        gap: What stands after the number, whether or not a suffix follows.
+    """
+    if value < 1000:
+        return f"{value}{gap}"
+    power = 0
+    while value >= 1_000_000 and power < len(SUFFIXES) - 1:
+        value //= 1000
+        power += 1
+    return f"{value / 1000:.2f}{gap}{SUFFIXES[power]}"

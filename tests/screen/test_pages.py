@@ -1,12 +1,12 @@
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from tests.mining import mining, shown
 
 from softaxe import Simulation
 from softaxe.device.display import Mark, Page
-from softaxe.screen.pages import Picture, content_of, duration, with_suffix
+from softaxe.screen.pages import Picture, content_of, duration
+from softaxe.units import with_suffix
 
 
 def at_page(simulation: Simulation, page: Page) -> tuple[str, ...]:
@@ -153,13 +153,6 @@ def test_the_corner_tells_of_shares_and_work_for_a_tick() -> None:
     device.display.note(Mark.REJECTED, now)
     assert content_of(device, now).corner == "x↕"
     assert content_of(device, now + 0.6).corner == ""
-
-
-def test_difficulties_are_shortened_as_in_the_reference(
-    vectors: dict[str, Any],
-) -> None:
-    for vector in vectors["utils"]["suffix_string_sigdigits0"]:
-        assert with_suffix(vector["value"]) == vector["expected"]
 
 
 def test_durations_leave_out_what_is_zero_in_front() -> None:

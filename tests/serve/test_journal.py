@@ -4,6 +4,7 @@ import weakref
 
 import pytest
 
+from softaxe.catalog.firmware import firmware
 from softaxe.serve import journal as module
 from softaxe.serve.answers import Answer
 from softaxe.serve.journal import (
@@ -143,7 +144,7 @@ def test_an_app_is_served_and_watched() -> None:
         request = Request(
             "PATCH", "/api/system", "wifiPass=x", client="127.0.0.9", body=body
         )
-        found = JournaledApp(app, journal, "601-1", lambda: 5.0)(request)
+        found = JournaledApp(app, journal, "601-1", lambda: 5.0, firmware)(request)
         return await reply_of(found)
 
     journal = Journal()
@@ -162,7 +163,7 @@ def test_what_is_answered_at_once_is_noted_too() -> None:
     journal = Journal()
     answer = Answer(b"\xff\xfe" * 10, status=404, is_unmatched=True)
 
-    JournaledApp(lambda _: answer, journal, "601-1", lambda: 5.0)(
+    JournaledApp(lambda _: answer, journal, "601-1", lambda: 5.0, firmware)(
         Request("GET", "/x", "a=1")
     )
 
@@ -180,7 +181,7 @@ def test_a_request_itself_is_not_kept() -> None:
     request = Weighty("GET", "/x")
     gone = weakref.ref(request)
 
-    JournaledApp(lambda _: Answer(), journal, "601-1", lambda: 5.0)(request)
+    JournaledApp(lambda _: Answer(), journal, "601-1", lambda: 5.0, firmware)(request)
     del request
 
     assert len(journal) == 1

@@ -653,7 +653,7 @@ def test_what_the_page_asks_otherwise_is_taken_and_told(bitaxe: Any) -> None:
     assert info["manualFanSpeed"] == 100
     (entry,) = [one for one in bitaxe.fleet.journal if one.method == "PATCH"]
     assert list(entry.warnings) == told
-    assert entry.differs == (ROWS["patch_answers_json"].text,)
+    assert entry.differs == (ROWS["patch_answers_json"].text(firmware()),)
     status = bitaxe.client.get("/softaxe/status.json").json()
     assert status["warnings"] == [told[0], told[2]]
 
@@ -681,7 +681,7 @@ def test_a_strict_device_refuses_it_and_stores_nothing(
         assert device.patch(frequency=512.5, overclockEnabled=1).json() == {}
         *_, refused, taken = [e for e in device.fleet.journal if e.method == "PATCH"]
         demands = ("wifi_password_checked", "fanspeed_checked", "overclock_guarded")
-        assert refused.differs == tuple(ROWS[name].text for name in demands)
+        assert refused.differs == tuple(ROWS[name].text(firmware()) for name in demands)
         assert taken.warnings == ()
 
 
@@ -732,7 +732,7 @@ def test_the_journal_marks_what_a_device_answers_otherwise(
     bitaxe.client.request(method, f"/api/system{path}", **content)
 
     (entry,) = bitaxe.fleet.journal
-    assert set(entry.differs) == {ROWS[name].text for name in rows}
+    assert set(entry.differs) == {ROWS[name].text(firmware()) for name in rows}
 
 
 def test_the_journal_marks_a_websocket_that_is_refused_early(bitaxe: Any) -> None:
@@ -740,14 +740,15 @@ def test_the_journal_marks_a_websocket_that_is_refused_early(bitaxe: Any) -> Non
         connect(f"ws{bitaxe.url[4:]}/api/ws", origin=Origin(FOREIGN["Origin"]))
 
     (entry,) = bitaxe.fleet.journal
-    assert entry.differs == (ROWS["websocket_refused_early"].text,)
+    assert entry.differs == (ROWS["websocket_refused_early"].text(firmware()),)
 
 
 def test_every_difference_that_an_answer_shows_is_marked() -> None:
     shown = {name for name, row in ROWS.items() if row.kind is Kind.MARKED}
 
     marked = set[str]().union(*(rows for *_, rows in MARKED))
-    assert marked == shown - {"websocket_refused_early"}
+    others = {name for name in shown if not ROWS[name].text(firmware())}
+    assert marked == shown - others - {"websocket_refused_early"}
 
 
 def test_nothing_is_marked_where_the_firmware_is_the_model(old_firmware: Any) -> None:

@@ -4,16 +4,18 @@
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from softaxe.api.schema import Field, asic_fields, columns, info_fields
 from softaxe.catalog.firmware import firmware
+from softaxe.catalog.firmware.rows import Release
 from softaxe.device.profile import DOCUMENTED, ROWS
 from softaxe.device.settings import SETTINGS, Kind, Setting
 
 BEGIN = "<!-- table of differences: made by make docs -->"
 END = "<!-- end of the table -->"
+AS_PAGE = "as the page"
 
 _ROUTES = (
     ("GET /api/system/info", "All readings and settings, see below"),
@@ -106,8 +108,29 @@ def _member_row(row: Field) -> tuple[str, ...]:
 
 def fidelity_table() -> str:
     """The table of docs/fidelity.md."""
-    rows = ((f"`{d.name}`", d.kind, d.page, d.firmware) for d in ROWS.values())
+    rows = (
+        (f"`{row.name}`", row.kind, row.page, _by_version(row.steps))
+        for row in ROWS.values()
+    )
     return table(("difference", "kind", "the page", "`firmware`"), rows)
+
+
+def _by_version(steps: Mapping[Release, str | None]) -> str:
+    """What versions do, each with the releases that do so."""
+    said = [words or AS_PAGE for words in steps.values()]
+    starts = [_release(since) for since in steps][1:]
+    if not starts:
+        return said[0]
+    parts = [f"before {starts[0]}: {said[0]}"]
+    parts += [
+        f"from {since}: {words}" for since, words in zip(starts, said[1:], strict=True)
+    ]
+    return "; ".join(parts)
+
+
+def _release(number: Release) -> str:
+    major, minor, patch = number
+    return f"{major}.{minor}.{patch}" if patch else f"{major}.{minor}"
 
 
 def with_fidelity_table(page: str) -> str:

@@ -17,6 +17,7 @@ from softaxe.device.device import Device
 from softaxe.device.profile import Profile
 from softaxe.device.state import AsicReading
 from softaxe.device.statistics import RejectedReason, Sample
+from softaxe.units import with_suffix
 
 GIGA = 1e9
 MILLI = 1000.0
@@ -87,6 +88,17 @@ def _monitor(rows: Rows) -> cjson.Printer:
     def text(asics: Iterable[AsicReading]) -> str:
         chips = cjson.array(map(chip, asics), is_compact=is_compact)
         return cjson.members((("asics", chips),), depth=2, is_compact=is_compact)
+
+    return text
+
+
+def _best_difficulty(rows: Rows) -> cjson.Printer:
+    """Print bestDiff and bestSessionDiff."""
+    if rows.best_difficulty == "number":
+        return cjson.integer
+
+    def text(difficulty: int) -> str:
+        return cjson.string(with_suffix(difficulty, rows.difficulty_gap))
 
     return text
 
@@ -162,9 +174,10 @@ _INFO = (
           "What the frequency should give", "GH/s"),
     Told("errorPercentage", lambda d: d.error_percentage,
           "Errored share of the hash rate", "%"),
-    Told("bestDiff", lambda d: d.best_difficulty, "Best difficulty ever"),
+    Told("bestDiff", lambda d: d.best_difficulty, "Best difficulty ever",
+         printer_of=_best_difficulty),
     Told("bestSessionDiff", lambda d: d.best_session_difficulty,
-          "Best difficulty since boot"),
+          "Best difficulty since boot", printer_of=_best_difficulty),
     Told("poolDifficulty", lambda d: d.pool_difficulty,
           "Difficulty the pool asks for"),
     Told("isUsingFallbackStratum", lambda d: d.is_using_fallback,
@@ -374,9 +387,8 @@ PAGE_COLUMNS = (
     "asicTemp",
     "vrTemp",
     "power",
-    RESPONSE_TIME,
 )
-"""Columns that the API page promises."""
+"""Columns that the API page promises, beside the response time."""
 _HASHRATE = Measured(lambda s: s.hashrate_hs / GIGA, "GH/s")
 _TEMP = Measured(lambda s: s.temp_c, "°C")
 _CORE_VOLTAGE = Measured(lambda s: s.core_voltage_actual_v * MILLI, "mV")
@@ -439,7 +451,9 @@ def _newest_columns() -> tuple[Column, ...]:
 def offered_columns(of: Firmware, profile: Profile) -> tuple[Column, ...]:
     """Columns that may be asked for, in their order; without the time stamp."""
     own = columns(of)[:-1]
-    promised = PAGE_COLUMNS if profile.response_time_column else ()
+    promised = {*PAGE_COLUMNS} if profile.page_columns else set()
+    if profile.response_time_column:
+        promised.add(RESPONSE_TIME)
     labels = {column.label for column in own}
     return own + tuple(
         column

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from softaxe.api import cjson
 from softaxe.api.schema import (
     DASHBOARD,
+    RESPONSE_TIME,
     Column,
     Field,
     asic_fields,
@@ -79,7 +80,7 @@ def statistics_body(device: Device, query: str) -> bytes:
     firmware = device.firmware
     is_compact = firmware.rows.statistics_layout == "compact"
     timestamp = columns(firmware)[-1]
-    chosen = [*_columns(query, firmware, device.profile), timestamp]
+    chosen = [*chosen_columns(query, firmware, device.profile), timestamp]
     cells = [(column.print, column.get) for column in chosen]
     array = partial(cjson.array, is_compact=is_compact)
     samples = array(
@@ -121,33 +122,39 @@ def columns_that_differ(
     query: str, firmware: Firmware, profile: Profile
 ) -> Iterator[str]:
     """Yield the rows of the profile table by which a device has other columns."""
-    genuine = offered_columns(firmware, FIRMWARE)
-    known = {column.label for column in genuine}
-    here = wanted_columns(query, firmware, profile)
-    if known & (here ^ wanted_columns(query, firmware, FIRMWARE)):
-        yield "columns_decoded"
-    unknown = {*offered_columns(firmware, profile)} - {*genuine}
-    if unknown & {*_columns(query, firmware, profile)}:
-        yield "response_time_column"
+    genuine = FIRMWARE.on(firmware)
+    known, wanted = offered_columns(firmware, genuine), wanted_columns(query, profile)
+    labels = {column.label for column in known}
+    if labels & (wanted ^ wanted_columns(query, genuine)):
+        yield "columns_decoded" if genuine.columns_picked else "columns_picked"
+    promised = {*chosen_columns(query, firmware, profile)} - {*known}
+    for column in promised:
+        is_time = column.label == RESPONSE_TIME
+        yield "response_time_column" if is_time else "page_columns"
 
 
-def _columns(query: str, firmware: Firmware, profile: Profile) -> list[Column]:
-    """The columns a query asks for, in the fixed order; all when it names none."""
-    wanted = wanted_columns(query, firmware, profile)
+def chosen_columns(query: str, firmware: Firmware, profile: Profile) -> list[Column]:
+    """The columns a query asks for, in the fixed order; all when it names none.
+
+    All are those that clients of the version know by their place, too.
+    """
+    wanted = wanted_columns(query, profile)
     offered = offered_columns(firmware, profile)
     chosen = [column for column in offered if column.label in wanted]
-    return chosen or list(offered)
+    has_places = not FIRMWARE.on(firmware).columns_picked
+    return chosen or list(columns(firmware)[:-1] if has_places else offered)
 
 
-def wanted_columns(query: str, firmware: Firmware, profile: Profile) -> set[str]:
+def wanted_columns(query: str, profile: Profile) -> set[str]:
     """Return the names that the query of `/api/system/statistics` asks for."""
-    is_decoded = profile.columns_decoded or firmware.rows.decodes_columns
-    if not (firmware.rows.has_columns or profile.columns_decoded):
+    if not profile.columns_picked:
         return set()
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
         if name.lower() == "columns":
-            return set((unquote(value) if is_decoded else value).split(","))
+            return set(
+                (unquote(value) if profile.columns_decoded else value).split(",")
+            )
     return set()
 
 
@@ -200,20 +207,23 @@ def theme_body(device: Device) -> bytes:
     return cjson.members(rows).encode("utf-8", "surrogateescape")
 
 
-def error_body(text: str) -> bytes:
+def error_body(text: str, *, is_compact: bool = False) -> bytes:
     """Print an error as the firmware prints its JSON 404."""
-    return cjson.members((("error", cjson.string(text)),)).encode()
+    rows = (("error", cjson.string(text)),)
+    return cjson.members(rows, is_compact=is_compact).encode()
 
 
-def warnings_body(warnings: Iterable[str]) -> bytes:
+def warnings_body(warnings: Iterable[str], *, is_compact: bool = False) -> bytes:
     """Print what the API page has against a PATCH that was taken."""
-    texts = cjson.array(map(cjson.string, warnings))
-    return cjson.members((("warnings", texts),)).encode("utf-8", "surrogateescape")
+    texts = cjson.array(map(cjson.string, warnings), is_compact=is_compact)
+    body = cjson.members((("warnings", texts),), is_compact=is_compact)
+    return body.encode("utf-8", "surrogateescape")
 
 
-def message_body(text: str) -> bytes:
+def message_body(text: str, *, is_compact: bool = False) -> bytes:
     """Print what an action has to say."""
-    return cjson.members((("message", cjson.string(text)),)).encode()
+    rows = (("message", cjson.string(text)),)
+    return cjson.members(rows, is_compact=is_compact).encode()
 
 
 def setting_rules(device: Device) -> dict[str, object]:

@@ -144,7 +144,7 @@ class Device(DeviceState):
         row = board_named(board) if isinstance(board, str) else board
         specimen = draw(row, seed)
         self.board = specimen.board
-        self.profile = profile
+        self._profile = profile
         self.identity = Identity.from_seed(seed, ipv4)
         own = {"hostname": self.identity.hostname}
         self.settings = Settings.from_nvs({**own, **(settings or {})}, self.board)
@@ -563,6 +563,7 @@ class Device(DeviceState):
         before = self.flash.to_rows()
         self.flash.boot()
         self.firmware = nearest(self.version)
+        self.profile = self._profile.on(self.firmware)
         if self.flash.to_rows() != before:
             self._save_flash(None, self.www)
 

@@ -411,7 +411,13 @@ class Fleet:
     def wrap(self, member: Member, app: App) -> App:
         """Return what is served instead of a device's own app."""
         faulty = FaultyApp(app, lambda scope: self.faults.http_fault(member, scope))
-        return JournaledApp(faulty, self.journal, member.id, lambda: self.clock.now)
+        return JournaledApp(
+            faulty,
+            self.journal,
+            member.id,
+            lambda: self.clock.now,
+            lambda: member.device.firmware,
+        )
 
     def link_changed(self, member: Member) -> None:
         """A pool connection of the device stands."""

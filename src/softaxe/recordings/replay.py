@@ -19,7 +19,6 @@ from softaxe.api.schema import TIMESTAMP
 from softaxe.api.views import wanted_columns
 from softaxe.catalog import USUAL_BOARD, Board
 from softaxe.catalog import board as board_named
-from softaxe.catalog.firmware import firmware
 from softaxe.device.profile import DOCUMENTED
 from softaxe.device.settings import Settings, check_patch
 from softaxe.errors import SettingError
@@ -114,7 +113,7 @@ class Replay:
         known = self._answers.get(path, [])
         entry = _latest([one for one in known if one.status], self.at_s)
         if method != "GET" or entry is None:
-            return UNKNOWN_ROUTE
+            return UNKNOWN_ROUTE[False]
         named = {k: v for k, v in entry.headers.items() if k != "content-type"}
         body = entry.body.encode("latin-1")
         if path == STATISTICS:
@@ -194,7 +193,7 @@ def _board_of(info: Mapping[str, Any]) -> Board:
 
 def _with_columns(body: bytes, query: str) -> bytes:
     """Return recorded statistics with the columns asked for, digits as they are."""
-    wanted = wanted_columns(query, firmware(), DOCUMENTED)
+    wanted = wanted_columns(query, DOCUMENTED)
     try:
         answer = json.loads(body, parse_int=str, parse_float=str)
         labels: list[str] = answer["labels"]

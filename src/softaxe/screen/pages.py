@@ -9,10 +9,10 @@ from enum import Enum, auto
 from softaxe.asic.driver import DriverState
 from softaxe.device.device import Device
 from softaxe.device.display import Mark, Page
+from softaxe.units import with_suffix
 
 GIGA = 1e9
 SIGNALS = ((-50, "Excellent"), (-60, "Good"), (-70, "Fair"))
-SUFFIXES = "kMGTPE"
 ALWAYS_OFF = 0
 """Display timeout with which nothing is shown. Source: ESP-Miner display.c, v2.12.2."""
 WELCOME = "Welcome to your new Bitaxe! Connect to its Wi-Fi and set it up. "
@@ -140,8 +140,9 @@ def _page(device: Device, page: Page) -> tuple[tuple[str, ...], Picture | None]:
 def _stats(device: Device) -> tuple[str, ...]:
     rate_ghs = device.hashrate.current_hs / GIGA
     read = device.readings
-    session = with_suffix(device.best_session_difficulty)
-    best = f"Best: {session}/{with_suffix(device.best_difficulty)}"
+    gap = device.firmware.rows.difficulty_gap
+    session = with_suffix(device.best_session_difficulty, gap)
+    best = f"Best: {session}/{with_suffix(device.best_difficulty, gap)}"
     if device.is_block_found:
         best = f"Best: {session}   !!! BLOCK FOUND !!!"
     return (
@@ -175,20 +176,6 @@ def _wifi(device: Device) -> tuple[str, ...]:
         f"Signal: {signal}",
         f"Uptime: {duration(int(device.uptime_s))}",
     )
-
-
-def with_suffix(value: int) -> str:
-    """A difficulty as the screen has it: `999`, `1.23k`, `155.97T`.
-
-    Large values are cut to whole units below the shown one. Source: ESP-Miner utils.c.
-    """
-    if value < 1000:
-        return str(value)
-    power = 0
-    while value >= 1_000_000 and power < len(SUFFIXES) - 1:
-        value //= 1000
-        power += 1
-    return f"{value / 1000:.2f}{SUFFIXES[power]}"
 
 
 def duration(seconds: int) -> str:

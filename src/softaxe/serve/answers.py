@@ -46,7 +46,7 @@ class Answer:
     warnings: tuple[str, ...] = ()
     """What it tells that the API page asks for and the request does not meet."""
     differs: tuple[str, ...] = ()
-    """Rows of the profile table by which a device would have answered otherwise."""
+    """Rows of the profile table by which it goes: a device may answer otherwise."""
     pieces: AsyncGenerator[bytes, None] | None = None
     """The body as it leaves, instead of all at once. When it raises `CutShort` the
     connection ends there."""

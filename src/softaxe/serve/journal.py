@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
-from softaxe.device.profile import ROWS
+from softaxe.catalog.firmware import Firmware
+from softaxe.device.profile import differences
 from softaxe.device.settings import SETTINGS
 from softaxe.serve.answers import Answer
 from softaxe.serve.request import NO_BODY, App, Reply, Request, reply_of
@@ -117,7 +118,7 @@ class Exchange:
     fault: str | None
     warnings: tuple[str, ...]
     differs: tuple[str, ...]
-    """Rows of the profile table."""
+    """As the entry tells it."""
     kept_bytes: int
     """About what it takes."""
 
@@ -150,7 +151,7 @@ def _read(note: Note) -> Entry:
         is_unmatched=kept.is_unmatched,
         fault=kept.fault,
         warnings=kept.warnings,
-        differs=tuple(ROWS[name].text for name in kept.differs),
+        differs=kept.differs,
     )
 
 
@@ -213,15 +214,22 @@ class JournaledApp:
         journal: Where to.
         device: The device's id.
         now: Tells the device time.
+        firmware: Tells which version runs.
     """
 
     def __init__(
-        self, app: App, journal: Journal, device: str, now: Callable[[], float]
+        self,
+        app: App,
+        journal: Journal,
+        device: str,
+        now: Callable[[], float],
+        firmware: Callable[[], Firmware],
     ) -> None:
         self._app = app
         self._journal = journal
         self._device = device
         self._now = now
+        self._firmware = firmware
 
     def __call__(self, request: Request) -> Reply | Coroutine[Any, Any, Reply]:
         """Serve a request and note it."""
@@ -292,7 +300,8 @@ class JournaledApp:
         differs: tuple[str, ...] = ()
         if isinstance(reply, Answer):
             status, is_unmatched = reply.status, reply.is_unmatched
-            warnings, differs = reply.warnings, reply.differs
+            warnings = reply.warnings
+            differs = tuple(differences(reply.differs, self._firmware()))
             answer = reply.body[:KEPT_ANSWER_BYTES]
             size = len(reply.body) if size is None else size
         elif reply is None:

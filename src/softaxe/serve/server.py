@@ -74,12 +74,16 @@ SCAN_LOOK_S = 0.05
 """Real seconds at most between two looks whether a scan is over: time may jump."""
 AWAY_S = 0.02
 """Between two looks whether a device that is away is back."""
-UNKNOWN_ROUTE = Answer(
-    views.error_body("unknown route"),
-    status=404,
-    content_type=JSON,
-    is_unmatched=True,
-)
+UNKNOWN_ROUTE = {
+    is_compact: Answer(
+        views.error_body("unknown route", is_compact=is_compact),
+        status=404,
+        content_type=JSON,
+        is_unmatched=True,
+    )
+    for is_compact in (False, True)
+}
+"""By whether JSON is compact."""
 THEME_STORED = Answer(b'{"status":"ok"}')
 RESTARTING = "System will restart shortly."
 HI = 'The device says "Hi!" for 30 seconds.'
@@ -172,7 +176,7 @@ class Server:
             return TARGET_TOO_LONG
         firmware = self.host.device.firmware
         if self._routes[0] is not firmware:
-            self._routes = firmware, routes(firmware, self.host.profile)
+            self._routes = firmware, routes(firmware, self.host.device.profile)
         endpoint = self._routes[1].find(request.method, path)
         return endpoint.answer(self, request)
 
@@ -277,14 +281,14 @@ class Server:
         """Anything else under /api."""
         if self.host.device.is_www_broken and request.method == "GET":
             return RECOVERY_PAGE
-        return UNKNOWN_ROUTE
+        return UNKNOWN_ROUTE[self.host.device.firmware.rows.is_compact]
 
     # Changing
 
     async def patch(self, request: Request) -> Answer:
         """PATCH /api/system."""
         device = self.host.device
-        profile = device.profile
+        profile, is_compact = device.profile, device.firmware.rows.is_compact
         if _declared_length(request) >= PATCH_LIMIT_BYTES:
             return TOO_LONG
         body = await read_patch_body(body_of(request, device))
@@ -296,7 +300,8 @@ class Server:
             text = f"Invalid JSON: {error}"
             if not profile.patch_errors_explained:
                 return INVALID_JSON
-            return bad_request(text).differing("patch_errors_explained")
+            refusal = bad_request(text, is_compact=is_compact)
+            return refusal.differing("patch_errors_explained")
         async with self._changing:
             device = self.host.sync()
             try:
@@ -304,9 +309,12 @@ class Server:
             except PatchRefused as error:
                 if not profile.patch_errors_explained:
                     return WRONG_INPUT
-                return bad_request(str(error)).differing(*error.differs)
+                refusal = bad_request(str(error), is_compact=is_compact)
+                return refusal.differing(*error.differs)
             await self.host.commit()
-        return patched(patch) if profile.patch_answers_json else PATCHED_AS_FIRMWARE
+        if not profile.patch_answers_json:
+            return PATCHED_AS_FIRMWARE
+        return patched(patch, is_compact=is_compact)
 
     async def post_theme(self, request: Request) -> Answer:
         """POST /api/theme."""
@@ -343,29 +351,33 @@ class Server:
     def identify(self, _request: Request) -> Answer:
         """POST /api/system/identify."""
         device = self.host.sync()
-        return self._action(HI if device.identify(device.now) else NO_HI)
+        answer = self._action(HI if device.identify(device.now) else NO_HI)
+        return answer.differing("identify_exists")
 
     def _action(self, text: str) -> Answer:
         device = self.host.device
-        kind = device.firmware.rows.actions_answer
-        if kind != "json" and not device.profile.actions_answer_json:
-            return Answer(text.encode(), content_type=kind.encode())
-        answer = Answer(views.message_body(text), content_type=JSON)
-        return answer if kind == "json" else answer.differing("actions_answer_json")
+        rows = device.firmware.rows
+        if not device.profile.actions_answer_json:
+            kind = rows.actions_answer.encode()
+            return Answer(text.encode(), content_type=kind)
+        body = views.message_body(text, is_compact=rows.is_compact)
+        answer = Answer(body, content_type=JSON)
+        return answer.differing("actions_answer_json")
 
 
-def patched(patch: Patch) -> Answer:
+def patched(patch: Patch, *, is_compact: bool = False) -> Answer:
     """Answer a PATCH that was taken, with what the API page has against it."""
     answer = PATCHED.differing(*patch.differs)
     if not patch.warnings:
         return answer
-    body = views.warnings_body(patch.warnings)
+    body = views.warnings_body(patch.warnings, is_compact=is_compact)
     return replace(answer, body=body, warnings=patch.warnings)
 
 
-def bad_request(text: str) -> Answer:
+def bad_request(text: str, *, is_compact: bool = False) -> Answer:
     """Answer a refusal as the API page promises it."""
-    return Answer(views.error_body(text), status=400, content_type=JSON)
+    body = views.error_body(text, is_compact=is_compact)
+    return Answer(body, status=400, content_type=JSON)
 
 
 async def read_patch_body(source: Body) -> bytes | Answer:

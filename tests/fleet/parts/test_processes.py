@@ -12,6 +12,7 @@ import httpx
 import pytest
 from tests.commands import ended
 
+from softaxe.catalog.firmware import firmware
 from softaxe.device.profile import ROWS
 from softaxe.fleet.parts.processes import STILL_S
 from softaxe.serve.storage import Storage
@@ -306,7 +307,7 @@ def test_parts_are_as_strict_and_as_talkative_as_asked_for(tmp_path: Path) -> No
         assert (answer.status_code, list(answer.json())) == (400, ["error"])
     told = spread.api.get("/control/journal", params={"differs": True}).json()
     assert len(told["entries"]) == 4
-    assert told["entries"][0]["differs"] == [ROWS["hostname_checked"].text]
+    assert told["entries"][0]["differs"] == [ROWS["hostname_checked"].text(firmware())]
     spread.api.post("/control/shutdown")
     assert spread.process.stdout is not None
     output = spread.process.stdout.read()  # what was read ahead, too

@@ -55,11 +55,13 @@ class Rows:
         v2_12="rounded",
         v2_14="raw, domains last",
     )
-    best_difficulty: Literal["text", "text with space", "number"] = _row(
-        "how best difficulties are told: `4.29G`, `4.29 G` or 4290000000",
+    best_difficulty: Literal["text", "number"] = _row(
+        "how best difficulties are told: `4.29G`, or 4290000000",
         "text",
-        v2_10="text with space",
         v2_11="number",
+    )
+    difficulty_gap: str = _row(
+        "what stands between a difficulty and its suffix", "", v2_10=" ", v2_11=""
     )
     flags_are_raw: bool = _row(
         "flags in info show whatever number is stored", True, v2_11=False
@@ -70,10 +72,6 @@ class Rows:
         v2_12="text/plain",
         v2_13="json",
     )
-    has_columns: bool = _row(
-        "statistics can be asked for some `columns`", False, v2_11=True
-    )
-    decodes_columns: bool = _row("`columns` is percent-decoded", False, v2_14=True)
     clock_bits: int = _row(
         "bits of the statistics' time stamps", 64, v2_11=32, v2_13=64
     )
