@@ -1,6 +1,8 @@
 import json
 
 import pytest
+from tests.pool_lines import NOTIFY as JOB
+from tests.pool_lines import SUBSCRIBED as SUBSCRIPTION
 
 from softaxe.catalog import board
 from softaxe.catalog.firmware import firmware
@@ -185,6 +187,106 @@ def test_a_silent_pool_is_given_up_after_three_minutes() -> None:
     assert (180.3, ClosePool(Link.MAIN)) in [
         (round(at, 3), request) for at, request in bench.requests
     ]
+
+
+@pytest.mark.parametrize(
+    ("version", "dialled_after_s", "silence_s", "info"),
+    [
+        ("2.8.1", 0.0, 600.0, "ipv4 only"),
+        ("2.10.1", 0.3, 600.0, "ipv4 only"),
+        ("2.12.2", 0.3, 180.0, "ipv6"),
+        ("2.13.2", 0.0, NEVER, "ipv4"),
+    ],
+)
+def test_every_version_dials_and_waits_for_its_own_time(
+    version: str, dialled_after_s: float, silence_s: float, info: str
+) -> None:
+    bench = Bench(version=version)
+    bench.reachable = {"one.example"}
+    assert bench.pools.connection_info == "Not Connected"
+    bench.advance(0.3)
+
+    ((at, request),) = bench.requests
+    assert isinstance(request, ConnectPool)
+    assert (at, request.addresses) == (dialled_after_s, info)
+    assert request.timeout_s == (5.0 if version == "2.13.2" else None)
+    assert bench.pools.connection_info == "IPv4"
+
+    bench.advance(dialled_after_s + min(silence_s, 10_000) - 0.1)
+    assert bench.pools.is_connected
+    bench.advance(dialled_after_s + silence_s if silence_s != NEVER else 20_000.0)
+    assert bench.pools.is_connected is (silence_s == NEVER)
+    assert bench.pools.connection_info == "IPv4"
+
+
+CLOSED = "errno 128: Socket is not connected"
+
+
+@pytest.mark.parametrize(
+    ("version", "lines"),
+    [
+        (
+            "2.12.2",
+            (
+                "Socket created, connecting to 10.0.0.1:1111",
+                "Socket unable to connect to one.example:1111 "
+                "(errno 111: Connection refused)",
+                f"Error: recv ({CLOSED})",
+                "Unable to write share to socket. Closing connection. "
+                "Ret: -1 (errno 11: busy)",
+            ),
+        ),
+        (
+            "2.13.2",
+            (
+                "Transport initialized, connecting to one.example:1111",
+                "Transport unable to connect to one.example:1111 (errno 111). "
+                "Attempt: 1",
+                "Error: transport read failed: Connection closed by peer (code: -1)",
+                "Unable to write share to socket. Closing connection. "
+                "Ret: -1 (errno 11: busy)",
+            ),
+        ),
+        (
+            "2.14.2",
+            (
+                "Transport initialized, connecting to one.example:1111 (10.0.0.1)",
+                "Transport unable to connect to one.example:1111 (errno 111). "
+                "Attempt: 1",
+                "Error: transport read failed: Connection closed by peer (code: -1)",
+                "Unable to write share to socket. Ret: -1 (errno 11: busy)",
+            ),
+        ),
+    ],
+)
+def test_every_version_tells_of_its_connection_in_its_own_words(
+    version: str, lines: tuple[str, ...]
+) -> None:
+    bench = Bench(version=version)
+    bench.advance(0.3)
+    bench.reachable = {"one.example"}
+    bench.advance(6.0)
+    bench.close(CloseReason.CLOSED, Link.MAIN, CLOSED)
+    bench.advance(8.0)
+    bench.close(CloseReason.WRITE_FAILED, Link.MAIN, "errno 11: busy")
+
+    assert [line for line in lines if line not in bench.lines] == []
+
+
+def test_jobs_are_counted_until_a_failover() -> None:
+    bench = Bench()
+    bench.reachable = {"one.example"}
+    bench.advance(0.3)
+    lines = b"".join(json.dumps(line).encode() + b"\n" for line in (SUBSCRIPTION, JOB))
+    bench.pools.received(lines, bench.now, link=Link.MAIN)
+    assert bench.pools.work_received == 1
+
+    bench.reachable.clear()
+    bench.close(CloseReason.CLOSED, Link.MAIN)
+    bench.advance(20.0)
+
+    assert bench.pools.is_using_fallback
+    assert bench.pools.work_received == 0
 
 
 def test_any_byte_of_the_pool_restarts_the_silence() -> None:

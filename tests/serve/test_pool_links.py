@@ -119,6 +119,16 @@ def test_a_name_without_address_is_unresolved(host: str) -> None:
     asyncio.run(main())
 
 
+def test_who_knows_ipv4_alone_finds_no_address_of_another_kind() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.links.dial(ConnectPool(Link.MAIN, "::1", 3333, "ipv4 only"))
+        (news,) = await bench.until(1)
+        assert news == LinkClosed(Link.MAIN, CloseReason.UNRESOLVED, "no address")
+
+    asyncio.run(main())
+
+
 def test_a_pool_that_does_not_read_is_given_up() -> None:
     async def main() -> None:
         async def deaf(

@@ -7,6 +7,7 @@ out. Facts are past tense: they may be watched or ignored.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from softaxe.device.settings import Settings
 
@@ -47,6 +48,10 @@ class ConnectPool:
     link: Link
     host: str
     port: int
+    addresses: Literal["ipv4 only", "ipv6", "ipv4"] = "ipv6"
+    """Which of the host's are tried first, or alone."""
+    timeout_s: float | None = None
+    """Seconds until an address counts as unreachable; None for the usual ones."""
 
 
 @dataclass(frozen=True, slots=True)

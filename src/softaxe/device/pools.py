@@ -22,15 +22,17 @@ from softaxe.stratum import session as stratum
 from softaxe.stratum.messages import probe_lines
 from softaxe.units import NEVER, Level, Log
 
-TAG = "stratum_task"
 FAILURES_BEFORE_SWITCH = 3
 WIFI_RETRY_S = 10.0
-SOCKET_PAUSE_S = 0.3
-"""The firmware always pauses between creating a socket and connecting it."""
 UNRESOLVED_RETRY_S = 1.0
 UNREACHABLE_RETRY_S = 5.0
 LOST_RETRY_S = 1.0
-RECEIVE_TIMEOUT_S = 180.0
+NOT_CONNECTED = "Not Connected"
+"""What releases with `poolConnectionInfo` tell before the first connection."""
+FAMILIES = {2: "IPv4", 10: "IPv6"}
+"""By lwIP's numbers."""
+CLOSED_DETAIL = "errno 128"
+"""How a connection ends that the pool has closed."""
 HEARTBEAT_FIRST_S = 10.0
 HEARTBEAT_PRIMARY_S = 10.0
 """Look again while the primary is in use, or without Wi-Fi."""
@@ -116,6 +118,10 @@ class Pools:
         self.shares = ShareCounters()
         self.address_family = 0
         """0 before the first connection, then 2 for IPv4 or 10 for IPv6."""
+        self.connection_info = NOT_CONNECTED
+        """How the last connection was made; kept when it is gone."""
+        self.work_received = 0
+        """Jobs since boot or the last failover."""
         self.pool_difficulty = 0.0
         self.response_time_ms = 0.0
         self.heard_at: float | None = None
@@ -176,7 +182,14 @@ class Pools:
         if link is Link.MAIN and self._main is _Main.DIALLING:
             host, port = self._dial_target(self.current)
             self._say(f"Connecting to: stratum+tcp://{host}:{port} ({address})")
-            self._say(f"Socket created, connecting to {address}:{port}")
+            if self._rows.pool_transport == "socket":
+                self._say(f"Socket created, connecting to {address}:{port}")
+                return
+            text = "TLS disabled, Using TCP transport"
+            self._log(Level.INFO, stratum.API_TAG, text)
+            to = self._rows.pool_transport == "transport to address"
+            behind = f" ({address})" if to else ""
+            self._say(f"Transport initialized, connecting to {host}:{port}{behind}")
 
     def connected(self, now: float, *, link: Link, family: int, scale: int) -> None:
         """The connection is open.
@@ -192,6 +205,7 @@ class Pools:
         elif self._main is _Main.DIALLING:
             pool = self.current
             self.address_family = family
+            self.connection_info = FAMILIES[family]
             self.session = stratum.Session(
                 rows=self._rows,
                 asic_model=self._asic_model,
@@ -210,7 +224,7 @@ class Pools:
             self._say("Resetting stratum uid")
             self._clean()
             self.session.connected(now)
-            self._wait_main(_Main.CONNECTED, now + RECEIVE_TIMEOUT_S)
+            self._wait_main(_Main.CONNECTED, now + self._silence_s)
         self._schedule()
 
     def received(self, data: bytes, now: float, *, link: Link) -> None:
@@ -219,7 +233,7 @@ class Pools:
             self._probe_received(data, now)
         elif self.session is not None:
             self.heard_at = now
-            self._wait_main(_Main.CONNECTED, now + RECEIVE_TIMEOUT_S)
+            self._wait_main(_Main.CONNECTED, now + self._silence_s)
             self.session.receive(data, now)
             for event in self.session.events():
                 self._take(event, now)
@@ -269,15 +283,14 @@ class Pools:
         elif self._main is _Main.PAUSING:
             self._main = _Main.DIALLING
             self._main_due = NEVER
-            host, port = self._dial_target(self.current)
-            self.requests.append(ConnectPool(Link.MAIN, host, port))
+            self._dial(Link.MAIN, self.current)
         elif not has_wifi:
             self._say("WiFi disconnected, attempting to reconnect...")
             self._wait_main(_Main.WAITING, now + WIFI_RETRY_S)
         else:
             if self._failures >= FAILURES_BEFORE_SWITCH:
                 self._switch()
-            self._wait_main(_Main.PAUSING, now + SOCKET_PAUSE_S)
+            self._wait_main(_Main.PAUSING, now + self._rows.socket_pause_s)
 
     def _switch(self) -> None:
         if not self.fallback.url:
@@ -292,6 +305,7 @@ class Pools:
             )
             self.is_using_fallback = not self.is_using_fallback
             self.shares = ShareCounters()
+            self.work_received = 0
         self._failures = 0
 
     def _main_closed(
@@ -306,18 +320,39 @@ class Pools:
             self._error(f"Address resolution failed for {host}")
             wait_s = UNRESOLVED_RETRY_S
         elif reason is CloseReason.UNREACHABLE:
-            self._error(f"Socket unable to connect to {host}:{port} ({detail})")
+            self._unreachable(host, port, detail)
             wait_s = UNREACHABLE_RETRY_S
-        elif reason is CloseReason.WRITE_FAILED:
-            self._error(
-                "Unable to write share to socket. Closing connection. "
-                f"Ret: -1 ({detail})"
-            )
         else:
-            self._log(Level.ERROR, "stratum_api", f"Error: recv ({detail})")
-            self._error("Failed to receive JSON-RPC line, reconnecting...")
+            self._broken(reason, detail)
         self._drop_main(is_open=is_open)
         self._wait_main(_Main.WAITING, now + wait_s)
+
+    def _unreachable(self, host: str, port: int, detail: str) -> None:
+        if self._rows.pool_transport == "socket":
+            self._error(f"Socket unable to connect to {host}:{port} ({detail})")
+            return
+        number = detail.partition(":")[0]
+        self._error(
+            f"Transport unable to connect to {host}:{port} ({number}). "
+            f"Attempt: {self._failures}"
+        )
+
+    def _broken(self, reason: CloseReason, detail: str) -> None:
+        """Tell how a connection ended, in the words of the firmware."""
+        rows, text = self._rows, f"Error: recv ({detail})"
+        if reason is CloseReason.WRITE_FAILED:
+            is_end = rows.failed_share == "closes"
+            closing = " Closing connection." if is_end else ""
+            self._error(f"Unable to write share to socket.{closing} Ret: -1 ({detail})")
+            if is_end:
+                return
+        if rows.pool_transport != "socket":
+            is_end = detail.startswith(CLOSED_DETAIL)
+            words = "Connection closed by peer" if is_end else "Connection failed"
+            code = -1 if is_end else -2  # of ESP-IDF's esp_transport
+            text = f"Error: transport read failed: {words} (code: {code})"
+        self._log(Level.ERROR, stratum.API_TAG, text)
+        self._error("Failed to receive JSON-RPC line, reconnecting...")
 
     def _drop_main(self, *, is_open: bool) -> None:
         if self.session is not None:
@@ -334,6 +369,8 @@ class Pools:
 
     def _take(self, event: stratum.Event, now: float) -> None:
         match event:
+            case stratum.NotifyReceived():
+                self.work_received += 1
             case stratum.SetupAccepted() | stratum.SetupRejected():
                 self._failures = 0
             case stratum.ExtranonceSet():
@@ -370,8 +407,7 @@ class Pools:
         else:
             self._heartbeat = _Heartbeat.DIALLING
             self._heartbeat_due = NEVER
-            host, port = self._dial_target(self.primary)
-            self.requests.append(ConnectPool(Link.PROBE, host, port))
+            self._dial(Link.PROBE, self.primary)
 
     def _probe_connected(self, now: float) -> None:
         if self._heartbeat is not _Heartbeat.DIALLING:
@@ -413,6 +449,20 @@ class Pools:
 
     # Helpers
 
+    @property
+    def _silence_s(self) -> float:
+        limit_s = self._rows.pool_silence_s
+        return inf if limit_s is None else limit_s
+
+    def _dial(self, link: Link, pool: PoolSettings) -> None:
+        host, port = self._dial_target(pool)
+        rows = self._rows
+        self.requests.append(
+            ConnectPool(
+                link, host, port, rows.address_preference, rows.connect_timeout_s
+            )
+        )
+
     def _dial_target(self, pool: PoolSettings) -> tuple[str, int]:
         if not self._understands_schemes:
             return pool.url, pool.port
@@ -432,10 +482,10 @@ class Pools:
         self.next_wake = min(self._main_due, self._heartbeat_due)
 
     def _say(self, text: str) -> None:
-        self._log(Level.INFO, TAG, text)
+        self._log(Level.INFO, self._rows.pool_tag, text)
 
     def _error(self, text: str) -> None:
-        self._log(Level.ERROR, TAG, text)
+        self._log(Level.ERROR, self._rows.pool_tag, text)
 
 
 def dial_target(url: str, port: int) -> tuple[str, int]:

@@ -161,8 +161,10 @@ class DeviceState:
         return self.mining.best_session_difficulty
 
     @property
-    def pool_difficulty(self) -> int:
-        """What the pool last asked for; integer part, which JSON prints plain."""
+    def pool_difficulty(self) -> float:
+        """What the pool last asked for; where that is whole, JSON prints it plain."""
+        if self.firmware.rows.pool_difficulty == "double":
+            return self.pools.pool_difficulty
         return int(min(self.pools.pool_difficulty, MOST_PLAIN))
 
     @property
@@ -174,6 +176,16 @@ class DeviceState:
     def pool_address_family(self) -> int:
         """0 before the first connection, 2 for IPv4, 10 for IPv6."""
         return self.pools.address_family
+
+    @property
+    def pool_connection_info(self) -> str:
+        """How the last pool was reached; `Not Connected` before the first."""
+        return self.pools.connection_info
+
+    @property
+    def work_received(self) -> int:
+        """Jobs of the pool since boot or failover."""
+        return self.pools.work_received
 
     @property
     def shares(self) -> ShareCounters:

@@ -157,14 +157,21 @@ class PoolLinks:
             detail = str(error) or "timed out"
             self._tell(LinkClosed(link, CloseReason.UNRESOLVED, detail))
             return
-        # The firmware takes an IPv6 address first; the rest is tried after it.
-        found.sort(key=lambda entry: entry[0] != socket.AF_INET6)
+        # The firmware knows the first address alone; the rest is tried after it.
+        first = socket.AF_INET6 if request.addresses == "ipv6" else socket.AF_INET
+        found.sort(key=lambda entry: entry[0] != first)
+        if request.addresses == "ipv4 only":
+            found = [entry for entry in found if entry[0] == first]
         detail = "no address"
+        if not found:
+            self._dials.pop(link, None)
+            self._tell(LinkClosed(link, CloseReason.UNRESOLVED, detail))
+            return
         for family, _, _, _, address in found:
             connection = _Connection(self, link, self._intake)
             self._tell(LinkResolved(link, str(address[0])))
             try:
-                async with asyncio.timeout(DIAL_TIMEOUT_S):
+                async with asyncio.timeout(request.timeout_s or DIAL_TIMEOUT_S):
                     await loop.create_connection(
                         lambda c=connection: c,
                         str(address[0]),

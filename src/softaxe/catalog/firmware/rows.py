@@ -324,6 +324,23 @@ class Rows:
     address_preference: Literal["ipv4 only", "ipv6", "ipv4"] = _row(
         "which address of a pool is taken", "ipv4 only", v2_11="ipv6", v2_13="ipv4"
     )
+    pool_transport: Literal["socket", "transport", "transport to address"] = _row(
+        "what a pool is reached by, and so how the log tells of it",
+        "socket",
+        v2_13="transport",
+        v2_14="transport to address",
+    )
+    socket_pause_s: float = _row(
+        "seconds before a pool is dialled", 0.0, v2_9=0.3, v2_13=0.0
+    )
+    connect_timeout_s: float | None = _row(
+        "seconds until a pool that does not answer is given up; lwIP's own if none",
+        None,
+        v2_13=5.0,
+    )
+    failed_share: Literal["closes", "is logged"] = _row(
+        "what a share does that cannot be written", "closes", v2_14="is logged"
+    )
     has_tls: bool = _row("pools can be reached by TLS", False, v2_13=True)
     has_stratum_v2: bool = _row("Stratum v2 is spoken", False, v2_14=True)
     answers_ping: bool = _row("`mining.ping` is answered", False, v2_13=True)
