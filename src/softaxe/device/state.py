@@ -119,6 +119,13 @@ class DeviceState:
         return self.power_management.readings
 
     @property
+    def second_temperature_c(self) -> float:
+        """What the second sensor shows, or stands for one where there is none."""
+        if self.board.sensor_count > 1:
+            return self.readings.temp2_c
+        return self.firmware.rows.temp2_without_sensor
+
+    @property
     def current_a(self) -> float:
         """Current as the board measures it now, in amperes."""
         return self.body.power_reading.current_a

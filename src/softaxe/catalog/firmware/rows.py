@@ -145,6 +145,14 @@ class Rows:
 
     # The body
 
+    unknown_board: Literal["boot stops", "custom board"] = _row(
+        "what becomes of a board that the release does not know",
+        "boot stops",
+        v2_9="custom board",
+    )
+    temp2_without_sensor: float = _row(
+        "`temp2` where there is no second sensor", 0.0, v2_11=-1.0
+    )
     hashrate_source: Literal["nonces", "counters"] = _row(
         "what the hash rate is measured by", "nonces", v2_11="counters"
     )
