@@ -6,7 +6,12 @@ from softaxe.screen.pages import content_of
 
 
 def mining(
-    seconds: float, *, board: str | Board = "601", seed: int = 1, **settings: str | int
+    seconds: float,
+    *,
+    board: str | Board = "601",
+    seed: int = 1,
+    firmware: str | None = None,
+    **settings: str | int,
 ) -> Simulation:
     """Let a device live from when it is switched on.
 
@@ -14,9 +19,10 @@ def mining(
         seconds: For so long, of its own time.
         board: Its version or family, or a row of one's own.
         seed: Of the device and of its pool.
+        firmware: Its release; the usual one when left out.
         **settings: What is stored in it, by NVS key or API name.
     """
-    device = Device(board=board, seed=seed, settings=settings)
+    device = Device(board=board, seed=seed, firmware=firmware, settings=settings)
     made = Simulation(device, Pool.for_scaled_work(seed=seed))
     made.advance(seconds)
     return made

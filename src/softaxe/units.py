@@ -5,6 +5,7 @@ and hashes per second; the spellings and units of AxeOS exist only in `softaxe.a
 """
 
 from enum import StrEnum
+from math import ceil
 from struct import Struct
 from typing import Protocol
 
@@ -67,3 +68,11 @@ def with_suffix(value: int, gap: str = "") -> str:
         value //= 1000
         power += 1
     return f"{value / 1000:.2f}{gap}{SUFFIXES[power]}"
+
+
+def tick_number(now: float, *, first_at: float, period_s: float) -> int:
+    """Return the number, from 0, of the first tick that comes no earlier than `now`.
+
+    Tick n is at `first_at + n * period_s`; a millionth of a period counts as none.
+    """
+    return max(0, ceil((now - first_at) / period_s - 1e-6))

@@ -8,11 +8,18 @@ from tests.mining import logged, mining
 from softaxe import Device, Pool, Simulation
 from softaxe.catalog import Board, board
 from softaxe.device.events import Overheated
-from softaxe.device.faults import Sensor
+from softaxe.device.faults import DeviceFaults, Instrument, Sensor
+from softaxe.device.stopping import StopReason
 
 
 def stop_fan(simulation: Simulation) -> None:
     simulation.device.patch([("autofanspeed", 0), ("fanspeed", 0)], simulation.now)
+
+
+def stop_fan_by_hand(simulation: Simulation) -> None:
+    simulation.device.patch(
+        [("autofanspeed", 0), ("manualFanSpeed", 0)], simulation.now
+    )
 
 
 def overheat(simulation: Simulation) -> list[str]:
@@ -253,3 +260,98 @@ def test_the_least_fan_speed_waits_for_a_restart() -> None:
     device.restart(simulation.now)
     simulation.advance(60)
     assert device.readings.fan_percent >= 80
+
+
+@pytest.mark.parametrize(("version", "after_mhz"), [("601", 425), ("402", 390)])
+def test_from_2_14_overheating_stops_mining_and_starts_it_at_less(
+    version: str, after_mhz: int
+) -> None:
+    simulation = mining(90, board=version, firmware="2.14")
+    device = simulation.device
+    before_mv = device.settings.core_voltage_mv
+    stop_fan_by_hand(simulation)
+    log = overheat(simulation)
+
+    told = next(line for line in log if "OVERHEAT!" in line)
+    assert told.startswith("E OVERHEAT! VR: ")
+    assert told.endswith("°C")
+    assert log.index("I Stopping mining") > log.index(told)
+    assert device.tells_overheat is False
+    assert device.readings.fan_percent == 100
+
+    simulation.advance(15)
+    log = logged(device)
+    assert "I Mining stopped" in log
+    assert any(
+        line.startswith("W Safe mode active (cycle 1/6) - VR: ") and "°C (" in line
+        for line in log
+    )
+    assert device.stop_reasons == [StopReason.OVERHEAT]
+    assert device.expected_hashrate_hs == 0
+    assert device.actual_frequency_mhz == 50
+    assert device.tells_overheat is False
+
+    simulation.advance(60)
+    log = logged(device)
+    before_mhz = after_mhz + 100
+    assert (
+        f"I Restoring at reduced settings: {before_mv - 100}mV (was {before_mv}mV), "
+        f"{after_mhz} MHz (was {before_mhz} MHz)" in log
+    )
+    assert "I Mining started successfully (1 chip(s))" in log
+    assert device.stop_reasons == []
+    assert not device.settings.is_overheated
+    assert not device.settings.is_fan_automatic
+    assert device.settings.fan_manual_percent == 100
+    assert device.actual_frequency_mhz == device.settings.frequency_mhz == after_mhz
+
+
+def test_from_2_14_a_line_that_is_opened_is_closed_again() -> None:
+    simulation = mining(90, board="205", firmware="2.14")
+    device = simulation.device
+    stop_fan_by_hand(simulation)
+    overheat(simulation)
+    simulation.advance(400)
+
+    assert not device.settings.is_overheated
+    assert device.chain.is_hashing
+
+
+def test_a_start_that_finds_no_chip_shows_the_overheating() -> None:
+    simulation = mining(90, firmware="2.15")
+    device = simulation.device
+    stop_fan_by_hand(simulation)
+    overheat(simulation)
+    simulation.advance(10)
+    device.set_faults(DeviceFaults(first_dead_chip=1), simulation.now)
+    simulation.advance(60)
+
+    assert "E Mining start failed - ASIC not detected" in logged(device)
+    assert device.is_mining_stopped
+    assert device.tells_overheat is True
+
+
+@pytest.mark.parametrize(
+    ("firmware", "is_live"), [("2.12.2", True), ("2.13", False), ("2.14", False)]
+)
+def test_current_and_core_voltage_are_measured_when_asked_or_in_a_pass(
+    firmware: str, is_live: bool
+) -> None:
+    device = mining(90, firmware=firmware).device
+    device.body.absent = frozenset({Instrument.POWER})
+
+    assert (device.current_a == 0) is is_live
+    assert (device.core_voltage_actual_v == 0) is is_live
+
+
+@pytest.mark.parametrize("firmware", ["2.12.2", "2.14"])
+def test_quick_passes_are_taken_when_there_is_something_new(firmware: str) -> None:
+    simulation = mining(90, firmware=firmware)
+    device = simulation.device
+    simulation.advance(0.05)
+    device.patch([("coreVoltage", 1100)], simulation.now)
+    device.log.take()
+    simulation.advance(0.1)
+
+    is_quick = firmware == "2.14"
+    assert ("I setting new vcore voltage to 1100mV" in logged(device)) is is_quick

@@ -1,7 +1,8 @@
-"""The fans, and the firmware's PID controller that turns them.
+"""The fans, and the firmware's PID controllers that turn them.
 
-Source of the controller: ESP-Miner PID.c and power_management_task.c (v2.12.2); of the
-fan controller chips: EMC2101.c, EMC2103.c and EMC2302.c.
+Source of the controllers: ESP-Miner PID.c and power_management_task.c (v2.12.2), and
+fan_controller_task.c (from v2.13); of the fan controller chips: EMC2101.c, EMC2103.c
+and EMC2302.c.
 """
 
 import random
@@ -29,6 +30,8 @@ HOLD_PASSES = 3
 RAMP_PASSES = 17
 """Passes after the hold in which the derivative's weight falls to KD."""
 SAMPLE_S = 1.799
+TASK_SAMPLE_S = 0.1
+"""Of the task of its own. Source: ESP-Miner fan_controller_task.c."""
 MAX_PERCENT = 100.0
 TAG = "power_management"
 
@@ -80,11 +83,20 @@ class Fan:
         self._turning = [1.0] * self._count
         self._told = [1.0] * self._count
         self._flow = 1.0
+        self.answers = True
+        """The controller chip takes duties."""
 
-    def set_percent(self, percent: float) -> None:
-        """Command a duty, 0 to 100; the controller chip cuts it to its steps."""
+    def set_percent(self, percent: float) -> bool:
+        """Command a duty, 0 to 100; the controller chip cuts it to its steps.
+
+        Returns:
+            Whether it answered; the duty stays what it was when it did not.
+        """
+        if not self.answers:
+            return False
         duty = int(self._chip.pwm_steps * percent / 100) / self._chip.pwm_steps
         self._end_rpm = self._curve.rpm_at_full * speed_share(self._curve, duty)
+        return True
 
     def set_condition(
         self,
@@ -159,8 +171,52 @@ def speed_share(
     return bent(duty / curve.knee_duty) / bent(1 / curve.knee_duty)
 
 
+class Pid:
+    """A fan's controller without what it does at its start: hotter means faster.
+
+    The temperature may be smoothed. Proportional on error; the integral gives up what
+    the limits cut off, so that it does not wind up.
+
+    Args:
+        weights: P, I and D.
+        sample_s: Time between two passes.
+        low: Where the integral starts, in percent.
+    """
+
+    def __init__(
+        self, weights: tuple[float, float, float], *, sample_s: float, low: float
+    ) -> None:
+        self.kp, ki, self.kd = weights
+        self._ki = ki * sample_s
+        self._sample_s = sample_s
+        self._sum = low
+        self._last_c = 0.0
+
+    def begin_at(self, temperature_c: float) -> None:
+        """Take a temperature for the one before, so that its first is no change."""
+        self._last_c = temperature_c
+
+    def compute(
+        self, temperature_c: float, setpoint_c: float, *, low: float, kd: float
+    ) -> float:
+        """Take one pass with this weight of D; return the duty in percent."""
+        error = setpoint_c - temperature_c
+        change = temperature_c - self._last_c
+        high = MAX_PERCENT
+        self._sum = min(max(self._sum - self._ki * error, low), high)
+        output = -self.kp * error + self._sum + kd / self._sample_s * change
+        if output > high:
+            self._sum -= output - high
+            output = high
+        elif output < low:
+            self._sum += low - output
+            output = low
+        self._last_c = temperature_c
+        return output
+
+
 class FanController:
-    """The firmware's PID: hotter than the set point means faster.
+    """The PID of the power loop, with more weight on changes at its start.
 
     Args:
         min_percent: Lower limit of the output.
@@ -170,26 +226,15 @@ class FanController:
     def __init__(self, min_percent: float, *, log: Log) -> None:
         self._min_percent = min_percent
         self._log = log
-        self._sum = min_percent
-        self._last_c = 0.0
+        self._pid = Pid((KP, KI, KD), sample_s=SAMPLE_S, low=min_percent)
         self._passes = 0
 
     def compute(self, temperature_c: float, setpoint_c: float) -> float:
         """Take one pass; return the duty in percent."""
         kd = self._derivative_weight()
-        error = setpoint_c - temperature_c
-        change = temperature_c - self._last_c
-        low, high = self._min_percent, MAX_PERCENT
-        self._sum = min(max(self._sum - KI * SAMPLE_S * error, low), high)
-        output = -KP * error + self._sum + kd / SAMPLE_S * change
-        # The integral gives up what the limits cut off, so that it does not wind up.
-        if output > high:
-            self._sum -= output - high
-            output = high
-        elif output < low:
-            self._sum += low - output
-            output = low
-        self._last_c = temperature_c
+        output = self._pid.compute(
+            temperature_c, setpoint_c, low=self._min_percent, kd=kd
+        )
         self._say(
             f"Temp: {temperature_c:.1f} °C, SetPoint: {setpoint_c:.1f} °C, "
             f"Output: {output:.1f}% (P:{KP:.1f} I:{KI:.1f} D_val:{kd:.1f} "

@@ -81,17 +81,13 @@ class PowerReading:
 class Regulator(Protocol):
     """What the firmware needs of either kind."""
 
-    board: Board
-    """As the firmware describes it."""
-    is_driven: bool
-    """False while a firmware runs that does not know there is one."""
-
-    def boot(self, *, has_plug: bool = True) -> None:
+    def boot(self, *, has_plug: bool = True, closes_line: bool = False) -> None:
         """Be initialised, as after power-on or a restart.
 
         Args:
             has_plug: False when the barrel plug is out and something else feeds the
                 board.
+            closes_line: A voltage also closes the enable line that 0 has opened.
         """
 
     def set_core_voltage(self, volts: float) -> None:
@@ -128,8 +124,7 @@ class Tps546:
     """A regulator that measures, reports and protects itself."""
 
     def __init__(self, board: Board, power: PowerStage, *, log: Log) -> None:
-        self.board = board
-        self.is_driven = True
+        self._board = board
         self._power = power
         self._log = log
         self._commanded_v = 0.0
@@ -142,7 +137,7 @@ class Tps546:
         self._faults = ALL_WELL
         """Bits that stay, as PMBus has it, until it is commanded off and on."""
 
-    def boot(self, *, has_plug: bool = True) -> None:
+    def boot(self, *, has_plug: bool = True, closes_line: bool = False) -> None:
         """Be initialised: output off, faults cleared. Nothing senses the plug."""
         self._commanded_v = 0.0
         self._faults = ALL_WELL
@@ -150,10 +145,8 @@ class Tps546:
 
     def set_core_voltage(self, volts: float) -> None:
         """Ask for a voltage per domain; out of range the old one stays."""
-        if not self.is_driven:
-            return
-        limits = self.board.regulator
-        total_v = volts * self.board.voltage_domains
+        limits = self._board.regulator
+        total_v = volts * self._board.voltage_domains
         if total_v and not limits.vout_min_v <= total_v <= limits.vout_max_v:
             text = f"Voltage requested ({total_v:f} V) is out of range"
             self._log(Level.ERROR, "TPS546", text)
@@ -171,7 +164,7 @@ class Tps546:
 
     def step(self, vr_c: float, rng: random.Random | None) -> None:
         """Measure, and switch off what must not go on."""
-        limits, power = self.board.regulator, self._power
+        limits, power = self._board.regulator, self._power
         self._vr_c = vr_c
         self._noise_a = 0.0
         if rng is not None and power.core_current_a:
@@ -190,7 +183,7 @@ class Tps546:
         self._apply()
 
     def _present_faults(self) -> Status:
-        limits, status = self.board.regulator, ALL_WELL
+        limits, status = self._board.regulator, ALL_WELL
         if self._has_low_input:
             status |= Status.VIN_UV | Status.INPUT
         if self._has_high_input:
@@ -229,11 +222,11 @@ class Tps546:
     @property
     def reading(self) -> PowerReading:
         """Telemetry in its steps; the power is output and a fixed offset."""
-        power, domains = self._power, self.board.voltage_domains
+        power, domains = self._power, self._board.voltage_domains
         output_v = _quantise(power.core_voltage_v * domains, VOUT_STEP_V)
         current_a = max(0.0, slinear11(power.core_current_a + self._noise_a))
         return PowerReading(
-            power_w=output_v * current_a + self.board.power_offset_w,
+            power_w=output_v * current_a + self._board.power_offset_w,
             input_voltage_v=slinear11(power.input_voltage_v),
             current_a=current_a,
             core_voltage_v=output_v / domains,
@@ -245,37 +238,40 @@ class Ds4432u:
     """A current DAC on the regulator's feedback, an INA260 and the ESP32's ADC."""
 
     def __init__(self, board: Board, power: PowerStage) -> None:
-        self.board = board
-        self.is_driven = True
+        self._board = board
         self._power = power
         self._is_enabled = True
+        self._closes_line = False
         self._is_broken = False
         self._feedback_v = dac_voltage(0)
         self._noise_a = 0.0
         self._noise_v = 0.0
         self._apply()
 
-    def boot(self, *, has_plug: bool = True) -> None:
+    def boot(self, *, has_plug: bool = True, closes_line: bool = False) -> None:
         """Be initialised: chip power on, the DAC as it was.
 
         Without its plug a board that senses it keeps the power off, unless it has an
         enable line.
         """
-        board = self.board
+        self._closes_line = closes_line
+        board = self._board
         minds_plug = board.has_plug_sense and not board.has_asic_enable
         self._is_enabled = has_plug or not minds_plug
         self._apply()
 
     def set_core_voltage(self, volts: float) -> None:
-        """Ask for a voltage; 0 opens the enable line, which nothing closes again.
+        """Ask for a voltage; 0 opens the enable line, which not all firmware closes.
 
         A board without that line cannot switch off, and ignores it.
         """
-        limits = self.board.regulator
+        limits = self._board.regulator
         if volts == 0:
-            self._is_enabled = self._is_enabled and not self.board.has_asic_enable
+            self._is_enabled = self._is_enabled and not self._board.has_asic_enable
         elif limits.vout_min_v <= volts <= limits.vout_max_v:
             self._feedback_v = dac_voltage(dac_code(volts))
+            if self._closes_line and self._board.has_asic_enable:
+                self._is_enabled = True
         self._apply()
 
     def set_broken(self, is_broken: bool) -> None:

@@ -40,8 +40,7 @@ def read_temperatures(
         thermal: What they feel.
         noise_c: By how much each is wrong at this moment.
     """
-    is_in_chip = board.temp_sensor.endswith("diode")
-    sources_c = thermal.chips_c if is_in_chip else thermal.board_c
+    sources_c = thermal.chips_c if has_chip_sensor(board) else thermal.board_c
     step_c = STEPS_C[board.temp_sensor]
 
     def shown_c(source_c: float) -> float:
@@ -50,7 +49,7 @@ def read_temperatures(
     first_c, second_c = shown_c(sources_c[0] + noise_c[0]), ABSENT_C
     if board.sensor_count > 1:
         second_c = shown_c(sources_c[-1] + noise_c[1])
-    return (second_c, first_c) if board.are_sensors_exchanged else (first_c, second_c)
+    return first_c, second_c
 
 
 def draw_noise(board: Board, rng: random.Random) -> tuple[float, float]:
@@ -58,6 +57,11 @@ def draw_noise(board: Board, rng: random.Random) -> tuple[float, float]:
     spread_c = NOISES_C[board.temp_sensor]
     second_c = rng.gauss(0.0, spread_c) if board.sensor_count > 1 else 0.0
     return rng.gauss(0.0, spread_c), second_c
+
+
+def has_chip_sensor(board: Board) -> bool:
+    """True where the sensor is a diode in the chip."""
+    return board.temp_sensor.endswith("diode")
 
 
 def has_cold_sensor(board: Board) -> bool:

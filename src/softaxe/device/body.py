@@ -36,8 +36,6 @@ class Body:
     """What sensors show that no longer follow, by which."""
     absent: frozenset[Instrument] = frozenset()
     """What answers no more."""
-    has_drivers: bool = True
-    """False while a firmware runs that does not know what is on the board."""
     _noise_c: tuple[float, float] = STILL
 
     @classmethod
@@ -53,22 +51,6 @@ class Body:
             ambient,
         )
 
-    def boot(self, board: Board, faults: DeviceFaults, *, has_drivers: bool) -> None:
-        """Be initialised by a firmware that describes the board so.
-
-        Args:
-            board: In its words.
-            faults: What is broken.
-            has_drivers: False when it does not know the board's parts.
-        """
-        self.board = self.regulator.board = board
-        self.has_drivers = self.regulator.is_driven = has_drivers
-        self.absent = self._absent(faults)
-        self.regulator.boot(has_plug=not faults.has_no_plug)
-
-    def _absent(self, faults: DeviceFaults) -> frozenset[Instrument]:
-        return faults.absent if self.has_drivers else frozenset(Instrument)
-
     def set_faults(self, faults: DeviceFaults) -> None:
         """Break what `faults` says of the metal; what it leaves out is whole again."""
         self.fan.set_condition(
@@ -80,7 +62,7 @@ class Body:
         self.power.sag_v = faults.sag_v
         self.regulator.set_broken(faults.has_regulator_fault)
         self.stuck_c = faults.stuck_c
-        self.absent = self._absent(faults)
+        self.absent = faults.absent
         self.ordered_ambient_c = faults.ambient_c
 
     @property
@@ -127,12 +109,7 @@ class Body:
         power, thermal, fan = self.power, self.thermal, self.fan
         fan.step(BODY_PERIOD_S, rng)
         power.wander(BODY_PERIOD_S, rng)
-        power.step(
-            frequency_mhz=chain.frequency_mhz,
-            activity=chain.activity,
-            temperatures_c=thermal.chips_c,
-            airflow=fan.airflow,
-        )
+        self._power(chain)
         self.regulator.step(thermal.vr_c, rng)
         self._noise_c = draw_noise(self.board, rng)
         ordered_c = self.ordered_ambient_c
@@ -145,4 +122,21 @@ class Body:
         )
         chain.set_operating_point(
             core_voltage_v=power.core_voltage_v, temperatures_c=thermal.chips_c, now=now
+        )
+
+    def switch(self, chain: Chain, now: float) -> None:
+        """Let chips have at once the core voltage that was switched on or off."""
+        self._power(chain)
+        chain.set_operating_point(
+            core_voltage_v=self.power.core_voltage_v,
+            temperatures_c=self.thermal.chips_c,
+            now=now,
+        )
+
+    def _power(self, chain: Chain) -> None:
+        self.power.step(
+            frequency_mhz=chain.frequency_mhz,
+            activity=chain.activity,
+            temperatures_c=self.thermal.chips_c,
+            airflow=self.fan.airflow,
         )

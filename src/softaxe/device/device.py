@@ -24,7 +24,7 @@ from softaxe.asic.driver import (
 )
 from softaxe.board.ambient import Ambient
 from softaxe.board.radio import NETWORKS, SSID_BYTES_TRIED, Network, Radio
-from softaxe.catalog import Board, checked_board, firmware_for
+from softaxe.catalog import Board
 from softaxe.catalog import board as board_named
 from softaxe.catalog.firmware import firmware as firmware_named
 from softaxe.catalog.firmware import is_known, nearest
@@ -71,9 +71,10 @@ from softaxe.device.settings import (
 )
 from softaxe.device.state import DeviceState
 from softaxe.device.statistics import Sample, Statistics
+from softaxe.device.stopping import StopReason
 from softaxe.errors import UpdateRefused
 from softaxe.flash.image import WRITE_ERROR, AppImage
-from softaxe.flash.partitions import SHIPPED_VERSION, Flash
+from softaxe.flash.partitions import Flash
 from softaxe.stratum import session as stratum
 from softaxe.stratum.pool import SCALED_BLOCK_DIFFICULTY
 from softaxe.units import NEVER, Level
@@ -141,15 +142,9 @@ class Device(DeviceState):
         ipv4: str = "127.0.0.1",
         now: float = 0.0,
     ) -> None:
-        release = None if firmware is None else firmware_named(firmware)
-        if isinstance(board, str):
-            row = board_named(board, release)
-        else:
-            row = checked_board(board, release)
+        row = board_named(board) if isinstance(board, str) else board
         specimen = draw(row, seed)
-        self._metal = specimen.board
-        """The board itself; `board` is what the firmware takes it for."""
-        self.board = self._metal
+        self.board = specimen.board
         self._profile = profile
         self.identity = Identity.from_seed(seed, ipv4)
         own = {"hostname": self.identity.hostname}
@@ -160,10 +155,8 @@ class Device(DeviceState):
         self.log = Logbook()
         self.scoreboard = Scoreboard(settings or {})
         self.flash = flash or Flash()
-        if release is not None:
-            self.flash.flash_factory(release.tag)
-        elif self.flash.factory_version == SHIPPED_VERSION:
-            self.flash.factory_version = firmware_for(row).tag
+        if firmware is not None:
+            self.flash.flash_factory(firmware_named(firmware).tag)
         self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self.www = www
         self._boot_flash()
@@ -185,7 +178,7 @@ class Device(DeviceState):
         self.faults = NO_FAULTS
         """What is wrong with it; see `set_faults`."""
         self.chain = Chain(
-            self._metal.chip,
+            self.board.chip,
             silicons=specimen.silicons,
             rng=self._rng,
         )
@@ -292,6 +285,13 @@ class Device(DeviceState):
         self.step(now)
         if self._restart_at == NEVER:
             self._restart_at = now + RESTART_DELAY_S
+
+    def set_paused(self, is_paused: bool, now: float) -> None:
+        """Stop mining until it shall go on, or until the device restarts."""
+        self.step(now)
+        self.is_paused = is_paused
+        self.power_management.hold(StopReason.PAUSE, now, is_held=is_paused)
+        self._settle()
 
     def identify(self, now: float) -> bool:
         """Start or stop saying hi; True when it now does."""
@@ -487,9 +487,10 @@ class Device(DeviceState):
         """What is in force of those settings that are only read at boot."""
         self._plan_crash(now)
         self.log.now = self.log.booted_at = now
-        has_drivers = self._metal.is_known_to(self.firmware)
-        self.board = self._metal.seen_by(self.firmware)
-        self.body.boot(self.board, self.faults, has_drivers=has_drivers)
+        self.body.regulator.boot(
+            has_plug=not self.faults.has_no_plug,
+            closes_line=self.firmware.rows.closes_power_line,
+        )
         ssid = self.settings.ssid
         if not self.profile.whole_ssid_joined:
             ssid = ssid.encode()[:SSID_BYTES_TRIED].decode("utf-8", "replace")
@@ -516,13 +517,17 @@ class Device(DeviceState):
         self.driver.monitor.set_hashes_per_count(_hashes_per_count(self.chain.mode))
         self.power_management = PowerManagement(
             self.settings,
+            rows=self.firmware.rows,
             board=self.board,
             body=self.body,
             driver=self.driver,
             log=self.log,
         )
         self.mining = Mining(
-            interval_ms=self.board.job_interval_ms(self.settings.frequency_mhz),
+            interval_ms=self.board.job_interval_ms(
+                self.settings.frequency_mhz,
+                self.firmware.rows.job_interval_division,
+            ),
             chip_tag=self.board.chip.log_tag,
             best_difficulty=self.settings.best_difficulty,
             rows=self.firmware.rows,
@@ -543,6 +548,7 @@ class Device(DeviceState):
         self.memory = Memory(now)
         self.memory.set_leak(self.faults.heap_leak_bytes_per_s, now)
         self._has_server = False
+        self.is_paused = False
         self.display = Display(self.settings, now)
         self._has_started_asic = False
         self._has_started_mining = False
@@ -550,12 +556,7 @@ class Device(DeviceState):
         self._identify_until = NEVER
         self._restart_at = NEVER
         self._boot_steps: deque[BootStep] = deque(
-            boot_steps(
-                self.board,
-                self.settings,
-                self.firmware,
-                axeos_version=self.axeos_version,
-            )
+            boot_steps(self.board, self.settings, axeos_version=self.axeos_version)
         )
         self._boot_due = now + self._boot_steps[0][0]
         if not is_known(self.version):
@@ -642,6 +643,7 @@ class Device(DeviceState):
         self._body_ticks += 1
         self._body_due = self._created_at + self._body_ticks * BODY_PERIOD_S
         self.body.step(self.chain, due, self._rng)
+        self.power_management.wake(due)
 
     def _manage_power(self, due: float) -> None:
         if self.shows_overheat or self.radio.is_ap_enabled:
@@ -710,11 +712,23 @@ class Device(DeviceState):
         if self.is_on_network is not self._is_reachable:
             self._is_reachable = not self._is_reachable
             self._events.append(CameUp() if self._is_reachable else WentDown())
-        management = self.power_management
+        if self.power_management.has_news:
+            self._take_protection(self.power_management)
+
+    def _take_protection(self, management: PowerManagement) -> None:
+        management.has_news = False
+        if management.switch.has_stopped:
+            management.switch.has_stopped = False
+            self.mining.stop()
+        if management.switch.has_switched:
+            management.switch.has_switched = False
+            self.body.switch(self.chain, self.now)
+        if management.must_restart:
+            management.must_restart = False
+            self._crash_at = self.now
         if management.has_overheated:
             management.has_overheated = False
             read = management.readings
-            self.mining.stop()
             self._events.append(Overheated(read.temp_c, read.vr_temp_c))
         if changes := management.changes():
             self._change_settings(changes)
@@ -869,6 +883,7 @@ class Device(DeviceState):
             # Equal values too: what is in force may be a default of this run alone.
             rows = self.settings.to_nvs(changes)
             self._events.append(SaveSettings(rows, previous))
+            self.power_management.wake(self.now)
 
 
 def _hashes_per_count(mode: WorkMode) -> float:

@@ -1,8 +1,9 @@
-"""The power management task: every 1.8 s it reads, protects, cools and applies.
+"""The power management task: in each pass it reads, protects, cools and applies.
 
 Overheat protection is a sequence inside it that takes half a minute or more, during
-which the task does nothing else. Source of the order, the texts and all numbers:
-ESP-Miner power_management_task.c.
+which the task does nothing else. A pass comes every 1.8 s or, from v2.14, every 100 ms:
+of those only the ones that can have something new to do are taken. Source of the order,
+the texts and all numbers: ESP-Miner power_management_task.c.
 """
 
 from collections.abc import Mapping
@@ -10,17 +11,20 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from softaxe.asic.driver import Driver, DriverState
-from softaxe.board.fan import FanController
 from softaxe.board.regulator import FAULTS
-from softaxe.board.sensors import ABSENT_C, has_cold_sensor
+from softaxe.board.sensors import ABSENT_C, has_chip_sensor, has_cold_sensor
 from softaxe.catalog import Board
+from softaxe.catalog.firmware.rows import Rows
 from softaxe.device.body import Body
+from softaxe.device.cooling import FanControl
 from softaxe.device.settings import Settings
-from softaxe.units import NEVER, Level, Log
+from softaxe.device.stopping import MiningSwitch, StopReason
+from softaxe.units import NEVER, Level, Log, tick_number
 
 TAG = "power_management"
 FIRST_PASS_S = 0.5
-PERIOD_S = 1.8
+QUICK_PERIOD_S = 0.1
+"""From this on passes are taken only when something may have changed."""
 CHIP_LIMIT_C = 75.0
 VR_LIMIT_C = 105.0
 VR_SAFE_C = 95.0
@@ -31,7 +35,6 @@ REDUCTION_MV = 100
 REDUCTION_MHZ = 100
 LOWEST_MV = 1000
 LOWEST_MHZ = 400
-AP_MODE_FAN_PERCENT = 70
 FULL_FAN_PERCENT = 100
 MIN_FREQUENCY_MHZ = 50
 MIN_INPUT_V = 1.0
@@ -39,6 +42,9 @@ RESTORE_PAUSES_S = (0.5, 0.5, 0.1)
 """After restoring the voltage, stopping the tasks and flushing the UART."""
 FREQUENCY_EPSILON_MHZ = 0.001
 FAULT_TEXT = "Power Fault Detected."
+SAFE_MODE_TEXT = (
+    "Entering safe mode due to overheat condition. System operation halted."
+)
 
 
 @dataclass(slots=True)
@@ -47,6 +53,9 @@ class Readings:
 
     power_w: float = 0.0
     input_voltage_v: float = 0.0
+    current_a: float = 0.0
+    core_voltage_v: float = 0.0
+    """Per domain."""
     temp_c: float = ABSENT_C
     """-1 while the chip is not initialised."""
     temp2_c: float = ABSENT_C
@@ -75,18 +84,22 @@ class _Phase(Enum):
     STOPPING = auto()
     FLUSHING = auto()
     REINITIALISING = auto()
+    SWITCHING = auto()
+    """Mining is about to stop or to start."""
 
 
 class PowerManagement:
     """Reads the sensors and drives fan, core voltage, frequency and protection.
 
-    After each call look at `changes`: settings the task itself wants changed.
+    When `has_news` look at `changes`, settings the task itself wants changed, and at
+    what else it asks for.
     """
 
     def __init__(
         self,
         settings: Settings,
         *,
+        rows: Rows,
         board: Board,
         body: Body,
         driver: Driver,
@@ -97,8 +110,11 @@ class PowerManagement:
         self.frequency_mhz = settings.frequency_mhz
         """Applied, as far as the task knows."""
         self.next_wake = NEVER
+        self.has_news = False
         self.has_overheated = False
         """True from the pass that saw it until somebody takes note."""
+        self.must_restart = False
+        """The firmware gives up, and the device restarts."""
         self.power_fault: str | None = None
         """The regulator's fault, as the API names it."""
         self.reduction: Reduction | None = None
@@ -109,7 +125,17 @@ class PowerManagement:
         self._body = body
         self._driver = driver
         self._log = log
-        self._controller = FanController(settings.fan_min_percent, log=log)
+        self.fan = FanControl(settings, rows=rows, fan=body.fan, log=log)
+        self.switch = MiningSwitch(
+            driver=driver, set_core_voltage=self._set_core_voltage, log=log
+        )
+        self._rows = rows
+        self._period_s = rows.power_loop_s
+        self._is_quick = rows.power_loop_s == QUICK_PERIOD_S
+        self._is_recovering = False
+        """Mining starts anew after overheating."""
+        self._first_at = NEVER
+        self._due = NEVER
         self._core_voltage_mv: int | None = None
         self._phase = _Phase.RUNNING
         self._cycles = 0
@@ -129,10 +155,52 @@ class PowerManagement:
             f"ASIC Frequency: {self.frequency_mhz:g} MHz, "
             f"Expected hashrate: {hashrate}H/s"
         )
-        self.next_wake = now + FIRST_PASS_S
+        self._first_at = self._due = now + FIRST_PASS_S
+        self.fan.start(self._first_at)
+        self._schedule()
+
+    def wake(self, now: float) -> None:
+        """Look at what has changed in the next pass, if passes come quickly."""
+        if not self.fan.has_task:  # nor has then the loop a quick pass
+            return
+        if self._phase is _Phase.RUNNING and self._is_quick and self._first_at <= now:
+            number = tick_number(now, first_at=self._first_at, period_s=QUICK_PERIOD_S)
+            due = self._first_at + number * QUICK_PERIOD_S
+            self._due = min(self._due, due)
+        self.fan.wake(now)
+        self._schedule()
+
+    def hold(self, reason: StopReason, now: float, *, is_held: bool) -> None:
+        """Give a reason for which mining shall stop, or take it back."""
+        self.switch.hold(reason, is_held=is_held)
+        self.wake(now)
 
     def step(self, settings: Settings, now: float, *, is_ap_enabled: bool) -> None:
-        """Do the pass, or the step of the overheat sequence, that is due."""
+        """Do what is due: a pass, a step of a sequence, passes of the fan."""
+        self.has_news = True
+        if self._due <= now:
+            self._step_phase(settings, now, is_ap_enabled=is_ap_enabled)
+        if self.fan.next_wake <= now:
+            self._step_fan(settings, now)
+        self._schedule()
+
+    def _step_fan(self, settings: Settings, now: float) -> None:
+        reasons = self.switch.reasons
+        self.fan.step(
+            settings,
+            max(self.readings.temp_c, self.readings.temp2_c),
+            now,
+            is_paused=StopReason.PAUSE in reasons,
+            has_no_pool=StopReason.NO_POOL in reasons,
+        )
+        self.readings.fan_percent = self.fan.percent
+        has_failed = self.fan.hardware_fault is not None
+        if has_failed and StopReason.HARDWARE_FAULT not in reasons:
+            self.hold(StopReason.HARDWARE_FAULT, now, is_held=True)
+
+    def _step_phase(
+        self, settings: Settings, now: float, *, is_ap_enabled: bool
+    ) -> None:
         match self._phase:
             case _Phase.RUNNING:
                 self._pass(settings, now, is_ap_enabled=is_ap_enabled)
@@ -147,40 +215,71 @@ class PowerManagement:
             case _Phase.FLUSHING:
                 self._go(_Phase.REINITIALISING, NEVER)
                 self._driver.start(self.frequency_mhz, now, is_recovery=True)
+            case _Phase.SWITCHING:
+                self.frequency_mhz = settings.frequency_mhz
+                self._core_voltage_mv = settings.core_voltage_mv
+                self.switch.step(settings, now)
+                self._due = NEVER
             case _Phase.RAMPING | _Phase.REINITIALISING:
-                self.next_wake = NEVER
+                self._due = NEVER
 
     def frequency_reached(self, settings: Settings, now: float) -> None:
         """The driver finished a ramp; the pass that asked for it goes on."""
+        self.has_news = True
         if self._phase is _Phase.RAMPING:
             self._expect()
             self._finish_pass(settings, now)
+        elif self._phase is _Phase.SWITCHING:
+            self.switch.frequency_reached()
+            self._has_stopped(settings, now)
 
     def chip_ready(self, settings: Settings, now: float, *, has_failed: bool) -> None:
         """The driver finished its initialisation; recovery may end here."""
-        if self._phase is not _Phase.REINITIALISING:
-            return
-        self._phase = _Phase.RUNNING
-        if has_failed:
+        self.has_news = True
+        if self._phase is _Phase.REINITIALISING:
+            self._phase = _Phase.RUNNING
+            if has_failed:
+                self._finish_pass(settings, now)
+                return
+            self._recovered(settings)
+            self._core_voltage_mv = settings.core_voltage_mv
+            self._apply_frequency(settings, now)
+        elif self.switch.chip_ready(has_failed=has_failed):
+            if not has_failed:
+                self._expect()
+                if self._is_recovering:
+                    self._recovered(settings)
+                    settings = settings.changed({"is_overheated": False})
+            self._is_recovering = False
             self._finish_pass(settings, now)
-            return
+        self.wake(now)
+
+    def _recovered(self, settings: Settings) -> None:
         self._changes["is_overheated"] = False
         self.shows_overheat = False
         self._say(
             "Resuming normal operation. Reduced frequency "
             f"({settings.frequency_mhz:.0f} MHz) will be applied automatically."
         )
-        self._core_voltage_mv = settings.core_voltage_mv
-        self._apply_frequency(settings, now)
 
     # One pass
 
     def _pass(self, settings: Settings, now: float, *, is_ap_enabled: bool) -> None:
         self._read()
-        if self._is_too_hot():
+        if self.switch.is_on and self._is_too_hot():
             self._overheat(now)
             return
-        self._drive_fan(settings, is_ap_enabled=is_ap_enabled)
+        if not self.fan.has_task:
+            hottest_c = max(self.readings.temp_c, self.readings.temp2_c)
+            self.fan.run(settings, hottest_c, is_ap_enabled=is_ap_enabled)
+            self.readings.fan_percent = self.fan.percent
+            self.must_restart = self.fan.must_restart
+        if self.switch.follow(settings, now):
+            self._go(_Phase.SWITCHING, self.switch.next_wake)
+            return
+        if self.switch.is_stopped:
+            self._finish_pass(settings, now)
+            return
         if self._core_voltage_mv != settings.core_voltage_mv:
             self._core_voltage_mv = settings.core_voltage_mv
             self._say(f"setting new vcore voltage to {settings.core_voltage_mv}mV")
@@ -191,11 +290,15 @@ class PowerManagement:
         power = self._body.power_reading
         fan_rpm, fan2_rpm = self._body.fan_rpms
         temp_c = temp2_c = ABSENT_C
-        if self._driver.state is DriverState.READY:
+        if self._driver.state is DriverState.READY or (
+            self.switch.is_stopped and not has_chip_sensor(self._board)
+        ):
             temp_c, temp2_c = self._body.temperatures_c
         self.readings = Readings(
             power_w=power.power_w,
             input_voltage_v=power.input_voltage_v,
+            current_a=power.current_a,
+            core_voltage_v=power.core_voltage_v,
             temp_c=temp_c,
             temp2_c=temp2_c,
             vr_temp_c=power.vr_temp_c,
@@ -216,28 +319,6 @@ class PowerManagement:
         )
         return is_powered and is_hot
 
-    def _drive_fan(self, settings: Settings, *, is_ap_enabled: bool) -> None:
-        temp_c = max(self.readings.temp_c, self.readings.temp2_c)
-        if not settings.is_fan_automatic:
-            if self.readings.fan_percent != settings.fan_manual_percent:
-                percent = settings.fan_manual_percent
-                self._say(f"Setting manual fan speed to {percent}%")
-                self._set_fan(percent)
-        elif temp_c >= 0:
-            setpoint_c = settings.target_temperature_c
-            self._set_fan(self._controller.compute(temp_c, setpoint_c))
-        elif is_ap_enabled:
-            self._warn(
-                f"AP mode with invalid temperature reading: {temp_c:.1f} °C - "
-                f"Setting fan to {AP_MODE_FAN_PERCENT}%"
-            )
-            self._set_fan(AP_MODE_FAN_PERCENT)
-        else:
-            self._warn(f"Ignoring invalid temperature reading: {temp_c:.1f} °C")
-            if self.readings.fan_percent != FULL_FAN_PERCENT:
-                self._say(f"Setting fan speed to {FULL_FAN_PERCENT}%")
-            self._set_fan(FULL_FAN_PERCENT)
-
     def _apply_frequency(self, settings: Settings, now: float) -> None:
         wanted = settings.frequency_mhz
         is_ready = self._driver.state is DriverState.READY
@@ -257,7 +338,7 @@ class PowerManagement:
             self.shows_overheat = settings.is_overheated
             self._say(f"Overheat mode updated to: {int(settings.is_overheated)}")
         self._check_regulator()
-        self._go(_Phase.RUNNING, now + PERIOD_S)
+        self._go(_Phase.RUNNING, NEVER if self._is_quick else now + self._period_s)
 
     def _check_regulator(self) -> None:
         status = self._body.regulator.status
@@ -272,47 +353,69 @@ class PowerManagement:
     # Overheat
 
     def _overheat(self, now: float) -> None:
+        degrees = self._degrees
         read = self.readings
         if read.temp2_c > 0:
-            asics = f"ASIC1: {read.temp_c:f}C ASIC2: {read.temp2_c:f}C"
+            asics = f"ASIC1: {read.temp_c:f}{degrees} ASIC2: {read.temp2_c:f}{degrees}"
         else:
-            asics = f"ASIC: {read.temp_c:f}C"
-        text = f"OVERHEAT! VR: {read.vr_temp_c:f}C {asics}"
+            asics = f"ASIC: {read.temp_c:f}{degrees}"
+        text = f"OVERHEAT! VR: {read.vr_temp_c:f}{degrees} {asics}"
         self._log(Level.ERROR, TAG, text)
-        self._set_fan(FULL_FAN_PERCENT)
-        self._set_core_voltage(0.0)
-        self._say("Setting RST pin to low due to overheat condition")
-        self._driver.stop()
+        self.has_overheated = True
         self._changes |= {
             "is_fan_automatic": False,
             "fan_manual_percent": FULL_FAN_PERCENT,
             "is_overheated": True,
         }
-        self._warn(
-            "Entering safe mode due to overheat condition. System operation halted."
-        )
-        self.has_overheated = True
+        if self._rows.overheat == "stop":
+            self._warn(SAFE_MODE_TEXT)
+            self.switch.hold(StopReason.OVERHEAT, is_held=True)
+            self.switch.stop(now)
+            self._go(_Phase.SWITCHING, NEVER)
+            if self.switch.is_stopped:
+                self._begin_cooling(now)
+            return
+        self.fan.set(FULL_FAN_PERCENT)
+        self.readings.fan_percent = self.fan.percent
+        self._set_core_voltage(0.0)
+        self._say("Setting RST pin to low due to overheat condition")
+        self._driver.stop()
+        self.switch.has_stopped = True
+        self._warn(SAFE_MODE_TEXT)
+        self._begin_cooling(now)
+
+    def _has_stopped(self, settings: Settings, now: float) -> None:
+        self.expected_hashrate_hs = 0.0
+        if StopReason.OVERHEAT in self.switch.reasons:
+            self._begin_cooling(now)
+        else:
+            self._finish_pass(settings, now)
+            self.wake(now)
+
+    def _begin_cooling(self, now: float) -> None:
         self._cycles = 0
         self._go(_Phase.COOLING, now + COOLING_CYCLE_S)
 
     def _cool(self, settings: Settings, now: float) -> None:
+        degrees = self._degrees
         self._cycles += 1
         vr_c = self._body.power_reading.vr_temp_c
         if has_cold_sensor(self._board):
             temp_c, temp2_c = self._body.temperatures_c
             self._warn(
-                f"Safe mode active (cycle {self._cycles}) - VR: {vr_c:.1f}C "
-                f"ASIC1: {temp_c:.1f}C ASIC2: {temp2_c:.1f}C"
+                f"Safe mode active (cycle {self._cycles}) - VR: {vr_c:.1f}{degrees} "
+                f"ASIC1: {temp_c:.1f}{degrees} ASIC2: {temp2_c:.1f}{degrees}"
             )
             if max(temp_c, temp2_c) > CHIP_SAFE_C:
                 self._cycles = 0
         else:
             self._warn(
                 f"Safe mode active (cycle {self._cycles}/{COOLING_CYCLES}) - "
-                f"VR: {vr_c:.1f}C (ASIC temps unavailable while powered down)"
+                f"VR: {vr_c:.1f}{degrees} "
+                "(ASIC temps unavailable while powered down)"
             )
         if self._cycles < COOLING_CYCLES or vr_c > VR_SAFE_C:
-            self.next_wake = now + COOLING_CYCLE_S
+            self._due = now + COOLING_CYCLE_S
             return
         self._say(
             f"Temperature normalized after {self._cycles} cooling cycles. "
@@ -325,6 +428,16 @@ class PowerManagement:
         )
         self._changes |= {"core_voltage_mv": after_mv, "frequency_mhz": after_mhz}
         self.reduction = Reduction(before_mhz, after_mhz, before_mv, after_mv)
+        if self._rows.overheat == "stop":
+            self._say(
+                f"Restoring at reduced settings: {after_mv}mV (was {before_mv}mV), "
+                f"{after_mhz:.0f} MHz (was {before_mhz:.0f} MHz)"
+            )
+            self._is_recovering = True
+            self.switch.hold(StopReason.OVERHEAT, is_held=False)
+            self.switch.start(after_mv, now)
+            self._go(_Phase.SWITCHING, self.switch.next_wake)
+            return
         self._say(
             f"Restoring core voltage to {after_mv}mV = {after_mv / 1000:.3f}V "
             f"(reduced from {before_mv}mV = {before_mv / 1000:.3f}V)..."
@@ -332,15 +445,15 @@ class PowerManagement:
         self._set_core_voltage(after_mv / 1000)
         self._go(_Phase.RESTORING, now + RESTORE_PAUSES_S[0])
 
+    @property
+    def _degrees(self) -> str:
+        return "°C" if self._rows.overheat == "stop" else "C"
+
     # Helpers
 
     def _set_core_voltage(self, volts: float) -> None:
         self._log(Level.INFO, "vcore", f"Set ASIC voltage = {volts:.3f}V")
         self._body.regulator.set_core_voltage(volts)
-
-    def _set_fan(self, percent: float) -> None:
-        self.readings.fan_percent = float(percent)
-        self._body.fan.set_percent(percent)
 
     def _expect(self) -> None:
         expected_hs = self._board.expected_hashrate_hs(self.frequency_mhz)
@@ -348,7 +461,11 @@ class PowerManagement:
 
     def _go(self, phase: _Phase, due: float) -> None:
         self._phase = phase
-        self.next_wake = due
+        self._due = due
+        self._schedule()
+
+    def _schedule(self) -> None:
+        self.next_wake = min(self._due, self.fan.next_wake)
 
     def _say(self, text: str) -> None:
         self._log(Level.INFO, TAG, text)

@@ -20,6 +20,7 @@ from softaxe.device.protection import PowerManagement, Readings
 from softaxe.device.scoreboard import Scoreboard
 from softaxe.device.settings import Settings
 from softaxe.device.statistics import ShareCounters, Statistics
+from softaxe.device.stopping import StopReason
 from softaxe.flash.partitions import Flash
 
 MOST_PLAIN = 10**15 - 1
@@ -52,6 +53,8 @@ class DeviceState:
     reset_reason: str
     is_saying_hi: bool
     """True while the device identifies itself."""
+    is_paused: bool
+    """A user has stopped mining; a restart lets it go on."""
     flash: Flash
     www: Mapping[str, bytes] | None
     """Files of the www image in flash, or None when there is none."""
@@ -119,21 +122,39 @@ class DeviceState:
         return self.power_management.readings
 
     @property
-    def second_temperature_c(self) -> float:
-        """What the second sensor shows, or stands for one where there is none."""
-        if self.board.sensor_count > 1:
-            return self.readings.temp2_c
-        return self.firmware.rows.temp2_without_sensor
+    def stop_reasons(self) -> list[StopReason]:
+        """Why mining shall not go on, the one to tell first."""
+        reasons = self.power_management.switch.reasons
+        return [reason for reason in StopReason if reason in reasons]
+
+    @property
+    def is_mining_stopped(self) -> bool:
+        """The chips have no power, for a reason or because they did not start."""
+        return self.power_management.switch.is_stopped
+
+    @property
+    def hardware_fault(self) -> str | None:
+        """What has stopped mining until a restart, as the API words it."""
+        return self.power_management.fan.hardware_fault
+
+    @property
+    def actual_frequency_mhz(self) -> float:
+        """What the chips' clock was last set to."""
+        return self.driver.frequency_mhz
 
     @property
     def current_a(self) -> float:
-        """Current as the board measures it now, in amperes."""
-        return self.body.power_reading.current_a
+        """Current as the board measures it now or at the last pass, in amperes."""
+        if self.firmware.rows.measures_when_asked:
+            return self.body.power_reading.current_a
+        return self.readings.current_a
 
     @property
     def core_voltage_actual_v(self) -> float:
-        """Core voltage per domain as measured now, in volts."""
-        return self.body.power_reading.core_voltage_v
+        """Core voltage per domain as measured now or at the last pass, in volts."""
+        if self.firmware.rows.measures_when_asked:
+            return self.body.power_reading.core_voltage_v
+        return self.readings.core_voltage_v
 
     @property
     def expected_hashrate_hs(self) -> float:
@@ -141,6 +162,13 @@ class DeviceState:
         if self.firmware.rows.expected_hashrate == "stored":
             return self.board.expected_hashrate_hs(self.settings.frequency_mhz)
         return self.power_management.expected_hashrate_hs
+
+    @property
+    def tells_overheat(self) -> bool:
+        """What `overheat_mode` shows: the setting, or the power loop's copy of it."""
+        if self.firmware.rows.overheat_mode == "setting":
+            return self.settings.is_overheated
+        return self.shows_overheat
 
     @property
     def asics(self) -> list[AsicReading]:

@@ -87,9 +87,6 @@ class Rows:
     serves_plain_files: bool = _row(
         "files that are not compressed are served", False, v2_10=True
     )
-    svg_type: str = _row(
-        "content type of a picture in SVG", "text/xml", v2_9="image/svg+xml"
-    )
     sockets: int = _row("sockets of the HTTP server", 10, v2_10=20)
     purges_sockets: bool = _row(
         "one client too many ends the connection unused for longest", False, v2_10=True
@@ -107,8 +104,8 @@ class Rows:
         "per call",
         v2_14="ring",
     )
-    trusts_local_names: bool = _row(
-        "pages may ask whose names have no dot or end in `.local`", False, v2_15=True
+    origin_rule: Literal["address", "address or local name"] = _row(
+        "which Origins may ask", "address", v2_15="address or local name"
     )
     has_recovery_mode: bool = _row(
         "without a page, everything answers the recovery page", True, v2_15=False
@@ -145,14 +142,6 @@ class Rows:
 
     # The body
 
-    unknown_board: Literal["boot stops", "custom board"] = _row(
-        "what becomes of a board that the release does not know",
-        "boot stops",
-        v2_9="custom board",
-    )
-    temp2_without_sensor: float = _row(
-        "`temp2` where there is no second sensor", 0.0, v2_11=-1.0
-    )
     hashrate_source: Literal["nonces", "counters"] = _row(
         "what the hash rate is measured by", "nonces", v2_11="counters"
     )
@@ -180,15 +169,23 @@ class Rows:
         v2_13=(3.0, 0.1, 1.0),
         v2_14=(5.0, 0.1, 2.0),
     )
+    fan_smoothing: float = _row(
+        "what the newest temperature counts in the one that the fan follows",
+        1.0,
+        v2_14=0.2,
+    )
+    fan_tells_mode: bool = _row(
+        "the fan's control tells what decides its speed", False, v2_14=True
+    )
     fan_without_temperature: Literal["unchanged", "100", "70"] = _row(
         "fan speed without a chip temperature, outside access point mode",
         "unchanged",
         v2_11="100",
         v2_13="70",
     )
-    fan_failure: Literal["ignored", "task ends", "hardware_fault"] = _row(
+    fan_failure: Literal["restart", "task ends", "hardware_fault"] = _row(
         "what comes of a fan that cannot be set",
-        "ignored",
+        "restart",
         v2_13="task ends",
         v2_14="hardware_fault",
     )
@@ -197,6 +194,19 @@ class Rows:
         "reboot",
         v2_11="live",
         v2_14="stop",
+    )
+    overheat_mode: Literal["setting", "loop's copy"] = _row(
+        "what `overheat_mode` shows", "setting", v2_14="loop's copy"
+    )
+    measures_when_asked: bool = _row(
+        "current and core voltage are measured for each answer, not once per pass",
+        True,
+        v2_13=False,
+    )
+    closes_power_line: bool = _row(
+        "the line that switches the chips' power off is also switched on again",
+        False,
+        v2_14=True,
     )
     can_stop_mining: bool = _row(
         "mining stops and starts: paused, without a pool, after a fault",
