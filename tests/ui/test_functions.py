@@ -59,9 +59,9 @@ def test_what_older_versions_tell_looks_like_the_latest() -> None:
     told = asked(
         "api.ts",
         """[
-            m.complete({ bestDiff: "4.29G", bestSessionDiff: "512", stratumDiff: 1000 }),
+            m.complete({ bestDiff: "4.29G", bestSessionDiff: "512", stratumDiff: 9 }),
             m.complete({ bestDiff: "4.29 G", bestSessionDiff: "512 " }),
-            m.complete({ bestDiff: 4290000000, bestSessionDiff: 512, poolDifficulty: 8 }),
+            m.complete({ bestDiff: 429e7, bestSessionDiff: 512, poolDifficulty: 8 }),
         ]""",
     )
 
@@ -69,7 +69,7 @@ def test_what_older_versions_tell_looks_like_the_latest() -> None:
         assert info["bestDiff"] == pytest.approx(4.29e9)
         assert info["bestSessionDiff"] == 512
         assert info["hashRate_1m"] is None
-    assert [info["poolDifficulty"] for info in told] == [1000, 0, 8]
+    assert [info["poolDifficulty"] for info in told] == [9, 0, 8]
 
 
 @pytest.mark.parametrize(
