@@ -15,7 +15,13 @@ import pytest
 from softaxe.serve import listener as module
 from softaxe.serve import protocol
 from softaxe.serve.answers import Answer
-from softaxe.serve.listener import HttpServerProtocol, Listener, Presence
+from softaxe.serve.listener import (
+    BOUNDS,
+    Bounds,
+    HttpServerProtocol,
+    Listener,
+    Presence,
+)
 from softaxe.serve.request import AcceptWebSocket, App, Body, Request, WebSocket
 
 T = TypeVar("T")
@@ -62,12 +68,23 @@ def answering(_request: Request) -> Answer:
     return Answer()
 
 
+def accepting(request: Request) -> Answer | AcceptWebSocket:
+    return AcceptWebSocket(listen) if request.is_websocket else Answer()
+
+
+async def listen(websocket: WebSocket) -> None:
+    while await websocket.receive():
+        pass
+
+
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Callable[[], Awaitable[Connection]]]:
-    listener = Listener(answering, "127.0.0.1", 0)
+async def serving(
+    bounds: Bounds = BOUNDS,
+) -> AsyncIterator[Callable[[], Awaitable[Connection]]]:
+    listener = Listener(accepting, "127.0.0.1", 0, bounds=lambda: bounds)
     await listener.open()
     writers = []
 
@@ -130,13 +147,11 @@ def test_the_rest_of_a_head_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -
     assert after == b"HTTP/1.1 200", "who says nothing at all may stay"
 
 
-def test_one_connection_too_many_ends_the_one_unused_for_longest(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "MAX_CONNECTIONS", 3)
+def test_one_connection_too_many_ends_the_one_unused_for_longest() -> None:
+    few = Bounds(connections=3)
 
     async def crowd() -> tuple[list[bytes], bytes]:
-        async with serving() as connect:
+        async with serving(few) as connect:
             some = [await connect() for _ in range(3)]
             for connection in (some[1], some[0], some[2], some[0]):
                 assert await status_of(connection) == b"HTTP/1.1 200"
@@ -153,15 +168,61 @@ def test_one_connection_too_many_ends_the_one_unused_for_longest(
     assert left == b""
 
 
+@pytest.mark.parametrize("keeps_websockets", [True, False])
+def test_a_websocket_that_only_listens_is_the_last_to_go_or_counts_as_unused(
+    keeps_websockets: bool,
+) -> None:
+    few = Bounds(connections=2, keeps_websockets=keeps_websockets)
+
+    async def crowd() -> bytes:
+        async with serving(few) as connect:
+            reader, writer = await connect()
+            writer.write(HANDSHAKE)
+            await reader.readuntil(b"\r\n\r\n")
+            first = await connect()
+            assert await status_of(first) == b"HTTP/1.1 200"
+            second = await connect()
+            assert await status_of(second) == b"HTTP/1.1 200"
+            gone = first[0] if keeps_websockets else reader
+            async with asyncio.timeout(10):
+                with suppress(ConnectionError):
+                    return await gone.read()
+            return b""
+
+    assert asyncio.run(crowd()) == b""
+
+
+def test_where_no_room_is_made_one_too_many_waits_for_a_place() -> None:
+    few = Bounds(connections=1, makes_room=False)
+
+    async def crowd() -> tuple[bool, bytes, bytes]:
+        async with serving(few) as connect:
+            first, second, third = [await connect() for _ in range(3)]
+            assert await status_of(first) == b"HTTP/1.1 200"
+            waiting = asyncio.ensure_future(status_of(second))
+            left = asyncio.ensure_future(status_of(third))
+            await asyncio.sleep(0.05)
+            has_waited = not waiting.done()
+            await end(first[1])
+            async with asyncio.timeout(10):
+                answer = await waiting
+                await end(second[1])
+                return has_waited, answer, await left
+
+    assert asyncio.run(crowd()) == (True, b"HTTP/1.1 200", b"HTTP/1.1 200")
+
+
 async def end(writer: asyncio.StreamWriter) -> None:
     writer.close()
     with suppress(ConnectionError):
         await writer.wait_closed()
 
 
-def serve(app: App, work: Callable[[Listener], Awaitable[T]]) -> T:
+def serve(
+    app: App, work: Callable[[Listener], Awaitable[T]], bounds: Bounds = BOUNDS
+) -> T:
     async def main() -> T:
-        listener = Listener(app, "127.0.0.1", 0)
+        listener = Listener(app, "127.0.0.1", 0, bounds=lambda: bounds)
         await listener.open()
         try:
             return await work(listener)
@@ -536,10 +597,8 @@ def test_what_is_asked_of_a_port_that_vanishes_is_given_up(
     assert serve(never, work) is None
 
 
-def test_no_more_connections_are_remembered_as_forgotten_than_there_may_be(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "MAX_CONNECTIONS", 3)
+def test_no_more_connections_are_remembered_as_forgotten_than_there_may_be() -> None:
+    few = Bounds(connections=3)
 
     async def work(listener: Listener) -> list[bytes | None]:
         address, some = ("127.0.0.1", listener.port), []
@@ -555,7 +614,7 @@ def test_no_more_connections_are_remembered_as_forgotten_than_there_may_be(
             await end(one[1])
         return found
 
-    assert serve(answering, work) == [b"reset", None, None, None]
+    assert serve(answering, work, few) == [b"reset", None, None, None]
 
 
 def test_who_went_while_nobody_heard_it_leaves_nothing_behind() -> None:

@@ -225,6 +225,18 @@ def test_heads_are_bounded(piece: bytes) -> None:
     assert refused.status == 431
 
 
+def test_headers_alone_may_have_a_bound_of_their_own() -> None:
+    line = b"GET /" + b"a" * 1000 + b" HTTP/1.1\r\n"
+
+    def found(headers: bytes) -> Event:
+        return events(HttpConnection("", header_bytes=512), line + headers)[0]
+
+    fitting = b"Host: a\r\nx: " + b"y" * (512 - 12)
+    assert isinstance(found(fitting + b"\r\n\r\n"), Request)
+    refused = [found(fitting + b"y\r\n\r\n"), found(fitting + b"y")]
+    assert [one.status for one in refused if isinstance(one, Refused)] == [431, 431]
+
+
 @pytest.mark.parametrize("line", [b"a: b\r\n", b"a" * 1000])
 def test_trailers_are_bounded_and_no_headers(line: bytes) -> None:
     http = HttpConnection("")

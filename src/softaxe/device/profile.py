@@ -191,6 +191,18 @@ class Profile:
         "a request body may come in chunks, as HTTP clients stream it",
         "only Content-Length counts; a chunked body is empty",
     )
+    many_connections: bool = _row(
+        "1000 connections are taken; of one more, the one goes that was unused for "
+        "longest, a WebSocket last",
+        "10 are taken; one more waits until another ends",
+        v2_10="20 are taken; of one more, the one goes that was unused for longest, as "
+        "a WebSocket is that only listens",
+    )
+    long_heads: bool = _row(
+        "the head of a request may have 16 KiB, as some browsers send",
+        "headers may have 512 bytes",
+        v2_10="headers may have 1024 bytes",
+    )
     websocket_refused_early: bool = _marked(
         "a WebSocket is refused with 401 or 429 before the upgrade",
         "it is accepted and then closed",

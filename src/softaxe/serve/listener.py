@@ -16,14 +16,16 @@ import socket
 import struct
 import sys
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Protocol, cast, runtime_checkable
 from weakref import WeakKeyDictionary
 
 from softaxe.serve.answers import Answer, CutShort
 from softaxe.serve.protocol import (
+    MAX_HEAD_BYTES,
     Data,
     EndOfBody,
     Event,
@@ -50,7 +52,6 @@ PLUGS = 2
 """Connections of our own that fill a queue. One would do; but a queue for none makes
 Linux suspect a flood, and log it."""
 MAX_CONNECTIONS = 1000
-"""One more makes the one go that was unused for longest. The firmware takes 20."""
 TURN_S = 0.001
 """So long a connection works through what a client has sent before others may."""
 TURNS_S = 0.004
@@ -71,6 +72,22 @@ _RESETS = struct.pack("ii", 1, 0)
 """Let a socket's end be a reset, not a farewell: linger, for no time."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a port takes of its clients."""
+
+    connections: int = MAX_CONNECTIONS
+    makes_room: bool = True
+    """One too many makes the one go that was unused for longest; else it waits."""
+    keeps_websockets: bool = True
+    """They are the last to go; else they count as unused while they only listen."""
+    header_bytes: int = MAX_HEAD_BYTES
+    """Of a request's headers."""
+
+
+BOUNDS = Bounds()
 
 
 class Presence(Enum):
@@ -154,15 +171,24 @@ class HttpServerProtocol(asyncio.Protocol):
         """True while a request is being answered."""
         return self._task is not None
 
+    @property
+    def is_listening(self) -> bool:
+        """True while it is a WebSocket."""
+        return self._websocket is not None
+
     # What the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a client; when there are too many, another has to go."""
+        """Take a client; when there are too many, another has to go, or it waits."""
         # uvloop's TCP transport is no subclass of it.
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(WRITE_WAITING_BYTES)
         peer = transport.get_extra_info("peername")
-        self._http = HttpConnection(str(peer[0]) if peer else "", self)
+        self._http = HttpConnection(
+            str(peer[0]) if peer else "",
+            self,
+            header_bytes=self._listener.bounds().header_bytes,
+        )
         self.used_at = self._loop.time()
         self._listener.take(self)
 
@@ -171,6 +197,12 @@ class HttpServerProtocol(asyncio.Protocol):
         self._listener.lose(self)
         self._let_go()
         self._transport = None
+
+    def wait(self, *, is_over: bool = False) -> None:
+        """Read nothing of a client that was not let in yet, until it is."""
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            self._pause_reading(transport, is_paused=not is_over)
 
     def _let_go(self) -> None:
         if self._timer is not None:
@@ -617,15 +649,31 @@ class Listener:
     """Serves an app on one address as long as `become` has it so.
 
     The port is chosen at first, and kept.
+
+    Args:
+        app: What is served.
+        host: Where.
+        port: Where; 0 for any that is free.
+        bounds: Tells what the port takes at present.
     """
 
-    def __init__(self, app: App, host: str, port: int) -> None:
+    def __init__(
+        self,
+        app: App,
+        host: str,
+        port: int,
+        *,
+        bounds: Callable[[], Bounds] = lambda: BOUNDS,
+    ) -> None:
+        self.bounds = bounds
         self.host = host
         self.port = port
         self.app = app
         self.loop: asyncio.AbstractEventLoop
         self.turns: Turns
         self.connections: set[HttpServerProtocol] = set()
+        self.waiting: dict[HttpServerProtocol, None] = {}
+        """Who is let in when another has gone; the first first."""
         self.tasks: set[asyncio.Task[None]] = set()
         """Requests that are being answered."""
         self.forgotten: dict[HttpServerProtocol, None] = {}
@@ -655,17 +703,36 @@ class Listener:
         return len(self.connections)
 
     def take(self, connection: HttpServerProtocol) -> None:
-        """Take a client; when there are too many, another has to go."""
-        if len(self.connections) >= MAX_CONNECTIONS:
-            unused = min(self.connections, key=lambda one: (one.is_busy, one.used_at))
-            self.connections.discard(unused)
-            unused.abort()
+        """Take a client; when there are too many, another has to go, or it waits."""
+        bounds = self.bounds()
+        if len(self.connections) >= bounds.connections:
+            if not bounds.makes_room:
+                self.waiting[connection] = None
+                connection.wait()
+                return
+            self._make_room(keeps_websockets=bounds.keeps_websockets)
         self.connections.add(connection)
 
+    def _make_room(self, *, keeps_websockets: bool) -> None:
+        def use(one: HttpServerProtocol) -> tuple[bool, float]:
+            is_kept = keeps_websockets or not one.is_listening
+            return one.is_busy and is_kept, one.used_at
+
+        unused = min(self.connections, key=use)
+        self.connections.discard(unused)
+        unused.abort()
+
     def lose(self, connection: HttpServerProtocol) -> None:
-        """A connection has ended."""
+        """A connection has ended; who waits for its place gets it."""
+        was_in = connection in self.connections
         self.connections.discard(connection)
+        self.waiting.pop(connection, None)
         self.forgotten.pop(connection, None)
+        if was_in and self.waiting:
+            following = next(iter(self.waiting))
+            del self.waiting[following]
+            self.connections.add(following)
+            following.wait(is_over=True)
 
     async def become(self, presence: Presence) -> None:
         """Meet clients so from now on.
@@ -710,7 +777,7 @@ class Listener:
     async def _serve(self, sock: socket.socket) -> None:
         """Be there (again), on the same port; who waits meanwhile is let in."""
         # Who was there before has gone, but perhaps does not know it yet.
-        self.connections, self.tasks = set(), set()
+        self.connections, self.tasks, self.waiting = set(), set(), {}
         self.loop = asyncio.get_running_loop()
         self.turns = _turns.setdefault(self.loop, Turns(self.loop))
         self._unplug()
@@ -727,13 +794,13 @@ class Listener:
             self._socket = sock = sock.dup()  # for the server's is closed with it
             await close_server(server)
         self._plug(sock)
-        tasks, connections = self.tasks, self.connections
+        tasks, connections = self.tasks, {*self.connections, *self.waiting}
         await self._let_leave(tasks)
-        self.connections, self.tasks = set(), set()
+        self.connections, self.tasks, self.waiting = set(), set(), {}
         for connection in sorted(connections, key=lambda one: one.used_at):
             connection.forget()
             self.forgotten[connection] = None
-        for connection in list(self.forgotten)[:-MAX_CONNECTIONS]:
+        for connection in list(self.forgotten)[: -self.bounds().connections]:
             connection.reset()
         asyncio.get_running_loop().call_later(CLOSE_S, _cancel, tasks)
 
@@ -771,9 +838,9 @@ class Listener:
         self._unplug()
         for connection in list(self.forgotten):
             connection.reset()
-        tasks, connections = self.tasks, self.connections
+        tasks, connections = self.tasks, [*self.connections, *self.waiting]
         await self._let_leave(tasks)
-        for connection in list(connections):
+        for connection in connections:
             connection.abort()
         left = set(tasks)
         if left:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Protocol
 from zlib import crc32
 
@@ -13,6 +14,7 @@ from softaxe.api import views
 from softaxe.asic.chip import REAL
 from softaxe.board.radio import NETWORKS, Network
 from softaxe.catalog import Board
+from softaxe.catalog.firmware import Firmware
 from softaxe.device.boot import ON_NETWORK_S
 from softaxe.device.device import Device, WorkChoice
 from softaxe.device.events import (
@@ -37,7 +39,7 @@ from softaxe.errors import StorageError
 from softaxe.faults import LinkFaults, Whom
 from softaxe.flash.partitions import Flash
 from softaxe.serve.intake import Intake
-from softaxe.serve.listener import Listener, Presence
+from softaxe.serve.listener import BOUNDS, Bounds, Listener, Presence
 from softaxe.serve.pool_links import (
     LOOPBACK,
     LinkClosed,
@@ -240,7 +242,9 @@ class Member:
         """Real time of the last look at the present."""
         self._show_log = show_log
         app = fleet.wrap(self, Server(self))
-        self._listener = Listener(app, options.host, options.port)
+        self._listener = Listener(
+            app, options.host, options.port, bounds=lambda: _bounds_of(self.device)
+        )
         self._links = PoolLinks(
             self._take_link_news, intake=fleet.intake, source=options.host
         )
@@ -618,6 +622,25 @@ class Member:
                     self._is_port_taken = True
                     sys.stderr.write(f"softaxe: {error}; trying again\n")
                     await asyncio.sleep(REOPEN_S)
+
+
+def _bounds_of(device: Device) -> Bounds:
+    """What a device's port takes, in its profile."""
+    profile = device.profile
+    if profile.many_connections and profile.long_heads:
+        return BOUNDS
+    return _own_bounds(device.firmware)
+
+
+@cache
+def _own_bounds(firmware: Firmware) -> Bounds:
+    rows = firmware.rows
+    return Bounds(
+        connections=rows.sockets,
+        makes_room=rows.purges_sockets,
+        keeps_websockets=False,
+        header_bytes=rows.header_bytes,
+    )
 
 
 async def ports_settled(

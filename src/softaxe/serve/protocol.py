@@ -36,8 +36,8 @@ from softaxe.serve.answers import (
 from softaxe.serve.request import Connection, Request
 
 MAX_HEAD_BYTES = 16 << 10
-"""Of a request line and headers, or of whatever else is no body. The firmware takes
-1 KiB; browsers may send more."""
+"""Of a request line and headers, or of whatever else is no body: browsers may send more
+than a device takes."""
 HEAD_STALL_S = 5.0
 """Real seconds without a byte after which the rest of a head is not waited for. Source:
 ESP-IDF esp_http_server, recv_wait_timeout."""
@@ -54,7 +54,8 @@ MAX_MESSAGE_BYTES = 1 << 16
 FEED_BYTES = 256
 """Of a WebSocket, taken at once: at most some 40 frames."""
 
-HEAD_END = b"\r\n\r\n"
+LINE_END = b"\r\n"
+HEAD_END = LINE_END + LINE_END
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -119,10 +120,18 @@ class HttpConnection:
     Args:
         client: The peer's address.
         connection: What a request's app may do to it.
+        header_bytes: Most that headers may have, if that is less than the head may.
     """
 
-    def __init__(self, client: str, connection: Connection | None = None) -> None:
+    def __init__(
+        self,
+        client: str,
+        connection: Connection | None = None,
+        *,
+        header_bytes: int = MAX_HEAD_BYTES,
+    ) -> None:
         self.client = client
+        self._header_bytes = header_bytes
         self.is_answering = False
         """A request waits for its answer, or for the rest of it."""
         self.is_begun = False
@@ -249,7 +258,9 @@ class HttpConnection:
             self._over(BAD_REQUEST, 400, buffer[at:])
             return
         end = buffer.find(HEAD_END, at, at + MAX_HEAD_BYTES)
-        if end >= 0:
+        if self._has_long_headers(buffer, at, end):
+            self._over(HEAD_TOO_LONG, 431, buffer[at:])
+        elif end >= 0:
             self._began_at = None
             self._at = end + len(HEAD_END)
             self._parse_head(buffer[at : self._at])
@@ -257,6 +268,14 @@ class HttpConnection:
             self._over(HEAD_TOO_LONG, 431, buffer[at:])
         elif self._began_at is None:
             self._began_at = self._heard_at
+
+    def _has_long_headers(self, buffer: bytes, at: int, end: int) -> bool:
+        """Tell whether a head from `at` to `end`, if it ends, is beyond the bound."""
+        if self._header_bytes >= MAX_HEAD_BYTES:
+            return False
+        line_end = buffer.find(LINE_END, at)
+        last = end if end >= 0 else len(buffer)
+        return 0 <= line_end < last - len(LINE_END) - self._header_bytes
 
     def _repeat(self) -> Request:
         """Take the request that came last, again."""
