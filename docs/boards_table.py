@@ -6,7 +6,8 @@
 from pathlib import Path
 
 from softaxe.api.docs import table
-from softaxe.catalog import BASE_FIRMWARE, Board, boards
+from softaxe.catalog import Board, boards
+from softaxe.catalog.firmware import versions
 from softaxe.catalog.lottery import typical
 from softaxe.device.steady import steady_state
 
@@ -24,7 +25,7 @@ HEADS = (
     "temp2 °C",
     "vrTemp °C",
     "fan",
-    "since",
+    "firmware",
 )
 
 
@@ -48,8 +49,17 @@ def board_row(row: Board) -> list[str]:
         f"{state.temp2_c:.1f}" if row.sensor_count > 1 else "none",
         f"{power.vr_temp_c:.0f}" if row.has_tps546 else "none",
         f"{state.fan_percent:.0f} %, {round(state.fan_rpm, -1)} rpm",
-        "" if row.since_firmware == BASE_FIRMWARE else row.since_firmware,
+        _releases(row),
     ]
+
+
+def _releases(row: Board) -> str:
+    """Say which releases know a board; nothing when all do."""
+    first, last = row.releases[0], row.releases[-1]
+    known = versions()
+    if last != known[-1]:
+        return f"{first} to {last}"
+    return "" if first == known[0] else f"from {first}"
 
 
 def main() -> None:

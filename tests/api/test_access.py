@@ -37,6 +37,72 @@ def allowed_by_firmware(
     )
 
 
+def allowed_by_name(
+    client_ip: str = PRIVATE,
+    *,
+    origin: str | None = None,
+    profile: Profile = FIRMWARE,
+    hostname: str = "my.rig",
+) -> bool:
+    """As from 2.15 on."""
+    return is_allowed(
+        client_ip,
+        origin,
+        None,
+        profile=profile,
+        hostname=hostname,
+        is_ap_enabled=False,
+        trusts_names=True,
+    )
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://192.168.1.9",
+        "http://bitaxe",
+        "http://localhost:4200",
+        "http://Other.LOCAL:8080",
+        "http://[fd00::1]",
+        "http://my.rig",
+        "http://my.rig:81",
+        "http://my.rig.local",
+    ],
+)
+def test_pages_of_local_names_may_ask_from_anywhere(origin: str) -> None:
+    assert allowed_by_name(origin=origin)
+    is_address = origin == "http://192.168.1.9"
+    assert allowed_by_name("203.0.113.5", origin=origin) is not is_address
+    assert not allowed_by_name("203.0.113.5", origin=origin, profile=DOCUMENTED)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://192.168.1.5:8080",
+        "http://10.1",
+        "http://example.com",
+        "http://.local",
+        "http://my.rigged",
+        "https://bitaxe",
+        "http://",
+        "null",
+        "",
+    ],
+)
+def test_other_pages_may_not(origin: str) -> None:
+    is_number = origin == "http://10.1"
+    assert not allowed_by_name(origin=origin)
+    assert allowed_by_firmware(origin=origin) is is_number
+
+
+def test_who_has_no_page_needs_a_private_address_as_ever() -> None:
+    assert allowed_by_name()
+    assert not allowed_by_name("203.0.113.5")
+    assert not allowed_by_name(LOOPBACK)
+    assert allowed_by_name(LOOPBACK, origin="http://bitaxe.local", profile=DOCUMENTED)
+
+
 @pytest.mark.parametrize(
     ("text", "address"),
     [

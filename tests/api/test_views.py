@@ -64,6 +64,7 @@ def sample_device() -> Device:
             fan_percent=48.4200668,
             fan_rpm=3915,
         ),
+        second_temperature_c=-1.0,
         current_a=12.015625,
         tells_overheat=False,
         core_voltage_actual_v=1.14453125,

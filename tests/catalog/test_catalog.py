@@ -1,23 +1,36 @@
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from softaxe.catalog import (
-    BASE_FIRMWARE,
+    Board,
     Chip,
     board,
     boards,
     catalog_data,
+    firmware_for,
     read_boards,
     read_chips,
 )
+from softaxe.catalog.firmware import firmware
 from softaxe.errors import SettingError
 
 Reference = dict[str, Any]
 
 
+FIRMWARE: Reference = json.loads(
+    (Path(__file__).parents[1] / "data" / "firmware-versions.json").read_text("utf-8")
+)
+
+
 def every_board(reference: Reference) -> list[Reference]:
-    return [*reference["boards"], *reference["newest"]["boards_added"]]
+    known = [*reference["boards"], *reference["newest"]["boards_added"]]
+    by_version = {row["board_version"]: row for row in known}
+    old = next(row for row in FIRMWARE["board_rows_new"] if row["board"] == "800")
+    first = {"board_version": "800", "temp_offset_c": old["temp_offset"]}
+    return [*known, {**by_version["801"], **first}]
 
 
 def test_every_board_of_the_reference_is_there_and_no_other(
@@ -147,15 +160,61 @@ def test_factory_settings_are_those_of_the_reference(
         assert row.factory_nvs == wifi
 
 
-def test_what_is_newer_says_since_when() -> None:
-    newer = {row.version: row.since_firmware for row in boards()}
-    newer |= {key: chip.since_firmware for key, chip in CHIPS.items()}
-    assert {key: since for key, since in newer.items() if since != BASE_FIRMWARE} == {
-        "603": "v2.14.1",
-        "650": "v2.13.0",
-        "BM1370XP": "v2.13.0",
-        "BM1373": "v2.15",
-    }
+def test_every_board_is_known_to_the_releases_of_the_reference() -> None:
+    for version, known in FIRMWARE["boards"].items():
+        names = {row.version for row in boards() if row.is_known_to(firmware(version))}
+        assert names == set(known)
+
+
+def test_a_family_means_a_board_that_the_firmware_knows() -> None:
+    assert board("gammaturbo").version == "801"
+    assert board("gammaturbo", firmware("2.10")).version == "800"
+    assert board("Hex", firmware("2.11")).version == "303"
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "text"),
+    [
+        ("801", "2.12.0", "does not know 801 (GammaTurbo); 2.12.1 to 2.15.0 do"),
+        ("800", "2.12.2", "does not know 800 (GammaTurbo); 2.8.0 to 2.12.0 do"),
+        ("hex", "2.10.1", "does not know 303 (Hex); 2.11.0 to 2.15.0 do"),
+    ],
+)
+def test_a_pair_that_does_not_run_says_what_does(
+    name: str, version: str, text: str
+) -> None:
+    with pytest.raises(SettingError) as error:
+        board(name, firmware(version))
+
+    assert str(error.value).endswith(text)
+    assert version in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [("601", "2.12.2"), ("650", "2.13.0"), ("603", "2.14.1"), ("800", "2.12.0")],
+)
+def test_a_board_comes_with_a_firmware_that_knows_it(name: str, version: str) -> None:
+    assert firmware_for(board(name)).version == version
+
+
+def test_releases_describe_a_board_in_their_own_way() -> None:
+    def seen(name: str, version: str) -> Board:
+        return board(name).seen_by(firmware(version))
+
+    told = [
+        (row.max_power_w, row.power_offset_w, row.nominal_voltage_v)
+        for row in (seen("303", "2.10.1"), seen("303", "2.11.0"))
+    ]
+    assert told == [(0, 5, 5), (90, 12, 12)]
+    assert seen("801", "2.14.0").are_sensors_exchanged
+    assert not seen("801", "2.13.2").are_sensors_exchanged
+    assert seen("702", "2.14.2").regulator.vin_ov_fault_v == 14.0
+    assert seen("702", "2.15.0").regulator.vin_ov_fault_v == 14.8
+    assert seen("102", "2.11.0").chip.hash_domains == 0
+    assert seen("102", "2.12.0").chip.hash_domains == 1
+    assert board("800").temp_offset_c == -10
+    assert seen("601", "2.8.0") is board("601")
 
 
 def test_a_board_joins_by_a_row() -> None:

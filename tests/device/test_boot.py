@@ -3,7 +3,9 @@ import re
 import pytest
 
 from softaxe import Device
+from softaxe.asic.driver import DriverState
 from softaxe.device.logbook import LogLine
+from softaxe.device.protection import Readings
 
 
 def booted(
@@ -156,3 +158,43 @@ def test_without_a_display_there_is_nothing_to_install() -> None:
     assert said[at + 1] == f"display: {text}"
     assert lines[at + 1].level == "W"
     assert "display: Install panel IO" not in said
+
+
+def downgraded(board: str, version: str) -> Device:
+    """A device whose firmware came later and does not know its board."""
+    device = Device(board=board, seed=1)
+    device.step(14.0)
+    device.flash.factory_version = f"v{version}"
+    device.restart(14.0)
+    device.step(60.0)
+    return device
+
+
+def test_a_board_that_its_firmware_does_not_know_has_nothing_to_mine_with() -> None:
+    device = downgraded("801", "2.10.1")
+
+    lines = plain(device.log.take())
+    assert "device_config: Custom Board Version: 801" in lines
+    assert device.is_on_network
+    assert device.driver.state is DriverState.FAILED
+    assert device.readings == Readings(fan_percent=device.readings.fan_percent)
+    assert not device.body.power.core_voltage_v
+
+
+def test_it_is_whole_again_with_a_firmware_that_does() -> None:
+    device = downgraded("801", "2.12.0")
+
+    device.flash.factory_version = "v2.14.2"
+    device.restart(60.0)
+    device.step(90.0)
+
+    assert device.driver.state is DriverState.READY
+    assert device.readings.power_w > 10
+
+
+def test_the_oldest_firmware_does_not_boot_on_a_board_it_does_not_know() -> None:
+    device = downgraded("801", "2.8.1")
+
+    assert not device.is_on_network
+    text = "device_config: Unknown board version 801; the boot stops"
+    assert plain(device.log.take())[-1] == text

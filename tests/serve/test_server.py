@@ -116,6 +116,16 @@ def test_routes_are_those_of_the_version_and_of_the_page() -> None:
     assert preflight is not routes(new, FIRMWARE).find("PUT", "/api/what/ever")
 
 
+def test_without_a_page_no_path_of_the_api_is_unknown() -> None:
+    table = routes(firmware(), FIRMWARE)
+
+    page, refusal = table.find("GET", "/"), table.find("POST", "/")
+    assert table.find("GET", "/api/x", is_recovering=True) is page
+    assert table.find("POST", "/api/x", is_recovering=True) is refusal
+    assert table.find("GET", "/api/x") is table.find("POST", "/api/x")
+    assert table.find("GET", "/api/x") not in (page, refusal)
+
+
 def test_unknown_pages_lead_to_the_start_page(bitaxe: Any) -> None:
     for path in ("/settings", "/api", "/index.html?v=1", "/../etc/passwd"):
         answer = bitaxe.raw(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())

@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from softaxe.serve.answers import Answer
 from softaxe.serve.static_files import (
     OUR_PAGE,
     RECOVERY_PAGE,
@@ -21,6 +22,18 @@ PAGES = {
 def headers_of(target: str) -> dict[str, str]:
     answer = file_answer(PAGES, target)
     return {name.decode(): value.decode() for name, value in answer.headers}
+
+
+def test_old_versions_know_compressed_files_alone() -> None:
+    pages = {**PAGES, "/logo.svg.gz": b"zipped picture"}
+
+    def answer(target: str) -> Answer:
+        return file_answer(pages, target, takes_plain=False, svg_type=b"text/xml")
+
+    assert answer("/").body == b"zipped page"
+    assert answer("/version.txt").status == 302
+    assert answer("/logo.svg").content_type == b"text/xml"
+    assert file_answer(pages, "/logo.svg").content_type == b"image/svg+xml"
 
 
 @pytest.mark.parametrize("target", ["/", "/foo/", "/foo/bar/", "/?q=/"])

@@ -1,9 +1,10 @@
 """Who may use the API: the firmware's address check, and our wider one.
 
 The firmware trusts private IPv4 addresses, of the client and of the page (`Origin`)
-that made it ask. A program on the same machine has neither, so the documented profile
-adds loopback clients and pages that the device itself serves. It does not add names
-that an attacker may point at this machine (DNS rebinding).
+that made it ask; from 2.15 on, pages of local names, too. A program on the same machine
+has neither, so the documented profile adds loopback clients and pages that the device
+itself serves. It does not add names that an attacker may point at this machine (DNS
+rebinding).
 """
 
 import re
@@ -39,6 +40,8 @@ LOCAL_DOMAINS = (
 and what routers call the network at home."""
 
 _HTTP = "http://"
+_LOCAL = ".local"
+_DOTTED_QUAD = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}")
 _NO_ADDRESS = IPv4Address("255.255.255.255")
 _UNSET_ADDRESS = IPv4Address("0.0.0.0")
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]*|0[0-7]*|[1-9][0-9]*", re.ASCII)
@@ -54,6 +57,7 @@ def is_allowed(
     profile: Profile,
     hostname: str,
     is_ap_enabled: bool,
+    trusts_names: bool = False,
 ) -> bool:
     """Tell whether a request passes the device's access check.
 
@@ -65,6 +69,7 @@ def is_allowed(
         hostname: The device's own name.
         is_ap_enabled: True while the device is its own network; then all may to whom
             the firmware is the model.
+        trusts_names: Pages of local names may ask, as from 2.15 on.
     """
     if is_ap_enabled and not profile.access_checked_in_ap:
         return True
@@ -72,9 +77,13 @@ def is_allowed(
         client = ip_address(client_ip.partition("%")[0])
     except ValueError:
         return False
-    if not profile.loopback_allowed:
+    if profile.loopback_allowed:
+        return _is_allowed_as_documented(
+            client, origin, host, hostname.lower(), trusts_names=trusts_names
+        )
+    if not trusts_names:
         return _is_allowed_by_firmware(client, origin)
-    return _is_allowed_as_documented(client, origin, host, hostname.lower())
+    return _is_allowed_by_address_or_name(client, origin, hostname)
 
 
 def is_loopback(host: str) -> bool:
@@ -124,11 +133,39 @@ def _is_allowed_by_firmware(
     return _is_private(address) and _is_private(_origin_address(origin))
 
 
+def _is_allowed_by_address_or_name(
+    client: IPv4Address | IPv6Address, origin: str | None, hostname: str
+) -> bool:
+    """The rule of 2.15: a local name may come from any address."""
+    if origin is None or len(origin) > MAX_ORIGIN_BYTES:
+        return _is_allowed_by_firmware(client, None)
+    is_literal = _DOTTED_QUAD.fullmatch(_origin_text(origin)) is not None
+    if is_literal and _is_allowed_by_firmware(client, origin):
+        return True
+    if _is_local_name(origin):
+        return True
+    own = f"{_HTTP}{hostname}"
+    return any(
+        origin == name or origin.startswith(f"{name}:")
+        for name in (own, f"{own}.local")
+    )
+
+
+def _is_local_name(origin: str) -> bool:
+    """Tell whether an Origin's host ends in `.local` or has no dot."""
+    _, scheme, rest = origin.partition(_HTTP)
+    name = re.split("[:/]", rest, maxsplit=1)[0].lower()
+    is_below_local = name.endswith(_LOCAL) and len(name) > len(_LOCAL)
+    return bool(scheme) and bool(name) and (is_below_local or "." not in name)
+
+
 def _is_allowed_as_documented(
     client: IPv4Address | IPv6Address,
     origin: str | None,
     host: str | None,
     hostname: str,
+    *,
+    trusts_names: bool,
 ) -> bool:
     address = _unmapped(client)
     is_loopback = address.is_loopback
@@ -143,6 +180,8 @@ def _is_allowed_as_documented(
         return not is_loopback or not _is_foreign(asked_name, own_names)
     if _is_private(_origin_address(origin)):
         return len(origin) <= MAX_ORIGIN_BYTES
+    if trusts_names and _is_local_name(origin):
+        return True
     page = _page_name(origin)
     if is_loopback and _is_loopback_name(page):
         return True
@@ -155,11 +194,15 @@ def _is_private(address: IPv4Address | IPv6Address) -> bool:
 
 def _origin_address(origin: str) -> IPv4Address:
     """Return what the firmware takes for the page's address."""
-    _, scheme, rest = origin.partition(_HTTP)
-    text = rest.partition("/")[0]
-    if not scheme or len(text) > MAX_ORIGIN_ADDRESS_CHARACTERS:
+    text = _origin_text(origin)
+    if _HTTP not in origin or len(text) > MAX_ORIGIN_ADDRESS_CHARACTERS:
         return _UNSET_ADDRESS
     return inet_addr(text) or _NO_ADDRESS
+
+
+def _origin_text(origin: str) -> str:
+    """Return an Origin's host and port."""
+    return origin.partition(_HTTP)[2].partition("/")[0]
 
 
 def _number(text: str) -> int:

@@ -155,7 +155,7 @@ _INFO = (
           "Core current (TPS546) or input current (INA260)", "mA"),
     Told("temp", lambda d: d.readings.temp_c,
           "Chip temperature; -1 while the chip is off", "°C"),
-    Told("temp2", lambda d: d.readings.temp2_c,
+    Told("temp2", lambda d: d.second_temperature_c,
           "Second sensor; -1 without one", "°C"),
     Told("vrTemp", lambda d: d.readings.vr_temp_c,
           "Voltage regulator temperature", "°C"),

@@ -115,7 +115,8 @@ class HashrateMonitor:
             if not value & HASH_RATE_FLAG and value != HASH_RATE_INVALID:
                 hashes_per_s = value * HASH_RATE_UNIT * self.hashes_per_count
                 asic.total_hs = float32(hashes_per_s / GIGA) * GIGA
-                asic.domains_hs[0] = asic.total_hs
+                if asic.domains_hs:
+                    asic.domains_hs[0] = asic.total_hs
             return True
         arrival_ms = round(now * 1000)
         last = asic.readings.get(register)

@@ -81,6 +81,11 @@ class PowerReading:
 class Regulator(Protocol):
     """What the firmware needs of either kind."""
 
+    board: Board
+    """As the firmware describes it."""
+    is_driven: bool
+    """False while a firmware runs that does not know there is one."""
+
     def boot(self, *, has_plug: bool = True, closes_line: bool = False) -> None:
         """Be initialised, as after power-on or a restart.
 
@@ -124,7 +129,8 @@ class Tps546:
     """A regulator that measures, reports and protects itself."""
 
     def __init__(self, board: Board, power: PowerStage, *, log: Log) -> None:
-        self._board = board
+        self.board = board
+        self.is_driven = True
         self._power = power
         self._log = log
         self._commanded_v = 0.0
@@ -145,8 +151,10 @@ class Tps546:
 
     def set_core_voltage(self, volts: float) -> None:
         """Ask for a voltage per domain; out of range the old one stays."""
-        limits = self._board.regulator
-        total_v = volts * self._board.voltage_domains
+        if not self.is_driven:
+            return
+        limits = self.board.regulator
+        total_v = volts * self.board.voltage_domains
         if total_v and not limits.vout_min_v <= total_v <= limits.vout_max_v:
             text = f"Voltage requested ({total_v:f} V) is out of range"
             self._log(Level.ERROR, "TPS546", text)
@@ -164,7 +172,7 @@ class Tps546:
 
     def step(self, vr_c: float, rng: random.Random | None) -> None:
         """Measure, and switch off what must not go on."""
-        limits, power = self._board.regulator, self._power
+        limits, power = self.board.regulator, self._power
         self._vr_c = vr_c
         self._noise_a = 0.0
         if rng is not None and power.core_current_a:
@@ -183,7 +191,7 @@ class Tps546:
         self._apply()
 
     def _present_faults(self) -> Status:
-        limits, status = self._board.regulator, ALL_WELL
+        limits, status = self.board.regulator, ALL_WELL
         if self._has_low_input:
             status |= Status.VIN_UV | Status.INPUT
         if self._has_high_input:
@@ -222,11 +230,11 @@ class Tps546:
     @property
     def reading(self) -> PowerReading:
         """Telemetry in its steps; the power is output and a fixed offset."""
-        power, domains = self._power, self._board.voltage_domains
+        power, domains = self._power, self.board.voltage_domains
         output_v = _quantise(power.core_voltage_v * domains, VOUT_STEP_V)
         current_a = max(0.0, slinear11(power.core_current_a + self._noise_a))
         return PowerReading(
-            power_w=output_v * current_a + self._board.power_offset_w,
+            power_w=output_v * current_a + self.board.power_offset_w,
             input_voltage_v=slinear11(power.input_voltage_v),
             current_a=current_a,
             core_voltage_v=output_v / domains,
@@ -238,7 +246,8 @@ class Ds4432u:
     """A current DAC on the regulator's feedback, an INA260 and the ESP32's ADC."""
 
     def __init__(self, board: Board, power: PowerStage) -> None:
-        self._board = board
+        self.board = board
+        self.is_driven = True
         self._power = power
         self._is_enabled = True
         self._closes_line = False
@@ -255,7 +264,7 @@ class Ds4432u:
         enable line.
         """
         self._closes_line = closes_line
-        board = self._board
+        board = self.board
         minds_plug = board.has_plug_sense and not board.has_asic_enable
         self._is_enabled = has_plug or not minds_plug
         self._apply()
@@ -265,12 +274,12 @@ class Ds4432u:
 
         A board without that line cannot switch off, and ignores it.
         """
-        limits = self._board.regulator
+        limits = self.board.regulator
         if volts == 0:
-            self._is_enabled = self._is_enabled and not self._board.has_asic_enable
+            self._is_enabled = self._is_enabled and not self.board.has_asic_enable
         elif limits.vout_min_v <= volts <= limits.vout_max_v:
             self._feedback_v = dac_voltage(dac_code(volts))
-            if self._closes_line and self._board.has_asic_enable:
+            if self._closes_line and self.board.has_asic_enable:
                 self._is_enabled = True
         self._apply()
 

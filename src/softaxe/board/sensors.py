@@ -49,7 +49,7 @@ def read_temperatures(
     first_c, second_c = shown_c(sources_c[0] + noise_c[0]), ABSENT_C
     if board.sensor_count > 1:
         second_c = shown_c(sources_c[-1] + noise_c[1])
-    return first_c, second_c
+    return (second_c, first_c) if board.are_sensors_exchanged else (first_c, second_c)
 
 
 def draw_noise(board: Board, rng: random.Random) -> tuple[float, float]:

@@ -1,9 +1,10 @@
 """Chips and boards as data: `catalog.json`, read into typed rows.
 
 A board joins by a row; what a row leaves out it takes from its family. Facts of the
-firmware are those of v2.12.2 (`main/device_config.h`), and of the release named in
-`since_firmware` for what is newer. What describes the metal itself (heat, errors,
-supply) is an estimate unless its docstring names a source.
+firmware are those of v2.12.2 (`main/device_config.h`) or, where that does not know a
+board, of one that does; what other releases say is in `until` and `since`. What
+describes the metal itself (heat, errors, supply) is an estimate unless its docstring
+names a source.
 """
 
 import json
@@ -13,9 +14,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
+from softaxe.catalog.firmware import Firmware, firmware, versions
+from softaxe.catalog.firmware.rows import release
 from softaxe.errors import SettingError
 
-BASE_FIRMWARE = "v2.12.2"
 REFERENCE_MHZ = 400
 """Where the half voltages of `Silicon` are told."""
 
@@ -102,7 +104,6 @@ class Chip:
     silicon: Silicon
     log_tag: str
     """Of its driver's log lines."""
-    since_firmware: str = BASE_FIRMWARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,10 +240,14 @@ class Board:
     emc_ideality: int | None = None
     emc_beta: int | None = None
     """Diode settings of the EMC2101 where the firmware writes them."""
+    are_sensors_exchanged: bool = False
+    """The firmware takes the second sensor for the first."""
     factory_nvs: Mapping[str, str | int] = field(default_factory=dict)
     """Where its factory settings differ from the usual ones."""
-    since_firmware: str = BASE_FIRMWARE
-    """The release that introduced it."""
+    until: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What releases before the key's say of it instead,"""
+    since: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """and what the key's and later ones do."""
 
     @property
     def has_tps546(self) -> bool:
@@ -258,6 +263,26 @@ class Board:
     def default_core_voltage_mv(self) -> int:
         """Core voltage of the factory settings."""
         return self.chip.default_core_voltage_mv
+
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """Releases that know it, the oldest first; none knows a board of one's own."""
+        return _releases(self.version)
+
+    def is_known_to(self, firmware: Firmware) -> bool:
+        """Whether a release has a row for it; one's own comes with a firmware of it."""
+        return self.version in firmware.boards or not self.releases
+
+    def seen_by(self, firmware: Firmware) -> "Board":
+        """Return it as a release describes it."""
+        this, seen = release(firmware.version), self
+        for key, row in self.until.items():
+            if this < release(key):
+                seen = _described(seen, row)
+        for key, row in self.since.items():
+            if this >= release(key):
+                seen = _described(seen, row)
+        return seen
 
     def expected_hashrate_hs(self, frequency_mhz: float) -> float:
         """What all small cores give at a frequency."""
@@ -324,21 +349,69 @@ USUAL_BOARD = "601"
 """The one to take when nobody says which: a Gamma."""
 
 
-def board(name: str) -> Board:
+def board(name: str, known_to: Firmware | None = None) -> Board:
     """Find a board by version or family; a family means its usual version.
 
+    Args:
+        name: Which.
+        known_to: The firmware it comes with; None for one that knows it. A family
+            means the newest version then that the firmware knows.
+
     Raises:
-        SettingError: There is none of that name.
+        SettingError: There is none of that name, or the firmware does not know it.
     """
     for row in boards():
         if row.version == name:
-            return row
-    for row in boards():
-        if row.family.lower() == name.lower() and row.version == row.usual_version:
-            return row
-    known = ", ".join(row.version for row in boards())
-    names = ", ".join(dict.fromkeys(row.family.lower() for row in boards()))
-    raise SettingError(f"board: {name!r} is none of {known}; families: {names}")
+            return checked_board(row, known_to)
+    family = [row for row in boards() if row.family.lower() == name.lower()]
+    if not family:
+        known = ", ".join(row.version for row in boards())
+        names = ", ".join(dict.fromkeys(row.family.lower() for row in boards()))
+        raise SettingError(f"board: {name!r} is none of {known}; families: {names}")
+    usual = next(row for row in family if row.version == row.usual_version)
+    if known_to is None or usual.is_known_to(known_to):
+        return usual
+    known_rows = [row for row in family if row.is_known_to(known_to)]
+    return known_rows[-1] if known_rows else checked_board(usual, known_to)
+
+
+def checked_board(row: Board, known_to: Firmware | None) -> Board:
+    """Return a board that a firmware knows.
+
+    Raises:
+        SettingError: It does not; says which do.
+    """
+    if known_to is None or row.is_known_to(known_to):
+        return row
+    first, last = row.releases[0], row.releases[-1]
+    know = f"{first} to {last} do" if first != last else f"only {first} does"
+    raise SettingError(
+        f"board: firmware {known_to.version} does not know {row.version} "
+        f"({row.family}); {know}"
+    )
+
+
+def firmware_for(row: Board) -> Firmware:
+    """Return the firmware that a board comes with: the usual one if that knows it."""
+    usual = firmware()
+    if row.is_known_to(usual):
+        return usual
+    newer = [v for v in row.releases if release(v) > release(usual.version)]
+    return firmware(newer[0] if newer else row.releases[-1])
+
+
+@cache
+def _releases(version: str) -> tuple[str, ...]:
+    return tuple(one for one in versions() if version in firmware(one).boards)
+
+
+def _described(row: Board, changes: Mapping[str, Any]) -> Board:
+    """Return a board with what some releases say; of groups, some members."""
+    typed = {
+        name: replace(getattr(row, name), **value) if isinstance(value, dict) else value
+        for name, value in changes.items()
+    }
+    return replace(row, **typed)
 
 
 def _chip(key: str, row: Mapping[str, Any]) -> Chip:

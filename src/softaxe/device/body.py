@@ -36,6 +36,8 @@ class Body:
     """What sensors show that no longer follow, by which."""
     absent: frozenset[Instrument] = frozenset()
     """What answers no more."""
+    has_drivers: bool = True
+    """False while a firmware runs that does not know what is on the board."""
     _noise_c: tuple[float, float] = STILL
 
     @classmethod
@@ -51,6 +53,30 @@ class Body:
             ambient,
         )
 
+    def boot(
+        self,
+        board: Board,
+        faults: DeviceFaults,
+        *,
+        has_drivers: bool,
+        closes_line: bool,
+    ) -> None:
+        """Be initialised by a firmware that describes the board so.
+
+        Args:
+            board: In its words.
+            faults: What is broken.
+            has_drivers: False when it does not know the board's parts.
+            closes_line: It closes the chips' enable line again that it has opened.
+        """
+        self.board = self.regulator.board = board
+        self.has_drivers = self.regulator.is_driven = has_drivers
+        self.absent = self._absent(faults)
+        self.regulator.boot(has_plug=not faults.has_no_plug, closes_line=closes_line)
+
+    def _absent(self, faults: DeviceFaults) -> frozenset[Instrument]:
+        return faults.absent if self.has_drivers else frozenset(Instrument)
+
     def set_faults(self, faults: DeviceFaults) -> None:
         """Break what `faults` says of the metal; what it leaves out is whole again."""
         self.fan.set_condition(
@@ -62,7 +88,7 @@ class Body:
         self.power.sag_v = faults.sag_v
         self.regulator.set_broken(faults.has_regulator_fault)
         self.stuck_c = faults.stuck_c
-        self.absent = faults.absent
+        self.absent = self._absent(faults)
         self.ordered_ambient_c = faults.ambient_c
 
     @property

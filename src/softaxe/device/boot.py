@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum, auto
 
 from softaxe.catalog import Board
+from softaxe.catalog.firmware import Firmware
 from softaxe.device.settings import Settings
 from softaxe.units import Level
 
@@ -31,9 +32,14 @@ BootStep = tuple[float, Milestone | tuple[Level, str, str]]
 
 
 def boot_steps(
-    board: Board, settings: Settings, *, axeos_version: str
+    board: Board, settings: Settings, firmware: Firmware, *, axeos_version: str
 ) -> Iterator[BootStep]:
-    """Yield what happens when, in order."""
+    """Yield what happens when, in order.
+
+    A board that the firmware does not know is one that somebody built: it has what the
+    settings say, which is nothing unless somebody stored that. The oldest releases go
+    no further.
+    """
 
     def say(at_s: float, tag: str, text: str) -> BootStep:
         return at_s, (Level.INFO, tag, text)
@@ -45,15 +51,22 @@ def boot_steps(
     yield say(0.3, "bitaxe", "RST pin initialized to low")
     yield say(0.4, "adc", "calibration scheme version is Curve Fitting")
     yield say(0.4, "adc", "Calibration Success")
+    is_known = board.is_known_to(firmware)
+    if not is_known and firmware.rows.unknown_board == "boot stops":
+        text = f"Unknown board version {board.version}; the boot stops"
+        yield 0.42, (Level.ERROR, "device_config", text)
+        return
     yield say(0.42, "device_config", f"Device Model: {board.family}")
-    yield say(0.42, "device_config", f"Board Version: {board.version}")
+    named = "Board Version" if is_known else "Custom Board Version"
+    yield say(0.42, "device_config", f"{named}: {board.version}")
     yield say(0.42, "device_config", asics)
     yield say(0.45, "system", f"Initial overheat_mode value: {overheat}")
     yield 0.5, Milestone.RADIO
-    if board.has_tps546:
+    if board.has_tps546 and is_known:
         yield say(0.6, "TPS546", "Initializing the core voltage regulator")
         yield say(0.6, "TPS546", "Device ID: 54 49 54 6d 24 41")
-    yield from _sensors(board, say)
+    if is_known:
+        yield from _sensors(board, say)
     yield say(1.1, "system", f"Existing overheat_mode value: {overheat}")
     yield say(1.15, "display", settings.display)
     if settings.display != "NONE":

@@ -24,7 +24,7 @@ from softaxe.asic.driver import (
 )
 from softaxe.board.ambient import Ambient
 from softaxe.board.radio import NETWORKS, SSID_BYTES_TRIED, Network, Radio
-from softaxe.catalog import Board
+from softaxe.catalog import Board, checked_board, firmware_for
 from softaxe.catalog import board as board_named
 from softaxe.catalog.firmware import firmware as firmware_named
 from softaxe.catalog.firmware import is_known, nearest
@@ -74,7 +74,7 @@ from softaxe.device.statistics import Sample, Statistics
 from softaxe.device.stopping import StopReason
 from softaxe.errors import UpdateRefused
 from softaxe.flash.image import WRITE_ERROR, AppImage
-from softaxe.flash.partitions import Flash
+from softaxe.flash.partitions import SHIPPED_VERSION, Flash
 from softaxe.stratum import session as stratum
 from softaxe.stratum.pool import SCALED_BLOCK_DIFFICULTY
 from softaxe.units import NEVER, Level
@@ -142,9 +142,15 @@ class Device(DeviceState):
         ipv4: str = "127.0.0.1",
         now: float = 0.0,
     ) -> None:
-        row = board_named(board) if isinstance(board, str) else board
+        release = None if firmware is None else firmware_named(firmware)
+        if isinstance(board, str):
+            row = board_named(board, release)
+        else:
+            row = checked_board(board, release)
         specimen = draw(row, seed)
-        self.board = specimen.board
+        self._metal = specimen.board
+        """The board itself; `board` is what the firmware takes it for."""
+        self.board = self._metal
         self._profile = profile
         self.identity = Identity.from_seed(seed, ipv4)
         own = {"hostname": self.identity.hostname}
@@ -155,8 +161,10 @@ class Device(DeviceState):
         self.log = Logbook()
         self.scoreboard = Scoreboard(settings or {})
         self.flash = flash or Flash()
-        if firmware is not None:
-            self.flash.flash_factory(firmware_named(firmware).tag)
+        if release is not None:
+            self.flash.flash_factory(release.tag)
+        elif self.flash.factory_version == SHIPPED_VERSION:
+            self.flash.factory_version = firmware_for(row).tag
         self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self.www = www
         self._boot_flash()
@@ -178,7 +186,7 @@ class Device(DeviceState):
         self.faults = NO_FAULTS
         """What is wrong with it; see `set_faults`."""
         self.chain = Chain(
-            self.board.chip,
+            self._metal.chip,
             silicons=specimen.silicons,
             rng=self._rng,
         )
@@ -487,8 +495,12 @@ class Device(DeviceState):
         """What is in force of those settings that are only read at boot."""
         self._plan_crash(now)
         self.log.now = self.log.booted_at = now
-        self.body.regulator.boot(
-            has_plug=not self.faults.has_no_plug,
+        has_drivers = self._metal.is_known_to(self.firmware)
+        self.board = self._metal.seen_by(self.firmware)
+        self.body.boot(
+            self.board,
+            self.faults,
+            has_drivers=has_drivers,
             closes_line=self.firmware.rows.closes_power_line,
         )
         ssid = self.settings.ssid
@@ -556,7 +568,12 @@ class Device(DeviceState):
         self._identify_until = NEVER
         self._restart_at = NEVER
         self._boot_steps: deque[BootStep] = deque(
-            boot_steps(self.board, self.settings, axeos_version=self.axeos_version)
+            boot_steps(
+                self.board,
+                self.settings,
+                self.firmware,
+                axeos_version=self.axeos_version,
+            )
         )
         self._boot_due = now + self._boot_steps[0][0]
         if not is_known(self.version):

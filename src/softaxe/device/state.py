@@ -122,6 +122,13 @@ class DeviceState:
         return self.power_management.readings
 
     @property
+    def second_temperature_c(self) -> float:
+        """What the second sensor shows, or stands for one where there is none."""
+        if self.board.sensor_count > 1:
+            return self.readings.temp2_c
+        return self.firmware.rows.temp2_without_sensor
+
+    @property
     def stop_reasons(self) -> list[StopReason]:
         """Why mining shall not go on, the one to tell first."""
         reasons = self.power_management.switch.reasons

@@ -29,7 +29,7 @@ from msgspec.structs import replace
 from softaxe.board.radio import NETWORKS, Network
 from softaxe.catalog import USUAL_BOARD, Board, boards
 from softaxe.catalog import board as board_named
-from softaxe.catalog.firmware import release_named, versions
+from softaxe.catalog.firmware import firmware, release_named, versions
 from softaxe.description import about, given, read, shown
 from softaxe.device.device import WorkChoice
 from softaxe.device.identity import MAX_SEED, Identity
@@ -280,7 +280,6 @@ def member_options(
 def _member_options(
     group: Group, pool_rows: Mapping[str, SettingValue], seeds: Iterable[int]
 ) -> Iterator[MemberOptions]:
-    chosen = [board_named(name) for name in group.boards]
     profile = _dialect(group)
     overrides: dict[str, SettingValue] = {}
     defaults = dict(pool_rows)
@@ -289,7 +288,10 @@ def _member_options(
         overrides["stratumurl"], overrides["stratumport"] = host, port
         defaults = {"fbstratumurl": ""}
     for number, seed in enumerate(seeds, group.first - 1):
-        board = chosen[number % len(chosen)]
+        release = None
+        if group.firmware:
+            release = firmware(group.firmware[number % len(group.firmware)])
+        board = board_named(group.boards[number % len(group.boards)], release)
         rng = random.Random(f"{group.name} {seed}")
         own = dict(defaults)
         if group.is_first_boot:
@@ -317,9 +319,7 @@ def _member_options(
             overrides=login,
             www=group.www,
             erases_www=group.erases_www,
-            firmware=group.firmware[number % len(group.firmware)]
-            if group.firmware
-            else None,
+            firmware=None if release is None else release.version,
             profile=profile,
         )
 

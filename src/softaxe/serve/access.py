@@ -21,6 +21,7 @@ def is_client_allowed(request: Request, device: Device) -> bool:
         profile=device.profile,
         hostname=settings.hostname,
         is_ap_enabled=is_ap_enabled,
+        trusts_names=device.firmware.rows.trusts_local_names,
     )
     request.access = settings, is_ap_enabled, is_ours
     return is_ours

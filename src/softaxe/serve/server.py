@@ -43,7 +43,7 @@ from softaxe.serve.request import (
     read_start,
     reply_of,
 )
-from softaxe.serve.static_files import RECOVERY_PAGE, file_answer, files_of
+from softaxe.serve.static_files import RECOVERY_PAGE, page_answer
 from softaxe.serve.updates import Updates, body_of, reads_chunks
 
 PATCH_LIMIT_BYTES = 10240
@@ -179,7 +179,9 @@ class Server:
         firmware = self.host.device.firmware
         if self._routes[0] is not firmware:
             self._routes = firmware, routes(firmware, self.host.device.profile)
-        endpoint = self._routes[1].find(request.method, path)
+        endpoint = self._routes[1].find(
+            request.method, path, is_recovering=self._is_recovering
+        )
         return endpoint.answer(self, request)
 
     # Reading
@@ -272,17 +274,21 @@ class Server:
     def page(self, request: Request) -> Answer:
         """GET of anything that is no route."""
         device = self.host.device
-        if not device.is_www_broken:
-            return file_answer(files_of(device), request.target)
+        if not self._is_recovering:
+            return page_answer(device, request.target)
         # Unlike files, the recovery page is only for those who may use the API.
         if not is_client_allowed(request, device):
             return UNAUTHORIZED
         return RECOVERY_PAGE
 
-    def unknown_api(self, request: Request) -> Answer:
+    @property
+    def _is_recovering(self) -> bool:
+        """True when every GET without a route is answered by the recovery page."""
+        device = self.host.device
+        return device.is_www_broken and device.firmware.rows.has_recovery_mode
+
+    def unknown_api(self, _request: Request) -> Answer:
         """Anything else under /api."""
-        if self.host.device.is_www_broken and request.method == "GET":
-            return RECOVERY_PAGE
         return UNKNOWN_ROUTE[self.host.device.firmware.rows.is_compact]
 
     # Changing
@@ -469,7 +475,7 @@ _PAGE_CHECKS: Mapping[tuple[str, str], str] = {
 }
 """Where access is checked on every version, and the row that says so."""
 _REFUSE_METHOD = Endpoint(_always(METHOD_REFUSED), is_checked=False)
-_ANY_METHOD = "ANY"
+_ANY = "ANY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -482,13 +488,21 @@ class Routes:
     """Method or `ANY`, what the path begins with, and what answers; the first counts.
     """
 
-    def find(self, method: str, path: str) -> Endpoint:
-        """Return what answers a request."""
+    def find(self, method: str, path: str, *, is_recovering: bool = False) -> Endpoint:
+        """Return what answers a request.
+
+        Args:
+            method: Its method.
+            path: Its path.
+            is_recovering: There is no page: what would be an unknown path of the API
+                is one of the page.
+        """
         endpoint = self.exact.get((method, path))
         if endpoint is not None:
             return endpoint
         for wanted, start, endpoint in self.wild:
-            if wanted in {method, _ANY_METHOD} and path.startswith(start):
+            is_wanted = wanted == method or (wanted == _ANY and not is_recovering)
+            if is_wanted and path.startswith(start):
                 return endpoint
         return _REFUSE_METHOD
 

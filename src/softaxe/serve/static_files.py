@@ -19,7 +19,6 @@ CONTENT_TYPES = {
     ".css": b"text/css",
     ".png": b"image/png",
     ".ico": b"image/x-icon",
-    ".svg": b"image/svg+xml",
     ".pdf": b"application/pdf",
     ".woff2": b"font/woff2",
 }
@@ -47,35 +46,60 @@ def files_of(device: Device) -> Mapping[str, bytes]:
     return {**OUR_PAGE, "/version.txt": device.axeos_version.encode()}
 
 
-def file_answer(pages: Mapping[str, bytes], target: str) -> Answer:
+def page_answer(device: Device, target: str) -> Answer:
+    """Answer a GET for a page of a device.
+
+    Our own page is served whatever a version takes of a flashed one.
+
+    Args:
+        device: Whose.
+        target: The request's target as sent, query included.
+    """
+    rows, pages = device.firmware.rows, files_of(device)
+    takes_plain = rows.serves_plain_files or device.www is None
+    return file_answer(
+        pages, target, takes_plain=takes_plain, svg_type=rows.svg_type.encode()
+    )
+
+
+def file_answer(
+    pages: Mapping[str, bytes],
+    target: str,
+    *,
+    takes_plain: bool = True,
+    svg_type: bytes = b"image/svg+xml",
+) -> Answer:
     """Answer a GET for a page.
 
     Args:
         pages: Contents by name; a name starts with a slash.
         target: The request's target as sent, query included.
+        takes_plain: Files that are not compressed are found, too.
+        svg_type: Content type of a picture in SVG.
     """
     name = "/index.html" if target.endswith("/") else target[:MAX_NAME_BYTES]
     headers: Headers = () if target.endswith("/") else (CACHE,)
     content = pages.get(f"{name}.gz")
     if content is not None:
         headers += (GZIP,)
-    else:
+    elif takes_plain:
         content = pages.get(name)
     if content is None:
         return Answer(
             b"Redirect to the captive portal",
             status=302,
-            content_type=_content_type(name),
+            content_type=_content_type(name, svg_type),
             headers=((b"Location", b"/"),),
             is_unmatched=True,
         )
-    return Answer(
-        content, content_type=_content_type(name), headers=headers, is_chunked=True
-    )
+    content_type = _content_type(name, svg_type)
+    return Answer(content, content_type=content_type, headers=headers, is_chunked=True)
 
 
-def _content_type(name: str) -> bytes:
+def _content_type(name: str, svg_type: bytes) -> bytes:
     lowered = name.lower()
+    if lowered.endswith(".svg"):
+        return svg_type
     for extension, content_type in CONTENT_TYPES.items():
         if lowered.endswith(extension):
             return content_type

@@ -87,6 +87,9 @@ class Rows:
     serves_plain_files: bool = _row(
         "files that are not compressed are served", False, v2_10=True
     )
+    svg_type: str = _row(
+        "content type of a picture in SVG", "text/xml", v2_9="image/svg+xml"
+    )
     sockets: int = _row("sockets of the HTTP server", 10, v2_10=20)
     purges_sockets: bool = _row(
         "one client too many ends the connection unused for longest", False, v2_10=True
@@ -104,8 +107,8 @@ class Rows:
         "per call",
         v2_14="ring",
     )
-    origin_rule: Literal["address", "address or local name"] = _row(
-        "which Origins may ask", "address", v2_15="address or local name"
+    trusts_local_names: bool = _row(
+        "pages may ask whose names have no dot or end in `.local`", False, v2_15=True
     )
     has_recovery_mode: bool = _row(
         "without a page, everything answers the recovery page", True, v2_15=False
@@ -142,6 +145,14 @@ class Rows:
 
     # The body
 
+    unknown_board: Literal["boot stops", "custom board"] = _row(
+        "what becomes of a board that the release does not know",
+        "boot stops",
+        v2_9="custom board",
+    )
+    temp2_without_sensor: float = _row(
+        "`temp2` where there is no second sensor", 0.0, v2_11=-1.0
+    )
     hashrate_source: Literal["nonces", "counters"] = _row(
         "what the hash rate is measured by", "nonces", v2_11="counters"
     )
