@@ -45,3 +45,12 @@ def test_faults_of_the_metal_reach_their_parts(body: Body) -> None:
 
     assert body.power.sag_v == 0.3
     assert body.stuck_c == stuck
+
+
+def test_the_adc_measures_all_domains_in_whole_millivolts() -> None:
+    specimen = draw(board("302"), 1)
+    body = Body.of(specimen, Ambient(25.0), 0.0, lambda *_: None)
+    body.power.core_voltage_v = 1.20049
+
+    assert body.adc_v == 3.601
+    assert body.power_reading.core_voltage_v == pytest.approx(1.2, abs=0.001)

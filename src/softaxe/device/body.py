@@ -124,6 +124,16 @@ class Body:
         return PowerReading(0.0, 0.0, 0.0, reading.core_voltage_v, vr_c)
 
     @property
+    def adc_v(self) -> float:
+        """What the ESP32 measures of the core voltage: all domains', in millivolts'
+        steps.
+        """
+        if not self.board.has_tps546:
+            return self.regulator.reading.core_voltage_v
+        volts = self.power.core_voltage_v * self.board.voltage_domains
+        return round(volts * 1000) / 1000
+
+    @property
     def fan_rpms(self) -> tuple[int, int]:
         """Speeds of both fans as the firmware shows them; 0 for one that is none."""
         if Instrument.FAN in self.absent:

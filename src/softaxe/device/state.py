@@ -158,7 +158,12 @@ class DeviceState:
 
     @property
     def core_voltage_actual_v(self) -> float:
-        """Core voltage per domain as measured now or at the last pass, in volts."""
+        """Core voltage as measured now or at the last pass, in volts.
+
+        Per domain, but where the ESP32 measures it.
+        """
+        if self.firmware.rows.core_voltage_source == "adc":
+            return self.body.adc_v
         if self.firmware.rows.measures_when_asked:
             return self.body.power_reading.core_voltage_v
         return self.readings.core_voltage_v
