@@ -86,7 +86,7 @@ def sample_device() -> Device:
             status_text="Connected!", rssi_dbm=-44, is_ap_enabled=False
         ),
         shares=ShareCounters(4768, 13, [RejectedReason("Stale", 13)]),
-        uptime_s=18574.9,
+        told_uptime_s=18574,
         response_time_ms=188.482,
         version="v2.12.2",
         axeos_version="v2.12.2",

@@ -86,8 +86,9 @@ def test_an_old_release_reads_a_hash_rate_that_freezes(version: str) -> None:
     device, simulation = mining(version)
     simulation.advance(300)
 
-    before = device.hashrate.current_hs
     device.driver.stop()
+    simulation.advance(1)
+    before = device.hashrate.current_hs
     simulation.advance(60)
 
     assert before == pytest.approx(1.071e12, rel=0.3)

@@ -85,8 +85,8 @@ def _monitor(rows: Rows) -> cjson.Printer:
         members.insert(at, ("errorCount", cjson.number(asic.error_count)))
         return cjson.members(members, depth=4, is_compact=is_compact)
 
-    def text(asics: Iterable[AsicReading]) -> str:
-        chips = cjson.array(map(chip, asics), is_compact=is_compact)
+    def text(asics: Iterable[AsicReading] | None) -> str:
+        chips = cjson.array(map(chip, asics or ()), is_compact=is_compact)
         return cjson.members((("asics", chips),), depth=2, is_compact=is_compact)
 
     return text
@@ -191,6 +191,10 @@ _INFO = (
     Told("freeHeapInternal", lambda d: d.heap.internal,
           "Free internal memory", "bytes"),
     Told("freeHeapSpiram", lambda d: d.heap.spiram, "Free PSRAM", "bytes"),
+    Told("minFreeHeap", lambda d: d.memory.least_free,
+          "Least free memory since boot", "bytes"),
+    Told("maxAllocHeap", lambda d: d.heap.largest_block,
+          "Largest free block of internal memory", "bytes"),
     Told("coreVoltage", lambda d: d.settings.core_voltage_mv,
           "Core voltage as set", "mV"),
     Told("coreVoltageActual", lambda d: d.core_voltage_actual_v * MILLI,
@@ -216,7 +220,13 @@ _INFO = (
     Told("sharesRejectedReasons", lambda d: d.shares.rejected_reasons,
           "Why shares were rejected, and how often",
          printer_of=_reasons, of_what="array of {message, count}"),
-    Told("uptimeSeconds", lambda d: int(d.uptime_s), "Since boot", "s"),
+    Told("uptimeSeconds", lambda d: d.told_uptime_s, "Since boot", "s"),
+    Told("totalUptimeSeconds", lambda d: d.totals.total_uptime_s,
+          "Of all boots together", "s"),
+    Told("totalHashes", lambda d: d.totals.hashes, "Hashes ever computed"),
+    Told("totalLog2Work", lambda d: d.totals.log2_work,
+          "Their logarithm to base 2; 0 for none"),
+    Told("asicCount", lambda d: d.board.asic_count, "Chips"),
     Told("smallCoreCount", lambda d: d.board.chip.small_core_count,
           "Small cores of a chip"),
     Told("ASICModel", lambda d: d.board.chip.name, "Chip"),
@@ -297,7 +307,7 @@ _INFO = (
           "Text in that block's coinbase"),
     Told("networkDifficulty", lambda d: d.block and d.block.network_difficulty,
           "Difficulty of a block"),
-    Told("hashrateMonitor", lambda d: d.asics,
+    Told("hashrateMonitor", lambda d: d.asics or None,
           "Counters of every chip: `asics`, an array of {total, domains, errorCount}",
          printer_of=_monitor),
 )

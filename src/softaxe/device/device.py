@@ -72,6 +72,7 @@ from softaxe.device.settings import (
 from softaxe.device.state import DeviceState
 from softaxe.device.statistics import Sample, Statistics
 from softaxe.device.stopping import StopReason
+from softaxe.device.totals import Totals
 from softaxe.errors import UpdateRefused
 from softaxe.flash.image import WRITE_ERROR, AppImage
 from softaxe.flash.partitions import SHIPPED_VERSION, Flash
@@ -160,6 +161,7 @@ class Device(DeviceState):
         """Grows whenever anything may have changed."""
         self.log = Logbook()
         self.scoreboard = Scoreboard(settings or {})
+        self.totals = Totals(settings or {})
         self.flash = flash or Flash()
         if release is not None:
             self.flash.flash_factory(release.tag)
@@ -546,6 +548,7 @@ class Device(DeviceState):
             log=self.log,
         )
         self.mining.set_scale(self.chain.mode.scale)
+        self.totals.boot(is_counting=rows.keeps_totals)
         self.scoreboard.boot(self.log, is_read=self.firmware.rows.has_scoreboard)
         self.pools = Pools(
             self.settings,
@@ -557,7 +560,7 @@ class Device(DeviceState):
         )
         self.hashrate = HashrateAverages(rows.hashrate_averages)
         self.statistics = Statistics(rows)
-        self.memory = Memory(now)
+        self.memory = Memory(now, uncounted=rows.uncounted_heap_bytes)
         self.memory.set_leak(self.faults.heap_leak_bytes_per_s, now)
         self._has_server = False
         self.is_paused = False
@@ -761,6 +764,9 @@ class Device(DeviceState):
                 self._check_nonce(event)
             case HashrateMeasured():
                 self._take_hashrate()
+                rate_hs = self.hashrate.current_hs
+                if rows := self.totals.tick(now, self.uptime_s, rate_hs):
+                    self._events.append(SaveSettings(rows, self.settings))
                 if self.memory.look(now, self._rng):
                     self._crash_at = now
             case FrequencyReached():

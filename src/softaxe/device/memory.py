@@ -9,10 +9,9 @@ SPIRAM = 8_140_652
 LEAST = 4096
 """With less the firmware cannot go on; an estimate."""
 UNCOUNTED = 31_971
-"""Bytes that all free heap is short of internal and SPIRAM heap together.
-
-Source: three dumps of devices at v2.11 and v2.12.2, the page's sample among them; all
-give this number."""
+"""Bytes that all free heap is short of internal and SPIRAM heap together."""
+BLOCK_SHARE, BLOCK_STEP = 0.6, 2048
+"""The largest free block of the internal heap, and its steps; estimates."""
 JITTER = 1500
 """Bytes by which free heap comes and goes; an estimate."""
 
@@ -23,18 +22,31 @@ class Heap:
 
     internal: int
     spiram: int
+    uncounted: int = UNCOUNTED
 
     @property
     def free(self) -> int:
         """All that counts as free."""
-        return self.internal + self.spiram - UNCOUNTED
+        return self.internal + self.spiram - self.uncounted
+
+    @property
+    def largest_block(self) -> int:
+        """Of the internal heap."""
+        return int(self.internal * BLOCK_SHARE) // BLOCK_STEP * BLOCK_STEP
 
 
 class Memory:
-    """Free memory since a boot at `now`."""
+    """Free memory since a boot at `now`.
 
-    def __init__(self, now: float) -> None:
-        self.heap = Heap(INTERNAL, SPIRAM)
+    Args:
+        now: Device time.
+        uncounted: Bytes by which the release counts less than there is.
+    """
+
+    def __init__(self, now: float, *, uncounted: int = UNCOUNTED) -> None:
+        self.heap = Heap(INTERNAL, SPIRAM, uncounted)
+        self.least_free = self.heap.free
+        """Since boot, in bytes."""
         self._leak_bytes_per_s = 0.0
         self._leaking_since = now
 
@@ -51,5 +63,6 @@ class Memory:
         is_used_up = leaked > 0 and internal < LEAST
         internal = max(internal, LEAST)
         spiram = SPIRAM - rng.randrange(JITTER)
-        self.heap = Heap(internal, spiram)
+        self.heap = Heap(internal, spiram, self.heap.uncounted)
+        self.least_free = min(self.least_free, self.heap.free)
         return is_used_up

@@ -16,6 +16,7 @@ from softaxe.catalog import Board
 from softaxe.device.profile import ROWS, Profile
 from softaxe.device.profile import Kind as RowKind
 from softaxe.device.scoreboard import KEYS as SCOREBOARD_KEYS
+from softaxe.device.totals import KEYS as TOTALS_KEYS
 from softaxe.errors import PatchRefused, SettingError
 from softaxe.units import float32
 
@@ -378,7 +379,9 @@ def sift_stored(
     kept: dict[str, Stored] = {}
     complaints = []
     for key, value in stored.items():
-        if key in SCOREBOARD_KEYS and isinstance(value, str):
+        if isinstance(value, str) and key in SCOREBOARD_KEYS:
+            kept[key] = value
+        if isinstance(value, int) and key in TOTALS_KEYS:
             kept[key] = value
         if (row := BY_NVS_KEY.get(key)) is None:
             continue

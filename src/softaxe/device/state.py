@@ -21,6 +21,7 @@ from softaxe.device.scoreboard import Scoreboard
 from softaxe.device.settings import Settings
 from softaxe.device.statistics import ShareCounters, Statistics
 from softaxe.device.stopping import StopReason
+from softaxe.device.totals import Totals
 from softaxe.flash.partitions import Flash
 
 MOST_PLAIN = 10**15 - 1
@@ -71,6 +72,7 @@ class DeviceState:
     hashrate: HashrateAverages
     statistics: Statistics
     scoreboard: Scoreboard
+    totals: Totals
     """Empty where the release has none."""
     _has_server: bool
     _has_started_mining: bool
@@ -89,6 +91,12 @@ class DeviceState:
     def uptime_s(self) -> float:
         """Seconds since system init."""
         return max(0.0, self.now - self.booted_at - SYSTEM_INIT_S)
+
+    @property
+    def told_uptime_s(self) -> int:
+        """Whole seconds, as the API tells them."""
+        totals = self.totals
+        return totals.uptime_s if totals.is_counting else int(self.uptime_s)
 
     @property
     def is_on_network(self) -> bool:

@@ -245,11 +245,13 @@ class Rows:
     keeps_statistics_off: bool = _row(
         "switched off, rows are kept though not told", False, v2_9=True, v2_10=False
     )
-    uptime_source: Literal["boot", "hash rate task"] = _row(
-        "what counts `uptimeSeconds`", "boot", v2_15="hash rate task"
-    )
     keeps_totals: bool = _row(
-        "totals of time and hashes last over restarts", False, v2_15=True
+        "the hash rate task counts time and hashes, which last over restarts",
+        False,
+        v2_15=True,
+    )
+    uncounted_heap_bytes: int = _row(
+        "bytes by which `freeHeap` is less than its parts", 31_971, v2_15=31_903
     )
 
     # Nonces
