@@ -1,4 +1,4 @@
-from softaxe.device.logbook import KEPT_LINES, Logbook
+from softaxe.device.logbook import KEPT_LINES, Logbook, Ring
 from softaxe.log_limit import MOST_EQUAL, WINDOW_S
 from softaxe.units import Level
 
@@ -54,3 +54,53 @@ def test_a_flood_of_equal_lines_is_counted() -> None:
     assert note.text == f"{5000 - len(taken)} more times: Unable to use it"
     assert (note.level, note.boot_ms) == (Level.ERROR, 10_000)
     assert line.text == "on"
+
+
+def test_a_ring_is_read_line_by_line_from_the_oldest_whole_one() -> None:
+    ring = Ring()
+    for number in range(10):
+        ring.write(b"line %d\n" % number, 0.0, 25)
+
+    assert b"".join(ring.pieces()) == b"line 7\nline 8\nline 9\n"
+    piece, position = ring.read(0)
+    assert (piece, position) == (b"line 7\n", 56)
+    assert ring.read(ring.written) == (b"", 70)
+    assert ring.read(1000) == (b"", 70)
+
+
+def test_a_long_line_is_read_in_pieces_of_4096_bytes() -> None:
+    ring = Ring()
+    ring.write(b"x" * 5000 + b"\n", 0.0, 1 << 20)
+
+    assert [len(piece) for piece in ring.pieces()] == [4096, 905]
+
+
+def test_what_came_since_the_last_look_is_not_seen_yet() -> None:
+    ring = Ring()
+    ring.write(b"a\n", 10.2, 100)
+    ring.write(b"b\n", 10.5, 100)
+    ring.write(b"c\n", 10.9, 100)
+
+    assert ring.read(ring.seen(10.99))[0] == b"b\n"
+    assert ring.seen(11.0) == ring.written
+
+
+def test_the_ring_survives_a_restart_but_no_release_without_one() -> None:
+    log = Logbook()
+    log.boot(0.0, has_ring=True)
+    log(Level.INFO, "a", "before")
+    log.boot(5.0, has_ring=True)
+    log(Level.INFO, "a", "after")
+
+    assert log.ring is not None
+    assert b"".join(log.ring.pieces()) == (
+        b"\x1b[0;32mI (0) a: before\x1b[0m\n"
+        b"\n--- SYSTEM RESTART ---\n"
+        b"\x1b[0;32mI (0) a: after\x1b[0m\n"
+    )
+
+    log.boot(9.0, has_ring=False)
+    log(Level.INFO, "a", "older")
+    log.boot(10.0, has_ring=True)
+
+    assert b"".join(log.ring.pieces()) == b""

@@ -15,6 +15,7 @@ from softaxe.serve.listener import Listener, Presence
 from softaxe.serve.member import Member
 from softaxe.serve.storage import Storage
 from softaxe.testing.run import RunningFleet, running
+from softaxe.units import Level
 
 
 def test_a_fleets_state_is_in_one_database(tmp_path: Path) -> None:
@@ -78,6 +79,26 @@ def test_progress_is_told_from_the_start_to_the_end(tmp_path: Path) -> None:
     asyncio.run(live())
     up = [("starting", 0, 20), ("starting", 16, 20), ("starting", 20, 20)]
     assert told == [*up, ("ending", 0, 20), ("ending", 20, 20)]
+
+
+def test_devices_share_the_memory_for_what_they_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("softaxe.fleet.fleet.LOG_MEMORY_BYTES", 3000)
+
+    async def live() -> list[int]:
+        group = Group(count=3, firmware=("2.14.2",))
+        fleet = Fleet(FleetOptions(state=tmp_path, groups=(group,), port_base=0))
+        await fleet.start()
+        await fleet.close()
+        rings = [member.device.log.ring for member in fleet.members.values()]
+        for member in fleet.members.values():
+            member.device.log(Level.INFO, "a", "x" * 900)
+        return [len(b"".join(ring.pieces())) for ring in rings if ring is not None]
+
+    sizes = asyncio.run(live())
+    assert len(sizes) == 3
+    assert all(900 < size <= 1000 for size in sizes)
 
 
 def test_a_fleet_that_is_to_end_starts_no_more_devices(tmp_path: Path) -> None:

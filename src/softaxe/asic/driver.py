@@ -133,6 +133,8 @@ class Driver:
             chips are not told of their highest rate.
         poll_s: Between two looks at the chips' counters.
         has_counters: False in a release that never looks.
+        logs_results: Every nonce has a log line.
+        log_mark: Ends the log line of the line's highest rate.
     """
 
     def __init__(
@@ -144,6 +146,8 @@ class Driver:
         is_line_fixed: bool = False,
         poll_s: float = POLL_S,
         has_counters: bool = True,
+        logs_results: bool = True,
+        log_mark: str = "",
     ) -> None:
         self.state = DriverState.OFF
         self.frequency_mhz = START_FREQUENCY_MHZ
@@ -155,6 +159,8 @@ class Driver:
         self._asic_count = asic_count
         self._log = log
         self._is_line_fixed = is_line_fixed
+        self._logs_results = logs_results
+        self._log_mark = log_mark
         self._tag = chip.log_tag
         self._wire = wire = frames.WIRES[chip.name]
         self.monitor = HashrateMonitor(
@@ -480,7 +486,8 @@ class Driver:
 
     def _raise_baud(self) -> None:
         if not self._wire.has_startup_baud:
-            blank = "" if self._wire.takes_midstates else " "  # as the firmware has it
+            # As the firmware has it.
+            blank = "" if self._wire.takes_midstates else f" {self._log_mark}"
             self._say(self._tag, f"Setting max baud of {self._chip.max_baud}{blank}")
             self._write(*self._wire.fastest_baud)
         self._say_baud()
@@ -579,13 +586,14 @@ class Driver:
                 reply.id_byte & MIDSTATE_INDEX_MASK if wire.takes_midstates else 0
             ),
         )
-        work = self._works.get(found.job_id)
-        version = found.version_bits if work is None else found.version(work)
-        self._say(
-            self._tag,
-            f"Job ID: {found.job_id:02X}, Asic nr: {found.asic_number}, "
-            f"Core: {found.core}/{found.small_core}, Ver: {version:08X}",
-        )
+        if self._logs_results:
+            work = self._works.get(found.job_id)
+            version = found.version_bits if work is None else found.version(work)
+            self._say(
+                self._tag,
+                f"Job ID: {found.job_id:02X}, Asic nr: {found.asic_number}, "
+                f"Core: {found.core}/{found.small_core}, Ver: {version:08X}",
+            )
         self._events.append(found)
 
     # Helpers

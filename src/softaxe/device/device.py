@@ -496,14 +496,15 @@ class Device(DeviceState):
         self.settings_at_boot = self.settings
         """What is in force of those settings that are only read at boot."""
         self._plan_crash(now)
-        self.log.now = self.log.booted_at = now
+        rows = self.firmware.rows
+        self.log.boot(now, has_ring=rows.log_frames == "ring")
         has_drivers = self._metal.is_known_to(self.firmware)
         self.board = self._metal.seen_by(self.firmware)
         self.body.boot(
             self.board,
             self.faults,
             has_drivers=has_drivers,
-            closes_line=self.firmware.rows.closes_power_line,
+            closes_line=rows.closes_power_line,
         )
         ssid = self.settings.ssid
         if not self.profile.whole_ssid_joined:
@@ -518,7 +519,6 @@ class Device(DeviceState):
             rng=self._rng,
             log=self.log,
         )
-        rows = self.firmware.rows
         self._counts_nonces = rows.hashrate_source == "nonces"
         self._forgets_counters = rows.forgets_counters
         self.driver = Driver(
@@ -527,6 +527,8 @@ class Device(DeviceState):
             log=self.log,
             poll_s=rows.hashrate_poll_s,
             has_counters=not self._counts_nonces,
+            logs_results=rows.chip_logs_results,
+            log_mark=rows.log_mark,
         )
         self.driver.monitor.set_hashes_per_count(_hashes_per_count(self.chain.mode))
         self.power_management = PowerManagement(
@@ -540,16 +542,16 @@ class Device(DeviceState):
         self.mining = Mining(
             interval_ms=self.board.job_interval_ms(
                 self.settings.frequency_mhz,
-                self.firmware.rows.job_interval_division,
+                rows.job_interval_division,
             ),
             chip_tag=self.board.chip.log_tag,
             best_difficulty=self.settings.best_difficulty,
-            rows=self.firmware.rows,
+            rows=rows,
             log=self.log,
         )
         self.mining.set_scale(self.chain.mode.scale)
         self.totals.boot(is_counting=rows.keeps_totals)
-        self.scoreboard.boot(self.log, is_read=self.firmware.rows.has_scoreboard)
+        self.scoreboard.boot(self.log, is_read=rows.has_scoreboard)
         self.pools = Pools(
             self.settings,
             board=self.board,

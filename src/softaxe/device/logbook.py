@@ -1,6 +1,7 @@
 """The device's log: the lines a Bitaxe prints on its console and `/api/ws`."""
 
 from collections import deque
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from softaxe.log_limit import LogLimit
@@ -8,6 +9,15 @@ from softaxe.units import Level
 
 KEPT_LINES = 512
 """Lines kept until somebody takes them; the oldest go first."""
+
+RING_BYTES = 512 << 10
+"""Of what was printed, kept from release 2.14 on. Source: ESP-Miner log_buffer.h."""
+PIECE_BYTES = 4096
+"""Most that is read of the ring at once."""
+LOOK_S = 0.5
+"""How often the log socket's task looks at the ring. Source: websocket_log.c."""
+RESTARTED = b"\n--- SYSTEM RESTART ---\n"
+_LINE_END = b"\n"
 
 _COLOURS = {Level.ERROR: "31", Level.WARNING: "33", Level.INFO: "32"}
 
@@ -33,6 +43,58 @@ class LogLine(NamedTuple):
         return f"{self.level} ({self.boot_ms}) {self.tag}: {self.text}"
 
 
+class Ring:
+    """The last of what was printed, as bytes that a restart leaves alone.
+
+    Positions count all bytes ever written. Source: ESP-Miner log_buffer.c.
+    """
+
+    __slots__ = ("_bytes", "_look", "_seen", "written")
+
+    def __init__(self) -> None:
+        self.written = 0
+        """Position of the end."""
+        self._bytes = bytearray()
+        self._look = 0.0
+        self._seen = 0
+
+    def write(self, data: bytes, now: float, most_bytes: int) -> None:
+        """Add to the end; what is too much goes at the other."""
+        look = now // LOOK_S
+        if look != self._look:
+            self._look, self._seen = look, self.written
+        self._bytes += data
+        self.written += len(data)
+        if len(self._bytes) > most_bytes:
+            del self._bytes[:-most_bytes]
+
+    def seen(self, now: float) -> int:
+        """Position of the end when the log socket's task looked last."""
+        return self._seen if now // LOOK_S == self._look else self.written
+
+    def read(self, position: int) -> tuple[bytes, int]:
+        """Return what is at a position, a line at most, and the position after it.
+
+        Where that is lost already, the oldest whole line is next.
+        """
+        position = min(position, self.written)
+        start = self.written - len(self._bytes)
+        if position < start:
+            position = start + self._bytes.find(_LINE_END) + 1
+        at = position - start
+        piece = bytes(self._bytes[at : at + PIECE_BYTES])
+        end = piece.find(_LINE_END)
+        piece = piece if end < 0 else piece[: end + 1]
+        return piece, position + len(piece)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield all of it from the oldest whole line on, as `read` does."""
+        piece, position = self.read(0)
+        while piece:
+            yield piece
+            piece, position = self.read(position)
+
+
 class Logbook:
     """Collects log lines with the time of the step they belong to.
 
@@ -43,14 +105,37 @@ class Logbook:
     def __init__(self) -> None:
         self.now = 0.0
         self.booted_at = 0.0
+        self.ring: Ring | None = None
+        """None in releases that keep nothing."""
+        self.ring_bytes = RING_BYTES
+        """So much is kept; less where many devices share a memory."""
         self._lines: deque[LogLine] = deque(maxlen=KEPT_LINES)
         self._limit = LogLimit()
+
+    def boot(self, now: float, *, has_ring: bool) -> None:
+        """Count time from now on; what was kept stays over a restart.
+
+        Args:
+            now: Device time.
+            has_ring: Whether this release keeps what is printed.
+        """
+        self.now = self.booted_at = now
+        if not has_ring:
+            self.ring = None
+        elif self.ring is None:
+            self.ring = Ring()
+        else:
+            self.ring.write(RESTARTED, now, self.ring_bytes)
 
     def __call__(self, level: Level, tag: str, text: str) -> None:
         """Write one line; satisfies `softaxe.units.Log`."""
         boot_ms = round((self.now - self.booted_at) * 1000)
-        for line in self._limit.lines(level, tag, text, self.now):
-            self._lines.append(LogLine(boot_ms, *line))
+        for words in self._limit.lines(level, tag, text, self.now):
+            line = LogLine(boot_ms, *words)
+            self._lines.append(line)
+            if self.ring is not None:
+                printed = line.coloured.encode("utf-8", "replace")
+                self.ring.write(printed, self.now, self.ring_bytes)
 
     def take(self) -> list[LogLine]:
         """Return the lines written since the last call, oldest first."""

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from softaxe.device.boot import ON_NETWORK_S
 from softaxe.device.device import Device
 from softaxe.device.events import CloseReason, Link, SaveFlash, SaveSettings
-from softaxe.device.logbook import LogLine
+from softaxe.device.logbook import RING_BYTES, LogLine
 from softaxe.device.settings import Stored
 from softaxe.errors import FleetStopped, SettingError
 from softaxe.fleet.addresses import AddressPlan, allow_open_files
@@ -49,6 +49,9 @@ CLOSED_AT_ONCE = 256
 """Devices whose ports are closed together, as each may wait for its clients."""
 GARBAGE_OBJECTS = 50_000
 """So many new objects are there before garbage is looked for; some 10 MB."""
+
+LOG_MEMORY_BYTES = 32 << 20
+"""Of what all devices of a process keep of their logs, from release 2.14 on."""
 
 
 def settle_memory() -> None:
@@ -210,8 +213,15 @@ class Fleet:
         except BaseException:
             await self._end(added, self._remove)
             raise
+        self._share_log_memory()
         self._show_progress("starting", len(plan), len(plan))
         return added
+
+    def _share_log_memory(self) -> None:
+        """Let every device keep as much of its log as there is memory for."""
+        most = min(RING_BYTES, LOG_MEMORY_BYTES // max(1, len(self.members)))
+        for member in self.members.values():
+            member.device.log.ring_bytes = most
 
     async def _switch_on(
         self,
@@ -329,6 +339,7 @@ class Fleet:
                     self.members[device_id] = member
                 self._put_back(self.members[device_id], device, kept.stored)
                 await asyncio.sleep(0)
+            self._share_log_memory()
             await self.faults.replace(snapshot.rules_then())
             self.history.restart(snapshot.now)
             await self.ticker.wait_for_ports()

@@ -101,6 +101,7 @@ class _SlowWebSocket:
     def __init__(self, websocket: WebSocket, bytes_per_s: float) -> None:
         self._bytes_per_s = bytes_per_s
         self._websocket = websocket
+        self.send_raw = websocket.send_raw
         self.receive = websocket.receive
         self.close = websocket.close
         self.abort = websocket.abort

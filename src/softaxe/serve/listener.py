@@ -607,6 +607,10 @@ class OpenWebSocket:
         self.flush()
         await self._owner.drain()
 
+    def send_raw(self, data: bytes) -> None:
+        """Send bytes that are no message, to the client a broken frame."""
+        self._owner.write_and_end(data, is_over=False)
+
     async def receive(self) -> bytes | None:
         """Wait for a message; None when the client has gone."""
         while not self._messages:

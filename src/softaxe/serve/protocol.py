@@ -618,7 +618,7 @@ class WebSocketConnection:
     def send(self, text: str) -> None:
         """Send a message; nothing when it is closed."""
         if self.is_open:
-            self._protocol.send_text(text.encode())
+            self._protocol.send_text(text.encode("utf-8", "replace"))
 
     def close(self, code: int) -> None:
         """Say farewell; the client's is to be waited for, but not for ever."""

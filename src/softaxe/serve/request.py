@@ -56,6 +56,9 @@ class WebSocket(Protocol):
     async def send(self, text: str) -> None:
         """Send a message; wait while the client does not read."""
 
+    def send_raw(self, data: bytes) -> None:
+        """Send bytes that are no message, to the client a broken frame."""
+
     async def receive(self) -> bytes | None:
         """Wait for a message; None when the client has gone."""
 

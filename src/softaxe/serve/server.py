@@ -5,7 +5,7 @@ Source of routes and answers: ESP-Miner http_server.c, v2.12.2.
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from secrets import token_hex
@@ -21,7 +21,6 @@ from softaxe.device.device import Device
 from softaxe.device.profile import Profile
 from softaxe.device.settings import Patch
 from softaxe.errors import PatchRefused, StorageError
-from softaxe.serve import log_stream
 from softaxe.serve.access import is_client_allowed
 from softaxe.serve.answers import (
     CONNECTION_CLOSE,
@@ -44,6 +43,7 @@ from softaxe.serve.request import (
     reply_of,
 )
 from softaxe.serve.static_files import RECOVERY_PAGE, page_answer
+from softaxe.serve.streams import Streams
 from softaxe.serve.updates import Updates, body_of, reads_chunks
 
 PATCH_LIMIT_BYTES = 10240
@@ -85,6 +85,7 @@ UNKNOWN_ROUTE = {
 }
 """By whether JSON is compact."""
 THEME_STORED = Answer(b'{"status":"ok"}')
+LOGS_HEADERS = ((b"Content-Disposition", b'attachment; filename="bitaxe-logs.txt"'),)
 RESTARTING = "System will restart shortly."
 PAUSED = "Mining paused"
 RESUMED = "Mining resumed"
@@ -150,7 +151,7 @@ class Server:
         self.updates = Updates(host)
         self._changing = asyncio.Lock()
         self._scanning = asyncio.Lock()
-        self._log_stream = log_stream.LogStream(host)
+        self._streams = Streams(host)
         self._info: tuple[object, Answer] = (None, EMPTY)
         self._routes: tuple[Firmware | None, Routes] = (None, Routes({}, ()))
         self._life = token_hex(4)
@@ -172,7 +173,7 @@ class Server:
             device = self.host.sync()
             device.note_request(device.now)
         if request.is_websocket:
-            return self._log_stream(request)
+            return self._streams(request)
         path = request.path
         if len(path) + len(request.query) > MAX_TARGET_BYTES:
             return TARGET_TOO_LONG
@@ -203,6 +204,19 @@ class Server:
             request.query, device.firmware, device.profile
         )
         return Answer(body, content_type=JSON).differing(*differs)
+
+    def logs(self, _request: Request) -> Answer:
+        """GET /api/system/logs."""
+        ring = self.host.sync().log.ring
+        assert ring is not None, "a release that has this route keeps its log"
+        pieces = list(ring.pieces())
+        return Answer(
+            b"".join(pieces),
+            content_type=b"text/plain",
+            headers=LOGS_HEADERS,
+            is_chunked=True,
+            pieces=_each(pieces),
+        )
 
     async def scan(self, _request: Request) -> Answer:
         """GET /api/system/wifi/scan.
@@ -419,6 +433,11 @@ def _always(answer: Answer) -> Respond:
     return lambda _server, _request: answer
 
 
+async def _each(pieces: Iterable[bytes]) -> AsyncGenerator[bytes, None]:
+    for piece in pieces:
+        yield piece
+
+
 def _view(view: Callable[[Device], bytes], *differs: str) -> Respond:
     def respond(server: Server, _request: Request) -> Answer:
         return Answer(view(server.host.sync()), content_type=JSON, differs=differs)
@@ -438,6 +457,7 @@ _HANDLERS: Mapping[tuple[str, str], Respond] = {
         views.dashboard_body, "dashboard_exists"
     ),
     ("GET", "/api/system/scoreboard"): _view(views.scoreboard_body),
+    ("GET", "/api/system/logs"): Server.logs,
     ("GET", "/api/system/wifi/scan"): Server.scan,
     ("POST", "/api/system/identify"): Server.identify,
     ("POST", "/api/system/restart"): Server.restart,
@@ -447,6 +467,7 @@ _HANDLERS: Mapping[tuple[str, str], Respond] = {
     ("POST", "/api/system/OTA"): lambda server, one: server.updates.firmware(one),
     ("POST", "/api/system/OTAWWW"): lambda server, one: server.updates.www(one),
     ("GET", "/api/ws"): _always(NO_UPGRADE),
+    ("GET", "/api/ws/live"): _always(NO_UPGRADE),
     ("ANY", "/api/*"): Server.unknown_api,
     ("GET", "/*"): Server.page,
 }

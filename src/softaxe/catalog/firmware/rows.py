@@ -12,6 +12,19 @@ from typing import Any, Literal, NamedTuple
 
 Release = tuple[int, int, int]
 
+LOG_MARK = "".join(
+    (
+        "\u2060",
+        *(
+            "\u200c" if byte >> bit & 1 else "\u200b"
+            for byte in b"bitaxe"
+            for bit in range(7, -1, -1)
+        ),
+        "\u2060",
+    )
+)
+"""Joiners of no width: 0 and 1 of each byte, between two others."""
+
 
 def _row(words: str, first: object, **later: object) -> Any:
     """Describe a row; `later` has the values from a release on, as `v2_14_2=...`."""
@@ -95,17 +108,36 @@ class Rows:
         "one client too many ends the connection unused for longest", False, v2_10=True
     )
     header_bytes: int = _row("most bytes of a request's head", 512, v2_10=1024)
-    websocket_clients: int = _row("most WebSockets at once", 1, v2_10=10)
-    websocket_refusal: Literal["none", "after upgrade", "before upgrade"] = _row(
-        "when a WebSocket is refused",
-        "none",
-        v2_10="after upgrade",
+    websocket_clients: int = _row(
+        "most WebSockets at once; of one the last to come is served", 1, v2_10=10
+    )
+    websocket_refusal: Literal[
+        "raw after upgrade", "closed after upgrade", "before upgrade"
+    ] = _row(
+        "how a WebSocket is refused: an HTTP answer's bytes in the open one, that one "
+        "closed at once, or an HTTP answer",
+        "raw after upgrade",
+        v2_10="closed after upgrade",
+        v2_14="raw after upgrade",
         v2_15="before upgrade",
+    )
+    keeps_slow_websockets: bool = _row(
+        "a WebSocket whose client does not read stays", False, v2_14=True, v2_15=False
+    )
+    websocket_line: str | None = _row(
+        "what the log says of a client that comes or goes",
+        None,
+        v2_14="{what} WebSocket {kind} client, fd: {fd}, slot: {slot}",
+        v2_15="{what} WebSocket {kind} client, fd: {fd}, slot: {slot}, "
+        "type_count: {count}",
     )
     log_frames: Literal["per call", "ring"] = _row(
         "what the log socket sends: every call's text, or lines of a ring in memory",
         "per call",
         v2_14="ring",
+    )
+    log_mark: str = _row(
+        "what ends some log texts: an invisible `bitaxe`", "", v2_14_2=LOG_MARK
     )
     trusts_local_names: bool = _row(
         "pages may ask whose names have no dot or end in `.local`", False, v2_15=True
@@ -256,6 +288,9 @@ class Rows:
 
     # Nonces
 
+    chip_logs_results: bool = _row(
+        "the chip's driver has a log line of its own for every nonce", True, v2_14=False
+    )
     result_line: str = _row(
         "what the log says of a nonce",
         "Ver: {version:08X} Nonce {nonce:08X} diff {difficulty:.1f} of {whole_pool}.",
@@ -415,9 +450,6 @@ class Rows:
     )
     block_condition: Literal["greater", "greater or equal"] = _row(
         "which difficulty makes a block", "greater", v2_13="greater or equal"
-    )
-    has_log_mark: bool = _row(
-        "some log texts carry an invisible mark", False, v2_14_2=True
     )
 
     @property
