@@ -93,7 +93,7 @@ def sample_device() -> Device:
         idf_version="v5.5.1",
         reset_reason="Software reset via esp_restart",
         running_partition="factory",
-        is_block_found=False,
+        blocks_found=0,
         power_fault=None,
         block=BlockInfo(
             931409, "...._i.F.W...ckpool./solo.ckpool.org/", 146472570619930

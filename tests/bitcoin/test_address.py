@@ -2,7 +2,13 @@ from typing import Any
 
 import pytest
 
-from softaxe.bitcoin.address import script_for_address
+from softaxe.bitcoin.address import (
+    Network,
+    address_of,
+    base58_address,
+    script_for_address,
+    segwit_address,
+)
 
 Vectors = dict[str, Any]
 
@@ -12,6 +18,13 @@ def test_addresses_of_the_reference_pay_to_their_scripts(vectors: Vectors) -> No
         if vector["type"] == "OP_RETURN":  # pays to no address
             continue
         assert script_for_address(vector["expected"]).hex() == vector["script"]
+        network = {
+            "main": Network.MAIN,
+            "test": Network.TEST,
+            "regtest": Network.REGTEST,
+        }[vector["network"]]
+        script = bytes.fromhex(vector["script"])
+        assert address_of(script, network) == vector["expected"]
 
 
 def test_base58_addresses_of_the_reference(vectors: Vectors) -> None:
@@ -22,14 +35,20 @@ def test_base58_addresses_of_the_reference(vectors: Vectors) -> None:
         script = script_for_address(vector["expected"])
 
         assert script.hex() == before + vector["hash"] + after
+        hash_ = bytes.fromhex(vector["hash"])
+        assert base58_address(vector["version"], hash_) == vector["expected"]
 
 
 def test_segwit_addresses_of_the_reference(vectors: Vectors) -> None:
     for vector in vectors["coinbase_decode_newest"]["segwit"]:
-        if vector["expected"] is None:  # a program that no address can hold
-            continue
         program = bytes.fromhex(vector["program"])
         version = vector["witness_version"]
+        if vector["expected"] is None:  # a program that no address can hold
+            with pytest.raises(ValueError, match="address"):
+                segwit_address(vector["hrp"], version, program)
+            continue
+        address = segwit_address(vector["hrp"], version, program)
+        assert address == vector["expected"]
         opcode = 0x50 + version if version else 0
 
         script = script_for_address(vector["expected"])

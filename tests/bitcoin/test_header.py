@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 from softaxe.bitcoin.header import (
     DIFFICULTY_1_TARGET,
     MAX_TARGET,
-    CoinbaseInfo,
     Work,
     coinbase_transaction,
-    decode_coinbase,
     difficulty_of,
     extranonce2_bytes,
     increment_version,
@@ -141,38 +139,6 @@ def test_network_difficulty_comes_from_nbits(vectors: Vectors) -> None:
 def test_double_hash(vectors: Vectors) -> None:
     for vector in vectors["utils"]["double_sha256"]:
         assert sha256d(vector["input_ascii"].encode()).hex() == vector["expected"]
-
-
-def test_height_and_text_are_read_from_the_coinbase(vectors: Vectors) -> None:
-    for vector in vectors["notify_decode"]:
-        extranonce1 = bytes.fromhex(vector["extranonce1"])
-        info = decode_coinbase(
-            bytes.fromhex(vector["coinbase_1"]),
-            bytes.fromhex(vector["coinbase_2"]),
-            len(extranonce1) + vector["extranonce2_len"],
-        )
-
-        assert info is not None
-        assert info.height == vector["block_height"]
-        assert info.scriptsig == vector["scriptsig"]
-        if "nbits" in vector:
-            difficulty = nbits_difficulty(number(vector["nbits"]))
-            assert int(difficulty) == vector["network_difficulty_u64"]
-
-
-@pytest.mark.parametrize("size", [0, 41, 42, 44])
-def test_a_coinbase_cut_short_is_not_decoded(size: int) -> None:
-    coinbase1 = (bytes(41) + b"\x20\x03\x01\x02\x03")[:size]
-
-    assert decode_coinbase(coinbase1, b"", 12) is None
-
-
-def test_text_beyond_a_cut_coinbase2_is_unknown() -> None:
-    coinbase1 = bytes(41) + b"\x20\x03\x01\x02\x03"
-
-    info = decode_coinbase(coinbase1, bytes(4), 12)
-
-    assert info == CoinbaseInfo(height=0x030201, scriptsig=None)
 
 
 def test_targets_of_powers_of_two_are_exact() -> None:

@@ -9,7 +9,7 @@ from softaxe.asic.driver import Driver, NonceFound
 from softaxe.bitcoin.header import Work, nbits_difficulty
 from softaxe.catalog import board
 from softaxe.catalog.firmware import firmware
-from softaxe.device.mining import SCALED_JOB_S, Mining, Share
+from softaxe.device.mining import SCALED_JOB_S, BlockInfo, Mining, Payee, Share
 from softaxe.stratum.messages import Notify, parse, swap_words
 from softaxe.units import NEVER, Level
 
@@ -73,6 +73,8 @@ class Bench:
         now: float = 0,
         network: float | None = None,
         ordered_block: float = 0.0,
+        user: str = "",
+        is_told: bool = True,
     ) -> None:
         self.mining.take_notify(
             notify,
@@ -81,6 +83,7 @@ class Bench:
             ordered_block=ordered_block,
             pool_difficulty=difficulty,
             version_mask=0x1FFFE000,
+            payee=Payee(user, is_told),
             driver=self,
         )
 
@@ -314,7 +317,7 @@ def test_a_nonce_better_than_the_network_is_a_block(bench: Bench) -> None:
             break
 
     assert found
-    assert bench.mining.is_block_found is False
+    assert bench.mining.shows_block is False
 
 
 def test_the_block_being_mined_is_read_from_the_notify(bench: Bench) -> None:
@@ -356,3 +359,189 @@ def test_a_new_block_cuts_a_job_of_scaled_work_short(bench: Bench) -> None:
     bench.take(bench.notify, now=1.0)
 
     assert bench.mining.next_wake == 1.0
+
+
+def job_of(
+    vector: dict[str, Any], *, is_clean: bool = False, version: int = 4
+) -> Notify:
+    """A job with a coinbase of the reference; its extranonce1 has 7 bytes."""
+    return Notify(
+        job_id="1",
+        prevhash=bytes(32),
+        coinbase1=bytes.fromhex(vector["coinbase_1"]),
+        coinbase2=bytes.fromhex(vector["coinbase_2"]),
+        merkle_branch=(),
+        version=version,
+        nbits=0x1705DD01,
+        ntime=1,
+        is_clean=is_clean,
+    )
+
+
+def started(vectors: dict[str, Any], release: str) -> Bench:
+    made = Bench(vectors, release=release)
+    made.mining.set_extranonce(bytes(7), 8)
+    made.mining.start(0.0)
+    return made
+
+
+PAYS = "1CK6KHY6MHgYvmRQ4PAafKYDrg1ejbH1cE"
+
+
+def test_releases_read_ever_more_of_a_coinbase(vectors: dict[str, Any]) -> None:
+    vector = vectors["notify_decode"][0]
+    seen = {}
+    for release in ("2.10.1", "2.11.0", "2.13.2", "2.14.2"):
+        bench = started(vectors, release)
+        bench.take(job_of(vector, version=0x20000010), user=f"{PAYS}.a")
+        seen[release] = bench.mining.block
+        told = [line for line in bench.lines if "(Your payout address)" in line]
+        assert len(told) == (1 if release >= "2.13" else 0)
+
+    assert seen["2.10.1"] is None
+    script = seen["2.11.0"]
+    assert script == BlockInfo(790246, vector["scriptsig"], 48005534313578)
+    paid = seen["2.13.2"]
+    assert paid is not None
+    assert [(one.value_sat, one.address[:12]) for one in paid.outputs] == [
+        (732099489, PAYS[:12]),
+        (0, "OP_RETURN: L"),
+        (0, "OP_RETURN: ."),
+    ]
+    assert paid.total_sat == paid.user_sat == 732099489
+    assert seen["2.14.2"] == replace(paid, signals=("BIP-110",))
+
+
+def test_addresses_are_the_main_net_s_until_the_user_s_name_tells_more(
+    vectors: dict[str, Any],
+) -> None:
+    user = "mrq3cLd5AK7ohsu1mx8xVEkYifcMaYprkQ.a"
+    job = job_of(vectors["notify_decode"][0])
+    paid = {}
+    for release in ("2.13.2", "2.14.2"):
+        bench = started(vectors, release)
+        bench.take(job, user=user)
+        assert bench.mining.block is not None
+        paid[release] = bench.mining.block
+
+    assert paid["2.13.2"].outputs[0].address == PAYS
+    assert paid["2.13.2"].user_sat == 0
+    assert paid["2.14.2"].outputs[0].address == user[:-2]
+    assert paid["2.14.2"].user_sat == 732099489
+
+
+def test_without_outputs_their_sum_is_told_and_a_user_s_old_share_stays(
+    vectors: dict[str, Any],
+) -> None:
+    first, second = (job_of(vectors["notify_decode"][n]) for n in (0, 1))
+    bench, quiet = started(vectors, "2.14.2"), started(vectors, "2.14.2")
+
+    bench.take(first, user=PAYS)
+    bench.take(second, user=PAYS, is_told=False)
+    quiet.take(first, user=PAYS, is_told=False)
+
+    block, unread = bench.mining.block, quiet.mining.block
+    assert block is not None
+    assert (block.total_sat, block.user_sat) == (655198666, 732099489)
+    assert unread is not None
+    assert (unread.outputs, unread.total_sat, unread.user_sat) == ((), 732099489, 0)
+    line = "I stratum_v1_task: Coinbase outputs: 0, total value: 732099489"
+    assert line in quiet.lines
+
+
+@pytest.mark.parametrize(
+    ("release", "difficulty", "is_logged"),
+    [("2.12.2", 1, False), ("2.13.2", 48005534313578, False), ("2.14.2", None, True)],
+)
+def test_a_coinbase_that_cannot_be_read_changes_less_from_2_13_on(
+    release: str,
+    difficulty: int | None,
+    vectors: dict[str, Any],
+    *,
+    is_logged: bool,
+) -> None:
+    vector = vectors["notify_decode"][0]
+    bench = started(vectors, release)
+    bench.take(job_of(vector))
+    known = bench.mining.block
+    assert known is not None
+
+    broken = dict(vector, coinbase_1="00" * 41 if release == "2.12.2" else "")
+    broken = broken if release == "2.12.2" else dict(vector, coinbase_2="00" * 12)
+    bench.take(replace(job_of(broken), nbits=0x1D00FFFF))
+
+    assert bench.mining.block == replace(
+        known, network_difficulty=difficulty or known.network_difficulty
+    )
+    line = "E stratum_v1_task: Failed to process mining notification"
+    assert (line in bench.lines) is is_logged
+
+
+def test_without_a_height_above_0_no_block_is_known(vectors: dict[str, Any]) -> None:
+    vector = dict(vectors["notify_decode"][0])
+    vector["coinbase_1"] = vector["coinbase_1"].replace("03e60e0c", "03000000")
+    bench = started(vectors, "2.15.0")
+
+    bench.take(job_of(vector))
+
+    assert bench.mining.block is None
+
+
+def test_from_2_13_on_a_job_is_made_when_it_is_sent(vectors: dict[str, Any]) -> None:
+    old, new = started(vectors, "2.12.2"), started(vectors, "2.13.2")
+    first, second = (job_of(vectors["notify_decode"][n]) for n in (0, 1))
+    for bench in (old, new):
+        bench.take(first)
+        bench.run(2)
+        bench.take(replace(second, ntime=2), now=0.7)
+        assert bench.mining.next_wake == 1.0
+        bench.run(2)
+
+    assert [work.ntime for work in old.sent] == [1, 1, 1, 1]
+    assert [work.ntime for work in new.sent] == [1, 1, 2, 2]
+    roots = [work.merkle_root for work in new.sent]
+    assert roots[:2] == [work.merkle_root for work in old.sent[:2]]
+    assert len(set(roots)) == 4
+
+    new.take(replace(first, ntime=3, is_clean=True), now=2.1)
+    assert new.mining.next_wake == 2.1
+    new.run(1)
+    assert new.sent[-1].merkle_root == roots[0], "extranonces begin anew"
+    assert "I create_jobs_task: ASIC Job Interval: 500 ms" in new.lines
+    assert new.mining.has_cleaned is False
+    new.mining.clean(2.2)
+    new.run(1)
+    assert new.mining.next_wake == NEVER
+
+
+def test_the_counter_of_extranonces_can_begin_anew(vectors: dict[str, Any]) -> None:
+    bench = started(vectors, "2.15.0")
+    bench.take(job_of(vectors["notify_decode"][0]))
+    bench.run(2)
+    bench.mining.restart_counter()
+    bench.run(1)
+
+    roots = [work.merkle_root for work in bench.sent]
+    assert roots[0] == roots[2] != roots[1]
+
+
+@pytest.mark.parametrize(("release", "is_block"), [("2.12.2", False), ("2.13.2", True)])
+def test_from_2_13_on_a_nonce_as_good_as_the_network_asks_makes_a_block(
+    release: str, vectors: dict[str, Any], *, is_block: bool
+) -> None:
+    bench = Bench(vectors, release=release)
+    bench.mining.start(0.0)
+    exact = vectors["nonce_difficulty"][1]["difficulty"]
+    bench.take(bench.notify, network=exact)
+    bench.run(1)
+
+    checked = bench.mining.check(bench.nonce)
+    assert checked is not None
+    assert checked.is_block is is_block
+    for count in (1, 2):
+        bench.mining.count(checked)
+        assert bench.mining.blocks_found == (count if is_block else 0)
+    assert bench.mining.shows_block is is_block
+    bench.mining.dismiss_block()
+    assert bench.mining.shows_block is False
+    assert bench.mining.blocks_found == (2 if is_block else 0)

@@ -155,7 +155,7 @@ def test_a_found_block_is_told_everywhere() -> None:
         simulation.advance(5)
         said += logged(device)
 
-    assert device.is_block_found
+    assert device.shows_block
     assert simulation.pool.blocks_found > 0
     found = [event for event in simulation.events if isinstance(event, BlockFound)]
     assert found

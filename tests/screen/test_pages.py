@@ -137,7 +137,7 @@ def test_what_is_urgent_goes_first() -> None:
 def test_a_found_block_pins_its_page() -> None:
     simulation = mining(40)
     device = simulation.device
-    device.mining.is_block_found = True
+    device.mining.shows_block = True
     for _ in range(5):
         simulation.advance(7)
         assert shown(device)[2].endswith("!!! BLOCK FOUND !!!")

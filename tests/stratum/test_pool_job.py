@@ -5,9 +5,9 @@ from struct import pack
 import pytest
 
 from softaxe.bitcoin import kernel
+from softaxe.bitcoin.coinbase import decode_coinbase
 from softaxe.bitcoin.header import (
     Work,
-    decode_coinbase,
     difficulty_of,
     merkle_root,
     sha256d,

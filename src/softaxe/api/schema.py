@@ -11,6 +11,7 @@ from functools import cache, partial
 from typing import Any
 
 from softaxe.api import cjson
+from softaxe.bitcoin.coinbase import Output
 from softaxe.catalog.firmware import Firmware, Kind, Member, firmware, versions
 from softaxe.catalog.firmware.rows import Rows
 from softaxe.device.device import Device
@@ -110,6 +111,34 @@ def _integers(rows: Rows) -> cjson.Printer:
     return text
 
 
+def _texts(rows: Rows) -> cjson.Printer:
+    def text(values: Iterable[str]) -> str:
+        return cjson.array(map(cjson.string, values), is_compact=rows.is_compact)
+
+    return text
+
+
+def _outputs(rows: Rows) -> cjson.Printer:
+    """Print coinbaseOutputs."""
+    lay_out = partial(cjson.members, depth=3, is_compact=rows.is_compact)
+
+    def text(outputs: Iterable[Output]) -> str:
+        return cjson.array(
+            (
+                lay_out(
+                    (
+                        ("value", cjson.number(output.value_sat)),
+                        ("address", cjson.string(output.address)),
+                    )
+                )
+                for output in outputs
+            ),
+            is_compact=rows.is_compact,
+        )
+
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What is told of a member, whatever the version."""
@@ -180,6 +209,8 @@ _INFO = (
           "Best difficulty since boot", printer_of=_best_difficulty),
     Told("poolDifficulty", lambda d: d.pool_difficulty,
           "Difficulty the pool asks for"),
+    Told("stratumDiff", lambda d: d.mining.sent_difficulty,
+          "Difficulty of the job that was last sent to the chip"),
     Told("isUsingFallbackStratum", lambda d: d.is_using_fallback,
           "Whether the fallback pool is in use"),
     Told("poolAddrFamily", lambda d: d.pool_address_family,
@@ -291,8 +322,10 @@ _INFO = (
           "Second fan; 0 without one", "rpm"),
     Told("statsFrequency", lambda d: d.settings.statistics_interval_s,
           "Statistics interval; 0 is off", "s"),
-    Told("blockFound", lambda d: d.is_block_found,
-          "Whether a block was found since boot"),
+    Told("blockFound", lambda d: d.blocks_found,
+          "Blocks found since boot; up to 2.12 whether there was one"),
+    Told("showNewBlock", lambda d: d.shows_block,
+          "Whether a block was found and nobody has dismissed the news"),
     Told("power_fault", lambda d: d.power_fault,
           "The regulator's fault, while there is one"),
     Told("hardware_fault", lambda d: d.hardware_fault,
@@ -307,6 +340,16 @@ _INFO = (
           "Text in that block's coinbase"),
     Told("networkDifficulty", lambda d: d.block and d.block.network_difficulty,
           "Difficulty of a block"),
+    Told("coinbaseOutputs", lambda d: d.block and d.block.outputs,
+          "Whom the block pays, the first six",
+         printer_of=_outputs, of_what="array of {value, address}"),
+    Told("coinbaseValueTotalSatoshis", lambda d: d.block and d.block.total_sat,
+          "What the block pays", "sat"),
+    Told("coinbaseValueUserSatoshis", lambda d: d.block and d.block.user_sat,
+          "What it pays to the address in the user's name", "sat"),
+    Told("blockSignals", lambda d: d.block and d.block.signals,
+          "Proposals that the block's maker signals for: `BIP-54`, `BIP-110`",
+         printer_of=_texts, of_what="array of string"),
     Told("hashrateMonitor", lambda d: d.asics or None,
           "Counters of every chip: `asics`, an array of {total, domains, errorCount}",
          printer_of=_monitor),

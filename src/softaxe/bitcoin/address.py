@@ -1,7 +1,9 @@
-"""Output scripts of Bitcoin addresses (base58check, bech32 and bech32m).
+"""Output scripts of Bitcoin addresses (base58check, bech32, bech32m), and back.
 
 Source: BIP 13, BIP 141, BIP 173, BIP 350.
 """
+
+from enum import Enum
 
 from softaxe.bitcoin.header import sha256d
 
@@ -10,13 +12,40 @@ _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _BECH32_CHECKS = {1: 0, 0x2BC830A3: 1}
 """Checksum constant: least witness version it is for."""
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
-_P2PKH_VERSIONS = frozenset({0x00, 0x6F})
-_P2SH_VERSIONS = frozenset({0x05, 0xC4})
-_PREFIXES = frozenset({"bc", "tb", "bcrt"})
 _BASE58_BYTES = 25
-_MAX_LETTERS = 90
+MIN_LETTERS = 14
+"""No address is shorter: `bc1`, a version, two bytes and a checksum."""
+MAX_LETTERS = 90
 """No address is longer. Source: BIP 173."""
 _MAX_WITNESS_VERSION = 16
+
+
+class Network(Enum):
+    """A chain of blocks, by how its addresses are written."""
+
+    MAIN = ("bc", 0x00, 0x05)
+    TEST = ("tb", 0x6F, 0xC4)
+    REGTEST = ("bcrt", 0x6F, 0xC4)
+
+    @property
+    def prefix(self) -> str:
+        """Of bech32 addresses."""
+        return self.value[0]
+
+    @property
+    def p2pkh(self) -> int:
+        """Version of base58 addresses that stand for a key."""
+        return self.value[1]
+
+    @property
+    def p2sh(self) -> int:
+        """Version of base58 addresses that stand for a script."""
+        return self.value[2]
+
+
+_P2PKH_VERSIONS = frozenset(network.p2pkh for network in Network)
+_P2SH_VERSIONS = frozenset(network.p2sh for network in Network)
+_PREFIXES = frozenset(network.prefix for network in Network)
 
 
 def script_for_address(address: str) -> bytes:
@@ -25,12 +54,60 @@ def script_for_address(address: str) -> bytes:
     Raises:
         ValueError: It is no address; says why.
     """
-    if not address.isascii() or len(address) > _MAX_LETTERS:
-        raise ValueError(f"address: not ASCII, or longer than {_MAX_LETTERS}")
+    if not address.isascii() or len(address) > MAX_LETTERS:
+        raise ValueError(f"address: not ASCII, or longer than {MAX_LETTERS}")
     prefix, separator, _ = address.lower().rpartition("1")
     if separator and prefix in _PREFIXES:
         return _segwit_script(address)
     return _base58_script(address)
+
+
+def address_of(script: bytes, network: Network) -> str | None:
+    """Return the address that a script pays; None for one of another kind.
+
+    Witness versions are 0 and 1 alone, with programs of 20 or 32 and of 32 bytes: those
+    in use.
+    """
+    head, size = script[:3], len(script)
+    if head == b"\x76\xa9\x14" and size == 25 and script[23:] == b"\x88\xac":
+        return base58_address(network.p2pkh, script[3:23])
+    if head[:2] == b"\xa9\x14" and size == 23 and script[22] == 0x87:
+        return base58_address(network.p2sh, script[2:22])
+    if (head[:2], size) in ((b"\x00\x14", 22), (b"\x00\x20", 34)):
+        return segwit_address(network.prefix, 0, script[2:])
+    if head[:2] == b"\x51\x20" and size == 34:
+        return segwit_address(network.prefix, 1, script[2:])
+    return None
+
+
+def base58_address(version: int, hash_: bytes) -> str:
+    """Write a version and 20 bytes with their checksum."""
+    data = bytes((version,)) + hash_
+    data += sha256d(data)[:4]
+    value, letters = int.from_bytes(data), ""
+    while value:
+        value, digit = divmod(value, 58)
+        letters = _BASE58[digit] + letters
+    zeros = len(data) - len(data.lstrip(b"\0"))
+    return _BASE58[0] * zeros + letters
+
+
+def segwit_address(prefix: str, version: int, program: bytes) -> str:
+    """Write a witness program with its checksum.
+
+    Raises:
+        ValueError: There is no such program; says why.
+    """
+    _check_program(version, program)
+    count = -(-len(program) * 8 // 5)
+    value = int.from_bytes(program) << count * 5 - len(program) * 8
+    digits = [version, *(value >> 5 * n & 31 for n in reversed(range(count)))]
+    for constant, least_version in _BECH32_CHECKS.items():
+        if least_version == min(version, 1):
+            check = _polymod(_expanded(prefix) + digits + [0] * 6) ^ constant
+            digits += [check >> 5 * n & 31 for n in reversed(range(6))]
+            break
+    return f"{prefix}1" + "".join(_BECH32[digit] for digit in digits)
 
 
 def _base58_script(address: str) -> bytes:
@@ -60,18 +137,25 @@ def _segwit_script(address: str) -> bytes:
     digits = [_BECH32.find(letter) for letter in text]
     if min(digits, default=-1) < 0 or len(digits) < 7:
         raise ValueError("address: not bech32")
-    expanded = [ord(c) >> 5 for c in prefix] + [0] + [ord(c) & 31 for c in prefix]
-    least_version = _BECH32_CHECKS.get(_polymod(expanded + digits))
+    least_version = _BECH32_CHECKS.get(_polymod(_expanded(prefix) + digits))
     version = digits[0]
     if least_version is None or min(version, 1) != least_version:
         raise ValueError("address: wrong checksum")
     program = _regroup(digits[1:-6])
+    _check_program(version, program)
+    opcode = 0x50 + version if version else 0
+    return bytes((opcode, len(program))) + program
+
+
+def _check_program(version: int, program: bytes) -> None:
     if version > _MAX_WITNESS_VERSION or not 2 <= len(program) <= 40:
         raise ValueError(f"address: no witness version {version} program")
     if version == 0 and len(program) not in (20, 32):
         raise ValueError(f"address: {len(program)} bytes, not 20 or 32")
-    opcode = 0x50 + version if version else 0
-    return bytes((opcode, len(program))) + program
+
+
+def _expanded(prefix: str) -> list[int]:
+    return [ord(c) >> 5 for c in prefix] + [0] + [ord(c) & 31 for c in prefix]
 
 
 def _polymod(values: list[int]) -> int:

@@ -2,8 +2,7 @@
 
 Hashes are 32 bytes in internal order, the order in which SHA-256 gives them and the
 header holds them. Difficulty 1 is the target 0xFFFF * 2**208. Source of the rules:
-ESP-Miner v2.12.2, components/stratum/mining.c and utils.c; main/tasks/stratum_task.c
-for what the coinbase tells.
+ESP-Miner v2.12.2, components/stratum/mining.c and utils.c.
 """
 
 from collections.abc import Sequence
@@ -17,8 +16,6 @@ _DIFFICULTY_1 = float(DIFFICULTY_1_TARGET)
 NONCE_AT = 76
 """Where a header's nonce begins."""
 _HEADER = Struct("<I32s32sIII")
-_HEIGHT_AT = 42
-"""Byte of coinbase1 with the height push: version 4, count 1, outpoint 36, length 1."""
 
 
 def sha256d(data: bytes) -> bytes:
@@ -133,43 +130,3 @@ class Work:
             self.nbits,
             nonce,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class CoinbaseInfo:
-    """What a coinbase tells about its block."""
-
-    height: int
-    scriptsig: str | None
-    """Text after the height, unprintable bytes as dots; None when cut off."""
-
-
-def decode_coinbase(
-    coinbase1: bytes, coinbase2: bytes, extranonce_size: int
-) -> CoinbaseInfo | None:
-    """Read height and text of a coinbase's script.
-
-    Args:
-        coinbase1: The half before the extranonces.
-        coinbase2: The half after them.
-        extranonce_size: Bytes of both extranonces together.
-
-    Returns:
-        None when the height cannot be read.
-    """
-    if len(coinbase1) <= _HEIGHT_AT:
-        return None
-    script_size, push = coinbase1[_HEIGHT_AT - 1], coinbase1[_HEIGHT_AT]
-    text_at = _HEIGHT_AT + 1 + push
-    if not 1 <= push <= 4 or len(coinbase1) < text_at:
-        return None
-    height = int.from_bytes(coinbase1[_HEIGHT_AT + 1 : text_at], "little")
-    end = _HEIGHT_AT + script_size
-    text = coinbase1[text_at:end]
-    missing = end - len(coinbase1) - extranonce_size
-    if missing > len(coinbase2):
-        return CoinbaseInfo(height, None)
-    if missing > 0:
-        text += coinbase2[:missing]
-    shown = "".join(chr(byte) if 0x20 <= byte <= 0x7E else "." for byte in text)
-    return CoinbaseInfo(height, shown)

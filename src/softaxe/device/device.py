@@ -56,7 +56,7 @@ from softaxe.device.hashrate import HashrateAverages, NonceRate
 from softaxe.device.identity import Identity
 from softaxe.device.logbook import Logbook
 from softaxe.device.memory import Memory
-from softaxe.device.mining import Checked, Mining
+from softaxe.device.mining import Checked, Mining, Payee
 from softaxe.device.pools import PoolLost, Pools, SessionEvent
 from softaxe.device.profile import DOCUMENTED, Profile
 from softaxe.device.protection import PowerManagement
@@ -314,6 +314,12 @@ class Device(DeviceState):
             self._identify_until = now + IDENTIFY_S
         return self.is_saying_hi
 
+    def dismiss_block(self, now: float) -> None:
+        """Take note that somebody knows of a found block: it is shown no longer."""
+        self.step(now)
+        self.mining.dismiss_block()
+        self.revision += 1
+
     def press_button(self, now: float, *, is_long: bool = False) -> None:
         """Press the button: short for the next page or no more hi, long for the AP."""
         self.step(now)
@@ -521,6 +527,7 @@ class Device(DeviceState):
         )
         self._counts_nonces = rows.hashrate_source == "nonces"
         self._forgets_counters = rows.forgets_counters
+        self._restarts_counter = rows.set_extranonce == "applied, counter restarts"
         self.driver = Driver(
             self.board.chip,
             asic_count=self.board.asic_count,
@@ -863,6 +870,7 @@ class Device(DeviceState):
             ):
                 self.display.note(Mark.WORK, self.now)
                 mining.set_extranonce(given.extranonce1, given.extranonce2_size)
+                pool = self.pools.current
                 is_lucky = self._is_own_pool and self.faults.is_block_next
                 block = SCALED_BLOCK_DIFFICULTY * self.chain.mode.scale
                 mining.take_notify(
@@ -871,11 +879,14 @@ class Device(DeviceState):
                     network_difficulty=event.network_difficulty,
                     pool_difficulty=event.pool_difficulty,
                     version_mask=event.version_mask,
+                    payee=Payee(pool.user, pool.decodes_coinbase),
                     driver=self.driver,
                     ordered_block=block if is_lucky else 0.0,
                 )
             case stratum.ExtranonceSet(extranonce1=first, extranonce2_size=size):
                 mining.set_extranonce(first, size)
+                if self._restarts_counter:
+                    mining.restart_counter()
             case stratum.ShareAccepted():
                 self.display.note(Mark.ACCEPTED, self.now)
                 self._events.append(ShareAccepted())

@@ -7,14 +7,22 @@ ESP-Miner mining.c, create_jobs_task.c and asic_result_task.c.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from softaxe.asic.driver import NonceFound
+from softaxe.bitcoin.address import Network
+from softaxe.bitcoin.coinbase import (
+    Output,
+    Outputs,
+    decode_coinbase,
+    decode_outputs,
+    network_of,
+    signals,
+)
 from softaxe.bitcoin.header import (
     Work,
     coinbase_transaction,
-    decode_coinbase,
     difficulty_of,
     extranonce2_bytes,
     merkle_root,
@@ -24,8 +32,9 @@ from softaxe.catalog.firmware.rows import Rows
 from softaxe.stratum.messages import Notify
 from softaxe.units import NEVER, Level, Log
 
-QUEUED_JOBS = 10
-"""Jobs the creator keeps ready for the chip. Source: ESP-Miner create_jobs_task.c."""
+MAX_SCRIPTSIG_CHARS = 127
+"""That releases which read outputs tell of a block's text. Source: ESP-Miner
+global_state.h."""
 SCALED_JOB_S = 5.0
 """How long a job of scaled work lasts at least: about as long as a new job of the pool
 waits in the firmware of a Gamma, behind the ten of half a second that are queued. Some
@@ -49,6 +58,23 @@ class BlockInfo:
     scriptsig: str | None
     """The coinbase's text, unprintable bytes as dots."""
     network_difficulty: int
+    outputs: tuple[Output, ...] = ()
+    """Whom it pays, if the firmware reads that and is set to."""
+    total_sat: int = 0
+    user_sat: int = 0
+    """To the address with which the user's name begins."""
+    signals: tuple[str, ...] = ()
+    """Proposals that its maker signals for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payee:
+    """For whom a pool's jobs are read."""
+
+    user: str
+    """At the pool; may begin with an address."""
+    is_told: bool
+    """Outputs are told of, not their sum alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +154,22 @@ class Mining:
         """The best ever, integer part."""
         self.exact_session_difficulty = 0.0
         """The best since boot; of a CPU's real work there is no whole part for long."""
-        self.is_block_found = False
+        self.blocks_found = 0
+        """Since boot."""
+        self.shows_block = False
+        """A block was found and nobody has dismissed the news."""
+        self.sent_difficulty = 0.0
+        """The pool's, of the job that was last sent to the chip."""
         self.block: BlockInfo | None = None
+        """None before a pool has told of one, with a height above 0."""
         self.next_wake = NEVER
         self.has_cleaned = False
         """True from the moment when jobs were dropped until somebody takes note."""
         self._interval_ms = interval_ms
+        self._queued_jobs = rows.queued_jobs
+        self._coinbase = rows.coinbase
+        self._includes_equal = rows.block_condition == "greater or equal"
+        self._pool_tag = rows.pool_tag
         self.set_scale(1)
         self._chip_tag = chip_tag
         self._result_line = rows.result_line
@@ -169,20 +205,20 @@ class Mining:
         self._scale = scale
         firmware_s = int(self._interval_ms) / 1000  # whole ticks
         self._job_s = firmware_s if scale == 1 else max(firmware_s, SCALED_JOB_S)
-        self._queue_size = max(1, round(QUEUED_JOBS * firmware_s / self._job_s))
+        queued = round(self._queued_jobs * firmware_s / self._job_s)
+        self._queue_size = max(1, queued) if self._queued_jobs else 0
 
     def start(self, now: float) -> None:
         """Begin (or, after the chip was away, go on) sending work."""
         if not self._is_started:
-            self._log(
-                Level.INFO,
-                "asic_task",
-                f"ASIC Job Interval: {self._interval_ms:.2f} ms",
-            )
-            self._log(Level.INFO, "asic_task", "ASIC Ready!")
+            interval, tag = f"{self._interval_ms:.2f}", "asic_task"
+            if not self._queued_jobs:  # the task that makes jobs sends them
+                interval, tag = f"{int(self._interval_ms)}", "create_jobs_task"
+            self._log(Level.INFO, tag, f"ASIC Job Interval: {interval} ms")
+            self._log(Level.INFO, tag, "ASIC Ready!")
         self._is_started = True
         self._version_mask = None  # chips forget it with their power
-        self._is_starved = not self._queue
+        self._is_starved = self._template is None
         self.next_wake = NEVER if self._is_starved else now
 
     def stop(self) -> None:
@@ -195,6 +231,14 @@ class Mining:
         self._extranonce1 = extranonce1
         self._extranonce2_size = extranonce2_size
 
+    def restart_counter(self) -> None:
+        """Count extranonces from 0 again: the pool's is another."""
+        self._counter = 0
+
+    def dismiss_block(self) -> None:
+        """Show a found block no longer."""
+        self.shows_block = False
+
     def take_notify(
         self,
         notify: Notify,
@@ -203,10 +247,11 @@ class Mining:
         network_difficulty: float,
         pool_difficulty: float,
         version_mask: int,
+        payee: Payee,
         driver: WorkTaker,
         ordered_block: float = 0.0,
     ) -> None:
-        """Queue jobs for a notify.
+        """Make jobs for a notify.
 
         The pool's difficulty and mask are those in force now; jobs already queued keep
         theirs, and are sent first unless the notify is clean.
@@ -221,9 +266,10 @@ class Mining:
             self._clock_synced_at = notify.ntime
             self._log(Level.INFO, "system", "Syncing clock")
         if notify.is_clean and self._queue:
-            self._log(Level.INFO, "stratum_task", CLEAN_TEXT)
+            self._log(Level.INFO, self._pool_tag, CLEAN_TEXT)
             self.clean(now)
-        self._decode(notify, network_difficulty)
+        if self._coinbase != "ignored":
+            self._decode(notify, network_difficulty, payee)
         self._template = _Template(
             notify,
             network_difficulty,
@@ -241,7 +287,8 @@ class Mining:
         if self._version_mask not in (None, version_mask):
             self._set_version_mask(version_mask, driver)
         self._refill()
-        if self._is_starved and self._is_started:
+        is_sent_at_once = notify.is_clean and self.next_wake != NEVER
+        if (self._is_starved or is_sent_at_once) and self._is_started:
             self._is_starved = False
             self.next_wake = now
 
@@ -256,6 +303,8 @@ class Mining:
 
     def step(self, now: float, driver: WorkTaker) -> None:
         """Send the next job to the chip."""
+        if not self._queue:
+            self._add_job()
         if not self._queue:
             self._is_starved = True
             self.next_wake = NEVER
@@ -277,6 +326,7 @@ class Mining:
             version_mask=job.template.version_mask,
         )
         slot = driver.send_work(work)
+        self.sent_difficulty = job.template.pool_difficulty
         self._slots[slot] = _SentJob(job.template, job.extranonce2, work)
         self.next_wake = now + self._job_s
 
@@ -316,13 +366,15 @@ class Mining:
         bits = version ^ work.version
         share = Share(job_id, job.extranonce2, work.ntime, nonce.nonce, bits)
         network = template.network_difficulty
-        is_block = 0 < network < difficulty
+        is_block = 0 < network < difficulty or (
+            self._includes_equal and network == difficulty
+        )
         return Checked(difficulty, share, is_share, is_block, network, line)
 
     def count(self, checked: Checked) -> bool:
         """Log a nonce and note how good it is; True when it is the best ever."""
         self._log(Level.INFO, "asic_result", checked.line)
-        return self._rate(checked.difficulty, checked.network_difficulty)
+        return self._rate(checked)
 
     def _set_version_mask(self, mask: int, driver: WorkTaker) -> None:
         self._version_mask = mask
@@ -330,12 +382,14 @@ class Mining:
         self._log(Level.INFO, "create_jobs_task", text)
         driver.set_version_mask(mask)
 
-    def _rate(self, difficulty: float, network_difficulty: float) -> bool:
+    def _rate(self, checked: Checked) -> bool:
+        difficulty, network_difficulty = checked.difficulty, checked.network_difficulty
         whole = _whole(difficulty)
         best = max(self.exact_session_difficulty, difficulty)
         self.exact_session_difficulty = best
-        if 0 < network_difficulty < difficulty:
-            self.is_block_found = True
+        if checked.is_block:
+            self.blocks_found += 1
+            self.shows_block = True
             text = f"FOUND BLOCK!!!!!!!!!!!!!!!!!!!!!! {difficulty:f} > "
             self._log(Level.INFO, "system", f"{text}{network_difficulty:f}")
         if whole <= self.best_difficulty:
@@ -345,30 +399,103 @@ class Mining:
         return True
 
     def _refill(self) -> None:
-        template = self._template
-        while template is not None and len(self._queue) < self._queue_size:
-            extranonce2 = extranonce2_bytes(self._counter, self._extranonce2_size)
-            self._counter += 1
-            self._queue.append(_QueuedJob(template, self._extranonce1, extranonce2))
+        while self._template is not None and len(self._queue) < self._queue_size:
+            self._add_job()
 
-    def _decode(self, notify: Notify, network_difficulty: float) -> None:
+    def _add_job(self) -> None:
+        """Queue the next job of the last notify."""
+        if self._template is None:
+            return
+        extranonce2 = extranonce2_bytes(self._counter, self._extranonce2_size)
+        self._counter += 1
+        self._queue.append(_QueuedJob(self._template, self._extranonce1, extranonce2))
+
+    # What a notify tells
+
+    def _decode(self, notify: Notify, network_difficulty: float, payee: Payee) -> None:
         size = len(self._extranonce1) + self._extranonce2_size
         info = decode_coinbase(notify.coinbase1, notify.coinbase2, size)
-        known = self.block
-        if info is None:
-            if known is not None:
-                self.block = BlockInfo(
-                    known.height, known.scriptsig, _whole(network_difficulty)
-                )
+        known, difficulty = self.block, _whole(network_difficulty)
+        outputs = None
+        if info is not None and self._coinbase != "script":
+            network = Network.MAIN
+            if self._coinbase == "outputs and signals":
+                network = network_of(payee.user)
+            at = info.sequence_at
+            outputs = decode_outputs(
+                notify.coinbase2, at, user=payee.user, network=network
+            )
+        if info is None or (outputs is None and self._coinbase != "script"):
+            self._give_up_decoding(difficulty)
             return
         if known is None or known.height != info.height:
-            self._log(Level.INFO, "stratum_task", f"Block height {info.height}")
-        scriptsig = info.scriptsig
-        if scriptsig is None and known is not None:
-            scriptsig = known.scriptsig
-        elif known is None or known.scriptsig != scriptsig:
-            self._log(Level.INFO, "stratum_task", f"Scriptsig: {scriptsig}")
-        self.block = BlockInfo(info.height, scriptsig, _whole(network_difficulty))
+            self._say(f"Block height {info.height}")
+        block = BlockInfo(info.height, self._scriptsig(info.scriptsig), difficulty)
+        if outputs is not None:
+            block = self._with_outputs(block, outputs, notify.version, payee)
+        self.block = block if block.height else None
+
+    def _give_up_decoding(self, difficulty: int) -> None:
+        """Keep what is known of the block, where a coinbase cannot be read."""
+        if self._coinbase == "outputs and signals":
+            text = "Failed to process mining notification"
+            self._log(Level.ERROR, self._pool_tag, text)
+        elif self._coinbase == "script" and self.block is not None:
+            self.block = replace(self.block, network_difficulty=difficulty)
+
+    def _scriptsig(self, read: str | None) -> str | None:
+        """Return the text to tell, and say so if it is a new one."""
+        is_plain = self._coinbase == "script"
+        before = None if is_plain else ""
+        known = before if self.block is None else self.block.scriptsig
+        if is_plain:
+            text = known if read is None else read
+        else:
+            text = (read or "")[:MAX_SCRIPTSIG_CHARS] or known
+        if text is not None and text != known:
+            self._say(f"Scriptsig: {text}")
+        return text
+
+    def _with_outputs(
+        self, block: BlockInfo, outputs: Outputs, version: int, payee: Payee
+    ) -> BlockInfo:
+        """Add whom the block pays.
+
+        The firmware takes what is paid for news if any of the outputs that it tells of
+        has changed; so a user's value stays when outputs are told of no longer.
+        """
+        told = outputs.first if payee.is_told else ()
+        unit = " sats" if payee.is_told else ""
+        total_sat = outputs.total_sat
+        self._say(f"Coinbase outputs: {len(told)}, total value: {total_sat}{unit}")
+        known = self.block
+        before, user_sat = (known.outputs, known.user_sat) if known else ((), 0)
+        if told != before[: len(told)]:
+            before, user_sat = told, outputs.user_sat
+            for number, output in enumerate(told):
+                self._say(f"  Output {number}: {_in_words(output)}")
+        found: tuple[str, ...] = ()
+        if payee.is_told and self._coinbase == "outputs and signals":
+            found = signals(outputs, height=block.height, version=version)
+            for name in found:
+                self._say(f"{name} signaling detected")
+        return replace(
+            block,
+            outputs=before,
+            total_sat=total_sat,
+            user_sat=user_sat,
+            signals=found,
+        )
+
+    def _say(self, text: str) -> None:
+        self._log(Level.INFO, self._pool_tag, text)
+
+
+def _in_words(output: Output) -> str:
+    if not output.value_sat:
+        return output.address
+    whose = " (Your payout address)" if output.is_user else ""
+    return f"{output.address} ({output.value_sat} sat){whose}"
 
 
 def _whole(difficulty: float) -> int:

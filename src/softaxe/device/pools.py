@@ -56,6 +56,7 @@ class PoolSettings:
     password: str
     suggested_difficulty: int
     wants_extranonce_subscribe: bool
+    decodes_coinbase: bool = True
 
 
 @dataclass(frozen=True, slots=True)

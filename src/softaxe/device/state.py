@@ -253,9 +253,14 @@ class DeviceState:
         return self.pools.response_time_ms
 
     @property
-    def is_block_found(self) -> bool:
-        """True once a nonce beat the network difficulty."""
-        return self.mining.is_block_found
+    def blocks_found(self) -> int:
+        """Nonces since boot that were good enough for a block."""
+        return self.mining.blocks_found
+
+    @property
+    def shows_block(self) -> bool:
+        """True from a found block until somebody dismisses the news."""
+        return self.mining.shows_block
 
     @property
     def block(self) -> BlockInfo | None:

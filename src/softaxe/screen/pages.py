@@ -89,7 +89,7 @@ def _urgent(device: Device, now: float) -> Content | None:
 
 def _carousel(device: Device, now: float) -> Content:
     display = device.display
-    is_pinned = device.is_block_found
+    is_pinned = device.shows_block
     if not is_pinned and display.is_dark(device.settings.display_timeout_min, now):
         return Content(is_dark=True)
     turn = display.turn(now)
@@ -143,7 +143,7 @@ def _stats(device: Device) -> tuple[str, ...]:
     gap = device.firmware.rows.difficulty_gap
     session = with_suffix(device.best_session_difficulty, gap)
     best = f"Best: {session}/{with_suffix(device.best_difficulty, gap)}"
-    if device.is_block_found:
+    if device.shows_block:
         best = f"Best: {session}   !!! BLOCK FOUND !!!"
     return (
         f"Gh/s: {rate_ghs:.2f}" if rate_ghs else "Gh/s: --",

@@ -448,6 +448,20 @@ class Rows:
         "toggle",
         v2_14="coordinator",
     )
+    queued_jobs: int = _row(
+        "jobs that are kept ready for the chip; with 0 each is made when it is sent, "
+        "and a clean one goes out at once",
+        10,
+        v2_13=0,
+    )
+    coinbase: Literal["ignored", "script", "outputs", "outputs and signals"] = _row(
+        "what of a job's coinbase is read: the block's height and text, whom it pays, "
+        "which proposals it signals for, and the network by the user's name",
+        "ignored",
+        v2_11="script",
+        v2_13="outputs",
+        v2_14="outputs and signals",
+    )
     block_condition: Literal["greater", "greater or equal"] = _row(
         "which difficulty makes a block", "greater", v2_13="greater or equal"
     )
