@@ -476,3 +476,45 @@ def test_the_partitions_tell_what_runs_and_what_is_empty() -> None:
     assert [row["label"] for row in rows] == ["factory", "ota_0", "ota_1"]
     assert [row["is_running"] for row in rows] == [True, False, False]
     assert [row["version"] for row in rows] == ["v2.12.2", None, None]
+
+
+def told(version: str, seconds: float, board: str = "601") -> Any:
+    """The info answer of a release after so long."""
+    device = Device(board=board, firmware=version, seed=1)
+    Simulation(device, Pool.for_scaled_work(seed=1)).advance(seconds)
+    return read(views.info_body(device))
+
+
+def test_the_oldest_release_tells_the_difficulty_of_its_last_job() -> None:
+    assert told("2.8.1", 5.0)["stratumDiff"] == 0
+
+    info = told("2.8.1", 60.0)
+
+    assert info["stratumDiff"] > 0
+    assert info["asicCount"] == 1
+    assert isinstance(info["fanspeed"], int)
+
+
+@pytest.mark.parametrize(
+    ("version", "board", "temp2_c"),
+    [("2.10.1", "601", 0), ("2.10.1", "800", -1), ("2.11.0", "601", -1)],
+)
+def test_a_second_temperature_before_there_is_one(
+    version: str, board: str, temp2_c: int
+) -> None:
+    assert told(version, 4.0, board)["temp2"] == temp2_c
+
+
+@pytest.mark.parametrize(("version", "is_there"), [("2.13.2", True), ("2.14.0", False)])
+def test_counters_wait_for_their_task_from_2_14_on(
+    version: str, *, is_there: bool
+) -> None:
+    assert ("hashrateMonitor" in told(version, 4.0)) is is_there
+    assert len(told(version, 40.0)["hashrateMonitor"]["asics"]) == 1
+
+
+def test_a_bm1397_has_no_domains_in_2_11() -> None:
+    for version, has_domains in (("2.11.0", False), ("2.12.0", True)):
+        asics = told(version, 60.0, "102")["hashrateMonitor"]["asics"]
+        assert ("domains" in asics[0]) is has_domains
+        assert asics[0]["total"] > 0

@@ -355,3 +355,23 @@ def test_quick_passes_are_taken_when_there_is_something_new(firmware: str) -> No
 
     is_quick = firmware == "2.14"
     assert ("I setting new vcore voltage to 1100mV" in logged(device)) is is_quick
+
+
+@pytest.mark.parametrize("version", ["2.8.1", "2.9.0", "2.10.1"])
+def test_an_old_release_writes_the_least_and_restarts(version: str) -> None:
+    simulation = mining(90, firmware=version)
+    device = simulation.device
+    before = device.booted_at
+    stop_fan(simulation)
+    overheat(simulation)
+    simulation.advance(120)
+
+    stored = device.settings
+    assert device.booted_at > before
+    assert (stored.frequency_mhz, stored.core_voltage_mv) == (50, 1000)
+    assert (stored.is_fan_automatic, stored.fan_manual_percent) == (False, 100)
+    assert stored.is_overheated, "until somebody clears it"
+    assert device.driver.frequency_mhz == 50
+    assert device.hashrate.current_hs == pytest.approx(50e6 * 2040, rel=0.5)
+    device.patch([("overheat_mode", 0)], simulation.now)
+    assert not device.settings.is_overheated

@@ -382,6 +382,14 @@ class PowerManagement:
         self._driver.stop()
         self.switch.has_stopped = True
         self._warn(SAFE_MODE_TEXT)
+        if self._rows.overheat == "reboot":
+            self._changes |= {
+                "core_voltage_mv": LOWEST_MV,
+                "frequency_mhz": float(MIN_FREQUENCY_MHZ),
+            }
+            self.must_restart = True
+            self._go(_Phase.COOLING, NEVER)
+            return
         self._begin_cooling(now)
 
     def _has_stopped(self, settings: Settings, now: float) -> None:

@@ -242,7 +242,9 @@ class Rows:
         "what `overheat_mode` shows", "setting", v2_14="loop's copy"
     )
     core_voltage_source: Literal["adc", "regulator"] = _row(
-        "what measures the core voltage of boards with a TPS546", "adc", v2_11="regulator"
+        "what measures the core voltage of boards with a TPS546",
+        "adc",
+        v2_11="regulator",
     )
     measures_when_asked: bool = _row(
         "current and core voltage are measured for each answer, not once per pass",
