@@ -1,4 +1,7 @@
+import pytest
+
 from softaxe import Device, Pool, Simulation
+from softaxe.bitcoin.coinbase import Output
 from softaxe.device.events import (
     ClosePool,
     ConnectPool,
@@ -78,3 +81,37 @@ def test_a_dropped_connection_is_told_and_made_anew() -> None:
     assert any("Socket created, connecting to" in text for text in texts)
     assert len(simulation.pool.connections) == 1
     assert simulation.device.shares.accepted > before
+
+
+PAID = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
+
+
+@pytest.mark.parametrize(
+    ("firmware", "no_shares"),
+    [("2.8.1", 0), ("2.10.1", 2), ("2.13.2", 2), ("2.15.0", 0)],
+)
+def test_every_firmware_mines_on_the_built_in_pool(
+    firmware: str, no_shares: int
+) -> None:
+    settings = {"stratumuser": f"{PAID}.one", "stratumxnsub": 1}
+    device = Device(seed=1, firmware=firmware, settings=settings)
+    simulation = Simulation(device, Pool.for_scaled_work(seed=1))
+    simulation.advance(40)
+    (connection,) = simulation.pool.connections
+    simulation.pool.new_block(simulation.now)
+    is_told = connection.change_extranonce()
+    simulation.advance(15)
+
+    assert simulation.pool.accepted >= 5
+    # Answers to what subscribes to extranonces, which some take for shares.
+    assert device.shares.accepted == simulation.pool.accepted + no_shares
+    assert simulation.pool.totals.rejected.total() == 0
+    assert is_told is (firmware != "2.8.1")
+    block = device.block
+    if firmware in ("2.8.1", "2.10.1"):
+        assert block is None
+    else:
+        assert block is not None
+        value_sat = simulation.pool.chain.template.value_sat
+        assert block.outputs == (Output(value_sat, PAID, is_user=True),)
+        assert block.height == simulation.pool.height
