@@ -7,11 +7,14 @@ from tests.documents import complaints_of_generators
 
 from softaxe import Device
 from softaxe.api import openapi
+from softaxe.api.routes import routes_of
 from softaxe.api.schema import info_fields
 from softaxe.api.views import asic_body, info_body
-from softaxe.catalog.firmware import firmware
+from softaxe.catalog.firmware import families, firmware
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
 from softaxe.device.settings import SETTINGS
+
+VERSIONS = families()
 
 
 def document(**options: Any) -> dict[str, Any]:
@@ -31,6 +34,40 @@ def test_every_route_of_the_page_is_there() -> None:
     for path in ("restart", "identify", "OTA", "OTAWWW"):
         assert "post" in paths[f"/api/system/{path}"]
     assert "patch" in paths["/api/system"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("profile", [DOCUMENTED, FIRMWARE])
+def test_a_version_s_document_has_its_routes_and_members(
+    version: str, profile: Profile
+) -> None:
+    device = Device(firmware=version, profile=profile)
+    made = openapi.document(device)
+
+    described = {
+        (method.upper(), path.replace("{index}", "*"))
+        for path, methods in made["paths"].items()
+        for method in methods
+        if not path.startswith("/softaxe/")
+    }
+    known = {
+        (one.method, one.path) for one in routes_of(device.firmware, device.profile)
+    }
+    beside = {
+        ("ANY", "/api/*"),
+        ("GET", "/*"),
+        ("GET", "/api/ws"),
+        ("GET", "/api/ws/live"),
+    }
+    if ("OPTIONS", "/api/*") in known:
+        known.remove(("OPTIONS", "/api/*"))
+        known |= {("OPTIONS", path) for _, path in known if path.startswith("/api/")}
+        beside |= {("OPTIONS", path) for _, path in beside}
+    assert described == known - beside
+    info = made["components"]["schemas"]["Info"]["properties"]
+    assert list(info) == [row.name for row in info_fields(device.firmware)]
+    assert list(complaints_of_generators(made)) == []
+    assert all(name for name in references(made))
 
 
 def test_every_setting_and_member_is_there() -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from softaxe.api.routes import HTML, JSON, routes_of
 from softaxe.api.schema import (
     TIMESTAMP,
     Field,
@@ -43,7 +44,40 @@ def _array(items: Schema) -> Schema:
 
 
 _REASON = _object({"message": _STRING, "count": _INTEGER})
-_CHIP = _object({"total": _NUMBER, "domains": _array(_NUMBER), "errorCount": _INTEGER})
+_COUNTERS = {"total": _NUMBER, "domains": _array(_NUMBER), "errorCount": _INTEGER}
+_CHIP, _CHIP_OR_BM1397 = _object(_COUNTERS), _object(_COUNTERS, "domains")
+_OUTPUT = _object({"value": _INTEGER, "address": _STRING})
+_FLAG: Schema = {"type": "boolean"}
+_POOL = _object(
+    {
+        "id": _INTEGER,
+        "stratumProtocol": _STRING,
+        "stratumURL": _STRING,
+        "stratumPort": _INTEGER,
+        "stratumUser": _STRING,
+        "stratumPassword": _STRING,
+        "stratumSuggestedDifficulty": _INTEGER,
+        "stratumExtranonceSubscribe": _FLAG,
+        "stratumTLS": _INTEGER,
+        "stratumCert": _STRING,
+        "stratumDecodeCoinbase": _FLAG,
+        "stratumV2ChannelType": _STRING,
+        "stratumV2AuthorityPubkey": _STRING,
+        "stratumV2RequireAuth": _FLAG,
+    }
+)
+_MAYBE: Schema = {"type": ["string", "null"]}
+_PARTITION = _object(
+    {
+        "label": _STRING,
+        "isCurrent": _FLAG,
+        "isFactory": _FLAG,
+        "version": _MAYBE,
+        "compileDate": _MAYBE,
+        "compileTime": _MAYBE,
+        "usagePercent": {"type": ["integer", "null"]},
+    }
+)
 _KINDS: dict[Kind, Schema] = {
     Kind.INTEGER: _INTEGER,
     Kind.FLOAT7: _NUMBER,
@@ -58,7 +92,10 @@ _KINDS: dict[Kind, Schema] = {
 }
 _SHAPES: dict[str, Schema] = {
     "sharesRejectedReasons": _array(_REASON),
-    "hashrateMonitor": _object({"asics": _array(_CHIP)}),
+    "coinbaseOutputs": _array(_OUTPUT),
+    "blockSignals": _array(_STRING),
+    "pools": _array(_POOL),
+    "partitions": _array(_PARTITION),
 }
 """Of arrays and objects, by name."""
 _ROWS = _array(_array(_NUMBER))
@@ -73,7 +110,21 @@ _NETWORK = _object(
         "authmode": {"type": "integer", "minimum": 0, "maximum": MAX_AUTHMODE},
     }
 )
-_THEME = _object({"colorScheme": _STRING, "accentColors": {}}, "accentColors")
+_SCORES = _array(
+    _object(
+        {
+            "difficulty": _NUMBER,
+            "job_id": _STRING,
+            "extranonce2": _STRING,
+            "ntime": _INTEGER,
+            "nonce": _STRING,
+            "version_bits": _STRING,
+        }
+    )
+)
+_DISMISSED = _object(
+    {"blockFound": _INTEGER, "showNewBlock": _FLAG, "message": _STRING}
+)
 _WARNINGS = {
     **_array(_STRING),
     "description": "What the API page asks for and a member does not meet",
@@ -126,17 +177,15 @@ def document(device: Device) -> Schema:
             "version": device.version,
             "license": {"name": "MIT", "identifier": "MIT"},
             "description": "The API of a Bitaxe, as softaxe serves it. "
-            f"Profile: {profile.name}. The log is a WebSocket at "
-            "/api/ws. Every other path under /api/, and every other method, is a 404 "
-            "with a JSON body, UnknownRoute.",
+            f"Profile: {profile.name}. {_beside(firmware)}",
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": told} for name, told in TAGS.items()],
         "paths": {path: _tagged(path, one) for path, one in paths.items()},
         "components": {
             "schemas": {
-                "Info": _fields(info_fields(firmware)),
-                "Asic": _fields(asic_fields(firmware)),
+                "Info": _fields(info_fields(firmware), firmware),
+                "Asic": _fields(asic_fields(firmware), firmware),
                 "Settings": _settings(profile),
                 "Refusal": _object({"error": _STRING}),
                 "Message": _object({"message": _STRING}),
@@ -151,42 +200,103 @@ def document(device: Device) -> Schema:
     }
 
 
+def _beside(firmware: Firmware) -> str:
+    """What there is beside the paths of the document."""
+    text = "The log is a WebSocket at /api/ws. "
+    if firmware.has_route("GET", "/api/ws/live"):
+        text += "Changes of the info come by another, at /api/ws/live. "
+    if not firmware.has_route("ANY", "/api/*"):
+        return text + "A GET of any other path leads to the web page."
+    return text + (
+        "Every other path under /api/, and every other method, is a 404 with a JSON "
+        "body, UnknownRoute."
+    )
+
+
+_PREFLIGHTS = {
+    "/api/system": "preflightSettings",
+    "/api/system/restart": "preflightRestart",
+    "/api/system/identify": "preflightIdentify",
+    "/api/theme": "preflightTheme",
+}
+
+
 def _paths(firmware: Firmware, profile: Profile) -> Schema:
-    paths: Schema = {
-        "/api/system/info": {
+    """Describe the routes that there are, of those that any version has."""
+    routes = {(one.method, one.path): one for one in routes_of(firmware, profile)}
+    every_preflight = routes.get(("OPTIONS", "/api/*"))
+    paths: Schema = {}
+    for path, methods in _known_paths(firmware, profile).items():
+        found: Schema = {}
+        for method, operation in methods.items():
+            route = routes.get((method.upper(), path))
+            if route is not None:
+                found[method] = operation if route.is_checked else _open(operation)
+        preflight = routes.get(("OPTIONS", path)) or (found and every_preflight)
+        if preflight and path.startswith("/api/"):
+            operation = _preflight(path, found)
+            found["options"] = operation if preflight.is_checked else _open(operation)
+        if found:
+            paths[path.replace("*", "{index}")] = found
+    return paths | _own_paths()
+
+
+def _known_paths(firmware: Firmware, profile: Profile) -> Schema:
+    """What any version has, as this one answers it."""
+    routes = {(one.method, one.path): one for one in routes_of(firmware, profile)}
+
+    def kind(method: str, path: str) -> str:
+        route = routes.get((method, path))
+        return "" if route is None else route.content_type
+
+    def action(path: str, name: str, summary: str) -> Schema:
+        return {"post": _action(name, summary, kind("POST", path))}
+
+    def upload(path: str, name: str, summary: str) -> Schema:
+        return {"post": _upload(name, summary, firmware, profile, kind("POST", path))}
+
+    system = "/api/system"
+    dashboard = "Rows of hash rate (GH/s), chip temperature, power and time stamp"
+    theme = _theme(firmware)
+    return {
+        f"{system}/info": {
             "get": _get("getInfo", "All readings and settings", _ref("Info"))
         },
-        "/api/system/asic": {
+        f"{system}/asic": {
             "get": _get("getAsic", "The chip and its options", _ref("Asic"))
         },
-        "/api/system/statistics": {"get": _statistics(firmware, profile)},
-        "/api/system/wifi/scan": {"get": _scan(profile)},
-        "/api/system": {
-            "patch": _patch(profile),
-            "options": _preflight("preflightSettings"),
+        f"{system}/statistics": {"get": _statistics(firmware, profile)},
+        f"{system}/scoreboard": {
+            "get": _get("getScoreboard", "The best nonces, the best first", _SCORES)
         },
-        "/api/system/restart": {
-            "post": _action("restart", "Reset the device in a second", profile),
-            "options": _preflight("preflightRestart"),
-        },
-        "/api/system/identify": {
-            "post": _action("identify", "Say hi for 30 seconds, or stop", profile),
-            "options": _preflight("preflightIdentify"),
-        },
-        "/api/system/OTA": {
-            "post": _upload(
-                "updateFirmware", "Install an ESP32-S3 application image", profile
-            )
-        },
-        "/api/system/OTAWWW": {
-            "post": _upload(
-                "updatePage", "Install a SPIFFS image of the web page", profile
-            )
-        },
+        f"{system}/wifi/scan": {"get": _scan()},
+        f"{system}/logs": {"get": _logs()},
+        system: {"patch": _patch(firmware, profile)},
+        f"{system}/pools/*": _pool_slot(),
+        f"{system}/restart": action(
+            f"{system}/restart", "restart", "Reset the device in a second"
+        ),
+        f"{system}/identify": action(
+            f"{system}/identify", "identify", "Say hi for 30 seconds, or stop"
+        ),
+        f"{system}/pause": action(
+            f"{system}/pause", "pause", "Stop mining until it is resumed"
+        ),
+        f"{system}/resume": action(
+            f"{system}/resume", "resume", "Mine again after a pause"
+        ),
+        f"{system}/blockFound/dismiss": {"post": _dismiss()},
+        f"{system}/boot": {"post": _boot()},
+        f"{system}/OTA": upload(
+            f"{system}/OTA", "updateFirmware", "Install an ESP32-S3 application image"
+        ),
+        f"{system}/OTAWWW": upload(
+            f"{system}/OTAWWW", "updatePage", "Install a SPIFFS image of the web page"
+        ),
+        "/api/swarm": {},
         "/api/theme": {
-            "get": _open(_get("getTheme", "Colours of the web page", _THEME)),
-            "post": _open(_post_theme()),
-            "options": _open(_preflight("preflightTheme")),
+            "get": _get("getTheme", "Colours of the web page", theme),
+            "post": _post_theme(theme),
         },
         "/recovery": {
             "get": _operation(
@@ -195,6 +305,15 @@ def _paths(firmware: Firmware, profile: Profile) -> Schema:
                 {"200": _response("The page", _text())},
             )
         },
+        f"{system}/statistics/dashboard": {
+            "get": _get("getDashboard", dashboard, _DASHBOARD)
+        },
+    }
+
+
+def _own_paths() -> Schema:
+    """Describe what a Bitaxe has not."""
+    return {
         "/softaxe/status.json": {
             "get": _get(
                 "getStatus",
@@ -206,12 +325,6 @@ def _paths(firmware: Firmware, profile: Profile) -> Schema:
             "get": _get("getSettings", "Rules and values of the settings", _RULES)
         },
     }
-    if profile.dashboard_exists:
-        summary = "Rows of hash rate (GH/s), chip temperature, power and time stamp"
-        paths["/api/system/statistics/dashboard"] = {
-            "get": _get("getDashboard", summary, _DASHBOARD)
-        }
-    return paths
 
 
 # Parts of operations
@@ -219,7 +332,7 @@ def _paths(firmware: Firmware, profile: Profile) -> Schema:
 
 def _tagged(path: str, methods: Schema) -> Schema:
     """Add a part of the API, and a whole sentence, to a path's operations."""
-    tag = next(name for name in TAGS if f"/{name}" in path)
+    tag = next((name for name in TAGS if f"/{name}" in path), "system")
     return {
         method: {"tags": [tag], "description": f"{one['summary']}.", **one}
         for method, one in methods.items()
@@ -266,9 +379,13 @@ def _get(name: str, summary: str, schema: Schema, **rest: object) -> Schema:
     return _operation(name, summary, {"200": _response(summary, _json(schema))}, **rest)
 
 
-def _preflight(name: str) -> Schema:
+def _preflight(path: str, operations: Schema) -> Schema:
+    """What a browser asks before one of these operations."""
+    names = [one["operationId"] for one in operations.values()] or ["swarm"]
+    name = _PREFLIGHTS.get(path, f"preflight{names[0][0].upper()}{names[0][1:]}")
     responses = {"200": _response("Empty, with the CORS headers", _text())}
-    return _operation(name, "What browsers ask before they send", responses)
+    asked: Schema = {"parameters": [_INDEX]} if "*" in path else {}
+    return _operation(name, "What browsers ask before they send", responses, **asked)
 
 
 # Operations
@@ -290,18 +407,25 @@ def _statistics(firmware: Firmware, profile: Profile) -> Schema:
     return _get("getStatistics", summary, _STATISTICS, parameters=[columns])
 
 
-def _scan(profile: Profile) -> Schema:
+def _scan() -> Schema:
     networks = _object({"networks": _array(_NETWORK)})
-    operation = _get("scanWifi", "Networks in range", networks)
-    return operation if profile.scan_access_checked else _open(operation)
+    return _get("scanWifi", "Networks in range", networks)
 
 
-def _patch(profile: Profile) -> Schema:
+def _logs() -> Schema:
+    summary = "The log as a file, from the oldest line that is kept"
+    responses = {"200": _response(summary, _text("text/plain"))}
+    return _operation("getLogs", summary, responses)
+
+
+def _patch(firmware: Firmware, profile: Profile) -> Schema:
     ok = _json(_ref("Stored")) if profile.patch_answers_json else _text()
     bad = _json(_ref("Refusal")) if profile.patch_errors_explained else _text()
     return _operation(
         "updateSettings",
-        "Change settings: all of them, or none",
+        "Change settings: all of them, or none"
+        if firmware.rows.checks_patches
+        else "Change settings",
         {
             "200": _response("Stored", ok),
             "400": _response("A value is not allowed; nothing is changed", bad),
@@ -311,21 +435,77 @@ def _patch(profile: Profile) -> Schema:
     )
 
 
-def _action(name: str, summary: str, profile: Profile) -> Schema:
-    is_json = profile.actions_answer_json
-    content = _json(_ref("Message")) if is_json else _text("text/plain")
+_INDEX: Schema = {
+    "name": "index",
+    "in": "path",
+    "required": True,
+    "description": "Slot of a pool, 0 to 7",
+    "schema": _INTEGER,
+}
+
+
+def _pool_slot() -> Schema:
+    message, refusal = _json(_ref("Message")), _response("Refused", _text())
+    change = _operation(
+        "setPool",
+        "Store a pool in a slot",
+        {
+            "200": _response("Stored", message),
+            "400": refusal,
+            "500": _response("The body was cut off, or could not be stored", _text()),
+        },
+        parameters=[_INDEX],
+        requestBody={"required": True, "content": _json({"type": "object"})},
+    )
+    removal = _operation(
+        "deletePool",
+        "Empty the slot of a pool",
+        {"200": _response("Emptied", message), "400": refusal},
+        parameters=[_INDEX],
+    )
+    return {"put": change, "delete": removal}
+
+
+def _dismiss() -> Schema:
+    summary = "Show the news of a found block no more"
+    return _operation(
+        "dismissBlock", summary, {"200": _response(summary, _json(_DISMISSED))}
+    )
+
+
+def _boot() -> Schema:
+    return _operation(
+        "bootPartition",
+        "Restart into another application partition",
+        {
+            "200": _response("It restarts in a second", _json(_ref("Message"))),
+            "400": _response("There is no such image", _text()),
+            "500": _response("It could not be chosen", _text()),
+        },
+        requestBody={
+            "required": True,
+            "content": _json(_object({"partition": _STRING})),
+        },
+    )
+
+
+def _action(name: str, summary: str, kind: str) -> Schema:
+    content = _json(_ref("Message")) if kind == JSON else _text(kind or HTML)
     return _operation(name, summary, {"200": _response(summary, content)})
 
 
-def _upload(name: str, summary: str, profile: Profile) -> Schema:
-    text = _text()
+def _upload(
+    name: str, summary: str, firmware: Firmware, profile: Profile, kind: str
+) -> Schema:
+    is_json = firmware.rows.ota_errors_are_json
+    text = _json(_ref("Message")) if is_json else _text()
     if profile.image_refused_with_reason:
         text |= _text("text/plain")
     return _operation(
         name,
         summary,
         {
-            "200": _response("Installed", _text()),
+            "200": _response("Installed", _text(kind)),
             "400": _response("The image is refused", text),
             "500": _response("Not now, cut off, or not to be stored", text),
         },
@@ -336,11 +516,17 @@ def _upload(name: str, summary: str, profile: Profile) -> Schema:
     )
 
 
-def _post_theme() -> Schema:
-    theme = {
-        "type": "object",
-        "properties": {"colorScheme": _STRING, "accentColors": {"type": "object"}},
-    }
+def _theme(firmware: Firmware) -> Schema:
+    if firmware.rows.theme_member == "primaryColor":
+        return _object({"colorScheme": _STRING, "primaryColor": _STRING})
+    return _object({"colorScheme": _STRING, "accentColors": {}}, "accentColors")
+
+
+def _post_theme(theme: Schema) -> Schema:
+    members = dict(theme["properties"])
+    if "accentColors" in members:
+        members["accentColors"] = {"type": "object"}
+    theme = {"type": "object", "properties": members}
     return _operation(
         "setTheme",
         "Change the colours of the web page",
@@ -356,10 +542,12 @@ def _post_theme() -> Schema:
 # Tables
 
 
-def _fields(rows: tuple[Field, ...]) -> Schema:
+def _fields(rows: tuple[Field, ...], firmware: Firmware) -> Schema:
+    chip = _CHIP_OR_BM1397 if firmware.rows.monitor == "raw" else _CHIP
+    shapes = {**_SHAPES, "hashrateMonitor": _object({"asics": _array(chip)})}
     properties = {
         row.name: {
-            **_SHAPES.get(row.name, _KINDS[row.kind]),
+            **shapes.get(row.name, _KINDS[row.kind]),
             "description": _meaning(row),
         }
         for row in rows

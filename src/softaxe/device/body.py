@@ -125,9 +125,7 @@ class Body:
 
     @property
     def adc_v(self) -> float:
-        """What the ESP32 measures of the core voltage: all domains', in millivolts'
-        steps.
-        """
+        """What the ESP32 measures of the chips' supply, undivided, to a millivolt."""
         if not self.board.has_tps546:
             return self.regulator.reading.core_voltage_v
         volts = self.power.core_voltage_v * self.board.voltage_domains

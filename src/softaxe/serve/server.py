@@ -16,6 +16,7 @@ import msgspec
 
 from softaxe import __version__
 from softaxe.api import cjson, openapi, views
+from softaxe.api.routes import routes_of
 from softaxe.catalog.firmware import Firmware
 from softaxe.device.device import Device
 from softaxe.device.profile import Profile
@@ -484,17 +485,6 @@ _OWN_ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
     ("GET", "/softaxe/settings.json"): Endpoint(Server.settings),
 }
 """softaxe's own, outside the device's API."""
-_PAGE_ROUTES = (
-    ("GET", "/api/system/statistics/dashboard", "dashboard_exists"),
-    ("POST", "/api/system/identify", "identify_exists"),
-    ("OPTIONS", "/api/system/identify", "identify_exists"),
-)
-"""What the API page has on every version, and the row of the profile that says so."""
-_PAGE_CHECKS: Mapping[tuple[str, str], str] = {
-    ("POST", "/api/theme"): "theme_access_checked",
-    ("GET", "/api/system/wifi/scan"): "scan_access_checked",
-}
-"""Where access is checked on every version, and the row that says so."""
 _REFUSE_METHOD = Endpoint(_always(METHOD_REFUSED), is_checked=False)
 _ANY = "ANY"
 
@@ -533,22 +523,16 @@ def routes(firmware: Firmware, profile: Profile) -> Routes:
     """Make the table of a version, in the order in which it looks routes up."""
     exact: dict[tuple[str, str], Endpoint] = dict(_OWN_ENDPOINTS)
     wild: list[tuple[str, str, Endpoint]] = []
-    for route in firmware.routes:
-        key = route.method, route.path
-        respond = _respond_to(*key)
+    for route in routes_of(firmware, profile):
+        respond = _respond_to(route.method, route.path)
         if respond is None:
             continue
-        by_page = key in _PAGE_CHECKS and profile.keeps(_PAGE_CHECKS[key])
         cors = _CORS[route.cors]
-        endpoint = Endpoint(respond, is_checked=route.is_checked or by_page, cors=cors)
+        endpoint = Endpoint(respond, is_checked=route.is_checked, cors=cors)
         if route.path.endswith("*"):
             wild.append((route.method, route.path[:-1], endpoint))
         else:
-            exact[key] = endpoint
-    for method, path, row in _PAGE_ROUTES:
-        respond = _respond_to(method, path)
-        if respond is not None and profile.keeps(row):
-            exact.setdefault((method, path), Endpoint(respond, cors=FULL_CORS))
+            exact[route.method, route.path] = endpoint
     return Routes(exact, tuple(wild))
 
 

@@ -91,12 +91,6 @@ class Rows:
 
     # The HTTP server
 
-    unknown_api_is_404: bool = _row(
-        "an unknown path under /api is a JSON 404, not a file", False, v2_9=True
-    )
-    preflights_all: bool = _row(
-        "OPTIONS of every API path is answered", False, v2_13=True
-    )
     serves_plain_files: bool = _row(
         "files that are not compressed are served", False, v2_10=True
     )
