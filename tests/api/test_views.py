@@ -518,3 +518,16 @@ def test_a_bm1397_has_no_domains_in_2_11() -> None:
         asics = told(version, 60.0, "102")["hashrateMonitor"]["asics"]
         assert ("domains" in asics[0]) is has_domains
         assert asics[0]["total"] > 0
+
+
+def test_a_found_block_is_told_until_it_is_dismissed() -> None:
+    device = Device(firmware="2.14")
+    device.mining.blocks_found, device.mining.shows_block = 2, True
+
+    device.dismiss_block(1.0)
+
+    assert views.dismissed_body(device) == (
+        b'{"blockFound":2,"showNewBlock":false,'
+        b'"message":"Block found notification dismissed"}'
+    )
+    assert read(views.info_body(device))["blockFound"] == 2

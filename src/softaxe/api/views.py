@@ -226,6 +226,18 @@ def message_body(text: str, *, is_compact: bool = False) -> bytes:
     return cjson.members(rows, is_compact=is_compact).encode()
 
 
+def dismissed_body(device: Device) -> bytes:
+    """Print the answer to who needs no more news of a found block."""
+    return cjson.members(
+        (
+            ("blockFound", cjson.number(device.blocks_found)),
+            ("showNewBlock", cjson.boolean(device.shows_block)),
+            ("message", cjson.string("Block found notification dismissed")),
+        ),
+        is_compact=device.firmware.rows.is_compact,
+    ).encode()
+
+
 def setting_rules(device: Device) -> dict[str, object]:
     """What the web page needs to show and check every setting of a PATCH.
 

@@ -389,6 +389,12 @@ class Server:
         device.set_paused(False, device.now)
         return self._action(RESUMED)
 
+    def dismiss_block(self, _request: Request) -> Answer:
+        """POST /api/system/blockFound/dismiss."""
+        device = self.host.sync()
+        device.dismiss_block(device.now)
+        return Answer(views.dismissed_body(device), content_type=JSON)
+
     def _action(self, text: str) -> Answer:
         device = self.host.device
         rows = device.firmware.rows
@@ -464,6 +470,7 @@ _HANDLERS: Mapping[tuple[str, str], Respond] = {
     ("POST", "/api/system/restart"): Server.restart,
     ("POST", "/api/system/pause"): Server.pause,
     ("POST", "/api/system/resume"): Server.resume,
+    ("POST", "/api/system/blockFound/dismiss"): Server.dismiss_block,
     ("PATCH", "/api/system"): Server.patch,
     ("POST", "/api/system/OTA"): lambda server, one: server.updates.firmware(one),
     ("POST", "/api/system/OTAWWW"): lambda server, one: server.updates.www(one),
