@@ -69,3 +69,18 @@ def test_nobody_sees_a_dark_display_say_hi() -> None:
 def test_a_display_that_is_off_shows_nothing_at_all() -> None:
     device = mining(30, displayTimeout=0, overheat_mode=1).device
     assert content_of(device, device.now).is_dark
+
+
+def test_from_2_13_one_that_is_off_wakes_for_a_button_and_shows_what_is_urgent() -> (
+    None
+):
+    device = mining(60, displayTimeout=0, firmware="2.13.2").device
+    assert content_of(device, device.now).is_dark
+
+    device.press_button(device.now)
+    assert not content_of(device, device.now + 4.9).is_dark
+    assert content_of(device, device.now + 5.1).is_dark
+    device.identify(device.now)
+    assert content_of(device, device.now + 20).is_saying_hi
+    hot = mining(30, displayTimeout=0, overheat_mode=1, firmware="2.13.2").device
+    assert shown(hot)[0] == "DEVICE OVERHEAT!"

@@ -159,3 +159,58 @@ def test_durations_leave_out_what_is_zero_in_front() -> None:
     assert duration(0) == "0s"
     assert duration(61) == "1m 1s"
     assert duration(93_784) == "1d 2h 3m 4s"
+
+
+@pytest.mark.parametrize(
+    ("version", "panel", "names"),
+    [
+        ("2.8.1", "SSD1306 (128x32)", "URLS STATS URLS STATS"),
+        ("2.10.1", "SSD1309 (128x64)", "URLS STATS WIFI URLS"),
+        ("2.11.0", "SSD1306 (128x32)", "URLS STATS MINING WIFI"),
+    ],
+)
+def test_old_releases_have_fewer_pages(version: str, panel: str, names: str) -> None:
+    simulation = mining(4.5, firmware=version, display=panel)
+    seen: list[str] = []
+    for half in range(200):
+        page = simulation.device.display.turn(simulation.now + half / 2).page
+        if not seen or seen[-1] != page.name:
+            seen.append(page.name)
+
+    assert " ".join(seen[2:6]) == names
+
+
+@pytest.mark.parametrize(
+    ("version", "marks", "unit"), [("2.8.1", "", " C"), ("2.12.2", "x↕", "°C")]
+)
+def test_words_and_marks_are_those_of_the_release(
+    version: str, marks: str, unit: str
+) -> None:
+    simulation = mining(40, firmware=version)
+    device = simulation.device
+    *_, temperature = at_page(simulation, Page.STATS)
+    for mark in Mark:
+        device.display.note(mark, device.now)
+
+    assert content_of(device, device.now).corner == marks
+    assert temperature.endswith(unit)
+
+
+def test_2_9_marks_accepted_shares_only() -> None:
+    device = mining(40, firmware="2.9.0").device
+    for mark in Mark:
+        device.display.note(mark, device.now)
+
+    assert content_of(device, device.now).corner == "↑"
+
+
+def test_the_newest_tell_both_temperatures_and_a_pause() -> None:
+    simulation = mining(60, board="801", firmware="2.14.2")
+    device = simulation.device
+
+    *_, temperature = at_page(simulation, Page.STATS)
+    read = device.readings
+    device.set_paused(True, device.now)
+
+    assert temperature == f"Temp: {read.temp_c:.1f}°C/{read.temp2_c:.1f}°C"
+    assert content_of(device, device.now).corner == "▐▐"

@@ -573,7 +573,7 @@ class Device(DeviceState):
         self.memory.set_leak(self.faults.heap_leak_bytes_per_s, now)
         self._has_server = False
         self.is_paused = False
-        self.display = Display(self.settings, now)
+        self.display = Display(self.settings, now, rows)
         self._has_started_asic = False
         self._has_started_mining = False
         self.is_saying_hi = False

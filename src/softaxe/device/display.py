@@ -7,6 +7,7 @@ a screen costs nothing while nobody does. Source of times and order: ESP-Miner s
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from softaxe.catalog.firmware.rows import Rows
 from softaxe.device.settings import Settings
 from softaxe.units import NEVER
 
@@ -15,6 +16,11 @@ TICK_S = 0.5
 SETTLED_S = 1.0
 """How long the Wi-Fi page stays when its text no longer changes."""
 MINUTE_S = 60.0
+WOKEN_S = 5.0
+"""How long a screen that is off shows pages after a press, where it does."""
+OLD_WIFI_S = 5.0
+"""Of the Wi-Fi page where only some panels have it."""
+FOUR_LINES = "SSD1306 (128x32)"
 
 
 class Page(Enum):
@@ -70,10 +76,18 @@ class Display:
     Args:
         settings: As they are at boot; the panel is set up only then.
         now: When that is.
+        rows: Of the release.
     """
 
-    def __init__(self, settings: Settings, now: float) -> None:
+    def __init__(self, settings: Settings, now: float, rows: Rows) -> None:
         self.panel_name = settings.display
+        self._page_s, self._after = PAGE_S, AFTER
+        if not rows.has_mining_page:
+            self._page_s = {**PAGE_S, Page.WIFI: OLD_WIFI_S}
+            has_wifi = self.panel_name != FOUR_LINES
+            after = Page.WIFI if has_wifi else Page.URLS
+            self._after = {**AFTER, Page.STATS: after}
+        self._woken_s = WOKEN_S if rows.dark_screen_wakes else 0.0
         self.rotation_degrees = settings.rotation_degrees
         self.is_inverted = settings.is_screen_inverted
         self._installing: tuple[str, str, float] = ("", "", -NEVER)
@@ -113,9 +127,9 @@ class Display:
 
     def turn(self, now: float) -> Turn:
         """Return the page that is due."""
-        while now - self._turn.since >= (shown_s := _shown_s(self._turn.page)):
+        while now - self._turn.since >= (shown_s := self._shown_s(self._turn.page)):
             page = self._turn.page
-            self._turn = Turn(AFTER[page], self._turn.since + shown_s, page)
+            self._turn = Turn(self._after[page], self._turn.since + shown_s, page)
         return self._turn
 
     def press(self, now: float) -> None:
@@ -123,7 +137,7 @@ class Display:
         self.wake(now)
         if self.is_turning(now):
             page = self.turn(now).page
-            self._turn = Turn(AFTER[page], now, page)
+            self._turn = Turn(self._after[page], now, page)
 
     def install(self, name: str, progress: str, until: float) -> None:
         """Show how far the installation of an image is."""
@@ -145,8 +159,8 @@ class Display:
 
     def is_dark(self, timeout_min: int, now: float) -> bool:
         """Whether so many minutes without activity are over; -1 is for ever."""
-        return timeout_min >= 0 and now - self.active_at >= timeout_min * MINUTE_S
+        shown_s = timeout_min * MINUTE_S or self._woken_s
+        return timeout_min >= 0 and now - self.active_at >= shown_s
 
-
-def _shown_s(page: Page) -> float:
-    return PAGE_S[page] + TICK_S
+    def _shown_s(self, page: Page) -> float:
+        return self._page_s[page] + TICK_S

@@ -14,7 +14,8 @@ from softaxe.units import with_suffix
 GIGA = 1e9
 SIGNALS = ((-50, "Excellent"), (-60, "Good"), (-70, "Fair"))
 ALWAYS_OFF = 0
-"""Display timeout with which nothing is shown. Source: ESP-Miner display.c, v2.12.2."""
+"""Display timeout with which nothing is shown in turn. Source: ESP-Miner display.c."""
+PAUSED = "▐▐"
 WELCOME = "Welcome to your new Bitaxe! Connect to its Wi-Fi and set it up. "
 OVERHEATED = (
     "Device has overheated. Its settings were reset: use AxeOS to set it up again. "
@@ -54,11 +55,12 @@ SLIDE_S = 0.4
 
 def content_of(device: Device, now: float) -> Content:
     """Work out what the screen shows at `now`, and what lies over it."""
-    if device.settings.display_timeout_min == ALWAYS_OFF:
+    wakes = device.firmware.rows.dark_screen_wakes
+    if device.settings.display_timeout_min == ALWAYS_OFF and not wakes:
         return Content(is_dark=True)
     urgent = _urgent(device, now)
     content = _carousel(device, now) if urgent is None else urgent
-    if device.is_saying_hi and not content.is_dark:
+    if device.is_saying_hi and (wakes or not content.is_dark):
         return Content(is_saying_hi=True)
     return content
 
@@ -73,9 +75,10 @@ def _urgent(device: Device, now: float) -> Content | None:
     if device.shows_overheat:
         return Content(("DEVICE OVERHEAT!", OVERHEATED, "IP Address:", device.ipv4))
     qr_text = f"WIFI:S:{radio.ap_name};;"
+    picture = Picture.QR if device.firmware.rows.has_mining_page else None
     if not device.settings.ssid:
         welcome = (WELCOME, "Setup Wi-Fi:", radio.ap_name)
-        return Content(welcome, Picture.QR, qr_text)
+        return Content(welcome, picture, qr_text)
     if radio.is_ap_enabled or display.is_showing_wifi(now):
         lines = (
             f"Wi-Fi: {device.settings.ssid}",
@@ -83,7 +86,7 @@ def _urgent(device: Device, now: float) -> Content | None:
             "Setup Wi-Fi:",
             radio.ap_name,
         )
-        return Content(lines, Picture.QR, qr_text)
+        return Content(lines, picture, qr_text)
     return None
 
 
@@ -104,12 +107,20 @@ def _carousel(device: Device, now: float) -> Content:
         picture,
         pushed_aside=before,
         slide=slid,
-        corner=_corner(display.marks(now)),
+        corner=_corner(device, now),
         at_s=turn.since,
     )
 
 
-def _corner(marks: set[Mark]) -> str:
+def _corner(device: Device, now: float) -> str:
+    told = device.firmware.rows.screen_marks
+    if device.is_paused:
+        return PAUSED
+    if told == "none":
+        return ""
+    marks = device.display.marks(now)
+    if told == "accepted":
+        marks &= {Mark.ACCEPTED}
     text = "x" if Mark.REJECTED in marks else ""
     if {Mark.ACCEPTED, Mark.WORK} <= marks:
         return f"{text}↕"
@@ -149,8 +160,16 @@ def _stats(device: Device) -> tuple[str, ...]:
         f"Gh/s: {rate_ghs:.2f}" if rate_ghs else "Gh/s: --",
         f"J/Th: {read.power_w / (rate_ghs / 1000):.2f}" if rate_ghs else "J/Th: --",
         best,
-        f"Temp: {read.temp_c:.1f}°C" if read.temp_c > 0 else "Temp: --",
+        f"Temp: {_temperatures(device)}" if read.temp_c > 0 else "Temp: --",
     )
+
+
+def _temperatures(device: Device) -> str:
+    rows, read = device.firmware.rows, device.readings
+    first = f"{read.temp_c:.1f}{rows.screen_celsius}"
+    if rows.screen_second_temperature and read.temp2_c > 0:
+        return f"{first}/{read.temp2_c:.1f}{rows.screen_celsius}"
+    return first
 
 
 def _mining(device: Device) -> tuple[str, ...]:
@@ -170,10 +189,11 @@ def _wifi(device: Device) -> tuple[str, ...]:
     signal = next((name for level, name in SIGNALS if rssi_dbm > level), "Weak")
     if not device.radio.is_connected:
         signal = "--"
+    judged = (f"Signal: {signal}",) if device.firmware.rows.screen_tells_signal else ()
     return (
         "Wi-Fi Signal",
         f"RSSI: {rssi_dbm} dBm",
-        f"Signal: {signal}",
+        *judged,
         f"Uptime: {duration(int(device.uptime_s))}",
     )
 

@@ -304,6 +304,32 @@ class Rows:
         "the 20 best nonces are kept over restarts", False, v2_14=True
     )
 
+    # The screen
+
+    has_mining_page: bool = _row(
+        "the screen has a page of the block, a QR code in set-up, and on small panels, "
+        "too, a page of the Wi-Fi",
+        False,
+        v2_11=True,
+    )
+    screen_marks: Literal["none", "accepted", "all"] = _row(
+        "what a corner of the screen marks", "none", v2_9="accepted", v2_10="all"
+    )
+    screen_tells_signal: bool = _row(
+        "the Wi-Fi page calls the signal good or weak", False, v2_9=True
+    )
+    screen_celsius: Literal[" C", "°C"] = _row(
+        "unit of the screen's temperature", " C", v2_11="°C"
+    )
+    screen_second_temperature: bool = _row(
+        "the screen tells both temperatures where there are two", False, v2_14=True
+    )
+    dark_screen_wakes: bool = _row(
+        "a screen that is off shows pages out of turn, and wakes for a button",
+        False,
+        v2_13=True,
+    )
+
     # The network
 
     ap_returns: bool = _row(
