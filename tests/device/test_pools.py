@@ -7,7 +7,7 @@ from tests.pool_lines import SUBSCRIBED as SUBSCRIPTION
 from softaxe.catalog import board
 from softaxe.catalog.firmware import firmware
 from softaxe.device.events import ClosePool, CloseReason, ConnectPool, Link
-from softaxe.device.pools import PoolLost, Pools, dial_target
+from softaxe.device.pools import PoolLost, Pools, PoolsReachable, dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
 from softaxe.device.settings import Settings, Value
 from softaxe.units import NEVER, Level
@@ -423,3 +423,168 @@ def test_the_firmware_dials_the_url_as_it_is_written() -> None:
     bench.advance(1.0)
 
     assert bench.dials()[0][1] == "stratum+tcp://one.example"
+
+
+# From v2.14 on, with a coordinator
+
+
+def unreachable_since(bench: Bench, until: float) -> None:
+    bench.advance(until)
+    assert bench.pools.events()[-1] == PoolsReachable(False)
+
+
+def test_three_attempts_each_and_then_there_is_no_pool() -> None:
+    bench = Bench(version="2.14.2")
+    bench.advance(60.0)
+
+    assert [host for _, host in bench.dials()] == 3 * ["one.example"] + 3 * [
+        "two.example"
+    ]
+    told = [
+        "Max V1 retry attempts reached (3), notifying coordinator",
+        "Protocol failure reported (state=1, failures=1/2)",
+        "Switching to fallback pool (SV1)",
+        "Max V1 retry attempts reached (3), notifying coordinator",
+        "Protocol failure reported (state=1, failures=2/2)",
+        "All configured pools unreachable, pausing mining to conserve power.",
+    ]
+    assert [line for line in bench.lines if line in told] == told
+    assert PoolsReachable(False) in bench.pools.events()
+    assert bench.pools.is_using_fallback
+
+
+def test_without_a_fallback_one_pool_is_all() -> None:
+    bench = Bench(version="2.15.0", fallback_stratum_url="")
+    unreachable_since(bench, 20.0)
+
+    assert "Protocol failure reported (state=1, failures=1/1)" in bench.lines
+    bench.advance(100.0)
+    assert {host for _, host in bench.dials(Link.PROBE)} == {"one.example"}
+
+
+@pytest.mark.parametrize(
+    ("prefers_fallback", "order", "name"),
+    [
+        (False, ["one.example", "two.example"], "primary"),
+        (True, ["two.example", "one.example"], "fallback"),
+    ],
+)
+def test_both_pools_are_asked_every_half_minute_the_preferred_first(
+    prefers_fallback: bool, order: list[str], name: str
+) -> None:
+    bench = Bench(version="2.14.2", use_fallback_stratum=prefers_fallback)
+    unreachable_since(bench, 40.0)
+    bench.advance(95.0)
+
+    probes = bench.dials(Link.PROBE)
+    assert [host for _, host in probes] == order * 2
+    assert probes[2][0] - probes[0][0] == pytest.approx(30)
+    assert not bench.pools.is_connected
+
+    bench.reachable = {"one.example", "two.example"}
+    bench.advance(122.0)
+    sent = bench.pools.data_to_pool(Link.PROBE, bench.now).splitlines()
+    assert [json.loads(line)["method"] for line in sent] == [
+        "mining.subscribe",
+        "mining.authorize",
+    ]
+    assert [json.loads(line)["id"] for line in sent] == [1, 2]
+    bench.hear(SUBSCRIBED, Link.PROBE)
+    bench.advance(123.0)
+
+    text = f"Pool recovery: {name} pool reachable, resuming mining (SV1)"
+    assert text in bench.lines
+    assert bench.pools.events()[0] == PoolsReachable(True)
+    assert bench.pools.is_connected
+    assert bench.pools.is_using_fallback is prefers_fallback
+
+
+def test_a_pool_that_says_nothing_of_jobs_is_none() -> None:
+    bench = Bench(version="2.14.2", fallback_stratum_url="")
+    unreachable_since(bench, 20.0)
+    bench.reachable = {"one.example"}
+    bench.advance(46.0)
+    bench.hear(b'{"id":1,"result":null,"error":null}\n', Link.PROBE)
+
+    assert bench.requests[-1][1] != ClosePool(Link.PROBE)
+    bench.advance(50.0)
+    assert ClosePool(Link.PROBE) in [request for _, request in bench.requests]
+    assert not bench.pools.is_connected
+
+
+def test_after_a_failover_the_primary_is_asked_a_minute_after_the_last_event() -> None:
+    bench = Bench(version="2.14.2")
+    bench.reachable = {"two.example"}
+    bench.advance(17.0)
+    assert bench.pools.is_using_fallback
+    bench.pools.shares.accepted = 5
+    bench.advance(40.0)
+    bench.hear(SETUP_REPLY)
+    bench.advance(99.9)
+    assert bench.dials(Link.PROBE) == []
+
+    bench.reachable = {"one.example", "two.example"}
+    bench.advance(100.1)
+    assert bench.dials(Link.PROBE) == [(100.0, "one.example")]
+    bench.hear(SUBSCRIBED, Link.PROBE)
+    bench.advance(101.0)
+
+    assert "Primary pool is back! Switching from fallback." in bench.lines
+    assert bench.dials()[-1][1] == "one.example"
+    assert not bench.pools.is_using_fallback
+    assert bench.pools.shares.accepted == 0
+
+
+def test_who_wants_the_fallback_stays_on_it_and_comes_to_it_again_only_by_failing() -> (
+    None
+):
+    bench = Bench(version="2.14.2", use_fallback_stratum=True)
+    bench.reachable = {"one.example", "two.example"}
+    bench.advance(300.0)
+    assert {host for _, host in bench.dials()} == {"two.example"}
+    assert bench.dials(Link.PROBE) == []
+
+    bench.hear(SETUP_REPLY)
+    bench.reachable = {"one.example"}
+    bench.close(CloseReason.CLOSED, Link.MAIN)
+    bench.advance(400.0)
+    assert "Fallback failed, trying primary" in bench.lines
+    assert not bench.pools.is_using_fallback
+    assert bench.dials(Link.PROBE) == []
+
+
+def test_a_paused_device_lets_go_of_its_pool_at_the_next_line() -> None:
+    bench = Bench(version="2.14.2")
+    bench.reachable = {"one.example"}
+    bench.advance(5.0)
+    bench.pools.set_paused(True, bench.now)
+    bench.advance(10.0)
+    bench.hear(b'{"id":7,"res')
+    assert bench.pools.is_connected
+
+    bench.hear(b'ult":true,"error":null}\n')
+    bench.advance(100.0)
+    assert "Mining paused, disconnecting from pool" in bench.lines
+    assert ClosePool(Link.MAIN) in [request for _, request in bench.requests]
+    assert len(bench.dials()) == 1
+
+    bench.pools.set_paused(False, bench.now)
+    bench.advance(101.0)
+    assert bench.pools.is_connected
+
+
+@pytest.mark.parametrize(("version", "is_success"), [("2.14.2", 0), ("2.15.0", 1)])
+def test_an_accepted_configure_is_a_success_in_2_15(
+    version: str, is_success: int
+) -> None:
+    bench = Bench(version=version)
+    bench.reachable = {"one.example"}
+    for _ in range(3):
+        bench.advance(bench.now + 2.0)
+        mask = {"version-rolling": True, "version-rolling.mask": "1fffe000"}
+        line = {"id": 1, "result": mask, "error": None}
+        bench.hear(json.dumps(line).encode() + b"\n")
+        bench.close(CloseReason.CLOSED, Link.MAIN)
+    bench.advance(bench.now + 2.0)
+
+    assert bench.pools.is_using_fallback is not bool(is_success)

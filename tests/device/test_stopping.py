@@ -3,7 +3,7 @@
 import pytest
 from tests.mining import logged, mining
 
-from softaxe import Device
+from softaxe import Device, Pool, Simulation
 from softaxe.device.stopping import StopReason
 
 
@@ -106,3 +106,30 @@ def test_a_sensor_beside_the_chip_goes_on_while_mining_is_stopped(
 
     assert device.is_mining_stopped
     assert (device.readings.temp_c > 0) is is_seen
+
+
+def test_without_a_pool_mining_stops_until_one_answers() -> None:
+    device = Device(firmware="2.14")
+    hosts = {device.pools.primary.url}
+    simulation = Simulation(
+        device, Pool.for_scaled_work(), reachable=lambda host, port: host in hosts
+    )
+    simulation.advance(60)
+    hosts.clear()
+    simulation.drop_connections()
+    simulation.advance(60)
+
+    assert device.stop_reasons == [StopReason.NO_POOL]
+    assert device.is_mining_stopped
+    assert not device.is_paused
+    assert device.is_using_fallback
+    assert device.readings.fan_percent == 30
+    assert "I Set to No pool mode, fan speed: 30.0%" in logged(device)
+
+    hosts.add(device.pools.primary.url)
+    simulation.advance(60)
+    assert device.stop_reasons == []
+    assert not device.is_using_fallback
+    assert device.chain.is_hashing
+    simulation.advance(60)
+    assert device.shares.accepted > 0

@@ -57,7 +57,7 @@ from softaxe.device.identity import Identity
 from softaxe.device.logbook import Logbook
 from softaxe.device.memory import Memory
 from softaxe.device.mining import Checked, Mining, Payee
-from softaxe.device.pools import PoolLost, Pools, SessionEvent
+from softaxe.device.pools import PoolLost, Pools, PoolsReachable, SessionEvent
 from softaxe.device.profile import DOCUMENTED, Profile
 from softaxe.device.protection import PowerManagement
 from softaxe.device.scoreboard import Entry, Scoreboard
@@ -300,6 +300,7 @@ class Device(DeviceState):
         """Stop mining until it shall go on, or until the device restarts."""
         self.step(now)
         self.is_paused = is_paused
+        self.pools.set_paused(is_paused, now)
         self.power_management.hold(StopReason.PAUSE, now, is_held=is_paused)
         self._settle()
 
@@ -895,6 +896,10 @@ class Device(DeviceState):
                 self._events.append(ShareRejected(reason))
             case PoolLost():
                 mining.clean(self.now)
+            case PoolsReachable(is_so=is_reachable):
+                self.power_management.hold(
+                    StopReason.NO_POOL, self.now, is_held=not is_reachable
+                )
             case _:
                 pass
         if mining.has_cleaned:

@@ -2,9 +2,10 @@
 
 Two small state machines share this file. The *main* one dials, listens, counts
 failures and toggles between primary and fallback; the *heartbeat* looks at the
-primary while the fallback is in use. Neither owns a socket: they ask for one with
-`ConnectPool` and are told what became of it. Source of all times and rules:
-ESP-Miner stratum_task.c.
+primary while the fallback is in use. From v2.14 the `Coordinator` decides instead whom
+they dial and probe, and whether there is a pool at all. Neither owns a socket: they ask
+for one with `ConnectPool` and are told what became of it. Source of all times and
+rules: ESP-Miner stratum_task.c.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from math import inf
 
 from softaxe.catalog import Board
 from softaxe.catalog.firmware.rows import Rows
+from softaxe.device.coordinator import Coordinator
 from softaxe.device.events import ClosePool, CloseReason, ConnectPool, Link
 from softaxe.device.mining import CLEAN_TEXT
 from softaxe.device.profile import Profile
@@ -64,7 +66,14 @@ class PoolLost:
     """The main connection is gone; queued work is worthless."""
 
 
-SessionEvent = stratum.Event | PoolLost
+@dataclass(frozen=True, slots=True)
+class PoolsReachable:
+    """No pool could be reached and mining shall stop, or one can again."""
+
+    is_so: bool
+
+
+SessionEvent = stratum.Event | PoolLost | PoolsReachable
 
 
 class _Main(Enum):
@@ -150,6 +159,17 @@ class Pools:
         self._heartbeat = _Heartbeat.IDLE
         self._heartbeat_due = NEVER
         self._probe_out = b""
+        self._probed = self.primary
+        self._to_probe: list[PoolSettings] = []
+        """After that one, if it does not answer."""
+        self._is_paused = False
+        self._coordinator: Coordinator | None = None
+        if rows.failover == "coordinator":
+            self._coordinator = Coordinator(
+                prefers_fallback=self.is_using_fallback,
+                has_fallback=bool(self.fallback.url),
+                log=log,
+            )
 
     @property
     def current(self) -> PoolSettings:
@@ -163,12 +183,20 @@ class Pools:
 
     def start(self, now: float) -> None:
         """Begin to dial, and start the heartbeat."""
-        pool = self.primary
-        self._say(f"Starting heartbeat thread for primary pool: {pool.url}:{pool.port}")
+        if self._coordinator is None:
+            pool = self.primary
+            host = f"{pool.url}:{pool.port}"
+            self._say(f"Starting heartbeat thread for primary pool: {host}")
+            self._wait_heartbeat(now + HEARTBEAT_FIRST_S)
         pool = self.current
         self._say(f"Opening connection to pool: {pool.url}:{pool.port}")
         self._wait_main(_Main.WAITING, now)
-        self._wait_heartbeat(now + HEARTBEAT_FIRST_S)
+
+    def set_paused(self, is_paused: bool, now: float) -> None:
+        """Let go of the pool at its next line, or come back to it."""
+        self._is_paused = is_paused
+        if not is_paused and self._main is _Main.WAITING and self._main_due == NEVER:
+            self._wait_main(_Main.WAITING, now)
 
     def step(self, now: float, *, has_wifi: bool) -> None:
         """Do what is due."""
@@ -232,6 +260,10 @@ class Pools:
         """Bytes came from the pool."""
         if link is Link.PROBE:
             self._probe_received(data, now)
+        elif self.session is not None and self._is_paused and b"\n" in data:
+            self._say("Mining paused, disconnecting from pool")
+            self._drop_main(is_open=True)
+            self._wait_main(_Main.WAITING, NEVER)
         elif self.session is not None:
             self.heard_at = now
             self._wait_main(_Main.CONNECTED, now + self._silence_s)
@@ -288,10 +320,18 @@ class Pools:
         elif not has_wifi:
             self._say("WiFi disconnected, attempting to reconnect...")
             self._wait_main(_Main.WAITING, now + WIFI_RETRY_S)
-        else:
-            if self._failures >= FAILURES_BEFORE_SWITCH:
-                self._switch()
+        elif self._is_paused:
+            self._wait_main(_Main.WAITING, NEVER)
+        elif self._failures < FAILURES_BEFORE_SWITCH:
             self._wait_main(_Main.PAUSING, now + self._rows.socket_pause_s)
+        elif self._coordinator is None:
+            self._switch()
+            self._wait_main(_Main.PAUSING, now + self._rows.socket_pause_s)
+        else:
+            tries = self._failures
+            self._say(f"Max V1 retry attempts reached ({tries}), notifying coordinator")
+            self._coordinator.gave_up(now)
+            self._follow(self._coordinator, now)
 
     def _switch(self) -> None:
         if not self.fallback.url:
@@ -308,6 +348,26 @@ class Pools:
             self.shares = ShareCounters()
             self.work_received = 0
         self._failures = 0
+
+    def _follow(self, coordinator: Coordinator, now: float) -> None:
+        """Dial whom the coordinator has chosen, or nobody."""
+        self._failures = 0
+        self._to_probe = []
+        if self._heartbeat in (_Heartbeat.DIALLING, _Heartbeat.LISTENING):
+            self.requests.append(ClosePool(Link.PROBE))
+        if coordinator.has_no_pool:
+            self._events.append(PoolsReachable(False))
+            self._wait_main(_Main.IDLE, NEVER)
+        else:
+            if self._main is _Main.IDLE:
+                self._events.append(PoolsReachable(True))
+            elif self._main in (_Main.DIALLING, _Main.CONNECTED):
+                self._drop_main(is_open=True)
+            self.is_using_fallback = coordinator.is_using_fallback
+            self.shares = ShareCounters()
+            self.work_received = 0
+            self._wait_main(_Main.WAITING, now)
+        self._wait_heartbeat(coordinator.probe_at)
 
     def _main_closed(
         self, reason: CloseReason, now: float, detail: str, *, is_open: bool = False
@@ -373,7 +433,9 @@ class Pools:
             case stratum.NotifyReceived():
                 self.work_received += 1
             case stratum.SetupAccepted() | stratum.SetupRejected():
-                self._failures = 0
+                self._succeeded(now)
+            case stratum.VersionMaskSet() if self._rows.configure_is_success:
+                self._succeeded(now)
             case stratum.ExtranonceSet():
                 self._extranonce = event
             case stratum.SubscribeRefused(reason=reason):
@@ -398,17 +460,34 @@ class Pools:
         if session is not None and session.response_time_s is not None:
             self.response_time_ms = session.response_time_s * 1000
 
+    def _succeeded(self, now: float) -> None:
+        self._failures = 0
+        if self._coordinator is not None:
+            self._coordinator.succeeded(now)
+            if self._heartbeat in (_Heartbeat.IDLE, _Heartbeat.WAITING):
+                self._wait_heartbeat(self._coordinator.probe_at)
+
     # The heartbeat
 
     def _step_heartbeat(self, now: float, *, has_wifi: bool) -> None:
         if self._heartbeat is not _Heartbeat.WAITING:
             self._probe_failed(now, is_open=True)
-        elif not self.is_using_fallback or not has_wifi:
-            self._wait_heartbeat(now + HEARTBEAT_PRIMARY_S)
+            return
+        if self._coordinator is None:
+            self._to_probe = [self.primary] if self.is_using_fallback else []
         else:
-            self._heartbeat = _Heartbeat.DIALLING
-            self._heartbeat_due = NEVER
-            self._dial(Link.PROBE, self.primary)
+            pools = (self.primary, self.fallback)
+            self._to_probe = [pools[target] for target in self._coordinator.targets]
+        if has_wifi and self._to_probe:
+            self._probe_next()
+        else:
+            self._wait_heartbeat(now + HEARTBEAT_PRIMARY_S)
+
+    def _probe_next(self) -> None:
+        self._probed = self._to_probe.pop(0)
+        self._heartbeat = _Heartbeat.DIALLING
+        self._heartbeat_due = NEVER
+        self._dial(Link.PROBE, self._probed)
 
     def _probe_connected(self, now: float) -> None:
         if self._heartbeat is not _Heartbeat.DIALLING:
@@ -416,8 +495,8 @@ class Pools:
         self._heartbeat = _Heartbeat.LISTENING
         self._heartbeat_due = now + PROBE_TIMEOUT_S
         self._probe_out = probe_lines(
-            user=self.primary.user,
-            password=self.primary.password,
+            user=self._probed.user,
+            password=self._probed.password,
             asic_model=self._asic_model,
             firmware_version=self._firmware_version,
             is_compact=self._rows.stratum_json == "compact",
@@ -427,8 +506,14 @@ class Pools:
         if self._heartbeat is not _Heartbeat.LISTENING:
             return
         is_alive = PROBE_SUCCESS in data[:PROBE_BYTES]
-        if not is_alive or self._stays_on_fallback:
+        coordinator = self._coordinator
+        if not is_alive or (coordinator is None and self._stays_on_fallback):
             self._probe_failed(now, is_open=True)
+            return
+        if coordinator is not None:
+            is_fallback = self._probed is self.fallback
+            coordinator.found(now, is_fallback=is_fallback)
+            self._follow(coordinator, now)
             return
         self.requests.append(ClosePool(Link.PROBE))
         self._wait_heartbeat(now + HEARTBEAT_PRIMARY_S)
@@ -446,7 +531,13 @@ class Pools:
         if is_open:
             self.requests.append(ClosePool(Link.PROBE))
         self._probe_out = b""
-        self._wait_heartbeat(now + HEARTBEAT_FAILED_S)
+        if self._to_probe:
+            self._probe_next()
+        elif self._coordinator is None:
+            self._wait_heartbeat(now + HEARTBEAT_FAILED_S)
+        else:
+            self._coordinator.found_none(now)
+            self._wait_heartbeat(self._coordinator.probe_at)
 
     # Helpers
 
