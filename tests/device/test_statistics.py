@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from softaxe import Device
 from softaxe.catalog.firmware import firmware
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
 from softaxe.device.statistics import (
     STATISTICS_PERIOD_S,
     STATISTICS_ROWS,
@@ -206,3 +208,15 @@ def test_thinned_rows_cover_as_much_as_the_interval_says() -> None:
 
     spans = statistics.rows[-1].timestamp_ms - statistics.rows[0].timestamp_ms
     assert spans == pytest.approx(720 * 3000, rel=0.01)
+
+
+@pytest.mark.parametrize(("profile", "gap_s"), [(FIRMWARE, 55), (DOCUMENTED, 120)])
+def test_the_page_s_interval_holds_where_its_promises_do(
+    profile: Profile, gap_s: int
+) -> None:
+    device = Device(firmware="2.10.1", profile=profile, seed=1)
+    device.patch([("statsFrequency", 120)], 20.0)
+    device.step(620.0)
+
+    times = [row.timestamp_ms for row in device.statistics.rows]
+    assert {round(b - a, -3) for a, b in pairwise(times)} == {gap_s * 1000}

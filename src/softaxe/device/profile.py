@@ -157,9 +157,12 @@ class Profile:
         v2_14=None,
     )
     statistics_time_is_wide: bool = _row(
-        "statistics are recorded however long the device is up",
+        "statistics are recorded at their interval, however long the device is up",
         None,
-        v2_11="times are compared as signed words of 32 bits: after 24.9 days many "
+        v2_9="the interval's milliseconds have 16 bits: 66 s are 464 ms",
+        v2_11="the interval's milliseconds have 16 bits; times are compared as signed "
+        "words of 32 bits: after 24.9 days many devices record no more",
+        v2_12="times are compared as signed words of 32 bits: after 24.9 days many "
         "devices record no more",
         v2_13=None,
     )
