@@ -10,13 +10,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvloop
+from websockets.asyncio.client import ClientConnection, connect
 
 POLL_S = 5.0
 """Every device is asked so often."""
@@ -38,6 +39,8 @@ SETTLED_S = 30.0
 """After which they have booted, and all have work."""
 LOOKS = 12
 """How often they are asked, as often as they measure."""
+LIVE_DEVICES, LIVE_S = 200, 20.0
+"""Devices with a client of their live socket each, and how long they are followed."""
 SATURATED_S = 5.0
 """How long a fleet is asked as fast as it answers."""
 GOAL = "goal: 10,000 devices, 2 cores, 1 GB, p99 under 100 ms"
@@ -239,6 +242,54 @@ def saturated_hz(count: int) -> float:
         return runner.run(_saturate(fleet.targets()))
 
 
+def live_cost(count: int) -> tuple[list[int], float]:
+    """Follow the live socket of every device of a mining fleet.
+
+    Returns:
+        The size of every update in bytes, and the CPU seconds a second that they took,
+        beyond what the fleet takes without them.
+    """
+    with fleet_running(count, "--firmware", "2.15.0") as fleet:
+        post(f"{fleet.url}/clock/advance", {"seconds": MINING_S})
+        alone = _cores_over(fleet, LIVE_S)
+        sizes: list[int] = []
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            cores = runner.run(_follow_all(fleet, sizes))
+    return sizes, cores - alone
+
+
+async def _follow_all(fleet: RunningFleet, sizes: list[int]) -> float:
+    """Note the sizes of all updates; return the CPU seconds a second meanwhile."""
+    async with AsyncExitStack() as stack:
+        followers = [
+            await stack.enter_async_context(
+                connect(f"ws://{host}:{port}/api/ws/live", proxy=None, compression=None)
+            )
+            for host, port in fleet.targets()
+        ]
+        tasks = [asyncio.ensure_future(_follow(one, sizes)) for one in followers]
+        await asyncio.sleep(1.0)  # the first messages, and the baselines
+        sizes.clear()
+        cores = await asyncio.to_thread(_cores_over, fleet, LIVE_S)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return cores
+
+
+async def _follow(follower: ClientConnection, sizes: list[int]) -> None:
+    async for message in follower:
+        sizes.append(len(message))
+
+
+def _cores_over(fleet: RunningFleet, seconds: float) -> float:
+    """CPU seconds per second that a fleet takes over some seconds."""
+    before, clock = sum(map(_cpu_s, fleet.pids())), time.perf_counter()
+    time.sleep(seconds)
+    took_s = sum(map(_cpu_s, fleet.pids())) - before
+    return took_s / (time.perf_counter() - clock)
+
+
 def fairness(count: int, cpu_percent: int) -> tuple[float, float, float, float]:
     """Let devices do real work for one pool.
 
@@ -343,6 +394,13 @@ def fleet_figures(counts: tuple[int, ...] = (1, 100, 1000, 10_000)) -> None:
     print(GOAL)
     hz = saturated_hz(PEER_HZ_DEVICES)
     print(f"{PEER_HZ_DEVICES} devices, asked as fast as they answer: {hz:,.0f} /s")
+    sizes, cores = live_cost(LIVE_DEVICES)
+    print(
+        f"{LIVE_DEVICES} devices, a client of the live socket each: "
+        f"{len(sizes) / LIVE_S:,.0f} updates a second of "
+        f"{statistics.median(sizes):,.0f} bytes, {cores:.2f} cores, "
+        f"{1000 * cores * LIVE_S / len(sizes):.2f} ms each"
+    )
     least, middle, most, cores = fairness(FAIR_DEVICES, FAIR_PERCENT)
     print(
         f"{FAIR_DEVICES} devices with real work for one pool, {FAIR_PERCENT} % of a "
