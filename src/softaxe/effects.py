@@ -311,6 +311,12 @@ class WwwErased(OnFirmware, tag="www_erased"):
     """Half of the www partition is erased: the recovery page takes the page's place."""
 
 
+class WwwMismatch(OnFirmware, tag="www_mismatch"):
+    """The page says that it is of another version, as after half an update."""
+
+    version: Annotated[Text, about("What it says.")] = "v2.8.1"
+
+
 class OtaFailing(OnFirmware, tag="ota_failing"):
     """Updates fail: refused while they are written, or rolled back at boot."""
 
@@ -352,6 +358,7 @@ Fault = (
     | RebootLoop
     | HeapExhaustion
     | WwwErased
+    | WwwMismatch
     | OtaFailing
 )
 """All effects there are."""

@@ -417,6 +417,7 @@ _COMBINE: Mapping[str, Callable[[Found, Values], None]] = {
     "reboot_loop": _put("reboot_period_s", lambda v: v["period_s"]),
     "heap_exhaustion": _put("heap_leak_bytes_per_s", lambda v: v["bytes_per_s"]),
     "www_erased": _put("is_www_erased", lambda _: True),
+    "www_mismatch": _put("www_version", lambda v: str(v["version"])),
     "ota_failing": _put("update", lambda v: UpdateFault(v["how"])),
     "pool_down": _gather("downs", set, lambda s, v: s.add(v["which"])),
     "pool_silent": _put("is_silent", lambda _: True),

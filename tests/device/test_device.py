@@ -1,4 +1,5 @@
 import doctest
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from softaxe.device.events import (
 )
 from softaxe.device.faults import NO_FAULTS, DeviceFaults, UpdateFault
 from softaxe.errors import SettingError, UpdateRefused
-from softaxe.flash.image import AppImage
+from softaxe.flash.image import AppImage, release_image
 from softaxe.flash.partitions import Flash
 from softaxe.units import Level
 
@@ -276,6 +277,178 @@ def test_the_page_s_version_comes_from_its_image() -> None:
     device.write_www("ab" * 32, None, 7.0)
     assert device.axeos_version == ""
     assert device.is_www_broken
+
+
+def updated(device: Device, version: str) -> Device:
+    """The device after the restart into a release."""
+    firmware = replace(release_image(version), sha256="ab" * 32)
+    device.write_firmware(firmware, device.now)
+    return restarted(device)
+
+
+def restarted(device: Device) -> Device:
+    device.restart(device.now)
+    device.step(device.now + 5)
+    return device
+
+
+def test_an_update_makes_the_device_speak_as_that_release_and_back() -> None:
+    device = Device(firmware="2.9.0")
+    spoken = [device.firmware.version]
+
+    for version in ("2.12.2", "2.14.2", "2.15.0", "2.9.0"):
+        spoken.append(updated(device, version).firmware.version)
+
+    assert spoken == ["2.9.0", "2.12.2", "2.14.2", "2.15.0", "2.9.0"]
+    assert device.idf_version == "v5.4.1"
+
+
+def test_a_version_that_nobody_knows_speaks_as_the_nearest_and_says_so() -> None:
+    device = on_network()
+    device.log.take()
+
+    updated(device, "v2.15.7-mine")
+
+    assert (device.version, device.firmware.version) == ("v2.15.7-mine", "2.15.0")
+    said = [line.text for line in device.log.take() if line.level is Level.WARNING]
+    assert "v2.15.7-mine is unknown here; it speaks as v2.15.0" in said
+
+
+def test_firmware_by_usb_is_kept_and_empties_the_slots() -> None:
+    device = Device()
+    updated(device, "2.13.2")
+    rows = device.flash.to_rows()
+
+    same = Device(firmware="2.12.2", flash=Flash.from_rows(rows))
+    other = Device(firmware="2.14.2", flash=Flash.from_rows(rows))
+
+    assert same.version == "v2.13.2"
+    assert same.events() == []
+    assert other.version == other.axeos_version == "v2.14.2"
+    (saved,) = [event for event in other.events() if isinstance(event, SaveFlash)]
+    assert Device(flash=Flash.from_rows(saved.rows)).version == "v2.14.2"
+
+
+PAGE = {"/version.txt": b"v2.13.1 " + b"x" * 80 + b"\nmore"}
+
+
+@pytest.mark.parametrize(
+    ("version", "shipped", "at_once", "after", "without"),
+    [
+        ("2.8.1", "", "", "", ""),
+        ("2.9.0", "v2.9.0", "v2.13.1 " + "x" * 23, "v2.13.1 " + "x" * 23, "unknown"),
+        ("2.13.2", "v2.13.2", "v2.13.2", "v2.13.1 " + "x" * 55, "Unknown"),
+        ("2.15.0", "Unified", "Unified", "v2.13.1 " + "x" * 55, "Unknown"),
+    ],
+)
+def test_where_the_page_s_version_comes_from(
+    version: str, shipped: str, at_once: str, after: str, without: str
+) -> None:
+    device = Device(firmware=version)
+
+    seen = [device.axeos_version]
+    device.write_www("ab" * 32, PAGE, device.now)
+    seen += [device.axeos_version, restarted(device).axeos_version]
+    device.write_www("ab" * 32, {"/index.html": b""}, device.now)
+    seen.append(restarted(device).axeos_version)
+
+    assert seen == [shipped, at_once, after, without]
+
+
+def test_a_page_inside_the_firmware_gives_way_to_another_until_it_changes() -> None:
+    device = Device(firmware="2.15.0")
+    shown = [device.shows_own_page]
+
+    device.write_www("ab" * 32, PAGE, device.now)
+    shown.append(device.shows_own_page)
+    shown.append(restarted(device).shows_own_page)
+    shown.append(updated(device, "2.15.0").shows_own_page)
+
+    assert shown == [True, True, False, True]
+    assert not device.settings.use_custom_www
+
+
+def test_a_build_that_came_by_cable_shows_its_own_page_and_says_so() -> None:
+    before = Device(firmware="2.15.0")
+    before.write_www("ab" * 32, PAGE, before.now)
+    stored = {**before.settings.to_nvs(), "last_fw_fp": "v2.15.0 Jan  1 2026 01:02:03"}
+    device = Device(flash=before.flash, www=PAGE, settings=stored)
+
+    device.step(5.0)
+
+    assert device.shows_own_page
+    assert not device.settings.use_custom_www
+    build = "v2.15.0 Aug 20 2026 00:00:00"
+    assert any(
+        line.text == f"Firmware build changed (v2.15.0 Jan  1 2026 01:02:03 -> {build})"
+        ". Resetting custom WWW to default (false)."
+        for line in device.log.take()
+    )
+
+
+@pytest.mark.parametrize("version", ["2.14.2", "2.15.0"])
+def test_a_page_that_is_no_file_system_leads_to_recovery_or_to_the_own(
+    version: str,
+) -> None:
+    device = Device(firmware=version)
+
+    device.write_www("ab" * 32, None, device.now)
+    restarted(device)
+
+    assert device.is_www_broken
+    assert device.is_in_recovery is (version == "2.14.2")
+    assert device.shows_own_page is (version == "2.15.0")
+    assert device.axeos_version == ("" if version == "2.14.2" else "Unified")
+
+
+def test_back_from_a_release_that_has_its_page_inside_there_is_none() -> None:
+    device = updated(Device(firmware="2.15.0"), "2.14.2")
+
+    assert device.is_in_recovery
+    assert not updated(Device(firmware="2.14.2"), "2.15.0").is_in_recovery
+
+
+def test_another_slot_can_be_booted_and_shows_its_own_page() -> None:
+    device = updated(Device(firmware="2.14.2"), "2.15.0")
+    device.write_www("ab" * 32, PAGE, device.now)
+    restarted(device)
+
+    for label, text in {
+        "nvs": "Partition not found",
+        "ota_1": "No valid firmware found on partition",
+    }.items():
+        with pytest.raises(UpdateRefused, match=text):
+            device.boot_from(label, device.now)
+    assert device.settings.use_custom_www
+    device.boot_from("factory", device.now)
+
+    assert not device.settings.use_custom_www
+    assert [slot.is_current for slot in device.partitions] == [False, True, False]
+    assert restarted(device).version == "v2.14.2"
+    assert [slot.is_current for slot in device.partitions] == [True, False, False]
+
+
+def test_a_flash_that_cannot_be_written_boots_as_before() -> None:
+    device = updated(Device(), "2.15.0")
+    device.set_faults(DeviceFaults(update=UpdateFault.REFUSED), device.now)
+
+    with pytest.raises(UpdateRefused, match="Failed to set boot partition"):
+        device.boot_from("factory", device.now)
+
+    assert restarted(device).version == "v2.15.0"
+
+
+def test_a_page_of_another_version_says_so_where_it_is_shown() -> None:
+    device, new = on_network(), Device(firmware="2.15.0")
+    wrong = DeviceFaults(www_version="v2.8.1")
+
+    for one in (device, new):
+        one.set_faults(wrong, one.now)
+
+    assert (device.version, device.axeos_version) == ("v2.12.2", "v2.8.1")
+    assert new.axeos_version == "Unified"
+    device.set_faults(NO_FAULTS, device.now)
+    assert device.axeos_version == "v2.12.2"
 
 
 def test_uptime_counts_from_system_init() -> None:

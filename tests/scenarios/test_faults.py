@@ -532,6 +532,17 @@ def test_a_half_erased_page_makes_room_for_the_recovery(gamma: RunningFleet) -> 
     assert "Recovery" not in get(gamma, "/").text
 
 
+def test_a_page_of_another_version_tells_it(gamma: RunningFleet) -> None:
+    fault = gamma.faults.add("www_mismatch", version="v2.11.0")
+
+    told = gamma.info()["axeOSVersion"], get(gamma, "/version.txt").text
+
+    assert told == ("v2.11.0", "v2.11.0")
+    assert gamma.info()["version"] == "v2.12.2"
+    gamma.faults.remove(fault)
+    assert gamma.info()["axeOSVersion"] == "v2.12.2"
+
+
 def test_faults_find_devices_by_all_their_names() -> None:
     with running(count=2, speed=0, settings={"hostname": "miner-{n}"}) as fleet:
         second = fleet[1]

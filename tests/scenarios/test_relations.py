@@ -51,6 +51,7 @@ faults = st.builds(
     reboot_period_s=st.none() | st.none() | st.floats(5, 100),
     heap_leak_bytes_per_s=st.sampled_from([0.0, 500.0, 50_000.0]),
     is_www_erased=st.booleans(),
+    www_version=st.sampled_from([None, "v2.8.1", "é"]),
     is_block_next=st.booleans(),
 )
 pool_faults = st.builds(

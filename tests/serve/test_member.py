@@ -12,6 +12,7 @@ from tests.running import until
 
 from softaxe.device.faults import DeviceFaults, UpdateFault
 from softaxe.errors import StorageError
+from softaxe.flash.image import release_bytes
 from softaxe.serve.storage import Storage
 
 Make = Callable[..., bytes]
@@ -95,6 +96,43 @@ def test_stored_values_that_nobody_wrote_are_named_and_replaced(
     for name in names:
         (line,) = [line for line in lines if f"stored {name}: " in line]
         assert line.startswith("softaxe: 601-1: ")
+
+
+def test_firmware_that_is_asked_for_is_flashed_and_lasts(
+    run_device: Any, tmp_path: Path
+) -> None:
+    versions = []
+    for firmware in (("2.14.2",), (), ("2.9.0",), ()):
+        with run_device(tmp_path, firmware=firmware) as device:
+            versions.append(device.info()["version"])
+            answer = device.client.post(
+                "/api/system/OTA", content=release_bytes("2.13.2")
+            )
+            assert answer.is_success
+            device.advance(10)
+            assert device.info()["version"] == "v2.13.2"
+            versions.append(device.info()["axeOSVersion"])
+
+    assert versions == [
+        *("v2.14.2", "v2.14.2"),
+        *("v2.13.2", "v2.14.2"),
+        *("v2.9.0", "v2.9.0"),
+        *("v2.13.2", "v2.9.0"),
+    ]
+
+
+def test_a_page_of_a_run_is_shown_by_firmware_that_has_one_inside(
+    run_device: Any, tmp_path: Path
+) -> None:
+    page = {"/index.html": b"mine", "/version.txt": b"v2.15.0-mine"}
+
+    with run_device(tmp_path, firmware=("2.15.0",), www=page) as device:
+        info = device.info()
+        assert device.client.get("/").text == "mine"
+    with run_device(tmp_path) as device:
+        assert device.info()["axeOSVersion"] == "Unified"
+
+    assert (info["axeOSVersion"], info["useCustomWWW"]) == ("v2.15.0-mine", 1)
 
 
 def test_an_update_that_was_answered_stands_though_the_disk_is_full_at_the_restart(

@@ -622,11 +622,11 @@ def test_every_example_of_the_page_in_its_order(
         client.post("/api/system/restart").raise_for_status()
         until_restarted(before)
         assert client.post("/api/system/identify").status_code == 200
-        image = make_app_image(version="v2.13.0")
+        image = make_app_image(version="v2.12.1")
         before = boot()
         client.post("/api/system/OTA", content=image, headers=binary).raise_for_status()
         until_restarted(before)
-        page = make_www_image({"/index.html": b"AxeOS", "/version.txt": b"v2.13.0"})
+        page = make_www_image({"/index.html": b"AxeOS", "/version.txt": b"v2.12.1"})
         client.post(
             "/api/system/OTAWWW", content=page, headers=binary
         ).raise_for_status()
@@ -644,7 +644,7 @@ def test_every_example_of_the_page_in_its_order(
     assert info["ssid"] == "YourWiFiNetwork"
     assert info["displayTimeout"] == 10
     assert info["statsFrequency"] == 120
-    assert info["version"] == info["axeOSVersion"] == "v2.13.0"
+    assert info["version"] == info["axeOSVersion"] == "v2.12.1"
 
 
 def test_what_the_page_asks_otherwise_is_taken_and_told(bitaxe: Any) -> None:

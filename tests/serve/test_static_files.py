@@ -36,6 +36,17 @@ def test_old_versions_know_compressed_files_alone() -> None:
     assert file_answer(pages, "/logo.svg").content_type == b"image/svg+xml"
 
 
+def test_files_inside_the_firmware_have_a_length_and_whole_names() -> None:
+    long = f"/{'x' * 150}"
+    pages = {**PAGES, long: b"long", long[:142]: b"cut"}
+
+    inside = file_answer(pages, long, is_inside=True)
+    flashed = file_answer(pages, long)
+
+    assert (inside.body, inside.is_chunked) == (b"long", False)
+    assert (flashed.body, flashed.is_chunked) == (b"cut", True)
+
+
 @pytest.mark.parametrize("target", ["/", "/foo/", "/foo/bar/", "/?q=/"])
 def test_a_target_that_ends_in_a_slash_is_the_index(target: str) -> None:
     answer = file_answer(PAGES, target)

@@ -1,5 +1,5 @@
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,9 @@ import httpx
 import pytest
 from tests.running import until
 
+from softaxe.device.faults import DeviceFaults, UpdateFault
 from softaxe.errors import StorageError
+from softaxe.flash.image import release_bytes
 from softaxe.serve.storage import ImageSink
 
 Make = Callable[..., bytes]
@@ -211,3 +213,115 @@ def test_an_image_that_cannot_be_stored_is_a_500_and_changes_nothing(
     images.unlink()
     images.mkdir()
     assert bitaxe.client.post("/api/system/OTA", content=make_app_image()).is_success
+
+
+CORS = "access-control-allow-origin"
+
+
+@pytest.fixture
+def newest(run_device: Any, tmp_path: Path) -> Iterator[Any]:
+    """A device of firmware 2.15.0, which has its page inside."""
+    with run_device(tmp_path, firmware=("2.15.0",)) as device:
+        yield device
+
+
+def test_from_2_15_on_a_refused_image_is_json_that_pages_may_read(
+    newest: Any, make_app_image: Make
+) -> None:
+    post = newest.client.post
+
+    wrong = post("/api/system/OTA", content=b"MZ" * 50)
+    large = post("/api/system/OTAWWW", content=bytes(3145729))
+    faults = DeviceFaults(update=UpdateFault.REFUSED)
+    newest.member.device.set_faults(faults, newest.member.device.now)
+    full = post("/api/system/OTA", content=make_app_image())
+
+    for answer in (wrong, large, full):
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers[CORS] == "*"
+    assert (wrong.status_code, large.status_code, full.status_code) == (400, 400, 500)
+    assert wrong.json()["message"].startswith("image: first byte is 0x4D")
+    assert large.text == '{"message":"File provided is too large for device"}'
+    assert full.text == '{"message":"Write Error"}'
+    assert full.headers["connection"] == "close"
+
+
+def test_from_2_15_on_a_new_page_is_shown_after_a_restart(
+    newest: Any, make_www_image: Make, make_app_image: Make
+) -> None:
+    own = newest.client.get("/")
+    page = make_www_image({"/index.html": b"mine", "/version.txt": b"v1"})
+
+    answer = newest.client.post("/api/system/OTAWWW", content=page)
+
+    assert answer.text == "WWW update complete, rebooting now!\n"
+    assert answer.headers["content-type"] == "text/plain"
+    newest.advance(10)
+    assert (newest.info()["axeOSVersion"], newest.info()["useCustomWWW"]) == ("v1", 1)
+    assert newest.client.get("/").text == "mine"
+    newest.client.post("/api/system/OTA", content=make_app_image(version="v2.15.0"))
+    newest.advance(10)
+    assert newest.info()["runningPartition"] == "ota_0"
+    assert (newest.info()["axeOSVersion"], newest.info()["useCustomWWW"]) == (
+        "Unified",
+        0,
+    )
+    again = newest.client.get("/")
+    assert (again.content, again.headers) == (own.content, own.headers)
+    assert own.headers["content-length"] == str(own.num_bytes_downloaded)
+
+
+def test_another_partition_can_be_booted(newest: Any) -> None:
+    def boot(body: str) -> tuple[int, str]:
+        answer = newest.client.post("/api/system/boot", content=body)
+        assert answer.headers[CORS] == "*"
+        return answer.status_code, answer.text
+
+    refused = {
+        "": "Empty request body",
+        "{": "Invalid JSON",
+        "[]": "Missing partition label",
+        '{"partition": 1}': "Missing partition label",
+        '{"partition": "nvs"}': "Partition not found",
+        '{"partition": "ota_1"}': "No valid firmware found on partition",
+    }
+    assert {body: boot(body) for body in refused} == {
+        body: (400, text) for body, text in refused.items()
+    }
+
+    newest.client.post("/api/system/OTA", content=release_bytes("v2.15.9"))
+    newest.advance(10)
+    factory, ota_0, ota_1 = newest.info()["partitions"]
+    done = boot('{"Partition": "factory"}')
+
+    assert done == (
+        200,
+        '{"message":"Next boot partition set successfully. Rebooting..."}',
+    )
+    newest.advance(10)
+    assert newest.info()["runningPartition"] == "factory"
+    assert list(ota_0.items()) == [
+        ("label", "ota_0"),
+        ("isCurrent", True),
+        ("isFactory", False),
+        ("version", "v2.15.9"),
+        ("compileDate", "Aug 20 2026"),
+        ("compileTime", "00:00:00"),
+        ("usagePercent", 37),
+    ]
+    assert (factory["version"], factory["isFactory"]) == ("v2.15.0", True)
+    assert list(ota_1.values()) == ["ota_1", False, False, None, None, None, None]
+
+
+def test_from_2_13_on_an_update_is_answered_as_plain_text(
+    run_device: Any, tmp_path: Path, make_www_image: Make
+) -> None:
+    types = []
+    for version in ("2.12.2", "2.13.2"):
+        with run_device(tmp_path / version, firmware=(version,)) as device:
+            page = make_www_image({"/index.html": b"mine"})
+            answer = device.client.post("/api/system/OTAWWW", content=page)
+            types.append((answer.headers["content-type"], answer.text))
+
+    text = "WWW update complete\n"
+    assert types == [("text/html", text), ("text/plain", text)]

@@ -16,8 +16,10 @@ from softaxe.catalog.firmware import Firmware, Kind, Member, firmware, versions
 from softaxe.catalog.firmware.rows import Rows
 from softaxe.device.device import Device
 from softaxe.device.profile import Profile
-from softaxe.device.state import AsicReading
+from softaxe.device.state import AppPartition, AsicReading
 from softaxe.device.statistics import RejectedReason, Sample
+from softaxe.flash.image import SLOT_BYTES
+from softaxe.flash.partitions import FACTORY
 from softaxe.units import with_suffix
 
 GIGA = 1e9
@@ -102,6 +104,32 @@ def _best_difficulty(rows: Rows) -> cjson.Printer:
         return cjson.string(with_suffix(difficulty, rows.difficulty_gap))
 
     return text
+
+
+def _partitions(rows: Rows) -> cjson.Printer:
+    """Print partitions; of an empty one only what it is."""
+
+    def one(slot: AppPartition) -> str:
+        image = slot.image
+        texts = ("version", "compile_date", "compile_time")
+        told = [cjson.string(getattr(image, name)) for name in texts] if image else []
+        if image is not None:
+            told.append(cjson.number(100 * image.size // SLOT_BYTES))
+        return cjson.members(
+            (
+                ("label", cjson.string(slot.label)),
+                ("isCurrent", cjson.boolean(slot.is_current)),
+                ("isFactory", cjson.boolean(slot.label == FACTORY)),
+                *zip(_OF_IMAGE, told or ["null"] * len(_OF_IMAGE), strict=True),
+            ),
+            depth=3,
+            is_compact=rows.is_compact,
+        )
+
+    return lambda slots: cjson.array(map(one, slots), is_compact=rows.is_compact)
+
+
+_OF_IMAGE = ("version", "compileDate", "compileTime", "usagePercent")
 
 
 def _integers(rows: Rows) -> cjson.Printer:
@@ -294,6 +322,13 @@ _INFO = (
     Told("idfVersion", lambda d: d.idf_version, "ESP-IDF version"),
     Told("boardVersion", lambda d: d.board.version, "Board version"),
     Told("resetReason", lambda d: d.reset_reason, "Why the device last reset"),
+    Told("useCustomWWW", lambda d: d.settings.use_custom_www,
+          "Whether the page of the www partition is shown"),
+    Told("partitions", lambda d: d.partitions,
+          "The application partitions as they were at boot",
+         printer_of=_partitions,
+         of_what="array of {label, isCurrent, isFactory, version, compileDate, "
+         "compileTime, usagePercent}"),
     Told("runningPartition", lambda d: d.running_partition,
           "Partition the firmware runs from"),
     Told("overheat_mode", lambda d: d.tells_overheat,

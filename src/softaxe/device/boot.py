@@ -32,13 +32,25 @@ BootStep = tuple[float, Milestone | tuple[Level, str, str]]
 
 
 def boot_steps(
-    board: Board, settings: Settings, firmware: Firmware, *, axeos_version: str
+    board: Board,
+    settings: Settings,
+    firmware: Firmware,
+    *,
+    axeos_version: str,
+    first_words: str = "",
 ) -> Iterator[BootStep]:
     """Yield what happens when, in order.
 
     A board that the firmware does not know is one that somebody built: it has what the
     settings say, which is nothing unless somebody stored that. The oldest releases go
     no further.
+
+    Args:
+        board: What is started.
+        settings: With which.
+        firmware: What runs.
+        axeos_version: Of the page.
+        first_words: What the system has found out.
     """
 
     def say(at_s: float, tag: str, text: str) -> BootStep:
@@ -60,6 +72,8 @@ def boot_steps(
     named = "Board Version" if is_known else "Custom Board Version"
     yield say(0.42, "device_config", f"{named}: {board.version}")
     yield say(0.42, "device_config", asics)
+    if first_words:
+        yield say(0.45, "system", first_words)
     yield say(0.45, "system", f"Initial overheat_mode value: {overheat}")
     yield 0.5, Milestone.RADIO
     if board.has_tps546 and is_known:
@@ -79,7 +93,8 @@ def boot_steps(
         yield 1.25, (Level.WARNING, "display", NO_DISPLAY_TEXT)
     yield say(1.25, "input", "Install button driver")
     yield 1.3, Milestone.POWER_MANAGEMENT
-    yield say(1.35, "http_server", f"AxeOS version: {axeos_version}")
+    if firmware.rows.axeos_version != "none":
+        yield say(1.35, "http_server", f"AxeOS version: {axeos_version}")
     yield say(1.35, "http_server", "Starting HTTP Server")
     yield 1.35, Milestone.SERVER
     yield say(1.4, "BAP", "Initializing BAP system")

@@ -69,13 +69,13 @@ from softaxe.device.settings import (
     check_patch,
     unmet_demands,
 )
-from softaxe.device.state import DeviceState
+from softaxe.device.state import AppPartition, DeviceState
 from softaxe.device.statistics import Sample, Statistics
 from softaxe.device.stopping import StopReason
 from softaxe.device.totals import Totals
 from softaxe.errors import UpdateRefused
 from softaxe.flash.image import WRITE_ERROR, AppImage
-from softaxe.flash.partitions import SHIPPED_VERSION, Flash
+from softaxe.flash.partitions import APP_SLOTS, SHIPPED_VERSION, Flash
 from softaxe.stratum import session as stratum
 from softaxe.stratum.pool import SCALED_BLOCK_DIFFICULTY
 from softaxe.units import NEVER, Level
@@ -88,6 +88,9 @@ IDENTIFY_S = 30.0
 """How long the device says hi. Source: ESP-Miner screen.c."""
 UPDATE_SHOWN_S = 10.0
 """How long the last word about an update stays on the screen; an estimate."""
+NO_PARTITION = "Partition not found"
+NO_FIRMWARE = "No valid firmware found on partition"
+BOOT_NOT_SET = "Failed to set boot partition"
 POWER_ON = "Reset due to power-on event"
 SOFTWARE_RESET = "Software reset via esp_restart"
 PANIC_RESET = "Software reset due to exception/panic"
@@ -163,12 +166,13 @@ class Device(DeviceState):
         self.scoreboard = Scoreboard(settings or {})
         self.totals = Totals(settings or {})
         self.flash = flash or Flash()
-        if release is not None:
-            self.flash.flash_factory(release.tag)
-        elif self.flash.factory_version == SHIPPED_VERSION:
-            self.flash.factory_version = firmware_for(row).tag
         self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self.www = www
+        if release is not None:
+            if self.flash.flash_factory(release.tag):
+                self._save_flash(None, www)
+        elif self.flash.factory_version == SHIPPED_VERSION:
+            self.flash.factory_version = firmware_for(row).tag
         self._boot_flash()
         self._networks = tuple(networks)
         self._is_reachable = False
@@ -360,6 +364,7 @@ class Device(DeviceState):
         """Put a checked image into the next slot; the next restart boots from it."""
         self.step(now)
         before = self.flash.to_rows()
+        self._use_own_page()
         self.flash.install(image)
         if self.faults.update is UpdateFault.ROLLED_BACK:
             self.flash.fail_at_boot(self.flash.boot_label)
@@ -373,7 +378,37 @@ class Device(DeviceState):
         before, before_www = self.flash.to_rows(), self.www
         self.flash.install_www(sha256_hex)
         self.www = files
+        if self.firmware.rows.embeds_page:
+            self._change_settings({"use_custom_www": True})
         self._save_flash(before, before_www)
+        self._page_changed()
+
+    def boot_from(self, label: str, now: float) -> None:
+        """Boot from another slot at the next restart, and show its own page.
+
+        Raises:
+            UpdateRefused: That cannot be, in the firmware's words.
+        """
+        self.step(now)
+        if label not in APP_SLOTS:
+            raise UpdateRefused(NO_PARTITION)
+        if self.flash.image(label) is None:
+            raise UpdateRefused(NO_FIRMWARE)
+        if self.faults.update is UpdateFault.REFUSED:
+            raise UpdateRefused(BOOT_NOT_SET)
+        before = self.flash.to_rows()
+        self.flash.boot_from(label)
+        self._use_own_page()
+        self._save_flash(before, self.www)
+
+    def _use_own_page(self) -> None:
+        if self.firmware.rows.embeds_page:
+            self._change_settings({"use_custom_www": False})
+
+    def _page_changed(self) -> None:
+        """Look at the new page, if the firmware does not wait for its next boot."""
+        if self.firmware.rows.axeos_version == "file":
+            self.axeos_version = self.read_axeos_version()
 
     def flash_not_saved(self, request: SaveFlash) -> None:
         """Take back an image that could not be stored; a restart that waits stands."""
@@ -381,6 +416,7 @@ class Device(DeviceState):
             return
         self.flash = Flash.from_rows(request.previous)
         self.www = request.previous_www
+        self._page_changed()
         self.revision += 1
 
     def set_faults(self, faults: DeviceFaults, now: float) -> None:
@@ -408,6 +444,11 @@ class Device(DeviceState):
         if faults.reboot_period_s != before.reboot_period_s:
             self._plan_crash(now)
         self.memory.set_leak(faults.heap_leak_bytes_per_s, now)
+        if (faults.www_version, faults.is_www_erased) != (
+            before.www_version,
+            before.is_www_erased,
+        ):
+            self.axeos_version = self.read_axeos_version()
         self._settle()
 
     @property
@@ -500,8 +541,14 @@ class Device(DeviceState):
     def _boot(self, now: float, reset_reason: str) -> None:
         self.reset_reason = reset_reason
         self.booted_at = now
+        build_text = self._note_build()
         self.settings_at_boot = self.settings
         """What is in force of those settings that are only read at boot."""
+        self.partitions = tuple(
+            AppPartition(label, label == self.flash.running, self.flash.image(label))
+            for label in APP_SLOTS
+        )
+        self.axeos_version = self.read_axeos_version()
         self._plan_crash(now)
         rows = self.firmware.rows
         self.log.boot(now, has_ring=rows.log_frames == "ring")
@@ -586,6 +633,7 @@ class Device(DeviceState):
                 self.settings,
                 self.firmware,
                 axeos_version=self.axeos_version,
+                first_words=build_text,
             )
         )
         self._boot_due = now + self._boot_steps[0][0]
@@ -612,6 +660,21 @@ class Device(DeviceState):
         self.profile = self._profile.on(self.firmware)
         if self.flash.to_rows() != before:
             self._save_flash(None, self.www)
+
+    def _note_build(self) -> str:
+        """Let firmware that is new here show its own page; return what it says then."""
+        image, before = self.flash.running_image, self.settings.last_build
+        build = f"{image.version} {image.compile_date} {image.compile_time}"
+        if not self.firmware.rows.embeds_page or build == before:
+            return ""
+        self._store_settings({"last_build": build})
+        if not before:
+            return ""
+        self._store_settings({"use_custom_www": False})
+        return (
+            f"Firmware build changed ({before} -> {build}). "
+            "Resetting custom WWW to default (false)."
+        )
 
     def _save_flash(
         self,
@@ -917,6 +980,11 @@ class Device(DeviceState):
         self.mining.set_scale(mode.scale)
 
     def _change_settings(self, changes: Mapping[str, str | int | float | bool]) -> None:
+        self._store_settings(changes)
+        if changes:
+            self.power_management.wake(self.now)
+
+    def _store_settings(self, changes: Mapping[str, str | int | float | bool]) -> None:
         self.revision += 1
         previous = self.settings
         self.settings = previous.changed(changes)
@@ -924,7 +992,6 @@ class Device(DeviceState):
             # Equal values too: what is in force may be a default of this run alone.
             rows = self.settings.to_nvs(changes)
             self._events.append(SaveSettings(rows, previous))
-            self.power_management.wake(self.now)
 
 
 def _hashes_per_count(mode: WorkMode) -> float:

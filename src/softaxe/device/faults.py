@@ -103,6 +103,8 @@ class DeviceFaults:
     update: UpdateFault | None = None
     is_www_erased: bool = False
     """Half of the page's partition is erased: no file system any more."""
+    www_version: str | None = None
+    """What the page in its partition says it is, instead of what it is."""
     is_block_next: bool = False
     """The built-in pool lets the next share be one: it counts as so much better."""
 

@@ -290,6 +290,10 @@ SETTINGS: tuple[Setting, ...] = (
        Effect.STATISTICS, "Statistics interval; 0 switches them off", "s"),
     _s("best_difficulty", "bestdiff", None, 0, 0, 2**63 - 1, _NOW,
        "Best difficulty ever"),
+    _s("use_custom_www", "use_custom_www", None, False, 0, 1, _REBOOT,
+       "Show the page of the www partition, not the firmware's own"),
+    _s("last_build", "last_fw_fp", None, "", 0, 3999, _REBOOT,
+       "Firmware of the last boot; another one shows its own page"),
     _s("theme_scheme", "themescheme", None, "dark", 0, 3999, _NOW,
        "Colour scheme of the web page"),
     _s("theme_colors", "themecolors", None, THEME_COLORS, 0, 3999, _NOW,
@@ -336,6 +340,8 @@ class Settings:
     is_overheated: bool
     statistics_interval_s: int
     best_difficulty: int
+    use_custom_www: bool
+    last_build: str
     theme_scheme: str
     theme_colors: str
 

@@ -22,8 +22,11 @@ from softaxe.device.settings import Settings
 from softaxe.device.statistics import ShareCounters, Statistics
 from softaxe.device.stopping import StopReason
 from softaxe.device.totals import Totals
+from softaxe.flash.image import AppImage
 from softaxe.flash.partitions import Flash
 
+OWN_PAGE = "Unified"
+"""Version of the page inside the firmware."""
 MOST_PLAIN = 10**15 - 1
 """The largest number that cJSON prints with all its digits and no exponent."""
 
@@ -36,6 +39,15 @@ class AsicReading:
     domains_hs: tuple[float, ...]
     error_count: int
     """The error register as read; it counts up until the chip is reset."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppPartition:
+    """A slot for firmware as it was at boot."""
+
+    label: str
+    is_current: bool
+    image: AppImage | None
 
 
 class DeviceState:
@@ -59,6 +71,10 @@ class DeviceState:
     flash: Flash
     www: Mapping[str, bytes] | None
     """Files of the www image in flash, or None when there is none."""
+    partitions: tuple[AppPartition, ...]
+    """As they were at boot."""
+    axeos_version: str
+    """Version of the web page; empty when its image cannot be mounted."""
     body: Body
     radio: Radio
     chain: Chain
@@ -287,23 +303,53 @@ class DeviceState:
         """Label of the partition the firmware runs from."""
         return self.flash.running
 
-    @property
-    def axeos_version(self) -> str:
-        """Version of the web page; empty when its image cannot be mounted."""
-        if self.is_www_broken:
+    def read_axeos_version(self) -> str:
+        """Look at the page and return its version, as the firmware does."""
+        kind = self.firmware.rows.axeos_version
+        if self.shows_own_page:
+            return OWN_PAGE
+        if kind == "none" or self.is_www_broken:
             return ""
+        text = self.www_version
+        if kind == "file":
+            return "unknown" if text is None else _decoded(text[:31])
+        if text is None:
+            return "Unknown"
+        return _decoded(text.partition(b"\n")[0][:63])
+
+    @property
+    def www_version(self) -> bytes | None:
+        """What `/version.txt` of the www partition holds, if there is one."""
+        if self.faults.www_version is not None:
+            return self.faults.www_version.encode()
         if self.www is None:
-            return self.flash.factory_version
-        text = self.www.get("/version.txt")
-        return "unknown" if text is None else text[:31].decode("utf-8", "replace")
+            return self.flash.factory_version.encode()
+        return self.www.get("/version.txt")
 
     @property
     def is_www_broken(self) -> bool:
         """True when the www partition holds something that is no file system."""
-        is_no_image = self.flash.www_sha256 is not None and self.www is None
-        return is_no_image or self.faults.is_www_erased
+        flash = self.flash
+        if self.www is None and (flash.www_sha256 or not flash.ships_page):
+            return True
+        return self.faults.is_www_erased
+
+    @property
+    def shows_own_page(self) -> bool:
+        """True while the page is the one inside the firmware."""
+        is_www_used = self.settings_at_boot.use_custom_www and not self.is_www_broken
+        return self.firmware.rows.embeds_page and not is_www_used
+
+    @property
+    def is_in_recovery(self) -> bool:
+        """True while there is no page to show, and the firmware has none inside."""
+        return self.is_www_broken and self.firmware.rows.has_recovery_mode
 
     @property
     def work_mode(self) -> WorkMode:
         """What a searched hash stands for at present."""
         return self.chain.mode
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-8", "replace")

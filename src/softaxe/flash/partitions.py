@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
-from softaxe.catalog.firmware import DEFAULT_VERSION, is_known
+from softaxe.catalog.firmware import DEFAULT_VERSION, is_known, nearest
 from softaxe.errors import SettingError
 from softaxe.flash.image import AppImage, release_image
 
@@ -86,6 +86,11 @@ class Flash:
         first, second = OTA_SLOTS
         return second if self.running == first else first
 
+    @property
+    def ships_page(self) -> bool:
+        """The www partition came with a page; later releases have theirs inside."""
+        return not nearest(self.factory_version).rows.embeds_page
+
     def image(self, label: str) -> AppImage | None:
         """Return what an application slot holds; None for one that is empty."""
         if label == FACTORY:
@@ -100,13 +105,19 @@ class Flash:
         assert image is not None
         return image
 
-    def flash_factory(self, version: str) -> None:
-        """Put a release's firmware and page where a new device has them, by USB."""
-        if version != self.factory_version:
+    def flash_factory(self, version: str) -> bool:
+        """Put a release's firmware and page where a new device has them, by USB.
+
+        Returns:
+            False when they have been there already: then all stays.
+        """
+        is_new = version != self.factory_version
+        if is_new:
             self.factory_version = version
             self.running = self.boot_label = FACTORY
             self.slots.clear()
             self.www_sha256 = None
+        return is_new
 
     def install(self, image: AppImage) -> str:
         """Put an image into the next slot and boot from it next; return the label."""

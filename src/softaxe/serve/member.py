@@ -59,6 +59,8 @@ LOG_QUEUE_LINES = 128
 """Lines a slow log listener may fall behind. Source: ESP-Miner websocket.c."""
 PRESENT_S = 0.0005
 """Device time that passes unseen: half of the least that any answer tells."""
+WWW_SETTING = "use_custom_www"
+"""NVS key of what lets firmware with a page of its own show another."""
 REOPEN_S = 1.0
 PORTS_S = 5.0
 """Real seconds for ports to open and close; more than a hung connection takes."""
@@ -264,14 +266,20 @@ class Member:
         if options.erases_www:
             flash.www_sha256 = None
             storage.save_flash(self.key, flash.to_rows())
+        settings = {**options.defaults, **stored, **options.overrides}
+        www = options.www
+        if www is not None:
+            settings[WWW_SETTING] = 1
+        elif options.firmware in {None, flash.factory_version.removeprefix("v")}:
+            www = read_www(storage, flash.www_sha256)  # not one that is flashed over
         return Device(
             options.board,
             seed=options.seed,
             firmware=options.firmware,
             profile=options.profile,
-            settings={**options.defaults, **stored, **options.overrides},
+            settings=settings,
             flash=flash,
-            www=options.www or read_www(storage, flash.www_sha256),
+            www=www,
             work=options.work,
             ambient_c=options.ambient_c,
             ambient_swing_c=options.ambient_swing_c,

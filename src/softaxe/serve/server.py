@@ -18,10 +18,10 @@ from softaxe import __version__
 from softaxe.api import cjson, openapi, views
 from softaxe.api.routes import routes_of
 from softaxe.catalog.firmware import Firmware
-from softaxe.device.device import Device
+from softaxe.device.device import BOOT_NOT_SET, Device
 from softaxe.device.profile import Profile
 from softaxe.device.settings import Patch
-from softaxe.errors import PatchRefused, StorageError
+from softaxe.errors import PatchRefused, StorageError, UpdateRefused
 from softaxe.serve.access import is_client_allowed
 from softaxe.serve.answers import (
     CONNECTION_CLOSE,
@@ -51,6 +51,8 @@ PATCH_LIMIT_BYTES = 10240
 """Bodies of this length and more are refused. Source: ESP-Miner http_server.c."""
 THEME_READ_BYTES = 1023
 """What the firmware reads of a theme. Source: ESP-Miner theme_api.c."""
+BOOT_READ_BYTES = 1023
+"""What is read of a request for another partition; an estimate."""
 MAX_TARGET_BYTES = 2048
 """Of a request's target. Source: CONFIG_HTTPD_MAX_URI_LEN."""
 
@@ -87,6 +89,9 @@ UNKNOWN_ROUTE = {
 """By whether JSON is compact."""
 THEME_STORED = Answer(b'{"status":"ok"}')
 LOGS_HEADERS = ((b"Content-Disposition", b'attachment; filename="bitaxe-logs.txt"'),)
+BOOT_NOT_RECEIVED = Answer(b"Empty request body", status=400)
+NO_PARTITION_LABEL = Answer(b"Missing partition label", status=400)
+BOOTING = "Next boot partition set successfully. Rebooting..."
 RESTARTING = "System will restart shortly."
 PAUSED = "Mining paused"
 RESUMED = "Mining resumed"
@@ -182,7 +187,7 @@ class Server:
         if self._routes[0] is not firmware:
             self._routes = firmware, routes(firmware, self.host.device.profile)
         endpoint = self._routes[1].find(
-            request.method, path, is_recovering=self._is_recovering
+            request.method, path, is_recovering=self.host.device.is_in_recovery
         )
         return endpoint.answer(self, request)
 
@@ -289,18 +294,12 @@ class Server:
     def page(self, request: Request) -> Answer:
         """GET of anything that is no route."""
         device = self.host.device
-        if not self._is_recovering:
+        if not device.is_in_recovery:
             return page_answer(device, request.target)
         # Unlike files, the recovery page is only for those who may use the API.
         if not is_client_allowed(request, device):
             return UNAUTHORIZED
         return RECOVERY_PAGE
-
-    @property
-    def _is_recovering(self) -> bool:
-        """True when every GET without a route is answered by the recovery page."""
-        device = self.host.device
-        return device.is_www_broken and device.firmware.rows.has_recovery_mode
 
     def unknown_api(self, _request: Request) -> Answer:
         """Anything else under /api."""
@@ -370,6 +369,36 @@ class Server:
         device = self.host.sync()
         device.restart(device.now)
         return self._action(RESTARTING)
+
+    async def boot(self, request: Request) -> Answer:
+        """POST /api/system/boot."""
+        try:
+            source = body_of(request, self.host.device)
+            body = await read_start(source, BOOT_READ_BYTES)
+        except BodyCutOff:
+            return BOOT_NOT_RECEIVED.with_headers((CONNECTION_CLOSE,))
+        if not body:
+            return BOOT_NOT_RECEIVED
+        try:
+            parsed = cjson.parse(body)
+        except ValueError:
+            return INVALID_JSON
+        label = {name.lower(): value for name, value in reversed(parsed)}.get(
+            "partition"
+        )
+        if not isinstance(label, str):
+            return NO_PARTITION_LABEL
+        async with self._changing:
+            device = self.host.sync()
+            try:
+                device.boot_from(label, device.now)
+            except UpdateRefused as error:
+                status = 500 if str(error) == BOOT_NOT_SET else 400
+                return Answer(str(error).encode(), status=status)
+            await self.host.commit()
+            device = self.host.sync()
+            device.restart(device.now)
+        return self._action(BOOTING)
 
     def identify(self, _request: Request) -> Answer:
         """POST /api/system/identify."""
@@ -471,6 +500,7 @@ _HANDLERS: Mapping[tuple[str, str], Respond] = {
     ("POST", "/api/system/pause"): Server.pause,
     ("POST", "/api/system/resume"): Server.resume,
     ("POST", "/api/system/blockFound/dismiss"): Server.dismiss_block,
+    ("POST", "/api/system/boot"): Server.boot,
     ("PATCH", "/api/system"): Server.patch,
     ("POST", "/api/system/OTA"): lambda server, one: server.updates.firmware(one),
     ("POST", "/api/system/OTAWWW"): lambda server, one: server.updates.www(one),

@@ -41,9 +41,12 @@ RECOVERY_PAGE = Answer((_STATIC / "recovery.html").read_bytes(), is_chunked=True
 
 def files_of(device: Device) -> Mapping[str, bytes]:
     """Return the device's pages by name: those in its flash, or ours."""
-    if device.www is not None:
+    if device.shows_own_page:
+        return OUR_PAGE
+    if device.www is not None and device.faults.www_version is None:
         return device.www
-    return {**OUR_PAGE, "/version.txt": device.axeos_version.encode()}
+    pages = OUR_PAGE if device.www is None else device.www
+    return {**pages, "/version.txt": device.www_version or b""}
 
 
 def page_answer(device: Device, target: str) -> Answer:
@@ -56,9 +59,12 @@ def page_answer(device: Device, target: str) -> Answer:
         target: The request's target as sent, query included.
     """
     rows, pages = device.firmware.rows, files_of(device)
-    takes_plain = rows.serves_plain_files or device.www is None
     return file_answer(
-        pages, target, takes_plain=takes_plain, svg_type=rows.svg_type.encode()
+        pages,
+        target,
+        takes_plain=rows.serves_plain_files or device.www is None,
+        svg_type=rows.svg_type.encode(),
+        is_inside=device.shows_own_page,
     )
 
 
@@ -68,6 +74,7 @@ def file_answer(
     *,
     takes_plain: bool = True,
     svg_type: bytes = b"image/svg+xml",
+    is_inside: bool = False,
 ) -> Answer:
     """Answer a GET for a page.
 
@@ -76,8 +83,10 @@ def file_answer(
         target: The request's target as sent, query included.
         takes_plain: Files that are not compressed are found, too.
         svg_type: Content type of a picture in SVG.
+        is_inside: They are a part of the firmware, no files.
     """
-    name = "/index.html" if target.endswith("/") else target[:MAX_NAME_BYTES]
+    longest = None if is_inside else MAX_NAME_BYTES
+    name = "/index.html" if target.endswith("/") else target[:longest]
     headers: Headers = () if target.endswith("/") else (CACHE,)
     content = pages.get(f"{name}.gz")
     if content is not None:
@@ -92,8 +101,12 @@ def file_answer(
             headers=((b"Location", b"/"),),
             is_unmatched=True,
         )
-    content_type = _content_type(name, svg_type)
-    return Answer(content, content_type=content_type, headers=headers, is_chunked=True)
+    return Answer(
+        content,
+        content_type=_content_type(name, svg_type),
+        headers=headers,
+        is_chunked=not is_inside,
+    )
 
 
 def _content_type(name: str, svg_type: bytes) -> bytes:

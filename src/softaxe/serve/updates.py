@@ -4,15 +4,19 @@ Source of the firmware's texts: ESP-Miner http_server.c.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 
+from softaxe.api import views
+from softaxe.catalog.firmware import Firmware
 from softaxe.device.device import Device
 from softaxe.errors import ImageError, StorageError, UpdateRefused
 from softaxe.flash.image import WRITE_ERROR, AppImageReader
 from softaxe.flash.partitions import WWW_BYTES
 from softaxe.flash.spiffs import read_spiffs
-from softaxe.serve.answers import CONNECTION_CLOSE, Answer, reason
+from softaxe.serve.answers import CONNECTION_CLOSE, FULL_CORS, Answer, reason
 from softaxe.serve.host import Host
 from softaxe.serve.protocol import DRAIN_BYTES
 from softaxe.serve.request import NO_BODY, Body, BodyCutOff, Request, chunks
@@ -28,6 +32,8 @@ TOO_LARGE = Answer(b"File provided is too large for device", status=400)
 BUSY = Answer(b"Another update is in progress", status=500)
 FIRMWARE_DONE = Answer(b"Firmware update complete, rebooting now!\n")
 WWW_DONE = Answer(b"WWW update complete\n")
+WWW_DONE_RESTARTS = Answer(b"WWW update complete, rebooting now!\n")
+JSON = b"application/json"
 
 
 class Upload:
@@ -86,6 +92,8 @@ class _Work:
     install: Callable[[Upload], Awaitable[Answer]]
     restarts: bool
     """The device restarts when it is done."""
+    most_bytes: float = math.inf
+    """More are refused before they are read."""
 
     def percent(self, size: int) -> int:
         """How much of it has come."""
@@ -113,16 +121,17 @@ class Updates:
             device.write_firmware(image, device.now)
             return FIRMWARE_DONE
 
-        body = body_of(request, self._host.device)
         work = _Work(
             "esp-miner.bin", _length(request), reader.feed, install, restarts=True
         )
-        return await self._update(body, work, lambda: reader.firmware_text)
+        return await self._update(request, work, lambda: reader.firmware_text)
 
     async def www(self, request: Request) -> Answer:
-        """Take an image of the www partition; its files are served at once."""
-        if _length(request) > WWW_BYTES:
-            return TOO_LARGE
+        """Take an image of the www partition; its files are served at once.
+
+        Where the firmware has a page inside, the device restarts to show them.
+        """
+        restarts = self._host.device.firmware.rows.www_upload_restarts
         size = 0
 
         def check(chunk: bytes) -> None:
@@ -137,20 +146,36 @@ class Updates:
             sha256_hex = await asyncio.to_thread(upload.sink.commit)
             device = self._host.sync()
             device.write_www(sha256_hex, pages, device.now)
-            return WWW_DONE
+            return WWW_DONE_RESTARTS if restarts else WWW_DONE
 
-        body = body_of(request, self._host.device)
-        work = _Work("www.bin", _length(request), check, install, restarts=False)
-        return await self._update(body, work, lambda: WRITE_ERROR)
+        work = _Work(
+            "www.bin",
+            _length(request),
+            check,
+            install,
+            restarts=restarts,
+            most_bytes=WWW_BYTES,
+        )
+        return await self._update(request, work, lambda: WRITE_ERROR)
 
     async def _update(
-        self, body: Body, work: "_Work", firmware_text: Callable[[], str]
+        self, request: Request, work: _Work, firmware_text: Callable[[], str]
+    ) -> Answer:
+        device = self._host.device
+        firmware, body = device.firmware, body_of(request, device)
+        answer = await self._take(body, work, firmware_text)
+        return _as_spoken(answer, request.path, firmware)
+
+    async def _take(
+        self, body: Body, work: _Work, firmware_text: Callable[[], str]
     ) -> Answer:
         host = self._host
         try:
             host.sync().check_update_allowed()
         except UpdateRefused as error:
             return Answer(str(error).encode(), status=500)
+        if work.total_bytes > work.most_bytes:
+            return TOO_LARGE
         if self._lock.locked():
             return BUSY
         async with self._lock:
@@ -194,6 +219,23 @@ class Updates:
             return reason(str(error), status=500)
         text = firmware_text if is_fault_of_image else WRITE_ERROR
         return Answer(text.encode(), status=500)
+
+
+def _as_spoken(answer: Answer, path: str, firmware: Firmware) -> Answer:
+    """Say what came of an upload as the firmware that took it says it."""
+    if answer.status < HTTPStatus.BAD_REQUEST:
+        kind = next(one.content_type for one in firmware.routes if one.path == path)
+        return replace(answer, content_type=kind.encode())
+    if not firmware.rows.ota_errors_are_json:
+        return answer
+    text = answer.body.decode()
+    ends = text == WRITE_ERROR and not answer.is_last
+    return replace(
+        answer,
+        body=views.message_body(text, is_compact=firmware.rows.is_compact),
+        content_type=JSON,
+        headers=FULL_CORS + answer.headers + (CONNECTION_CLOSE,) * ends,
+    )
 
 
 def body_of(request: Request, device: Device) -> Body:

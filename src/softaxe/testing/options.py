@@ -38,6 +38,7 @@ EffectName = Literal[
     "reboot_loop",
     "heap_exhaustion",
     "www_erased",
+    "www_mismatch",
     "ota_failing",
 ]
 
@@ -74,6 +75,7 @@ class FaultOptions(TypedDict, total=False):
     start_s: float
     ths: float
     v: float
+    version: str
     which: Literal["primary", "fallback", "all"]
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -20,6 +20,8 @@ from softaxe.errors import SettingError
 
 DEFAULT_VERSION = "2.12.2"
 """The page's."""
+MOST_TEXTS = 64
+"""Versions that are kept in mind with what they are taken for."""
 
 
 class Kind(StrEnum):
@@ -173,6 +175,7 @@ def is_known(version: str) -> bool:
     return version.removeprefix("v") in versions()
 
 
+@lru_cache(MOST_TEXTS)
 def nearest(version: str) -> Firmware:
     """Return the release that the text of an image's version names, or the nearest.
 
