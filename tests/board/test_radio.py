@@ -4,6 +4,7 @@ from itertools import pairwise
 import pytest
 
 from softaxe.board.radio import NETWORKS, AuthMode, Network, Radio
+from softaxe.catalog.firmware import firmware
 
 HOME = Network("home", -50, AuthMode.WPA2_PSK, "secret-words")
 OPEN = Network("park", -70, AuthMode.OPEN)
@@ -15,7 +16,7 @@ LOCKED = "No access point found with compatible security (Error 210, retry #%d)"
 
 
 def radio(
-    ssid: str = "home", password: str = "secret-words"
+    ssid: str = "home", password: str = "secret-words", version: str = "2.12.2"
 ) -> tuple[Radio, list[str]]:
     lines: list[str] = []
     made = Radio(
@@ -25,6 +26,7 @@ def radio(
         hostname="bitaxe",
         mac=bytes.fromhex("10f51233bbff"),
         ipv4="192.168.1.9",
+        rows=firmware(version).rows,
         rng=random.Random(1),
         log=lambda level, tag, text: lines.append(text),
     )
@@ -328,3 +330,58 @@ def test_a_network_that_has_gone_keeps_its_level_until_that_is_noticed() -> None
     assert made.rssi_dbm == level_dbm > -90
     run(made, 26.1)
     assert made.rssi_dbm == -90
+
+
+def test_2_8_is_connected_before_it_has_an_address() -> None:
+    made, _ = radio(version="2.8.1")
+    made.start(0.0)
+    run(made, 2.9)
+    assert (made.status_text, made.is_connected) == ("Connected!", False)
+
+    run(made, 4.0)
+    assert made.is_connected
+
+
+def test_2_8_waits_for_an_address_for_ever() -> None:
+    made, _ = radio("silent", version="2.8.1")
+    made.start(0.0)
+    run(made, 200.0)
+
+    assert (made.status_text, made.is_given_up) == ("Connected!", True)
+
+
+@pytest.mark.parametrize(
+    ("version", "is_on"), [("2.8.1", True), ("2.9.0", False), ("2.12.2", False)]
+)
+def test_an_address_ends_an_access_point_switched_on_by_hand(
+    version: str, *, is_on: bool
+) -> None:
+    made, _ = radio(version=version)
+    made.start(0.0)
+    run(made, 10.0)
+    made.toggle_access_point()
+    made.set_networks((), 10.0)
+    run(made, 40.0)
+    made.set_networks(AROUND, 40.0)
+    run(made, 60.0)
+
+    assert made.is_connected
+    assert made.is_ap_enabled is is_on
+
+
+@pytest.mark.parametrize(("version", "is_back"), [("2.12.2", False), ("2.13.0", True)])
+def test_the_access_point_comes_back_with_the_loss(
+    version: str, *, is_back: bool
+) -> None:
+    made, lines = radio(version=version)
+    made.start(0.0)
+    run(made, 10.0)
+    made.set_networks((), 10.0)
+    run(made, 40.0)
+    assert made.is_ap_enabled is made.is_ap_back is is_back
+
+    made.set_networks(AROUND, 40.0)
+    run(made, 60.0)
+
+    assert not made.is_ap_enabled
+    assert (lines.count("Configuration Access Point enabled") == 2) is is_back

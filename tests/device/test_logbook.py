@@ -1,3 +1,4 @@
+from softaxe import Device
 from softaxe.device.logbook import KEPT_LINES, Logbook, Ring
 from softaxe.log_limit import MOST_EQUAL, WINDOW_S
 from softaxe.units import Level
@@ -104,3 +105,14 @@ def test_the_ring_survives_a_restart_but_no_release_without_one() -> None:
     log.boot(10.0, has_ring=True)
 
     assert b"".join(log.ring.pieces()) == b""
+
+
+def test_2_8_has_tags_of_its_own() -> None:
+    def tags(version: str) -> set[str]:
+        device = Device(firmware=version, seed=1)
+        device.step(20.0)
+        return {line.tag for line in device.log.take()}
+
+    old = {"ADC", "ASIC_task", "SystemModule", "bm1370Module", "vcore.c"}
+    assert old <= tags("2.8.1")
+    assert not old & tags("2.9.0")

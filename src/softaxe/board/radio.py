@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
 
+from softaxe.catalog.firmware.rows import Rows
 from softaxe.units import NEVER, Level, Log
 
 TAG = "connect"
@@ -120,6 +121,9 @@ NETWORKS = (
 """In range unless told otherwise."""
 
 
+JOINED_TEXT = "Connected!"
+
+
 class _Stage(Enum):
     OFF = auto()
     WAITING = auto()
@@ -139,6 +143,7 @@ class Radio:
         hostname: Given to the DHCP server.
         mac: Six bytes of the station interface.
         ipv4: The address the network will give.
+        rows: Of the release.
         rng: Chance, for the signal.
         log: For the connection's lines.
     """
@@ -152,6 +157,7 @@ class Radio:
         hostname: str,
         mac: bytes,
         ipv4: str,
+        rows: Rows,
         rng: random.Random,
         log: Log,
     ) -> None:
@@ -163,6 +169,9 @@ class Radio:
         self.is_given_up = not ssid
         """True when there is nothing to join, or joining has failed: who wants the
         device now has to join its access point, while that is on."""
+        self.is_ap_back = False
+        """The access point came back by itself, of which nobody in the network that is
+        lost knows."""
         self.next_wake = NEVER
         self.ap_name = f"Bitaxe_{mac[4]:02X}{mac[5] + 1 & 0xFF:02X}"
         """The access point's MAC is the station's plus one."""
@@ -170,6 +179,7 @@ class Radio:
         self._password = password
         self._hostname = hostname
         self._ipv4 = ipv4
+        self._rows = rows
         self._rng = rng
         self._log = log
         self._networks = tuple(networks)
@@ -237,8 +247,12 @@ class Radio:
 
     def toggle_access_point(self) -> None:
         """Do what a long press of the button does."""
-        self.is_ap_enabled = not self.is_ap_enabled
-        state = "enabled" if self.is_ap_enabled else "disabled"
+        self._set_access_point(is_on=not self.is_ap_enabled)
+
+    def _set_access_point(self, *, is_on: bool, by_itself: bool = False) -> None:
+        self.is_ap_enabled = is_on
+        self.is_ap_back = is_on and by_itself
+        state = "enabled" if is_on else "disabled"
         self._say(f"Configuration Access Point {state}")
 
     def step(self, now: float) -> None:
@@ -275,7 +289,8 @@ class Radio:
                 took_s = {None: ASSOCIATION_S, Reason.WRONG_PASSWORD: HANDSHAKE_S}
                 self._go(_Stage.ASSOCIATING, due + took_s.get(self._outcome, SCAN_S))
             case _Stage.ASSOCIATING if self._outcome is None:
-                self._show("Acquiring IP...")
+                waits = self._rows.tells_address_wait
+                self._show("Acquiring IP..." if waits else JOINED_TEXT)
                 network = self._mine()
                 has_dhcp = network is not None and network.has_dhcp
                 wait_s = LEASE_S if has_dhcp else LEASE_TIMEOUT_S
@@ -309,16 +324,18 @@ class Radio:
             self._fail(Reason.BEACON_TIMEOUT, due)
         elif not network.has_dhcp:
             self.is_given_up = True
+            if not self._rows.tells_address_wait:
+                self._go(_Stage.LEASING, due + LEASE_TIMEOUT_S)
+                return
             self._show("IP Acquire Timeout")
             self._go(_Stage.WAITING, due + RETRY_S)
         else:
-            self.has_had_lease = True
-            self.status_text = "Connected!"
+            is_first, self.has_had_lease = not self.has_had_lease, True
+            self.status_text = JOINED_TEXT
             self._say(f"IPv4 Address: {self._ipv4}")
             self._say(f"Connected to SSID: {self._ssid}")
-            if self.is_ap_enabled:
-                self.is_ap_enabled = False
-                self._say("Configuration Access Point disabled")
+            if self.is_ap_enabled and (is_first or self._rows.ap_ends == "address"):
+                self._set_access_point(is_on=False)
             self._join()
 
     def _join(self) -> None:
@@ -328,11 +345,14 @@ class Radio:
         self._go(_Stage.JOINED, NEVER)
 
     def _fail(self, reason: Reason, due: float) -> None:
+        is_lost = self.is_connected and self._rows.ap_returns
         self.is_connected = False
         self.is_given_up = True
         self._outcome = None
         text = REASON_TEXTS[reason]
         self._show(f"{text} (Error {reason.value}, retry #{self._retries})")
+        if is_lost and not self.is_ap_enabled:
+            self._set_access_point(is_on=True, by_itself=True)
         self._retries += 1
         self._go(_Stage.WAITING, due + RETRY_S)
 

@@ -551,7 +551,11 @@ class Device(DeviceState):
         self.axeos_version = self.read_axeos_version()
         self._plan_crash(now)
         rows = self.firmware.rows
-        self.log.boot(now, has_ring=rows.log_frames == "ring")
+        self.log.boot(
+            now,
+            has_ring=rows.log_frames == "ring",
+            has_old_tags=rows.has_old_log_tags,
+        )
         has_drivers = self._metal.is_known_to(self.firmware)
         self.board = self._metal.seen_by(self.firmware)
         self.body.boot(
@@ -570,6 +574,7 @@ class Device(DeviceState):
             hostname=self.settings.hostname,
             mac=self.identity.mac,
             ipv4=self.identity.ipv4,
+            rows=self.firmware.rows,
             rng=self._rng,
             log=self.log,
         )

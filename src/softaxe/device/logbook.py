@@ -1,7 +1,7 @@
 """The device's log: the lines a Bitaxe prints on its console and `/api/ws`."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from softaxe.log_limit import LogLimit
@@ -18,6 +18,15 @@ LOOK_S = 0.5
 """How often the log socket's task looks at the ring. Source: websocket_log.c."""
 RESTARTED = b"\n--- SYSTEM RESTART ---\n"
 _LINE_END = b"\n"
+
+OLD_TAGS = {
+    "adc": "ADC",
+    "asic_task": "ASIC_task",
+    "system": "SystemModule",
+    "vcore": "vcore.c",
+    **{f"bm{chip}": f"bm{chip}Module" for chip in ("1397", "1366", "1368", "1370")},
+}
+"""What v2.8 calls them; those of the others are known of the BM1370 only."""
 
 _COLOURS = {Level.ERROR: "31", Level.WARNING: "33", Level.INFO: "32"}
 
@@ -111,14 +120,17 @@ class Logbook:
         """So much is kept; less where many devices share a memory."""
         self._lines: deque[LogLine] = deque(maxlen=KEPT_LINES)
         self._limit = LogLimit()
+        self._tags: Mapping[str, str] = {}
 
-    def boot(self, now: float, *, has_ring: bool) -> None:
+    def boot(self, now: float, *, has_ring: bool, has_old_tags: bool = False) -> None:
         """Count time from now on; what was kept stays over a restart.
 
         Args:
             now: Device time.
             has_ring: Whether this release keeps what is printed.
+            has_old_tags: Whether its tags are those of v2.8.
         """
+        self._tags = OLD_TAGS if has_old_tags else {}
         self.now = self.booted_at = now
         if not has_ring:
             self.ring = None
@@ -130,6 +142,8 @@ class Logbook:
     def __call__(self, level: Level, tag: str, text: str) -> None:
         """Write one line; satisfies `softaxe.units.Log`."""
         boot_ms = round((self.now - self.booted_at) * 1000)
+        if self._tags:
+            tag = self._tags.get(tag, tag)
         for words in self._limit.lines(level, tag, text, self.now):
             line = LogLine(boot_ms, *words)
             self._lines.append(line)

@@ -119,11 +119,13 @@ class DeviceState:
         """True when the device answers HTTP requests.
 
         It does in its network; without one, whoever looks for it is taken to have
-        joined its access point.
+        joined its access point, but for one that came back when the network was lost.
         """
         radio = self.radio
-        has_way = radio.is_in_reach or (radio.is_given_up and radio.is_ap_enabled)
-        return has_way and self._has_server
+        has_ap = radio.is_ap_enabled and not radio.is_ap_back
+        return (
+            radio.is_in_reach or (radio.is_given_up and has_ap)
+        ) and self._has_server
 
     @property
     def ipv4(self) -> str:

@@ -125,6 +125,11 @@ class Rows:
         v2_15="{what} WebSocket {kind} client, fd: {fd}, slot: {slot}, "
         "type_count: {count}",
     )
+    has_old_log_tags: bool = _row(
+        "some log tags have names of their own, such as `SystemModule`",
+        True,
+        v2_9=False,
+    )
     log_frames: Literal["per call", "ring"] = _row(
         "what the log socket sends: every call's text, or lines of a ring in memory",
         "per call",
@@ -332,8 +337,14 @@ class Rows:
 
     # The network
 
+    ap_ends: Literal["first address", "address"] = _row(
+        "when the access point is switched off", "first address", v2_9="address"
+    )
     ap_returns: bool = _row(
         "the access point comes back when Wi-Fi is lost", False, v2_13=True
+    )
+    tells_address_wait: bool = _row(
+        "`wifiStatus` tells of waiting for an address, and of none", False, v2_9=True
     )
     has_mdns: bool = _row("the device announces itself by mDNS", False, v2_15=True)
 
