@@ -93,7 +93,10 @@ PAID = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 def test_every_firmware_mines_on_the_built_in_pool(
     firmware: str, no_shares: int
 ) -> None:
-    settings = {"stratumuser": f"{PAID}.one", "stratumxnsub": 1}
+    settings: dict[str, str | int | float] = {
+        "stratumuser": f"{PAID}.one",
+        "stratumxnsub": 1,
+    }
     device = Device(seed=1, firmware=firmware, settings=settings)
     simulation = Simulation(device, Pool.for_scaled_work(seed=1))
     simulation.advance(40)

@@ -418,6 +418,27 @@ def test_pool_urls_are_understood(url: str, target: tuple[str, int]) -> None:
     assert dial_target(url, 3333) == target
 
 
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("stratum+ssl://one.example:3333", "TLS"),
+        ("stratum2+tcp://one.example:3333/key", "Stratum v2"),
+    ],
+)
+@pytest.mark.parametrize("version", ["2.12.2", "2.14.2"])
+def test_a_pool_that_wants_more_than_plain_stratum_is_not_dialled(
+    version: str, url: str, name: str
+) -> None:
+    bench = Bench(version=version, stratum_url=url)
+    bench.reachable = {"one.example", "two.example"}
+    bench.advance(100.0)
+
+    dialled = [r.host for _, r in bench.requests if isinstance(r, ConnectPool)]
+    assert dialled == ["two.example"], "not even to see whether it is back"
+    text = f"This softaxe does not speak {name} yet: one.example:3333 is not dialled"
+    assert bench.lines.count(text) == 3
+
+
 def test_the_firmware_dials_the_url_as_it_is_written() -> None:
     bench = Bench(profile=FIRMWARE, stratum_url="stratum+tcp://one.example")
     bench.advance(1.0)

@@ -31,6 +31,8 @@ class CloseReason(StrEnum):
     """The host name has no address."""
     UNREACHABLE = "unreachable"
     """The address does not take the connection."""
+    UNSPOKEN = "unspoken"
+    """It wants to be spoken to in what softaxe does not speak, and is not dialled."""
     CLOSED = "closed"
     """The pool closed it, or reading failed."""
     WRITE_FAILED = "write failed"

@@ -20,6 +20,7 @@ from softaxe.device.mining import CLEAN_TEXT
 from softaxe.device.profile import Profile
 from softaxe.device.settings import Settings
 from softaxe.device.statistics import ShareCounters
+from softaxe.device.transport import POOL_UNREACHABLE, unspoken
 from softaxe.stratum import session as stratum
 from softaxe.stratum.messages import probe_lines
 from softaxe.units import NEVER, Level, Log
@@ -59,6 +60,8 @@ class PoolSettings:
     suggested_difficulty: int
     wants_extranonce_subscribe: bool
     decodes_coinbase: bool = True
+    tls: int = 0
+    protocol: str = "SV1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +319,7 @@ class Pools:
         elif self._main is _Main.PAUSING:
             self._main = _Main.DIALLING
             self._main_due = NEVER
-            self._dial(Link.MAIN, self.current)
+            self._dial(Link.MAIN, self.current, now)
         elif not has_wifi:
             self._say("WiFi disconnected, attempting to reconnect...")
             self._wait_main(_Main.WAITING, now + WIFI_RETRY_S)
@@ -376,7 +379,10 @@ class Pools:
         host, port = self._dial_target(pool)
         self._failures += 1
         wait_s = LOST_RETRY_S
-        if reason is CloseReason.UNRESOLVED:
+        if reason is CloseReason.UNSPOKEN:
+            self._unspoken(f"{host}:{port}", detail)
+            wait_s = UNREACHABLE_RETRY_S
+        elif reason is CloseReason.UNRESOLVED:
             self._error(f"getaddrinfo failed for {host}: {detail}")
             self._error(f"Address resolution failed for {host}")
             wait_s = UNRESOLVED_RETRY_S
@@ -387,6 +393,13 @@ class Pools:
             self._broken(reason, detail)
         self._drop_main(is_open=is_open)
         self._wait_main(_Main.WAITING, now + wait_s)
+
+    def _unspoken(self, address: str, name: str) -> None:
+        """Say why a pool is not dialled; it counts as one that cannot be reached."""
+        text = f"This softaxe does not speak {name} yet: {address} is not dialled"
+        self._log(Level.WARNING, "softaxe", text)
+        if self._rows.has_stratum_v2 and self.current.protocol == "SV2":
+            self.connection_info = POOL_UNREACHABLE
 
     def _unreachable(self, host: str, port: int, detail: str) -> None:
         if self._rows.pool_transport == "socket":
@@ -434,8 +447,6 @@ class Pools:
                 self.work_received += 1
             case stratum.SetupAccepted() | stratum.SetupRejected():
                 self._succeeded(now)
-            case stratum.VersionMaskSet() if self._rows.configure_is_success:
-                self._succeeded(now)
             case stratum.ExtranonceSet():
                 self._extranonce = event
             case stratum.SubscribeRefused(reason=reason):
@@ -479,15 +490,15 @@ class Pools:
             pools = (self.primary, self.fallback)
             self._to_probe = [pools[target] for target in self._coordinator.targets]
         if has_wifi and self._to_probe:
-            self._probe_next()
+            self._probe_next(now)
         else:
             self._wait_heartbeat(now + HEARTBEAT_PRIMARY_S)
 
-    def _probe_next(self) -> None:
+    def _probe_next(self, now: float) -> None:
         self._probed = self._to_probe.pop(0)
         self._heartbeat = _Heartbeat.DIALLING
         self._heartbeat_due = NEVER
-        self._dial(Link.PROBE, self._probed)
+        self._dial(Link.PROBE, self._probed, now)
 
     def _probe_connected(self, now: float) -> None:
         if self._heartbeat is not _Heartbeat.DIALLING:
@@ -532,7 +543,7 @@ class Pools:
             self.requests.append(ClosePool(Link.PROBE))
         self._probe_out = b""
         if self._to_probe:
-            self._probe_next()
+            self._probe_next(now)
         elif self._coordinator is None:
             self._wait_heartbeat(now + HEARTBEAT_FAILED_S)
         else:
@@ -546,14 +557,19 @@ class Pools:
         limit_s = self._rows.pool_silence_s
         return inf if limit_s is None else limit_s
 
-    def _dial(self, link: Link, pool: PoolSettings) -> None:
-        host, port = self._dial_target(pool)
+    def _dial(self, link: Link, pool: PoolSettings, now: float) -> None:
         rows = self._rows
-        self.requests.append(
-            ConnectPool(
-                link, host, port, rows.address_preference, rows.connect_timeout_s
-            )
+        name = unspoken(
+            pool.url if self._understands_schemes else "",
+            tls=pool.tls if rows.has_tls else 0,
+            protocol=pool.protocol if rows.has_stratum_v2 else "SV1",
         )
+        if name:
+            self.closed(CloseReason.UNSPOKEN, now, link=link, detail=name)
+            return
+        host, port = self._dial_target(pool)
+        wanted, timeout_s = rows.address_preference, rows.connect_timeout_s
+        self.requests.append(ConnectPool(link, host, port, wanted, timeout_s))
 
     def _dial_target(self, pool: PoolSettings) -> tuple[str, int]:
         if not self._understands_schemes:

@@ -495,11 +495,6 @@ class Rows:
         v2_13="outputs",
         v2_14="outputs and signals",
     )
-    configure_is_success: bool = _row(
-        "a pool that has accepted `mining.configure` counts as one that works",
-        False,
-        v2_15=True,
-    )
     block_condition: Literal["greater", "greater or equal"] = _row(
         "which difficulty makes a block", "greater", v2_13="greater or equal"
     )
