@@ -26,7 +26,6 @@ from softaxe.control.bodies import (
 from softaxe.control.document import document
 from softaxe.description import read
 from softaxe.fleet.clock import Clock
-from softaxe.fleet.metrics import CONTENT_TYPE, metrics_text
 from softaxe.fleet.options import control_address
 from softaxe.fleet.parts import merge
 from softaxe.fleet.parts.whole import Whole
@@ -111,6 +110,9 @@ class Control:
 
     async def metrics(self, _request: Request) -> object:
         """GET /metrics."""
+        # Prometheus's library is only loaded for those who ask.
+        from softaxe.fleet.metrics import CONTENT_TYPE, metrics_text  # noqa: PLC0415
+
         found = await self._whole.ask("metrics")
         devices = [one["devices"] for one in found]
         totals = [one["totals"] for one in found]

@@ -14,7 +14,6 @@ from softaxe import __version__
 from softaxe.errors import NotThere
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import read_group
-from softaxe.fleet.metrics import device_metrics, fleet_metrics
 from softaxe.fleet.rows import row, state_of, sums
 from softaxe.fleet.turns import in_turns
 from softaxe.serve.journal import MOST_ENTRIES
@@ -69,6 +68,12 @@ class Operations:
 
     async def metrics(self) -> Table:
         """Prometheus's text of all devices, and the totals."""
+        # Its library is only loaded for those who ask.
+        from softaxe.fleet.metrics import (  # noqa: PLC0415
+            device_metrics,
+            fleet_metrics,
+        )
+
         fleet = self._fleet
         return {
             "devices": await device_metrics(fleet.members.values()),
