@@ -45,6 +45,7 @@ _OF_GROUPS = frozenset(
         "ambient_swing",
         "first_boot",
         "firmware",
+        "mdns",
         "profile",
         "strict",
     }
@@ -215,6 +216,13 @@ FirmwareOption = Annotated[
         "last. When left out, the one they have, or 2.12.2, the API page's.",
     ),
 ]
+MdnsOption = Annotated[
+    bool | None,
+    typer.Option(
+        help="Announce the devices by mDNS, whatever their firmware and address. When "
+        "left out, those of 2.15 at an address that others reach.",
+    ),
+]
 ProfileOption = Annotated[
     ProfileName,
     typer.Option(
@@ -264,6 +272,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     state: StateOption = None,
     ephemeral: EphemeralOption = False,
     firmware: FirmwareOption = None,
+    mdns: MdnsOption = None,
     profile: ProfileOption = ProfileName.DOCUMENTED,
     strict: StrictOption = False,
     log_level: LogLevelOption = LogLevel.ERROR,
@@ -304,6 +313,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             firmware=()
             if firmware is None
             else (read_as("--firmware", release_named, firmware),),
+            is_announced=mdns,
             profile=PROFILES[profile],
             strict=strict,
         )

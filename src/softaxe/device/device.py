@@ -287,6 +287,10 @@ class Device(DeviceState):
         changes = {"theme_scheme": scheme, "theme_colors": colors_json}
         self._change_settings({k: v for k, v in changes.items() if v is not None})
 
+    def take_host_name(self, hostname: str) -> None:
+        """Have another host name: somebody on the network has the device's own."""
+        self._change_settings({"hostname": hostname})
+
     def settings_not_saved(self, request: SaveSettings) -> None:
         """Take back a change that could not be stored, and no other."""
         names = [BY_NVS_KEY[key].name for key in request.rows if key in BY_NVS_KEY]

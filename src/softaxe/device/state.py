@@ -128,6 +128,11 @@ class DeviceState:
         ) and self._has_server
 
     @property
+    def mdns_hostname(self) -> str | None:
+        """Its name for mDNS, once there has been an address since boot."""
+        return self.settings.hostname if self.radio.has_had_lease else None
+
+    @property
     def ipv4(self) -> str:
         """IPv4 address; empty before the first lease, kept when the Wi-Fi is lost."""
         return self.identity.ipv4 if self.radio.has_had_lease else ""

@@ -38,6 +38,7 @@ from softaxe.fleet.ticker import Ticker
 from softaxe.serve.http_faults import FaultyApp
 from softaxe.serve.intake import Intake
 from softaxe.serve.journal import Journal, JournaledApp
+from softaxe.serve.mdns import Announcer
 from softaxe.serve.member import Member, MemberOptions
 from softaxe.serve.request import App
 from softaxe.serve.saver import Saver
@@ -106,6 +107,7 @@ class Fleet:
             speed=options.speed, is_paused=options.is_paused, tell_lost=show_stop
         )
         self.intake = Intake()
+        self.announcer = Announcer(self.spawn)
         self.pool = BuiltInPool(
             options, self.clock, self.intake, show_pool_log, seed=self.seed
         )
@@ -293,6 +295,7 @@ class Fleet:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.announcer.close()
         await self._end(list(self.members.values()), Member.close)
         await self.pool.close()
         for member in self.members.values():

@@ -195,6 +195,13 @@ class Shared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             told={},
         ),
     ] = ()
+    is_announced: Annotated[
+        bool | None,
+        about(
+            "Announce the devices by mDNS, whatever their firmware and address; when "
+            "left out, those of 2.15 and later at an address that others reach."
+        ),
+    ] = field(default=None, name="mdns")
     profile: Annotated[
         Profile,
         about(
@@ -321,6 +328,7 @@ def _member_options(
             erases_www=group.erases_www,
             firmware=None if release is None else release.version,
             profile=profile,
+            is_announced=group.is_announced,
         )
 
 

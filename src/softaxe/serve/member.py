@@ -11,6 +11,7 @@ from typing import Protocol
 from zlib import crc32
 
 from softaxe.api import views
+from softaxe.api.access import is_loopback
 from softaxe.asic.chip import REAL
 from softaxe.board.radio import NETWORKS, Network
 from softaxe.catalog import Board
@@ -40,6 +41,7 @@ from softaxe.faults import LinkFaults, Whom
 from softaxe.flash.partitions import Flash
 from softaxe.serve.intake import Intake
 from softaxe.serve.listener import BOUNDS, Bounds, Listener, Presence
+from softaxe.serve.mdns import Announcement, Announcer, address_of, announcement
 from softaxe.serve.pool_links import (
     LOOPBACK,
     LinkClosed,
@@ -112,6 +114,7 @@ class Surroundings(Protocol):
     storage: Storage
     saver: Saver
     intake: Intake
+    announcer: Announcer
     seed: int
     """Of its first device, and of chance."""
 
@@ -173,6 +176,8 @@ class MemberOptions:
     """Release in its factory slot; None for the one that is stored."""
     profile: Profile = DOCUMENTED
     is_scan_quick: bool = False
+    is_announced: bool | None = None
+    """By mDNS; None for firmware that does it, at an address that others reach."""
 
     @property
     def id(self) -> str:
@@ -465,10 +470,12 @@ class Member:
         async with self._listener_lock:  # before what the step may ask for
             self.step(self._fleet.clock.now)
             await self._listener.become(self._wanted)
+        self._mind_name()
 
     async def close(self) -> None:
         """Close its port and its connections, for good."""
         self._is_ended = True
+        self._mind_name(is_here=True)
         async with self._listener_lock:
             await self._listener.close()
         for link in Link:
@@ -493,6 +500,7 @@ class Member:
         """Cut or mute the connections to pools, or let them be."""
         self.link_faults = faults
         self._mind_port()
+        self._mind_name()
         for link, target in list(self._targets.items()):
             if self._is_down(*target):
                 self._cut(link)
@@ -520,6 +528,7 @@ class Member:
             self._close_link(link)
         self.device = device
         self._mind_port()
+        self._mind_name()
         self._fleet.wake(self)
 
     def dispatch(self) -> None:
@@ -562,8 +571,11 @@ class Member:
                 if saver.is_idle:
                     self._fleet.spawn(_save_soon(saver))
                 saver.add(self.key, self.device, event)
+                if isinstance(event, SaveSettings) and "hostname" in event.rows:
+                    self._take_rename()
             case WentDown() | CameUp():
                 self._mind_port()
+                self._mind_name()
             case Booted():
                 self._has_booted = True
             case _:
@@ -620,12 +632,56 @@ class Member:
         if self._is_port_off:
             self._fleet.spawn(self._follow_wanted())
 
+    # Its name on the network
+
+    async def host_name_for(self, wanted: str) -> str:
+        """Return the host name that the device gets when it is to have `wanted`.
+
+        It is another when somebody on the network has that one. While the device is
+        announced, the network is asked for up to a second.
+        """
+        return await self._fleet.announcer.host_name_for(self.id, wanted)
+
+    def _mind_name(self, *, is_here: bool = False) -> None:
+        """Let others on the network know how the device is called, or no more.
+
+        Args:
+            is_here: It is still there, and can say goodbye to what it was.
+        """
+        self._fleet.announcer.put(
+            self.id, self._announcement(), self._take_name, says_goodbye=is_here
+        )
+
+    def _take_rename(self) -> None:
+        if self.device.firmware.rows.hostname_change != "restart":
+            self._mind_name(is_here=True)
+
+    def _announcement(self) -> Announcement | None:
+        """What is to be said of it."""
+        options, device = self.options, self.device
+        is_wished = options.is_announced
+        if is_wished is None:
+            is_reached = not is_loopback(options.host)
+            is_wished = is_reached and device.firmware.rows.has_mdns
+        is_served = self.is_open and self._wanted is Presence.SERVED
+        if not is_wished or not is_served:
+            return None
+        address = address_of(options.host) if device.radio.is_in_reach else None
+        return None if address is None else announcement(device, address, self.port)
+
+    def _take_name(self, hostname: str) -> None:
+        """Somebody else has the device's host name."""
+        if self.device.firmware.rows.has_mdns:
+            self.device.take_host_name(hostname)
+            self.dispatch()
+
     async def _follow_wanted(self) -> None:
         async with self._listener_lock:
             while self._listener.presence is not self._wanted:
                 try:
                     await self._listener.become(self._wanted)
                     self._is_port_taken = False
+                    self._mind_name()
                 except OSError as error:
                     self._is_port_taken = True
                     sys.stderr.write(f"softaxe: {error}; trying again\n")

@@ -88,6 +88,7 @@ class SharedOptions(TypedDict, total=False):
     firmware: str | Sequence[str]
     first_boot: bool
     group: str
+    mdns: bool
     name: str
     password: str
     pool: str
