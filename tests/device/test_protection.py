@@ -375,3 +375,18 @@ def test_an_old_release_writes_the_least_and_restarts(version: str) -> None:
     assert device.hashrate.current_hs == pytest.approx(50e6 * 2040, rel=0.5)
     device.patch([("overheat_mode", 0)], simulation.now)
     assert not device.settings.is_overheated
+
+
+@pytest.mark.parametrize(("version", "mhz"), [("2.11.0", 425), ("2.12.0", 400)])
+def test_a_bm1397_takes_a_new_frequency_at_once_from_2_12_on(
+    version: str, mhz: int
+) -> None:
+    simulation = mining(40, board="102", firmware=version)
+    device = simulation.device
+    device.patch([("frequency", 400)], simulation.now)
+    simulation.advance(20)
+    assert device.driver.frequency_mhz == mhz
+
+    device.restart(simulation.now)
+    simulation.advance(40)
+    assert device.driver.frequency_mhz == 400

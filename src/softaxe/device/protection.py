@@ -130,6 +130,7 @@ class PowerManagement:
             driver=driver, set_core_voltage=self._set_core_voltage, log=log
         )
         self._rows = rows
+        self._can_ramp = rows.ramps_bm1397 or board.chip.name != "BM1397"
         self._period_s = rows.power_loop_s
         self._is_quick = rows.power_loop_s == QUICK_PERIOD_S
         self._is_recovering = False
@@ -321,7 +322,7 @@ class PowerManagement:
 
     def _apply_frequency(self, settings: Settings, now: float) -> None:
         wanted = settings.frequency_mhz
-        is_ready = self._driver.state is DriverState.READY
+        is_ready = self._driver.state is DriverState.READY and self._can_ramp
         if abs(wanted - self.frequency_mhz) < FREQUENCY_EPSILON_MHZ or not is_ready:
             self._finish_pass(settings, now)
             return

@@ -260,6 +260,9 @@ class Rows:
         False,
         v2_14=True,
     )
+    ramps_bm1397: bool = _row(
+        "a BM1397 takes a new frequency without a restart", False, v2_12=True
+    )
     job_interval_division: Literal["none", "chips", "power of two"] = _row(
         "by what the job interval is divided",
         "none",
