@@ -1,6 +1,7 @@
 import random
 
 import pytest
+from tests.mining import mining
 
 from softaxe.asic.chip import Chain
 from softaxe.board.ambient import Ambient
@@ -54,3 +55,14 @@ def test_the_adc_measures_all_domains_in_whole_millivolts() -> None:
 
     assert body.adc_v == 3.601
     assert body.power_reading.core_voltage_v == pytest.approx(1.2, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("version", "least_mv", "most_mv"), [("2.10.1", 1119, 1126), ("2.11.0", 1143, 1147)]
+)
+def test_a_gamma_s_core_voltage_is_read_at_the_chip_up_to_2_10(
+    version: str, least_mv: int, most_mv: int
+) -> None:
+    device = mining(40, firmware=version).device
+
+    assert least_mv <= device.core_voltage_actual_v * 1000 <= most_mv
