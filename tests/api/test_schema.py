@@ -1,3 +1,6 @@
+import pytest
+
+from softaxe import Device
 from softaxe.api.schema import (
     DASHBOARD,
     PLAIN,
@@ -6,6 +9,7 @@ from softaxe.api.schema import (
     info_fields,
     offered_columns,
 )
+from softaxe.bitcoin.coinbase import Output
 from softaxe.catalog.firmware import Kind, firmware
 from softaxe.device.profile import DOCUMENTED, FIRMWARE
 from softaxe.device.settings import SETTINGS
@@ -107,6 +111,40 @@ def test_reasons_stand_at_three_tabs() -> None:
         '{\n\t\t\t"message":\t"Low",\n\t\t\t"count":\t1\n\t\t}]'
     )
     assert printed("sharesRejectedReasons", []) == "[]"
+
+
+def test_outputs_and_signals_are_laid_out_as_by_the_version() -> None:
+    outputs = (Output(5, "1a", is_user=True), Output(0, 'OP_RETURN: "', False))
+
+    assert printed("coinbaseOutputs", outputs, "2.13.2") == (
+        '[{\n\t\t\t"value":\t5,\n\t\t\t"address":\t"1a"\n\t\t}, '
+        '{\n\t\t\t"value":\t0,\n\t\t\t"address":\t"OP_RETURN: \\""\n\t\t}]'
+    )
+    assert printed("coinbaseOutputs", outputs, "2.14.2") == (
+        '[{"value":5,"address":"1a"},{"value":0,"address":"OP_RETURN: \\""}]'
+    )
+    assert printed("blockSignals", ("BIP-54", "BIP-110"), "2.15.0") == (
+        '["BIP-54","BIP-110"]'
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "difficulty"), [("2.13.2", "100"), ("2.15.0", "100.5")]
+)
+def test_blocks_and_difficulties_of_the_pool_are_as_exact_as_the_version(
+    version: str, difficulty: str
+) -> None:
+    device = Device(seed=1, firmware=version)
+    device.pools.pool_difficulty = 100.5
+    device.mining.blocks_found = 2
+    fields = {row.name: row for row in info_fields(device.firmware)}
+
+    assert fields["poolDifficulty"].print(fields["poolDifficulty"].get(device)) == (
+        difficulty
+    )
+    old = {row.name: row for row in info_fields(firmware("2.12.2"))}["blockFound"]
+    assert old.print(old.get(device)) == "1"
+    assert fields["blockFound"].print(fields["blockFound"].get(device)) == "2"
 
 
 def test_chips_stand_at_four_tabs() -> None:

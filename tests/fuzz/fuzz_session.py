@@ -22,14 +22,19 @@ CORPUS = [
     b'{"id":null,"method":"mining.notify","params":[' + JOB + b"]}\n",
     b'{"id":7,"result":null,"error":[23,"Low difficulty",null]}\n'
     b'{"id":5,"result":false,"reject-reason":"Stale"}\n',
+    b'{"id":8,"method":"mining.ping"}\n{"id":9,"method":"client.get_version"}\n'
+    b'{"id":null,"method":"client.show_message","params":["hello"]}\n'
+    b'{"id":7,"error":{"code":2,"message":"no"}}\n{"id":9,"error":"no","result":0}\n',
     b'{"id":9,"method":"client.reconnect","params":[]}\n\n{}\n[]\n',
 ]
+VERSIONS = ("2.8.1", "2.12.2", "2.13.2", "2.15.0")
 RUNS = 20
 WALK_S = 3.0
 
 
 def one_input(data: bytes) -> None:
-    device = Device(board="601", seed=1)
+    version = VERSIONS[len(data) % len(VERSIONS)]
+    device = Device(board="601", seed=1, firmware=version)
     now = 0.0
     while not any(isinstance(event, ConnectPool) for event in device.events()):
         now += 0.5
