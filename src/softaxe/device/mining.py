@@ -8,7 +8,7 @@ ESP-Miner mining.c, create_jobs_task.c and asic_result_task.c.
 
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from softaxe.asic.driver import NonceFound
 from softaxe.bitcoin.address import Network
@@ -77,8 +77,7 @@ class Payee:
     """Outputs are told of, not their sum alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """A nonce with what makes its header, as `mining.submit` wants it."""
 
     job_id: str
@@ -88,8 +87,7 @@ class Share:
     version_bits: int
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """What hashing a nonce showed."""
 
     difficulty: float

@@ -88,7 +88,7 @@ class Streams:
         self, websocket: WebSocket, kind: Kind, work: Coroutine[None, None, None]
     ) -> None:
         """Serve one client until it leaves."""
-        device = self._host.sync()
+        device = self._host.device
         booted_at, rows = device.booted_at, device.firmware.rows
         has_ring = rows.log_frames == "ring"
         slot = next(n for n in range(len(self._clients) + 1) if n not in self._clients)
@@ -104,7 +104,7 @@ class Streams:
                 self._log("Removed", slot, kind)
 
     def _log(self, what: str, slot: int, kind: Kind) -> None:
-        device = self._host.sync()
+        device = self._host.device
         line = device.firmware.rows.websocket_line
         if line is not None:
             count = list(self._clients.values()).count(kind)
@@ -162,8 +162,9 @@ class Streams:
     # The state
 
     async def _stream_live(self, websocket: WebSocket) -> None:
+        device = self._host.sync()
         updates: asyncio.Queue[str] = asyncio.Queue(UPDATES_WAITING)
-        updates.put_nowait(Live.whole(self._host.sync()))
+        updates.put_nowait(Live.whole(device))
         self._updates.add(updates)
         if self._updating is None:
             self._updating = asyncio.ensure_future(self._update())
