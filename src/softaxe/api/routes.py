@@ -48,8 +48,13 @@ def routes_of(firmware: Firmware, profile: Profile) -> tuple[Route, ...]:
     return own + tuple(
         route
         for route, row in _PAGE_ROUTES
-        if profile.keeps(row) and not firmware.has_route(route.method, route.path)
+        if profile.keeps(row) and not _has(firmware, route)
     )
+
+
+def _has(firmware: Firmware, route: Route) -> bool:
+    paths = (route.path, "/api/*") if route.method == "OPTIONS" else (route.path,)
+    return any(firmware.has_route(route.method, path) for path in paths)
 
 
 def _by_page(route: Route, profile: Profile) -> Route:
