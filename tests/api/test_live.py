@@ -50,13 +50,13 @@ def test_changes_before_the_first_update_are_lost_until_they_change_again() -> N
 
     simulation.advance(PERIOD_S)
     first = live.update(device)
-    simulation.advance(PERIOD_S)
+    simulation.advance(2 * PERIOD_S)  # numbers move once a second
     second = data(live.update(device))
 
     assert first is None
     assert "sharesRejected" not in second
     device.shares.reject("Stale")
-    simulation.advance(PERIOD_S)
+    simulation.advance(2 * PERIOD_S)
     assert data(live.update(device))["sharesRejected"] == 2
 
 
