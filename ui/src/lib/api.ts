@@ -61,9 +61,30 @@ export interface Info {
   blockHeight?: number;
   scriptsig?: string;
   networkDifficulty?: number;
+  /** Undefined before 2.15. */
+  partitions?: unknown[];
+  pools?: Pool[];
   /** Undefined where mining cannot be paused. */
   miningPaused?: boolean;
   hashrateMonitor?: { asics: { total: number; domains: number[]; errorCount: number }[] };
+}
+
+/** A pool slot of firmware from 2.15 on. */
+export interface Pool {
+  id: number;
+  stratumURL: string;
+  stratumPort: number;
+  stratumUser: string;
+  stratumPassword: string;
+  stratumSuggestedDifficulty: number;
+  stratumExtranonceSubscribe: boolean;
+  stratumTLS: number;
+  stratumCert: string;
+  stratumDecodeCoinbase: boolean;
+  stratumProtocol: string;
+  stratumV2ChannelType: string;
+  stratumV2AuthorityPubkey: string;
+  stratumV2RequireAuth: boolean;
 }
 
 export interface Asic {
@@ -190,7 +211,18 @@ export async function patch(changes: Record<string, unknown>): Promise<{ refusal
 }
 
 export async function act(name: "restart" | "identify" | "pause" | "resume"): Promise<string> {
-  const answer = await ask(`/api/system/${name}`, { method: "POST" });
+  return order("POST", `/api/system/${name}`);
+}
+
+/** Start from an application slot at once, where the firmware can. */
+export async function boot(partition: string): Promise<void> {
+  await order("POST", "/api/system/boot", { partition });
+}
+
+/** Send an order, with what it is about; returns what the device says. */
+async function order(method: string, path: string, about?: unknown): Promise<string> {
+  const body = about === undefined ? undefined : JSON.stringify(about);
+  const answer = await ask(path, { method, headers: { "Content-Type": "application/json" }, body });
   const text = reason(await answer.text());
   if (!answer.ok) throw new Refused(text || `The device answers ${answer.status}.`);
   return text;
