@@ -198,6 +198,10 @@ class TachDead(OnBody, tag="tach_dead"):
     fan: Fan = 1
 
 
+class FanControllerDead(OnBody, tag="fan_controller_dead"):
+    """What turns the fans takes no more orders: they keep their speed and tell none."""
+
+
 class Latency(OnRequests, tag="latency"):
     """Answers come late."""
 
@@ -338,6 +342,7 @@ Fault = (
     | SensorStuck
     | SensorAbsent
     | TachDead
+    | FanControllerDead
     | Latency
     | Bandwidth
     | Timeout

@@ -411,6 +411,7 @@ _COMBINE: Mapping[str, Callable[[Found, Values], None]] = {
         "absent", set, lambda s, v: s.add(Instrument(v["sensor"]))
     ),
     "tach_dead": _gather("dead_tachometers", set, lambda s, v: s.add(v["fan"])),
+    "fan_controller_dead": _put("is_fan_controller_dead", lambda _: True),
     "wifi_loss": _put("has_no_wifi", lambda _: True),
     "silent": _put("is_port_silent", lambda _: True),
     "away_refused": _put("is_away_refused", lambda _: True),

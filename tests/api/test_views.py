@@ -446,6 +446,20 @@ def test_the_status_tells_of_a_pool_that_is_gone() -> None:
     assert device.pool_address_family == 2, "firmware keeps the last one"
 
 
+def test_the_status_tells_why_a_device_does_not_mine() -> None:
+    device = Device(seed=1, firmware="2.14")
+    simulation = Simulation(device, Pool.for_scaled_work(seed=1))
+    simulation.advance(40)
+    device.set_paused(True, simulation.now)
+    assert views.status(device)["miningStopped"] is False
+    simulation.advance(20)
+
+    assert views.status(device)["miningStopped"] is True
+    assert views.status(device)["stoppedBy"] == ["pause"]
+    assert b'"miningPaused":true' in views.info_body(device)
+    assert b'"actualFrequency":50,' in views.info_body(device)
+
+
 def test_the_status_tells_what_overheating_has_cost() -> None:
     device = Device(seed=1)
     simulation = Simulation(device, Pool.for_scaled_work(seed=1))

@@ -31,11 +31,20 @@ class Bench:
     """A driver whose chips answer what a test wants."""
 
     def __init__(
-        self, chip: Chip = CHIP, *, asic_count: int = 1, is_line_fixed: bool = False
+        self,
+        chip: Chip = CHIP,
+        *,
+        asic_count: int = 1,
+        is_line_fixed: bool = False,
+        needs_all_chips: bool = False,
     ) -> None:
         self.lines: list[str] = []
         self.driver = Driver(
-            chip, asic_count=asic_count, log=self.log, is_line_fixed=is_line_fixed
+            chip,
+            asic_count=asic_count,
+            log=self.log,
+            is_line_fixed=is_line_fixed,
+            needs_all_chips=needs_all_chips,
         )
         wire = frames.WIRES[chip.name]
         # A BM1373 is asked before it is told to roll versions.
@@ -120,6 +129,29 @@ def test_without_chips_the_start_fails() -> None:
     assert bench.events == [DriverFailed("Chip count 0")]
     assert "E asic_init: ASIC initialization failed - chip count 0" in bench.lines
     assert bench.driver.next_wake == NEVER
+
+
+@pytest.mark.parametrize(
+    ("id_replies", "failure"),
+    [
+        (0, "ASIC chain detection failed"),
+        (1, "ASIC 2, 3 not found"),
+        (2, "ASIC 3 not found"),
+        (3, None),
+        (4, "Unexpected ASIC 4 detected"),
+    ],
+)
+def test_newer_firmware_starts_only_a_whole_chain(
+    id_replies: int, failure: str | None
+) -> None:
+    bench = Bench(asic_count=3, needs_all_chips=True).start(id_replies=id_replies)
+
+    assert bench.driver.failure == failure
+    if failure is None:
+        assert bench.state() is DriverState.READY
+        return
+    assert bench.events == [DriverFailed(failure)]
+    assert f"E asic_init: ASIC initialization failed - {failure}" in bench.lines
 
 
 def test_a_missing_chip_is_told_and_the_rest_goes_on() -> None:

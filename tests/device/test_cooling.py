@@ -7,7 +7,10 @@ from softaxe.board.fan import Fan
 from softaxe.catalog import board
 from softaxe.catalog.firmware import firmware
 from softaxe.device.cooling import FanControl
+from softaxe.device.device import PANIC_RESET, POWER_ON
+from softaxe.device.faults import NO_FAULTS, DeviceFaults
 from softaxe.device.settings import Settings
+from softaxe.device.stopping import StopReason
 from softaxe.units import Level
 
 LOOPS = ("2.8.1", "2.9.0", "2.10.1", "2.11.0", "2.12.2")
@@ -141,3 +144,53 @@ def test_a_device_holds_its_temperature(release: str) -> None:
     assert 25 < device.readings.fan_percent < 100
     told = [line for line in logged(device) if "°C, SetPoint: 60.0°C, Out" in line]
     assert len(told) == 10
+
+
+DEAD = DeviceFaults(is_fan_controller_dead=True)
+
+
+def test_a_fan_that_takes_no_orders_makes_old_releases_restart() -> None:
+    simulation = mining(60, firmware="2.12.2")
+    device = simulation.device
+    device.set_faults(DEAD, simulation.now)
+    simulation.advance(2)
+
+    assert device.reset_reason == PANIC_RESET
+    assert device.hardware_fault is None
+
+
+def test_in_2_13_its_speed_stays_what_it_was() -> None:
+    simulation = mining(60, firmware="2.13")
+    device = simulation.device
+    device.set_faults(DEAD, simulation.now)
+    simulation.advance(2)
+    percent = device.readings.fan_percent
+    device.set_faults(NO_FAULTS, simulation.now)
+    simulation.advance(60)
+
+    assert device.readings.fan_percent == percent
+    assert device.reset_reason == POWER_ON
+    assert device.chain.is_hashing
+
+
+def test_from_2_14_it_stops_mining_until_a_restart() -> None:
+    simulation = mining(60, firmware="2.14")
+    device = simulation.device
+    device.set_faults(DEAD, simulation.now)
+    simulation.advance(20)
+    assert device.hardware_fault == "Fan Control Failed (Auto)"
+    assert device.readings.fan_rpm == 0
+    assert device.is_mining_stopped
+
+    device.set_faults(NO_FAULTS, simulation.now)
+    device.set_paused(True, simulation.now)
+    device.set_paused(False, simulation.now)
+    simulation.advance(30)
+    assert device.stop_reasons == [StopReason.HARDWARE_FAULT]
+    assert device.is_mining_stopped
+    assert not device.is_paused
+
+    device.restart(simulation.now)
+    simulation.advance(40)
+    assert device.hardware_fault is None
+    assert device.chain.is_hashing

@@ -127,6 +127,9 @@ def test_what_is_urgent_goes_first() -> None:
     device.restart(device.now)
     simulation.advance(30)
     assert shown(device) == ("ASIC STATUS:", "Chip count 0")
+    device.driver.failure = "ASIC 2 not found"
+    assert shown(device) == ("ASIC STATUS:", "ASIC 2 not found")
+    device.driver.failure = "Chip count 0"
 
     device.show_update("www.bin", "Working (7%)")
     assert shown(device) == ("Firmware update", "www.bin", "Working (7%)")

@@ -287,6 +287,21 @@ def test_the_firmware_profile_answers_as_the_firmware(old_firmware: Any) -> None
     assert '"frequency":\t485.29998779296875' in client.get("/api/system/info").text
 
 
+def test_mining_is_paused_and_resumed(run_device: Any, tmp_path: Path) -> None:
+    with run_device(tmp_path, firmware=("2.15.0",)) as device:
+        for action, text, is_paused in (
+            ("resume", "Mining resumed", False),
+            ("pause", "Mining paused", True),
+            ("pause", "Mining paused", True),
+            ("resume", "Mining resumed", False),
+        ):
+            answer = device.client.post(f"/api/system/{action}")
+            assert answer.text == f'{{"message":"{text}"}}'
+            assert has_cors(answer)
+            assert device.info()["miningPaused"] is is_paused
+        assert device.client.get("/api/system/pause").status_code == 404
+
+
 SCAN = "/api/system/wifi/scan"
 
 

@@ -12,6 +12,7 @@ from softaxe.api import cjson
 from softaxe.api.schema import info_fields
 from softaxe.catalog.firmware import Firmware
 from softaxe.device.device import Device
+from softaxe.device.load import UPDATE_S
 
 PERIOD_S = 0.5
 """Of updates, in device time."""
@@ -53,6 +54,8 @@ class Live:
             return None
         self._period = period
         texts = _texts(device)
+        if device.load is not None:
+            device.load.count(UPDATE_S)
         before, self._baseline = self._baseline, texts
         if before is None or before == texts:
             return None

@@ -141,6 +141,8 @@ _STATUS = _object(
         "pool": _STRING,
         "poolConnected": {"type": "boolean"},
         "poolSilentSeconds": {"type": ["number", "null"]},
+        "stoppedBy": _array(_STRING),
+        "miningStopped": {"type": "boolean"},
         "difficulties": _object(
             {"pool": _NUMBER, "best": _NUMBER, "bestSession": _NUMBER}
         ),

@@ -298,6 +298,8 @@ def status(device: Device) -> dict[str, object]:
     return {
         "bootMs": device.boot_ms,
         "poolConnected": pools.is_connected,
+        "stoppedBy": device.stop_reasons,
+        "miningStopped": device.is_mining_stopped,
         "poolSilentSeconds": None if heard_at is None else device.now - heard_at,
         "chips": {
             "answering": device.driver.detected_count,

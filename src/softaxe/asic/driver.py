@@ -148,8 +148,11 @@ class Driver:
         has_counters: bool = True,
         logs_results: bool = True,
         log_mark: str = "",
+        needs_all_chips: bool = False,
     ) -> None:
         self.state = DriverState.OFF
+        self.failure: str | None = None
+        """Why the last start has failed, as the screen tells it."""
         self.frequency_mhz = START_FREQUENCY_MHZ
         """What the ramp last wrote; survives a reset of the chips, as in v2.12.2."""
         self.detected_count = 0
@@ -157,6 +160,7 @@ class Driver:
         self.next_wake = NEVER
         self._chip = chip
         self._asic_count = asic_count
+        self._needs_all_chips = needs_all_chips
         self._log = log
         self._is_line_fixed = is_line_fixed
         self._logs_results = logs_results
@@ -446,6 +450,9 @@ class Driver:
         if damaged := self._reader.bad_frames - self._bad_before:
             self._warn_of_stranger(f"{damaged} damaged")
         self.detected_count = count
+        if self._needs_all_chips and (failure := self._miscount(count)):
+            self._fail(failure, f"ASIC initialization failed - {failure}")
+            return
         if count == 0:
             self._fail("Chip count 0", "ASIC initialization failed - chip count 0")
             return
@@ -455,6 +462,19 @@ class Driver:
         self._address_interval = self._wire.address_interval(count)
         self._nonce_interval = ADDRESSES // min(count, ADDRESSES)
         self._continue_startup(now)
+
+    def _miscount(self, count: int) -> str | None:
+        """Tell what is wrong with the number of chips, as firmware does from v2.14.
+
+        How it lists them is an estimate.
+        """
+        if count == 0:
+            return "ASIC chain detection failed"
+        first, last = sorted((count, self._asic_count))
+        listed = ", ".join(str(number + 1) for number in range(first, last))
+        if count < self._asic_count:
+            return f"ASIC {listed} not found"
+        return f"Unexpected ASIC {listed} detected" if listed else None
 
     def _warn_of_stranger(self, what: str) -> None:
         text = f"Unexpected answer from the chain, skipped: {what}"
@@ -467,6 +487,7 @@ class Driver:
     def _fail(self, reason: str, text: str) -> None:
         self._log(Level.ERROR, "asic_init", text)
         self.state = DriverState.FAILED
+        self.failure = reason
         self._events.append(DriverFailed(reason))
         self._go(_Phase.NONE, NEVER)
 

@@ -88,6 +88,7 @@ class Body:
             blocked_flow=BLOCKED_FLOW,
             untold=faults.dead_tachometers,
         )
+        self.fan.answers = not faults.is_fan_controller_dead
         self.power.sag_v = faults.sag_v
         self.regulator.set_broken(faults.has_regulator_fault)
         self.stuck_c = faults.stuck_c
@@ -139,7 +140,7 @@ class Body:
     @property
     def fan_rpms(self) -> tuple[int, int]:
         """Speeds of both fans as the firmware shows them; 0 for one that is none."""
-        if Instrument.FAN in self.absent:
+        if Instrument.FAN in self.absent or not self.fan.answers:
             return 0, 0
         return self.fan.rpm, self.fan.rpm2
 

@@ -54,6 +54,7 @@ from softaxe.device.events import (
 from softaxe.device.faults import NO_FAULTS, DeviceFaults, UpdateFault
 from softaxe.device.hashrate import HashrateAverages, NonceRate
 from softaxe.device.identity import Identity
+from softaxe.device.load import NONCE_S, CpuLoad
 from softaxe.device.logbook import Logbook
 from softaxe.device.memory import Memory
 from softaxe.device.mining import Checked, Mining, Payee
@@ -593,6 +594,7 @@ class Device(DeviceState):
             has_counters=not self._counts_nonces,
             logs_results=rows.chip_logs_results,
             log_mark=rows.log_mark,
+            needs_all_chips=rows.needs_all_chips,
         )
         self.driver.monitor.set_hashes_per_count(_hashes_per_count(self.chain.mode))
         self.power_management = PowerManagement(
@@ -630,6 +632,7 @@ class Device(DeviceState):
         self.memory.set_leak(self.faults.heap_leak_bytes_per_s, now)
         self._has_server = False
         self.is_paused = False
+        self.load = CpuLoad(now) if rows.tells_load else None
         self.display = Display(self.settings, now, rows)
         self._has_started_asic = False
         self._has_started_mining = False
@@ -746,6 +749,12 @@ class Device(DeviceState):
         self._body_due = self._created_at + self._body_ticks * BODY_PERIOD_S
         self.body.step(self.chain, due, self._rng)
         self.power_management.wake(due)
+        if self.load is not None:
+            self.load.look(
+                due,
+                is_connected=self.radio.is_connected,
+                jobs_per_s=self.mining.jobs_per_s,
+            )
 
     def _manage_power(self, due: float) -> None:
         if self.shows_overheat or self.radio.is_ap_enabled:
@@ -885,6 +894,8 @@ class Device(DeviceState):
         checked = self.mining.check(nonce)
         if checked is None:
             return
+        if self.load is not None:
+            self.load.count(NONCE_S)
         if self.firmware.rows.submits_first:
             self._submit(checked)
             self._count(checked)
@@ -930,6 +941,8 @@ class Device(DeviceState):
                 version_bits=share.version_bits,
                 now=self.now,
             )
+            if self.load is not None:
+                self.load.send_share(self._rng)
 
     def _take_session_event(self, event: SessionEvent) -> None:
         mining = self.mining

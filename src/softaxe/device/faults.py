@@ -80,6 +80,8 @@ class DeviceFaults:
     blocked_fans: frozenset[int] = frozenset()
     dead_tachometers: frozenset[int] = frozenset()
     """Fans that turn and tell nothing of it."""
+    is_fan_controller_dead: bool = False
+    """What turns the fans answers no more."""
     first_dead_chip: int | None = None
     """From 1; those behind it on the chain are out of reach."""
     weak_chips_v: Mapping[int, float] = field(default_factory=dict)

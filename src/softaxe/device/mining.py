@@ -206,6 +206,11 @@ class Mining:
         queued = round(self._queued_jobs * firmware_s / self._job_s)
         self._queue_size = max(1, queued) if self._queued_jobs else 0
 
+    @property
+    def jobs_per_s(self) -> float:
+        """What the firmware sends at present, also where ours last longer."""
+        return 0.0 if self.next_wake == NEVER else 1000 / self._interval_ms
+
     def start(self, now: float) -> None:
         """Begin (or, after the chip was away, go on) sending work."""
         if not self._is_started:

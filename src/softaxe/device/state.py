@@ -13,6 +13,7 @@ from softaxe.device.boot import SYSTEM_INIT_S
 from softaxe.device.faults import DeviceFaults
 from softaxe.device.hashrate import HashrateAverages
 from softaxe.device.identity import Identity
+from softaxe.device.load import CpuLoad
 from softaxe.device.memory import Heap, Memory
 from softaxe.device.mining import BlockInfo, Mining
 from softaxe.device.pools import Pools
@@ -68,6 +69,8 @@ class DeviceState:
     """True while the device identifies itself."""
     is_paused: bool
     """A user has stopped mining; a restart lets it go on."""
+    load: CpuLoad | None
+    """None where the firmware does not tell it."""
     flash: Flash
     www: Mapping[str, bytes] | None
     """Files of the www image in flash, or None when there is none."""

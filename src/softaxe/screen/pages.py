@@ -71,7 +71,7 @@ def _urgent(device: Device, now: float) -> Content | None:
     if (installing := display.installing(now)) is not None:
         return Content(("Firmware update", *installing))
     if device.driver.state is DriverState.FAILED:
-        return Content(("ASIC STATUS:", "Chip count 0"))
+        return Content(("ASIC STATUS:", device.driver.failure or ""))
     if device.shows_overheat:
         return Content(("DEVICE OVERHEAT!", OVERHEATED, "IP Address:", device.ipv4))
     qr_text = f"WIFI:S:{radio.ap_name};;"

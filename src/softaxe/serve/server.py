@@ -19,6 +19,7 @@ from softaxe.api import cjson, openapi, views
 from softaxe.api.routes import routes_of
 from softaxe.catalog.firmware import Firmware
 from softaxe.device.device import BOOT_NOT_SET, Device
+from softaxe.device.load import REQUEST_S
 from softaxe.device.profile import Profile
 from softaxe.device.settings import Patch
 from softaxe.errors import PatchRefused, StorageError, UpdateRefused
@@ -178,6 +179,8 @@ class Server:
         if not self.host.device.radio.is_connected:
             device = self.host.sync()
             device.note_request(device.now)
+        if (load := self.host.device.load) is not None:
+            load.count(REQUEST_S)
         if request.is_websocket:
             return self._streams(request)
         path = request.path

@@ -18,6 +18,7 @@ EffectName = Literal[
     "sensor_stuck",
     "sensor_absent",
     "tach_dead",
+    "fan_controller_dead",
     "latency",
     "bandwidth",
     "timeout",

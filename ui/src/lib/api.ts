@@ -119,6 +119,10 @@ export interface Status {
   poolConnected: boolean;
   /** Since the pool last said something; null before it ever did. */
   poolSilentSeconds: number | null;
+  /** Why mining shall not go on, the one to tell first: "pause", "no pool" ... */
+  stoppedBy: string[];
+  /** The chips have no power, for a reason or because they did not start. */
+  miningStopped: boolean;
   chips: { answering: number; hashing: number };
   /** Exact, where the API has whole numbers: those of a CPU's real work are below 1. */
   difficulties: { pool: number; best: number; bestSession: number };

@@ -255,8 +255,11 @@ class Rows:
         False,
         v2_14=True,
     )
-    can_stop_mining: bool = _row(
-        "mining stops and starts: paused, without a pool, after a fault",
+    needs_all_chips: bool = _row(
+        "a chain with too few or too many chips is not started", False, v2_14=True
+    )
+    tells_load: bool = _row(
+        "how busy the processor is and how long a share takes is measured",
         False,
         v2_14=True,
     )
