@@ -494,3 +494,90 @@ def test_stored_settings_that_the_api_page_has_something_against_are_logged() ->
     )
     assert not any("API page" in text for text in plain)
     assert any(text.startswith("frequency: 512.5 MHz") for text in changed)
+
+
+def brought(device: Device, version: str) -> None:
+    """Put a release onto a device, and let it restart into it."""
+    device.write_firmware(image(version), device.now)
+    device.restart(device.now)
+    device.step(device.now + 10)
+    assert device.firmware.tag == version
+
+
+def test_settings_go_over_updates_and_back_as_nvs_has_them() -> None:
+    device = Device(seed=1, firmware="2.9.0")
+    device.step(5.0)
+    device.patch([("fanspeed", 40), ("frequency", 490)], device.now)
+
+    brought(device, "v2.12.2")
+    assert device.settings.frequency_mhz == 490
+    assert device.settings.fan_manual_percent == 40
+    device.patch([("frequency", 500.5), ("stratumURL", "a.b")], device.now)
+    brought(device, "v2.15.0")
+    assert device.settings.pools[0].url == device.settings.stratum_url == "a.b"
+    device.patch([("stratumURL", "c.d")], device.now)
+    assert device.settings.pools[0].url == "c.d"
+    brought(device, "v2.9.0")
+    assert device.settings.frequency_mhz == 500
+    assert device.settings.stratum_url == "a.b", "its own key, which stayed as it was"
+    device.patch([("frequency", 525), ("stratumURL", "e.f")], device.now)
+    brought(device, "v2.15.0")
+    assert device.settings.stratum_url == "c.d", "slots are made once"
+    assert device.settings.frequency_mhz == 500.5, "nor does the older key count"
+
+
+def test_what_was_made_of_an_older_key_is_saved_when_that_changes() -> None:
+    device = Device(seed=1, firmware="2.15.0")
+    brought(device, "v2.9.0")
+    device.events()
+
+    device.patch([("frequency", 525), ("stratumUser", "me")], device.now)
+
+    (request,) = [e for e in device.events() if isinstance(e, SaveSettings)]
+    assert request.rows["asicfrequency"] == 525
+    assert request.rows["asicfrequency_f"] == "525.000000"
+    assert "public-pool.io" in str(request.rows["pool_1"])
+    again = Device(
+        seed=1,
+        firmware="2.15.0",
+        settings={key: value for key, value in request.rows.items() if value},
+    )
+    assert again.settings.stratum_user != "me"
+
+
+def test_slots_follow_the_run_s_own_pool_from_run_to_run() -> None:
+    def powered_on(port: int, settings: dict[str, str | int | float]) -> Device:
+        presets: dict[str, str | int] = {
+            "stratumurl": "127.0.0.1",
+            "stratumport": port,
+            "fbstratumurl": "127.0.0.1",
+            "fbstratumport": port + 1,
+        }
+        return Device(seed=1, firmware="2.15.0", settings=settings, presets=presets)
+
+    device = powered_on(4000, {})
+    device.step(5.0)
+    device.events()
+    device.patch([("stratumUser", "me")], device.now)
+    (request,) = device.events()
+    assert isinstance(request, SaveSettings)
+    stored = {key: value for key, value in request.rows.items() if value is not None}
+
+    again = powered_on(5000, stored)
+
+    assert (again.settings.stratum_port, again.settings.stratum_user) == (5000, "me")
+    assert again.settings.fallback_stratum_port == 5001
+
+
+def test_a_change_of_slots_that_could_not_be_stored_is_taken_back() -> None:
+    device = Device(seed=1, firmware="2.15.0")
+    device.step(5.0)
+    before, nvs = device.settings, dict(device.nvs)
+    device.events()
+    device.patch([("stratumURL", "a.b"), ("temptarget", 50)], device.now)
+    (request,) = [e for e in device.events() if isinstance(e, SaveSettings)]
+
+    device.settings_not_saved(request)
+
+    assert device.settings == before
+    assert device.nvs == nvs

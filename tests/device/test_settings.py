@@ -1,32 +1,28 @@
-import math
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from softaxe.catalog import board, boards
-from softaxe.device.pools import dial_target
-from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
+from softaxe.catalog.firmware import firmware, versions
+from softaxe.device.patch import unmet_demands
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
 from softaxe.device.settings import (
-    SETTINGS,
-    JsonValue,
     Kind,
     Limits,
-    Patch,
     Settings,
-    Value,
-    check_patch,
+    Stored,
+    migrated,
+    nvs_rows,
+    overridden,
+    rows_to_save,
+    rules,
     sift_stored,
-    unmet_demands,
 )
-from softaxe.errors import PatchRefused, SettingError
+from softaxe.errors import SettingError
+from softaxe.units import float32
 
 BOARD = board("601")
 FACTORY = Settings.from_nvs({}, BOARD)
-OVERCLOCKED = FACTORY.changed({"is_overclock_enabled": True})
-PROFILES = (DOCUMENTED, STRICT, FIRMWARE)
 KINDS = {
     "str": Kind.STRING,
     "u16": Kind.INTEGER,
@@ -37,37 +33,21 @@ KINDS = {
 }
 
 
-def judged(
-    *members: tuple[str, JsonValue],
-    profile: Profile = DOCUMENTED,
-    settings: Settings = FACTORY,
-) -> Patch:
-    return check_patch(settings, list(members), profile=profile, board=BOARD)
-
-
-def patch(
-    *members: tuple[str, JsonValue],
-    profile: Profile = DOCUMENTED,
-    settings: Settings = FACTORY,
-) -> Mapping[str, Value]:
-    return judged(*members, profile=profile, settings=settings).changes
-
-
 def test_names_types_and_limits_are_the_firmware_s(
     boards_reference: dict[str, Any],
 ) -> None:
     reference = {
         row["nvs_key"]: row for row in boards_reference["nvs_settings"]["settings"]
     }
-    for row in SETTINGS:
-        if row.nvs_key not in reference:
-            assert row.nvs_key in {"use_custom_www", "last_fw_fp"}  # of 2.15
+    for rule in rules(firmware(), FIRMWARE).values():
+        if rule.nvs_key not in reference:
+            assert rule.nvs_key == "last_fw_fp"  # of 2.15
             continue
-        known = reference[row.nvs_key]
-        assert row.rest_name == known["rest_name"]
-        assert row.kind is KINDS[known["type"]]
-        if row.rest_name:
-            assert row.limits(FIRMWARE) == Limits(known["min"], known["max"])
+        known = reference[rule.nvs_key]
+        assert rule.names == ((known["rest_name"],) if known["rest_name"] else ())
+        assert rule.kind is KINDS[known["type"]]
+        if rule.names:
+            assert rule.limits == Limits(known["min"], known["max"])
 
 
 def test_every_setting_of_the_firmware_s_patch_is_there(
@@ -79,7 +59,8 @@ def test_every_setting_of_the_firmware_s_patch_is_there(
         if row["rest_name"]
     }
 
-    assert {row.rest_name for row in SETTINGS if row.rest_name} == wanted
+    known = rules(firmware(), FIRMWARE).values()
+    assert {name for rule in known for name in rule.names} == wanted
 
 
 def test_factory_settings_are_those_of_the_factory_file(
@@ -111,367 +92,10 @@ def test_a_stored_value_of_the_wrong_type_is_refused() -> None:
         Settings.from_nvs({"stratumport": "many"}, BOARD)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "changed"),
-    [
-        ("fanspeed", 50, {"fan_manual_percent": 50}),
-        ("autofanspeed", 1, {"is_fan_automatic": True}),
-        ("autofanspeed", False, {"is_fan_automatic": False}),
-        ("temptarget", 65, {"target_temperature_c": 65}),
-        ("temptarget", 0, {"target_temperature_c": 0}),
-        ("temptarget", 100, {"target_temperature_c": 100}),
-        ("TempTarget", 65.9, {"target_temperature_c": 65}),
-        ("minfanspeed", 30, {"fan_min_percent": 30}),
-        ("coreVoltage", 1200, {"core_voltage_mv": 1200}),
-        ("frequency", 490, {"frequency_mhz": 490.0}),
-        ("rotation", 90.7, {"rotation_degrees": 90}),
-        ("displayTimeout", -1, {"display_timeout_min": -1}),
-        ("overheat_mode", False, {"is_overheated": False}),
-        ("overheat_mode", 0, {"is_overheated": False}),
-        ("stratumURL", "stratum+tcp://a.b", {"stratum_url": "stratum+tcp://a.b"}),
-        ("stratumPort", 65535, {"stratum_port": 65535}),
-        ("wifiPass", "", {"wifi_password": ""}),
-        ("wifiPass", "x" * 63, {"wifi_password": "x" * 63}),
-        ("hostname", "Bit-axe-9", {"hostname": "Bit-axe-9"}),
-        ("chartY1Data", "x", {}),
-        ("bestdiff", 5, {}),
-    ],
-)
-def test_good_values_are_taken(name: str, value: JsonValue, changed: object) -> None:
-    for profile in (DOCUMENTED, STRICT):
-        found = judged((name, value), profile=profile)
-        assert found.changes == changed
-        assert found.warnings == ()
-
-
-UNMET: list[tuple[str, JsonValue, str, str, object]] = [
-    (
-        "fanspeed",
-        101,
-        "fanspeed: 101 is outside 0..100 %",
-        "fanspeed_checked",
-        {},
-    ),
-    (
-        "fanspeed",
-        "50",
-        "fanspeed: '50' is no integer (0..100 %)",
-        "fanspeed_checked",
-        {},
-    ),
-    (
-        "stratumPort",
-        0,
-        "stratumPort: 0 is outside 1..65535",
-        "port_checked",
-        {"stratum_port": 0},
-    ),
-    (
-        "fallbackStratumPort",
-        0,
-        "fallbackStratumPort: 0 is outside 1..65535",
-        "port_checked",
-        {"fallback_stratum_port": 0},
-    ),
-    (
-        "hostname",
-        "My Bitaxe",
-        "hostname: 'My Bitaxe' may hold letters, digits and hyphens only",
-        "hostname_checked",
-        {"hostname": "My Bitaxe"},
-    ),
-    (
-        "hostname",
-        "a\nb",
-        r"hostname: 'a\nb' may hold letters, digits and hyphens only",
-        "hostname_checked",
-        {"hostname": "a\nb"},
-    ),
-    (
-        "wifiPass",
-        "short",
-        "wifiPass: 5 bytes is outside 8..63 bytes, or empty",
-        "wifi_password_checked",
-        {"wifi_password": "short"},
-    ),
-    (
-        "frequency",
-        512.5,
-        "frequency: 512.5 MHz is none of the board's options 400, 490, 525, 550, 600, "
-        "625; the API page asks for overclockEnabled 1",
-        "overclock_guarded",
-        {"frequency_mhz": 512.5},
-    ),
-    (
-        "coreVoltage",
-        1175,
-        "coreVoltage: 1175 mV is none of the board's options 1000, 1060, 1100, 1150, "
-        "1200, 1250; the API page asks for overclockEnabled 1",
-        "overclock_guarded",
-        {"core_voltage_mv": 1175},
-    ),
-]
-"""What the page asks for and a device does not care about."""
-
-
-@pytest.mark.parametrize(("name", "value", "words", "row", "changed"), UNMET)
-def test_what_a_device_takes_beyond_the_page_is_taken_and_told(
-    name: str, value: JsonValue, words: str, row: str, changed: object
-) -> None:
-    found = judged(("temptarget", 50), (name, value))
-
-    assert found.changes == {"target_temperature_c": 50, **changed}  # type: ignore[dict-item]
-    (warning,) = found.warnings
-    assert warning.startswith(words)
-    assert found.differs == ()
-
-
-@pytest.mark.parametrize(("name", "value", "words", "row", "changed"), UNMET)
-def test_it_is_refused_in_the_same_words_when_strict(
-    name: str, value: JsonValue, words: str, row: str, changed: object
-) -> None:
-    with pytest.raises(PatchRefused) as refusal:
-        judged(("temptarget", 50), (name, value), profile=STRICT)
-
-    assert str(refusal.value) == words
-    assert refusal.value.differs == (row,)
-
-
-@pytest.mark.parametrize(("name", "value", "words", "row", "changed"), UNMET)
-def test_a_device_has_nothing_to_say_of_it(
-    name: str, value: JsonValue, words: str, row: str, changed: object
-) -> None:
-    found = judged((name, value), profile=FIRMWARE)
-
-    assert (found.changes, found.warnings, found.differs) == (changed, (), ())
-
-
-def test_all_demands_that_are_not_met_are_told_at_once() -> None:
-    found = judged(
-        ("hostname", "a b"), ("fanspeed", "x"), ("frequency", 512.5), ("ssid", "fine")
-    )
-
-    assert [text.partition(":")[0] for text in found.warnings] == [
-        "hostname",
-        "fanspeed",
-        "frequency",
-    ]
-    assert len(found.changes) == 3
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "row"),
-    [
-        ("fanspeed", 50, "fanspeed_sets_fan"),
-        ("temptarget", 34, "wide_target_temperature"),
-        ("temptarget", 67, "wide_target_temperature"),
-        ("stratumURL", "stratum+tcp://a.b", "pool_url_scheme_understood"),
-        ("fallbackStratumURL", "a.b:3333", "pool_url_scheme_understood"),
-    ],
-)
-def test_what_only_works_here_is_named(name: str, value: JsonValue, row: str) -> None:
-    assert judged((name, value)).differs == (row,)
-    assert judged((name, value), profile=STRICT).differs == (row,)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("temptarget", 35), ("manualFanSpeed", 50), ("stratumURL", "2001:db8::1")],
-)
-def test_what_works_on_a_device_is_not(name: str, value: JsonValue) -> None:
-    assert judged((name, value)).differs == ()
-
-
-def test_a_refusal_that_a_device_makes_too_differs_in_its_words_alone() -> None:
-    explained = ("patch_errors_explained",)
-    for profile, rows in ((DOCUMENTED, explained), (STRICT, explained), (FIRMWARE, ())):
-        with pytest.raises(PatchRefused) as refusal:
-            judged(("rotation", 45), profile=profile)
-        assert refusal.value.differs == rows
-
-
-@given(st.text("ab.:/[]1", max_size=12))
-def test_a_url_is_more_than_a_host_where_dialling_makes_it_one(text: str) -> None:
-    is_more = dial_target(text, 0) != (text, 0)
-
-    assert not is_more or judged(("stratumURL", text)).differs
-
-
-def test_settings_in_force_are_looked_at_by_the_page() -> None:
-    def unmet(**changes: Value) -> set[str]:
-        settings = FACTORY.changed(changes)
-        found = unmet_demands(settings, profile=DOCUMENTED, board=BOARD)
-        assert not unmet_demands(settings, profile=FIRMWARE, board=BOARD)
-        return set(found)
-
-    assert unmet() == set()
-    assert unmet(hostname="a b", wifi_password="short") == {"hostname", "wifiPass"}
-    assert unmet(frequency_mhz=512.5, core_voltage_mv=1) == {"frequency", "coreVoltage"}
-    assert unmet(frequency_mhz=512.5, is_overclock_enabled=True) == set()
-
-
 def test_no_board_comes_with_settings_that_the_page_has_something_against() -> None:
     for one in boards():
         settings = Settings.from_nvs({}, one)
         assert not unmet_demands(settings, profile=DOCUMENTED, board=one)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("temptarget", 101, "temptarget: 101 is outside 0..100 °C"),
-        ("temptarget", "60", "temptarget: '60' is no integer (0..100 °C)"),
-        ("temptarget", None, "temptarget: null is no integer (0..100 °C)"),
-        ("temptarget", [1], "temptarget: an array is no integer (0..100 °C)"),
-        ("fallbackStratumPort", 70000, "outside 0..65535"),
-        ("hostname", "", "hostname: '' is outside 1..32 bytes"),
-        ("hostname", 5, "hostname: 5 is no string"),
-        ("wifiPass", 5, "wifiPass: a value is no string"),
-        ("stratumPassword", ["secret"], "stratumPassword: a value is no string"),
-        ("ssid", "x" * 33, "ssid: 33 bytes is outside 1..32 bytes"),
-        ("rotation", 45, "rotation: 45 is none of 0, 90, 180, 270"),
-        ("autofanspeed", 2, "autofanspeed: 2 is outside 0, 1, false or true"),
-        ("autofanspeed", "1", "autofanspeed: '1' is no boolean"),
-        ("overheat_mode", 1, "overheat_mode: 1 is outside 0 or false"),
-        ("overheat_mode", True, "overheat_mode: true is outside 0 or false"),
-        ("frequency", 0.5, "frequency: 0.5 is outside 1..65535 MHz"),
-        ("frequency", "550", "frequency: '550' is no float (1..65535 MHz)"),
-        ("display", "LCD", "display: 'LCD' is none of NONE, SSD1306"),
-        ("display", 5, "display: 5 is no string"),
-        ("stratumPort", 10**400, "stratumPort: inf is outside 0..65535"),
-        ("frequency", -(10**400), "frequency: -inf is outside 1..65535 MHz"),
-        ("temptarget", math.nan, "temptarget: nan is outside 0..100 °C"),
-        ("hostname", "x" * 32 + "\n", "hostname: 33 bytes is outside 1..32 bytes"),
-        ("ssid", "é" * 17, "ssid: 34 bytes is outside 1..32 bytes"),
-        ("stratumURL", "x" * 4000, "stratumURL: 4000 bytes is outside 0..3999 bytes"),
-        ("display", "x" * 300, "xxx... is none of NONE"),
-        ("statsFrequency", 1e99, "statsFrequency: 1e+99 is outside 0..65535 s"),
-    ],
-)
-def test_bad_values_are_refused_in_words(
-    name: str, value: JsonValue, message: str
-) -> None:
-    with pytest.raises(SettingError) as refusal:
-        patch((name, value))
-    assert message in str(refusal.value)
-
-
-def test_an_error_is_one_line() -> None:
-    with pytest.raises(SettingError) as refusal:
-        patch(("temptarget", 80), ("ssid", "\r\n" * 20), profile=FIRMWARE)
-
-    assert str(refusal.value) == (
-        "ssid: 40 bytes is outside 1..32 bytes; temptarget: 80 is outside 35..66 °C"
-    )
-
-
-def test_the_real_name_of_the_fan_speed_counts_before_the_page_s() -> None:
-    assert patch(("fanspeed", 30), ("manualFanSpeed", 40)) == {"fan_manual_percent": 40}
-    with pytest.raises(SettingError, match="fanspeed: 101 is outside"):
-        patch(("fanspeed", 101), ("manualFanSpeed", 40), profile=STRICT)
-
-
-def test_the_least_and_the_most_of_every_setting_are_taken() -> None:
-    for row in SETTINGS:
-        limits = row.limits(DOCUMENTED)
-        if row.rest_name is None or row.choices or row.kind is Kind.STRING:
-            continue
-        for value in (limits.minimum, limits.maximum):
-            assert row.name in patch((row.rest_name, value), settings=OVERCLOCKED)
-        for value in (limits.minimum - 1, limits.maximum + 1):
-            with pytest.raises(SettingError, match=row.rest_name):
-                patch((row.rest_name, value), settings=OVERCLOCKED)
-
-
-values = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(max_size=70)
-    | st.lists(st.none(), max_size=1)
-)
-names = st.sampled_from([row.rest_name for row in SETTINGS if row.rest_name])
-
-
-@given(st.lists(st.tuples(names, values), max_size=4), st.sampled_from(PROFILES))
-def test_whatever_comes_is_taken_whole_or_refused_whole(
-    members: list[tuple[str, JsonValue]], profile: Profile
-) -> None:
-    try:
-        changes = patch(*members, profile=profile)
-    except SettingError:
-        return
-    changed = FACTORY.changed(changes)
-    assert Settings.from_nvs(changed.to_nvs(), BOARD) == changed
-
-
-def test_secrets_do_not_appear_in_messages() -> None:
-    for name in ("wifiPass", "stratumPassword", "fallbackStratumPassword"):
-        with pytest.raises(SettingError) as refusal:
-            patch((name, "geheim" * 1000))
-        assert "geheim" not in str(refusal.value)
-
-
-def test_every_bad_member_is_named() -> None:
-    with pytest.raises(SettingError, match=r"hostname: .*; temptarget: "):
-        patch(("temptarget", 200), ("hostname", ""), ("ssid", "fine"))
-
-
-def test_the_first_of_equal_names_counts() -> None:
-    assert patch(("HOSTNAME", "one"), ("hostname", "two")) == {"hostname": "one"}
-
-
-def test_overclocking_may_be_allowed_in_the_same_request() -> None:
-    found = judged(("frequency", 500), ("overclockEnabled", 1), profile=STRICT)
-
-    assert found.changes == {"frequency_mhz": 500.0, "is_overclock_enabled": True}
-
-
-def test_overclocking_may_be_allowed_before() -> None:
-    changed = patch(("coreVoltage", 1175), settings=OVERCLOCKED, profile=STRICT)
-
-    assert changed == {"core_voltage_mv": 1175}
-
-
-def test_a_value_in_force_may_be_sent_back() -> None:
-    overclocked = FACTORY.changed({"frequency_mhz": 500.0})
-
-    assert not judged(("frequency", 500), settings=overclocked).warnings
-    assert judged(("frequency", 501), settings=overclocked).warnings
-    kept = patch(("frequency", 500), settings=overclocked, profile=STRICT)
-    assert kept == {"frequency_mhz": 500.0}
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "changed"),
-    [
-        ("fanspeed", 80, {}),
-        ("temptarget", 35, {"target_temperature_c": 35}),
-        ("stratumPort", 0, {"stratum_port": 0}),
-        ("hostname", "a b_c", {"hostname": "a b_c"}),
-        ("wifiPass", "short", {"wifi_password": "short"}),
-        ("frequency", 485.3, {"frequency_mhz": 485.29998779296875}),
-        ("coreVoltage", 65535, {"core_voltage_mv": 65535}),
-    ],
-)
-def test_the_firmware_profile_takes_what_the_firmware_takes(
-    name: str, value: JsonValue, changed: object
-) -> None:
-    assert patch((name, value), profile=FIRMWARE) == changed
-
-
-@pytest.mark.parametrize(("name", "value"), [("temptarget", 34), ("temptarget", 67)])
-def test_the_firmware_profile_refuses_what_the_firmware_refuses(
-    name: str, value: JsonValue
-) -> None:
-    with pytest.raises(SettingError):
-        patch((name, value), profile=FIRMWARE)
-
-
-def test_half_a_character_is_refused_in_words() -> None:
-    with pytest.raises(SettingError, match=r"hostname: '\\ud800' holds half"):
-        patch(("hostname", "\ud800"))
 
 
 @pytest.mark.parametrize(
@@ -480,14 +104,14 @@ def test_half_a_character_is_refused_in_words() -> None:
         ("asicfrequency_f", float("inf")),
         ("asicfrequency_f", float("nan")),
         ("asicfrequency_f", 1e300),
-        ("asicfrequency_f", "525"),
+        ("asicfrequency_f", "fast"),
         ("minfanspeed", 10**9),
         ("manualfanspeed", b"\x64"),
         ("temptarget", 60.5),
-        ("rotation", 45),
-        ("autofanspeed", 2),
+        ("rotation", 70000),
+        ("autofanspeed", -1),
         ("bestdiff", 2**63),
-        ("display", "OLED"),
+        ("display", 5),
         ("stratumuser", "bc1q\udcff"),
         ("stratumuser", "x" * 4000),
         ("wifipass", 7),
@@ -534,9 +158,176 @@ def test_factory_settings_of_every_board_are_such_as_can_be_stored() -> None:
         assert sift_stored(one.factory_nvs)[1] == []
 
 
-def test_text_that_is_not_unicode_is_refused() -> None:
-    for text in "\udcff", "\ud800":
-        with pytest.raises(SettingError, match="half a character"):
-            check_patch(
-                FACTORY, [("stratumUser", text)], profile=DOCUMENTED, board=BOARD
-            )
+def read(version: str, stored: dict[str, Stored], **presets: Stored) -> Settings:
+    return Settings.from_nvs(stored, BOARD, firmware(version), presets=presets)
+
+
+def test_every_release_reads_a_new_device_s_nvs() -> None:
+    found = {version: read(version, {}) for version in versions()}
+
+    for version, settings in found.items():
+        assert settings.frequency_mhz == 525, version
+        assert settings.core_voltage_mv == 1150
+        assert settings.fan_manual_percent == 100
+        assert settings.ssid == "softaxe"
+        assert settings.stratum_url == "public-pool.io"
+        assert settings.fallback_stratum_url == "solo.ckpool.org"
+    ports = {version: settings.stratum_port for version, settings in found.items()}
+    assert ports["2.13.2"] == 21496
+    assert ports["2.14.0"] == ports["2.15.0"] == 3333
+
+
+def test_a_release_has_its_own_keys_for_frequency_and_fan() -> None:
+    stored: dict[str, Stored] = {
+        "asicfrequency": 485,
+        "asicfrequency_f": "485.300000",
+        "fanspeed": 40,
+        "manualfanspeed": 60,
+    }
+
+    by_version = {
+        version: (settings.frequency_mhz, settings.fan_manual_percent)
+        for version in versions()
+        for settings in (read(version, stored),)
+    }
+
+    assert by_version["2.9.0"] == (485, 40)
+    assert by_version["2.10.1"] == (float32(485.3), 40)
+    assert by_version["2.11.0"] == by_version["2.15.0"] == (float32(485.3), 60)
+
+
+@pytest.mark.parametrize(
+    ("version", "rows"),
+    [
+        ("2.9.0", {"asicfrequency": 485, "fanspeed": 40}),
+        (
+            "2.10.0",
+            {"asicfrequency": 485, "asicfrequency_f": "485.299988", "fanspeed": 40},
+        ),
+        (
+            "2.12.2",
+            {
+                "asicfrequency": 485,
+                "asicfrequency_f": "485.299988",
+                "fanspeed": 40,
+                "manualfanspeed": 40,
+            },
+        ),
+    ],
+)
+def test_a_change_is_written_under_the_release_s_keys(
+    version: str, rows: dict[str, Stored]
+) -> None:
+    changes = {"frequency_mhz": float32(485.3), "fan_manual_percent": 40}
+
+    assert nvs_rows(changes, firmware(version)) == rows
+
+
+def test_what_older_releases_lack_is_as_by_default_unless_the_page_promises_it() -> (
+    None
+):
+    stored: dict[str, Stored] = {"rotation": 90, "usefbstartum": 1, "flipscreen": 0}
+
+    def seen(version: str, profile: Profile) -> tuple[object, ...]:
+        found = Settings.from_nvs(stored, BOARD, firmware(version), profile=profile)
+        flags = found.use_fallback_stratum, found.is_screen_flipped
+        return found.rotation_degrees, *flags
+
+    assert seen("2.8.1", FIRMWARE) == (0, False, False)
+    assert seen("2.8.1", DOCUMENTED) == (90, True, False)
+    assert seen("2.9.0", FIRMWARE) == (90, False, True)
+    assert seen("2.11.0", FIRMWARE) == (90, True, True)
+
+
+@pytest.mark.parametrize(
+    ("version", "flags"),
+    [("2.8.0", (False, True)), ("2.10.1", (False, True)), ("2.11.0", (True, True))],
+)
+def test_of_flags_that_are_numbers_only_1_makes_the_fan_automatic(
+    version: str, flags: tuple[bool, bool]
+) -> None:
+    found = read(version, {"autofanspeed": 2, "invertscreen": 2})
+
+    assert (found.is_fan_automatic, found.is_screen_inverted) == flags
+
+
+def test_an_emptied_text_reads_back_as_the_default_where_it_does() -> None:
+    stored: dict[str, Stored] = {
+        "wifissid": "",
+        "wifipass": "",
+        "hostname": "",
+        "fbstratumurl": "",
+        "stratumcert": "",
+    }
+
+    def seen(version: str) -> tuple[str, ...]:
+        found = read(version, stored)
+        wifi = found.ssid, found.wifi_password, found.hostname
+        return *wifi, found.fallback_stratum_url, found.stratum_cert
+
+    assert seen("2.13.2") == ("", "", "", "", "")
+    refilled = ("myssid", "mypassword", "espressif")
+    assert seen("2.14.2") == (*refilled, "solo.ckpool.org", "x")
+    assert seen("2.15.0") == (*refilled, "", ""), "they are in slots"
+    empty_preset = read("2.14.2", {}, fbstratumurl="").fallback_stratum_url
+    assert empty_preset == "", "nobody has stored it"
+
+
+def test_statistics_beyond_the_most_are_cut_at_boot_by_2_8() -> None:
+    found = read("2.8.0", {"statsLimit": 1000, "statsDuration": 0})
+
+    assert (found.statistics_limit, found.statistics_duration) == (720, 1)
+
+
+def test_slots_are_made_once_of_the_two_pools_that_older_releases_have() -> None:
+    stored: dict[str, Stored] = {"stratumurl": "a", "stratumtls": 1}
+
+    once = migrated(stored, {}, firmware("2.15.0"))
+    first = read("2.15.0", stored)
+    again = read("2.15.0", {**stored, **once, "stratumurl": "b"})
+
+    assert set(once) >= {"pool_1", "pool_2", "prim_idx", "sec_idx"}
+    for found in (first, again):
+        assert found.stratum_url == found.pools[0].url == "a"
+        assert (found.stratum_tls, found.stratum_cert) == (1, "x")
+        assert not found.pools[2].url
+    assert not read("2.14.2", {**stored, **once}).pools
+
+
+def test_the_selected_slots_are_shown() -> None:
+    slot = '{"stratumURL":"c","stratumSuggestedDifficulty":100000}'
+    stored: dict[str, Stored] = {
+        "pool_1": "",
+        "pool_3": slot,
+        "prim_idx": 2,
+        "sec_idx": 0,
+    }
+
+    found = read("2.15.0", stored)
+
+    assert (found.stratum_url, found.stratum_suggested_difficulty) == ("c", 34464)
+    assert found.fallback_stratum_url == "public-pool.io", "the compiled one"
+    assert found.fallback_stratum_port == 21496
+
+
+def test_overrides_hold_in_slots_too() -> None:
+    slot = '{"stratumURL":"c","stratumPort":1,"stratumUser":"u"}'
+    stored: dict[str, Stored] = {"pool_3": slot, "prim_idx": 2, "pool_1": slot}
+    overrides: dict[str, Stored] = {"stratumurl": "mine", "stratumport": 5}
+
+    found = read("2.15.0", overridden(stored, overrides))
+
+    assert (found.stratum_url, found.stratum_port) == ("mine", 5)
+    assert (found.stratum_user, found.pools[0].url) == ("u", "c")
+
+
+def test_a_flat_change_goes_to_the_selected_slot() -> None:
+    before = read("2.15.0", {"pool_1": "", "prim_idx": 3})
+
+    changes = before.completed({"stratum_url": "new", "target_temperature_c": 50})
+    after = before.changed(changes)
+
+    assert after.pools[3].url == after.stratum_url == "new"
+    assert after.fallback_stratum_url == before.fallback_stratum_url
+    rows = rows_to_save(changes, {"pool_1": ""}, firmware("2.15.0"))
+    assert set(rows) == {"pool_1", "pool_4", "temptarget"}

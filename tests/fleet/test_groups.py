@@ -47,11 +47,12 @@ def test_settings_hold_for_all_and_number_the_devices() -> None:
 
     one, two = made(group)
 
-    assert one.defaults["asicfrequency_f"] == two.defaults["asicfrequency_f"] == 490
+    clocks = [device.defaults["asicfrequency_f"] for device in (one, two)]
+    assert clocks == ["490.000000"] * 2
     assert (one.defaults["hostname"], two.defaults["hostname"]) == ("g-1", "g-2")
     users = [device.overrides["stratumuser"] for device in (one, two)]
     assert users == ["u.1", "u.2"]
-    assert one.defaults["stratumport"] == 3333
+    assert one.presets["stratumport"] == 3333
 
 
 def test_spread_makes_each_device_its_own_and_always_the_same() -> None:
@@ -70,7 +71,7 @@ def test_spread_makes_each_device_its_own_and_always_the_same() -> None:
     assert 15 <= min(ambients) < 17
     assert 23 < max(ambients) <= 25
     assert ambients == [device.ambient_c for device in made(group)]
-    clocks = {device.defaults.get("asicfrequency_f", 525) for device in devices}
+    clocks = {device.defaults.get("asicfrequency", 525) for device in devices}
     assert clocks == {490, 525, 550}, "its options"
     targets = {device.defaults.get("temptarget", 60) for device in devices}
     assert targets == set(range(min(targets), max(targets) + 1))
@@ -93,7 +94,8 @@ def test_a_pool_of_ones_own_takes_the_built_in_ones_place() -> None:
 
     assert device.overrides["stratumurl"] == "pool.example"
     assert device.overrides["stratumport"] == 4444
-    assert device.defaults == {"fbstratumurl": ""}
+    assert device.presets == {"fbstratumurl": ""}
+    assert device.defaults == {}
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 from softaxe.api import cjson
 from softaxe.catalog import USUAL_BOARD, board
+from softaxe.device.patch import check_patch, unmet_demands
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT
-from softaxe.device.settings import Settings, check_patch, unmet_demands
+from softaxe.device.settings import Settings
 from softaxe.errors import SettingError
 
 CORPUS = [

@@ -137,7 +137,7 @@ def test_what_waits_counts_as_stored(tmp_path: Path) -> None:
 
     async def main() -> tuple[object, ...]:
         saver.add("601-0", device, changed(device, 33))
-        saver.add("601-0", device, SaveSettings({"rotation": None}, device.settings))
+        saver.add("601-0", device, SaveSettings({"rotation": None}))
         saver.add("601-1", device, changed(device, 44))
         waiting = saver.settings_of("601-0")
         under_way = asyncio.ensure_future(saver.commit())
@@ -150,5 +150,14 @@ def test_what_waits_counts_as_stored(tmp_path: Path) -> None:
 
     waiting, meanwhile, stored = asyncio.run(main())
 
-    assert waiting == meanwhile == stored == {"temptarget": 55, "statsFrequency": 33}
+    assert (
+        waiting
+        == meanwhile
+        == stored
+        == {
+            "temptarget": 55,
+            "statsFrequency": 33,
+            "strange": 1,
+        }
+    )
     storage.close()

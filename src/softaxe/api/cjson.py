@@ -11,7 +11,7 @@ from math import isfinite
 from struct import Struct
 from typing import Any
 
-from softaxe.device.settings import JsonValue
+from softaxe.device.json_values import JsonValue
 
 _FLOAT32 = Struct("<f")
 _pack, _unpack = _FLOAT32.pack, _FLOAT32.unpack

@@ -11,7 +11,7 @@ from softaxe.api.schema import Field, asic_fields, columns, info_fields
 from softaxe.catalog.firmware import firmware
 from softaxe.catalog.firmware.rows import Release
 from softaxe.device.profile import DOCUMENTED, ROWS
-from softaxe.device.settings import SETTINGS, Kind, Setting
+from softaxe.device.settings import Rule, rules
 
 BEGIN = "<!-- table of differences: made by make docs -->"
 END = "<!-- end of the table -->"
@@ -79,7 +79,7 @@ def api_page() -> str:
                 _SETTINGS,
                 table(
                     ("member", "type", "allowed", "default", "felt", "meaning"),
-                    (_setting_row(row) for row in SETTINGS if row.rest_name),
+                    map(_setting_row, _rules()),
                 ),
                 "## `/api/system/info`",
                 table(
@@ -151,18 +151,24 @@ def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-def _setting_row(row: Setting) -> tuple[str, ...]:
-    allowed = row.allowed(row.limits(DOCUMENTED))
-    if words := row.asked_words(DOCUMENTED):
+def _rules() -> list[Rule]:
+    return [rule for rule in rules(firmware(), DOCUMENTED).values() if rule.names]
+
+
+def _setting_row(rule: Rule) -> tuple[str, ...]:
+    row, allowed = rule.setting, rule.allowed(rule.limits)
+    if words := rule.asked_words:
         allowed += f"; the page asks for {words}"
-    default = int(row.default) if row.kind is Kind.BOOLEAN else row.default
-    aliases = row.rest_names(DOCUMENTED)[1:]
+    default = row.default
+    if isinstance(default, bool):
+        default = int(default)
+    name, *aliases = rule.names
     return (
-        f"`{row.rest_name}`",
+        f"`{name}`",
         row.kind,
         allowed,
         "" if row.is_secret else f"`{default}`",
-        row.effect,
+        rule.effect,
         "; ".join([row.description, *(f"`{name}` sets it too" for name in aliases)]),
     )
 

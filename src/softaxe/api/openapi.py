@@ -12,9 +12,10 @@ from softaxe.api.schema import (
 )
 from softaxe.catalog.firmware import Firmware, Kind
 from softaxe.device.device import Device
+from softaxe.device.pool_slots import SLOT_RULES, SLOTS
 from softaxe.device.profile import Profile
-from softaxe.device.settings import SETTINGS, Setting
 from softaxe.device.settings import Kind as SettingKind
+from softaxe.device.settings import Rule, Setting, rules
 
 Schema = dict[str, Any]
 
@@ -188,7 +189,7 @@ def document(device: Device) -> Schema:
             "schemas": {
                 "Info": _fields(info_fields(firmware), firmware),
                 "Asic": _fields(asic_fields(firmware), firmware),
-                "Settings": _settings(profile),
+                "Settings": _settings(firmware, profile),
                 "Refusal": _object({"error": _STRING}),
                 "Message": _object({"message": _STRING}),
                 "Stored": _object({"warnings": _WARNINGS}, "warnings"),
@@ -561,25 +562,27 @@ def _meaning(row: Field | Setting) -> str:
     return f"{row.description}, in {row.unit}" if row.unit else row.description
 
 
-def _settings(profile: Profile) -> Schema:
+def _settings(firmware: Firmware, profile: Profile) -> Schema:
     properties = {
-        name: _setting(row, profile)
-        for row in SETTINGS
-        for name in row.rest_names(profile)
+        name: _setting(rule)
+        for rule in rules(firmware, profile).values()
+        for name in rule.names
     }
     return {"type": "object", "properties": properties}
 
 
-def _setting(row: Setting, profile: Profile) -> Schema:
-    limits = row.limits(profile)
-    words = row.asked_words(profile)
+def _setting(rule: Rule) -> Schema:
+    limits, row = rule.limits, rule.setting
+    words = rule.asked_words
     asked = f" The API page asks for {words}." if words else ""
-    schema: Schema = {"description": f"{_meaning(row)}. Felt {row.effect}.{asked}"}
+    schema: Schema = {"description": f"{_meaning(row)}. Felt {rule.effect}.{asked}"}
     if row.is_secret:
         schema["writeOnly"] = True
-    if row.choices:
+    if row.kind is SettingKind.POOLS:
+        return schema | _array(_pool("id"))
+    if rule.choices:
         kind = _STRING if row.kind is SettingKind.STRING else _INTEGER
-        return schema | {**kind, "enum": list(row.choices)}
+        return schema | {**kind, "enum": list(rule.choices)}
     if row.kind is SettingKind.STRING:
         sizes = {"minLength": limits.minimum, "maxLength": limits.maximum}
         pattern = {"pattern": f"^{limits.pattern}$"} if limits.pattern else {}
@@ -596,3 +599,20 @@ def _setting(row: Setting, profile: Profile) -> Schema:
         return schema | {"anyOf": [{**_INTEGER, **numbers}, flag]}
     is_float = row.kind is SettingKind.FLOAT
     return schema | {**(_NUMBER if is_float else _INTEGER), **numbers}
+
+
+def _pool(*needed: str) -> Schema:
+    """Describe a pool slot as it is sent."""
+    properties: Schema = {"id": {**_INTEGER, "minimum": 0, "maximum": SLOTS - 1}}
+    for rule in SLOT_RULES:
+        if rule.choices:
+            one = {**_STRING, "enum": list(rule.choices)}
+        elif rule.kind is str:
+            one = {**_STRING, "minLength": rule.least, "maxLength": rule.most}
+        elif rule.kind is bool:
+            one = {"anyOf": [{"type": "boolean"}, _NUMBER]}
+        else:
+            one = {**_INTEGER, "minimum": rule.least, "maximum": rule.most}
+        properties[rule.name] = one
+    required = [*needed, *(rule.name for rule in SLOT_RULES if rule.is_needed)]
+    return {"type": "object", "required": required, "properties": properties}

@@ -18,8 +18,9 @@ from softaxe.api.schema import (
 )
 from softaxe.catalog.firmware import Firmware
 from softaxe.device.device import Device
+from softaxe.device.patch import unmet_demands
 from softaxe.device.profile import FIRMWARE, Profile
-from softaxe.device.settings import SETTINGS, Effect, Limits, Setting, unmet_demands
+from softaxe.device.settings import Effect, Kind, Limits, Rule, rules
 from softaxe.flash.partitions import APP_SLOTS
 
 
@@ -247,44 +248,60 @@ def setting_rules(device: Device) -> dict[str, object]:
         "overclock_guarded": device.profile.overclock_guarded,
         "is_strict": device.profile.is_strict,
         "settings": [
-            _setting_rule(row, device) for row in SETTINGS if row.rest_name is not None
+            _setting_rule(rule, device)
+            for rule in rules(device.firmware, device.profile).values()
+            if rule.names
         ],
     }
 
 
-def _setting_rule(row: Setting, device: Device) -> dict[str, object]:
-    asked = row.asked(device.profile)
+def _setting_rule(rule: Rule, device: Device) -> dict[str, object]:
+    row, asked = rule.setting, rule.asked
     return {
-        "name": row.rest_name,
+        "name": rule.names[0],
         "description": row.description,
         "kind": row.kind,
         "unit": row.unit,
-        **_limits_rule(row, row.limits(device.profile)),
-        "asked": asked and _limits_rule(row, asked),
-        "choices": row.choices,
-        "effect": row.effect,
-        "is_waiting": _is_waiting(row, device),
+        **_limits_rule(rule, rule.limits),
+        "asked": asked and _limits_rule(rule, asked),
+        "choices": rule.choices,
+        "effect": rule.effect,
+        "is_waiting": _is_waiting(rule, device),
         "is_secret": row.is_secret,
-        "value": None if row.is_secret else getattr(device.settings, row.name),
+        "value": None if row.is_secret else _shown_value(rule, device),
     }
 
 
-def _limits_rule(row: Setting, limits: Limits) -> dict[str, object]:
+def _shown_value(rule: Rule, device: Device) -> object:
+    value = getattr(device.settings, rule.name)
+    return pool_views(device) if rule.kind is Kind.POOLS else value
+
+
+def pool_views(device: Device) -> list[dict[str, object]]:
+    """Return the pool slots that lead somewhere, as the API tells them."""
+    return [
+        {"id": number, **slot.told()}
+        for number, slot in enumerate(device.settings.pools)
+        if slot.url
+    ]
+
+
+def _limits_rule(rule: Rule, limits: Limits) -> dict[str, object]:
     return {
         "minimum": limits.minimum,
         "maximum": limits.maximum,
         "pattern": limits.pattern,
         "pattern_in_words": limits.pattern_in_words,
         "may_be_empty": limits.may_be_empty,
-        "allowed": row.allowed(limits),
+        "allowed": rule.allowed(limits),
     }
 
 
-def _is_waiting(row: Setting, device: Device) -> bool:
+def _is_waiting(rule: Rule, device: Device) -> bool:
     """True while another value than the stored one is in force."""
-    stored = getattr(device.settings, row.name)
-    in_force = getattr(device.settings_at_boot, row.name)
-    return row.effect is Effect.RESTART and bool(stored != in_force)
+    stored = getattr(device.settings, rule.name)
+    in_force = getattr(device.settings_at_boot, rule.name)
+    return rule.effect is Effect.RESTART and bool(stored != in_force)
 
 
 def status(device: Device) -> dict[str, object]:
@@ -327,7 +344,9 @@ def status(device: Device) -> dict[str, object]:
 def _warnings(device: Device) -> list[str]:
     """What the API page has against the settings, but for those of the protection."""
     settings, reduction = device.settings, device.power_management.reduction
-    unmet = unmet_demands(settings, profile=device.profile, board=device.board)
+    unmet = unmet_demands(
+        settings, profile=device.profile, board=device.board, release=device.firmware
+    )
     if reduction and settings.frequency_mhz == reduction.after_mhz:
         unmet.pop("frequency", None)
     if reduction and settings.core_voltage_mv == reduction.after_mv:

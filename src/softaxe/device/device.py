@@ -9,6 +9,7 @@ same again from the same seed.
 import random
 from collections import deque
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 from softaxe.asic.chip import REAL, SCALED, Chain, Search, WorkMode
@@ -54,21 +55,23 @@ from softaxe.device.events import (
 from softaxe.device.faults import NO_FAULTS, DeviceFaults, UpdateFault
 from softaxe.device.hashrate import HashrateAverages, NonceRate
 from softaxe.device.identity import Identity
+from softaxe.device.json_values import JsonValue
 from softaxe.device.load import NONCE_S, CpuLoad
 from softaxe.device.logbook import Logbook
 from softaxe.device.memory import Memory
 from softaxe.device.mining import Checked, Mining, Payee
+from softaxe.device.patch import Patch, check_patch, unmet_demands
 from softaxe.device.pools import PoolLost, Pools, PoolsReachable, SessionEvent
 from softaxe.device.profile import DOCUMENTED, Profile
 from softaxe.device.protection import PowerManagement
 from softaxe.device.scoreboard import Entry, Scoreboard
 from softaxe.device.settings import (
-    BY_NVS_KEY,
-    JsonValue,
-    Patch,
     Settings,
-    check_patch,
-    unmet_demands,
+    Stored,
+    Value,
+    factory_rows,
+    migrated,
+    rows_to_save,
 )
 from softaxe.device.state import AppPartition, DeviceState
 from softaxe.device.statistics import Sample, Statistics
@@ -119,7 +122,9 @@ class Device(DeviceState):
         firmware: Release in its factory slot, `2.14.2`; None for the one that `flash`
             has there.
         profile: Whether the API page's promises lie over what the release does.
-        settings: Stored settings by NVS key; factory settings fill the rest.
+        settings: What is stored in NVS, by key; factory settings fill the rest.
+        presets: Values by NVS key that hold in this run alone where nothing is stored:
+            where its own pool is.
         flash: Stored contents of the flash.
         www: Files of the www image in flash, or None when there is none.
         work: What a hash stands for; `"auto"` decides by the pool.
@@ -137,7 +142,8 @@ class Device(DeviceState):
         seed: int = 0,
         firmware: str | None = None,
         profile: Profile = DOCUMENTED,
-        settings: Mapping[str, str | int | float] | None = None,
+        settings: Mapping[str, Stored] | None = None,
+        presets: Mapping[str, Stored] | None = None,
         flash: Flash | None = None,
         www: Mapping[str, bytes] | None = None,
         work: WorkChoice = "auto",
@@ -158,14 +164,14 @@ class Device(DeviceState):
         self.board = self._metal
         self._profile = profile
         self.identity = Identity.from_seed(seed, ipv4)
-        own = {"hostname": self.identity.hostname}
-        self.settings = Settings.from_nvs({**own, **(settings or {})}, self.board)
+        self.nvs = dict(settings or {})
+        self._presets = {"hostname": self.identity.hostname, **(presets or {})}
         self.now = now
         self.revision = 0
         """Grows whenever anything may have changed."""
         self.log = Logbook()
-        self.scoreboard = Scoreboard(settings or {})
-        self.totals = Totals(settings or {})
+        self.scoreboard = Scoreboard(self.nvs)
+        self.totals = Totals(self.nvs)
         self.flash = flash or Flash()
         self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self.www = www
@@ -273,7 +279,11 @@ class Device(DeviceState):
         """
         self.step(now)
         patch = check_patch(
-            self.settings, members, profile=self.profile, board=self.board
+            self.settings,
+            members,
+            profile=self.profile,
+            board=self.board,
+            release=self.firmware,
         )
         for warning in patch.warnings:
             self.log(Level.WARNING, "http_server", warning)
@@ -294,9 +304,12 @@ class Device(DeviceState):
 
     def settings_not_saved(self, request: SaveSettings) -> None:
         """Take back a change that could not be stored, and no other."""
-        names = [BY_NVS_KEY[key].name for key in request.rows if key in BY_NVS_KEY]
-        old = {name: getattr(request.previous, name) for name in names}
-        self.settings = self.settings.changed(old)
+        for key, value in request.rows_before.items():
+            if value is None:
+                self.nvs.pop(key, None)
+            else:
+                self.nvs[key] = value
+        self.settings = self.settings.changed(request.values_before)
         self.revision += 1
 
     def restart(self, now: float) -> None:
@@ -546,6 +559,7 @@ class Device(DeviceState):
     def _boot(self, now: float, reset_reason: str) -> None:
         self.reset_reason = reset_reason
         self.booted_at = now
+        self._read_settings()
         build_text = self._note_build()
         self.settings_at_boot = self.settings
         """What is in force of those settings that are only read at boot."""
@@ -673,6 +687,25 @@ class Device(DeviceState):
         if self.flash.to_rows() != before:
             self._save_flash(None, self.www)
 
+    def _read_settings(self) -> None:
+        """Read NVS as the firmware that boots does, and write what it makes of that."""
+        shipped = nearest(self.flash.factory_version)
+        self.nvs |= migrated(
+            self.nvs,
+            factory_rows(self._metal, shipped),
+            self.firmware,
+            profile=self.profile,
+            presets=self._presets,
+        )
+        self.settings = Settings.from_nvs(
+            self.nvs,
+            self._metal,
+            self.firmware,
+            profile=self.profile,
+            presets=self._presets,
+            shipped=shipped,
+        )
+
     def _note_build(self) -> str:
         """Let firmware that is new here show its own page; return what it says then."""
         image, before = self.flash.running_image, self.settings.last_build
@@ -706,7 +739,12 @@ class Device(DeviceState):
             self.power_management.start(now)
         elif action is Milestone.SERVER:
             self._has_server = True
-            unmet = unmet_demands(self.settings, profile=self.profile, board=self.board)
+            unmet = unmet_demands(
+                self.settings,
+                profile=self.profile,
+                board=self.board,
+                release=self.firmware,
+            )
             for text in unmet.values():  # a fleet's file may have stored them
                 self.log(Level.WARNING, "http_server", text)
         else:
@@ -857,7 +895,7 @@ class Device(DeviceState):
                 self._take_hashrate()
                 rate_hs = self.hashrate.current_hs
                 if rows := self.totals.tick(now, self.uptime_s, rate_hs):
-                    self._events.append(SaveSettings(rows, self.settings))
+                    self._write_nvs(rows)
                 if self.memory.look(now, self._rng):
                     self._crash_at = now
             case FrequencyReached():
@@ -928,7 +966,7 @@ class Device(DeviceState):
             share.version_bits,
         )
         if rows := self.scoreboard.offer(entry, self.log):
-            self._events.append(SaveSettings(rows, self.settings))
+            self._write_nvs(rows)
 
     def _submit(self, checked: Checked) -> None:
         share, session = checked.share, self.pools.session
@@ -1001,19 +1039,37 @@ class Device(DeviceState):
             self.hashrate.error_percentage = 0.0
         self.mining.set_scale(mode.scale)
 
-    def _change_settings(self, changes: Mapping[str, str | int | float | bool]) -> None:
+    def _change_settings(self, changes: Mapping[str, Value]) -> None:
         self._store_settings(changes)
         if changes:
             self.power_management.wake(self.now)
 
-    def _store_settings(self, changes: Mapping[str, str | int | float | bool]) -> None:
+    def _store_settings(self, changes: Mapping[str, Value]) -> None:
         self.revision += 1
+        if not changes:
+            return
         previous = self.settings
+        changes = previous.completed(changes)
         self.settings = previous.changed(changes)
-        if changes:
-            # Equal values too: what is in force may be a default of this run alone.
-            rows = self.settings.to_nvs(changes)
-            self._events.append(SaveSettings(rows, previous))
+        # Equal values too: what is in force may be a default of this run alone.
+        rows = rows_to_save(
+            changes,
+            self.nvs,
+            self.firmware,
+            profile=self.profile,
+            presets=self._presets,
+        )
+        self._write_nvs(rows, {name: getattr(previous, name) for name in changes})
+
+    def _write_nvs(
+        self,
+        rows: Mapping[str, Stored],
+        values_before: Mapping[str, Value] = MappingProxyType({}),
+    ) -> None:
+        """Store rows; `values_before` has the settings that they change, by name."""
+        before = {key: self.nvs.get(key) for key in rows}
+        self.nvs |= rows
+        self._events.append(SaveSettings(rows, before, values_before))
 
 
 def _hashes_per_count(mode: WorkMode) -> float:

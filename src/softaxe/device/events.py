@@ -5,11 +5,11 @@ out. Facts are past tense: they may be watched or ignored.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from softaxe.device.settings import Settings
+from softaxe.device.settings import Value
 
 
 class Link(StrEnum):
@@ -72,8 +72,11 @@ class SaveSettings:
 
     None is stored no longer.
     """
-    previous: Settings
-    """What to return to with `Device.settings_not_saved` when storing fails."""
+    rows_before: Mapping[str, str | int | float | None] = field(default_factory=dict)
+    """What NVS had; with `values_before` what to return to with
+    `Device.settings_not_saved` when storing fails."""
+    values_before: Mapping[str, Value] = field(default_factory=dict)
+    """What was in force, by Python name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,19 @@ class Profile:
         "any number is taken for one of 16 bits, and what is none for 0",
         v2_11="0 to 65535",
     )
+    page_settings_known: bool = _marked(
+        "every setting of the page can be changed",
+        "`rotation`, `statsFrequency` and `useFallbackStratum` are ignored",
+        v2_9="`useFallbackStratum` is ignored",
+        v2_11=None,
+        v2_15="settings of `stratum` and `fallbackStratum` are ignored: there are "
+        "`pools`",
+    )
+    values_checked: bool = _demand(
+        "every value has its type and range",
+        "any is taken: texts as they are, numbers cut to 16 bits",
+        v2_11=None,
+    )
     hostname_checked: bool = _demand(
         "`hostname` holds letters, digits and hyphens only",
         "any text",

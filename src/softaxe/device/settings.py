@@ -1,41 +1,42 @@
-"""Every setting, one row each.
+"""Every setting of every firmware version, one row each.
 
 PATCH, the info answer, storage, the OpenAPI document and docs/api.md read these rows.
-Names, types, limits and defaults are the firmware's (ESP-Miner nvs_config.c); where the
-API page promises something else, `softaxe.device.profile` names the difference.
+Names, types, limits and defaults of a release are in its column of the catalogue; what
+is the same in all, and what the API page promises, is here. NVS outlives the firmware:
+every release reads what it finds there its own way (`Settings.from_nvs`), and leaves
+alone what is another's.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import inf
+from functools import cache
+from math import isfinite
 from typing import Any
 
 from softaxe.catalog import Board
-from softaxe.device.profile import ROWS, Profile
+from softaxe.catalog.firmware import Firmware, SettingRow, firmware
+from softaxe.device import pool_slots
+from softaxe.device.json_values import show, utf8_size
+from softaxe.device.pool_slots import PoolSlot
+from softaxe.device.profile import DOCUMENTED, ROWS, Profile
 from softaxe.device.profile import Kind as RowKind
-from softaxe.device.scoreboard import KEYS as SCOREBOARD_KEYS
-from softaxe.device.totals import KEYS as TOTALS_KEYS
-from softaxe.errors import PatchRefused, SettingError
+from softaxe.errors import SettingError
 from softaxe.units import float32
 
-JsonValue = str | int | float | bool | None | list[Any] | dict[str, Any]
 Stored = str | int | float
-Value = str | int | float | bool
+Value = str | int | float | bool | tuple[PoolSlot, ...]
 
-DISPLAYS = (
-    "NONE",
-    "SSD1306 (128x32)",
-    "SSD1309 (128x64)",
-    "SH1107 (64x128)",
-    "SH1107 (128x128)",
-)
-ROTATIONS = (0, 90, 180, 270)
-INT_LIMIT = 2**31
-SAYS = ", says the API page"
-MAX_SHOWN = 80
-"""Characters of a refused value that an error quotes."""
+U16 = 0xFFFF
+"""The most that NVS holds of an ordinary number, and of a flag."""
+I32 = 2**31
+U64 = 2**63 - 1
+MOST_FLOAT = 3.4e38
+MOST_TEXT_BYTES = 3999
+"""The most that NVS holds of a text. Source: ESP-IDF, nvs_set_str."""
+NO_HOSTNAME = "espressif"
+"""Where none is stored, not even by the factory file. Source: ESP-IDF."""
 POOL_USER = "bc1qnp980s5fpp8l94p5cvttmtdqy8rvrq74qly2yrfmzkdsntqzlc5qkc4rkq.bitaxe"
 """The factory files' user. Source: ESP-Miner config-601.cvs."""
 THEME_COLORS = (
@@ -63,6 +64,7 @@ class Kind(StrEnum):
     INTEGER = "integer"
     FLOAT = "float"
     BOOLEAN = "boolean"
+    POOLS = "array"
 
 
 class Effect(StrEnum):
@@ -71,6 +73,7 @@ class Effect(StrEnum):
     AT_ONCE = "at once"
     NEXT_PASS = "within 2 s"
     STATISTICS = "within 5 s"
+    RECONNECT = "with the next connection"
     RESTART = "after a restart"
 
 
@@ -90,7 +93,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A name of the API page that the firmware does not know, for a setting it has."""
+    """A name of the API page that a release may not know, for a setting it has."""
 
     name: str
     row: str
@@ -101,23 +104,23 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One row."""
+    """One row: what is the same in every release."""
 
     name: str
     """Of the attribute of `Settings`."""
     nvs_key: str
+    """In the releases that are newest."""
     rest_name: str | None
-    """None: not to be had through PATCH."""
+    """In a PATCH; None: not to be had there."""
     kind: Kind
     default: Value
-    firmware_limits: Limits
+    """Of the factory file."""
     effect: Effect
     description: str
     unit: str = ""
     is_secret: bool = False
-    is_in_info: bool = True
-    choices: tuple[int, ...] | tuple[str, ...] = ()
-    """The only values allowed; empty where the limits say it all."""
+    limits: Limits = Limits(0, U16)
+    """Where no release checks it."""
     page_row: str = ""
     """Row of the profile table where the API page says something else of its values."""
     page_limits: Limits | None = None
@@ -126,44 +129,87 @@ class Setting:
     """What of a text the page gives a meaning and the firmware does not."""
     alias: Alias | None = None
 
-    def limits(self, profile: Profile) -> Limits:
-        """What a profile takes."""
-        if self.page_limits and profile.keeps(self.page_row):
-            return self.page_limits
-        return self.firmware_limits
 
-    def asked(self, profile: Profile) -> Limits | None:
-        """What the page asks for beyond what a device takes, if a profile cares."""
-        is_demand = self.page_row and ROWS[self.page_row].kind is RowKind.DEMAND
-        return (
-            self.page_limits if is_demand and getattr(profile, self.page_row) else None
-        )
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A setting as a release has it in a profile, or as the page promises it there."""
 
-    def asked_words(self, profile: Profile) -> str:
+    setting: Setting
+    names: tuple[str, ...]
+    """In a PATCH, best first; none where it cannot be changed there."""
+    nvs_key: str
+    own_limits: Limits
+    """What the release takes; what a later one does, where it takes anything."""
+    choices: tuple[int, ...] | tuple[str, ...]
+    """The only values allowed; empty where the limits say it all."""
+    effect: Effect
+    is_checked: bool
+    """False: the release takes whatever comes."""
+    is_own: bool
+    """False: the release does not have it, the page promises it."""
+    compiled: Stored
+    """What a text is by default, where the factory file has none."""
+    is_refilled: bool
+    """A stored empty text reads back as the default."""
+    profile: Profile
+
+    @property
+    def name(self) -> str:
+        """Of the attribute of `Settings`."""
+        return self.setting.name
+
+    @property
+    def kind(self) -> Kind:
+        """How it is written in JSON and stored."""
+        return self.setting.kind
+
+    @property
+    def limits(self) -> Limits:
+        """What is taken."""
+        page = self._page_limits
+        if page and self.profile.keeps(self.setting.page_row):
+            return page
+        return self.own_limits
+
+    @property
+    def asked(self) -> Limits | None:
+        """What the page asks for beyond what a device takes, if the profile cares."""
+        row = self.setting.page_row
+        is_demand = row and ROWS[row].kind is RowKind.DEMAND
+        is_asked = is_demand and getattr(self.profile, row)
+        return self._page_limits if is_asked else None
+
+    @property
+    def asked_words(self) -> str:
         """The same in words; empty where it asks for nothing."""
-        asked = self.asked(profile)
+        asked = self.asked
         return "" if asked is None else asked.pattern_in_words or self.allowed(asked)
 
-    def is_understood(self, value: object, profile: Profile) -> bool:
+    @property
+    def _page_limits(self) -> Limits | None:
+        page = self.setting.page_limits
+        if page and page.may_be_empty and self.own_limits.minimum:
+            return replace(page, may_be_empty=False)
+        return page
+
+    def is_understood(self, value: object) -> bool:
         """True for a text that the page gives a meaning and the firmware does not."""
-        pattern = self.page_understands
+        pattern = self.setting.page_understands
         if pattern is None or not isinstance(value, str):
             return False
-        return profile.keeps(self.page_row) and pattern.search(value) is not None
-
-    def rest_names(self, profile: Profile) -> tuple[str, ...]:
-        """Names in a PATCH, best first."""
-        alias = self.alias
-        other = alias.name if alias and profile.keeps(alias.row) else None
-        return tuple(name for name in (self.rest_name, other) if name)
+        row = self.setting.page_row
+        return self.profile.keeps(row) and pattern.search(value) is not None
 
     def allowed(self, limits: Limits) -> str:
         """What limits allow, in words."""
+        unit = self.setting.unit
+        if self.kind is Kind.POOLS:
+            return "an array of pools"
         if self.choices:
-            return f"{', '.join(map(str, self.choices))} {self.unit}".rstrip()
+            return f"{', '.join(map(str, self.choices))} {unit}".rstrip()
         if self.kind is Kind.BOOLEAN:
             return "0 or false" if limits.maximum == 0 else "0, 1, false or true"
-        unit = "bytes" if self.kind is Kind.STRING else self.unit
+        unit = "bytes" if self.kind is Kind.STRING else unit
         text = f"{limits.minimum}..{limits.maximum} {unit}".rstrip()
         return f"{text}, or empty" if limits.may_be_empty else text
 
@@ -173,42 +219,43 @@ def _s(  # noqa: PLR0917 - a table reads best as columns
     nvs_key: str,
     rest_name: str | None,
     default: Value,
-    minimum: int,
-    maximum: int,
     effect: Effect,
     description: str,
     unit: str = "",
     *,
     is_secret: bool = False,
-    is_in_info: bool = True,
-    choices: tuple[int, ...] | tuple[str, ...] = (),
+    limits: Limits = Limits(0, U16),
     page: tuple[str, Limits | re.Pattern[str]] | None = None,
     alias: Alias | None = None,
 ) -> Setting:
-    kinds = {str: Kind.STRING, int: Kind.INTEGER, float: Kind.FLOAT, bool: Kind.BOOLEAN}
     row = Setting(
         name,
         nvs_key,
         rest_name,
-        kinds[type(default)],
+        _KINDS[type(default)],
         default,
-        Limits(minimum, maximum),
         effect,
         description,
         unit,
         is_secret,
-        is_in_info and not is_secret,
-        choices,
+        limits,
         alias=alias,
     )
     match page:
-        case (page_row, Limits() as limits):
-            return replace(row, page_row=page_row, page_limits=limits)
+        case (page_row, Limits() as page_limits):
+            return replace(row, page_row=page_row, page_limits=page_limits)
         case (page_row, re.Pattern() as pattern):
             return replace(row, page_row=page_row, page_understands=pattern)
     return row
 
 
+_KINDS: Mapping[type, Kind] = {
+    str: Kind.STRING,
+    int: Kind.INTEGER,
+    float: Kind.FLOAT,
+    bool: Kind.BOOLEAN,
+    tuple: Kind.POOLS,
+}
 _REBOOT, _PASS, _NOW = Effect.RESTART, Effect.NEXT_PASS, Effect.AT_ONCE
 _URL = ("pool_url_scheme_understood", re.compile(r"/|^\[|^[^:]*:[^:]*$"))
 _PORT = ("port_checked", Limits(1, 65535))
@@ -222,114 +269,274 @@ _FANSPEED = Alias("fanspeed", "fanspeed_sets_fan", "fanspeed_checked")
 
 # fmt: off
 SETTINGS: tuple[Setting, ...] = (
-    _s("ssid", "wifissid", "ssid", "softaxe", 1, 32, _REBOOT,
-       "Wi-Fi network"),
-    _s("wifi_password", "wifipass", "wifiPass", "softaxe-wifi", 0, 63, _REBOOT,
+    _s("ssid", "wifissid", "ssid", "softaxe", _REBOOT, "Wi-Fi network"),
+    _s("wifi_password", "wifipass", "wifiPass", "softaxe-wifi", _REBOOT,
        "Wi-Fi password; empty for an open network", is_secret=True,
        page=_WIFI_PASSWORD),
-    _s("hostname", "hostname", "hostname", "bitaxe", 1, 32, _REBOOT,
+    _s("hostname", "hostname", "hostname", "bitaxe", _REBOOT,
        "Hostname on the network", page=_HOSTNAME),
-    _s("stratum_url", "stratumurl", "stratumURL", "public-pool.io", 0, 3999, _REBOOT,
+    _s("stratum_protocol", "stratumprot", "stratumProtocol", "SV1", _REBOOT,
+       "What the primary pool is spoken to in"),
+    _s("stratum_url", "stratumurl", "stratumURL", "public-pool.io", _REBOOT,
        "Primary pool's host", page=_URL),
-    _s("stratum_port", "stratumport", "stratumPort", 21496, 0, 65535, _REBOOT,
+    _s("stratum_port", "stratumport", "stratumPort", 21496, _REBOOT,
        "Primary pool's port", page=_PORT),
-    _s("stratum_user", "stratumuser", "stratumUser", POOL_USER, 0, 3999, _REBOOT,
+    _s("stratum_user", "stratumuser", "stratumUser", POOL_USER, _REBOOT,
        "User at the primary pool"),
-    _s("stratum_password", "stratumpass", "stratumPassword", "x", 0, 3999, _REBOOT,
+    _s("stratum_password", "stratumpass", "stratumPassword", "x", _REBOOT,
        "Password at the primary pool", is_secret=True),
     _s("stratum_suggested_difficulty", "stratumdiff", "stratumSuggestedDifficulty",
-       1000, 0, 65535, _REBOOT, "Difficulty to suggest; 0 suggests none"),
+       1000, _REBOOT, "Difficulty to suggest; 0 suggests none"),
     _s("stratum_extranonce_subscribe", "stratumxnsub", "stratumExtranonceSubscribe",
-       False, 0, 1, _REBOOT, "Ask the primary pool for new extranonces"),
+       False, _REBOOT, "Ask the primary pool for new extranonces"),
+    _s("stratum_tls", "stratumtls", "stratumTLS", 0, _REBOOT,
+       "TLS to the primary pool: 0 none, 1 with known authorities, 2 with stratumCert"),
+    _s("stratum_cert", "stratumcert", "stratumCert", "x", _REBOOT,
+       "Certificate of the primary pool, as PEM"),
+    _s("stratum_decode_coinbase", "stratumdecode", "stratumDecodeCoinbase", True,
+       _REBOOT, "Read the primary pool's coinbase"),
+    _s("stratum_v2_channel_type", "sv2chantype", "stratumV2ChannelType", "extended",
+       _REBOOT, "Channel to open at the primary pool"),
+    _s("stratum_v2_authority_pubkey", "sv2authpubkey", "stratumV2AuthorityPubkey", "",
+       _REBOOT, "Authority's key of the primary pool, in base58"),
+    _s("fallback_stratum_protocol", "fbstratumprot", "fallbackStratumProtocol", "SV1",
+       _REBOOT, "What the fallback pool is spoken to in"),
     _s("fallback_stratum_url", "fbstratumurl", "fallbackStratumURL",
-       "solo.ckpool.org", 0, 3999, _REBOOT, "Fallback pool's host; empty for none",
+       "solo.ckpool.org", _REBOOT, "Fallback pool's host; empty for none",
        page=_URL),
     _s("fallback_stratum_port", "fbstratumport", "fallbackStratumPort",
-       3333, 0, 65535, _REBOOT, "Fallback pool's port", page=_PORT),
+       3333, _REBOOT, "Fallback pool's port", page=_PORT),
     _s("fallback_stratum_user", "fbstratumuser", "fallbackStratumUser",
-       POOL_USER, 0, 3999, _REBOOT, "User at the fallback pool"),
+       POOL_USER, _REBOOT, "User at the fallback pool"),
     _s("fallback_stratum_password", "fbstratumpass", "fallbackStratumPassword",
-       "x", 0, 3999, _REBOOT, "Password at the fallback pool", is_secret=True),
+       "x", _REBOOT, "Password at the fallback pool", is_secret=True),
     _s("fallback_stratum_suggested_difficulty", "fbstratumdiff",
-       "fallbackStratumSuggestedDifficulty", 1000, 0, 65535, _REBOOT,
+       "fallbackStratumSuggestedDifficulty", 1000, _REBOOT,
        "Difficulty to suggest to the fallback pool"),
     _s("fallback_stratum_extranonce_subscribe", "stratumfbxnsub",
-       "fallbackStratumExtranonceSubscribe", False, 0, 1, _REBOOT,
+       "fallbackStratumExtranonceSubscribe", False, _REBOOT,
        "Ask the fallback pool for new extranonces"),
-    _s("use_fallback_stratum", "usefbstartum", "useFallbackStratum", False, 0, 1,
-       _REBOOT, "Start on the fallback pool and stay there", is_in_info=False),
-    _s("frequency_mhz", "asicfrequency_f", "frequency", 525.0, 1, 65535, _PASS,
+    _s("fallback_stratum_tls", "fbstratumtls", "fallbackStratumTLS", 0, _REBOOT,
+       "TLS to the fallback pool, as stratumTLS"),
+    _s("fallback_stratum_cert", "fbstratumcert", "fallbackStratumCert", "x", _REBOOT,
+       "Certificate of the fallback pool, as PEM"),
+    _s("fallback_stratum_decode_coinbase", "fbstratumdecode",
+       "fallbackStratumDecodeCoinbase", True, _REBOOT,
+       "Read the fallback pool's coinbase"),
+    _s("fallback_stratum_v2_channel_type", "fbsv2chantype",
+       "fallbackStratumV2ChannelType", "extended", _REBOOT,
+       "Channel to open at the fallback pool"),
+    _s("fallback_stratum_v2_authority_pubkey", "fbsv2authpubk",
+       "fallbackStratumV2AuthorityPubkey", "", _REBOOT,
+       "Authority's key of the fallback pool, in base58"),
+    _s("pools", "", "pools", (), Effect.RECONNECT,
+       "Pools to choose from, at most 8 of them; each has its `id`, from 0"),
+    _s("primary_pool_index", "prim_idx", "primaryPoolIndex", 0, _REBOOT,
+       "Which of the pools is the primary one"),
+    _s("secondary_pool_index", "sec_idx", "secondaryPoolIndex", 1, _REBOOT,
+       "Which of the pools is the fallback"),
+    _s("use_fallback_stratum", "usefbstartum", "useFallbackStratum", False,
+       _REBOOT, "Start on the fallback pool and stay there"),
+    _s("frequency_mhz", "asicfrequency_f", "frequency", 525.0, _PASS,
        "Chip frequency", "MHz"),
-    _s("core_voltage_mv", "asicvoltage", "coreVoltage", 1150, 1, 65535, _PASS,
+    _s("core_voltage_mv", "asicvoltage", "coreVoltage", 1150, _PASS,
        "Core voltage", "mV"),
-    _s("is_overclock_enabled", "oc_enabled", "overclockEnabled", False, 0, 1, _NOW,
+    _s("is_overclock_enabled", "oc_enabled", "overclockEnabled", False, _NOW,
        "Allow frequencies and voltages outside the board's options"),
-    _s("display", "display", "display", "SSD1306 (128x32)", 0, 3999, _REBOOT,
-       "Kind of display", choices=DISPLAYS),
-    _s("rotation_degrees", "rotation", "rotation", 0, 0, 270, _REBOOT,
-       "Screen rotation", "degrees", choices=ROTATIONS),
-    _s("is_screen_inverted", "invertscreen", "invertscreen", False, 0, 1, _REBOOT,
+    _s("display", "display", "display", "SSD1306 (128x32)", _REBOOT,
+       "Kind of display"),
+    _s("rotation_degrees", "rotation", "rotation", 0, _REBOOT,
+       "Screen rotation", "degrees"),
+    _s("is_screen_flipped", "flipscreen", "flipscreen", True, _REBOOT,
+       "Turn the screen upside down", limits=Limits(0, 1)),
+    _s("is_screen_inverted", "invertscreen", "invertscreen", False, _REBOOT,
        "Invert the screen"),
-    _s("display_offset", "displayOffset", "displayOffset", 96, 0, 255, _REBOOT,
-       "First line of an SH1107 display", is_in_info=False),
-    _s("display_timeout_min", "displayTimeout", "displayTimeout", -1, -1, 65535, _NOW,
+    _s("display_offset", "displayOffset", "displayOffset", 96, _REBOOT,
+       "First line of an SH1107 display"),
+    _s("display_timeout_min", "displayTimeout", "displayTimeout", -1, _NOW,
        "Display timeout; -1 is always on, 0 always off", "min"),
-    _s("is_fan_automatic", "autofanspeed", "autofanspeed", True, 0, 1, _PASS,
+    _s("is_fan_automatic", "autofanspeed", "autofanspeed", True, _PASS,
        "Control the fan by temperature"),
-    _s("fan_manual_percent", "manualfanspeed", "manualFanSpeed", 100, 0, 100, _PASS,
+    _s("fan_manual_percent", "manualfanspeed", "manualFanSpeed", 100, _PASS,
        "Fan speed without automatic control", "%",
        alias=_FANSPEED),
-    _s("fan_min_percent", "minfanspeed", "minFanSpeed", 25, 0, 99, _REBOOT,
+    _s("fan_min_percent", "minfanspeed", "minFanSpeed", 25, _REBOOT,
        "Least fan speed of the automatic control", "%"),
-    _s("target_temperature_c", "temptarget", "temptarget", 60, 35, 66, _PASS,
+    _s("target_temperature_c", "temptarget", "temptarget", 60, _PASS,
        "Target of the automatic fan control", "°C",
        page=_TARGET),
-    _s("is_overheated", "overheat_mode", "overheat_mode", False, 0, 0, _PASS,
+    _s("is_overheated", "overheat_mode", "overheat_mode", False, _PASS,
        "Set by the overheat protection; can only be cleared"),
-    _s("statistics_interval_s", "statsFrequency", "statsFrequency", 0, 0, 65535,
+    _s("statistics_interval_s", "statsFrequency", "statsFrequency", 0,
        Effect.STATISTICS, "Statistics interval; 0 switches them off", "s"),
-    _s("best_difficulty", "bestdiff", None, 0, 0, 2**63 - 1, _NOW,
-       "Best difficulty ever"),
-    _s("use_custom_www", "use_custom_www", None, False, 0, 1, _REBOOT,
+    _s("statistics_limit", "statsLimit", "statsLimit", 0, _REBOOT,
+       "Most rows of the statistics; 0 switches them off", limits=Limits(0, 720)),
+    _s("statistics_duration", "statsDuration", "statsDuration", 1, _REBOOT,
+       "Time that the statistics reach back, in hours", "h", limits=Limits(1, 720)),
+    _s("use_custom_www", "use_custom_www", "useCustomWWW", False, _REBOOT,
        "Show the page of the www partition, not the firmware's own"),
-    _s("last_build", "last_fw_fp", None, "", 0, 3999, _REBOOT,
+    _s("last_build", "last_fw_fp", None, "", _REBOOT,
        "Firmware of the last boot; another one shows its own page"),
-    _s("theme_scheme", "themescheme", None, "dark", 0, 3999, _NOW,
+    _s("best_difficulty", "bestdiff", None, 0, _NOW,
+       "Best difficulty ever", limits=Limits(0, U64)),
+    _s("theme_scheme", "themescheme", None, "dark", _NOW,
        "Colour scheme of the web page"),
-    _s("theme_colors", "themecolors", None, THEME_COLORS, 0, 3999, _NOW,
+    _s("theme_colors", "themecolors", None, THEME_COLORS, _NOW,
        "Accent colours of the web page, JSON"),
 )
 # fmt: on
 
 BY_NAME = {row.name: row for row in SETTINGS}
-BY_NVS_KEY = {row.nvs_key: row for row in SETTINGS}
+_ON_PAGE = """
+    stratumURL stratumPort stratumUser stratumPassword fallbackStratumURL
+    fallbackStratumPort fallbackStratumUser fallbackStratumPassword useFallbackStratum
+    ssid wifiPass hostname coreVoltage frequency overclockEnabled autofanspeed fanspeed
+    temptarget rotation invertscreen displayTimeout overheat_mode statsFrequency
+"""
+PAGE_NAMES = frozenset(_ON_PAGE.split())
+"""What the API page lists as settings: promised whatever the release."""
+LEGACY_KEYS = {"asicfrequency_f": "asicfrequency", "manualfanspeed": "fanspeed"}
+"""NVS keys with the one that older releases have instead. A change writes both; where
+the newer one is missing at boot, it is made of the older."""
+_IN_FACTORY_FILE = """
+    wifissid wifipass hostname stratumurl stratumuser stratumpass stratumdiff
+    stratumxnsub fbstratumurl fbstratumport fbstratumuser fbstratumpass fbstratumdiff
+    rotation autofanspeed overheat_mode
+"""
+"""NVS keys. Source: ESP-Miner config-601.cvs."""
+_KEYS: Mapping[str, Setting] = {
+    **{row.nvs_key: row for row in SETTINGS if row.nvs_key},
+    "asicfrequency": BY_NAME["core_voltage_mv"],
+    "fanspeed": BY_NAME["fan_manual_percent"],
+}
+"""A setting of each NVS key's type."""
+_WIDE = frozenset({"displayTimeout"})
+"""NVS keys of 32 bits with a sign."""
+_SLOT_PREFIXES = ("stratum", "fallback_stratum")
+_SHARED_BY_SLOTS = tuple(
+    attribute for attribute in pool_slots.NAMES if f"stratum_{attribute}" in BY_NAME
+)
+"""What of a pool is a setting of its own, too, by attribute of `PoolSlot`."""
+
+
+_FLAT_KEYS = frozenset(
+    BY_NAME[f"{prefix}_{attribute}"].nvs_key
+    for prefix in _SLOT_PREFIXES
+    for attribute in _SHARED_BY_SLOTS
+)
+"""NVS keys of what slots are made of at first."""
+
+
+@cache
+def rules(release: Firmware, profile: Profile) -> Mapping[str, Rule]:
+    """Return every setting that a release has, or the page promises there, by name."""
+    profile = profile.on(release)
+    found = (_rule(row, release, profile) for row in SETTINGS)
+    return {rule.name: rule for rule in found if rule is not None}
+
+
+def _rule(row: Setting, release: Firmware, profile: Profile) -> Rule | None:
+    name, alias = row.rest_name, row.alias
+    column = own = release.settings.get(name or "")
+    if own is None and alias is not None:
+        column = own = release.settings.get(alias.name)
+    usual = firmware().settings.get(name or "")
+    if own is None and name in PAGE_NAMES and profile.keeps("page_settings_known"):
+        column = usual
+    names = () if column is None else (column.key,)
+    if column is None and name is not None:
+        return None
+    if alias and alias.name not in names and profile.keeps(alias.row):
+        names = (*names, alias.name)
+    is_checked = release.rows.checks_patches
+    ruling = column if column and column.maximum is not None else usual
+    return Rule(
+        row,
+        names,
+        row.nvs_key if column is None else column.nvs_key,
+        _limits(row, ruling),
+        ruling.values if ruling else (),
+        _effect(row, column),
+        is_checked,
+        own is not None,
+        _default(row, own),
+        release.rows.empty_text_is_default,
+        profile,
+    )
+
+
+def _limits(row: Setting, column: SettingRow | None) -> Limits:
+    if column is None or column.minimum is None or column.maximum is None:
+        return row.limits
+    return Limits(column.minimum, column.maximum)
+
+
+def _effect(row: Setting, column: SettingRow | None) -> Effect:
+    if column is None or column.applied.startswith("restart"):
+        return row.effect
+    is_later = row.effect is Effect.RESTART
+    fan = row.name == "fan_min_percent"
+    return (_PASS if fan else _NOW) if is_later else row.effect
+
+
+def _default(row: Setting, column: SettingRow | None) -> Stored:
+    if row.kind is not Kind.STRING:
+        return ""
+    if column is not None and column.default is not None:
+        return column.default
+    return NO_HOSTNAME if row.name == "hostname" else str(row.default)
+
+
+@cache
+def _rule_list(release: Firmware, profile: Profile) -> tuple[Rule, ...]:
+    return tuple(rules(release, profile).values())
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings; every field is a row of `SETTINGS`."""
+    """All settings; every field up to `theme_colors` is a row of `SETTINGS`.
+
+    Where a release keeps pools in slots, those that begin with `stratum_` and
+    `fallback_stratum_` show the two that are selected.
+    """
 
     ssid: str
     wifi_password: str
     hostname: str
+    stratum_protocol: str
     stratum_url: str
     stratum_port: int
     stratum_user: str
     stratum_password: str
     stratum_suggested_difficulty: int
     stratum_extranonce_subscribe: bool
+    stratum_tls: int
+    stratum_cert: str
+    stratum_decode_coinbase: bool
+    stratum_v2_channel_type: str
+    stratum_v2_authority_pubkey: str
+    fallback_stratum_protocol: str
     fallback_stratum_url: str
     fallback_stratum_port: int
     fallback_stratum_user: str
     fallback_stratum_password: str
     fallback_stratum_suggested_difficulty: int
     fallback_stratum_extranonce_subscribe: bool
+    fallback_stratum_tls: int
+    fallback_stratum_cert: str
+    fallback_stratum_decode_coinbase: bool
+    fallback_stratum_v2_channel_type: str
+    fallback_stratum_v2_authority_pubkey: str
+    pools: tuple[PoolSlot, ...]
+    primary_pool_index: int
+    secondary_pool_index: int
     use_fallback_stratum: bool
     frequency_mhz: float
     core_voltage_mv: int
     is_overclock_enabled: bool
     display: str
     rotation_degrees: int
+    is_screen_flipped: bool
     is_screen_inverted: bool
     display_offset: int
     display_timeout_min: int
@@ -339,45 +546,274 @@ class Settings:
     target_temperature_c: int
     is_overheated: bool
     statistics_interval_s: int
-    best_difficulty: int
+    statistics_limit: int
+    statistics_duration: int
     use_custom_www: bool
     last_build: str
+    best_difficulty: int
     theme_scheme: str
     theme_colors: str
+    selected_pools: tuple[int, int] = (0, 1)
+    """Slots of the primary pool and the fallback, as at boot."""
 
     @classmethod
-    def from_nvs(cls, stored: Mapping[str, Stored], board: Board) -> "Settings":
-        """Take stored rows, and factory settings for the rest.
+    def from_nvs(
+        cls,
+        stored: Mapping[str, Stored],
+        board: Board,
+        release: Firmware | None = None,
+        *,
+        profile: Profile = DOCUMENTED,
+        presets: Mapping[str, Stored] | None = None,
+        shipped: Firmware | None = None,
+    ) -> "Settings":
+        """Read stored rows as a release does at boot; factory settings fill the rest.
 
         Args:
-            stored: Values by NVS key; keys that are no setting are left alone.
+            stored: Values by NVS key; keys of other releases are left alone.
             board: Whose factory settings.
+            release: Which one reads; None for the usual one.
+            profile: Whether it reads also what only the page promises.
+            presets: Values by NVS key that hold in this run alone, over the factory's.
+            shipped: The release whose factory file is meant; None for `release`.
 
         Raises:
             SettingError: A value is none that a setting can have.
         """
+        release = release or firmware()
+        presets = presets or {}
+        factory = factory_rows(board, shipped or release)
+        under = {**factory, **presets}
+        rows = {**under, **stored}
+        rows |= migrated(stored, factory, release, profile=profile, presets=presets)
         values: dict[str, Any] = {row.name: row.default for row in SETTINGS}
-        values["frequency_mhz"] = float(board.default_frequency_mhz)
-        values["core_voltage_mv"] = board.default_core_voltage_mv
-        for row in SETTINGS:
-            if row.nvs_key in stored:
-                values[row.name] = _from_stored(row, stored[row.nvs_key])
-        return cls(**values)
+        for rule in _rule_list(release, profile):
+            key = rule.nvs_key
+            if rule.is_refilled and stored.get(key) == "" and rule.names:
+                values[rule.name] = rule.compiled
+            elif key in rows:
+                values[rule.name] = _from_stored(key, rule.setting, rows[key])
+        if release.rows.flags_are_raw and rows["autofanspeed"] != 1:
+            values["is_fan_automatic"] = False  # of other flags any number but 0 is one
+        if release.rows.pool_store != "eight slots":
+            return cls(**values)
+        values["pools"] = tuple(
+            pool_slots.from_text(number, rows.get(pool_slots.nvs_key(number)), under)
+            for number in range(pool_slots.SLOTS)
+        )
+        last = pool_slots.SLOTS - 1
+        first = min(values["primary_pool_index"], last)
+        selected = (first, min(values["secondary_pool_index"], last))
+        values |= _shown(values["pools"], selected)
+        return cls(**values, selected_pools=selected)
 
-    def to_nvs(self, names: Iterable[str] = BY_NAME) -> dict[str, Stored]:
-        """Values by NVS key, all unless `names` says which; booleans as 0 and 1."""
-        rows = (BY_NAME[name] for name in names)
-        return {row.nvs_key: _to_stored(getattr(self, row.name)) for row in rows}
+    def to_nvs(
+        self,
+        names: Iterable[str] | None = None,
+        release: Firmware | None = None,
+        *,
+        profile: Profile = DOCUMENTED,
+    ) -> dict[str, Stored]:
+        """Values by NVS key as a release writes them, all unless `names` says which."""
+        release = release or firmware()
+        wanted = rules(release, profile) if names is None else names
+        values = {name: getattr(self, name) for name in wanted}
+        return nvs_rows(values, release, profile=profile)
 
     def changed(self, changes: Mapping[str, Value]) -> "Settings":
-        """Return settings with these values, by name; they must be checked."""
-        return replace(self, **changes)  # type: ignore[arg-type]
+        """Return settings with these values, by name; they must be checked.
+
+        Flags may be numbers, as releases up to 2.10 take any.
+        """
+        values: dict[str, Any] = dict(changes)
+        for name, value in values.items():
+            row = BY_NAME.get(name)
+            if row is not None and row.kind is Kind.BOOLEAN and value not in {0, 1}:
+                values[name] = name != "is_fan_automatic"
+            elif row is not None and row.kind is Kind.BOOLEAN:
+                values[name] = bool(value)
+        return replace(self, **values)
+
+    def completed(self, changes: Mapping[str, Value]) -> Mapping[str, Value]:
+        """Add to changes what follows from them: of slots, and of what shows those."""
+        if not self.pools:
+            return changes
+        pools, rest = list(self.pools), dict(changes)
+        given = rest.pop("pools", self.pools)
+        if isinstance(given, tuple):
+            pools = list(given)
+        for slot, prefix in zip(self.selected_pools, _SLOT_PREFIXES, strict=True):
+            own: dict[str, Any] = {
+                attribute: rest.pop(f"{prefix}_{attribute}")
+                for attribute in _SHARED_BY_SLOTS
+                if f"{prefix}_{attribute}" in rest
+            }
+            if own:
+                pools[slot] = replace(pools[slot], **own)
+        if len(rest) == len(changes):
+            return rest
+        return {**rest, "pools": tuple(pools), **_shown(pools, self.selected_pools)}
+
+
+def _shown(pools: Sequence[PoolSlot], selected: tuple[int, int]) -> dict[str, Any]:
+    """Return the settings that show the selected slots."""
+    found = {}
+    for slot, prefix in zip(selected, _SLOT_PREFIXES, strict=True):
+        for attribute in _SHARED_BY_SLOTS:
+            found[f"{prefix}_{attribute}"] = getattr(pools[slot], attribute)
+        found[f"{prefix}_suggested_difficulty"] = pools[slot].used_difficulty
+    return found
+
+
+def factory_rows(board: Board, shipped: Firmware) -> dict[str, Stored]:
+    """Return what a release's factory file has for a board, by NVS key.
+
+    It knows the keys of its time: `asicfrequency` and `fanspeed`, and one pool each.
+    """
+    rows = {
+        row.nvs_key: _to_stored(row.nvs_key, row.default)
+        for row in SETTINGS
+        if row.nvs_key in _IN_FACTORY_FILE.split()
+    }
+    return rows | {
+        "stratumport": shipped.rows.factory_pool_port,
+        "asicfrequency": board.default_frequency_mhz,
+        "asicvoltage": board.default_core_voltage_mv,
+        "fanspeed": 100,
+    }
+
+
+def migrated(
+    stored: Mapping[str, Stored],
+    factory: Mapping[str, Stored],
+    release: Firmware,
+    *,
+    profile: Profile = DOCUMENTED,
+    presets: Mapping[str, Stored] | None = None,
+) -> dict[str, Stored]:
+    """Return what a release writes into NVS at boot, by key.
+
+    Args:
+        stored: What is in NVS.
+        factory: Rows of the factory file.
+        release: Which one boots.
+        profile: In which profile.
+        presets: As for `Settings.from_nvs`.
+    """
+    found: dict[str, Stored] = {}
+    known, presets = rules(release, profile), presets or {}
+    rows = {**factory, **presets, **stored}
+    for name in ("frequency_mhz", "fan_manual_percent"):
+        key = known[name].nvs_key
+        if key in LEGACY_KEYS and key not in rows and LEGACY_KEYS[key] in rows:
+            found[key] = _to_stored(key, rows[LEGACY_KEYS[key]])
+    for name in ("statistics_limit", "statistics_duration"):
+        if name in known and (key := known[name].nvs_key) in rows:
+            limits, number = known[name].own_limits, rows[key]
+            if (
+                isinstance(number, int)
+                and not limits.minimum <= number <= limits.maximum
+            ):
+                found[key] = max(limits.minimum, min(number, limits.maximum))
+    if release.rows.pool_store == "eight slots" and pool_slots.NVS_KEYS[0] not in rows:
+        for number, prefix in enumerate(_SLOT_PREFIXES):
+            slot = _flat_slot(prefix, rows)
+            found[pool_slots.nvs_key(number)] = pool_slots.to_text(
+                number, slot, presets
+            )
+        found |= {
+            key: rows.get(key, at) for at, key in enumerate(("prim_idx", "sec_idx"))
+        }
+    return found
+
+
+def _flat_slot(prefix: str, rows: Mapping[str, Stored]) -> PoolSlot:
+    """Make a slot of the settings that older releases have for a pool."""
+    values: dict[str, Any] = {}
+    for attribute in _SHARED_BY_SLOTS:
+        row = BY_NAME[f"{prefix}_{attribute}"]
+        values[attribute] = row.default
+        if row.nvs_key in rows:
+            values[attribute] = _from_stored(row.nvs_key, row, rows[row.nvs_key])
+    return PoolSlot(**values)
+
+
+def rows_to_save(
+    changes: Mapping[str, Value],
+    nvs: Mapping[str, Stored],
+    release: Firmware,
+    *,
+    profile: Profile = DOCUMENTED,
+    presets: Mapping[str, Stored] | None = None,
+) -> dict[str, Stored]:
+    """Return what is to be stored for changed settings, by NVS key.
+
+    Among it is what NVS has of the same by a newer release's name: made at boot of what
+    changes now, it would otherwise be made anew of that.
+
+    Args:
+        changes: By name, completed.
+        nvs: As it is.
+        release: Which one writes.
+        profile: In which profile.
+        presets: As for `Settings.from_nvs`.
+    """
+    pools = changes.get("pools", ())
+    if isinstance(pools, tuple) and pools:
+        shown = tuple(f"{prefix}_" for prefix in _SLOT_PREFIXES)
+        changes = {k: v for k, v in changes.items() if not k.startswith(shown)}
+    rows = nvs_rows(changes, release, profile=profile)
+    for number, slot in enumerate(pools if isinstance(pools, tuple) else ()):
+        key, text = (
+            pool_slots.NVS_KEYS[number],
+            pool_slots.to_text(number, slot, presets or {}),
+        )
+        if text or key in nvs:
+            rows[key] = text
+    newer = [key for key, older in LEGACY_KEYS.items() if older in rows]
+    if _FLAT_KEYS & rows.keys():
+        newer += pool_slots.NVS_KEYS
+    return rows | {key: nvs[key] for key in newer if key in nvs and key not in rows}
+
+
+def nvs_rows(
+    values: Mapping[str, Value], release: Firmware, *, profile: Profile = DOCUMENTED
+) -> dict[str, Stored]:
+    """Return what a release writes for values by name, but for its pool slots."""
+    found: dict[str, Stored] = {}
+    known = rules(release, profile)
+    for name, value in values.items():
+        if isinstance(value, tuple) or name == "selected_pools":
+            continue
+        key = known[name].nvs_key if name in known else BY_NAME[name].nvs_key
+        found[key] = _to_stored(key, value)
+        if key in LEGACY_KEYS and isinstance(value, int | float):
+            found[LEGACY_KEYS[key]] = int(value) & U16
+    return found
+
+
+def overridden(
+    stored: Mapping[str, Stored], overrides: Mapping[str, Stored]
+) -> dict[str, Stored]:
+    """Put rows over stored ones, also where these are pool slots."""
+    rows = {**stored, **overrides}
+    for at, prefix in enumerate(_SLOT_PREFIXES):
+        slot = rows.get("sec_idx" if at else "prim_idx", at)
+        key = f"pool_{slot + 1}" if isinstance(slot, int) else ""
+        given = {
+            attribute: overrides[row.nvs_key]
+            for attribute in _SHARED_BY_SLOTS
+            if (row := BY_NAME[f"{prefix}_{attribute}"]).nvs_key in overrides
+        }
+        if given and isinstance(text := rows.get(key), str):
+            rows[key] = pool_slots.with_members(text, given)
+    return rows
 
 
 def sift_stored(
     stored: Mapping[str, object],
 ) -> tuple[dict[str, Stored], list[str]]:
-    """Sort out stored rows that hold what no setting can have, as after a disk fault.
+    """Sort out stored rows that hold what NVS cannot, as after a disk fault.
 
     Returns:
         The rows that are left, by NVS key, and a complaint about every other one.
@@ -385,49 +821,60 @@ def sift_stored(
     kept: dict[str, Stored] = {}
     complaints = []
     for key, value in stored.items():
-        if isinstance(value, str) and key in SCOREBOARD_KEYS:
-            kept[key] = value
-        if isinstance(value, int) and key in TOTALS_KEYS:
-            kept[key] = value
-        if (row := BY_NVS_KEY.get(key)) is None:
+        row = _KEYS.get(key)
+        if row is None and not isinstance(value, str | int):
             continue
         try:
-            kept[key] = _to_stored(_from_stored(row, value))
+            if row is not None:
+                _from_stored(key, row, value)
+            elif isinstance(value, str):
+                utf8_size(value, key, show(value))
         except SettingError as error:
             complaints.append(str(error))
+        else:
+            assert isinstance(value, str | int | float)
+            kept[key] = value
     return kept, complaints
 
 
-def _from_stored(row: Setting, value: object) -> Value:
-    """Judge a stored value; the device itself may store more than a PATCH may."""
-    name = row.nvs_key
-    shown = "a value" if row.is_secret else _show(value)
+def _from_stored(key: str, row: Setting, value: object) -> Value:
+    """Judge what NVS holds: any release may have written it, whatever it checks."""
+    shown = "a value" if row.is_secret else show(value)
     if row.kind is Kind.STRING:
         if not isinstance(value, str):
-            raise SettingError(f"{name}: {shown} is no string")
-        size = _utf8_size(value, name, shown)
-        if row.rest_name and size > row.firmware_limits.maximum:
-            raise SettingError(f"{name}: {size} bytes are too many")
-    else:
-        is_whole = isinstance(value, int) or row.kind is Kind.FLOAT
-        if not isinstance(value, int | float) or not is_whole:
-            raise SettingError(f"{name}: {shown} is no {row.kind}")
-        limits = [row.firmware_limits, row.page_limits or row.firmware_limits]
-        least = min(limit.minimum for limit in limits)
-        most = max(limit.maximum for limit in limits)
-        if row.kind is Kind.BOOLEAN:
-            least, most = 0, 1
-        if not least <= value <= most:
-            raise SettingError(f"{name}: {shown} is outside {least}..{most}")
-    if row.choices and value not in row.choices:
-        raise SettingError(f"{name}: {shown} is none of {row.choices}")
+            raise SettingError(f"{key}: {shown} is no string")
+        size = utf8_size(value, key, shown)
+        if row.rest_name and size > MOST_TEXT_BYTES:
+            raise SettingError(f"{key}: {size} bytes are too many")
+        return value
     if row.kind is Kind.FLOAT:
-        return float(value)
+        return _frequency(key, value)
+    if not isinstance(value, int):
+        raise SettingError(f"{key}: {shown} is no {row.kind}")
+    least, most = (-I32, I32 - 1) if key in _WIDE else (0, max(U16, row.limits.maximum))
+    if not least <= value <= most:
+        raise SettingError(f"{key}: {shown} is outside {least}..{most}")
     return bool(value) if row.kind is Kind.BOOLEAN else value
 
 
-def _to_stored(value: Value) -> Stored:
-    return int(value) if isinstance(value, bool) else value
+def _frequency(key: str, value: object) -> float:
+    """Read a frequency: text with six decimals, or a number."""
+    try:
+        number = float(value) if isinstance(value, str | int | float) else -1.0
+    except ValueError:
+        number = -1.0
+    if not isfinite(number) or not 0 <= number <= MOST_FLOAT:
+        raise SettingError(f"{key}: {show(value)} is no frequency")
+    return float32(number)
+
+
+def _to_stored(key: str, value: object) -> Stored:
+    if key == "asicfrequency_f" and isinstance(value, int | float):
+        return f"{value:.6f}"
+    if isinstance(value, float | bool):
+        return int(value) & U16
+    assert isinstance(value, str | int)
+    return value
 
 
 def board_options(board: Board) -> dict[str, tuple[int, ...]]:
@@ -436,220 +883,3 @@ def board_options(board: Board) -> dict[str, tuple[int, ...]]:
         "frequency_mhz": board.chip.frequency_options_mhz,
         "core_voltage_mv": board.chip.core_voltage_options_mv,
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Patch:
-    """A PATCH that is taken."""
-
-    changes: Mapping[str, Value]
-    """By Python name."""
-    warnings: tuple[str, ...]
-    """What the API page asks for and this does not meet."""
-    differs: tuple[str, ...]
-    """Rows of the profile table by which a device would do something else."""
-
-
-def check_patch(
-    settings: Settings,
-    members: list[tuple[str, JsonValue]],
-    *,
-    profile: Profile,
-    board: Board,
-) -> Patch:
-    """Check a PATCH as a whole.
-
-    Names are compared without case and the first of equal names counts, as cJSON does;
-    unknown names are ignored.
-
-    Args:
-        settings: As they are.
-        members: The request's members in their order.
-        profile: Which limits hold.
-        board: For the options of frequency and voltage.
-
-    Raises:
-        PatchRefused: Names every member that is not allowed, its value and what is.
-    """
-    given: dict[str, JsonValue] = {}
-    for name, value in members:
-        given.setdefault(name.lower(), value)
-    judgement = _Judgement(profile)
-    for row in SETTINGS:
-        for name in row.rest_names(profile):
-            if name.lower() in given:
-                judgement.judge(row, name, given[name.lower()])
-    changes = judgement.changes
-    if not changes.get("is_overclock_enabled", settings.is_overclock_enabled):
-        for name, options in board_options(board).items():
-            # A form sends every setting back: what is in force may stay.
-            kept = getattr(settings, name)
-            if (value := changes.get(name, kept)) not in (*options, kept):
-                complaint = _off_options(BY_NAME[name], value, options)
-                judgement.demand("overclock_guarded", complaint)
-    return judgement.result()
-
-
-@dataclass(slots=True)
-class _Judgement:
-    """What comes of a PATCH's members, one after the other."""
-
-    profile: Profile
-    changes: dict[str, Value] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    differs: dict[str, None] = field(default_factory=dict)
-    """Rows of the profile table, in their order of appearance."""
-
-    def judge(self, row: Setting, name: str, value: JsonValue) -> None:
-        """Take a member, or complain."""
-        profile, limits = self.profile, row.limits(self.profile)
-        alias = row.alias if row.alias and row.alias.name == name else None
-        objection = _objection(row, name, value, row.firmware_limits)
-        if complaint := _objection(row, name, value, limits):
-            if alias:  # to a device a name that it does not know
-                self.demand(alias.demand, complaint, "; it is left alone")
-            elif objection:
-                self.refuse("patch_errors_explained", complaint)
-            else:
-                self.demand(row.page_row, complaint)
-            return
-        self.changes.setdefault(row.name, _check(row, name, value, limits))
-        if alias:
-            self.differs[alias.row] = None
-        elif objection or row.is_understood(value, profile):
-            self.differs[row.page_row] = None
-        if asked := row.asked(profile):
-            self.demand(row.page_row, _objection(row, name, value, asked), SAYS)
-
-    def demand(self, name: str, complaint: str, more: str = "") -> None:
-        """Do what the profile does about a demand.
-
-        Args:
-            name: Its row of the profile table.
-            complaint: How it is not met; empty when it is.
-            more: What a warning says beside the complaint.
-        """
-        if not complaint:
-            return
-        if self.profile.warns_of(name):
-            self.warnings.append(f"{complaint}{more}")
-        elif self.profile.keeps(name):
-            self.refuse(name, complaint)
-
-    def refuse(self, difference: str, complaint: str) -> None:
-        """Take nothing of the whole."""
-        self.errors.append(complaint)
-        if getattr(self.profile, difference):
-            self.differs[difference] = None
-
-    def result(self) -> Patch:
-        """Return what is taken, or raise PatchRefused."""
-        if self.errors:
-            raise PatchRefused("; ".join(self.errors), tuple(self.differs))
-        return Patch(self.changes, tuple(self.warnings), tuple(self.differs))
-
-
-def unmet_demands(
-    settings: Settings, *, profile: Profile, board: Board
-) -> dict[str, str]:
-    """Tell what the API page has against settings that are in force, by REST name."""
-    found = {}
-    for row in SETTINGS:
-        name, asked = row.rest_name, row.asked(profile)
-        if name is None or asked is None:
-            continue
-        if complaint := _objection(row, name, getattr(settings, row.name), asked):
-            found[name] = f"{complaint}{SAYS}"
-    if profile.overclock_guarded and not settings.is_overclock_enabled:
-        for name, options in board_options(board).items():
-            row, value = BY_NAME[name], getattr(settings, name)
-            if value not in options and row.rest_name:
-                found[row.rest_name] = _off_options(row, value, options)
-    return found
-
-
-def _objection(row: Setting, name: str, value: JsonValue, limits: Limits) -> str:
-    """Tell what is wrong with a value, or nothing."""
-    try:
-        _check(row, name, value, limits)
-    except SettingError as error:
-        return str(error)
-    return ""
-
-
-def _check(row: Setting, name: str, value: JsonValue, limits: Limits) -> Value:
-    if row.kind is Kind.STRING:
-        return _check_string(row, name, value, limits)
-    allowed = row.allowed(limits)
-    is_boolean = isinstance(value, bool)
-    if not isinstance(value, int | float) or (
-        is_boolean and row.kind is not Kind.BOOLEAN
-    ):
-        raise SettingError(f"{name}: {_show(value)} is no {row.kind} ({allowed})")
-    double = _double(value)
-    number = double if row.kind is Kind.FLOAT else _whole(double)
-    if not limits.minimum <= number <= limits.maximum:
-        raise SettingError(f"{name}: {_show(value)} is outside {allowed}")
-    if row.choices and number not in row.choices:
-        raise SettingError(f"{name}: {_show(value)} is none of {allowed}")
-    if row.kind is Kind.BOOLEAN:
-        return bool(number)
-    return float32(number) if row.kind is Kind.FLOAT else number
-
-
-def _check_string(row: Setting, name: str, value: JsonValue, limits: Limits) -> str:
-    if not isinstance(value, str):
-        shown = "a value" if row.is_secret else _show(value)
-        raise SettingError(f"{name}: {shown} is no string")
-    if not value and limits.may_be_empty:
-        return value
-    size = _utf8_size(value, name, "the text" if row.is_secret else _show(value))
-    shown = f"{size} bytes" if row.is_secret or size > limits.maximum else _show(value)
-    if not limits.minimum <= size <= limits.maximum:
-        raise SettingError(f"{name}: {shown} is outside {row.allowed(limits)}")
-    if row.choices and value not in row.choices:
-        raise SettingError(f"{name}: {shown} is none of {row.allowed(limits)}")
-    if limits.pattern and not re.fullmatch(limits.pattern, value):
-        raise SettingError(f"{name}: {shown} may hold {limits.pattern_in_words}")
-    return value
-
-
-def _utf8_size(text: str, name: str, shown: str) -> int:
-    try:
-        return len(text.encode())
-    except UnicodeEncodeError as error:
-        raise SettingError(f"{name}: {shown} holds half a character") from error
-
-
-def _off_options(row: Setting, value: Value, options: tuple[int, ...]) -> str:
-    return (
-        f"{row.rest_name}: {value:g} {row.unit} is none of the board's options "
-        f"{', '.join(map(str, options))}; the API page asks for overclockEnabled 1"
-    )
-
-
-def _double(value: float) -> float:
-    """Read a number as cJSON does: as a double, infinite when it is too large."""
-    try:
-        return float(value)
-    except OverflowError:
-        return inf if value > 0 else -inf
-
-
-def _whole(value: float) -> int:
-    """Cut towards zero and saturate, as cJSON's integers do."""
-    return int(max(-INT_LIMIT, min(INT_LIMIT - 1, value)))
-
-
-def _show(value: object) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | dict):
-        return "an array" if isinstance(value, list) else "an object"
-    if isinstance(value, int | float):
-        return f"{_double(value):.10g}"
-    text = repr(value)
-    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."

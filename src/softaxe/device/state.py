@@ -19,7 +19,7 @@ from softaxe.device.mining import BlockInfo, Mining
 from softaxe.device.pools import Pools
 from softaxe.device.protection import PowerManagement, Readings
 from softaxe.device.scoreboard import Scoreboard
-from softaxe.device.settings import Settings
+from softaxe.device.settings import Settings, Stored
 from softaxe.device.statistics import ShareCounters, Statistics
 from softaxe.device.stopping import StopReason
 from softaxe.device.totals import Totals
@@ -61,6 +61,8 @@ class DeviceState:
     settings: Settings
     settings_at_boot: Settings
     """What is in force of those settings that are only read at boot."""
+    nvs: dict[str, Stored]
+    """What is stored, by key, also by other releases than the one that runs."""
     now: float
     booted_at: float
     """Device time of power-on or of the last restart."""

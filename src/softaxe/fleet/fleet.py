@@ -353,7 +353,7 @@ class Fleet:
     ) -> None:
         """Let a member go on with a device of a snapshot; disk follows."""
         since = self.saver.settings_of(member.key).keys() - stored.keys()
-        settings = SaveSettings({**dict.fromkeys(since), **stored}, device.settings)
+        settings = SaveSettings({**dict.fromkeys(since), **stored})
         rows = device.flash.to_rows()
         self.saver.add(member.key, device, settings)
         self.saver.add(member.key, device, SaveFlash(rows, rows, device.www))

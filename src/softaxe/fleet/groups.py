@@ -29,19 +29,20 @@ from msgspec.structs import replace
 from softaxe.board.radio import NETWORKS, Network
 from softaxe.catalog import USUAL_BOARD, Board, boards
 from softaxe.catalog import board as board_named
-from softaxe.catalog.firmware import firmware, release_named, versions
+from softaxe.catalog.firmware import Firmware, firmware, release_named, versions
 from softaxe.description import about, given, read, shown
 from softaxe.device.device import WorkChoice
 from softaxe.device.identity import MAX_SEED, Identity
+from softaxe.device.json_values import JsonValue
+from softaxe.device.patch import check_patch
 from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
 from softaxe.device.settings import (
-    SETTINGS,
-    JsonValue,
     Kind,
     Settings,
     board_options,
-    check_patch,
+    nvs_rows,
+    rules,
 )
 from softaxe.errors import SettingError, read_as
 from softaxe.fleet.seeds import member_seed
@@ -289,22 +290,30 @@ def _member_options(
 ) -> Iterator[MemberOptions]:
     profile = _dialect(group)
     overrides: dict[str, SettingValue] = {}
-    defaults = dict(pool_rows)
+    presets = dict(pool_rows)
     if group.pool is not None:
         host, port = parse_pool(group.pool)
         overrides["stratumurl"], overrides["stratumport"] = host, port
-        defaults = {"fbstratumurl": ""}
+        presets = {"fbstratumurl": ""}
     for number, seed in enumerate(seeds, group.first - 1):
         release = None
         if group.firmware:
             release = firmware(group.firmware[number % len(group.firmware)])
         board = board_named(group.boards[number % len(group.boards)], release)
         rng = random.Random(f"{group.name} {seed}")
-        own = dict(defaults)
+        own: dict[str, SettingValue] = {}
         if group.is_first_boot:
-            own |= {"wifissid": "", "wifipass": "", **board.factory_nvs}
+            own = {"wifissid": "", "wifipass": "", **board.factory_nvs}
+            own = {key: value for key, value in own.items() if key not in presets}
         own = _with_settings(
-            own, group, board, profile, seed=seed, number=number + 1, rng=rng
+            own,
+            group,
+            board,
+            profile,
+            release or firmware(),
+            seed=seed,
+            number=number + 1,
+            rng=rng,
         )
         login = dict(overrides)
         if group.user is not None:
@@ -322,6 +331,7 @@ def _member_options(
             ambient_swing_c=group.ambient_swing_c,
             is_scan_quick=group.is_scan_quick,
             networks=group.networks,
+            presets=presets,
             defaults=own,
             overrides=login,
             www=group.www,
@@ -358,6 +368,7 @@ def _with_settings(
     group: Group,
     board: Board,
     profile: Profile,
+    release: Firmware,
     *,
     seed: int,
     number: int,
@@ -367,8 +378,11 @@ def _with_settings(
     if not group.settings and not set(group.spread) - {AMBIENT}:
         return dict(defaults)
     hostname = Identity.from_seed(seed, "").hostname
-    settings = Settings.from_nvs({"hostname": hostname, **defaults}, board)
-    rows = {name.lower(): row for row in SETTINGS for name in row.rest_names(profile)}
+    settings = Settings.from_nvs(
+        {"hostname": hostname, **defaults}, board, release, profile=profile
+    )
+    known = rules(release, profile).values()
+    rows = {name.lower(): rule for rule in known for name in rule.names}
     members: dict[str, JsonValue] = {}
     for name, value in group.settings.items():
         if name.lower() not in rows:
@@ -389,12 +403,18 @@ def _with_settings(
         if options and "overclockenabled" not in {key.lower() for key in members}:
             drawn = min(options, key=lambda option: abs(option - drawn))
         members[name] = round(drawn) if row.kind is Kind.INTEGER else round(drawn, 2)
-    patch = check_patch(settings, list(members.items()), profile=profile, board=board)
+    patch = check_patch(
+        settings,
+        list(members.items()),
+        profile=profile,
+        board=board,
+        release=release,
+    )
     changes = patch.changes
     if any(rows[name.lower()].name not in changes for name in members):
         # A client is told what is left alone; a file would say it in vain.
         raise SettingError(f"settings: {'; '.join(patch.warnings)}")
-    return {**defaults, **settings.changed(changes).to_nvs(changes)}
+    return {**defaults, **nvs_rows(changes, release, profile=profile)}
 
 
 def _drawn(width: float, rng: random.Random) -> float:

@@ -18,10 +18,10 @@ from softaxe.api.schema import (
     info_fields,
     offered_columns,
 )
-from softaxe.catalog.firmware import Firmware, Kind, nearest
+from softaxe.catalog.firmware import Firmware, Kind, firmware, nearest
 from softaxe.client import Client, Reply
 from softaxe.device.profile import DOCUMENTED, Profile
-from softaxe.device.settings import SETTINGS
+from softaxe.device.settings import Rule, rules
 from softaxe.errors import BadResponse
 
 CORS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
@@ -33,7 +33,6 @@ LARGEST = 1e9
 """No number of the API that is reckoned with here is more."""
 CHANGED = "temptarget"
 """The setting that is changed: near its lowest value it costs a louder fan, no more."""
-_ROW = next(row for row in SETTINGS if row.rest_name == CHANGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +299,7 @@ def _check_changes(client: Client, profile: Profile) -> Iterator[Finding]:
 def _check_refusals(
     client: Client, profile: Profile, before: object
 ) -> Iterator[Finding]:
-    below = _ROW.limits(profile).minimum - 1
+    below = _rule(profile).limits.minimum - 1
     for name, value in (("wrong type", str(before)), ("out of range", below)):
         reply = _send(client, value)
         yield Finding(f"PATCH {name}: status", "400", str(reply.status))
@@ -312,8 +311,12 @@ def _check_refusals(
         yield Finding(f"PATCH {name}: read back", expected, got)
 
 
+def _rule(profile: Profile) -> Rule:
+    return rules(firmware(), profile)["target_temperature_c"]
+
+
 def _check_acceptance(client: Client, before: object) -> Iterator[Finding]:
-    lowest = _ROW.firmware_limits.minimum
+    lowest = _rule(DOCUMENTED).own_limits.minimum
     other = lowest + (before == lowest)
     for value in (other, before):
         reply = _send(client, value)

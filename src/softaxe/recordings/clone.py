@@ -14,8 +14,9 @@ from typing import Any
 from softaxe.catalog import Board
 from softaxe.catalog import board as board_named
 from softaxe.catalog.lottery import draw
+from softaxe.device.patch import check_patch
 from softaxe.device.profile import DOCUMENTED
-from softaxe.device.settings import SETTINGS, Kind, Settings, check_patch
+from softaxe.device.settings import SETTINGS, Kind, Settings
 from softaxe.device.steady import SteadyState, steady_state
 from softaxe.errors import BadResponse, SettingError
 
@@ -24,7 +25,10 @@ LARGEST = 1e9
 """Nothing that a device measures is more, in the units of the API."""
 AMBIENTS_C = (-20.0, 70.0)
 HALVINGS = 14
-NOT_COPIED = ("stratum", "fallback", "useFallback", "ssid", "wifi", "overheat")
+NOT_COPIED = (
+    *("stratum", "fallback", "useFallback", "pools", "primaryPool", "secondaryPool"),
+    *("ssid", "wifi", "overheat"),
+)
 """Beginnings of settings that stay behind: a copy must not mine on the owner's pool,
 as the owner, nor know the owner's network."""
 

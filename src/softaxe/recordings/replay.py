@@ -19,8 +19,9 @@ from softaxe.api.schema import TIMESTAMP
 from softaxe.api.views import wanted_columns
 from softaxe.catalog import USUAL_BOARD, Board
 from softaxe.catalog import board as board_named
+from softaxe.device.patch import check_patch
 from softaxe.device.profile import DOCUMENTED
-from softaxe.device.settings import Settings, check_patch
+from softaxe.device.settings import Settings
 from softaxe.errors import SettingError
 from softaxe.recordings.record import MAX_FILE_BYTES, STATISTICS, Entry, read_recording
 from softaxe.serve.answers import FULL_CORS, UNAUTHORIZED, Answer

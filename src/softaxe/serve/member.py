@@ -32,10 +32,11 @@ from softaxe.device.events import (
     WentDown,
 )
 from softaxe.device.faults import DeviceFaults
+from softaxe.device.json_values import JsonValue
 from softaxe.device.logbook import LogLine
 from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, Profile
-from softaxe.device.settings import JsonValue, sift_stored
+from softaxe.device.settings import overridden, sift_stored
 from softaxe.errors import StorageError
 from softaxe.faults import LinkFaults, Whom
 from softaxe.flash.partitions import Flash
@@ -165,6 +166,8 @@ class MemberOptions:
     ambient_c: float = 25.0
     ambient_swing_c: float = 0.0
     networks: tuple[Network, ...] = NETWORKS
+    presets: Mapping[str, SettingValue] = field(default_factory=dict)
+    """Settings by NVS key that hold in this run alone: where its own pool is."""
     defaults: Mapping[str, SettingValue] = field(default_factory=dict)
     """Settings by NVS key where nothing is stored."""
     overrides: Mapping[str, SettingValue] = field(default_factory=dict)
@@ -271,7 +274,7 @@ class Member:
         if options.erases_www:
             flash.www_sha256 = None
             storage.save_flash(self.key, flash.to_rows())
-        settings = {**options.defaults, **stored, **options.overrides}
+        settings = overridden({**options.defaults, **stored}, options.overrides)
         www = options.www
         if www is not None:
             settings[WWW_SETTING] = 1
@@ -283,6 +286,7 @@ class Member:
             firmware=options.firmware,
             profile=options.profile,
             settings=settings,
+            presets={**options.presets, **options.overrides},
             flash=flash,
             www=www,
             work=options.work,

@@ -20,8 +20,8 @@ from softaxe.api.routes import routes_of
 from softaxe.catalog.firmware import Firmware
 from softaxe.device.device import BOOT_NOT_SET, Device
 from softaxe.device.load import REQUEST_S
+from softaxe.device.patch import Patch
 from softaxe.device.profile import Profile
-from softaxe.device.settings import Patch
 from softaxe.errors import PatchRefused, StorageError, UpdateRefused
 from softaxe.serve.access import is_client_allowed
 from softaxe.serve.answers import (

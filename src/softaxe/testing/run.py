@@ -24,7 +24,7 @@ from typing import Any, Protocol, Self, TypeVar, Unpack
 
 from softaxe.catalog import USUAL_BOARD
 from softaxe.description import read_number
-from softaxe.device.settings import JsonValue
+from softaxe.device.json_values import JsonValue
 from softaxe.effects import EFFECTS, Layer
 from softaxe.errors import SettingError
 from softaxe.faults import Rule

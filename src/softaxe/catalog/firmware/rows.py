@@ -167,6 +167,9 @@ class Rows:
     pool_store: Literal["two", "eight slots"] = _row(
         "where pools are stored", "two", v2_15="eight slots"
     )
+    factory_pool_port: int = _row(
+        "port of the pool in the factory file", 21496, v2_14=3333
+    )
     theme_member: Literal["accentColors", "primaryColor"] = _row(
         "the theme's colours", "accentColors", v2_15="primaryColor"
     )

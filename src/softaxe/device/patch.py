@@ -1,0 +1,298 @@
+"""PATCH /api/system: what of a request is taken, and what the API page says of it.
+
+Releases from 2.11 on check every value, and take a request as a whole or not at all;
+older ones take whatever comes. Source: ESP-Miner http_server.c, nvs_config.c.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from softaxe.catalog import Board
+from softaxe.catalog.firmware import Firmware, firmware
+from softaxe.device.json_values import (
+    JsonValue,
+    double,
+    show,
+    utf8_size,
+    whole,
+)
+from softaxe.device.pool_slots import check_pools
+from softaxe.device.profile import Profile
+from softaxe.device.settings import (
+    BY_NAME,
+    MOST_FLOAT,
+    MOST_TEXT_BYTES,
+    U16,
+    Kind,
+    Limits,
+    Rule,
+    Settings,
+    Value,
+    board_options,
+    rules,
+)
+from softaxe.errors import PatchRefused, SettingError
+from softaxe.units import float32
+
+SAYS = ", says the API page"
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A PATCH that is taken."""
+
+    changes: Mapping[str, Value]
+    """By Python name."""
+    warnings: tuple[str, ...]
+    """What the API page asks for and this does not meet."""
+    differs: tuple[str, ...]
+    """Rows of the profile table by which a device would do something else."""
+
+
+def check_patch(
+    settings: Settings,
+    members: list[tuple[str, JsonValue]],
+    *,
+    profile: Profile,
+    board: Board,
+    release: Firmware | None = None,
+) -> Patch:
+    """Check a PATCH as a whole.
+
+    Names are compared without case and the first of equal names counts, as cJSON does;
+    unknown names are ignored.
+
+    Args:
+        settings: As they are.
+        members: The request's members in their order.
+        profile: Which limits hold.
+        board: For the options of frequency and voltage.
+        release: Whose rules; None for the usual one's.
+
+    Raises:
+        PatchRefused: Names every member that is not allowed, its value and what is.
+    """
+    given: dict[str, JsonValue] = {}
+    for name, value in members:
+        given.setdefault(name.lower(), value)
+    judgement = _Judgement(settings, profile)
+    for rule in rules(release or firmware(), profile).values():
+        for name in rule.names:
+            if name.lower() in given:
+                judgement.judge(rule, name, given[name.lower()])
+    changes = judgement.changes
+    if not changes.get("is_overclock_enabled", settings.is_overclock_enabled):
+        for name, options in board_options(board).items():
+            # A form sends every setting back: what is in force may stay.
+            kept = getattr(settings, name)
+            if (value := changes.get(name, kept)) not in (*options, kept):
+                complaint = _off_options(name, value, options)
+                judgement.demand("overclock_guarded", complaint)
+    return judgement.result()
+
+
+@dataclass(slots=True)
+class _Judgement:
+    """What comes of a PATCH's members, one after the other."""
+
+    settings: Settings
+    profile: Profile
+    changes: dict[str, Value] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    differs: dict[str, None] = field(default_factory=dict)
+    """Rows of the profile table, in their order of appearance."""
+
+    def judge(self, rule: Rule, name: str, value: JsonValue) -> None:
+        """Take a member, or complain."""
+        if not rule.is_own:
+            self.differs["page_settings_known"] = None
+        if rule.kind is Kind.POOLS:
+            self._take_pools(value)
+        elif rule.is_checked:
+            self._check(rule, name, value)
+        else:
+            self._take_anything(rule, name, value)
+
+    def _check(self, rule: Rule, name: str, value: JsonValue) -> None:
+        row, limits = rule.setting, rule.limits
+        alias = row.alias if row.alias and row.alias.name == name else None
+        objection = _objection(rule, name, value, rule.own_limits)
+        if complaint := _objection(rule, name, value, limits):
+            if alias:  # to a device a name that it does not know
+                self.demand(alias.demand, complaint, "; it is left alone")
+            elif objection:
+                self.refuse("patch_errors_explained", complaint)
+            else:
+                self.demand(row.page_row, complaint)
+            return
+        self.changes.setdefault(row.name, _checked(rule, name, value, limits))
+        if alias:
+            self.differs[alias.row] = None
+        elif objection or rule.is_understood(value):
+            self.differs[row.page_row] = None
+        if asked := rule.asked:
+            self.demand(row.page_row, _objection(rule, name, value, asked), SAYS)
+
+    def _take_anything(self, rule: Rule, name: str, value: JsonValue) -> None:
+        """Take what a release without checks makes of a value."""
+        taken, asked = _taken(rule, value), rule.asked or rule.limits
+        if complaint := _objection(rule, name, value, asked):
+            self.demand("values_checked", complaint, _becomes(taken))
+        if taken is not None:
+            self.changes.setdefault(rule.name, taken)
+        if rule.is_understood(value):
+            self.differs[rule.setting.page_row] = None
+
+    def _take_pools(self, value: JsonValue) -> None:
+        try:
+            pools = check_pools(value, self.settings.pools)
+        except SettingError as error:
+            self.refuse("patch_errors_explained", str(error))
+        else:
+            self.changes["pools"] = pools
+
+    def demand(self, name: str, complaint: str, more: str = "") -> None:
+        """Do what the profile does about a demand.
+
+        Args:
+            name: Its row of the profile table.
+            complaint: How it is not met; empty when it is.
+            more: What a warning says beside the complaint.
+        """
+        if not complaint:
+            return
+        if self.profile.warns_of(name):
+            self.warnings.append(f"{complaint}{more}")
+        elif self.profile.keeps(name):
+            self.refuse(name, complaint)
+
+    def refuse(self, difference: str, complaint: str) -> None:
+        """Take nothing of the whole."""
+        self.errors.append(complaint)
+        if getattr(self.profile, difference):
+            self.differs[difference] = None
+
+    def result(self) -> Patch:
+        """Return what is taken, or raise PatchRefused."""
+        if self.errors:
+            raise PatchRefused("; ".join(self.errors), tuple(self.differs))
+        return Patch(self.changes, tuple(self.warnings), tuple(self.differs))
+
+
+def unmet_demands(
+    settings: Settings,
+    *,
+    profile: Profile,
+    board: Board,
+    release: Firmware | None = None,
+) -> dict[str, str]:
+    """Tell what the API page has against settings that are in force, by REST name."""
+    found = {}
+    for rule in rules(release or firmware(), profile).values():
+        asked = rule.asked
+        if not rule.names or asked is None:
+            continue
+        name, value = rule.names[0], getattr(settings, rule.name)
+        if complaint := _objection(rule, name, value, asked):
+            found[name] = f"{complaint}{SAYS}"
+    if profile.overclock_guarded and not settings.is_overclock_enabled:
+        for name, options in board_options(board).items():
+            rest_name, value = BY_NAME[name].rest_name, getattr(settings, name)
+            if value not in options and rest_name:
+                found[rest_name] = _off_options(name, value, options)
+    return found
+
+
+def _objection(rule: Rule, name: str, value: JsonValue, limits: Limits) -> str:
+    """Tell what is wrong with a value, or nothing."""
+    try:
+        _checked(rule, name, value, limits)
+    except SettingError as error:
+        return str(error)
+    return ""
+
+
+def _checked(rule: Rule, name: str, value: JsonValue, limits: Limits) -> Value:
+    if rule.kind is Kind.STRING:
+        return _checked_text(rule, name, value, limits)
+    allowed = rule.allowed(limits)
+    is_boolean = isinstance(value, bool)
+    if not isinstance(value, int | float) or (
+        is_boolean and rule.kind is not Kind.BOOLEAN
+    ):
+        raise SettingError(f"{name}: {show(value)} is no {rule.kind} ({allowed})")
+    exact = double(value)
+    number = exact if rule.kind is Kind.FLOAT else whole(exact)
+    if not limits.minimum <= number <= limits.maximum:
+        raise SettingError(f"{name}: {show(value)} is outside {allowed}")
+    if rule.choices and number not in rule.choices:
+        raise SettingError(f"{name}: {show(value)} is none of {allowed}")
+    if rule.kind is Kind.BOOLEAN:
+        return bool(number)
+    return float32(number) if rule.kind is Kind.FLOAT else number
+
+
+def _checked_text(rule: Rule, name: str, value: JsonValue, limits: Limits) -> str:
+    is_secret = rule.setting.is_secret
+    if not isinstance(value, str):
+        shown = "a value" if is_secret else show(value)
+        raise SettingError(f"{name}: {shown} is no string")
+    if not value and limits.may_be_empty:
+        return value
+    size = utf8_size(value, name, "the text" if is_secret else show(value))
+    shown = f"{size} bytes" if is_secret or size > limits.maximum else show(value)
+    if not limits.minimum <= size <= limits.maximum:
+        raise SettingError(f"{name}: {shown} is outside {rule.allowed(limits)}")
+    if rule.choices and value not in rule.choices:
+        raise SettingError(f"{name}: {shown} is none of {rule.allowed(limits)}")
+    if limits.pattern and not re.fullmatch(limits.pattern, value):
+        raise SettingError(f"{name}: {shown} may hold {limits.pattern_in_words}")
+    return value
+
+
+_ONLY_POSITIVE = frozenset({"frequency_mhz", "core_voltage_mv"})
+
+
+def _taken(rule: Rule, value: JsonValue) -> Value | None:
+    """Return what a release without checks stores; None when it ignores the member.
+
+    Flags come as the number that is stored.
+    """
+    if rule.kind is Kind.STRING:
+        return value if isinstance(value, str) and _can_be_stored(value) else None
+    if rule.name == "is_overheated":
+        return False
+    exact = double(value) if isinstance(value, int | float) else 0.0
+    if rule.name in _ONLY_POSITIVE and not exact > 0:
+        return None
+    if rule.nvs_key == "asicfrequency_f":
+        return float32(min(exact, MOST_FLOAT))
+    number = whole(exact)
+    if rule.name == "display_timeout_min":
+        return number
+    return float(number & U16) if rule.kind is Kind.FLOAT else number & U16
+
+
+def _can_be_stored(text: str) -> bool:
+    try:
+        return utf8_size(text, "", "") <= MOST_TEXT_BYTES
+    except SettingError:
+        return False
+
+
+def _becomes(taken: Value | None) -> str:
+    if taken is None:
+        return "; it is left alone"
+    if isinstance(taken, str | bool | tuple):
+        return "; it is stored as it is" if isinstance(taken, str) else ""
+    return f"; {taken:g} is stored"
+
+
+def _off_options(name: str, value: Value, options: tuple[int, ...]) -> str:
+    row = BY_NAME[name]
+    return (
+        f"{row.rest_name}: {value:g} {row.unit} is none of the board's options "
+        f"{', '.join(map(str, options))}; the API page asks for overclockEnabled 1"
+    )

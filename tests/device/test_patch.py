@@ -1,0 +1,411 @@
+import math
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from softaxe.catalog import board
+from softaxe.catalog.firmware import Firmware, firmware
+from softaxe.device.json_values import JsonValue
+from softaxe.device.patch import Patch, check_patch, unmet_demands
+from softaxe.device.pools import dial_target
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
+from softaxe.device.settings import (
+    Kind,
+    Settings,
+    Value,
+    rules,
+)
+from softaxe.errors import PatchRefused, SettingError
+
+BOARD = board("601")
+FACTORY = Settings.from_nvs({}, BOARD)
+OVERCLOCKED = FACTORY.changed({"is_overclock_enabled": True})
+PROFILES = (DOCUMENTED, STRICT, FIRMWARE)
+RULES = rules(firmware(), DOCUMENTED).values()
+
+
+def judged(
+    *members: tuple[str, JsonValue],
+    profile: Profile = DOCUMENTED,
+    settings: Settings = FACTORY,
+    release: Firmware | None = None,
+) -> Patch:
+    return check_patch(
+        settings, list(members), profile=profile, board=BOARD, release=release
+    )
+
+
+def patch(
+    *members: tuple[str, JsonValue],
+    profile: Profile = DOCUMENTED,
+    settings: Settings = FACTORY,
+) -> Mapping[str, Value]:
+    return judged(*members, profile=profile, settings=settings).changes
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "changed"),
+    [
+        ("fanspeed", 50, {"fan_manual_percent": 50}),
+        ("autofanspeed", 1, {"is_fan_automatic": True}),
+        ("autofanspeed", False, {"is_fan_automatic": False}),
+        ("temptarget", 65, {"target_temperature_c": 65}),
+        ("temptarget", 0, {"target_temperature_c": 0}),
+        ("temptarget", 100, {"target_temperature_c": 100}),
+        ("TempTarget", 65.9, {"target_temperature_c": 65}),
+        ("minfanspeed", 30, {"fan_min_percent": 30}),
+        ("coreVoltage", 1200, {"core_voltage_mv": 1200}),
+        ("frequency", 490, {"frequency_mhz": 490.0}),
+        ("rotation", 90.7, {"rotation_degrees": 90}),
+        ("displayTimeout", -1, {"display_timeout_min": -1}),
+        ("overheat_mode", False, {"is_overheated": False}),
+        ("overheat_mode", 0, {"is_overheated": False}),
+        ("stratumURL", "stratum+tcp://a.b", {"stratum_url": "stratum+tcp://a.b"}),
+        ("stratumPort", 65535, {"stratum_port": 65535}),
+        ("wifiPass", "", {"wifi_password": ""}),
+        ("wifiPass", "x" * 63, {"wifi_password": "x" * 63}),
+        ("hostname", "Bit-axe-9", {"hostname": "Bit-axe-9"}),
+        ("chartY1Data", "x", {}),
+        ("bestdiff", 5, {}),
+    ],
+)
+def test_good_values_are_taken(name: str, value: JsonValue, changed: object) -> None:
+    for profile in (DOCUMENTED, STRICT):
+        found = judged((name, value), profile=profile)
+        assert found.changes == changed
+        assert found.warnings == ()
+
+
+UNMET: list[tuple[str, JsonValue, str, str, object]] = [
+    (
+        "fanspeed",
+        101,
+        "fanspeed: 101 is outside 0..100 %",
+        "fanspeed_checked",
+        {},
+    ),
+    (
+        "fanspeed",
+        "50",
+        "fanspeed: '50' is no integer (0..100 %)",
+        "fanspeed_checked",
+        {},
+    ),
+    (
+        "stratumPort",
+        0,
+        "stratumPort: 0 is outside 1..65535",
+        "port_checked",
+        {"stratum_port": 0},
+    ),
+    (
+        "fallbackStratumPort",
+        0,
+        "fallbackStratumPort: 0 is outside 1..65535",
+        "port_checked",
+        {"fallback_stratum_port": 0},
+    ),
+    (
+        "hostname",
+        "My Bitaxe",
+        "hostname: 'My Bitaxe' may hold letters, digits and hyphens only",
+        "hostname_checked",
+        {"hostname": "My Bitaxe"},
+    ),
+    (
+        "hostname",
+        "a\nb",
+        r"hostname: 'a\nb' may hold letters, digits and hyphens only",
+        "hostname_checked",
+        {"hostname": "a\nb"},
+    ),
+    (
+        "wifiPass",
+        "short",
+        "wifiPass: 5 bytes is outside 8..63 bytes, or empty",
+        "wifi_password_checked",
+        {"wifi_password": "short"},
+    ),
+    (
+        "frequency",
+        512.5,
+        "frequency: 512.5 MHz is none of the board's options 400, 490, 525, 550, 600, "
+        "625; the API page asks for overclockEnabled 1",
+        "overclock_guarded",
+        {"frequency_mhz": 512.5},
+    ),
+    (
+        "coreVoltage",
+        1175,
+        "coreVoltage: 1175 mV is none of the board's options 1000, 1060, 1100, 1150, "
+        "1200, 1250; the API page asks for overclockEnabled 1",
+        "overclock_guarded",
+        {"core_voltage_mv": 1175},
+    ),
+]
+"""What the page asks for and a device does not care about."""
+
+
+@pytest.mark.parametrize(("name", "value", "words", "row", "changed"), UNMET)
+def test_what_a_device_takes_beyond_the_page_is_taken_and_told(
+    name: str, value: JsonValue, words: str, row: str, changed: object
+) -> None:
+    found = judged(("temptarget", 50), (name, value))
+
+    assert found.changes == {"target_temperature_c": 50, **changed}  # type: ignore[dict-item]
+    (warning,) = found.warnings
+    assert warning.startswith(words)
+    assert found.differs == ()
+
+
+@pytest.mark.parametrize(("name", "value", "words", "row", "changed"), UNMET)
+def test_it_is_refused_in_the_same_words_when_strict(
+    name: str, value: JsonValue, words: str, row: str, changed: object
+) -> None:
+    with pytest.raises(PatchRefused) as refusal:
+        judged(("temptarget", 50), (name, value), profile=STRICT)
+
+    assert str(refusal.value) == words
+    assert refusal.value.differs == (row,)
+
+
+@pytest.mark.parametrize(("name", "value", "words", "row", "changed"), UNMET)
+def test_a_device_has_nothing_to_say_of_it(
+    name: str, value: JsonValue, words: str, row: str, changed: object
+) -> None:
+    found = judged((name, value), profile=FIRMWARE)
+
+    assert (found.changes, found.warnings, found.differs) == (changed, (), ())
+
+
+def test_all_demands_that_are_not_met_are_told_at_once() -> None:
+    found = judged(
+        ("hostname", "a b"), ("fanspeed", "x"), ("frequency", 512.5), ("ssid", "fine")
+    )
+
+    assert [text.partition(":")[0] for text in found.warnings] == [
+        "hostname",
+        "fanspeed",
+        "frequency",
+    ]
+    assert len(found.changes) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "row"),
+    [
+        ("fanspeed", 50, "fanspeed_sets_fan"),
+        ("temptarget", 34, "wide_target_temperature"),
+        ("temptarget", 67, "wide_target_temperature"),
+        ("stratumURL", "stratum+tcp://a.b", "pool_url_scheme_understood"),
+        ("fallbackStratumURL", "a.b:3333", "pool_url_scheme_understood"),
+    ],
+)
+def test_what_only_works_here_is_named(name: str, value: JsonValue, row: str) -> None:
+    assert judged((name, value)).differs == (row,)
+    assert judged((name, value), profile=STRICT).differs == (row,)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("temptarget", 35), ("manualFanSpeed", 50), ("stratumURL", "2001:db8::1")],
+)
+def test_what_works_on_a_device_is_not(name: str, value: JsonValue) -> None:
+    assert judged((name, value)).differs == ()
+
+
+def test_a_refusal_that_a_device_makes_too_differs_in_its_words_alone() -> None:
+    explained = ("patch_errors_explained",)
+    for profile, rows in ((DOCUMENTED, explained), (STRICT, explained), (FIRMWARE, ())):
+        with pytest.raises(PatchRefused) as refusal:
+            judged(("rotation", 45), profile=profile)
+        assert refusal.value.differs == rows
+
+
+@given(st.text("ab.:/[]1", max_size=12))
+def test_a_url_is_more_than_a_host_where_dialling_makes_it_one(text: str) -> None:
+    is_more = dial_target(text, 0) != (text, 0)
+
+    assert not is_more or judged(("stratumURL", text)).differs
+
+
+def test_settings_in_force_are_looked_at_by_the_page() -> None:
+    def unmet(**changes: Value) -> set[str]:
+        settings = FACTORY.changed(changes)
+        found = unmet_demands(settings, profile=DOCUMENTED, board=BOARD)
+        assert not unmet_demands(settings, profile=FIRMWARE, board=BOARD)
+        return set(found)
+
+    assert unmet() == set()
+    assert unmet(hostname="a b", wifi_password="short") == {"hostname", "wifiPass"}
+    assert unmet(frequency_mhz=512.5, core_voltage_mv=1) == {"frequency", "coreVoltage"}
+    assert unmet(frequency_mhz=512.5, is_overclock_enabled=True) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("temptarget", 101, "temptarget: 101 is outside 0..100 °C"),
+        ("temptarget", "60", "temptarget: '60' is no integer (0..100 °C)"),
+        ("temptarget", None, "temptarget: null is no integer (0..100 °C)"),
+        ("temptarget", [1], "temptarget: an array is no integer (0..100 °C)"),
+        ("fallbackStratumPort", 70000, "outside 0..65535"),
+        ("hostname", "", "hostname: '' is outside 1..32 bytes"),
+        ("hostname", 5, "hostname: 5 is no string"),
+        ("wifiPass", 5, "wifiPass: a value is no string"),
+        ("stratumPassword", ["secret"], "stratumPassword: a value is no string"),
+        ("ssid", "x" * 33, "ssid: 33 bytes is outside 1..32 bytes"),
+        ("rotation", 45, "rotation: 45 is none of 0, 90, 180, 270"),
+        ("autofanspeed", 2, "autofanspeed: 2 is outside 0, 1, false or true"),
+        ("autofanspeed", "1", "autofanspeed: '1' is no boolean"),
+        ("overheat_mode", 1, "overheat_mode: 1 is outside 0 or false"),
+        ("overheat_mode", True, "overheat_mode: true is outside 0 or false"),
+        ("frequency", 0.5, "frequency: 0.5 is outside 1..65535 MHz"),
+        ("frequency", "550", "frequency: '550' is no float (1..65535 MHz)"),
+        ("display", "LCD", "display: 'LCD' is none of NONE, SSD1306"),
+        ("display", 5, "display: 5 is no string"),
+        ("stratumPort", 10**400, "stratumPort: inf is outside 0..65535"),
+        ("frequency", -(10**400), "frequency: -inf is outside 1..65535 MHz"),
+        ("temptarget", math.nan, "temptarget: nan is outside 0..100 °C"),
+        ("hostname", "x" * 32 + "\n", "hostname: 33 bytes is outside 1..32 bytes"),
+        ("ssid", "é" * 17, "ssid: 34 bytes is outside 1..32 bytes"),
+        ("stratumURL", "x" * 4000, "stratumURL: 4000 bytes is outside 0..3999 bytes"),
+        ("display", "x" * 300, "xxx... is none of NONE"),
+        ("statsFrequency", 1e99, "statsFrequency: 1e+99 is outside 0..65535 s"),
+    ],
+)
+def test_bad_values_are_refused_in_words(
+    name: str, value: JsonValue, message: str
+) -> None:
+    with pytest.raises(SettingError) as refusal:
+        patch((name, value))
+    assert message in str(refusal.value)
+
+
+def test_an_error_is_one_line() -> None:
+    with pytest.raises(SettingError) as refusal:
+        patch(("temptarget", 80), ("ssid", "\r\n" * 20), profile=FIRMWARE)
+
+    assert str(refusal.value) == (
+        "ssid: 40 bytes is outside 1..32 bytes; temptarget: 80 is outside 35..66 °C"
+    )
+
+
+def test_the_real_name_of_the_fan_speed_counts_before_the_page_s() -> None:
+    assert patch(("fanspeed", 30), ("manualFanSpeed", 40)) == {"fan_manual_percent": 40}
+    with pytest.raises(SettingError, match="fanspeed: 101 is outside"):
+        patch(("fanspeed", 101), ("manualFanSpeed", 40), profile=STRICT)
+
+
+def test_the_least_and_the_most_of_every_setting_are_taken() -> None:
+    for rule in RULES:
+        limits = rule.limits
+        if not rule.names or rule.choices or rule.kind is Kind.STRING:
+            continue
+        name = rule.names[0]
+        for value in (limits.minimum, limits.maximum):
+            assert rule.name in patch((name, value), settings=OVERCLOCKED)
+        for value in (limits.minimum - 1, limits.maximum + 1):
+            with pytest.raises(SettingError, match=name):
+                patch((name, value), settings=OVERCLOCKED)
+
+
+values = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=70)
+    | st.lists(st.none(), max_size=1)
+)
+names = st.sampled_from([name for rule in RULES for name in rule.names])
+
+
+@given(st.lists(st.tuples(names, values), max_size=4), st.sampled_from(PROFILES))
+def test_whatever_comes_is_taken_whole_or_refused_whole(
+    members: list[tuple[str, JsonValue]], profile: Profile
+) -> None:
+    try:
+        changes = patch(*members, profile=profile)
+    except SettingError:
+        return
+    changed = FACTORY.changed(changes)
+    assert Settings.from_nvs(changed.to_nvs(), BOARD) == changed
+
+
+def test_secrets_do_not_appear_in_messages() -> None:
+    for name in ("wifiPass", "stratumPassword", "fallbackStratumPassword"):
+        with pytest.raises(SettingError) as refusal:
+            patch((name, "geheim" * 1000))
+        assert "geheim" not in str(refusal.value)
+
+
+def test_every_bad_member_is_named() -> None:
+    with pytest.raises(SettingError, match=r"hostname: .*; temptarget: "):
+        patch(("temptarget", 200), ("hostname", ""), ("ssid", "fine"))
+
+
+def test_the_first_of_equal_names_counts() -> None:
+    assert patch(("HOSTNAME", "one"), ("hostname", "two")) == {"hostname": "one"}
+
+
+def test_overclocking_may_be_allowed_in_the_same_request() -> None:
+    found = judged(("frequency", 500), ("overclockEnabled", 1), profile=STRICT)
+
+    assert found.changes == {"frequency_mhz": 500.0, "is_overclock_enabled": True}
+
+
+def test_overclocking_may_be_allowed_before() -> None:
+    changed = patch(("coreVoltage", 1175), settings=OVERCLOCKED, profile=STRICT)
+
+    assert changed == {"core_voltage_mv": 1175}
+
+
+def test_a_value_in_force_may_be_sent_back() -> None:
+    overclocked = FACTORY.changed({"frequency_mhz": 500.0})
+
+    assert not judged(("frequency", 500), settings=overclocked).warnings
+    assert judged(("frequency", 501), settings=overclocked).warnings
+    kept = patch(("frequency", 500), settings=overclocked, profile=STRICT)
+    assert kept == {"frequency_mhz": 500.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "changed"),
+    [
+        ("fanspeed", 80, {}),
+        ("temptarget", 35, {"target_temperature_c": 35}),
+        ("stratumPort", 0, {"stratum_port": 0}),
+        ("hostname", "a b_c", {"hostname": "a b_c"}),
+        ("wifiPass", "short", {"wifi_password": "short"}),
+        ("frequency", 485.3, {"frequency_mhz": 485.29998779296875}),
+        ("coreVoltage", 65535, {"core_voltage_mv": 65535}),
+    ],
+)
+def test_the_firmware_profile_takes_what_the_firmware_takes(
+    name: str, value: JsonValue, changed: object
+) -> None:
+    assert patch((name, value), profile=FIRMWARE) == changed
+
+
+@pytest.mark.parametrize(("name", "value"), [("temptarget", 34), ("temptarget", 67)])
+def test_the_firmware_profile_refuses_what_the_firmware_refuses(
+    name: str, value: JsonValue
+) -> None:
+    with pytest.raises(SettingError):
+        patch((name, value), profile=FIRMWARE)
+
+
+def test_half_a_character_is_refused_in_words() -> None:
+    with pytest.raises(SettingError, match=r"hostname: '\\ud800' holds half"):
+        patch(("hostname", "\ud800"))
+
+
+def test_text_that_is_not_unicode_is_refused() -> None:
+    for text in "\udcff", "\ud800":
+        with pytest.raises(SettingError, match="half a character"):
+            check_patch(
+                FACTORY, [("stratumUser", text)], profile=DOCUMENTED, board=BOARD
+            )
