@@ -98,6 +98,8 @@ def test_a_device_that_does_not_answer_has_no_field() -> None:
         ({"step": [{"restart": 1}]}, "restart: 1 is not true"),
         ({"step": [{"at": "soon", "restart": True}]}, "step 1: at: 'soon'"),
         ({"step": [{"when": "1s", "restart": True}]}, "when is none of at, device"),
+        ({"step": [{"update": "v" * 40}]}, "step 1: update: "),
+        ({"step": [{"update": "\u00e4" * 20}]}, "has not 1..31 bytes"),
         ({"step": [{"fault": {"effect": "x"}}]}, "fault: effect: 'x' is none of"),
         ({"step": [{"expect": {"field": "a"}}]}, "expect: has not one of equals"),
         ({"step": [{"expect": {"equals": 1}}]}, "field: '' is no text"),

@@ -28,6 +28,7 @@ from softaxe.description import about, read, shown
 from softaxe.device.identity import MAX_SEED
 from softaxe.effects import Fault
 from softaxe.errors import SettingError, read_as
+from softaxe.flash.image import release_image
 
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = r"(\d+(?:\.\d+)?)(ms|s|m|h|d)"
@@ -96,6 +97,10 @@ def _true_of(value: object) -> bool:
 
 
 Text = Annotated[str, about(length=(1, MOST_TEXT))]
+FirmwareName = Annotated[
+    str,
+    about(length=(1, 31), check=release_image, told={"examples": ["2.14.2", "2.15.0"]}),
+]
 Json = Annotated[Any, about(check=_as_json)]
 Number = Annotated[Any, about(check=_check_number, schema={"type": "number"})]
 TRUE = about(read=_true_of, schema={"type": "boolean", "enum": [True]})
@@ -266,6 +271,7 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         "clear",
         "settings",
         "restart",
+        "update",
         "request",
         "expect",
     )
@@ -286,6 +292,13 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     is_restart: Annotated[bool, TRUE, about("Restart.")] = member(
         default=False, name="restart"
     )
+    update: Annotated[
+        FirmwareName | None,
+        about(
+            "Upload the firmware of a release and restart into it; any other text is "
+            "the version of firmware that nobody knows."
+        ),
+    ] = None
     request: Annotated[Request | None, about("Ask over HTTP and check the answer.")] = (
         None
     )

@@ -12,7 +12,7 @@ def test_thirteen_come_with_softaxe() -> None:
     listed = ended("scenario")
 
     assert listed.returncode == 0
-    assert len(shipped_names()) == 13
+    assert len(shipped_names()) == 14
     assert [line.split()[0] for line in listed.stdout.splitlines()] == shipped_names()
 
 

@@ -177,6 +177,8 @@ FULL = {
         [[step]]
         restart = true
         [[step]]
+        update = "2.15.0"
+        [[step]]
         request = { method = "POST", path = "/", body = "x", status = 400 }
         [[step]]
         expect = { field = "temp", above = 1, within = "1m", for = "2s" }

@@ -6,6 +6,7 @@ from softaxe.serve.answers import Answer
 from softaxe.serve.static_files import (
     OUR_PAGE,
     RECOVERY_PAGE,
+    RECOVERY_PAGE_BESIDE_OWN,
     file_answer,
 )
 
@@ -130,3 +131,11 @@ def test_the_recovery_page_is_small_and_asks_nobody_else() -> None:
     assert len(text) < 12 * 1024
     assert "<title>AxeOS Recovery</title>" in text
     assert not re.search(r"https?://|//[a-z]+\.|innerHTML|document\.write", text)
+
+
+def test_only_firmware_with_a_page_inside_offers_to_go_back_to_it() -> None:
+    hidden = b'<button type="button" id="own" hidden>'
+
+    assert hidden in RECOVERY_PAGE.body
+    assert hidden not in RECOVERY_PAGE_BESIDE_OWN.body
+    assert b'<button type="button" id="own">' in RECOVERY_PAGE_BESIDE_OWN.body

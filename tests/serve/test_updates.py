@@ -250,6 +250,7 @@ def test_from_2_15_on_a_new_page_is_shown_after_a_restart(
     newest: Any, make_www_image: Make, make_app_image: Make
 ) -> None:
     own = newest.client.get("/")
+    assert 'id="own">' in newest.client.get("/recovery").text
     page = make_www_image({"/index.html": b"mine", "/version.txt": b"v1"})
 
     answer = newest.client.post("/api/system/OTAWWW", content=page)
@@ -292,6 +293,9 @@ def test_another_partition_can_be_booted(newest: Any) -> None:
     newest.client.post("/api/system/OTA", content=release_bytes("v2.15.9"))
     newest.advance(10)
     factory, ota_0, ota_1 = newest.info()["partitions"]
+    assert newest.client.get("/softaxe/status.json").json()["speaks"] == "v2.15.0"
+    said = "softaxe: v2.15.9 is unknown here; it speaks as v2.15.0"
+    assert said in newest.client.get("/api/system/logs").text
     done = boot('{"Partition": "factory"}')
 
     assert done == (

@@ -336,6 +336,7 @@ def status(device: Device) -> dict[str, object]:
             "coreVoltageBefore": reduction.before_mv,
             "coreVoltage": reduction.after_mv,
         },
+        "speaks": device.firmware.tag,
         "partitions": partitions(device),
         "warnings": _warnings(device),
     }

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 import httptools
 
 from softaxe.errors import SettingError, SoftaxeError
+from softaxe.flash.image import release_bytes
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import (
     Group,
@@ -41,6 +42,7 @@ WATCHED_S = 0.1
 """Real seconds between two moments of a scenario with a speed, to be watched."""
 PATIENCE_S = 10.0
 """Real seconds for the answer to a request."""
+UPDATE = Request(method="POST", path="/api/system/OTA", status=200)
 _SHIPPED = files("softaxe") / "scenarios"
 _NO_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 """What XML 1.0 cannot hold, not even escaped."""
@@ -223,6 +225,9 @@ class _Run:
         elif step.request is not None:
             for member in members:
                 await self._request(member, step.request)
+        elif step.update is not None:
+            for member in members:
+                await self._request(member, UPDATE, release_bytes(step.update))
         elif step.is_restart:
             for member in members:
                 member.restart()
@@ -245,17 +250,19 @@ class _Run:
         else:
             raise SettingError(f"there is no fault {rule_id!r}")
 
-    async def _request(self, member: Member, request: Request) -> None:
+    async def _request(
+        self, member: Member, request: Request, body: bytes | None = None
+    ) -> None:
         what = f"{member.id}: {request.method} {request.path}"
         try:
             async with asyncio.timeout(PATIENCE_S):
-                status, body = await ask(member.url, request)
+                status, answer = await ask(member.url, request, body)
         except (OSError, TimeoutError, EOFError, httptools.HttpParserError) as error:
-            status, body = 0, f"{type(error).__name__} {error}".encode()
-        found = f"{status} {body[:200].decode('utf-8', 'replace')}"
+            status, answer = 0, f"{type(error).__name__} {error}".encode()
+        found = f"{status} {answer[:200].decode('utf-8', 'replace')}"
         is_met = request.status in {None, status}
         if request.contains is not None:
-            is_met = is_met and request.contains.encode() in body
+            is_met = is_met and request.contains.encode() in answer
         if request.status is not None:
             what += f" is answered with {request.status or 'nothing'}"
         if request.contains is not None:
@@ -312,8 +319,15 @@ class _Answer:
         self.is_complete = True
 
 
-async def ask(url: str, request: Request) -> tuple[int, bytes]:
+async def ask(
+    url: str, request: Request, body: bytes | None = None
+) -> tuple[int, bytes]:
     """Make a request on a connection of its own.
+
+    Args:
+        url: Of the device.
+        request: Which.
+        body: What is sent with it, where that is no text.
 
     Raises:
         OSError: There is no connection.
@@ -322,7 +336,7 @@ async def ask(url: str, request: Request) -> tuple[int, bytes]:
     host, _, port = url.removeprefix("http://").rpartition(":")
     reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
     try:
-        body = (request.body or "").encode()
+        body = (request.body or "").encode() if body is None else body
         headers = {
             "Host": f"{host}:{port}",
             "Connection": "close",

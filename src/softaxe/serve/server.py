@@ -44,7 +44,11 @@ from softaxe.serve.request import (
     read_start,
     reply_of,
 )
-from softaxe.serve.static_files import RECOVERY_PAGE, page_answer
+from softaxe.serve.static_files import (
+    RECOVERY_PAGE,
+    RECOVERY_PAGE_BESIDE_OWN,
+    page_answer,
+)
 from softaxe.serve.streams import Streams
 from softaxe.serve.updates import Updates, body_of, reads_chunks
 
@@ -294,6 +298,11 @@ class Server:
         rules = views.setting_rules(self.host.sync())
         return Answer(msgspec.json.encode(rules), content_type=JSON)
 
+    def recovery(self, _request: Request) -> Answer:
+        """GET /recovery."""
+        has_own = self.host.device.firmware.rows.embeds_page
+        return RECOVERY_PAGE_BESIDE_OWN if has_own else RECOVERY_PAGE
+
     def page(self, request: Request) -> Answer:
         """GET of anything that is no route."""
         device = self.host.device
@@ -486,7 +495,7 @@ def _view(view: Callable[[Device], bytes], *differs: str) -> Respond:
 
 _preflight = _always(EMPTY)
 _HANDLERS: Mapping[tuple[str, str], Respond] = {
-    ("GET", "/recovery"): _always(RECOVERY_PAGE),
+    ("GET", "/recovery"): Server.recovery,
     ("GET", "/api/theme"): Server.get_theme,
     ("POST", "/api/theme"): Server.post_theme,
     ("GET", "/api/system/info"): Server.get_info,

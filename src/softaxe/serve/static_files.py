@@ -37,6 +37,10 @@ OUR_PAGE: Mapping[str, bytes] = (
 )
 """Files of our own page, made from `ui/`."""
 RECOVERY_PAGE = Answer((_STATIC / "recovery.html").read_bytes(), is_chunked=True)
+RECOVERY_PAGE_BESIDE_OWN = Answer(
+    RECOVERY_PAGE.body.replace(b'id="own" hidden', b'id="own"'), is_chunked=True
+)
+"""Of firmware with a page inside: it offers to go back to that."""
 
 
 def files_of(device: Device) -> Mapping[str, bytes]:

@@ -133,6 +133,8 @@ export interface Status {
     coreVoltageBefore: number;
     coreVoltage: number;
   } | null;
+  /** Firmware that it speaks as: that of its own version, or the nearest known. */
+  speaks: string;
   partitions: Partition[];
   /** What the API page has against the settings that somebody chose. */
   warnings: string[];
