@@ -4,15 +4,20 @@ import pytest
 
 from softaxe import Device
 from softaxe.asic.driver import DriverState
+from softaxe.catalog.firmware.rows import LOG_MARK
 from softaxe.device.logbook import LogLine
 from softaxe.device.protection import Readings
 
 
 def booted(
-    board: str = "601", seconds: float = 14.0, **settings: str | int
+    board: str = "601",
+    seconds: float = 14.0,
+    *,
+    release: str | None = None,
+    **settings: str | int,
 ) -> list[LogLine]:
     """Everything a device says from power-on."""
-    device = Device(board=board, seed=1, settings=settings)
+    device = Device(board=board, seed=1, firmware=release, settings=settings)
     lines = []
     for tenth in range(round(seconds * 10)):
         device.step(tenth / 10)
@@ -198,3 +203,13 @@ def test_the_oldest_firmware_does_not_boot_on_a_board_it_does_not_know() -> None
     assert not device.is_on_network
     text = "device_config: Unknown board version 801; the boot stops"
     assert plain(device.log.take())[-1] == text
+
+
+@pytest.mark.parametrize("release", ["2.14.1", "2.14.2"])
+def test_newer_releases_start_two_socket_tasks_and_mark_a_line(release: str) -> None:
+    lines = plain(booted(release=release))
+
+    assert "websocket_log: websocket_log_task starting" in lines
+    assert "websocket_api: websocket_api_task starting" in lines
+    mark = LOG_MARK if release == "2.14.2" else ""
+    assert f"bm1370: Setting max baud of 1000000 {mark}" in lines

@@ -3,6 +3,7 @@
 from softaxe import Device, Pool, Simulation
 from softaxe.device.events import SaveSettings
 from softaxe.device.scoreboard import KEYS, PLACES, Entry, Scoreboard
+from softaxe.device.settings import sift_stored
 from softaxe.units import Level
 
 
@@ -123,3 +124,15 @@ def test_an_older_release_keeps_none_and_leaves_what_is_stored() -> None:
     assert device.scoreboard.entries == []
     saved = [e for e in simulation.events if isinstance(e, SaveSettings)]
     assert not any(KEYS[0] in event.rows for event in saved)
+
+
+def test_what_is_stored_is_read_by_the_next_process_and_no_setting() -> None:
+    stored, complaints = sift_stored({"scoreboard_01": "2.0;a;b;1;2;3"})
+    device = Device(firmware="2.15.0", settings=stored)
+    before = device.settings
+
+    device.settings_not_saved(SaveSettings({"scoreboard_01": "x"}, before))
+
+    assert complaints == []
+    assert device.scoreboard.entries == [Entry(2.0, "a", "b", 1, 2, 3)]
+    assert device.settings == before

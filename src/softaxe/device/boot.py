@@ -97,6 +97,9 @@ def boot_steps(
         yield say(1.35, "http_server", f"AxeOS version: {axeos_version}")
     yield say(1.35, "http_server", "Starting HTTP Server")
     yield 1.35, Milestone.SERVER
+    if firmware.has_route("GET", "/api/ws/live"):
+        yield say(1.36, "websocket_log", "websocket_log_task starting")
+        yield say(1.36, "websocket_api", "websocket_api_task starting")
     yield say(1.4, "BAP", "Initializing BAP system")
     yield say(1.4, "BAP", "BAP system initialized successfully")
 
