@@ -16,8 +16,8 @@ class Board:
         self.boot()
 
     def boot(self) -> None:
-        self.scoreboard = Scoreboard(self.nvs)
-        self.scoreboard.boot(self.log, is_read=True)
+        self.scoreboard = Scoreboard()
+        self.scoreboard.boot(self.nvs, self.log)
 
     def log(self, level: Level, tag: str, text: str) -> None:
         self.lines.append(f"{level} {tag}: {text}")
@@ -126,13 +126,10 @@ def test_an_older_release_keeps_none_and_leaves_what_is_stored() -> None:
     assert not any(KEYS[0] in event.rows for event in saved)
 
 
-def test_what_is_stored_is_read_by_the_next_process_and_no_setting() -> None:
+def test_what_is_stored_is_read_by_the_next_process() -> None:
     stored, complaints = sift_stored({"scoreboard_01": "2.0;a;b;1;2;3"})
-    device = Device(firmware="2.15.0", settings=stored)
-    before = device.settings
 
-    device.settings_not_saved(SaveSettings({"scoreboard_01": "x"}, before))
+    device = Device(firmware="2.15.0", settings=stored)
 
     assert complaints == []
     assert device.scoreboard.entries == [Entry(2.0, "a", "b", 1, 2, 3)]
-    assert device.settings == before

@@ -170,7 +170,7 @@ class Device(DeviceState):
         self.revision = 0
         """Grows whenever anything may have changed."""
         self.log = Logbook()
-        self.scoreboard = Scoreboard(self.nvs)
+        self.scoreboard = Scoreboard()
         self.totals = Totals(self.nvs)
         self.flash = flash or Flash()
         self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
@@ -631,7 +631,7 @@ class Device(DeviceState):
         )
         self.mining.set_scale(self.chain.mode.scale)
         self.totals.boot(is_counting=rows.keeps_totals)
-        self.scoreboard.boot(self.log, is_read=rows.has_scoreboard)
+        self.scoreboard.boot(self.nvs if rows.has_scoreboard else {}, self.log)
         self.pools = Pools(
             self.settings,
             board=self.board,

@@ -58,30 +58,24 @@ class Entry(NamedTuple):
 
 
 class Scoreboard:
-    """Up to 20 entries, the best first.
+    """Up to 20 entries, the best first."""
 
-    Args:
-        stored: Texts by NVS key; other keys are left alone.
-    """
+    __slots__ = ("entries",)
 
-    __slots__ = ("_stored", "entries")
-
-    def __init__(self, stored: Mapping[str, object]) -> None:
+    def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self._stored = {key: str(stored[key]) for key in KEYS if key in stored}
-        """What NVS has of it."""
 
-    def boot(self, log: Log, *, is_read: bool) -> None:
+    def boot(self, stored: Mapping[str, object], log: Log) -> None:
         """Begin with what is stored, up to the first place that is empty.
 
         Args:
+            stored: Texts by NVS key; other keys are left alone.
             log: Told of rows that cannot be read.
-            is_read: False in a release that has no scoreboard; what is stored stays.
         """
         self.entries.clear()
-        for key in KEYS if is_read else ():
-            text = self._stored.get(key)
-            if not text:
+        for key in KEYS:
+            text = stored.get(key)
+            if not isinstance(text, str) or not text:
                 break
             entry = Entry.read(text)
             if entry is None:
@@ -109,10 +103,6 @@ class Scoreboard:
             extranonce2=entry.extranonce2[:TEXT_CHARACTERS],
         )
         entries.insert(place, entry)
-        rows = dict(
-            zip(KEYS[place:], (one.stored for one in entries[place:]), strict=False)
-        )
-        self._stored.update(rows)
         text = (
             f"New #{place + 1}: Difficulty: {entry.difficulty:.1f}, "
             f"Job ID: {entry.job_id}, extranonce2: {entry.extranonce2}, "
@@ -120,4 +110,5 @@ class Scoreboard:
             f"version_bits: {entry.version_bits:08X}"
         )
         log(Level.INFO, "scoreboard", text)
-        return rows
+        moved = (one.stored for one in entries[place:])
+        return dict(zip(KEYS[place:], moved, strict=False))
