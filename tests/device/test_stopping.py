@@ -56,6 +56,18 @@ def test_a_resumed_device_mines_with_what_was_set_meanwhile() -> None:
     assert device.shares.accepted > accepted
 
 
+def test_the_clock_told_is_what_the_dividers_give() -> None:
+    simulation = mining(60, firmware="2.14")
+    device = simulation.device
+    device.patch([("frequency", 526.3)], simulation.now)
+    simulation.advance(2)
+
+    set_mhz = device.settings.frequency_mhz
+    assert set_mhz == pytest.approx(526.3)
+    assert 0 < abs(device.actual_frequency_mhz - set_mhz) < 1
+    assert device.expected_hashrate_hs == device.board.expected_hashrate_hs(set_mhz)
+
+
 def test_who_resumes_while_it_stops_waits_for_both() -> None:
     simulation = mining(90, firmware="2.14")
     device = simulation.device

@@ -155,6 +155,8 @@ class Driver:
         """Why the last start has failed, as the screen tells it."""
         self.frequency_mhz = START_FREQUENCY_MHZ
         """What the ramp last wrote; survives a reset of the chips, as in v2.12.2."""
+        self.pll_mhz = START_FREQUENCY_MHZ
+        """What the dividers for it give, as nearly as they can."""
         self.detected_count = 0
         self.is_reset_low = True
         self.next_wake = NEVER
@@ -563,6 +565,7 @@ class Driver:
             text = f"Failed to find PLL settings for target frequency {frequency_mhz:g}"
             self._log(Level.ERROR, "pll", text)
             return
+        self.pll_mhz = pll.frequency_mhz
         value = pll.value(has_raw_dividers=self._wire.has_raw_dividers)
         if self._wire.takes_midstates:
             for register, number in BM1397_PLL_DIVIDER, (Register.PLL0, value):

@@ -522,7 +522,7 @@ class Pools:
             self._probe_failed(now, is_open=True)
             return
         if coordinator is not None:
-            is_fallback = self._probed is self.fallback
+            is_fallback = self._probed is not self.primary
             coordinator.found(now, is_fallback=is_fallback)
             self._follow(coordinator, now)
             return

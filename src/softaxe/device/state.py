@@ -182,8 +182,8 @@ class DeviceState:
 
     @property
     def actual_frequency_mhz(self) -> float:
-        """What the chips' clock was last set to."""
-        return self.driver.frequency_mhz
+        """What the chips' clock was last set to, as the dividers give it."""
+        return self.driver.pll_mhz
 
     @property
     def current_a(self) -> float:

@@ -147,7 +147,7 @@ class MiningSwitch:
     def _switch_off(self, state: _State) -> None:
         self._set_core_voltage(0.0)
         self._driver.stop()
-        self._driver.frequency_mhz = START_FREQUENCY_MHZ
+        self._driver.frequency_mhz = self._driver.pll_mhz = START_FREQUENCY_MHZ
         self.has_stopped = self.has_switched = True
         self._state = state
 
