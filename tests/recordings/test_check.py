@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 from softaxe.cli.commands import app
 from softaxe.client import Client
-from softaxe.device.profile import DOCUMENTED, FIRMWARE
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
 from softaxe.errors import BadResponse, DeviceUnreachable, SettingError
 from softaxe.recordings.check import Finding, check
+from softaxe.testing.run import RunningFleet
 
 
 class Mock(BaseHTTPRequestHandler):
@@ -56,6 +57,45 @@ def test_softaxe_keeps_its_own_promises(bitaxe: Any) -> None:
 
     assert len(findings) > 120
     assert differing(findings) == []
+
+
+@pytest.mark.parametrize("profile", [DOCUMENTED, FIRMWARE], ids=["page", "genuine"])
+def test_each_release_is_what_its_release_is(
+    releases: RunningFleet, profile: Profile
+) -> None:
+    half = len(releases) // 2
+    devices = list(releases)[half:] if profile is FIRMWARE else list(releases)[:half]
+
+    for device in devices:
+        findings = list(check(Client(device.url), profile=profile, may_change=True))
+
+        assert len(findings) > 90
+        assert differing(findings) == [], device.info()["version"]
+    assert len(devices) > 8
+
+
+def test_a_release_is_not_taken_for_another(releases: RunningFleet) -> None:
+    newest = releases[len(releases) // 2 - 1].info()
+
+    class Older(Mock):
+        info: ClassVar = {**newest, "version": "v2.12.2"}
+
+    with serving(Older) as url:
+        found = {each.what: each for each in differing(list(check(Client(url))))}
+
+    assert found["info: miningPaused"].expected == "not there"
+    assert found["info: poolAddrFamily"].got == "missing"
+    assert "info: hashRate" not in found
+
+
+def test_an_unknown_version_is_judged_by_the_nearest() -> None:
+    class Newer(Mock):
+        info: ClassVar = {"version": "v2.15.3"}
+
+    with serving(Newer) as url:
+        (first, *_) = check(Client(url))
+
+    assert first == Finding("firmware", "a known one; judged as v2.15.0", "v2.15.3")
 
 
 def test_checking_changes_nothing_unless_told(bitaxe: Any) -> None:

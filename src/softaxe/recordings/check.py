@@ -11,20 +11,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from softaxe.api.schema import (
-    TIMESTAMP,
-    Field,
-    asic_fields,
-    info_fields,
-    offered_columns,
-)
-from softaxe.catalog.firmware import Firmware, Kind, firmware, nearest
+from softaxe.api.routes import routes_of
+from softaxe.api.schema import TIMESTAMP, Field, asic_fields, info_fields
+from softaxe.api.views import chosen_columns
+from softaxe.catalog.firmware import Firmware, Kind, Route, is_known, nearest
 from softaxe.client import Client, Reply
 from softaxe.device.profile import DOCUMENTED, Profile
-from softaxe.device.settings import Rule, rules
+from softaxe.device.settings import rules
 from softaxe.errors import BadResponse
 
-CORS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
+CORS = {
+    "full": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
+    "theme": "GET, POST, OPTIONS",
+}
+"""Methods that an answer names, by the kind of its route."""
 SHOWN_CHARS = 60
 MOST_UNKNOWN = 50
 """Members that are told one by one."""
@@ -33,6 +33,10 @@ LARGEST = 1e9
 """No number of the API that is reckoned with here is more."""
 CHANGED = "temptarget"
 """The setting that is changed: near its lowest value it costs a louder fan, no more."""
+LOW_C = 35
+"""A value of it that every version takes."""
+Routes = dict[tuple[str, str], Route]
+"""By method and path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +68,40 @@ def check(
     """
     info = _ask(client, "GET", "/api/system/info")
     asic = _ask(client, "GET", "/api/system/asic")
-    firmware = nearest(str(_object(info).get("version")))
+    version = str(_object(info).get("version"))
+    firmware = nearest(version)
+    profile = profile.on(firmware)
+    routes = {(one.method, one.path): one for one in routes_of(firmware, profile)}
+    known = version if is_known(version) else f"a known one; judged as {firmware.tag}"
+    yield Finding("firmware", known, _cut(version))
     yield from _check_info(info, _object(asic), firmware)
     yield from _json_answer("asic", asic)
-    yield from _check_members("asic", _object(asic), asic_fields(firmware))
+    yield from _check_members("asic", _object(asic), asic_fields(firmware), firmware)
     yield from _check_statistics(client, firmware, profile)
-    if profile.dashboard_exists:
-        reply = _ask(client, "GET", "/api/system/statistics/dashboard")
-        yield from _json_answer("statistics/dashboard", reply, "currentTimestamp")
-    reply = _ask(client, "GET", "/api/system/wifi/scan")
-    yield from _json_answer("wifi/scan", reply, "networks", has_cors=False)
-    reply = _ask(client, "GET", "/api/theme")
-    yield from _json_answer("theme", reply, "colorScheme", cors="GET, POST, OPTIONS")
-    yield from _check_unknown(client)
-    yield from _check_preflight(client)
+    for where, member in _ANSWERS.items():
+        route = routes.get(("GET", f"/api/{where}"))
+        if route is not None:
+            reply = _ask(client, "GET", route.path)
+            name = where.removeprefix("system/")
+            yield from _json_answer(name, reply, member, cors=route.cors)
+    yield from _check_scoreboard(client, routes)
+    yield from _check_logs(client, routes)
+    yield from _check_unknown(client, firmware)
+    yield from _check_preflight(client, routes)
     yield from _check_no_json(client)
-    yield from _check_log_stream(client)
+    for path in ("/api/ws", "/api/ws/live"):
+        if ("GET", path) in routes:
+            yield from _check_websocket(client, path)
     if may_change:
-        yield from _check_changes(client, profile)
+        yield from _check_changes(client, firmware, profile, routes)
+
+
+_ANSWERS = {
+    "system/statistics/dashboard": "currentTimestamp",
+    "system/wifi/scan": "networks",
+    "theme": "colorScheme",
+}
+"""A member of each, by path; which there are is the version's."""
 
 
 # JSON answers
@@ -92,11 +112,15 @@ def _check_info(
 ) -> Iterator[Finding]:
     yield from _json_answer("info", reply)
     info = _object(reply)
-    yield from _check_members("info", info, info_fields(firmware))
-    cores, mhz = _number(info, "smallCoreCount"), _number(info, "frequency")
-    told, count = _number(info, "expectedHashrate"), _number(asic, "asicCount")
+    yield from _check_members("info", info, info_fields(firmware), firmware)
+    # The frequency that is reached is told by newer versions, on their way to another.
+    mhz = _number(info, "actualFrequency") or _number(info, "frequency")
+    told, cores = _number(info, "expectedHashrate"), _number(info, "smallCoreCount")
+    count = _number(asic, "asicCount") or _number(info, "asicCount")
     if not (expected := mhz * cores * count / 1000):
         return  # told above
+    if not told and "actualFrequency" in info:
+        return  # it does not mine, as newer versions can be told
     is_near = abs(told / expected - 1) < HASHRATE_TOLERANCE
     got = "frequency x cores" if is_near else f"{told:g}"
     yield Finding("info: expectedHashrate", "frequency x cores", got)
@@ -111,13 +135,13 @@ def _number(answer: dict[str, Any], name: str) -> float:
 
 
 def _check_members(
-    where: str, answer: dict[str, Any], rows: tuple[Field, ...]
+    where: str, answer: dict[str, Any], rows: tuple[Field, ...], firmware: Firmware
 ) -> Iterator[Finding]:
     for row in rows:
         if row.name in answer:
             value = answer[row.name]
             kind = _kind_name(row)
-            got = kind if _is_kind(row, value) else _show(value)
+            got = kind if _is_kind(row, value, firmware) else _show(value)
             yield Finding(f"{where}: {row.name}", kind, got)
         elif not row.is_optional:
             yield Finding(f"{where}: {row.name}", _kind_name(row), "missing")
@@ -131,6 +155,7 @@ def _check_members(
 
 def _kind_name(row: Field) -> str:
     named = {"sharesRejectedReasons": "reasons", "hashrateMonitor": "chips"}
+    named |= {"pools": "pools", "partitions": "partitions"}
     return named.get(row.name) or _KIND_NAMES.get(row.kind, "number")
 
 
@@ -145,32 +170,44 @@ _KIND_NAMES = {
 }
 
 
-def _is_kind(row: Field, value: object) -> bool:
+_ELEMENTS = {
+    "sharesRejectedReasons": {"message", "count"},
+    "partitions": {"label", "isCurrent", "isFactory", "version", "usagePercent"},
+    "pools": {"id", "stratumURL", "stratumPort", "stratumUser", "stratumPassword"},
+}
+"""What the elements of an array have, by its name."""
+
+
+def _is_kind(row: Field, value: object, firmware: Firmware) -> bool:
     kind = row.kind
     if kind is Kind.STRING:
         return isinstance(value, str)
     if kind is Kind.BOOLEAN01:
-        return not isinstance(value, bool) and value in (0, 1)
+        is_raw = firmware.rows.flags_are_raw  # whatever number is stored
+        is_flag = _is_integer(value) if is_raw else value in (0, 1)
+        return not isinstance(value, bool) and is_flag
     if kind is Kind.BOOLEAN:
         return isinstance(value, bool)
     if kind is Kind.INTEGERS:
         return isinstance(value, list) and all(_is_integer(each) for each in value)
-    if row.name == "sharesRejectedReasons":
-        return isinstance(value, list) and all(
-            isinstance(each, dict) and {"message", "count"} <= each.keys()
-            for each in value
-        )
     if row.name == "hashrateMonitor":
         chips = value.get("asics") if isinstance(value, dict) else None
-        return isinstance(chips, list) and all(
-            isinstance(each, dict) and {"total", "domains", "errorCount"} <= each.keys()
-            for each in chips
-        )
-    if kind in {Kind.ARRAY, Kind.OBJECT}:
-        return isinstance(value, list if kind is Kind.ARRAY else dict)
+        return _have(chips, {"total", "errorCount"})
+    if kind is Kind.ARRAY:
+        return _have(value, _ELEMENTS.get(row.name, set()))
+    if kind is Kind.OBJECT:
+        return isinstance(value, dict)
     if kind is Kind.INTEGER:
         return _is_integer(value)
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _have(values: object, names: set[str]) -> bool:
+    """True for an array of objects with these members; without any, of anything."""
+    return isinstance(values, list) and all(
+        not names or (isinstance(each, dict) and names <= each.keys())
+        for each in values
+    )
 
 
 def _is_integer(value: object) -> bool:
@@ -184,12 +221,12 @@ def _check_statistics(
 ) -> Iterator[Finding]:
     reply = _ask(client, "GET", "/api/system/statistics")
     yield from _json_answer("statistics", reply, "statistics")
-    known = [column.label for column in offered_columns(firmware, profile)]
+    known = [column.label for column in chosen_columns("", firmware, profile)]
     labels = _object(reply).get("labels")
     yield Finding("statistics: labels", _show([*known, TIMESTAMP]), _show(labels))
-    some = known[:2]
-    path = f"/api/system/statistics?columns={','.join(some)}"
-    answer = _object(_ask(client, "GET", path))
+    query = f"columns={','.join(known[:2])}"
+    some = [column.label for column in chosen_columns(query, firmware, profile)]
+    answer = _object(_ask(client, "GET", f"/api/system/statistics?{query}"))
     labels, rows = answer.get("labels"), answer.get("statistics")
     yield Finding("statistics?columns", _show([*some, TIMESTAMP]), _show(labels))
     wanted = str(len(some) + 1)
@@ -208,22 +245,28 @@ def _json_answer(
     member: str | None = None,
     *,
     status: int = 200,
-    has_cors: bool = True,
-    cors: str = CORS,
+    cors: str = "full",
 ) -> Iterator[Finding]:
     """Status, type, CORS and that it is an object, with a member."""
-    yield Finding(f"{where}: status", str(status), str(reply.status))
-    kind = _header(reply, "content-type").partition(";")[0]
-    yield Finding(f"{where}: content type", "application/json", kind)
-    if has_cors:
+    yield from _answer(where, reply, "application/json", status=status)
+    if cors in CORS:
         got = _header(reply, "access-control-allow-methods")
-        yield Finding(f"{where}: CORS methods", cors, got)
+        yield Finding(f"{where}: CORS methods", CORS[cors], got)
         got = _header(reply, "access-control-allow-origin")
         yield Finding(f"{where}: CORS origin", "*", got)
     answer = _object(reply)
     if member is not None:
         got = member if member in answer else _show(list(answer))
         yield Finding(f"{where}: members", member, got)
+
+
+def _answer(
+    where: str, reply: Reply, kind: str, *, status: int = 200
+) -> Iterator[Finding]:
+    """Status and type."""
+    yield Finding(f"{where}: status", str(status), str(reply.status))
+    got = _header(reply, "content-type").partition(";")[0]
+    yield Finding(f"{where}: content type", kind, got)
 
 
 def _header(reply: Reply, name: str) -> str:
@@ -242,7 +285,29 @@ def _object(reply: Reply) -> dict[str, Any]:
 # Other behaviour
 
 
-def _check_unknown(client: Client) -> Iterator[Finding]:
+def _check_scoreboard(client: Client, routes: Routes) -> Iterator[Finding]:
+    route = routes.get(("GET", "/api/system/scoreboard"))
+    if route is None:
+        return
+    reply = _ask(client, "GET", route.path)
+    yield from _answer("scoreboard", reply, "application/json")
+    try:
+        entries = reply.json()
+    except BadResponse:
+        entries = None
+    kind = "array of nonces"
+    is_kind = _have(entries, {"difficulty", "job_id", "ntime", "nonce"})
+    yield Finding("scoreboard", kind, kind if is_kind else _show(entries))
+
+
+def _check_logs(client: Client, routes: Routes) -> Iterator[Finding]:
+    route = routes.get(("GET", "/api/system/logs"))
+    if route is not None:
+        reply = _ask(client, "GET", route.path)
+        yield from _answer("logs", reply, "text/plain")
+
+
+def _check_unknown(client: Client, firmware: Firmware) -> Iterator[Finding]:
     # Of what is there nothing but GET is asked: others may take a DELETE seriously.
     for method, path in (
         ("GET", "/api/nothing"),
@@ -251,15 +316,21 @@ def _check_unknown(client: Client) -> Iterator[Finding]:
     ):
         reply = _ask(client, method, path)
         where = f"{method} {path}"
-        yield from _json_answer(where, reply, "error", status=404)
+        if firmware.has_route("ANY", "/api/*"):
+            yield from _json_answer(where, reply, "error", status=404)
+        else:  # it is looked for among the files
+            status = "302" if method == "GET" else "405"
+            yield Finding(f"{where}: status", status, str(reply.status))
 
 
-def _check_preflight(client: Client) -> Iterator[Finding]:
+def _check_preflight(client: Client, routes: Routes) -> Iterator[Finding]:
     for path in ("/api/system", "/api/system/restart", "/api/system/identify"):
+        if ("OPTIONS", path) not in routes and ("OPTIONS", "/api/*") not in routes:
+            continue
         reply = _ask(client, "OPTIONS", path)
         yield Finding(f"OPTIONS {path}: status", "200", str(reply.status))
         got = _header(reply, "access-control-allow-methods")
-        yield Finding(f"OPTIONS {path}: CORS methods", CORS, got)
+        yield Finding(f"OPTIONS {path}: CORS methods", CORS["full"], got)
 
 
 def _check_no_json(client: Client) -> Iterator[Finding]:
@@ -267,22 +338,25 @@ def _check_no_json(client: Client) -> Iterator[Finding]:
     yield Finding("PATCH no JSON: status", "400", str(reply.status))
 
 
-def _check_log_stream(client: Client) -> Iterator[Finding]:
+def _check_websocket(client: Client, path: str) -> Iterator[Finding]:
     upgrade = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
     }
-    reply = _ask(client, "GET", "/api/ws", headers=upgrade)
-    yield Finding("WebSocket /api/ws: status", "101", str(reply.status))
+    reply = _ask(client, "GET", path, headers=upgrade)
+    yield Finding(f"WebSocket {path}: status", "101", str(reply.status))
     accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # the key's, from RFC 6455 section 1.3
     got = _header(reply, "sec-websocket-accept")
-    yield Finding("WebSocket /api/ws: accept", accept, got)
+    yield Finding(f"WebSocket {path}: accept", accept, got)
 
 
-def _check_changes(client: Client, profile: Profile) -> Iterator[Finding]:
-    for turn in ("on", "off"):
+def _check_changes(
+    client: Client, firmware: Firmware, profile: Profile, routes: Routes
+) -> Iterator[Finding]:
+    identify = routes.get(("POST", "/api/system/identify"))
+    for turn in ("on", "off") if identify is not None else ():
         reply = _ask(client, "POST", "/api/system/identify")
         yield Finding(f"identify {turn}: status", "200", str(reply.status))
     before = _changed(client)
@@ -290,16 +364,17 @@ def _check_changes(client: Client, profile: Profile) -> Iterator[Finding]:
         yield Finding(f"{CHANGED}: read before it is changed", "a value", "none")
         return
     try:
-        yield from _check_refusals(client, profile, before)
+        if firmware.rows.checks_patches:
+            yield from _check_refusals(client, firmware, profile, before)
         yield from _check_acceptance(client, before)
     finally:
         _send(client, before)
 
 
 def _check_refusals(
-    client: Client, profile: Profile, before: object
+    client: Client, firmware: Firmware, profile: Profile, before: object
 ) -> Iterator[Finding]:
-    below = _rule(profile).limits.minimum - 1
+    below = rules(firmware, profile)["target_temperature_c"].limits.minimum - 1
     for name, value in (("wrong type", str(before)), ("out of range", below)):
         reply = _send(client, value)
         yield Finding(f"PATCH {name}: status", "400", str(reply.status))
@@ -311,13 +386,8 @@ def _check_refusals(
         yield Finding(f"PATCH {name}: read back", expected, got)
 
 
-def _rule(profile: Profile) -> Rule:
-    return rules(firmware(), profile)["target_temperature_c"]
-
-
 def _check_acceptance(client: Client, before: object) -> Iterator[Finding]:
-    lowest = _rule(DOCUMENTED).own_limits.minimum
-    other = lowest + (before == lowest)
+    other = LOW_C + (before == LOW_C)
     for value in (other, before):
         reply = _send(client, value)
         yield Finding(f"PATCH {CHANGED} {value}: status", "200", str(reply.status))
