@@ -81,20 +81,30 @@ class Ring:
         """Position of the end when the log socket's task looked last."""
         return self._seen if now // LOOK_S == self._look else self.written
 
+    @property
+    def whole(self) -> bytes:
+        """All of it, from the oldest whole line on."""
+        return bytes(self._bytes[self._oldest :])
+
+    @property
+    def _oldest(self) -> int:
+        """Where the oldest whole line begins."""
+        has_lost = self.written > len(self._bytes)
+        return self._bytes.find(_LINE_END) + 1 if has_lost else 0
+
     def read(self, position: int) -> tuple[bytes, int]:
         """Return what is at a position, a line at most, and the position after it.
 
         Where that is lost already, the oldest whole line is next.
         """
-        position = min(position, self.written)
         start = self.written - len(self._bytes)
-        if position < start:
-            position = start + self._bytes.find(_LINE_END) + 1
-        at = position - start
-        piece = bytes(self._bytes[at : at + PIECE_BYTES])
-        end = piece.find(_LINE_END)
-        piece = piece if end < 0 else piece[: end + 1]
-        return piece, position + len(piece)
+        at = min(position, self.written) - start
+        if at < 0:
+            at = self._oldest
+        most = at + PIECE_BYTES
+        end = self._bytes.find(_LINE_END, at, most) + 1 or most
+        piece = bytes(self._bytes[at:end])
+        return piece, start + at + len(piece)
 
     def pieces(self) -> Iterator[bytes]:
         """Yield all of it from the oldest whole line on, as `read` does."""

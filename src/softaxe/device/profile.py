@@ -221,7 +221,7 @@ class Profile:
     )
     websocket_refused_early: bool = _marked(
         "a WebSocket is refused with 401 or 429 before the upgrade",
-        "it is accepted and then closed",
+        "it is accepted, and then closed or sent an HTTP answer's bytes",
         v2_15=None,
     )
     subscription_needed: bool = _row(

@@ -93,6 +93,8 @@ UNKNOWN_ROUTE = {
 }
 """By whether JSON is compact."""
 THEME_STORED = Answer(b'{"status":"ok"}')
+PIECES_A_TURN = 64
+"""Of an answer in small pieces: so many leave before others have their turn."""
 LOGS_HEADERS = ((b"Content-Disposition", b'attachment; filename="bitaxe-logs.txt"'),)
 BOOT_NOT_RECEIVED = Answer(b"Empty request body", status=400)
 NO_PARTITION_LABEL = Answer(b"Missing partition label", status=400)
@@ -222,13 +224,12 @@ class Server:
         """GET /api/system/logs."""
         ring = self.host.sync().log.ring
         assert ring is not None, "a release that has this route keeps its log"
-        pieces = list(ring.pieces())
         return Answer(
-            b"".join(pieces),
+            ring.whole,
             content_type=b"text/plain",
             headers=LOGS_HEADERS,
             is_chunked=True,
-            pieces=_each(pieces),
+            pieces=_in_turns(ring.pieces()),
         )
 
     async def scan(self, _request: Request) -> Answer:
@@ -481,9 +482,11 @@ def _always(answer: Answer) -> Respond:
     return lambda _server, _request: answer
 
 
-async def _each(pieces: Iterable[bytes]) -> AsyncGenerator[bytes, None]:
-    for piece in pieces:
+async def _in_turns(pieces: Iterable[bytes]) -> AsyncGenerator[bytes, None]:
+    for number, piece in enumerate(pieces, 1):
         yield piece
+        if number % PIECES_A_TURN == 0:
+            await asyncio.sleep(0)
 
 
 def _view(view: Callable[[Device], bytes], *differs: str) -> Respond:
