@@ -581,3 +581,29 @@ def test_a_change_of_slots_that_could_not_be_stored_is_taken_back() -> None:
 
     assert device.settings == before
     assert device.nvs == nvs
+
+
+def test_slots_are_dialled_as_they_are_now_but_not_if_they_could_not_be_stored() -> (
+    None
+):
+    device = Device(seed=1, firmware="2.15.0")
+    before = device.pools.current.url
+    device.events()
+    pool: JsonValue = {
+        "id": 0,
+        "stratumURL": "new.example",
+        "stratumPort": 3333,
+        "stratumUser": "u",
+        "stratumDecodeCoinbase": False,
+    }
+    device.patch([("pools", [pool])], 0.0)
+    assert device.pools.current.url == "new.example"
+    assert not device.pools.current.decodes_coinbase
+
+    (request,) = (e for e in device.events() if isinstance(e, SaveSettings))
+    device.settings_not_saved(request)
+    assert device.pools.current.url == before
+
+    old = Device(seed=1, firmware="2.14.2")
+    old.patch([("stratumURL", "new.example")], 0.0)
+    assert old.pools.current.url == before, "read at boot"

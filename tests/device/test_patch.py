@@ -409,3 +409,48 @@ def test_text_that_is_not_unicode_is_refused() -> None:
             check_patch(
                 FACTORY, [("stratumUser", text)], profile=DOCUMENTED, board=BOARD
             )
+
+
+UNSPOKEN = "this softaxe does not speak {} yet, and leaves such a pool undialled"
+
+
+@pytest.mark.parametrize("profile", [DOCUMENTED, FIRMWARE])
+@pytest.mark.parametrize(
+    ("name", "value", "what"),
+    [
+        ("stratumTLS", 0, ""),
+        ("stratumTLS", 1, "TLS"),
+        ("fallbackStratumTLS", 2, "TLS"),
+        ("stratumProtocol", "SV2", "Stratum v2"),
+        ("stratumProtocol", "SV1", ""),
+        ("stratumURL", "pool.example", ""),
+        ("stratumURL", "stratum+ssl://pool.example", "TLS"),
+    ],
+)
+def test_who_asks_for_what_is_not_spoken_is_told(
+    name: str, value: JsonValue, what: str, profile: Profile
+) -> None:
+    given = judged((name, value), profile=profile, release=firmware("2.14.2"))
+
+    is_host = name == "stratumURL" and profile is FIRMWARE
+    told = [f"{name}: {UNSPOKEN.format(what)}"] if what and not is_host else []
+    assert list(given.warnings) == told
+
+
+def test_who_asks_for_it_in_a_slot_is_told() -> None:
+    release = firmware("2.15.0")
+    settings = Settings.from_nvs({}, BOARD, release)
+    pool: dict[str, JsonValue] = {
+        "id": 2,
+        "stratumURL": "a",
+        "stratumPort": 1,
+        "stratumUser": "u",
+        "stratumTLS": 1,
+    }
+    plain = {**pool, "id": 1, "stratumTLS": 0}
+
+    given = judged(("pools", [pool, plain]), settings=settings, release=release)
+    assert given.warnings == (f"pools: 2: {UNSPOKEN.format('TLS')}",)
+    settings = settings.changed(given.changes)
+    again = judged(("pools", [pool, plain]), settings=settings, release=release)
+    assert again.warnings == ()

@@ -439,6 +439,38 @@ def test_a_pool_that_wants_more_than_plain_stratum_is_not_dialled(
     assert bench.lines.count(text) == 3
 
 
+@pytest.mark.parametrize("version", ["2.12.2", "2.13.2", "2.14.2"])
+@pytest.mark.parametrize(
+    ("name", "value"), [("stratum_tls", 1), ("stratum_protocol", "SV2")]
+)
+def test_releases_that_know_none_dial_what_another_has_stored(
+    version: str, name: str, value: Value
+) -> None:
+    bench = Bench(version=version, profile=FIRMWARE, **{name: value})
+    bench.reachable = {"one.example"}
+    bench.advance(1.0)
+
+    since = "2.13" if name == "stratum_tls" else "2.14"
+    assert bench.pools.is_connected is (version < since)
+    is_v2 = version == "2.14.2" and value == "SV2"
+    info = "SV2: Pool unreachable" if is_v2 else "Not Connected"
+    assert bench.pools.connection_info == ("IPv4" if version < since else info)
+
+
+def test_other_pools_are_dialled_from_the_next_connection_on() -> None:
+    bench = Bench(version="2.15.0")
+    bench.reachable = {"one.example", "three.example"}
+    bench.advance(1.0)
+    settings = Settings.from_nvs({}, BOARD)
+    bench.pools.configure(settings.changed({"stratum_url": "three.example"}))
+    bench.advance(2.0)
+    bench.close(CloseReason.CLOSED, Link.MAIN)
+    bench.advance(4.0)
+
+    dialled = [r.host for _, r in bench.requests if isinstance(r, ConnectPool)]
+    assert dialled == ["one.example", "three.example"]
+
+
 def test_the_firmware_dials_the_url_as_it_is_written() -> None:
     bench = Bench(profile=FIRMWARE, stratum_url="stratum+tcp://one.example")
     bench.advance(1.0)

@@ -20,4 +20,4 @@ from softaxe.device.transport import unspoken
 def test_what_is_not_spoken_has_a_name(
     url: str, tls: int, protocol: str, name: str
 ) -> None:
-    assert unspoken(url, tls=tls, protocol=protocol) == name
+    assert unspoken(url=url, tls=tls, protocol=protocol) == name

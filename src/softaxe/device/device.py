@@ -310,6 +310,7 @@ class Device(DeviceState):
             else:
                 self.nvs[key] = value
         self.settings = self.settings.changed(request.values_before)
+        self._configure_pools()
         self.revision += 1
 
     def restart(self, now: float) -> None:
@@ -1043,6 +1044,12 @@ class Device(DeviceState):
         self._store_settings(changes)
         if changes:
             self.power_management.wake(self.now)
+            self._configure_pools()
+
+    def _configure_pools(self) -> None:
+        """Let slots be dialled as they are now; what has no slots waits for a boot."""
+        if self.settings.pools:
+            self.pools.configure(self.settings)
 
     def _store_settings(self, changes: Mapping[str, Value]) -> None:
         self.revision += 1

@@ -5,8 +5,9 @@ older ones take whatever comes. Source: ESP-Miner http_server.c, nvs_config.c.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from softaxe.catalog import Board
 from softaxe.catalog.firmware import Firmware, firmware
@@ -32,10 +33,12 @@ from softaxe.device.settings import (
     board_options,
     rules,
 )
+from softaxe.device.transport import unspoken
 from softaxe.errors import PatchRefused, SettingError
 from softaxe.units import float32
 
 SAYS = ", says the API page"
+NOT_SPOKEN = "this softaxe does not speak {what} yet, and leaves such a pool undialled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ def check_patch(
             if (value := changes.get(name, kept)) not in (*options, kept):
                 complaint = _off_options(name, value, options)
                 judgement.demand("overclock_guarded", complaint)
+    judgement.warnings += _unspoken(settings, changes, profile)
     return judgement.result()
 
 
@@ -179,6 +183,26 @@ class _Judgement:
         if self.errors:
             raise PatchRefused("; ".join(self.errors), tuple(self.differs))
         return Patch(self.changes, tuple(self.warnings), tuple(self.differs))
+
+
+def _unspoken(
+    settings: Settings, changes: Mapping[str, Value], profile: Profile
+) -> Iterator[str]:
+    """Tell of changes to what softaxe does not speak to a pool."""
+    is_url_read = profile.keeps("pool_url_scheme_understood")
+    attributes = ("url", "tls", "protocol") if is_url_read else ("tls", "protocol")
+    given: dict[str, Any]
+    for prefix in ("stratum", "fallback_stratum"):
+        for attribute in attributes:
+            name = f"{prefix}_{attribute}"
+            given = {attribute: changes[name]} if name in changes else {}
+            if what := unspoken(**given):
+                yield f"{BY_NAME[name].rest_name}: {NOT_SPOKEN.format(what=what)}"
+    pools = changes.get("pools", ())
+    for number, slot in enumerate(pools if isinstance(pools, tuple) else ()):
+        given = {attribute: getattr(slot, attribute) for attribute in attributes}
+        if slot != settings.pools[number] and (what := unspoken(**given)):
+            yield f"pools: {number}: {NOT_SPOKEN.format(what=what)}"
 
 
 def unmet_demands(

@@ -51,7 +51,7 @@ PROBE_SUCCESS = b"mining.notify"
 
 @dataclass(frozen=True, slots=True)
 class PoolSettings:
-    """One of the two configured pools, as read at boot."""
+    """One of the two configured pools."""
 
     url: str
     port: int
@@ -59,9 +59,21 @@ class PoolSettings:
     password: str
     suggested_difficulty: int
     wants_extranonce_subscribe: bool
-    decodes_coinbase: bool = True
-    tls: int = 0
-    protocol: str = "SV1"
+    decodes_coinbase: bool
+    """Whom its jobs pay is told."""
+    tls: int
+    """As in `stratumTLS`; 0 is none."""
+    protocol: str
+    """`SV1` or `SV2`."""
+
+    @classmethod
+    def of(cls, settings: Settings, prefix: str) -> "PoolSettings":
+        """Take the settings whose names begin with `prefix`."""
+        names = (
+            *("url", "port", "user", "password", "suggested_difficulty"),
+            *("extranonce_subscribe", "decode_coinbase", "tls", "protocol"),
+        )
+        return cls(*(getattr(settings, f"{prefix}_{name}") for name in names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +123,8 @@ class Pools:
         profile: Profile,
         log: Log,
     ) -> None:
-        self.primary = PoolSettings(
-            settings.stratum_url,
-            settings.stratum_port,
-            settings.stratum_user,
-            settings.stratum_password,
-            settings.stratum_suggested_difficulty,
-            settings.stratum_extranonce_subscribe,
-        )
-        self.fallback = PoolSettings(
-            settings.fallback_stratum_url,
-            settings.fallback_stratum_port,
-            settings.fallback_stratum_user,
-            settings.fallback_stratum_password,
-            settings.fallback_stratum_suggested_difficulty,
-            settings.fallback_stratum_extranonce_subscribe,
-        )
+        self.primary = PoolSettings.of(settings, "stratum")
+        self.fallback = PoolSettings.of(settings, "fallback_stratum")
         self.is_using_fallback = settings.use_fallback_stratum
         self.shares = ShareCounters()
         self.address_family = 0
@@ -194,6 +192,16 @@ class Pools:
         pool = self.current
         self._say(f"Opening connection to pool: {pool.url}:{pool.port}")
         self._wait_main(_Main.WAITING, now)
+
+    def configure(self, settings: Settings) -> None:
+        """Use other pools from the next connection on."""
+        was_fallback = self._probed is self.fallback
+        waiting = [pool is self.fallback for pool in self._to_probe]
+        self.primary = PoolSettings.of(settings, "stratum")
+        self.fallback = PoolSettings.of(settings, "fallback_stratum")
+        pools = (self.primary, self.fallback)
+        self._probed = pools[was_fallback]
+        self._to_probe = [pools[is_fallback] for is_fallback in waiting]
 
     def set_paused(self, is_paused: bool, now: float) -> None:
         """Let go of the pool at its next line, or come back to it."""
@@ -560,7 +568,7 @@ class Pools:
     def _dial(self, link: Link, pool: PoolSettings, now: float) -> None:
         rows = self._rows
         name = unspoken(
-            pool.url if self._understands_schemes else "",
+            url=pool.url if self._understands_schemes else "",
             tls=pool.tls if rows.has_tls else 0,
             protocol=pool.protocol if rows.has_stratum_v2 else "SV1",
         )

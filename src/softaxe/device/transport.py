@@ -8,7 +8,7 @@ POOL_UNREACHABLE = "SV2: Pool unreachable"
 """`poolConnectionInfo` of a Stratum v2 pool that cannot be dialled."""
 
 
-def unspoken(url: str, *, tls: int = 0, protocol: str = "SV1") -> str:
+def unspoken(*, url: str = "", tls: int = 0, protocol: str = "SV1") -> str:
     """Name what softaxe would have to speak to a pool and does not; empty for nothing.
 
     Args:
