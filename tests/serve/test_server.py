@@ -21,7 +21,7 @@ from softaxe.device.profile import DOCUMENTED, FIRMWARE, ROWS, Kind, Profile
 from softaxe.errors import StorageError
 from softaxe.serve.answers import Answer
 from softaxe.serve.request import Request, reply_of
-from softaxe.serve.server import AWAY_S, Endpoint, routes
+from softaxe.serve.server import AWAY_S, Endpoint, routes_in
 
 CORS = {
     "access-control-allow-origin": "*",
@@ -98,7 +98,7 @@ def test_unknown_api_routes_are_a_json_404(bitaxe: Any, method: str, path: str) 
 
 def test_routes_are_those_of_the_version_and_of_the_page() -> None:
     old, new = firmware("2.8"), firmware("2.15")
-    plain, page = routes(old, FIRMWARE), routes(old, DOCUMENTED)
+    plain, page = routes_in(old, FIRMWARE), routes_in(old, DOCUMENTED)
 
     def is_refused(method: str, path: str) -> bool:
         return plain.find(method, path) is plain.find("PUT", "/")
@@ -111,17 +111,17 @@ def test_routes_are_those_of_the_version_and_of_the_page() -> None:
     scan, theme = ("GET", "/api/system/wifi/scan"), ("POST", "/api/theme")
     assert not plain.find(*scan).is_checked
     assert page.find(*scan).is_checked
-    assert routes(new, FIRMWARE).find(*theme).is_checked
-    preflight = routes(new, FIRMWARE).find("OPTIONS", "/api/what/ever")
-    assert preflight is not routes(new, FIRMWARE).find("PUT", "/api/what/ever")
+    assert routes_in(new, FIRMWARE).find(*theme).is_checked
+    preflight = routes_in(new, FIRMWARE).find("OPTIONS", "/api/what/ever")
+    assert preflight is not routes_in(new, FIRMWARE).find("PUT", "/api/what/ever")
 
 
 def test_without_a_page_no_path_of_the_api_is_unknown() -> None:
-    table = routes(firmware(), FIRMWARE)
+    table = routes_in(firmware(), FIRMWARE)
 
     page, refusal = table.find("GET", "/"), table.find("POST", "/")
-    assert table.find("GET", "/api/x", is_recovering=True) is page
-    assert table.find("POST", "/api/x", is_recovering=True) is refusal
+    assert table.elsewhere("GET", "/api/x", is_recovering=True) is page
+    assert table.elsewhere("POST", "/api/x", is_recovering=True) is refusal
     assert table.find("GET", "/api/x") is table.find("POST", "/api/x")
     assert table.find("GET", "/api/x") not in (page, refusal)
 

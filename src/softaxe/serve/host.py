@@ -3,7 +3,6 @@
 from typing import Protocol
 
 from softaxe.device.device import Device
-from softaxe.device.profile import Profile
 from softaxe.serve.storage import Storage
 
 
@@ -19,10 +18,6 @@ class LogLines(Protocol):
 
 class Host(Protocol):
     """Runs one device: knows its time, its disk and its pool."""
-
-    @property
-    def profile(self) -> Profile:
-        """The dialect of the API; known before the device is."""
 
     @property
     def device(self) -> Device:

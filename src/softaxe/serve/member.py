@@ -237,7 +237,6 @@ class Member:
         self.id = options.id
         self.key = options.key
         self.group = options.group
-        self.profile = options.profile
         self.wake_at = power_on_s
         """When the ticker steps the device next."""
         self.phase = crc32(self.id.encode()) / 2**32

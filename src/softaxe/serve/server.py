@@ -172,7 +172,8 @@ class Server:
 
     def __call__(self, request: Request) -> Reply | Coroutine[Any, Any, Reply]:
         """Serve one request or WebSocket."""
-        if self._scanning.locked() and not self.host.profile.scan_blocks_nothing:
+        profile = self.host.device.profile
+        if self._scanning.locked() and not profile.scan_blocks_nothing:
             return self._after_scan(request)
         return self._respond(request)
 
@@ -194,10 +195,13 @@ class Server:
             return TARGET_TOO_LONG
         firmware = self.host.device.firmware
         if self._routes[0] is not firmware:
-            self._routes = firmware, routes(firmware, self.host.device.profile)
-        endpoint = self._routes[1].find(
-            request.method, path, is_recovering=self.host.device.is_in_recovery
-        )
+            self._routes = firmware, routes_in(firmware, self.host.device.profile)
+        routes = self._routes[1]
+        endpoint = routes.exact.get((request.method, path))
+        if endpoint is None:
+            endpoint = routes.elsewhere(
+                request.method, path, is_recovering=self.host.device.is_in_recovery
+            )
         return endpoint.answer(self, request)
 
     # Reading
@@ -551,18 +555,21 @@ class Routes:
     """Method or `ANY`, what the path begins with, and what answers; the first counts.
     """
 
-    def find(self, method: str, path: str, *, is_recovering: bool = False) -> Endpoint:
-        """Return what answers a request.
+    def find(self, method: str, path: str) -> Endpoint:
+        """Return what answers a request."""
+        return self.exact.get((method, path)) or self.elsewhere(method, path)
+
+    def elsewhere(
+        self, method: str, path: str, *, is_recovering: bool = False
+    ) -> Endpoint:
+        """Return what answers where there is no route of this very path.
 
         Args:
-            method: Its method.
-            path: Its path.
+            method: Of the request.
+            path: Of the request.
             is_recovering: There is no page: what would be an unknown path of the API
                 is one of the page.
         """
-        endpoint = self.exact.get((method, path))
-        if endpoint is not None:
-            return endpoint
         for wanted, start, endpoint in self.wild:
             is_wanted = wanted == method or (wanted == _ANY and not is_recovering)
             if is_wanted and path.startswith(start):
@@ -571,7 +578,7 @@ class Routes:
 
 
 @cache
-def routes(firmware: Firmware, profile: Profile) -> Routes:
+def routes_in(firmware: Firmware, profile: Profile) -> Routes:
     """Make the table of a version, in the order in which it looks routes up."""
     exact: dict[tuple[str, str], Endpoint] = dict(_OWN_ENDPOINTS)
     wild: list[tuple[str, str, Endpoint]] = []
