@@ -55,8 +55,8 @@ class Answer:
     )
 
     def with_headers(self, headers: Headers) -> "Answer":
-        """Return a copy with `headers` after its own; itself when it ends with them."""
-        if self.headers[-len(headers) :] == headers or not headers:
+        """Return a copy with `headers` after its own; itself when it has just these."""
+        if not headers or headers is self.headers:
             return self
         return replace(self, headers=self.headers + headers)
 
