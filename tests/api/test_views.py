@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -294,9 +295,20 @@ def test_a_scan_lists_networks(device: Device) -> None:
 
 
 def test_a_theme_that_is_not_json_is_left_out(device: Device) -> None:
-    device.set_theme("light", "{oops", device.now)
+    device.set_theme(device.now, scheme="light", colors_json="{oops")
 
     assert read(views.theme_body(device)) == {"colorScheme": "light"}
+
+
+def test_a_theme_is_told_as_each_version_does() -> None:
+    compact = views.theme_body(Device(firmware="2.14"))
+    newest = Device(firmware="2.15")
+    newest.set_theme(newest.now, scheme="light", color="#00ff00")
+
+    assert compact.startswith(b'{"colorScheme":"dark","accentColors":{"--primary-color')
+    assert not re.search(rb"[\t\n]", compact)
+    body = views.theme_body(newest)
+    assert body == b'{"colorScheme":"light","primaryColor":"#00ff00"}'
 
 
 def test_the_factory_theme_is_laid_out_as_cjson_does() -> None:
@@ -322,7 +334,7 @@ def test_the_factory_theme_is_laid_out_as_cjson_does() -> None:
     ],
 )
 def test_no_stored_theme_makes_the_answer_fail(device: Device, colors: str) -> None:
-    device.set_theme("dark", colors, device.now)
+    device.set_theme(device.now, scheme="dark", colors_json=colors)
 
     assert read(views.theme_body(device))["colorScheme"] == "dark"
 
@@ -330,7 +342,7 @@ def test_no_stored_theme_makes_the_answer_fail(device: Device, colors: str) -> N
 def test_what_a_request_may_store_as_a_theme_can_be_answered(device: Device) -> None:
     body = b'{"accentColors":[{"b":"\\ud83d\\ude00","a":[1e999, 01]}, "x\\u0000y"]}'
     ((_, colors),) = cjson.parse(body)
-    device.set_theme(None, json.dumps(colors), device.now)
+    device.set_theme(device.now, scheme=None, colors_json=json.dumps(colors))
 
     answer = read(views.theme_body(device))
 

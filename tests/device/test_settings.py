@@ -294,6 +294,23 @@ def test_slots_are_made_once_of_the_two_pools_that_older_releases_have() -> None
     assert not read("2.14.2", {**stored, **once}).pools
 
 
+@pytest.mark.parametrize(
+    ("colors", "color"),
+    [
+        ('{"--primary-color":"#00ff00","--a":"b"}', "#00ff00"),
+        ("{oops", "#F80421"),
+        ("[]", "#F80421"),
+    ],
+)
+def test_one_colour_of_the_theme_is_left_at_first(colors: str, color: str) -> None:
+    once = migrated({"themecolors": colors}, {}, firmware("2.15.0"))
+
+    assert once["themecolor"] == color
+    again = {"themecolors": colors, "themecolor": "#ffffff"}
+    assert "themecolor" not in migrated(again, {}, firmware("2.15.0"))
+    assert "themecolor" not in migrated({}, {}, firmware("2.14.2"))
+
+
 def test_the_selected_slots_are_shown() -> None:
     slot = '{"stratumURL":"c","stratumSuggestedDifficulty":100000}'
     stored: dict[str, Stored] = {

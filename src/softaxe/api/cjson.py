@@ -110,7 +110,7 @@ def array(values: Iterable[str], *, is_compact: bool = False) -> str:
     return f"[{(',' if is_compact else ', ').join(values)}]"
 
 
-def document(value: Any, depth: int = 1) -> str:
+def document(value: Any, depth: int = 1, *, is_compact: bool = False) -> str:
     """Lay out any JSON value; an array counts as a level, as in cJSON.
 
     It does not recurse: clients store values as deeply nested as they like.
@@ -122,22 +122,24 @@ def document(value: Any, depth: int = 1) -> str:
         if isinstance(piece, str):
             text.append(piece)
         else:
-            left += reversed(_pieces(*piece))
+            left += reversed(_pieces(*piece, is_compact=is_compact))
     return "".join(text)
 
 
-def _pieces(value: Any, depth: int) -> list[str | tuple[Any, int]]:
+def _pieces(value: Any, depth: int, *, is_compact: bool) -> list[str | tuple[Any, int]]:
     """Take a value apart, one level: text, and inner values with their depth."""
     pieces: list[str | tuple[Any, int]] = []
     if isinstance(value, Mapping):
-        tabs = "\t" * depth
+        tabs, colon, line = "\t" * depth, ":\t", "\n"
+        if is_compact:
+            tabs, colon, line = "", ":", ""
         for name, member in value.items():
-            pieces += (f"{tabs}{string(name)}:\t", (member, depth + 1), ",\n")
-        end = "\n" if pieces else ""
-        return ["{\n", *pieces[:-1], f"{end}{tabs[1:]}}}"]
+            pieces += (f"{tabs}{string(name)}{colon}", (member, depth + 1), f",{line}")
+        end = line if pieces else ""
+        return [f"{{{line}", *pieces[:-1], f"{end}{tabs[1:]}}}"]
     if isinstance(value, list):
         for entry in value:
-            pieces += ((entry, depth + 1), ", ")
+            pieces += ((entry, depth + 1), "," if is_compact else ", ")
         return ["[", *pieces[:-1], "]"]
     if isinstance(value, str):
         return [string(value)]

@@ -197,15 +197,20 @@ def scan_body(device: Device) -> bytes:
 
 def theme_body(device: Device) -> bytes:
     """Print the answer of `/api/theme`."""
-    settings = device.settings
+    settings, is_compact = device.settings, device.firmware.rows.is_compact
     rows = [("colorScheme", cjson.string(settings.theme_scheme))]
-    try:
-        colors = json.loads(settings.theme_colors)
-    except (ValueError, RecursionError):
-        pass  # the firmware leaves out what is not JSON
+    if device.firmware.rows.theme_member == "primaryColor":
+        rows.append(("primaryColor", cjson.string(settings.theme_color)))
     else:
-        rows.append(("accentColors", cjson.document(colors, depth=2)))
-    return cjson.members(rows).encode("utf-8", "surrogateescape")
+        try:
+            colors = json.loads(settings.theme_colors)
+        except (ValueError, RecursionError):
+            pass  # the firmware leaves out what is not JSON
+        else:
+            text = cjson.document(colors, depth=2, is_compact=is_compact)
+            rows.append(("accentColors", text))
+    body = cjson.members(rows, is_compact=is_compact)
+    return body.encode("utf-8", "surrogateescape")
 
 
 def error_body(text: str, *, is_compact: bool = False) -> bytes:

@@ -291,11 +291,27 @@ class Device(DeviceState):
         return patch
 
     def set_theme(
-        self, scheme: str | None, colors_json: str | None, now: float
+        self,
+        now: float,
+        *,
+        scheme: str | None,
+        colors_json: str | None = None,
+        color: str | None = None,
     ) -> None:
-        """Store the page's theme; None leaves a part as it is."""
+        """Store the page's theme; None leaves a part as it is.
+
+        Args:
+            now: Device time.
+            scheme: Colour scheme.
+            colors_json: Accent colours, where there are many.
+            color: The colour, where there is one.
+        """
         self.step(now)
-        changes = {"theme_scheme": scheme, "theme_colors": colors_json}
+        changes = {
+            "theme_scheme": scheme,
+            "theme_colors": colors_json,
+            "theme_color": color,
+        }
         self._change_settings({k: v for k, v in changes.items() if v is not None})
 
     def take_host_name(self, hostname: str) -> None:

@@ -7,6 +7,7 @@ every release reads what it finds there its own way (`Settings.from_nvs`), and l
 alone what is another's.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -55,6 +56,8 @@ THEME_COLORS = (
     '"--togglebutton-text-color":"#ffffff"}'
 )
 """Source: ESP-Miner theme_api.c."""
+PRIMARY_COLOR_NAME, PRIMARY_COLOR = "--primary-color", "#F80421"
+"""The one that is left from 2.15 on. Source: same."""
 
 
 class Kind(StrEnum):
@@ -383,6 +386,8 @@ SETTINGS: tuple[Setting, ...] = (
        "Colour scheme of the web page"),
     _s("theme_colors", "themecolors", None, THEME_COLORS, _NOW,
        "Accent colours of the web page, JSON"),
+    _s("theme_color", "themecolor", None, PRIMARY_COLOR, _NOW,
+       "Colour of the web page, from 2.15 on"),
 )
 # fmt: on
 
@@ -494,7 +499,7 @@ def _rule_list(release: Firmware, profile: Profile) -> tuple[Rule, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings; every field up to `theme_colors` is a row of `SETTINGS`.
+    """All settings; every field up to `theme_color` is a row of `SETTINGS`.
 
     Where a release keeps pools in slots, those that begin with `stratum_` and
     `fallback_stratum_` show the two that are selected.
@@ -553,6 +558,7 @@ class Settings:
     best_difficulty: int
     theme_scheme: str
     theme_colors: str
+    theme_color: str
     selected_pools: tuple[int, int] = (0, 1)
     """Slots of the primary pool and the fallback, as at boot."""
 
@@ -715,6 +721,8 @@ def migrated(
                 and not limits.minimum <= number <= limits.maximum
             ):
                 found[key] = max(limits.minimum, min(number, limits.maximum))
+    if release.rows.theme_member == "primaryColor" and "themecolor" not in rows:
+        found["themecolor"] = _primary_color(rows.get("themecolors", ""))
     if release.rows.pool_store == "eight slots" and pool_slots.NVS_KEYS[0] not in rows:
         for number, prefix in enumerate(_SLOT_PREFIXES):
             slot = _flat_slot(prefix, rows)
@@ -725,6 +733,16 @@ def migrated(
             key: rows.get(key, at) for at, key in enumerate(("prim_idx", "sec_idx"))
         }
     return found
+
+
+def _primary_color(accent_colors: Stored) -> str:
+    """Return the one colour that a theme of earlier releases leaves."""
+    try:
+        colors = json.loads(str(accent_colors))
+    except (ValueError, RecursionError):
+        return PRIMARY_COLOR
+    found = colors.get(PRIMARY_COLOR_NAME) if isinstance(colors, dict) else None
+    return found if isinstance(found, str) else PRIMARY_COLOR
 
 
 def _flat_slot(prefix: str, rows: Mapping[str, Stored]) -> PoolSlot:

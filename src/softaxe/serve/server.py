@@ -370,13 +370,17 @@ class Server:
             return INVALID_JSON.with_headers((CONNECTION_CLOSE,))
         # As in cJSON, case does not matter and the first of equal names counts.
         members = {name.lower(): value for name, value in reversed(parsed)}
-        scheme, colors = members.get("colorscheme"), members.get("accentcolors")
+        scheme, color = members.get("colorscheme"), members.get("primarycolor")
+        colors = members.get("accentcolors")
         async with self._changing:
             device = self.host.sync()
+            has_many = device.firmware.rows.theme_member == "accentColors"
+            color_json = None if colors is None else json.dumps(colors)
             device.set_theme(
-                scheme if isinstance(scheme, str) else None,
-                None if colors is None else json.dumps(colors),
                 device.now,
+                scheme=scheme if isinstance(scheme, str) else None,
+                colors_json=color_json if has_many else None,
+                color=color if isinstance(color, str) and not has_many else None,
             )
             await self.host.commit()
         return THEME_STORED
