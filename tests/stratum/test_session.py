@@ -430,7 +430,7 @@ def test_every_version_tells_answers_to_shares_in_its_own_way(
 @pytest.mark.parametrize(
     ("version", "timed", "line"),
     [
-        ("2.8.1", (None, None, None), None),
+        ("2.8.1", (None, 0.25, 0.125), None),
         ("2.12.2", (0.5, 0.25, 0.125), "125.00 ms"),
         ("2.13.2", (None, 0.25, 0.125), "125.0 ms"),
         ("2.14.2", (None, 0.25, 0.25), "250.0 ms"),

@@ -265,8 +265,7 @@ class Session:
             now: Device time.
         """
         message_id = self._next_id()
-        if self._rows.response_time != "none":
-            self._await(message_id, now)
+        self._await(message_id, now)
         line = messages.submit_line(
             message_id,
             user=self._user,
@@ -426,20 +425,23 @@ class Session:
             self._events.append(SetupAccepted())
 
     def _take_answer(self, answer: Answer, now: float) -> None:
-        message_id, reason, rows = answer.message_id, answer.reason, self._rows
+        message_id, reason, rule = answer.message_id, answer.reason, self._rows
         sent_at = self._awaited.pop(message_id, None)
-        if rows.response_time == "any message":
+        is_timed_first = rule.response_time == "any message"
+        if is_timed_first:
             self._time(message_id, sent_at, now)
-        is_early = message_id < FIRST_SHARE_ID and rows.share_replies != "tracked"
-        is_late = rows.share_replies == "id from 5" or sent_at is not None
+        goes_by_tracking = rule.share_replies == "tracked"
+        is_low = message_id < FIRST_SHARE_ID and not goes_by_tracking
+        is_known = rule.share_replies == "id from 5" or sent_at is not None
         if message_id == SUBSCRIBE_ID and self._must_subscribe:
             self._refuse(reason or "no extranonce")
-        elif is_late and not is_early:
+        elif is_known and not is_low:
             self._take_share_answer(reason)
-        elif is_early or rows.share_replies == "tracked":
+        elif is_low or goes_by_tracking:
             self._take_setup_answer(message_id, reason)
-        is_timed = reason is None or rows.response_time == "shares"
-        if is_timed and rows.response_time != "any message":
+        if reason is not None and rule.response_time == "accepted shares":
+            return
+        if not is_timed_first:
             self._time(message_id, sent_at, now)
 
     def _time(self, message_id: int, sent_at: float | None, now: float) -> None:
@@ -447,9 +449,11 @@ class Session:
         if sent_at is None:
             return
         self.response_time_s = now - sent_at + self._air_s(message_id)
-        digits = 2 if self._rows.response_time == "any message" else 1
-        milliseconds = f"{self.response_time_s * 1000:.{digits}f}"
-        self._say(f"Stratum response time: {milliseconds} ms")
+        rule = self._rows.response_time
+        if rule != "untold":
+            digits = 2 if rule == "any message" else 1
+            milliseconds = f"{self.response_time_s * 1000:.{digits}f}"
+            self._say(f"Stratum response time: {milliseconds} ms")
 
     def _take_share_answer(self, reason: str | None) -> None:
         if reason is None:

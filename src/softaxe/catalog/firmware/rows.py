@@ -419,9 +419,9 @@ class Rows:
         "array",
         v2_14="any form",
     )
-    response_time: Literal["none", "any message", "shares", "accepted shares"] = _row(
-        "whose answers are timed",
-        "none",
+    response_time: Literal["untold", "any message", "shares", "accepted shares"] = _row(
+        "whose answers are timed; `untold`: shares', for what the API page promises",
+        "untold",
         v2_9="any message",
         v2_13="shares",
         v2_14="accepted shares",
