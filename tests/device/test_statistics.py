@@ -1,10 +1,12 @@
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from softaxe import Device
+from softaxe.api.views import info_body
 from softaxe.catalog.firmware import firmware
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
 from softaxe.device.statistics import (
@@ -220,3 +222,36 @@ def test_the_page_s_interval_holds_where_its_promises_do(
 
     times = [row.timestamp_ms for row in device.statistics.rows]
     assert {round(b - a, -3) for a, b in pairwise(times)} == {gap_s * 1000}
+
+
+def sampled(profile: Profile, **patch: int) -> tuple[Any, list[float]]:
+    """What a 2.8 tells after some time, and how far apart its rows are."""
+    device = Device(firmware="2.8.1", profile=profile, seed=1)
+    device.step(20.0)
+    device.patch(list(patch.items()), device.now)
+    device.restart(device.now)
+    device.step(400.0)
+    times = [row.timestamp_ms for row in device.statistics.rows]
+    return json.loads(info_body(device)), [b - a for a, b in pairwise(times)]
+
+
+def test_2_8_goes_by_its_limit_and_its_duration() -> None:
+    info, gaps = sampled(FIRMWARE, statsLimit=360, statsDuration=2, statsFrequency=5)
+
+    assert (info["statsLimit"], info["statsDuration"]) == (360, 2)
+    assert set(gaps) == {20_000}
+
+
+@pytest.mark.parametrize(
+    ("profile", "gaps_ms"), [(FIRMWARE, set()), (DOCUMENTED, {5000})]
+)
+def test_2_8_without_a_limit_goes_by_the_page_s_interval(
+    profile: Profile, gaps_ms: set[int]
+) -> None:
+    _, gaps = sampled(profile, statsFrequency=5)
+
+    assert set(gaps) == gaps_ms
+
+
+def test_newer_releases_tell_the_limit_that_they_have() -> None:
+    assert json.loads(info_body(Device(firmware="2.14.0")))["statsLimit"] == 720

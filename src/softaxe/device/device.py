@@ -658,7 +658,11 @@ class Device(DeviceState):
             log=self.log,
         )
         self.hashrate = HashrateAverages(rows.hashrate_averages)
-        self.statistics = Statistics(rows)
+        self.statistics = Statistics(
+            rows,
+            limit=self.settings.statistics_limit,
+            duration=self.settings.statistics_duration,
+        )
         self.memory = Memory(now, uncounted=rows.uncounted_heap_bytes)
         self.memory.set_leak(self.faults.heap_leak_bytes_per_s, now)
         self._has_server = False

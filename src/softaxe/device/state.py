@@ -20,7 +20,7 @@ from softaxe.device.pools import Pools
 from softaxe.device.protection import PowerManagement, Readings
 from softaxe.device.scoreboard import Scoreboard
 from softaxe.device.settings import Settings, Stored
-from softaxe.device.statistics import ShareCounters, Statistics
+from softaxe.device.statistics import STATISTICS_ROWS, ShareCounters, Statistics
 from softaxe.device.stopping import StopReason
 from softaxe.device.totals import Totals
 from softaxe.flash.image import AppImage
@@ -118,6 +118,13 @@ class DeviceState:
         """Whole seconds, as the API tells them."""
         totals = self.totals
         return totals.uptime_s if totals.is_counting else int(self.uptime_s)
+
+    @property
+    def statistics_limit(self) -> int:
+        """Most rows of the statistics, as the API tells it."""
+        if self.firmware.rows.statistics_sampling == "limit and duration":
+            return self.settings.statistics_limit
+        return STATISTICS_ROWS
 
     @property
     def is_on_network(self) -> bool:

@@ -85,12 +85,13 @@ class Statistics:
 
     Args:
         rows: Of the release; they say when a row is taken, and which one goes.
-        limit: The statsLimit setting where there is one: rows kept; 0 is off.
-        duration: The statsDuration setting: how many times as far apart they are.
+        limit: The statsLimit setting where there is one: rows kept, up to 720; 0 is
+            off.
+        duration: The statsDuration setting, 1 to 720 hours.
     """
 
     def __init__(self, rows: Rows, *, limit: int = 0, duration: int = 1) -> None:
-        self._sampling = rows.statistics_sampling
+        self._sampling: str = rows.statistics_sampling
         self._keeps_off = rows.keeps_statistics_off
         self._has_32bit_times = rows.clock_bits == NARROW_BITS
         self.rows: list[Sample] = []
@@ -98,8 +99,11 @@ class Statistics:
         self._most_rows = STATISTICS_ROWS
         self._period_s = STATISTICS_PERIOD_S
         if self._sampling == "limit and duration":
-            self._most_rows = min(limit, STATISTICS_ROWS)
-            self._period_s = limited_period_s(self._most_rows, duration)
+            if limit == 0:  # the API page promises an interval, 0 on a device
+                self._sampling = "frequency"
+            else:
+                self._most_rows = min(limit, STATISTICS_ROWS)
+                self._period_s = limited_period_s(self._most_rows, duration)
         elif self._sampling == "thinned":
             self._period_s = THINNED_PERIOD_S
         self._interval_s = 0
@@ -113,7 +117,7 @@ class Statistics:
         """Begin to look at every period; the first look is now."""
         self._started_at = now
         self._periods = 0
-        self.next_wake = now if self._most_rows else NEVER
+        self.next_wake = now
 
     def is_sample_due(
         self, boot_ms: int, interval_s: int, *, is_narrow: bool = False
@@ -166,10 +170,12 @@ class Statistics:
 
 
 def limited_period_s(limit: int, duration: int) -> float:
-    """Seconds between rows where so many shall last. Source: ESP-Miner v2.8."""
-    if limit == 0:
-        return NEVER
-    duration = min(max(duration, 1), STATISTICS_ROWS)
+    """Seconds between rows where so many shall last. Source: ESP-Miner v2.8.
+
+    Args:
+        limit: Rows, 1 to 720.
+        duration: Hours over which the most rows are spread, 1 to 720.
+    """
     return STATISTICS_PERIOD_S * duration * (STATISTICS_ROWS // limit)
 
 
