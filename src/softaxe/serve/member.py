@@ -390,7 +390,7 @@ class Member:
                 f"{host}:{self._listener.port}",
                 device.identity.mac_text,
             ),
-            device.board,
+            self.options.board,  # its parts, not what the firmware makes of them
             self.firmware,
         )
 
