@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from softaxe import Device, Pool, Simulation
+from softaxe.catalog.firmware.rows import LOG_MARK
 from softaxe.device import device as module
 from softaxe.device.events import (
     CameUp,
@@ -382,7 +383,7 @@ def test_a_build_that_came_by_cable_shows_its_own_page_and_says_so() -> None:
     build = "v2.15.0 Aug 20 2026 00:00:00"
     assert any(
         line.text == f"Firmware build changed (v2.15.0 Jan  1 2026 01:02:03 -> {build})"
-        ". Resetting custom WWW to default (false)."
+        f". Resetting custom WWW to default (false).{LOG_MARK}"
         for line in device.log.take()
     )
 

@@ -148,6 +148,7 @@ _STATUS = _object(
             {"pool": _NUMBER, "best": _NUMBER, "bestSession": _NUMBER}
         ),
         "overheatReduction": {"type": ["object", "null"]},
+        "speaks": _STRING,
         "partitions": {"type": "array", "items": {"type": "object"}},
         "warnings": _array(_STRING),
         "chips": _object(

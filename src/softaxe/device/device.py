@@ -739,7 +739,7 @@ class Device(DeviceState):
         self._store_settings({"use_custom_www": False})
         return (
             f"Firmware build changed ({before} -> {build}). "
-            "Resetting custom WWW to default (false)."
+            f"Resetting custom WWW to default (false).{self.firmware.rows.log_mark}"
         )
 
     def _save_flash(

@@ -187,6 +187,7 @@ class Profile:
     image_refused_with_reason: bool = _marked(
         "a refused image is a 400 with the reason, and nothing is changed",
         "500 with a fixed text; a www image is stored unchecked",
+        v2_15="500 with a fixed text in JSON; a www image is stored unchecked",
     )
     patch_errors_explained: bool = _marked(
         "a PATCH error is JSON and names field, value and what is allowed",

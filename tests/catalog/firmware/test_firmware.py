@@ -116,3 +116,26 @@ def test_a_pickle_comes_back_as_the_one_of_this_process() -> None:
 def test_a_board_that_joined_within_a_family_is_known_from_then_on() -> None:
     assert "603" not in firmware("2.14.0").boards
     assert "603" in firmware("2.14.1").boards
+
+
+WHERE_VERSIONS_COME_FROM = {
+    None: "none",
+    "file_31_bytes_reread_after_upload": "file",
+    "file_63_bytes_boot_only": "file at boot",
+    "Unified_or_custom_file": "Unified",
+}
+
+
+@pytest.mark.parametrize("tag", COLUMNS)
+def test_updates_and_pages_are_those_of_the_reference(tag: str) -> None:
+    found, rows = firmware(tag), REFERENCE["profile_rows"]
+    types = {one.path: one.content_type for one in found.routes}
+
+    assert types["/api/system/OTA"] == rows["ota_success_type"][tag]
+    assert ("/api/system/boot" in types) is rows["boot_route"][tag]
+    assert found.rows.ota_errors_are_json is (rows["ota_errors"][tag] == "json")
+    assert found.rows.www_upload_restarts is rows["www_upload_reboots"][tag]
+    assert found.rows.has_recovery_mode is rows["recovery_mode"][tag]
+    assert found.rows.embeds_page is (rows["web_ui"][tag] == "embedded_or_spiffs")
+    source = rows["axeos_version_source"][tag]
+    assert found.rows.axeos_version == WHERE_VERSIONS_COME_FROM[source]
