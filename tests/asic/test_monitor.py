@@ -64,6 +64,17 @@ def test_a_poll_asks_a_millisecond_apart_and_sums_a_tenth_of_a_second_later() ->
     assert seen == [*first, (100.106, None), *second, (105.106, None)]
 
 
+def test_a_poll_each_second_asks_for_all_at_once() -> None:
+    polled = frames.WIRES["BM1370"].polled
+    monitor = HashrateMonitor(1, domains=4, polled=polled, period_s=1.0)
+    monitor.start(100.0)
+
+    seen = [(round(monitor.next_wake, 6), monitor.step()) for _ in range(3)]
+
+    asked = b"".join(frames.read_all(register) for register in polled)
+    assert seen == [(100.0, asked), (100.101, None), (101.0, asked)]
+
+
 @pytest.mark.unwatched
 def test_polls_stay_on_the_grid_for_days() -> None:
     monitor = counting(1)

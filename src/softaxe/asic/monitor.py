@@ -12,7 +12,7 @@ from softaxe.units import NEVER, float32
 
 PERIOD_S = 5.0
 REQUEST_S = 0.001
-"""After each request, where polls are so far apart; nobody else could tell a gap."""
+"""After each request; where polls come each second all are one here, as they cost."""
 REPLY_WAIT_S = 0.1
 """After the last request, before the sums."""
 COUNTER_MODULUS = 1 << 32
@@ -62,10 +62,12 @@ class HashrateMonitor:
         self.hashes_per_count = float(COUNTER_MODULUS)
         self.next_wake = NEVER
         self._requests = [read_all(register) for register in polled]
-        gap_s = REQUEST_S if period_s == PERIOD_S else 0.0
+        if period_s < PERIOD_S:
+            self._requests = [b"".join(self._requests)]
         self._period_s = period_s
-        self._offsets_s = [index * gap_s for index in range(len(polled))]
-        self._offsets_s.append(len(polled) * gap_s + REPLY_WAIT_S)
+        count = len(self._requests)
+        self._offsets_s = [index * REQUEST_S for index in range(count)]
+        self._offsets_s.append(count * REQUEST_S + REPLY_WAIT_S)
         """When the requests of a poll go out and, last, when it is summed up."""
         self._polled = frozenset(polled)
         self._domains = domains
