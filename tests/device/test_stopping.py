@@ -31,6 +31,7 @@ def test_a_pause_ramps_down_and_takes_the_power() -> None:
     assert device.readings.power_w == device.board.power_offset_w
     assert device.readings.fan_percent == 30
     assert device.settings.frequency_mhz == 525
+    assert device.power_fault is None
 
 
 def test_a_resumed_device_mines_with_what_was_set_meanwhile() -> None:

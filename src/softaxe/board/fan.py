@@ -76,6 +76,7 @@ class Fan:
         self._curve = board.fan
         self._chip = FAN_CHIPS[board.fan_controller]
         self._count = board.fan_count
+        self._duty = 0.0
         self._end_rpm = 0.0
         """Where the speed goes."""
         self._rpm = 0.0
@@ -95,7 +96,9 @@ class Fan:
         if not self.answers:
             return False
         duty = int(self._chip.pwm_steps * percent / 100) / self._chip.pwm_steps
-        self._end_rpm = self._curve.rpm_at_full * speed_share(self._curve, duty)
+        if duty != self._duty:
+            self._duty = duty
+            self._end_rpm = self._curve.rpm_at_full * speed_share(self._curve, duty)
         return True
 
     def set_condition(
@@ -174,44 +177,68 @@ def speed_share(
 class Pid:
     """A fan's controller without what it does at its start: hotter means faster.
 
-    The temperature may be smoothed. Proportional on error; the integral gives up what
-    the limits cut off, so that it does not wind up.
+    Proportional on error; the integral gives up what the limits cut off, so that it
+    does not wind up.
 
     Args:
         weights: P, I and D.
         sample_s: Time between two passes.
         low: Where the integral starts, in percent.
+        newest: What the newest temperature counts in the one that is followed.
     """
 
     def __init__(
-        self, weights: tuple[float, float, float], *, sample_s: float, low: float
+        self,
+        weights: tuple[float, float, float],
+        *,
+        sample_s: float,
+        low: float,
+        newest: float = 1.0,
     ) -> None:
-        self.kp, ki, self.kd = weights
+        self._kp, ki, self.kd = weights
         self._ki = ki * sample_s
         self._sample_s = sample_s
+        self._newest = newest
         self._sum = low
-        self._last_c = 0.0
-
-    def begin_at(self, temperature_c: float) -> None:
-        """Take a temperature for the one before, so that its first is no change."""
-        self._last_c = temperature_c
+        self.followed_c = 0.0
+        """The temperature of the last pass, smoothed."""
 
     def compute(
-        self, temperature_c: float, setpoint_c: float, *, low: float, kd: float
+        self,
+        temperature_c: float,
+        setpoint_c: float,
+        *,
+        low: float,
+        kd: float,
+        passes: int = 1,
     ) -> float:
-        """Take one pass with this weight of D; return the duty in percent."""
-        error = setpoint_c - temperature_c
-        change = temperature_c - self._last_c
-        high = MAX_PERCENT
-        self._sum = min(max(self._sum - self._ki * error, low), high)
-        output = -self.kp * error + self._sum + kd / self._sample_s * change
-        if output > high:
-            self._sum -= output - high
-            output = high
-        elif output < low:
-            self._sum += low - output
-            output = low
-        self._last_c = temperature_c
+        """Take passes with this weight of D; return the last one's duty in percent."""
+        kp, ki, per_kelvin, newest = (
+            self._kp,
+            self._ki,
+            kd / self._sample_s,
+            self._newest,
+        )
+        total, last_c, high, output = self._sum, self.followed_c, MAX_PERCENT, low
+        for _ in range(passes):
+            now_c = temperature_c
+            if newest != 1:
+                now_c = last_c + newest * (temperature_c - last_c)
+            error = setpoint_c - now_c
+            total -= ki * error
+            if total > high:
+                total = high
+            elif total < low:
+                total = low
+            output = -kp * error + total + per_kelvin * (now_c - last_c)
+            if output > high:
+                total -= output - high
+                output = high
+            elif output < low:
+                total += low - output
+                output = low
+            last_c = now_c
+        self._sum, self.followed_c = total, last_c
         return output
 
 

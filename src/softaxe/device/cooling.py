@@ -63,7 +63,9 @@ class FanControl:
         low = FIXED_MIN_PERCENT if is_fixed else settings.fan_min_percent
         self._low_at_boot = low
         self._in_loop = FanController(low, log=log)
-        self._pid = Pid(rows.fan_pid, sample_s=TASK_SAMPLE_S, low=low)
+        self._pid = Pid(
+            rows.fan_pid, sample_s=TASK_SAMPLE_S, low=low, newest=rows.fan_smoothing
+        )
         self._first_at = NEVER
         self._passes = 0
         """Of the task, up to the last `step`."""
@@ -71,7 +73,7 @@ class FanControl:
         self._mode: FanMode | None = None
         self._setpoint_c = 0.0
         self._temp_c = 0.0
-        self._smooth_c: float | None = None
+        self._has_begun = False
 
     # In the power loop
 
@@ -158,30 +160,25 @@ class FanControl:
         self.set(percent)
 
     def _control(self, settings: Settings, temp_c: float, passes: int) -> float:
-        low = self._low_at_boot
+        low, pid, setpoint_c = self._low_at_boot, self._pid, self._setpoint_c
         if self._rows.min_fan_speed == "live":
             low = settings.fan_min_percent
-        pid, newest = self._pid, self._rows.fan_smoothing
+        if not self._has_begun:
+            self._has_begun = True
+            if self._rows.fan_smoothing < 1:
+                pid.followed_c = temp_c  # the first is no change
         if self._mode is not FanMode.AUTO:
-            passes = 1  # those before had another mode
             self._lines = self._passes // PASSES_PER_LINE
-            self._temp_c, self._setpoint_c = temp_c, settings.target_temperature_c
-        if self._smooth_c is None:
-            self._smooth_c = temp_c
-            if newest < 1:
-                pid.begin_at(temp_c)
-        smooth_c, percent = self._smooth_c, self.percent
-        for left in range(passes - 1, -1, -1):
-            if left == 0:
-                self._temp_c, self._setpoint_c = temp_c, settings.target_temperature_c
-            smooth_c += newest * (self._temp_c - smooth_c)
-            percent = pid.compute(smooth_c, self._setpoint_c, low=low, kd=pid.kd)
-        self._smooth_c = smooth_c
+        elif passes > 1:  # those before had what was known then
+            pid.compute(self._temp_c, setpoint_c, low=low, kd=pid.kd, passes=passes - 1)
+        self._temp_c = temp_c
+        self._setpoint_c = setpoint_c = settings.target_temperature_c
+        percent = pid.compute(temp_c, setpoint_c, low=low, kd=pid.kd)
         if (lines := self._passes // PASSES_PER_LINE) != self._lines:
             self._lines = lines
             self._say(
                 TASK_TAG,
-                f"Temp: {smooth_c:.1f}°C, SetPoint: {self._setpoint_c:.1f}°C, "
+                f"Temp: {pid.followed_c:.1f}°C, SetPoint: {setpoint_c:.1f}°C, "
                 f"Output: {percent:.1f}%",
             )
         return percent

@@ -338,7 +338,8 @@ class PowerManagement:
         if self.shows_overheat != settings.is_overheated:
             self.shows_overheat = settings.is_overheated
             self._say(f"Overheat mode updated to: {int(settings.is_overheated)}")
-        self._check_regulator()
+        if not self.switch.is_stopped:  # that it is off then is no fault
+            self._check_regulator()
         self._go(_Phase.RUNNING, NEVER if self._is_quick else now + self._period_s)
 
     def _check_regulator(self) -> None:
