@@ -10,7 +10,7 @@ import pytest
 from softaxe.api.views import info_body
 from softaxe.device.device import Device
 from softaxe.errors import BadResponse, SettingError
-from softaxe.fleet.groups import member_options, read_group
+from softaxe.fleet.groups import member_options, read_group, read_groups
 from softaxe.recordings.clone import copy_of, fleet_file
 from softaxe.simulation import Simulation
 from softaxe.stratum.pool import Pool
@@ -54,6 +54,28 @@ def test_a_copy_lives_like_its_original() -> None:
     assert ours["power"] == pytest.approx(theirs["power"], rel=0.03)
     assert ours["hashRate_10m"] == pytest.approx(theirs["hashRate_10m"], rel=0.03)
     assert ours["macAddr"] != theirs["macAddr"]
+
+
+@pytest.mark.parametrize("version", ["2.8.1", "2.10.1", "2.13.2", "2.15.0"])
+def test_a_copy_runs_what_its_original_runs(version: str) -> None:
+    device = Device(board="601", seed=1, firmware=version, settings={"temptarget": 55})
+    device.step(60.0)
+    info = json.loads(info_body(device))
+
+    copy = copy_of(info)
+    (group,) = read_groups(tomllib.loads(fleet_file(copy, "http://192.168.1.2")), "")
+    (options,) = member_options(group, pool_rows={})
+
+    assert copy.left_out == ()
+    assert options.firmware == version
+    assert options.defaults["temptarget"] == 55
+    assert not [key for key in copy.settings if "tratum" in key or "ool" in key]
+
+
+def test_a_copy_of_an_unknown_version_runs_the_nearest() -> None:
+    copy = copy_of({"boardVersion": "601", "version": "v2.15.3", "hashRate": 0})
+
+    assert 'firmware = "2.15.0"' in fleet_file(copy, "http://192.168.1.2")
 
 
 def test_pool_user_and_wifi_stay_behind() -> None:

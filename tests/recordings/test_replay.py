@@ -7,19 +7,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
 from tests.commands import command, read_until
+from tests.recordings.conftest import RELEASES
 from typer.testing import CliRunner
 from websockets.sync.client import connect
 
+from softaxe.catalog.firmware import firmware
 from softaxe.cli.commands import app
+from softaxe.client import Client
 from softaxe.errors import SettingError
-from softaxe.recordings.record import Entry
+from softaxe.recordings.record import Entry, Standins, ask_all, cleaned
 from softaxe.recordings.replay import Replay, load_recording
+from softaxe.serve.answers import Answer
 from softaxe.serve.listener import Listener
-from softaxe.testing.run import running
+from softaxe.serve.request import Body, Request
+from softaxe.testing.run import RunningFleet, running
 
 
 def infos_of(entries: list[Entry]) -> list[Entry]:
@@ -110,6 +116,76 @@ def test_what_a_device_refuses_is_refused(
     assert complaint in answer.json()["error"]
 
 
+def answered(entries: list[Entry], *requests: Request) -> list[Answer]:
+    """What a recording answers, without a socket."""
+
+    async def ask() -> list[Answer]:
+        replay = Replay(entries)
+        return [await cast(Any, replay(request)) for request in requests]
+
+    return asyncio.run(ask())
+
+
+def asking(method: str, path: str, body: bytes = b"") -> Request:
+    source = Body()
+    source.feed(body)
+    source.finish()
+    return Request(method, f"/api/system{path}", client="127.0.0.1", body=source)
+
+
+@pytest.mark.parametrize("number", range(len(RELEASES)), ids=RELEASES)
+def test_each_release_is_recorded_and_played_as_what_it_is(
+    releases: RunningFleet, number: int
+) -> None:
+    device, standins = releases[number], Standins()
+    client = Client(device.url)
+    release = firmware(RELEASES[number])
+    entries = [cleaned(one, standins) for one in ask_all(client, 0.0, is_first=True)]
+
+    found = {one.path: one for one in entries}
+    new = {f"/api/system/{name}" for name in ("scoreboard", "logs")}
+    assert (new <= found.keys()) is release.has_route("GET", "/api/system/logs")
+    assert not [one for one in entries if one.status != 200]
+    mac, hostname = device.info()["macAddr"], device.info()["hostname"]
+    assert not [one.path for one in entries if mac in one.body or hostname in one.body]
+
+    info, patched, odd, paused = answered(
+        entries,
+        asking("GET", "/info"),
+        asking("PATCH", "", b'{"temptarget": 60}'),
+        asking("PATCH", "", b'{"temptarget": "60"}'),
+        asking("POST", "/pause"),
+    )
+    assert info.body.decode("latin-1") == found["/api/system/info"].body
+    assert patched.status == 200
+    assert odd.status == (400 if release.rows.checks_patches else 200)
+    can_pause = release.has_route("POST", "/api/system/pause")
+    assert paused.status == (200 if can_pause else 404 if number else 405)
+
+
+def test_a_live_socket_tells_what_changes_in_a_recording() -> None:
+    bodies = (
+        '{"version":"v2.14.2","power":12.5,"fanrpm":3000}',
+        '{"version":"v2.14.2","power":12.5,"fanrpm":3100}',
+    )
+    entries = [
+        Entry(2.0 * number, "/api/system/info", 200, {}, body)
+        for number, body in enumerate(bodies)
+    ]
+
+    replay = Replay(entries)
+
+    assert replay._streams["/api/ws/live"] == [
+        (0.0, '{"event":"update","data":{"fanrpm":3000}}'),
+        (2.0, '{"event":"update","data":{"fanrpm":3100}}'),
+    ]
+    with replayed(entries) as url:
+        live = f"ws{url[4:]}/api/ws/live"
+        with connect(live, proxy=None) as socket:
+            first = json.loads(socket.recv(timeout=10))
+    assert first == {"event": "update", "data": json.loads(bodies[0])}
+
+
 def test_what_a_recording_cannot_be_told_is_refused(recording: Path) -> None:
     for option in (["--count", "3"], ["--control", "none"], ["x.toml"]):
         result = CliRunner().invoke(app, ["run", "--replay", str(recording), *option])
@@ -178,9 +254,11 @@ def test_every_log_line_has_its_moment_in_every_round() -> None:
     replay = Replay(entries)
     began, lasts = replay._began, replay.duration_s
 
-    due = list(islice(replay._lines(began + 1.0), 4))
+    due = list(islice(replay._looped(replay._streams["/api/ws"], began + 1.0), 4))
     # A timer may end a little too early: the line that was due is not due again.
-    later = list(islice(replay._lines(began + lasts - 1e-4), 2))
+    later = list(
+        islice(replay._looped(replay._streams["/api/ws"], began + lasts - 1e-4), 2)
+    )
 
     assert [(round(at - began - lasts, 6), line) for at, line in due] == [
         (2.0 - lasts, "line at 2.0"),

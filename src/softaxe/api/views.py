@@ -232,13 +232,16 @@ def message_body(text: str, *, is_compact: bool = False) -> bytes:
     return cjson.members(rows, is_compact=is_compact).encode()
 
 
+DISMISSED = "Block found notification dismissed"
+
+
 def dismissed_body(device: Device) -> bytes:
     """Print the answer to who needs no more news of a found block."""
     return cjson.members(
         (
             ("blockFound", cjson.number(device.blocks_found)),
             ("showNewBlock", cjson.boolean(device.shows_block)),
-            ("message", cjson.string("Block found notification dismissed")),
+            ("message", cjson.string(DISMISSED)),
         ),
         is_compact=device.firmware.rows.is_compact,
     ).encode()

@@ -69,6 +69,7 @@ def run_clone(
     ] = True,
 ) -> None:
     """Make a live virtual device like a real one: board, settings, and body."""
+    from softaxe.catalog.firmware import is_known  # noqa: PLC0415
     from softaxe.client import Client  # noqa: PLC0415
     from softaxe.fleet.groups import read_groups  # noqa: PLC0415
     from softaxe.fleet.options import FleetOptions  # noqa: PLC0415
@@ -82,7 +83,9 @@ def run_clone(
     except SoftaxeError as error:
         fail(str(error))
     count = len(copy.settings)
-    typer.echo(f"{copy.board.version} {copy.board.family}, {count} settings")
+    release = copy.release.tag
+    runs = release if is_known(copy.version) else f"{release}, nearest to what it has"
+    typer.echo(f"{copy.board.version} {copy.board.family}, {runs}, {count} settings")
     for reading in copy.readings:
         typer.echo(
             f"  {reading.name:10} {reading.theirs:10.2f}  copy {reading.ours:10.2f} "

@@ -13,10 +13,11 @@ from typing import Any
 
 from softaxe.catalog import Board
 from softaxe.catalog import board as board_named
+from softaxe.catalog.firmware import Firmware, nearest
 from softaxe.catalog.lottery import draw
 from softaxe.device.patch import check_patch
 from softaxe.device.profile import DOCUMENTED
-from softaxe.device.settings import SETTINGS, Kind, Settings
+from softaxe.device.settings import Kind, Settings, rules
 from softaxe.device.steady import SteadyState, steady_state
 from softaxe.errors import BadResponse, SettingError
 
@@ -27,10 +28,10 @@ AMBIENTS_C = (-20.0, 70.0)
 HALVINGS = 14
 NOT_COPIED = (
     *("stratum", "fallback", "useFallback", "pools", "primaryPool", "secondaryPool"),
-    *("ssid", "wifi", "overheat"),
+    *("ssid", "wifi", "overheat", "useCustom"),
 )
 """Beginnings of settings that stay behind: a copy must not mine on the owner's pool,
-as the owner, nor know the owner's network."""
+as the owner, nor know the owner's network; and it has not the owner's page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Copy:
     """What makes the copy."""
 
     board: Board
+    version: str
+    """As the device tells it."""
     seed: int
     ambient_c: float
     settings: Mapping[str, Any]
@@ -56,6 +59,11 @@ class Copy:
     """How well they agree; empty when the device does not hash."""
     left_out: tuple[str, ...]
     """Settings that the device has and the copy cannot have."""
+
+    @property
+    def release(self) -> Firmware:
+        """What the copy runs: the device's firmware, or the nearest that is known."""
+        return nearest(self.version)
 
 
 def copy_of(info: object, *, specimens: int = SPECIMENS) -> Copy:
@@ -72,14 +80,16 @@ def copy_of(info: object, *, specimens: int = SPECIMENS) -> Copy:
     version = info.get("boardVersion") if isinstance(info, dict) else None
     if not isinstance(info, dict) or not isinstance(version, str):
         raise BadResponse("the answer has no boardVersion; is it a Bitaxe?")
-    board = board_named(version)
-    settings, left_out = _settings_of(info, board)
+    told = str(info.get("version"))
+    board = board_named(version, nearest(told))
+    settings, left_out = _settings_of(info, board, nearest(told))
     is_hashing = _number(info, "hashRate") > 0 and _number(info, "temp") > 0
     if not is_hashing:
-        return Copy(board, 0, 25.0, settings, (), left_out)
+        return Copy(board, told, 0, 25.0, settings, (), left_out)
     seed, ambient_c, state = _nearest(info, board, specimens)
     return Copy(
         board,
+        told,
         seed,
         round(ambient_c, 2),
         settings,
@@ -89,18 +99,19 @@ def copy_of(info: object, *, specimens: int = SPECIMENS) -> Copy:
 
 
 def _settings_of(
-    info: Mapping[str, Any], board: Board
+    info: Mapping[str, Any], board: Board, release: Firmware
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the settings that are told and may be had, and those that may not."""
-    factory = Settings.from_nvs({}, board)
+    factory = Settings.from_nvs({}, board, release)
     found: dict[str, Any] = {}
     left_out = []
     wanted = [
-        (row, str(row.rest_name))
-        for row in SETTINGS
-        if row.rest_name in info
-        and not row.is_secret
-        and not str(row.rest_name).startswith(NOT_COPIED)
+        (rule, name)
+        for rule in rules(release, DOCUMENTED).values()
+        for name in rule.names[:1]
+        if name in info
+        and not rule.setting.is_secret
+        and not name.startswith(NOT_COPIED)
     ]
     for row, name in wanted:
         value = info[name]
@@ -110,7 +121,11 @@ def _settings_of(
             value = round(value) if isfinite(value) else value
         try:
             patch = check_patch(
-                factory, [(name, value)], profile=DOCUMENTED, board=board
+                factory,
+                [(name, value)],
+                profile=DOCUMENTED,
+                board=board,
+                release=release,
             )
         except SettingError:
             left_out.append(name)
@@ -196,6 +211,7 @@ def fleet_file(copy: Copy, url: str) -> str:
         "[[group]]",
         'name = "clone"',
         f"board = {json.dumps(copy.board.version)}",
+        f"firmware = {json.dumps(copy.release.version)}",
         f"seed = {copy.seed}",
         f"ambient = {copy.ambient_c}",
     ]

@@ -13,25 +13,40 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from softaxe.catalog.firmware import Firmware, firmware, nearest
 from softaxe.client import Client
+from softaxe.device.profile import DOCUMENTED, FIRMWARE
 from softaxe.errors import BadResponse, DeviceError, SettingError
 
 VERSION = 1
 KIND = "softaxe-recording"
 STATISTICS = "/api/system/statistics"
+INFO = "/api/system/info"
+DASHBOARD = "/api/system/statistics/dashboard"
+LOGS = "/api/system/logs"
 PATHS = (
-    "/api/system/info",
+    INFO,
     "/api/system/asic",
     STATISTICS,
-    "/api/system/statistics/dashboard",
+    DASHBOARD,
+    "/api/system/scoreboard",
     "/api/system/wifi/scan",
     "/api/theme",
     "/",
+    LOGS,  # the last, as names in it are known from all others
 )
-"""What is asked for."""
-ONCE = ("/api/system/asic", "/api/system/wifi/scan", "/api/theme", "/")
+"""What is asked for, where the version has it."""
+ALWAYS = (DASHBOARD, "/")
+"""Of these, what devices may have whatever their version."""
+ONCE = ("/api/system/asic", "/api/system/wifi/scan", "/api/theme", "/", LOGS)
 """Of these, what hardly changes and is asked for once."""
-KEPT_HEADERS = ("content-type", "content-encoding", "cache-control", "location")
+KEPT_HEADERS = (
+    "content-type",
+    "content-encoding",
+    "content-disposition",
+    "cache-control",
+    "location",
+)
 MAX_BODY_BYTES = 1 << 20
 MAX_FILE_BYTES = 256 << 20
 MOST_ENTRIES = 1_000_000
@@ -68,7 +83,7 @@ _SHAPES: Mapping[str, str] = {
         rf"(?<![\w:])(?:(?:{_HEX}{{1,4}}:){{7}}{_HEX}{{1,4}}"
         rf"|(?:{_HEX}{{1,4}}:){{1,6}}(?::{_HEX}{{1,4}}){{1,6}})(?![\w:])"
     ),
-    "ap": rf"\bBitaxe_{_HEX}{{4}}\b",
+    "ap": rf"\bBitaxe[_-]{_HEX}{{4}}\b",
 }
 """What looks private, wherever it stands, and its kind."""
 _SCRIPTS = {"1976a914": 40, "17a914": 40, "160014": 40, "220020": 64, "225120": 64}
@@ -220,6 +235,9 @@ class Standins:
         self._pattern = None
 
     def _new(self, kind: str, original: str) -> str:
+        if kind == "full name":
+            name, dot, domain = original.partition(".local")
+            return f"{self._of('hostname', name)}{dot}{domain}"
         if kind == "user":
             name, dot, worker = original.partition(".")
             if re.fullmatch(_WALLET, name):
@@ -284,16 +302,20 @@ _MAKERS: Mapping[str, Callable[[int, str], str]] = {
     "mac": _mac,
     "ipv4": lambda n, _: f"192.0.2.{n % 256}",
     "ipv6": _ipv6,
-    "ap": lambda n, _: f"Bitaxe_{n:04X}",
+    "ap": lambda n, original: f"{original[:7]}{n:04X}",
     "script": _script,
 }
 _PRIVATE: Mapping[str, str] = {
     "ssid": "ssid",
     "hostname": "hostname",
+    "mdnsHostname": "hostname",
+    "fullHostname": "full name",
     "stratumUser": "user",
     "fallbackStratumUser": "user",
     "stratumPassword": "secret",
     "fallbackStratumPassword": "secret",
+    "stratumCert": "secret",
+    "fallbackStratumCert": "secret",
     "wifiPass": "secret",
     "macAddr": "mac",
     "bssid": "mac",
@@ -321,23 +343,26 @@ def ask_all(client: Client, at_s: float, *, is_first: bool) -> Iterator[Entry]:
     Raises:
         SettingError: Nothing answered the very first question.
     """
+    release = firmware()
     for path in PATHS:
         if path in ONCE and not is_first:
             continue
-        asked = path
-        if path == STATISTICS:
-            asked = f"{path}?columns={','.join(_columns())}"
+        if path not in ALWAYS and not release.has_route("GET", path):
+            continue
+        asked = path + (_columns(release) if path == STATISTICS else "")
         try:
             reply = client.request("GET", asked)
         except BadResponse as error:
-            if is_first and path == PATHS[0]:
+            if is_first and path == INFO:
                 raise SettingError(f"{client.url}: {error}") from error
             continue
         except DeviceError:
-            if is_first and path == PATHS[0]:
+            if is_first and path == INFO:
                 raise
             yield Entry(at_s, path, status=0)
             return
+        if path == INFO:
+            release = release_of(reply.body)
         if len(reply.body) > MAX_BODY_BYTES:
             continue
         kept = {k: v for k, v in reply.headers.items() if k in KEPT_HEADERS}
@@ -345,12 +370,23 @@ def ask_all(client: Client, at_s: float, *, is_first: bool) -> Iterator[Entry]:
         yield Entry(at_s, path, reply.status, kept, text)
 
 
-def _columns() -> list[str]:
-    from softaxe.api.schema import offered_columns  # noqa: PLC0415
-    from softaxe.catalog.firmware import firmware  # noqa: PLC0415
-    from softaxe.device.profile import DOCUMENTED  # noqa: PLC0415
+def release_of(info: bytes) -> Firmware:
+    """Return the release, or the nearest, of a device by what its info says."""
+    try:
+        return nearest(str(json.loads(info)["version"]))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return firmware()
 
-    return [column.label for column in offered_columns(firmware(), DOCUMENTED)]
+
+def _columns(release: Firmware) -> str:
+    """Return the query for all columns, also those that only the API page knows."""
+    from softaxe.api.schema import offered_columns  # noqa: PLC0415
+
+    if not FIRMWARE.on(release).columns_picked:
+        return ""
+    profile = DOCUMENTED.on(release)
+    labels = [column.label for column in offered_columns(release, profile)]
+    return f"?columns={','.join(labels)}"
 
 
 def cleaned(entry: Entry, standins: Standins) -> Entry:
@@ -359,8 +395,19 @@ def cleaned(entry: Entry, standins: Standins) -> Entry:
         return replace(entry, body=standins.in_log(entry.body))
     headers = {name: standins.in_body(text) for name, text in entry.headers.items()}
     is_page = not entry.path.startswith("/api/")
-    body = entry.body if is_page else standins.in_body(entry.body)
+    body = entry.body
+    if entry.path == LOGS:
+        body = _cleaned_logs(body, standins)
+    elif not is_page:
+        body = standins.in_body(body)
     return replace(entry, headers=headers, body=body)
+
+
+def _cleaned_logs(body: str, standins: Standins) -> str:
+    """Replace in every line; none is kept of a device with more names than fit."""
+    text = body.encode("latin-1").decode("utf-8", "replace")
+    hidden = "\n".join(map(standins.in_log, text.split("\n")))
+    return "" if standins.is_full else hidden.encode().decode("latin-1")
 
 
 def read_recording(lines: Iterable[str], where: str) -> list[Entry]:

@@ -8,45 +8,58 @@ import asyncio
 import json
 import time
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from softaxe.api import cjson, views
 from softaxe.api.access import is_allowed
+from softaxe.api.routes import routes_of
 from softaxe.api.schema import TIMESTAMP
-from softaxe.api.views import wanted_columns
+from softaxe.api.views import DISMISSED, wanted_columns
 from softaxe.catalog import USUAL_BOARD, Board
 from softaxe.catalog import board as board_named
+from softaxe.catalog.firmware import Firmware
 from softaxe.device.patch import check_patch
-from softaxe.device.profile import DOCUMENTED
+from softaxe.device.profile import DOCUMENTED, Profile
 from softaxe.device.settings import Settings
 from softaxe.errors import SettingError
-from softaxe.recordings.record import MAX_FILE_BYTES, STATISTICS, Entry, read_recording
+from softaxe.recordings.record import (
+    INFO,
+    MAX_FILE_BYTES,
+    STATISTICS,
+    Entry,
+    read_recording,
+    release_of,
+)
 from softaxe.serve.answers import FULL_CORS, UNAUTHORIZED, Answer
 from softaxe.serve.listener import Listener
 from softaxe.serve.request import AcceptWebSocket, Reply, Request, WebSocket
 from softaxe.serve.server import (
     HI,
+    METHOD_REFUSED,
+    PAUSED,
     RESTARTING,
+    RESUMED,
     UNKNOWN_ROUTE,
     bad_request,
     patched,
     read_patch_body,
 )
 
+LIVE = "/api/ws/live"
 LEAST_S = 1.0
 """A recording of one moment lasts so long."""
-CHANGES = {
-    ("POST", "/api/system/restart"): Answer(
-        views.message_body(RESTARTING), content_type=b"application/json"
-    ),
-    ("POST", "/api/system/identify"): Answer(
-        views.message_body(HI), content_type=b"application/json"
-    ),
+ACTIONS = {
+    "/api/system/restart": RESTARTING,
+    "/api/system/identify": HI,
+    "/api/system/pause": PAUSED,
+    "/api/system/resume": RESUMED,
+    "/api/system/blockFound/dismiss": DISMISSED,
 }
-"""What is answered to what a device does, though nothing is done."""
+"""What is answered to a POST, where the version has it, though nothing is done."""
 
 
 def load_recording(path: Path) -> list[Entry]:
@@ -73,17 +86,22 @@ class Replay:
         self._answers: dict[str, list[Entry]] = {}
         for entry in answers:
             self._answers.setdefault(entry.path, []).append(entry)
-        self._rounds = [e for e in answers if e.path == "/api/system/info"]
+        self._rounds = [e for e in answers if e.path == INFO]
         last = max(entry.at_s for entry in entries)
         between = last / (len(self._rounds) - 1) if len(self._rounds) > 1 else LEAST_S
         self.duration_s = max(LEAST_S, last + between)
         """Until it begins anew."""
         self._began = time.monotonic()
-        info = _members(next((e.body for e in self._rounds if e.status), ""))
-        self._board = _board_of(info)
-        factory = Settings.from_nvs({}, self._board)
+        first = next((e.body for e in self._rounds if e.status), "")
+        info = _members(first)
+        self._firmware = release = release_of(first.encode("latin-1"))
+        self._profile = DOCUMENTED.on(release)
+        self._board = _board_of(info, release)
+        factory = Settings.from_nvs({}, self._board, release, profile=self._profile)
         is_overclocked = bool(info.get("overclockEnabled"))
         self._settings = factory.changed({"is_overclock_enabled": is_overclocked})
+        routes = routes_of(release, self._profile)
+        self._routes = {(route.method, route.path) for route in routes}
 
     @property
     def at_s(self) -> float:
@@ -93,9 +111,12 @@ class Replay:
     async def __call__(self, request: Request) -> Reply:
         """Serve a request or a log reader."""
         if request.is_websocket:
-            if request.path != "/api/ws" or not _is_allowed(request):
+            has_it = ("GET", request.path) in self._routes
+            if request.path not in self._streams or not has_it:
+                return self._unknown(request.method)
+            if not _is_allowed(request):
                 return UNAUTHORIZED
-            return AcceptWebSocket(self._stream)
+            return AcceptWebSocket(partial(self._stream, request.path))
         if request.path.startswith("/api/") and not _is_allowed(request):
             return UNAUTHORIZED
         if self._is_away():
@@ -107,18 +128,20 @@ class Replay:
         method, path = request.method, request.path
         if (method, path) == ("PATCH", "/api/system"):
             return await self._judge(request)
-        if (method, path) in CHANGES:
-            return CHANGES[method, path]
+        is_compact = self._firmware.rows.is_compact
+        if method == "POST" and path in ACTIONS and (method, path) in self._routes:
+            body = views.message_body(ACTIONS[path], is_compact=is_compact)
+            return Answer(body, content_type=b"application/json")
         if method == "OPTIONS":
             return Answer()
         known = self._answers.get(path, [])
         entry = _latest([one for one in known if one.status], self.at_s)
         if method != "GET" or entry is None:
-            return UNKNOWN_ROUTE[False]
+            return self._unknown(method)
         named = {k: v for k, v in entry.headers.items() if k != "content-type"}
         body = entry.body.encode("latin-1")
         if path == STATISTICS:
-            body = _with_columns(body, request.query)
+            body = _with_columns(body, request.query, self._profile)
         return Answer(
             body,
             status=entry.status,
@@ -128,52 +151,94 @@ class Replay:
             ),
         )
 
+    def _unknown(self, method: str) -> Answer:
+        """Answer what the recorded version does not have, or nobody has asked it."""
+        if method != "GET" and ("ANY", "/api/*") not in self._routes:
+            return METHOD_REFUSED
+        return UNKNOWN_ROUTE[self._firmware.rows.is_compact]
+
     async def _judge(self, request: Request) -> Answer:
         """Answer a PATCH as the recorded board would."""
         body = await read_patch_body(request.body)
         if isinstance(body, Answer):
             return body
-        try:
-            members = cjson.parse(body)
-        except ValueError as error:
-            return bad_request(f"Invalid JSON: {error}")
+        is_compact = self._firmware.rows.is_compact
         try:
             patch = check_patch(
-                self._settings, members, profile=DOCUMENTED, board=self._board
+                self._settings,
+                cjson.parse(body),
+                profile=self._profile,
+                board=self._board,
+                release=self._firmware,
             )
         except SettingError as error:
-            return bad_request(str(error))
-        return patched(patch)
+            return bad_request(str(error), is_compact=is_compact)
+        except ValueError as error:
+            return bad_request(f"Invalid JSON: {error}", is_compact=is_compact)
+        return patched(patch, is_compact=is_compact)
 
     def _is_away(self) -> bool:
         latest = _latest(self._rounds, self.at_s)
         return latest is not None and not latest.status
 
-    async def _stream(self, websocket: WebSocket) -> None:
-        telling = asyncio.ensure_future(self._tell(websocket))
+    async def _stream(self, path: str, websocket: WebSocket) -> None:
+        telling = asyncio.ensure_future(self._tell(path, websocket))
         while await websocket.receive() is not None:
             pass
         telling.cancel()
         with suppress(asyncio.CancelledError):
             await telling
 
-    async def _tell(self, websocket: WebSocket) -> None:
-        for due, line in self._lines(time.monotonic()):
+    async def _tell(self, path: str, websocket: WebSocket) -> None:
+        if path == LIVE and (latest := _latest(self._rounds, self.at_s)) is not None:
+            await websocket.send(_update(self._live(latest)))
+        for due, text in self._looped(self._streams[path], time.monotonic()):
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            await websocket.send(line)
+            await websocket.send(text)
 
-    def _lines(self, now: float) -> Iterator[tuple[float, str]]:
-        """Yield log lines from `now` on, for ever, each with its moment."""
-        if not self._logs:
+    @cached_property
+    def _streams(self) -> Mapping[str, Sequence[tuple[float, str]]]:
+        """What is sent at which moment of the time line, by path of a socket."""
+        return {
+            "/api/ws": [(entry.at_s, entry.body) for entry in self._logs],
+            LIVE: list(self._updates()),
+        }
+
+    def _updates(self) -> Iterator[tuple[float, str]]:
+        """Yield what has changed from each answer to the next, and to the first."""
+        rounds = [entry for entry in self._rounds if entry.status]
+        before = self._live(rounds[-1]) if rounds else {}
+        for entry in rounds:
+            now = self._live(entry)
+            changed = {k: v for k, v in now.items() if (k, v) not in before.items()}
+            if changed:
+                yield entry.at_s, _update(changed)
+            before = now
+
+    def _live(self, entry: Entry) -> dict[str, Any]:
+        """Return the members of an answer that a live socket tells."""
+        asked = {member.name for member in self._firmware.info if not member.is_live}
+        return {k: v for k, v in _members(entry.body).items() if k not in asked}
+
+    def _looped(
+        self, moments: Sequence[tuple[float, str]], now: float
+    ) -> Iterator[tuple[float, str]]:
+        """Yield what is sent from `now` on, for ever, each with its moment."""
+        if not moments:
             return
         rounds, at_s = divmod(now - self._began, self.duration_s)
         began = self._began + rounds * self.duration_s
-        index = bisect_right([entry.at_s for entry in self._logs], at_s)
+        index = bisect_right([moment for moment, _ in moments], at_s)
         while True:
-            for entry in self._logs[index:]:
-                yield began + entry.at_s, entry.body
+            for moment, text in moments[index:]:
+                yield began + moment, text
             index = 0
             began += self.duration_s
+
+
+def _update(members: Mapping[str, Any]) -> str:
+    message = {"event": "update", "data": members}
+    return json.dumps(message, separators=(",", ":"), ensure_ascii=False)
 
 
 def _members(body: str) -> dict[str, Any]:
@@ -184,17 +249,17 @@ def _members(body: str) -> dict[str, Any]:
     return members if isinstance(members, dict) else {}
 
 
-def _board_of(info: Mapping[str, Any]) -> Board:
+def _board_of(info: Mapping[str, Any], release: Firmware) -> Board:
     """Return the recorded device's board; the usual one when nothing tells."""
     try:
-        return board_named(str(info.get("boardVersion")))
+        return board_named(str(info.get("boardVersion")), release)
     except SettingError:
         return board_named(USUAL_BOARD)
 
 
-def _with_columns(body: bytes, query: str) -> bytes:
+def _with_columns(body: bytes, query: str, profile: Profile) -> bytes:
     """Return recorded statistics with the columns asked for, digits as they are."""
-    wanted = wanted_columns(query, DOCUMENTED)
+    wanted = wanted_columns(query, profile)
     try:
         answer = json.loads(body, parse_int=str, parse_float=str)
         labels: list[str] = answer["labels"]
