@@ -125,13 +125,18 @@ def columns_that_differ(
     """Yield the rows of the profile table by which a device has other columns."""
     genuine = FIRMWARE.on(firmware)
     known, wanted = offered_columns(firmware, genuine), wanted_columns(query, profile)
+    here = chosen_columns(query, firmware, profile)
     labels = {column.label for column in known}
-    if labels & (wanted ^ wanted_columns(query, genuine)):
-        yield "columns_decoded" if genuine.columns_picked else "columns_picked"
-    promised = {*chosen_columns(query, firmware, profile)} - {*known}
-    for column in promised:
-        is_time = column.label == RESPONSE_TIME
-        yield "response_time_column" if is_time else "page_columns"
+    if not genuine.columns_picked:
+        if wanted & {column.label for column in here}:
+            yield "columns_picked"
+    elif labels & (wanted ^ wanted_columns(query, genuine)):
+        yield "columns_decoded"
+    promised = {column.label for column in here} - labels
+    if promised & {RESPONSE_TIME}:
+        yield "response_time_column"
+    if promised - {RESPONSE_TIME}:
+        yield "page_columns"
 
 
 def chosen_columns(query: str, firmware: Firmware, profile: Profile) -> list[Column]:
