@@ -15,7 +15,10 @@ from softaxe.bitcoin.coinbase import Output
 from softaxe.catalog.firmware import Firmware, Kind, Member, firmware, versions
 from softaxe.catalog.firmware.rows import Rows
 from softaxe.device.device import Device
+from softaxe.device.pool_slots import NAMES, PoolSlot
 from softaxe.device.profile import Profile
+from softaxe.device.settings import SETTINGS
+from softaxe.device.settings import Kind as SettingKind
 from softaxe.device.state import AppPartition, AsicReading
 from softaxe.device.statistics import RejectedReason, Sample
 from softaxe.flash.image import SLOT_BYTES
@@ -167,6 +170,31 @@ def _outputs(rows: Rows) -> cjson.Printer:
     return text
 
 
+def _pools(rows: Rows) -> cjson.Printer:
+    lay_out = partial(cjson.members, depth=3, is_compact=rows.is_compact)
+
+    def text(pools: Iterable[PoolSlot]) -> str:
+        return cjson.array(
+            (
+                lay_out(
+                    (name, _pool_value(value))
+                    for name, value in ({"id": number} | slot.told()).items()
+                )
+                for number, slot in enumerate(pools)
+                if slot.url
+            ),
+            is_compact=rows.is_compact,
+        )
+
+    return text
+
+
+def _pool_value(value: object) -> str:
+    if isinstance(value, bool):
+        return cjson.boolean(value)
+    return cjson.number(value) if isinstance(value, int) else cjson.string(str(value))
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What is told of a member, whatever the version."""
@@ -303,6 +331,19 @@ _INFO = (
     Told("stratumExtranonceSubscribe",
          lambda d: d.settings.stratum_extranonce_subscribe,
           "Whether new extranonces are asked for"),
+    Told("stratumTLS", lambda d: d.settings.stratum_tls,
+          "TLS to the primary pool: 0 none, 1 known authorities, 2 stratumCert"),
+    Told("stratumCert", lambda d: d.settings.stratum_cert,
+          "Certificate of the primary pool"),
+    Told("stratumDecodeCoinbase", lambda d: d.settings.stratum_decode_coinbase,
+          "Whether the primary pool's coinbase is read"),
+    Told("stratumProtocol", lambda d: d.settings.stratum_protocol,
+          "`SV1` or `SV2`"),
+    Told("stratumV2AuthorityPubkey",
+         lambda d: d.settings.stratum_v2_authority_pubkey,
+          "Authority's key of the primary pool"),
+    Told("stratumV2ChannelType", lambda d: d.settings.stratum_v2_channel_type,
+          "`extended` or `standard`"),
     Told("fallbackStratumURL", lambda d: d.settings.fallback_stratum_url,
           "Fallback pool's host"),
     Told("fallbackStratumPort", lambda d: d.settings.fallback_stratum_port,
@@ -315,6 +356,30 @@ _INFO = (
     Told("fallbackStratumExtranonceSubscribe",
          lambda d: d.settings.fallback_stratum_extranonce_subscribe,
           "Whether the fallback pool is asked for new extranonces"),
+    Told("fallbackStratumTLS", lambda d: d.settings.fallback_stratum_tls,
+          "TLS to the fallback pool, as stratumTLS"),
+    Told("fallbackStratumCert", lambda d: d.settings.fallback_stratum_cert,
+          "Certificate of the fallback pool"),
+    Told("fallbackStratumDecodeCoinbase",
+         lambda d: d.settings.fallback_stratum_decode_coinbase,
+          "Whether the fallback pool's coinbase is read"),
+    Told("fallbackStratumProtocol", lambda d: d.settings.fallback_stratum_protocol,
+          "`SV1` or `SV2`"),
+    Told("fallbackStratumV2AuthorityPubkey",
+         lambda d: d.settings.fallback_stratum_v2_authority_pubkey,
+          "Authority's key of the fallback pool"),
+    Told("fallbackStratumV2ChannelType",
+         lambda d: d.settings.fallback_stratum_v2_channel_type,
+          "`extended` or `standard`"),
+    Told("primaryPoolIndex", lambda d: d.settings_at_boot.primary_pool_index,
+          "Which of `pools` is the primary one, as at boot"),
+    Told("secondaryPoolIndex", lambda d: d.settings_at_boot.secondary_pool_index,
+          "Which of `pools` is the fallback, as at boot"),
+    Told("useFallbackStratum", lambda d: d.settings_at_boot.use_fallback_stratum,
+          "Whether it started on the fallback pool, as at boot"),
+    Told("pools", lambda d: d.settings.pools, "Pools to choose from",
+         printer_of=_pools,
+         of_what="array of {id, " + ", ".join(NAMES.values()) + "}"),
     Told("responseTime", lambda d: round(d.response_time_ms, 3),
           "The pool's last response time", "ms"),
     Told("responseShareBatch", lambda d: 0,
@@ -454,10 +519,13 @@ def _fields(
 
 
 def _field(member: Member, told: Told, firmware: Firmware) -> Field:
+    get, flag = told.get, _FLAGS.get(member.name)
+    if flag is not None and firmware.rows.flags_are_raw:
+        get = partial(_raw_flag, flag, told.get)
     return Field(
         member.name,
         member.kind,
-        told.get,
+        get,
         _printer(member, told, firmware),
         told.description,
         told.unit,
@@ -465,6 +533,17 @@ def _field(member: Member, told: Told, firmware: Firmware) -> Field:
         member.is_live,
         told.of_what,
     )
+
+
+_FLAGS = {
+    row.rest_name: row.nvs_key for row in SETTINGS if row.kind is SettingKind.BOOLEAN
+}
+"""NVS keys of settings that are flags, by member."""
+
+
+def _raw_flag(key: str, get: Callable[[Device], Any], device: Device) -> int:
+    """Return the number that is stored for a flag."""
+    return int(device.nvs.get(key, get(device)))
 
 
 def _printer(member: Member, told: Told, firmware: Firmware) -> cjson.Printer:

@@ -6,6 +6,7 @@ knows no socket, file, clock or thread, so it can live a month in a second and d
 same again from the same seed.
 """
 
+import dataclasses
 import random
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ from softaxe.catalog import board as board_named
 from softaxe.catalog.firmware import firmware as firmware_named
 from softaxe.catalog.firmware import is_known, nearest
 from softaxe.catalog.lottery import draw
+from softaxe.device import pool_slots
 from softaxe.device.body import BODY_PERIOD_S, Body
 from softaxe.device.boot import (
     BootStep,
@@ -61,6 +63,7 @@ from softaxe.device.logbook import Logbook
 from softaxe.device.memory import Memory
 from softaxe.device.mining import Checked, Mining, Payee
 from softaxe.device.patch import Patch, check_patch, unmet_demands
+from softaxe.device.pool_slots import PoolSlot
 from softaxe.device.pools import PoolLost, Pools, PoolsReachable, SessionEvent
 from softaxe.device.profile import DOCUMENTED, Profile
 from softaxe.device.protection import PowerManagement
@@ -264,12 +267,34 @@ class Device(DeviceState):
 
     # The user
 
-    def patch(self, members: list[tuple[str, JsonValue]], now: float) -> Patch:
+    def judge(self, members: list[tuple[str, JsonValue]]) -> Patch:
+        """Tell what a PATCH would change.
+
+        Raises:
+            PatchRefused: A value is not allowed.
+        """
+        return check_patch(
+            self.settings,
+            members,
+            profile=self.profile,
+            board=self.board,
+            release=self.firmware,
+        )
+
+    def patch(
+        self,
+        members: list[tuple[str, JsonValue]],
+        now: float,
+        *,
+        host_name: str | None = None,
+    ) -> Patch:
         """Change settings: all of `members`, or none.
 
         Args:
             members: Names and values in the order of the request.
             now: Device time.
+            host_name: Taken instead of the one that they ask for, as somebody else on
+                the network has that.
 
         Returns:
             What has changed, and what the API page has against it.
@@ -278,13 +303,10 @@ class Device(DeviceState):
             PatchRefused: A value is not allowed; nothing has changed.
         """
         self.step(now)
-        patch = check_patch(
-            self.settings,
-            members,
-            profile=self.profile,
-            board=self.board,
-            release=self.firmware,
-        )
+        patch = self.judge(members)
+        if host_name is not None and "hostname" in patch.changes:
+            changes = {**patch.changes, "hostname": host_name}
+            patch = dataclasses.replace(patch, changes=changes)
         for warning in patch.warnings:
             self.log(Level.WARNING, "http_server", warning)
         self._change_settings(patch.changes)
@@ -313,6 +335,13 @@ class Device(DeviceState):
             "theme_color": color,
         }
         self._change_settings({k: v for k, v in changes.items() if v is not None})
+
+    def set_pool(self, number: int, slot: PoolSlot | None, now: float) -> None:
+        """Put a pool into a slot, or nothing."""
+        self.step(now)
+        pools = list(self.settings.pools)
+        pools[number] = pool_slots.empty(number) if slot is None else slot
+        self._change_settings({"pools": tuple(pools)})
 
     def take_host_name(self, hostname: str) -> None:
         """Have another host name: somebody on the network has the device's own."""
