@@ -365,9 +365,11 @@ def test_a_page_inside_the_firmware_gives_way_to_another_until_it_changes() -> N
     shown.append(device.shows_own_page)
     shown.append(restarted(device).shows_own_page)
     shown.append(updated(device, "2.15.0").shows_own_page)
-
-    assert shown == [True, True, False, True]
     assert not device.settings.use_custom_www
+    device.patch([("useCustomWWW", 1)], device.now)
+    shown += [device.shows_own_page, restarted(device).shows_own_page]
+
+    assert shown == [True, True, False, True, True, False]
 
 
 def test_a_build_that_came_by_cable_shows_its_own_page_and_says_so() -> None:

@@ -250,6 +250,7 @@ def test_from_2_15_on_a_new_page_is_shown_after_a_restart(
     newest: Any, make_www_image: Make, make_app_image: Make
 ) -> None:
     own = newest.client.get("/")
+    assert newest.client.get("/version.txt").status_code == 302
     assert 'id="own">' in newest.client.get("/recovery").text
     page = make_www_image({"/index.html": b"mine", "/version.txt": b"v1"})
 

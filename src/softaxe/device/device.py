@@ -461,7 +461,7 @@ class Device(DeviceState):
         if self.faults.update is UpdateFault.REFUSED:
             raise UpdateRefused(BOOT_NOT_SET)
         before = self.flash.to_rows()
-        self.flash.boot_from(label)
+        self.flash.boot_label = label
         self._use_own_page()
         self._save_flash(before, self.www)
 

@@ -126,10 +126,6 @@ class Flash:
         self.boot_label = label
         return label
 
-    def boot_from(self, label: str) -> None:
-        """Boot from a slot next that is not empty."""
-        self.boot_label = label
-
     def install_www(self, sha256: str) -> None:
         """Put a www image into its partition."""
         self.www_sha256 = sha256
