@@ -511,11 +511,7 @@ def asic_fields(firmware: Firmware) -> tuple[Field, ...]:
 def _fields(
     members: Iterable[Member], told: Mapping[str, Told], firmware: Firmware
 ) -> tuple[Field, ...]:
-    return tuple(
-        _field(member, told[member.name], firmware)
-        for member in members
-        if member.name in told
-    )
+    return tuple(_field(member, told[member.name], firmware) for member in members)
 
 
 def _field(member: Member, told: Told, firmware: Firmware) -> Field:
