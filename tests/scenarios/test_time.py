@@ -50,6 +50,22 @@ def test_mining_does_not_depend_on_how_time_is_sliced() -> None:
     assert mined([sum(pieces)], seed=4) == mined(pieces, seed=4)
 
 
+def paused_a_while(pieces: list[float], version: str) -> tuple[object, ...]:
+    device = Device(seed=4, firmware=version)
+    simulation = Simulation(device, Pool.for_scaled_work(seed=4))
+    for is_paused in (False, True, False):
+        device.set_paused(is_paused, simulation.now)
+        for piece in pieces:
+            simulation.advance(piece)
+    return (*trace(device), simulation.pool.accepted)
+
+
+@pytest.mark.parametrize("version", ["2.13.2", "2.15.0"])
+def test_nor_do_quick_loops_and_pauses(version: str) -> None:
+    pieces = [0.0625] * 40 + [0.75] * 50
+    assert paused_a_while([sum(pieces)], version) == paused_a_while(pieces, version)
+
+
 def test_the_same_seed_gives_the_same_run_and_another_seed_another() -> None:
     assert mined([300.0], seed=5) == mined([300.0], seed=5)
     assert mined([300.0], seed=5) != mined([300.0], seed=6)
