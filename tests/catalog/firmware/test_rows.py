@@ -1,8 +1,14 @@
+import json
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from softaxe.catalog.firmware.rows import LOG_MARK, ROWS, release, rows_of
+
+DATA = Path(__file__).parents[2] / "data" / "firmware-versions.json"
+REFERENCE: dict[str, Any] = json.loads(DATA.read_text("utf-8"))
 
 
 def test_a_row_holds_from_one_release_to_the_next() -> None:
@@ -27,6 +33,53 @@ def test_the_invisible_mark_spells_bitaxe() -> None:
 
     assert LOG_MARK[0] == LOG_MARK[-1] == "\u2060"
     assert int(bits, 2).to_bytes(6) == b"bitaxe"
+
+
+SAME = {
+    "json_layout": "json_layout",
+    "statistics_layout": "statistics_json_layout",
+    "serves_plain_files": "static_plain_files",
+    "actions_answer": "restart_answer",
+    "checks_patches": "patch_validation",
+    "min_fan_speed": "min_fan_speed",
+    "theme_member": "theme_members",
+    "trusts_local_names": "origin_rule",
+    "websocket_clients": "websocket_limit",
+    "log_frames": "log_frames",
+    "ota_errors_are_json": "ota_errors",
+    "has_recovery_mode": "recovery_mode",
+    "has_mdns": "mdns",
+    "ap_returns": "softap_returns_on_wifi_loss",
+    "keeps_totals": "uptime_source",
+    "hashrate_poll_s": "power_loop_ms",
+    "power_loop_s": "power_loop_ms",
+    "fan_loop_s": "fan_loop_ms",
+    "fan_pid": "fan_pid",
+    "overheat_mode": "overheat_mode_member",
+    "stratum_json": "stratum_json",
+    "suggest_difficulty": "stratum_suggest",
+    "extranonce_subscribe": "stratum_extranonce_subscribe",
+    "share_replies": "stratum_share_rule",
+    "pool_silence_s": "stratum_read_timeout_s",
+    "address_preference": "stratum_ip_preference",
+    "answers_get_version": "stratum_get_version",
+    "pool_difficulty": "stratum_difficulty",
+    "failover": "failover",
+    "pool_store": "pool_store",
+    "block_condition": "block_condition",
+    "log_mark": "invisible_log_mark",
+}
+"""Rows that change with the reference's, by its names for them."""
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_a_row_changes_where_the_reference_s_does(name: str) -> None:
+    reference = REFERENCE["profile_rows"][SAME[name]]
+
+    columns = pairwise(reference)
+    told = [reference[one] != reference[other] for one, other in columns]
+    values = [ROWS[name].value(release(tag)) for tag in reference]
+    assert [one != other for one, other in pairwise(values)] == told
 
 
 def test_a_release_is_read_with_what_it_leaves_out_as_0() -> None:
