@@ -503,7 +503,7 @@ def _upload(
 ) -> Schema:
     is_json = firmware.rows.ota_errors_are_json
     text = _json(_ref("Message")) if is_json else _text()
-    if profile.image_refused_with_reason:
+    if profile.image_refused_with_reason and not is_json:
         text |= _text("text/plain")
     return _operation(
         name,
