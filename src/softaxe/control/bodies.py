@@ -345,7 +345,7 @@ class JournalEntry(Struct, frozen=True):
     ]
     differs: Annotated[
         tuple[str, ...],
-        about("How a v2.12.2 device would have answered otherwise."),
+        about("How a device of its version would have answered otherwise."),
     ]
 
 
