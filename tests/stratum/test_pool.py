@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from softaxe.bitcoin import kernel
-from softaxe.bitcoin.header import difficulty_of, sha256d, target_for
+from softaxe.bitcoin.header import difficulty_of, nbits_difficulty, sha256d, target_for
 from softaxe.errors import SettingError
 from softaxe.stratum.pool import (
     MAX_JOBS,
@@ -22,6 +22,7 @@ from softaxe.stratum.pool import (
     TELL_SPACING_S,
     Pool,
     PoolConnection,
+    PoolFaults,
     difficulty_text,
 )
 from softaxe.stratum.vardiff import LOWEST_DIFFICULTY
@@ -177,10 +178,11 @@ def make_miner(pool: Pool | None = None, *, now: float = 0.0) -> Miner:
 # Setting up
 
 
-def test_the_firmwares_own_lines_bring_difficulty_and_a_job() -> None:
+@pytest.mark.parametrize("firmware", ["v2_12_2", "newest"])
+def test_the_firmwares_own_lines_bring_difficulty_and_a_job(firmware: str) -> None:
     pool = Pool.for_scaled_work(start_time=START_TIME)
     miner = Miner(pool)
-    lines = [line.encode() + b"\n" for line in VECTORS["tx_lines_v2_12_2"]]
+    lines = [line.encode() + b"\n" for line in VECTORS[f"tx_lines_{firmware}"]]
 
     for line in lines[:3]:
         miner.connection.receive(line, 0.0)
@@ -671,6 +673,21 @@ def test_silence_lowers_the_difficulty() -> None:
 
 
 # Blocks
+
+
+def test_a_block_on_order_is_never_harder_than_the_network_asks() -> None:
+    pool = make_pool(network_difficulty=EASY)
+    miner = make_miner(pool)
+
+    bits = []
+    for difficulty in (pool.chain.network_difficulty * 3, EASY / 8):
+        wanted = PoolFaults(difficulty=difficulty, is_block_next=True)
+        miner.connection.set_faults(wanted, 0.0)
+        miner.read()
+        bits.append(miner.jobs[-1].params[6])
+
+    assert bits[0] == f"{pool.chain.nbits:08x}"
+    assert nbits_difficulty(int(str(bits[1]), 16)) < EASY / 8
 
 
 def test_a_share_that_meets_the_network_target_is_a_block() -> None:

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from softaxe.bitcoin.header import nbits_difficulty, nbits_for, target_for
+from softaxe.bitcoin.header import nbits_difficulty, nbits_for, nbits_target, target_for
 from softaxe.errors import SettingError
 from softaxe.log_limit import LogLimit
 from softaxe.stratum.chain import Chain, Template
@@ -514,7 +514,10 @@ class PoolConnection:
         template = self._pool.chain.template
         if not self.faults.is_block_next or self._has_found:
             return template
-        return replace(template, nbits=nbits_for(target_for(self.difficulty / EASIER)))
+        target = target_for(self.difficulty / EASIER)
+        if target <= nbits_target(template.nbits):  # any share makes a block as it is
+            return template
+        return replace(template, nbits=nbits_for(target))
 
     def check_silence(self, now: float) -> None:
         """Make it easier for a miner that has sent nothing for long."""
