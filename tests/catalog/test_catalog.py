@@ -249,3 +249,22 @@ def test_a_board_is_found_by_version_and_by_family() -> None:
 def test_an_unknown_board_names_the_known_ones() -> None:
     with pytest.raises(SettingError, match=r"'9000' is none of .*601.*gamma"):
         board("9000")
+
+
+@pytest.mark.parametrize(
+    ("release", "intervals_ms"),
+    # BM1397, one BM1366, six, two BM1370 and six BM1368.
+    [
+        ("2.10.1", {"102": 15.038, "207": 2000, "303": 2000, "801": 500, "702": 500}),
+        ("2.13.2", {"102": 15.038, "207": 2000, "303": 333, "801": 250, "702": 83}),
+        ("2.14.0", {"102": 39.476, "207": 2000, "303": 250, "801": 250, "702": 62}),
+    ],
+)
+def test_each_release_divides_the_job_interval_in_its_own_way(
+    release: str, intervals_ms: dict[str, float]
+) -> None:
+    division = firmware(release).rows.job_interval_division
+    for version, interval_ms in intervals_ms.items():
+        row = board(version)
+        found_ms = row.job_interval_ms(row.default_frequency_mhz, division)
+        assert found_ms == pytest.approx(interval_ms, rel=1e-4), version
