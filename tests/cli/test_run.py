@@ -161,6 +161,8 @@ def test_run_says_what_runs_and_ends_cleanly(
     assert errors == ""
     assert f"address  http://127.0.0.1:{port}" in output
     assert "board    601 Gamma (1 x BM1370)" in output
+    assert "firmware v2.12.2\n" in output
+    assert "name" not in output
     assert re.search(r"pool     built-in 127\.0\.0\.1:\d+", output)
     assert "work     scaled" in output
     assert info["ASICModel"] == "BM1370"

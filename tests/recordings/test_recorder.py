@@ -96,6 +96,17 @@ def test_a_talkative_device_does_not_fill_the_disk(
     assert len(load_recording(path)) <= done.entries
 
 
+def test_lines_that_come_in_pieces_are_kept_whole() -> None:
+    """Of a piece alone nobody could tell whether it is a password's end."""
+    whole = recorder._Lines(are_in_pieces=True)
+
+    heard = [whole.take(piece) for piece in ("I (1) x: pass", "word\n", "a\n")]
+    long = [whole.take("y" * 5000), whole.take("z" * 5000), whole.take("\n")]
+
+    assert heard == [None, "I (1) x: password\n", "a\n"]
+    assert long == [None, None, "y" * 5000 + "z" * 3192]
+
+
 def test_a_log_that_floods_is_cut_and_bounded() -> None:
     lines: queue.Queue[Entry] = queue.Queue(recorder.LOG_LINES)
     is_over = threading.Event()
@@ -109,7 +120,7 @@ def test_a_log_that_floods_is_cut_and_bounded() -> None:
         serving = threading.Thread(target=server.serve_forever)
         serving.start()
         url = f"http://127.0.0.1:{server.socket.getsockname()[1]}"
-        arguments = url, time.monotonic(), is_over, lines
+        arguments = url, time.monotonic(), is_over, lines, False
         listening = threading.Thread(target=recorder._listen, args=arguments)
         listening.start()
         time.sleep(0.3)

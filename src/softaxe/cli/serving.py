@@ -146,6 +146,9 @@ def _tell_device(member: "Member") -> None:
     typer.echo(
         f"  board    {row.version} {row.family} ({row.asic_count} x {row.chip.name})"
     )
+    typer.echo(f"  firmware {printable(device.version)}")
+    if (name := member.local_name) is not None:
+        typer.echo(f"  name     {printable(name)}, by mDNS")
     if device.radio.is_given_up:
         name = device.radio.ap_name
         typer.echo(f"  wi-fi    none: you have joined its access point {name}")
@@ -159,6 +162,9 @@ def _tell_fleet(fleet: "Fleet") -> None:
     members = list(fleet.members.values())
     first, last = members[0], members[-1]
     typer.echo(f"  devices  {len(members)}, {first.url} to {last.url}")
+    releases = Counter(member.firmware for member in members).items()
+    told = ", ".join(f"{version} on {count}" for version, count in releases)
+    typer.echo(f"  firmware {printable(told)}")
     for name, count in Counter(member.group for member in members).items():
         some = next(member for member in members if member.group == name)
         typer.echo(f"  group    {name}: {count}, pool {printable(some.pool_text)}")

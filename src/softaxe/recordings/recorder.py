@@ -16,6 +16,7 @@ from softaxe.errors import StorageError
 from softaxe.log_limit import LogLimit
 from softaxe.recordings.record import (
     HEADER_BYTES,
+    INFO,
     MAX_FILE_BYTES,
     MOST_ENTRIES,
     Entry,
@@ -23,6 +24,7 @@ from softaxe.recordings.record import (
     ask_all,
     cleaned,
     header,
+    release_of,
 )
 from softaxe.units import Level
 
@@ -73,9 +75,8 @@ def record(
     began, stopped = time.monotonic(), threading.Event()
     first = [cleaned(entry, standins) for entry in ask_all(client, 0.0, is_first=True)]
     part = path.with_name(f"{path.name}.part")
-    listening = threading.Thread(
-        target=_listen, args=(client.url, began, stopped, lines), daemon=True
-    )
+    arguments = client.url, began, stopped, lines, _is_log_in_pieces(first)
+    listening = threading.Thread(target=_listen, args=arguments, daemon=True)
     listening.start()
     heard: list[Entry] = []
     """Log lines that are still to be written."""
@@ -149,8 +150,39 @@ def _waiting(lines: "queue.Queue[Entry]") -> list[Entry]:
     return found
 
 
+def _is_log_in_pieces(answers: Iterable[Entry]) -> bool:
+    """Tell how the log of a device comes, by what else it has answered."""
+    info = next((answer.body for answer in answers if answer.path == INFO), "")
+    return release_of(info.encode("latin-1")).rows.log_frames == "ring"
+
+
+class _Lines:
+    """Puts lines together that come in pieces.
+
+    What is private in a line is known by its beginning, so no piece is kept alone.
+
+    Args:
+        are_in_pieces: They do, as from firmware 2.14 on; otherwise a message is one.
+    """
+
+    def __init__(self, *, are_in_pieces: bool) -> None:
+        self._are_in_pieces = are_in_pieces
+        self._begun = ""
+
+    def take(self, piece: str) -> str | None:
+        """Return a line that is whole with this piece; a long one is cut."""
+        line = (self._begun + piece)[:LINE_CHARACTERS]
+        is_whole = not self._are_in_pieces or piece.endswith("\n")
+        self._begun = "" if is_whole else line
+        return line if is_whole else None
+
+
 def _listen(
-    url: str, began: float, stopped: threading.Event, lines: "queue.Queue[Entry]"
+    url: str,
+    began: float,
+    stopped: threading.Event,
+    lines: "queue.Queue[Entry]",
+    are_in_pieces: bool,
 ) -> None:
     """Follow the device's log; it may go away and come back."""
     address = f"ws{url.removeprefix('http')}/api/ws"
@@ -164,15 +196,16 @@ def _listen(
                 max_size=MESSAGE_BYTES,
                 close_timeout=CLOSE_S,
             ) as socket:
+                whole = _Lines(are_in_pieces=are_in_pieces)
                 while not stopped.is_set():
                     try:
-                        text = socket.recv(timeout=0.5)
+                        message = socket.recv(timeout=0.5)
                     except TimeoutError:
                         continue
                     at_s = round(time.monotonic() - began, 3)
-                    if not isinstance(text, str) or lines.full():
+                    text = whole.take(message) if isinstance(message, str) else None
+                    if text is None or lines.full():
                         continue
-                    text = text[:LINE_CHARACTERS]
                     line = Level.INFO, "", text
                     if line in limit.lines(*line, at_s):
                         lines.put_nowait(Entry(at_s, "", body=text))

@@ -637,6 +637,12 @@ class Member:
 
     # Its name on the network
 
+    @property
+    def local_name(self) -> str | None:
+        """What it wants to be called on the local network; None if nobody is told."""
+        said = self._announcement()
+        return None if said is None else f"{said.hostname}.local"
+
     async def host_name_for(self, wanted: str) -> str:
         """Return the host name that the device gets when it is to have `wanted`.
 
