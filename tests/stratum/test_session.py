@@ -202,15 +202,18 @@ def test_a_notify_may_come_before_the_authorize_answer() -> None:
 
 
 @pytest.mark.parametrize(("answer", "reason"), REFUSALS)
+@pytest.mark.parametrize(
+    ("version", "tag"), [("2.12.2", "stratum_task"), ("2.15.0", "stratum_v1_task")]
+)
 def test_without_an_extranonce_there_is_nothing_to_mine(
-    answer: dict[str, Any], reason: str
+    version: str, tag: str, answer: dict[str, Any], reason: str
 ) -> None:
-    bench = Bench()
+    bench = Bench(version=version)
 
     assert bench.says(answer) == [SubscribeRefused(reason)]
-    assert f"E stratum_task: setup message rejected: {reason}" in bench.lines
+    assert f"E {tag}: setup message rejected: {reason}" in bench.lines
     assert bench.says(NOTIFY) == []
-    assert bench.lines[-1].startswith("E stratum_task: job without an extranonce: ")
+    assert bench.lines[-1].startswith(f"E {tag}: job without an extranonce: ")
     bench.says({"method": "mining.set_extranonce", "params": ["aaaaaaaa", 8]})
     assert len(bench.says(NOTIFY)) == 1
 
