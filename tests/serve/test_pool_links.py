@@ -1,7 +1,9 @@
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +119,42 @@ def test_a_name_without_address_is_unresolved(host: str) -> None:
         assert news.reason is CloseReason.UNRESOLVED
 
     asyncio.run(main())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="options of Linux")
+def test_who_asks_for_it_has_the_system_look_whether_a_pool_is_still_there() -> None:
+    async def main() -> None:
+        async def wait(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            await reader.read()
+
+        async with serve(wait) as port:
+            bench = Bench()
+            for link, keepalive in ((Link.MAIN, (60, 10, 3)), (Link.PROBE, None)):
+                request = ConnectPool(link, "127.0.0.1", port, keepalive=keepalive)
+                bench.links.dial(request)
+            opened = await bench.until(4)
+            ports = {
+                news.link: int(news.own_name.rpartition(":")[2])
+                for news in opened
+                if isinstance(news, LinkOpened)
+            }
+            assert {link: timer_of(port) for link, port in ports.items()} == {
+                Link.MAIN: "02",
+                Link.PROBE: "00",
+            }
+            bench.links.close_all()
+
+    asyncio.run(main())
+
+
+def timer_of(port: int) -> str:
+    """The kind of timer that runs for a connection; 02 is keepalive's."""
+    lines = Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]
+    rows = [line.split() for line in lines]
+    (row,) = (row for row in rows if row[1].endswith(f":{port:04X}"))
+    return row[5].partition(":")[0]
 
 
 def test_who_knows_ipv4_alone_finds_no_address_of_another_kind() -> None:

@@ -54,6 +54,8 @@ class ConnectPool:
     """Which of the host's are tried first, or alone."""
     timeout_s: float | None = None
     """Seconds until an address counts as unreachable; None for the usual ones."""
+    keepalive: tuple[int, int, int] | None = None
+    """TCP's own questions: seconds before the first, between two, and how many."""
 
 
 @dataclass(frozen=True, slots=True)

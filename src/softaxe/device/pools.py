@@ -576,8 +576,15 @@ class Pools:
             self.closed(CloseReason.UNSPOKEN, now, link=link, detail=name)
             return
         host, port = self._dial_target(pool)
-        wanted, timeout_s = rows.address_preference, rows.connect_timeout_s
-        self.requests.append(ConnectPool(link, host, port, wanted, timeout_s))
+        request = ConnectPool(
+            link,
+            host,
+            port,
+            addresses=rows.address_preference,
+            timeout_s=rows.connect_timeout_s,
+            keepalive=rows.pool_keepalive,
+        )
+        self.requests.append(request)
 
     def _dial_target(self, pool: PoolSettings) -> tuple[str, int]:
         if not self._understands_schemes:

@@ -186,6 +186,8 @@ class PoolLinks:
                 detail = _errno_text(error.errno or 0, error)
                 continue
             self._dials.pop(link, None)
+            if request.keepalive is not None:
+                connection.keep_alive(*request.keepalive)
             self._open[link] = connection
             number = 10 if family == socket.AF_INET6 else 2
             own = connection.own_name
@@ -248,6 +250,20 @@ class _Connection(asyncio.Protocol):
             self.transport.abort()
         else:
             self.transport.close()
+
+    def keep_alive(self, idle_s: int, interval_s: int, count: int) -> None:
+        """Let the system notice when the other end has vanished without a word."""
+        if self.transport is None:
+            return
+        end = self.transport.get_extra_info("socket")
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (
+            ("TCP_KEEPIDLE", idle_s),
+            ("TCP_KEEPINTVL", interval_s),
+            ("TCP_KEEPCNT", count),
+        ):
+            if (option := getattr(socket, name, None)) is not None:  # not everywhere
+                end.setsockopt(socket.IPPROTO_TCP, option, value)
 
     @property
     def own_name(self) -> str:

@@ -452,6 +452,12 @@ class Rows:
         None,
         v2_13=5.0,
     )
+    pool_keepalive: tuple[int, int, int] | None = _row(
+        "seconds of silence after which the system asks whether a pool is still there, "
+        "seconds between two questions, and how many may stay without an answer",
+        None,
+        v2_13=(60, 10, 3),
+    )
     failed_share: Literal["closes", "is logged"] = _row(
         "what a share does that cannot be written", "closes", v2_14="is logged"
     )
