@@ -10,6 +10,7 @@ from softaxe.device.events import (
     ShareAccepted,
 )
 from softaxe.simulation import LATENCY_S
+from softaxe.stratum.pool import PoolFaults
 
 
 def mining(*, latency_s: float = LATENCY_S) -> Simulation:
@@ -118,3 +119,20 @@ def test_every_firmware_mines_on_the_built_in_pool(
         value_sat = simulation.pool.chain.template.value_sat
         assert block.outputs == (Output(value_sat, PAID, is_user=True),)
         assert block.height == simulation.pool.height
+
+
+def test_a_block_on_order_is_luck_however_late_its_job_comes() -> None:
+    simulation = Simulation(Device(seed=1), Pool.for_scaled_work(seed=1))
+    simulation.advance(60)
+    assert simulation.device.block is not None
+    network_difficulty = simulation.device.block.network_difficulty
+
+    for connection in simulation.pool.connections:
+        connection.set_faults(PoolFaults(is_block_next=True), simulation.now)
+    simulation.advance(60)
+
+    device = simulation.device
+    assert device.block is not None
+    assert device.block.network_difficulty == network_difficulty
+    assert device.mining.blocks_found
+    assert device.best_difficulty >= network_difficulty

@@ -52,13 +52,13 @@ faults = st.builds(
     heap_leak_bytes_per_s=st.sampled_from([0.0, 500.0, 50_000.0]),
     is_www_erased=st.booleans(),
     www_version=st.sampled_from([None, "v2.8.1", "é"]),
-    is_block_next=st.booleans(),
 )
 pool_faults = st.builds(
     PoolFaults,
     refusal=st.none() | st.sampled_from(["Stale", "é" * 40, ""]),
     is_stale=st.booleans(),
     difficulty=st.none() | st.floats(1e-7, 1e9),
+    is_block_next=st.booleans(),
 )
 changes = st.fixed_dictionaries(
     {},
@@ -158,13 +158,7 @@ def test_numbers_belong_together_whatever_is_wrong(
     for broken, bad_pool, members, is_restarted, seconds in ordered:
         device.set_faults(broken, simulation.now)
         for connection in simulation.pool.connections:
-            wanted = PoolFaults(
-                refusal=bad_pool.refusal,
-                is_stale=bad_pool.is_stale,
-                difficulty=bad_pool.difficulty,
-                is_block_next=broken.is_block_next,
-            )
-            connection.set_faults(wanted, simulation.now)
+            connection.set_faults(bad_pool, simulation.now)
         device.patch(list(members.items()), simulation.now)
         if is_restarted:
             device.restart(simulation.now)

@@ -1045,7 +1045,8 @@ class Device(DeviceState):
                 self.display.note(Mark.WORK, self.now)
                 mining.set_extranonce(given.extranonce1, given.extranonce2_size)
                 pool = self.pools.current
-                is_lucky = self._is_own_pool and self.faults.is_block_next
+                # A job with an easier block is one on order, also one that is still
+                # under way when the order is taken back.
                 block = SCALED_BLOCK_DIFFICULTY * self.chain.mode.scale
                 mining.take_notify(
                     event.notify,
@@ -1055,7 +1056,7 @@ class Device(DeviceState):
                     version_mask=event.version_mask,
                     payee=Payee(pool.user, pool.decodes_coinbase),
                     driver=self.driver,
-                    ordered_block=block if is_lucky else 0.0,
+                    ordered_block=block if self._is_own_pool else 0.0,
                 )
             case stratum.ExtranonceSet(extranonce1=first, extranonce2_size=size):
                 mining.set_extranonce(first, size)

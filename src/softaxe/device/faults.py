@@ -107,8 +107,6 @@ class DeviceFaults:
     """Half of the page's partition is erased: no file system any more."""
     www_version: str | None = None
     """What the page in its partition says it is, instead of what it is."""
-    is_block_next: bool = False
-    """The built-in pool lets the next share be one: it counts as so much better."""
 
     def defects(self, chip: int) -> Defects:
         """What is wrong with a chip, by its number from 1."""
