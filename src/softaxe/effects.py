@@ -266,7 +266,7 @@ class PoolDown(OnPool, tag="pool_down"):
 
 
 class PoolSilent(OnPool, tag="pool_silent"):
-    """The pool neither hears nor says anything."""
+    """The pool is deaf and mute; firmware before 2.13 leaves it after 180 or 600 s."""
 
 
 class PoolStaleJobs(OnPool, tag="pool_stale_jobs"):
