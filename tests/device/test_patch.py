@@ -1,21 +1,32 @@
+import json
 import math
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from softaxe.api import cjson
+from softaxe.api.views import info_body
 from softaxe.catalog import board
-from softaxe.catalog.firmware import Firmware, firmware
+from softaxe.catalog.firmware import Firmware, firmware, versions
+from softaxe.device.device import Device
+from softaxe.device.events import SaveSettings
 from softaxe.device.json_values import JsonValue
 from softaxe.device.patch import Patch, check_patch, unmet_demands
 from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
 from softaxe.device.settings import (
+    PAGE_NAMES,
     Kind,
     Settings,
+    Stored,
     Value,
+    rows_to_save,
     rules,
+    sift_stored,
 )
 from softaxe.errors import PatchRefused, SettingError
 
@@ -454,3 +465,205 @@ def test_who_asks_for_it_in_a_slot_is_told() -> None:
     settings = settings.changed(given.changes)
     again = judged(("pools", [pool, plain]), settings=settings, release=release)
     assert again.warnings == ()
+
+
+VECTORS: dict[str, list[tuple[str, int, str]]] = json.loads(
+    (Path(__file__).parents[1] / "data/firmware-versions.json").read_text("utf-8")
+)["patch_vectors"]
+OF_VECTORS = {
+    "v2.8-v2.10 common": ("2.8.1", "2.9.0", "2.10.1"),
+    "v2.8": ("2.8.0", "2.8.1"),
+    "v2.9-v2.10": ("2.9.0", "2.10.1"),
+    "v2.11+": ("2.11.0", "2.12.2", "2.13.2", "2.14.2", "2.15.0"),
+    "v2.13+": ("2.13.2", "2.14.2"),
+    "v2.14": ("2.14.2",),
+    "v2.15": ("2.15.0",),
+}
+STORED: dict[str, dict[str, Stored]] = {
+    '{"autofanspeed":true}': {"autofanspeed": 1},
+    '{"autofanspeed":"1"}': {"autofanspeed": 0},
+    '{"autofanspeed":2}': {"autofanspeed": 2},
+    '{"stratumPort":70000}': {"stratumport": 4464},
+    '{"overheat_mode":1}': {"overheat_mode": 0},
+    '{"temptarget":200}': {"temptarget": 200},
+    '{"hostname":""}': {"hostname": ""},
+    '{"display":"foo"}': {"display": "foo"},
+    '{"fanspeed":55}': {"fanspeed": 55},
+    '{"flipscreen":0}': {"flipscreen": 0},
+    '{"rotation":45}': {"rotation": 45},
+    '{"statsLimit":1000}': {"statsLimit": 1000},
+    '{"frequency":485.7}': {"asicfrequency": 485},
+    '{"stratumTLS":3}': {"stratumtls": 3},
+    '{"stratumDecodeCoinbase":false}': {"stratumdecode": 0},
+    '{"stratumProtocol":"SV2"}': {"stratumprot": "SV2"},
+    '{"stratumV2ChannelType":"standard"}': {"sv2chantype": "standard"},
+    '{"primaryPoolIndex":2}': {"prim_idx": 2},
+    '{"hostname":"axe.local"}': {"hostname": "axe"},
+}
+"""What a PATCH of the vectors stores, where it stores anything."""
+BY_VERSION: dict[tuple[str, str], dict[str, Stored]] = {
+    ("2.10.1", '{"minfanspeed":30}'): {"minfanspeed": 30},
+    ("2.9.0", '{"frequency":485.3}'): {"asicfrequency": 485},
+    ("2.10.1", '{"frequency":485.3}'): {
+        "asicfrequency": 485,
+        "asicfrequency_f": "485.299988",
+    },
+}
+POOL_2 = '{"pools":[{"id":2,"stratumURL":"a","stratumPort":3333,"stratumUser":"u"}]}'
+
+
+def written(device: Device) -> dict[str, object]:
+    """What the device has asked to be stored."""
+    return {
+        key: value
+        for event in device.events()
+        if isinstance(event, SaveSettings)
+        for key, value in event.rows.items()
+    }
+
+
+@pytest.mark.parametrize("group", VECTORS)
+def test_releases_answer_as_in_the_reference(group: str) -> None:
+    for version in OF_VECTORS[group]:
+        device = Device(firmware=version, profile=FIRMWARE)
+        for body, status, words in VECTORS[group]:
+            device.events()
+            asked = body.replace("<53 characters>", "x" * 53)
+            only = re.match(r"v(\d+\.\d+) only", words)
+            is_other = only is not None and not version.startswith(f"{only[1]}.")
+            try:
+                members = cjson.parse(asked.encode())
+                device.patch(members, device.now)
+            except (ValueError, PatchRefused):
+                assert (status, is_other) == (400, False), (version, body)
+                assert written(device) == {}
+                continue
+            assert status == 200 or is_other, (version, body)
+            rows = BY_VERSION.get((version, body), STORED.get(body, {}))
+            if body == POOL_2:
+                found = written(device)
+                assert '"stratumURL":"a"' in str(found["pool_3"])
+                assert '"stratumPassword":"x"' in str(found["pool_3"])
+            elif version == "2.12.2" and only:
+                assert written(device) == {"wifipass": ""}
+            elif body != '{"wifiPass":""}':
+                assert written(device) == rows, (version, body)
+
+
+def test_selectors_hold_after_a_restart() -> None:
+    device = Device(firmware="2.15.0", profile=FIRMWARE)
+    device.step(5.0)
+    device.patch([("pools", json.loads(POOL_2)["pools"])], device.now)
+    device.patch([("primaryPoolIndex", 2), ("useFallbackStratum", 1)], device.now)
+
+    def told() -> tuple[object, ...]:
+        info = json.loads(info_body(device))
+        pools = [pool["id"] for pool in info["pools"]]
+        names = "primaryPoolIndex", "useFallbackStratum", "stratumURL"
+        return pools, *(info[name] for name in names)
+
+    assert told() == ([0, 1, 2], 0, 0, "public-pool.io")
+    device.restart(device.now)
+    device.step(device.now + 5)
+    assert told() == ([0, 1, 2], 2, 1, "a")
+
+
+def test_a_stored_number_of_a_flag_is_told_as_it_is() -> None:
+    device = Device(firmware="2.10.1", profile=FIRMWARE)
+
+    device.patch([("autofanspeed", 2), ("invertscreen", 7)], 0.0)
+
+    info = json.loads(info_body(device))
+    assert (info["autofanspeed"], info["invertscreen"]) == (2, 7)
+    assert not device.settings.is_fan_automatic
+    assert device.settings.is_screen_inverted
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("stratumPort", 70000, "70000 is outside 1..65535; 4464 is stored"),
+        ("temptarget", "60", "'60' is no integer (0..100 °C); 0 is stored"),
+        ("hostname", 5, "5 is no string; it is left alone"),
+        ("display", "foo", "(128x128); it is stored as it is"),
+        ("frequency", 0, "0 is outside 1..65535 MHz; it is left alone"),
+        ("ssid", "x" * 4000, "4000 bytes is outside 1..32 bytes; it is left alone"),
+        ("overheat_mode", 1, "1 is outside 0 or false; 0 is stored"),
+        ("wifiPass", "short", "or empty; it is stored as it is"),
+    ],
+)
+def test_what_old_releases_make_of_a_value_is_told(
+    name: str, value: JsonValue, words: str
+) -> None:
+    old = firmware("2.9.0")
+
+    (warning,) = judged((name, value), release=old).warnings
+    assert warning.endswith(words)
+    assert not judged((name, value), release=old, profile=FIRMWARE).warnings
+    with pytest.raises(PatchRefused):
+        judged((name, value), release=old, profile=STRICT)
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "value"),
+    [
+        ("2.8.1", "rotation", 90),
+        ("2.8.1", "statsFrequency", 60),
+        ("2.10.1", "useFallbackStratum", 1),
+        ("2.15.0", "stratumURL", "a.b"),
+        ("2.15.0", "fallbackStratumPassword", "p"),
+    ],
+)
+def test_every_setting_of_the_page_can_be_changed_on_every_release(
+    version: str, name: str, value: JsonValue
+) -> None:
+    release = firmware(version)
+    found = judged((name, value), release=release)
+
+    assert len(found.changes) == 1
+    assert found.differs == ("page_settings_known",)
+    assert judged((name, value), release=release, profile=FIRMWARE).changes == {}
+
+
+def test_what_the_page_does_not_list_is_unknown_to_older_releases() -> None:
+    for name in ("stratumTLS", "primaryPoolIndex", "manualFanSpeed", "pools"):
+        assert judged((name, 1), release=firmware("2.9.0")) == Patch({}, (), ())
+
+
+def test_all_of_the_page_s_settings_are_known_on_every_release() -> None:
+    for version in versions():
+        known = rules(firmware(version), DOCUMENTED).values()
+        assert {name for rule in known for name in rule.names} >= PAGE_NAMES
+
+
+def test_what_is_sent_in_slots_is_refused_in_words() -> None:
+    old = Settings.from_nvs({}, BOARD, firmware("2.15.0"))
+    pools: JsonValue = [{"id": 2, "stratumURL": "a", "stratumPort": 0}]
+
+    with pytest.raises(PatchRefused, match=r"pools\[0\].stratumPort: 0 is outside"):
+        judged(("pools", pools), settings=old, release=firmware("2.15.0"))
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.tuples(names, values), max_size=4),
+    st.sampled_from(PROFILES),
+    st.sampled_from(versions()),
+)
+def test_whatever_comes_can_be_stored_and_read_by_every_release(
+    members: list[tuple[str, JsonValue]], profile: Profile, version: str
+) -> None:
+    release = firmware(version)
+    before = Settings.from_nvs({}, BOARD, release, profile=profile)
+    try:
+        found = judged(*members, profile=profile, settings=before, release=release)
+    except SettingError:
+        return
+    changes = before.completed(found.changes)
+    rows = rows_to_save(changes, {}, release, profile=profile)
+    assert sift_stored(rows) == (rows, [])
+    again = Settings.from_nvs(rows, BOARD, release, profile=profile)
+    if not release.rows.empty_text_is_default:
+        assert again == before.changed(changes)
+    for other in versions():
+        Settings.from_nvs(rows, BOARD, firmware(other), profile=profile)

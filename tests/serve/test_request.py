@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from softaxe.serve.request import Body, BodyCutOff, Request, chunks
+from softaxe.serve.request import Body, BodyCutOff, Request, chunks, read_piece
 
 
 def test_the_target_is_taken_as_sent() -> None:
@@ -57,3 +57,11 @@ def test_a_body_tells_when_it_wants_more_and_when_it_was_cut() -> None:
 
     assert asyncio.run(read()) == b"more"
     assert bytes(body.heard) == b"more"
+
+
+def test_of_a_body_in_pieces_the_first_may_be_all_that_is_read() -> None:
+    body = Body()
+    body.feed(b'{"stratum')
+    body.feed(b'URL":"a"}')
+
+    assert asyncio.run(read_piece(body)) == b'{"stratum'

@@ -672,7 +672,7 @@ def test_what_the_page_asks_otherwise_is_taken_and_told(bitaxe: Any) -> None:
         "fanspeed",
         "frequency",
     ]
-    assert answer.content == views.warnings_body(told)
+    assert answer.content == views.patched_body({"warnings": told})
     info = bitaxe.info()
     assert (info["frequency"], info["hostname"]) == (512.5, "My Bitaxe")
     assert info["manualFanSpeed"] == 100
@@ -792,3 +792,69 @@ def test_theme_members_are_found_as_cjson_finds_them(bitaxe: Any) -> None:
     bitaxe.client.post("/api/theme", content=body)
 
     assert bitaxe.client.get("/api/theme").json()["colorScheme"] == "light"
+
+
+POOL = {"stratumURL": "a.b", "stratumPort": 3333, "stratumUser": "u"}
+
+
+def test_pools_are_put_and_deleted(run_device: Any, tmp_path: Path) -> None:
+    with run_device(tmp_path, firmware=("2.15.0",), profile=FIRMWARE) as device:
+        device.member.device.radio.is_ap_enabled = True  # lets every client in
+        client = device.client
+
+        def put(number: str, **content: Any) -> tuple[int, str]:
+            answer = client.put(f"/api/system/pools/{number}", **content)
+            assert has_cors(answer)
+            return answer.status_code, answer.text
+
+        def delete(number: str) -> tuple[int, str]:
+            answer = client.delete(f"/api/system/pools/{number}")
+            return answer.status_code, answer.text
+
+        updated = 200, '{"message":"Pool updated successfully"}'
+        assert put("2", json=POOL | {"stratumPassword": "secret"}) == updated
+        assert put("3x?y=1", json=POOL) == updated
+        assert put("2", json=POOL | {"stratumPassword": "*****"}) == updated
+        assert device.member.device.settings.pools[2].password == "secret"
+        told = {pool["id"]: pool for pool in device.info()["pools"]}
+        assert set(told) == {0, 1, 2, 3}
+        assert told[2]["stratumPassword"] == "*****"
+        assert put("8", json=POOL) == (400, "Invalid pool index")
+        assert put("-1", json=POOL) == (400, "Invalid pool index")
+        assert put("2") == (400, "Invalid request length")
+        long = b"x" * 10240
+        assert put("2", content=long) == (400, "Invalid request length")
+        assert put("2", content=b"{") == (400, "Invalid JSON")
+        bad = 400, "Invalid pool configuration payload"
+        assert put("2", json=POOL | {"stratumPort": 0}) == bad
+        selected = (
+            "Cannot delete a pool that is currently selected as primary or fallback"
+        )
+        assert delete("0") == delete("none") == (400, selected)
+        assert delete("9") == (400, "Invalid pool index")
+        assert delete("2") == (200, '{"message":"Pool cleared successfully"}')
+        assert {pool["id"] for pool in device.info()["pools"]} == {0, 1, 3}
+    with run_device(tmp_path, firmware=("2.15.0",)) as device:
+        assert {pool["id"] for pool in device.info()["pools"]} == {0, 1, 3}
+
+
+def test_a_new_host_name_holds_at_once_and_leads_there(
+    run_device: Any, tmp_path: Path
+) -> None:
+    text = (
+        '{"status":"success","redirect":{"url":"http://axe.local","delay":2000,'
+        '"message":"Hostname updated. Redirecting to new address..."}}'
+    )
+    with run_device(tmp_path, firmware=("2.15.0",), profile=FIRMWARE) as device:
+        device.member.device.radio.is_ap_enabled = True  # lets every client in
+        answer = device.patch(hostname="axe.Local")
+        assert (answer.status_code, answer.text) == (200, text)
+        assert answer.headers["content-type"] == "text/html"
+        assert device.patch(hostname="axe").text == ""
+        assert device.info()["hostname"] == "axe"
+    with run_device(tmp_path, firmware=("2.15.0",)) as device:
+        answer = device.patch(hostname="axe 2", stratumURL="pool.example")
+        assert list(answer.json()) == ["status", "redirect", "warnings"]
+        assert answer.headers["content-type"] == "application/json"
+        assert device.info()["stratumURL"] == "pool.example"
+        assert device.patch(hostname="axe 2").json().keys() == {"warnings"}

@@ -1,7 +1,7 @@
 """From a device to the bytes of an answer."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from urllib.parse import unquote
 
@@ -224,10 +224,21 @@ def error_body(text: str, *, is_compact: bool = False) -> bytes:
     return cjson.members(rows, is_compact=is_compact).encode()
 
 
-def warnings_body(warnings: Iterable[str], *, is_compact: bool = False) -> bytes:
-    """Print what the API page has against a PATCH that was taken."""
-    texts = cjson.array(map(cjson.string, warnings), is_compact=is_compact)
-    body = cjson.members((("warnings", texts),), is_compact=is_compact)
+def redirect(host_name: str | None) -> dict[str, object]:
+    """Return what the page is told when the device has another name."""
+    return {
+        "status": "success",
+        "redirect": {
+            "url": f"http://{host_name}.local",
+            "delay": 2000,
+            "message": "Hostname updated. Redirecting to new address...",
+        },
+    }
+
+
+def patched_body(told: Mapping[str, object], *, is_compact: bool = False) -> bytes:
+    """Print what there is to be said to a PATCH that was taken."""
+    body = cjson.document(told, is_compact=is_compact)
     return body.encode("utf-8", "surrogateescape")
 
 

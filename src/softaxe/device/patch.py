@@ -79,12 +79,16 @@ def check_patch(
     given: dict[str, JsonValue] = {}
     for name, value in members:
         given.setdefault(name.lower(), value)
+    release = release or firmware()
     judgement = _Judgement(settings, profile)
-    for rule in rules(release or firmware(), profile).values():
+    for rule in rules(release, profile).values():
         for name in rule.names:
             if name.lower() in given:
                 judgement.judge(rule, name, given[name.lower()])
     changes = judgement.changes
+    wanted = changes.get("hostname")
+    if isinstance(wanted, str) and release.rows.hostname_change == "live with redirect":
+        changes["hostname"] = re.sub(r"(?i)[.]local\Z", "", wanted)
     if not changes.get("is_overclock_enabled", settings.is_overclock_enabled):
         for name, options in board_options(board).items():
             # A form sends every setting back: what is in force may stay.
@@ -287,7 +291,7 @@ def _taken(rule: Rule, value: JsonValue) -> Value | None:
     if rule.kind is Kind.STRING:
         return value if isinstance(value, str) and _can_be_stored(value) else None
     if rule.name == "is_overheated":
-        return False
+        return 0
     exact = double(value) if isinstance(value, int | float) else 0.0
     if rule.name in _ONLY_POSITIVE and not exact > 0:
         return None
@@ -309,9 +313,9 @@ def _can_be_stored(text: str) -> bool:
 def _becomes(taken: Value | None) -> str:
     if taken is None:
         return "; it is left alone"
-    if isinstance(taken, str | bool | tuple):
-        return "; it is stored as it is" if isinstance(taken, str) else ""
-    return f"; {taken:g} is stored"
+    if isinstance(taken, int | float):
+        return f"; {taken:g} is stored"
+    return "; it is stored as it is"
 
 
 def _off_options(name: str, value: Value, options: tuple[int, ...]) -> str:

@@ -231,6 +231,12 @@ class Profile:
         "the extranonce of an earlier connection is used; at a job without any since "
         "boot, or of a size below 0, the device crashes",
     )
+    slow_bodies_whole: bool = _row(
+        "what `PUT /api/system/pools` and `POST /api/system/boot` are sent may come in "
+        "several pieces",
+        None,
+        v2_15="what comes in the first TCP segment counts",
+    )
     scan_blocks_nothing: bool = _row(
         "other requests are answered while `wifi/scan` listens, some 2 s",
         "there is one task for all: they wait until it is done",

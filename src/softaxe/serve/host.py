@@ -61,5 +61,8 @@ class Host(Protocol):
             StorageError: It could not be saved.
         """
 
+    async def host_name_for(self, wanted: str) -> str:
+        """Return the host name that it gets when it is to have `wanted`."""
+
     def subscribe_log(self) -> LogLines:
         """Start to receive log lines."""

@@ -283,6 +283,18 @@ async def read_start(body: Body, most: int) -> bytes:
     return bytes(found[:most])
 
 
+async def read_piece(body: Body) -> bytes:
+    """Return what comes first of a body, of which a TCP segment has a part.
+
+    Raises:
+        BodyCutOff: The client went away or stalled.
+    """
+    async with aclosing(chunks(body)) as pieces:
+        async for chunk in pieces:
+            return chunk
+    return b""
+
+
 async def read_body(body: Body, limit: int) -> bytes:
     """Return a body of less than `limit` bytes.
 

@@ -5,10 +5,12 @@ Source of routes and answers: ESP-Miner http_server.c, v2.12.2.
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from secrets import token_hex
+from types import MappingProxyType
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
@@ -19,10 +21,12 @@ from softaxe.api import cjson, openapi, views
 from softaxe.api.routes import routes_of
 from softaxe.catalog.firmware import Firmware
 from softaxe.device.device import BOOT_NOT_SET, Device
+from softaxe.device.json_values import JsonValue
 from softaxe.device.load import REQUEST_S
 from softaxe.device.patch import Patch
+from softaxe.device.pool_slots import SLOTS, check_pool
 from softaxe.device.profile import Profile
-from softaxe.errors import PatchRefused, StorageError, UpdateRefused
+from softaxe.errors import PatchRefused, SettingError, StorageError, UpdateRefused
 from softaxe.serve.access import is_client_allowed
 from softaxe.serve.answers import (
     CONNECTION_CLOSE,
@@ -41,6 +45,7 @@ from softaxe.serve.request import (
     Reply,
     Request,
     read_body,
+    read_piece,
     read_start,
     reply_of,
 )
@@ -51,6 +56,7 @@ from softaxe.serve.static_files import (
 )
 from softaxe.serve.streams import Streams
 from softaxe.serve.updates import Updates, body_of, reads_chunks
+from softaxe.units import Level
 
 PATCH_LIMIT_BYTES = 10240
 """Bodies of this length and more are refused. Source: ESP-Miner http_server.c."""
@@ -73,6 +79,16 @@ TOO_LONG = Answer(b"content too long", status=500)
 NOT_RECEIVED = Answer(b"Failed to post control value", status=500)
 THEME_NOT_RECEIVED = Answer(b"Failed to read request", status=500)
 INVALID_JSON = Answer(b"Invalid JSON", status=400)
+INVALID_POOL_INDEX = Answer(b"Invalid pool index", status=400)
+INVALID_LENGTH = Answer(b"Invalid request length", status=400)
+INVALID_POOL = Answer(b"Invalid pool configuration payload", status=400)
+POOL_SELECTED = Answer(
+    b"Cannot delete a pool that is currently selected as primary or fallback",
+    status=400,
+)
+POOL_NOT_RECEIVED = Answer(b"Failed to receive request data", status=500)
+POOL_UPDATED = "Pool updated successfully"
+POOL_CLEARED = "Pool cleared successfully"
 WRONG_INPUT = Answer(b"Wrong API input", status=400)
 NO_UPGRADE = Answer(b"This resource speaks WebSocket only", status=400)
 EMPTY = Answer()
@@ -344,16 +360,90 @@ class Server:
         async with self._changing:
             device = self.host.sync()
             try:
-                patch = device.patch(members, device.now)
+                host_name = await self._host_name(device, members)
+                device, before = self.host.sync(), device.settings.hostname
+                patch = device.patch(members, device.now, host_name=host_name)
             except PatchRefused as error:
                 if not profile.patch_errors_explained:
                     return WRONG_INPUT
                 refusal = bad_request(str(error), is_compact=is_compact)
                 return refusal.differing(*error.differs)
             await self.host.commit()
-        if not profile.patch_answers_json:
+        is_renamed = host_name is not None and host_name != before
+        redirect = views.redirect(host_name) if is_renamed else {}
+        if profile.patch_answers_json:
+            return patched(patch, redirect, is_compact=is_compact)
+        if not redirect:
             return PATCHED_AS_FIRMWARE
-        return patched(patch, is_compact=is_compact)
+        return Answer(views.patched_body(redirect, is_compact=is_compact))
+
+    async def _host_name(
+        self, device: Device, members: list[tuple[str, JsonValue]]
+    ) -> str | None:
+        """Return the host name that a PATCH leads to, where it holds at once.
+
+        None where there is nothing to be asked on the network.
+        """
+        if device.firmware.rows.hostname_change != "live with redirect":
+            return None
+        wanted = device.judge(members).changes.get("hostname")
+        return (
+            await self.host.host_name_for(wanted) if isinstance(wanted, str) else None
+        )
+
+    async def put_pool(self, request: Request) -> Answer:
+        """PUT /api/system/pools/<number>."""
+        device = self.host.device
+        number = _number_in(request)
+        if not 0 <= number < SLOTS:
+            return INVALID_POOL_INDEX
+        if _declared_length(request) >= PATCH_LIMIT_BYTES:
+            return INVALID_LENGTH
+        try:
+            source = body_of(request, device)
+            if device.profile.slow_bodies_whole:
+                body = await read_body(source, PATCH_LIMIT_BYTES)
+            else:
+                body = await read_piece(source)
+        except BodyTooLong:
+            return INVALID_LENGTH.with_headers((CONNECTION_CLOSE,))
+        except BodyCutOff:
+            return POOL_NOT_RECEIVED.with_headers((CONNECTION_CLOSE,))
+        if not body:
+            return INVALID_LENGTH
+        try:
+            members = dict(reversed(cjson.parse(body)))
+        except ValueError:
+            return INVALID_JSON
+        async with self._changing:
+            device = self.host.sync()
+            try:
+                slot = check_pool(members, device.settings.pools[number])
+            except SettingError as error:
+                device.log(Level.WARNING, "http_server", str(error))
+                return INVALID_POOL
+            device.set_pool(number, slot, device.now)
+            await self.host.commit()
+        return self._message(POOL_UPDATED)
+
+    async def delete_pool(self, request: Request) -> Answer:
+        """DELETE /api/system/pools/<number>."""
+        number = _number_in(request)
+        if not 0 <= number < SLOTS:
+            return INVALID_POOL_INDEX
+        async with self._changing:
+            device = self.host.sync()
+            settings = device.settings
+            if number in {settings.primary_pool_index, settings.secondary_pool_index}:
+                return POOL_SELECTED
+            device.set_pool(number, None, device.now)
+            await self.host.commit()
+        return self._message(POOL_CLEARED)
+
+    def _message(self, text: str) -> Answer:
+        is_compact = self.host.device.firmware.rows.is_compact
+        body = views.message_body(text, is_compact=is_compact)
+        return Answer(body, content_type=JSON)
 
     async def post_theme(self, request: Request) -> Answer:
         """POST /api/theme."""
@@ -395,7 +485,10 @@ class Server:
         """POST /api/system/boot."""
         try:
             source = body_of(request, self.host.device)
-            body = await read_start(source, BOOT_READ_BYTES)
+            if self.host.device.profile.slow_bodies_whole:
+                body = await read_start(source, BOOT_READ_BYTES)
+            else:
+                body = (await read_piece(source))[:BOOT_READ_BYTES]
         except BodyCutOff:
             return BOOT_NOT_RECEIVED.with_headers((CONNECTION_CLOSE,))
         if not body:
@@ -456,12 +549,20 @@ class Server:
         return answer.differing("actions_answer_json")
 
 
-def patched(patch: Patch, *, is_compact: bool = False) -> Answer:
+def patched(
+    patch: Patch,
+    redirect: Mapping[str, object] = MappingProxyType({}),
+    *,
+    is_compact: bool = False,
+) -> Answer:
     """Answer a PATCH that was taken, with what the API page has against it."""
     answer = PATCHED.differing(*patch.differs)
-    if not patch.warnings:
+    if not patch.warnings and not redirect:
         return answer
-    body = views.warnings_body(patch.warnings, is_compact=is_compact)
+    told = dict(redirect)
+    if patch.warnings:
+        told["warnings"] = list(patch.warnings)
+    body = views.patched_body(told, is_compact=is_compact)
     return replace(answer, body=body, warnings=patch.warnings)
 
 
@@ -484,6 +585,15 @@ async def read_patch_body(source: Body) -> bytes | Answer:
 def _declared_length(request: Request) -> int:
     text = request.header(b"content-length") or "0"
     return int(text) if text.isascii() and text.isdigit() else PATCH_LIMIT_BYTES
+
+
+def _number_in(request: Request) -> int:
+    """Read the number behind the last slash as C's `atoi` does: 0 where there is none.
+
+    Source: ESP-Miner http_server.c.
+    """
+    match = re.match(r"[ \t]*([+-]?[0-9]{1,9})", request.target.rpartition("/")[2])
+    return int(match[1]) if match else 0
 
 
 def _always(answer: Answer) -> Respond:
@@ -525,6 +635,8 @@ _HANDLERS: Mapping[tuple[str, str], Respond] = {
     ("POST", "/api/system/blockFound/dismiss"): Server.dismiss_block,
     ("POST", "/api/system/boot"): Server.boot,
     ("PATCH", "/api/system"): Server.patch,
+    ("PUT", "/api/system/pools/*"): Server.put_pool,
+    ("DELETE", "/api/system/pools/*"): Server.delete_pool,
     ("POST", "/api/system/OTA"): lambda server, one: server.updates.firmware(one),
     ("POST", "/api/system/OTAWWW"): lambda server, one: server.updates.www(one),
     ("GET", "/api/ws"): _always(NO_UPGRADE),
