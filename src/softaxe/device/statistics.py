@@ -3,7 +3,6 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 
 from softaxe.catalog.firmware.rows import Rows
 from softaxe.units import NEVER
@@ -110,6 +109,8 @@ class Statistics:
         self._started_at = 0.0
         self._periods = 0
         self._last_ms = 0
+        self._times_ms: list[int] = []
+        """Of the rows, where some are thinned out."""
         self._kept: list[Sample] = []
         """What is there again when statistics are switched on anew."""
 
@@ -155,18 +156,26 @@ class Statistics:
         if self.rows and self._keeps_off:
             self._kept = self.rows
         self.rows = []
+        self._times_ms.clear()
 
     def add(self, sample: Sample) -> None:
         """Append a row; another goes when there are too many."""
         self._last_ms = sample.timestamp_ms
-        rows = self.rows
-        if len(rows) >= self._most_rows:
-            is_thinned = self._sampling == "thinned"
+        if self._sampling == "thinned":
+            self._thin(sample.timestamp_ms)
+        elif len(self.rows) >= self._most_rows:
+            del self.rows[0]
+        self.rows.append(sample)
+
+    def _thin(self, now_ms: int) -> None:
+        """Make room: they reach back as far as the interval says."""
+        times_ms = self._times_ms
+        if len(times_ms) == STATISTICS_ROWS:
             window_ms = STATISTICS_ROWS * self._interval_s * 1000
-            span_ms = sample.timestamp_ms - rows[0].timestamp_ms
-            is_within = is_thinned and span_ms < window_ms
-            del rows[crowded_row(rows) if is_within else 0]
-        rows.append(sample)
+            is_within = now_ms - times_ms[0] < window_ms
+            gone = crowded_row(times_ms) if is_within else 0
+            del times_ms[gone], self.rows[gone]
+        times_ms.append(now_ms)
 
 
 def limited_period_s(limit: int, duration: int) -> float:
@@ -179,24 +188,20 @@ def limited_period_s(limit: int, duration: int) -> float:
     return STATISTICS_PERIOD_S * duration * (STATISTICS_ROWS // limit)
 
 
-def crowded_row(rows: Sequence[Sample]) -> int:
+def crowded_row(times_ms: Sequence[int]) -> int:
     """Find a row where they are densest in time: each half's fuller half, again.
 
     Source: ESP-Miner v2.14 statistics_task.c.
     """
-    low, high = 1, len(rows) - 1
+    low, high = 1, len(times_ms) - 1
     while high - low > 1:
-        middle_ms = (rows[low].timestamp_ms + rows[high].timestamp_ms) // 2
-        split = bisect_left(rows, middle_ms, low, high, key=_TIMESTAMP)
-        split = max(split, low + 1)
+        middle_ms = (times_ms[low] + times_ms[high]) // 2
+        split = max(bisect_left(times_ms, middle_ms, low, high), low + 1)
         if split - low > high - split + 1:
             high = split - 1
         else:
             low = split
     return low
-
-
-_TIMESTAMP = attrgetter("timestamp_ms")
 
 
 def _int32(value: int) -> int:
