@@ -356,3 +356,56 @@ def test_the_journal_marks_an_answer_where_the_version_would_give_another(
         texts = set(differences(expected, device.firmware))
         assert len(texts) == len(expected)
         assert marks(f"GET /api/system/statistics{query}") == texts, query
+
+
+PAGE_PATCH = {
+    "stratumURL": "pool.example",
+    "stratumPort": 4444,
+    "stratumUser": "me",
+    "stratumPassword": "p",
+    "fallbackStratumURL": "other.example",
+    "fallbackStratumPort": 5555,
+    "fallbackStratumUser": "you",
+    "fallbackStratumPassword": "q",
+    "useFallbackStratum": 1,
+    "ssid": "home",
+    "wifiPass": "secret-words",
+    "hostname": "rig",
+    "coreVoltage": 1200,
+    "frequency": 550,
+    "overclockEnabled": 1,
+    "autofanspeed": 0,
+    "fanspeed": 40,
+    "temptarget": 80,
+    "rotation": 90,
+    "invertscreen": 1,
+    "displayTimeout": 5,
+    "overheat_mode": 0,
+    "statsFrequency": 30,
+}
+"""Every key of the API page, with a value that it allows."""
+
+
+@pytest.mark.parametrize("tag", COLUMNS)
+def test_every_key_of_the_page_holds_on_every_version(tag: str) -> None:
+    device = Device(firmware=tag, seed=1)
+    device.step(10.0)
+    server = server_of(device)
+
+    answer = ask(server, "PATCH", "/api/system", body=json.dumps(PAGE_PATCH).encode())
+
+    assert isinstance(answer, Answer)
+    assert (answer.status, json.loads(answer.body)) == (200, {})
+    settings = device.settings
+    assert (settings.stratum_url, settings.stratum_port) == ("pool.example", 4444)
+    assert (settings.fallback_stratum_url, settings.fallback_stratum_port) == (
+        "other.example",
+        5555,
+    )
+    assert settings.use_fallback_stratum
+    assert (settings.is_fan_automatic, settings.fan_manual_percent) == (False, 40)
+    assert (settings.target_temperature_c, settings.rotation_degrees) == (80, 90)
+    assert (settings.hostname, settings.statistics_interval_s) == ("rig", 30)
+    known = json.loads(body_of(server, "/api/system/info"))
+    for name in ("stratumURL", "frequency", "coreVoltage", "hostname", "temptarget"):
+        assert known[name] == PAGE_PATCH[name]
