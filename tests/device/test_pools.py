@@ -552,6 +552,17 @@ def test_both_pools_are_asked_every_half_minute_the_preferred_first(
     assert bench.pools.is_using_fallback is prefers_fallback
 
 
+def test_pools_configured_while_there_is_none_are_asked_next() -> None:
+    bench = Bench(version="2.15.0", fallback_stratum_url="")
+    unreachable_since(bench, 20.0)
+    other: dict[str, Value] = {**FALLBACK, "stratum_url": "three.example"}
+    bench.pools.configure(Settings.from_nvs({}, BOARD).changed(other))
+    bench.advance(50.0)
+
+    probes = [host for _, host in bench.dials(Link.PROBE)]
+    assert probes == ["three.example", "two.example"]
+
+
 def test_a_pool_that_says_nothing_of_jobs_is_none() -> None:
     bench = Bench(version="2.14.2", fallback_stratum_url="")
     unreachable_since(bench, 20.0)

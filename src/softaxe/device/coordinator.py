@@ -30,8 +30,8 @@ class Coordinator:
         """Mining shall stop: no pool can be reached."""
         self.probe_at = NEVER
         """When to ask the `targets`."""
+        self.has_fallback = has_fallback
         self._prefers_fallback = prefers_fallback
-        self._threshold = 2 if has_fallback else 1
         self._failures = 0
         """Of pools, one after the other."""
         self._has_failed_over = False
@@ -43,7 +43,7 @@ class Coordinator:
         if not self.has_no_pool:
             return [False] if self._has_failed_over else []
         preferred = self._prefers_fallback
-        return [preferred, not preferred] if self._threshold > 1 else [preferred]
+        return [preferred, not preferred] if self.has_fallback else [preferred]
 
     def succeeded(self, now: float) -> None:
         """The pool in use has answered the set-up."""
@@ -53,9 +53,10 @@ class Coordinator:
     def gave_up(self, now: float) -> None:
         """The pool in use has failed as often as its task tries."""
         self._failures += 1
-        counted = f"failures={self._failures}/{self._threshold}"
+        most = 2 if self.has_fallback else 1
+        counted = f"failures={self._failures}/{most}"
         self._warn(f"Protocol failure reported (state=1, {counted})")
-        if self._failures >= self._threshold:
+        if self._failures >= most:
             self._warn(
                 "All configured pools unreachable, pausing mining to conserve power."
             )

@@ -160,8 +160,9 @@ class Pools:
         self._heartbeat = _Heartbeat.IDLE
         self._heartbeat_due = NEVER
         self._probe_out = b""
-        self._probed = self.primary
-        self._to_probe: list[PoolSettings] = []
+        self._probes_fallback = False
+        """Which of the two the heartbeat asks, or asked last."""
+        self._to_probe: list[bool] = []
         """After that one, if it does not answer."""
         self._is_paused = False
         self._coordinator: Coordinator | None = None
@@ -176,6 +177,10 @@ class Pools:
     def current(self) -> PoolSettings:
         """The pool in use now."""
         return self.fallback if self.is_using_fallback else self.primary
+
+    @property
+    def _probed(self) -> PoolSettings:
+        return self.fallback if self._probes_fallback else self.primary
 
     @property
     def is_connected(self) -> bool:
@@ -195,13 +200,10 @@ class Pools:
 
     def configure(self, settings: Settings) -> None:
         """Use other pools from the next connection on."""
-        was_fallback = self._probed is self.fallback
-        waiting = [pool is self.fallback for pool in self._to_probe]
         self.primary = PoolSettings.of(settings, "stratum")
         self.fallback = PoolSettings.of(settings, "fallback_stratum")
-        pools = (self.primary, self.fallback)
-        self._probed = pools[was_fallback]
-        self._to_probe = [pools[is_fallback] for is_fallback in waiting]
+        if self._coordinator is not None:
+            self._coordinator.has_fallback = bool(self.fallback.url)
 
     def set_paused(self, is_paused: bool, now: float) -> None:
         """Let go of the pool at its next line, or come back to it."""
@@ -493,17 +495,16 @@ class Pools:
             self._probe_failed(now, is_open=True)
             return
         if self._coordinator is None:
-            self._to_probe = [self.primary] if self.is_using_fallback else []
+            self._to_probe = [False] if self.is_using_fallback else []
         else:
-            pools = (self.primary, self.fallback)
-            self._to_probe = [pools[target] for target in self._coordinator.targets]
+            self._to_probe = self._coordinator.targets
         if has_wifi and self._to_probe:
             self._probe_next(now)
         else:
             self._wait_heartbeat(now + HEARTBEAT_PRIMARY_S)
 
     def _probe_next(self, now: float) -> None:
-        self._probed = self._to_probe.pop(0)
+        self._probes_fallback = self._to_probe.pop(0)
         self._heartbeat = _Heartbeat.DIALLING
         self._heartbeat_due = NEVER
         self._dial(Link.PROBE, self._probed, now)
@@ -530,8 +531,7 @@ class Pools:
             self._probe_failed(now, is_open=True)
             return
         if coordinator is not None:
-            is_fallback = self._probed is not self.primary
-            coordinator.found(now, is_fallback=is_fallback)
+            coordinator.found(now, is_fallback=self._probes_fallback)
             self._follow(coordinator, now)
             return
         self.requests.append(ClosePool(Link.PROBE))
