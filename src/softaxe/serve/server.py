@@ -1,6 +1,6 @@
 """The device's HTTP server: routes, access, and nothing that a view or setting does.
 
-Source of routes and answers: ESP-Miner http_server.c, v2.12.2.
+Source of routes and answers: ESP-Miner http_server.c, of each release.
 """
 
 import asyncio
