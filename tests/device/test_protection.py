@@ -390,3 +390,18 @@ def test_a_bm1397_takes_a_new_frequency_at_once_from_2_12_on(
     device.restart(simulation.now)
     simulation.advance(40)
     assert device.driver.frequency_mhz == 400
+
+
+@pytest.mark.parametrize(("version", "is_minded"), [("2.9.0", False), ("2.10.0", True)])
+def test_a_second_sensor_is_minded_from_2_10_on(
+    version: str, *, is_minded: bool
+) -> None:
+    simulation = mining(40, board="800", firmware=version)
+    device = simulation.device
+    before = device.booted_at
+
+    device.set_faults(DeviceFaults(stuck_c={Sensor.CHIP2: 80.0}), device.now)
+    simulation.advance(10)
+
+    assert device.settings.is_overheated is is_minded
+    assert (device.booted_at > before) is is_minded

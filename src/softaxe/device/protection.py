@@ -295,6 +295,8 @@ class PowerManagement:
             self.switch.is_stopped and not has_chip_sensor(self._board)
         ):
             temp_c, temp2_c = self._body.temperatures_c
+            if not self._rows.reads_second_sensor:
+                temp2_c = ABSENT_C
         self.readings = Readings(
             power_w=power.power_w,
             input_voltage_v=power.input_voltage_v,

@@ -184,6 +184,11 @@ class Rows:
         "boot stops",
         v2_9="custom board",
     )
+    reads_second_sensor: bool = _row(
+        "a second temperature is read, and minded, where there is one",
+        False,
+        v2_10=True,
+    )
     temp2_without_sensor: float = _row(
         "`temp2` where there is no second sensor", 0.0, v2_11=-1.0
     )
