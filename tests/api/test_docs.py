@@ -2,7 +2,8 @@ from pathlib import Path
 
 from softaxe.api import docs
 from softaxe.api.schema import info_fields
-from softaxe.catalog.firmware import firmware
+from softaxe.catalog.firmware import firmware, versions
+from softaxe.catalog.firmware.rows import ROWS as VERSION_ROWS
 from softaxe.device.profile import DOCUMENTED, ROWS
 from softaxe.device.settings import rules
 
@@ -26,11 +27,30 @@ def test_every_setting_member_and_difference_is_documented() -> None:
 
     for rule in rules(firmware(), DOCUMENTED).values():
         assert not rule.names or f"| `{rule.names[0]}` |" in page
-    for row in info_fields(firmware()):
-        assert f"| `{row.name}` |" in page
+    for version in versions():
+        for row in info_fields(firmware(version)):
+            assert f"| `{row.name}` |" in page
+        for key in firmware(version).settings:
+            assert f"| `{key}` |" in page
     for name in ROWS:
         assert f"| `{name}` |" in docs.fidelity_table()
+    for name in VERSION_ROWS:
+        assert f"| `{name}` |" in docs.versions_table()
 
 
 def test_no_secret_default_is_documented() -> None:
     assert "softaxe-wifi" not in docs.api_page()
+
+
+def test_a_row_of_versions_tells_where_a_value_changes() -> None:
+    def cells(name: str) -> str:
+        (row,) = [
+            line
+            for line in docs.versions_table().splitlines()
+            if line.startswith(f"| `{name}` |")
+        ]
+        return row
+
+    layout, mark = cells("json_layout"), cells("log_mark")
+    assert layout.endswith("| `formatted` | = | = | = | = | = | = | `compact` | = |")
+    assert mark.endswith("| = | 50 invisible characters from 2.14.2 | = |")

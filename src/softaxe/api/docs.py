@@ -4,46 +4,105 @@
 """
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
-from softaxe.api.schema import Field, asic_fields, columns, info_fields
-from softaxe.catalog.firmware import firmware
-from softaxe.catalog.firmware.rows import Release
-from softaxe.device.profile import DOCUMENTED, ROWS
+from softaxe.api.schema import (
+    WORDS,
+    Column,
+    Field,
+    asic_fields,
+    columns,
+    info_fields,
+)
+from softaxe.catalog.firmware import (
+    Firmware,
+    Kind,
+    families,
+    firmware,
+)
+from softaxe.catalog.firmware.rows import ROWS as VERSION_ROWS
+from softaxe.catalog.firmware.rows import Release, Row, release
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, ROWS
 from softaxe.device.settings import Rule, rules
 
 BEGIN = "<!-- table of differences: made by make docs -->"
 END = "<!-- end of the table -->"
 AS_PAGE = "as the page"
 
-_ROUTES = (
-    ("GET /api/system/info", "All readings and settings, see below"),
-    ("GET /api/system/asic", "The chip and its options"),
-    ("GET /api/system/statistics", "Samples; `?columns=` picks columns"),
-    ("GET /api/system/statistics/dashboard", "Four columns without labels"),
-    ("GET /api/system/wifi/scan", "Networks in range"),
-    ("PATCH /api/system", "Change settings: all of the request, or nothing"),
-    ("POST /api/system/restart", "Reset the device in a second"),
-    ("POST /api/system/identify", "Say hi for 30 seconds, or stop"),
-    ("POST /api/system/OTA", "Install a firmware image and restart into it"),
-    ("POST /api/system/OTAWWW", "Install an image of the web page"),
-    ("GET /api/theme, POST /api/theme", "Colours of the web page"),
-    ("WebSocket /api/ws", "The device's log, a line per text frame"),
-    ("GET /recovery", "A page to install a www image or restart"),
-    ("GET /", "The web page: ours, or the one of the flashed image"),
-    ("GET /openapi.json", "This API as OpenAPI 3.1; softaxe's own"),
+VERSIONS_BEGIN = "<!-- table of versions: made by make docs -->"
+VERSIONS_END = "<!-- end of the table of versions -->"
+NONE = "–"
+SAME = "="
+MOST_CHOICES = 4
+"""More are not listed."""
+SHORT = {
+    Kind.INTEGER: "i",
+    Kind.FLOAT7: "f7",
+    Kind.FLOAT_RAW: "fr",
+    Kind.DOUBLE: "d",
+    Kind.BOOLEAN01: "01",
+    Kind.BOOLEAN: "b",
+    Kind.STRING: "s",
+    Kind.INTEGERS: "[i]",
+    Kind.ARRAY: "[ ]",
+    Kind.OBJECT: "{ }",
+}
+_KINDS_IN_WORDS = (
+    "Kinds: "
+    + ", ".join(f"`{short}` {WORDS[kind]}" for kind, short in SHORT.items())
+    + f"; `?` there only while there is something to tell; {NONE} not there. f7 is "
+    "rounded to seven decimals, fr has all digits of a single-precision number."
+)
+
+_ROUTES = {
+    "GET /api/system/info": "All readings and settings, see below",
+    "GET /api/system/asic": "The chip and its options",
+    "GET /api/system/statistics": "Samples; `?columns=` picks columns",
+    "GET /api/system/statistics/dashboard": "Four columns without labels",
+    "GET /api/system/scoreboard": "The best nonces",
+    "GET /api/system/wifi/scan": "Networks in range",
+    "GET /api/system/logs": "The log as a file",
+    "PATCH /api/system": "Change settings: all of the request, or nothing",
+    "PUT /api/system/pools/*": "Store a pool in a slot, 0 to 7",
+    "DELETE /api/system/pools/*": "Empty a slot",
+    "POST /api/system/restart": "Reset the device in a second",
+    "POST /api/system/identify": "Say hi for 30 seconds, or stop",
+    "POST /api/system/pause": "Stop mining",
+    "POST /api/system/resume": "Mine again",
+    "POST /api/system/blockFound/dismiss": "Show the news of a block no more",
+    "POST /api/system/boot": "Restart into another partition",
+    "POST /api/system/OTA": "Install a firmware image and restart into it",
+    "POST /api/system/OTAWWW": "Install an image of the web page",
+    "GET /api/theme": "Colours of the web page",
+    "POST /api/theme": "Change them",
+    "GET /api/ws": "WebSocket: the device's log, a line per text frame",
+    "GET /api/ws/live": "WebSocket: what has changed in the info, twice a second",
+    "GET /recovery": "A page to install a www image or restart",
+    "GET /*": "The web page: ours, or the one of the flashed image",
+}
+"""What each route does."""
+_OWN_ROUTES = (
+    ("GET /openapi.json", "This API, as the running version has it, as OpenAPI 3.1"),
     (
         "GET /softaxe/status.json",
-        "What the API does not tell: work mode, pool, chips, partitions; softaxe's own",
+        "What the API does not tell: work mode, pool, chips, partitions",
     ),
-    ("GET /softaxe/settings.json", "Rules and values of the settings; softaxe's own"),
-    ("GET /softaxe/screen.png", "The device's screen; `?scale=` 1 to 8; softaxe's own"),
+    ("GET /softaxe/settings.json", "Rules and values of the settings"),
+    ("GET /softaxe/screen.png", "The device's screen; `?scale=` 1 to 8"),
+)
+_ACCESS = (
+    "Firmware versions by the family of releases that share a column; with `--profile "
+    "documented` the routes of the API page are there on all of them. ● is for those "
+    f"whom the access check lets in, ○ for everybody, {NONE} is no route. `OPTIONS` "
+    "is answered where a browser asks before it sends: at all of `/api/` from 2.13 on."
 )
 _INTRODUCTION = (
     "Made from the tables in the code by `make docs`. Ranges are those of the "
-    "`documented` profile; [fidelity.md](fidelity.md) lists where firmware v2.12.2 "
-    "differs."
+    "`documented` profile on the default version, 2.12.2; [fidelity.md](fidelity.md) "
+    "lists where firmware differs. A device describes its own version at "
+    "`/openapi.json`."
 )
 _SETTINGS = (
     "Members of `PATCH /api/system`. Names are compared without case, unknown ones are "
@@ -59,21 +118,27 @@ _SETTINGS = (
 _ERRORS = (
     "Errors: 400 names the member, its value and what is allowed, or what is wrong "
     "with an image; 401 when the client or its page is outside the allowed networks; "
-    "404 for any other path or method below `/api/`, 405 for another method "
-    "elsewhere (a GET there leads to the web page); 429 for an eleventh "
+    "404 for any other path or method below `/api/` from 2.9 on, 405 for another "
+    "method elsewhere (a GET there leads to the web page); 429 for an eleventh "
     "WebSocket; 500 when the device cannot do it."
 )
 
 
 def api_page() -> str:
     """docs/api.md, whole."""
+    columns_by_label = _of_all(lambda one: {c.label: c for c in columns(one)})
     return (
         "\n\n".join(
             (
                 "# API",
                 _INTRODUCTION,
                 "## Routes",
-                table(("route", "what it does"), ((f"`{a}`", b) for a, b in _ROUTES)),
+                _ACCESS,
+                _matrix(("route", "what it does"), _route_rows()),
+                "Softaxe's own, on every version:",
+                table(
+                    ("route", "what it does"), ((f"`{a}`", b) for a, b in _OWN_ROUTES)
+                ),
                 _ERRORS,
                 "## Settings",
                 _SETTINGS,
@@ -81,20 +146,27 @@ def api_page() -> str:
                     ("member", "type", "allowed", "default", "felt", "meaning"),
                     map(_setting_row, _rules()),
                 ),
+                "By version: what is allowed; *any* where nothing is checked, `=` what "
+                "the version before takes.",
+                _matrix(("member", "meaning"), _setting_rows()),
                 "## `/api/system/info`",
-                table(
-                    ("member", "type", "unit", "meaning"),
-                    map(_member_row, info_fields(firmware())),
+                _KINDS_IN_WORDS,
+                _matrix(
+                    ("member", "unit", "meaning"),
+                    _member_rows(lambda one: {f.name: f for f in info_fields(one)}),
                 ),
                 "## `/api/system/asic`",
-                table(
-                    ("member", "type", "unit", "meaning"),
-                    map(_member_row, asic_fields(firmware())),
+                _matrix(
+                    ("member", "unit", "meaning"),
+                    _member_rows(lambda one: {f.name: f for f in asic_fields(one)}),
                 ),
                 "## Columns of `/api/system/statistics`",
-                table(
+                _matrix(
                     ("column", "unit"),
-                    ((f"`{c.label}`", c.unit) for c in columns(firmware("2.13"))),
+                    (
+                        (f"`{label}`", _newest(found).unit, *_cells(found, _kind))
+                        for label, found in columns_by_label.items()
+                    ),
                 ),
             )
         ).rstrip()
@@ -102,8 +174,84 @@ def api_page() -> str:
     )
 
 
-def _member_row(row: Field) -> tuple[str, ...]:
-    return f"`{row.name}`", row.kind_in_words, row.unit, row.description
+T = TypeVar("T")
+
+
+def _of_all(get: Callable[[Firmware], Mapping[str, T]]) -> dict[str, dict[str, T]]:
+    """What versions have under each name, by family.
+
+    The names are in the newest version's order; what only others have stands behind
+    what is before it there.
+    """
+    found = {family: get(firmware(family)) for family in families()}
+    names: list[str] = []
+    for column in reversed(found.values()):
+        place = 0
+        for name in column:
+            if name not in names:
+                names.insert(place, name)
+            place = names.index(name) + 1
+    return {
+        name: {
+            family: column[name] for family, column in found.items() if name in column
+        }
+        for name in names
+    }
+
+
+def _newest(found: Mapping[str, T]) -> T:
+    return [*found.values()][-1]
+
+
+def _cells(found: Mapping[str, T], text: Callable[[T], str]) -> Iterator[str]:
+    for family in families():
+        yield text(found[family]) if family in found else NONE
+
+
+def _matrix(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    return table((*heads, *families()), rows)
+
+
+def _kind(field: Field | Column) -> str:
+    is_optional = isinstance(field, Field) and field.is_optional
+    return SHORT[field.kind] + ("?" if is_optional else "")
+
+
+def _member_rows(
+    get: Callable[[Firmware], Mapping[str, Field]],
+) -> Iterator[tuple[str, ...]]:
+    for name, found in _of_all(get).items():
+        row = _newest(found)
+        told = f"{row.description}; {row.of_what}" if row.of_what else row.description
+        yield f"`{name}`", row.unit, told, *_cells(found, _kind)
+
+
+def _route_rows() -> Iterator[tuple[str, ...]]:
+    routes = _of_all(lambda one: {f"{r.method} {r.path}": r for r in one.routes})
+    for name, words in _ROUTES.items():
+        cells = _cells(routes[name], lambda route: "●" if route.is_checked else "○")
+        yield f"`{name}`", words, *cells
+
+
+def _setting_rows() -> Iterator[tuple[str, ...]]:
+    for key, found in _of_all(_own_rules).items():
+        yield (
+            f"`{key}`",
+            _newest(found).setting.description,
+            *_changes(_cells(found, _allowed)),
+        )
+
+
+def _own_rules(of: Firmware) -> Mapping[str, Rule]:
+    """What a version itself takes, by key."""
+    found = rules(of, FIRMWARE.on(of)).values()
+    return {rule.names[0]: rule for rule in found if rule.names and rule.is_own}
+
+
+def _allowed(rule: Rule) -> str:
+    if not rule.is_checked:
+        return "any"
+    return "a choice" if len(rule.choices) > MOST_CHOICES else rule.allowed(rule.limits)
 
 
 def fidelity_table() -> str:
@@ -134,10 +282,54 @@ def _release(number: Release) -> str:
 
 
 def with_fidelity_table(page: str) -> str:
-    """Put the table into docs/fidelity.md, between its markers."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{fidelity_table()}\n\n{END}{after}"
+    """Put both tables into docs/fidelity.md, between their markers."""
+    page = _with(page, BEGIN, fidelity_table(), END)
+    return _with(page, VERSIONS_BEGIN, versions_table(), VERSIONS_END)
+
+
+def _with(page: str, begin: str, made: str, end: str) -> str:
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n\n{made}\n\n{end}{after}"
+
+
+def versions_table() -> str:
+    """The table of what versions do beyond their lists of names."""
+    return _matrix(("row", "what"), map(_version_row, VERSION_ROWS.values()))
+
+
+def _version_row(row: Row) -> tuple[str, ...]:
+    texts = [_value(row.value(release(firmware(one).version))) for one in families()]
+    cells = list(_changes(texts))
+    for since in row.steps:
+        major, minor, patch = since
+        if patch and (family := f"{major}.{minor}") in families():
+            cells[families().index(family)] += f" from {_release(since)}"
+    return f"`{row.name}`", row.words, *cells
+
+
+def _changes(texts: Iterable[str]) -> Iterator[str]:
+    """Yield texts; what is the same as before as `=`."""
+    before = None
+    for text in texts:
+        yield SAME if text == before else text
+        before = text
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or value == "":
+        return NONE
+    if isinstance(value, tuple):
+        return ", ".join(map(_value, value))
+    if not isinstance(value, str):
+        return f"{value}"
+    if value.isspace():
+        return "a blank"
+    if not value.isprintable():
+        return f"{len(value)} invisible characters"
+    return f"`{value}`"
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -101,7 +101,7 @@ class Rows:
     purges_sockets: bool = _row(
         "one client too many ends the connection unused for longest", False, v2_10=True
     )
-    header_bytes: int = _row("most bytes of a request's head", 512, v2_10=1024)
+    header_bytes: int = _row("most bytes of a request's headers", 512, v2_10=1024)
     websocket_clients: int = _row(
         "most WebSockets at once; of one the last to come is served", 1, v2_10=10
     )
