@@ -41,6 +41,20 @@ def test_releases_are_dealt_out_in_turn_and_a_family_means_its_last() -> None:
     assert [one.firmware for one in made(Group(count=2))] == [None, None]
 
 
+def test_a_board_that_is_dealt_out_has_to_be_known_to_its_firmware() -> None:
+    group = read_group({"boards": ["gammaturbo"], "firmware": ["2.10", "2.12.0"]})
+    assert [one.board.version for one in made(group)] == ["800"]
+
+    with pytest.raises(SettingError, match=r"2\.15\.0 does not know 800"):
+        made(read_group({"boards": ["800"], "firmware": "2.15"}))
+
+
+def test_settings_are_those_of_the_firmware_that_a_board_comes_with() -> None:
+    (one,) = made(read_group({"boards": ["603"], "settings": {"stratumTLS": 1}}))
+
+    assert one.defaults["stratumtls"] == 1
+
+
 def test_settings_hold_for_all_and_number_the_devices() -> None:
     settings = {"frequency": 490, "hostname": "g-{n}"}
     group = read_group({"count": 2, "settings": settings, "user": "u.{n}"})

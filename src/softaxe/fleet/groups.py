@@ -27,7 +27,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from softaxe.board.radio import NETWORKS, Network
-from softaxe.catalog import USUAL_BOARD, Board, boards
+from softaxe.catalog import USUAL_BOARD, Board, boards, firmware_for
 from softaxe.catalog import board as board_named
 from softaxe.catalog.firmware import Firmware, firmware, release_named, versions
 from softaxe.description import about, given, read, shown
@@ -310,7 +310,7 @@ def _member_options(
             group,
             board,
             profile,
-            release or firmware(),
+            release or firmware_for(board),
             seed=seed,
             number=number + 1,
             rng=rng,
