@@ -293,9 +293,11 @@ def test_devices_are_added_kept_and_brought_back(
     page.get_by_role("button", name="Switch on").click()
     expect(page.get_by_text("board: 'hexagon' is none of")).to_be_visible()
     page.get_by_label("Board or family").fill("gamma")
+    page.get_by_label("Firmware").fill("2.15")
     page.get_by_role("button", name="Switch on").click()
     expect(page.get_by_text("1,001 devices", exact=True)).to_be_visible()
     expect(page.get_by_text("601-1001 is on.")).to_be_in_viewport()
+    assert fleet["601-1001"].info()["version"] == "v2.15.0"
 
     page.get_by_role("button", name="Restore before").click()
 
