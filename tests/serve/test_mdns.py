@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from zeroconf import (  # type: ignore[attr-defined]
     AddressResolverIPv4,
@@ -168,8 +169,14 @@ def test_of_two_with_a_name_one_gets_another_and_2_15_keeps_it(tmp_path: Path) -
             said = await network.zeroconf.async_register_service(
                 stranger, cooperating_responders=True
             )
-            assert await new.host_name_for(f"{wanted}3") == f"{wanted}3-{last}"
             await said
+            change = {"hostname": f"{wanted}3"}
+            answer = await asyncio.to_thread(
+                httpx.patch, f"{new.url}/api/system", json=change
+            )
+            renamed = f"{wanted}3-{last}"
+            assert answer.json()["redirect"]["url"] == f"http://{renamed}.local"
+            await until_answered(renamed, LOOPBACK)
 
     asyncio.run(main())
 
