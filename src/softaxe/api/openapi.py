@@ -193,7 +193,7 @@ def document(device: Device) -> Schema:
                 "Settings": _settings(firmware, profile),
                 "Refusal": _object({"error": _STRING}),
                 "Message": _object({"message": _STRING}),
-                "Stored": _object({"warnings": _WARNINGS}, "warnings"),
+                "Stored": _stored(firmware),
             },
             "responses": {
                 "Unauthorized": _response("Client or page is not allowed in", _text()),
@@ -422,6 +422,15 @@ def _logs() -> Schema:
     return _operation("getLogs", summary, responses)
 
 
+def _stored(firmware: Firmware) -> Schema:
+    """What an accepted PATCH may be answered."""
+    told: Schema = {"warnings": _WARNINGS}
+    if firmware.rows.hostname_change == "live with redirect":
+        redirect = _object({"url": _STRING, "delay": _INTEGER, "message": _STRING})
+        told = {"status": _STRING, "redirect": redirect, **told}
+    return _object(told, *told)
+
+
 def _patch(firmware: Firmware, profile: Profile) -> Schema:
     ok = _json(_ref("Stored")) if profile.patch_answers_json else _text()
     bad = _json(_ref("Refusal")) if profile.patch_errors_explained else _text()
@@ -444,7 +453,7 @@ _INDEX: Schema = {
     "in": "path",
     "required": True,
     "description": "Slot of a pool, 0 to 7",
-    "schema": _INTEGER,
+    "schema": {"type": "integer", "minimum": 0, "maximum": SLOTS - 1},
 }
 
 
@@ -459,7 +468,7 @@ def _pool_slot() -> Schema:
             "500": _response("The body was cut off, or could not be stored", _text()),
         },
         parameters=[_INDEX],
-        requestBody={"required": True, "content": _json({"type": "object"})},
+        requestBody={"required": True, "content": _json(_pool())},
     )
     removal = _operation(
         "deletePool",
@@ -580,7 +589,7 @@ def _setting(rule: Rule) -> Schema:
     if row.is_secret:
         schema["writeOnly"] = True
     if row.kind is SettingKind.POOLS:
-        return schema | _array(_pool("id"))
+        return schema | _array(_pool(id=_SLOT_ID))
     if rule.choices:
         kind = _STRING if row.kind is SettingKind.STRING else _INTEGER
         return schema | {**kind, "enum": list(rule.choices)}
@@ -602,9 +611,12 @@ def _setting(rule: Rule) -> Schema:
     return schema | {**(_NUMBER if is_float else _INTEGER), **numbers}
 
 
-def _pool(*needed: str) -> Schema:
-    """Describe a pool slot as it is sent."""
-    properties: Schema = {"id": {**_INTEGER, "minimum": 0, "maximum": SLOTS - 1}}
+_SLOT_ID: Schema = {**_INTEGER, "minimum": 0, "maximum": SLOTS - 1}
+
+
+def _pool(**more: Schema) -> Schema:
+    """Describe a pool slot as it is sent, and what is needed beside."""
+    properties: Schema = {**more}
     for rule in SLOT_RULES:
         if rule.choices:
             one = {**_STRING, "enum": list(rule.choices)}
@@ -615,5 +627,5 @@ def _pool(*needed: str) -> Schema:
         else:
             one = {**_INTEGER, "minimum": rule.least, "maximum": rule.most}
         properties[rule.name] = one
-    required = [*needed, *(rule.name for rule in SLOT_RULES if rule.is_needed)]
+    required = [*more, *(rule.name for rule in SLOT_RULES if rule.is_needed)]
     return {"type": "object", "required": required, "properties": properties}
