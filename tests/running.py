@@ -109,14 +109,15 @@ def free_ports(count: int = 1) -> int:
 def wait_for(url: str, seconds: float = 60.0) -> dict[str, Any]:
     """What is answered there, once somebody answers."""
     deadline = time.monotonic() + seconds
-    while True:
-        try:
-            answer: dict[str, Any] = httpx.get(url, timeout=5).json()
-        except httpx.TransportError:
-            assert time.monotonic() < deadline, f"{url} does not answer"
-            time.sleep(0.01)
-        else:
-            return answer
+    with httpx.Client(timeout=5) as client:  # a new one costs more than to ask
+        while True:
+            try:
+                answer: dict[str, Any] = client.get(url).json()
+            except httpx.TransportError:
+                assert time.monotonic() < deadline, f"{url} does not answer"
+                time.sleep(0.02)
+            else:
+                return answer
 
 
 def until(is_true: Callable[[], bool], *, seconds: float = 60) -> None:

@@ -2,16 +2,16 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.commands import ended
+from typer.testing import CliRunner
 
-from softaxe.control.scenario_run import (
-    shipped_names,
-)
+from softaxe.cli.commands import app
+from softaxe.control.scenario_run import shipped_names
 
 
 def test_thirteen_come_with_softaxe() -> None:
-    listed = ended("scenario")
+    listed = CliRunner().invoke(app, ["scenario"])
 
-    assert listed.returncode == 0
+    assert listed.exit_code == 0
     assert len(shipped_names()) == 14
     assert [line.split()[0] for line in listed.stdout.splitlines()] == shipped_names()
 
@@ -50,8 +50,10 @@ def test_a_bad_name_or_file_is_told(tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
     path.write_text("[[step]]\nat = 5")
 
-    missing, bad = ended("scenario", "nothing"), ended("scenario", str(path))
+    missing = CliRunner().invoke(app, ["scenario", "nothing"])
+    bad = CliRunner().invoke(app, ["scenario", str(path)])
 
+    assert type(missing.exception) is type(bad.exception) is SystemExit
+    assert missing.exit_code == bad.exit_code == 1
     assert "nothing is no file and none of access-refused" in missing.stderr
     assert "bad: step 1: has not one of fault" in bad.stderr
-    assert missing.returncode == bad.returncode == 1
