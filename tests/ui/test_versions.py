@@ -27,3 +27,49 @@ def test_every_page_shows_a_device_of_any_version(
             expect(page.get_by_text(words)).to_be_visible()
         assert wrong == []
         page.close()
+
+
+def test_mining_is_paused_and_resumed(
+    browser: Browser, run_device: Any, tmp_path: Path
+) -> None:
+    with run_device(tmp_path, speed=20.0, firmware=("2.14.2",)) as device:
+        page = browser.new_page()
+        page.goto(device.url)
+        page.get_by_role("button", name="Pause mining").click()
+        expect(page.get_by_text("Paused", exact=True)).to_be_visible()
+        expect(page.get_by_text("Mining is paused.")).to_be_visible()
+        assert device.info()["miningPaused"] is True
+
+        page.get_by_role("button", name="Resume mining").click()
+        expect(page.get_by_text("Mining", exact=True)).to_be_visible()
+        page.close()
+
+
+def test_pool_slots_are_filled_chosen_and_cleared(
+    browser: Browser, run_device: Any, tmp_path: Path
+) -> None:
+    with run_device(tmp_path, speed=20.0, firmware=("2.15.0",)) as device:
+        page = browser.new_page()
+        page.goto(f"{device.url}/#/settings/pool")
+        page.get_by_role("button", name="Add a pool").click()
+        third = page.get_by_role("group", name="Pool 3")
+        third.get_by_label("Host").fill("pool.example")
+        third.get_by_label("Port").fill("4444")
+        third.get_by_label("User").fill("me.third")
+        third.get_by_role("button", name="Save pool").click()
+        expect(page.get_by_text("pool.example:4444")).to_be_visible()
+        found = device.info()["pools"][2]
+        assert (found["id"], found["stratumPort"], found["stratumUser"]) == (
+            *(2, 4444),
+            "me.third",
+        )
+
+        row = page.locator("li", has_text="Pool 3")
+        row.get_by_role("button", name="Use as fallback").click()
+        expect(row.get_by_text("fallback", exact=True)).to_be_visible()
+        expect(row.get_by_role("button", name="Clear")).to_have_count(0)
+        row = page.locator("li", has_text="Pool 2")
+        row.get_by_role("button", name="Clear").click()
+        expect(page.get_by_text("Pool 2", exact=True)).to_have_count(0)
+        assert [one["id"] for one in device.info()["pools"]] == [0, 2]
+        page.close()

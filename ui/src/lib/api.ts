@@ -220,6 +220,16 @@ export async function act(name: "restart" | "identify" | "pause" | "resume"): Pr
   return order("POST", `/api/system/${name}`);
 }
 
+/** Store a pool in its slot; returns what the device says. */
+export async function savePool({ id, ...pool }: Pool): Promise<string> {
+  return order("PUT", `/api/system/pools/${id}`, pool);
+}
+
+/** Empty a pool's slot; returns what the device says. */
+export async function clearPool(id: number): Promise<string> {
+  return order("DELETE", `/api/system/pools/${id}`);
+}
+
 /** Start from an application slot at once, where the firmware can. */
 export async function boot(partition: string): Promise<void> {
   await order("POST", "/api/system/boot", { partition });

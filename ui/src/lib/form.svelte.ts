@@ -35,7 +35,7 @@ class Form {
   warnings = $derived.by(() => {
     const found: Record<string, string> = {};
     for (const rule of this.byName.values()) {
-      if (this.errors[rule.name] || (rule.is_secret && !this.isChanged(rule))) continue;
+      if (rule.kind === "array" || this.errors[rule.name] || (rule.is_secret && !this.isChanged(rule))) continue;
       const text = this.asked(rule);
       if (text) found[rule.name] = `${text} So the API page asks; a device takes it all the same.`;
     }
@@ -50,7 +50,7 @@ class Form {
       const kept = new Set(unsaved.map((rule) => rule.name));
       for (const rule of loaded.settings) {
         for (const limits of [rule, rule.asked]) if (limits) limits.allowed = limits.allowed.replace("..", " to ");
-        if (kept.has(rule.name)) continue;
+        if (kept.has(rule.name) || rule.kind === "array") continue;
         this.draft[rule.name] = rule.is_secret ? "" : asTyped(rule);
         delete this.cleared[rule.name];
       }
@@ -103,6 +103,7 @@ class Form {
   }
 
   private isChanged(rule: Rule): boolean {
+    if (rule.kind === "array") return false; // they are stored one by one
     const value = this.draft[rule.name];
     return rule.is_secret ? Boolean(value) || this.cleared[rule.name] === true : value !== asTyped(rule);
   }

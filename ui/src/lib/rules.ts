@@ -1,6 +1,6 @@
 /** Checks settings as the device does, by the device's own table. */
 
-import type { Asic } from "./api";
+import type { Asic, Pool } from "./api";
 
 export type Value = string | number | boolean;
 
@@ -18,7 +18,7 @@ export interface Limits {
 export interface Rule extends Limits {
   name: string;
   description: string;
-  kind: "string" | "integer" | "float" | "boolean";
+  kind: "string" | "integer" | "float" | "boolean" | "array";
   unit: string;
   choices: (string | number)[];
   /** What the API page asks for beyond that. */
@@ -27,7 +27,7 @@ export interface Rule extends Limits {
   /** Another value than the stored one is in force until the next restart. */
   is_waiting: boolean;
   is_secret: boolean;
-  value: Value | null;
+  value: Value | Pool[] | null;
 }
 
 export interface Rules {
