@@ -534,3 +534,23 @@ def test_an_extranonce_of_the_pool_s_is_taken_from_2_9_on_and_cut_from_2_10_on(
     events = bench.says({"method": "mining.set_extranonce", "params": ["aa", 40]})
 
     assert events == ([] if size is None else [ExtranonceSet(b"\xaa", size)])
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ({"error": {"code": 22, "message": "duplicate share"}}, "duplicate share"),
+        ({"error": [21, "Job not found"]}, "Job not found"),
+        ({"error": "Stale", "result": None}, "Stale"),
+        ({"error": {"code": 22}, "result": False}, "unknown"),
+    ],
+)
+@pytest.mark.parametrize("version", ["2.14.2", "2.15.0"])
+def test_from_2_14_on_an_error_is_a_refusal_however_it_is_spelt(
+    version: str, answer: dict[str, Any], reason: str
+) -> None:
+    bench = Bench(version=version)
+    bench.says(accepted(3))
+    number = bench.submit()
+
+    assert bench.says({"id": number, **answer}) == [ShareRejected(reason)]
