@@ -11,8 +11,8 @@ def others() -> GroupOptions:
 
 def test_right(bitaxe_factory: MakeDevices) -> None:
     fleet = bitaxe_factory(count=3, ambient=31, settings={"frequency": 490})
-    fleet.faults.add("latency", ms=300, device="601-*")
-    fleet.add(board="hex", first_boot=True)
+    fleet.faults.add("latency", ms=300, device="601-*", firmware="2.12*")
+    fleet.add(board="hex", first_boot=True, firmware=["2.9", "2.15"], mdns=False)
     bitaxe_factory(groups=[{"board": "402", "count": 2}, others()])
     fleet.pool.faults.add("pool_reject", reason="No")
 

@@ -23,7 +23,8 @@ def test_a_pool(bitaxe_pool):
 
 def test_ones_own(bitaxe_factory):
     hot = bitaxe_factory(ambient=50, speed=0)
-    cool = bitaxe_factory(ambient=10, speed=0)
+    cool = bitaxe_factory(ambient=10, speed=0, firmware="2.14.2")
+    assert cool.info()["version"] == "v2.14.2"
     assert hot.info()["vrTemp"] > cool.info()["vrTemp"]
 """
 
