@@ -382,6 +382,7 @@ def test_a_fault_that_meets_nobody_is_told(tmp_path: Path) -> None:
     path.write_text(
         "[[group]]\n[[fault]]\neffect = 'fan_dead'\ndevice = '602-*'\n"
         "[[fault]]\neffect = 'fan_dead'\ndevice = '601-1'\nid = 'met'\n"
+        "[[fault]]\neffect = 'latency'\nfirmware = '2.15*'\nid = 'new'\n"
     )
     arguments = ("--ephemeral", "--port", "0", "--control", "none")
     with command("run", str(path), *arguments) as process:
@@ -389,4 +390,7 @@ def test_a_fault_that_meets_nobody_is_told(tmp_path: Path) -> None:
         process.terminate()
         _, errors = end_of(process)
 
-    assert errors == "softaxe: fault fault-1 (fan_dead): it meets no device so far\n"
+    assert errors.splitlines() == [
+        "softaxe: fault fault-1 (fan_dead): it meets no device so far",
+        "softaxe: fault new (latency): it meets no device so far",
+    ]

@@ -111,8 +111,8 @@ async def _warn_of_idle_faults(whole: "Whole") -> None:
     from softaxe.fleet.parts.merge import faults  # noqa: PLC0415
 
     for rule in faults(await whole.ask("faults"))["faults"]:
-        is_for_all = rule.get("device", "*") == rule.get("group", "*") == "*"
-        is_for_all = is_for_all and not rule.keys() & PARTS.keys()
+        patterns = {rule.get(name, "*") for name in ("device", "group", "firmware")}
+        is_for_all = patterns == {"*"} and not rule.keys() & PARTS.keys()
         if not rule["matches"] and not is_for_all:
             warn(f"fault {rule['id']} ({rule['effect']}): it meets no device so far")
 
