@@ -41,6 +41,33 @@ def test_nothing_private_is_left_and_no_number_changes() -> None:
     assert json.loads(text).keys() == json.loads(INFO).keys()
 
 
+def test_nothing_private_of_newer_firmware_is_left() -> None:
+    standins = Standins()
+    info = {
+        "hostname": "livingroom",
+        "fullHostname": "livingroom.local",
+        "mdnsHostname": "livingroom",
+        "stratumCert": "-----BEGIN CERTIFICATE-----\nMIIB",
+        "pools": [{"id": 0, "stratumUser": "me.rig", "stratumPassword": "geheim"}],
+    }
+    log = (
+        "I (9) ble: Bitaxe-BBF0 at livingroom.local\n"
+        'I (9) stratum_api: tx: {"id":3,"method":"mining.authorize",'
+        '"params":["me.rig","geheim"]}\n'
+    )
+
+    told = json.loads(clean(json.dumps(info, separators=(",", ":")), standins))
+    lines = cleaned(Entry(0, "/api/system/logs", body=log), standins).body
+
+    assert told["fullHostname"] == f"{told['hostname']}.local" == "bitaxe-1.local"
+    assert told["mdnsHostname"] == told["hostname"]
+    assert told["stratumCert"] == told["pools"][0]["stratumPassword"] == "x"
+    assert "me.rig" not in told["pools"][0]["stratumUser"]
+    assert lines.startswith("I (9) ble: Bitaxe-0001 at bitaxe-1.local\n")
+    for private in ("livingroom", "BBF0", "me.rig", "geheim", "MIIB"):
+        assert private not in f"{told} {lines}"
+
+
 def test_the_same_original_has_the_same_standin() -> None:
     standins = Standins()
 
