@@ -70,3 +70,7 @@ def test_a_ramp_ends_where_it_was_asked_to(start: float, end: float) -> None:
         assert steps[-1] == pytest.approx(end, abs=0.0001)
     rising = end > start
     assert steps == sorted(steps, reverse=not rising)
+
+
+def test_a_ramp_ends() -> None:
+    assert ramp_steps(525.0, 1e30)[-1] == 65535.0

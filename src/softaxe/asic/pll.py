@@ -18,6 +18,8 @@ HIGH_VCO_MHZ = 2400
 LOW_SCALE, HIGH_SCALE = 0x40, 0x50
 TIE = 0.0001
 """Smaller differences count as none."""
+MOST_MHZ = 65535.0
+"""The most that a release takes which checks it. Source: ESP-Miner nvs_config.c."""
 RAMP_STEP_MHZ = 6.25
 
 
@@ -103,6 +105,8 @@ def ramp_steps(from_mhz: float, to_mhz: float) -> list[float]:
 
     Source: ESP-Miner pll.c.
     """
+    # Releases that check no setting climb on beyond any frequency, with no end.
+    to_mhz = min(to_mhz, MOST_MHZ)
     difference = abs(to_mhz - from_mhz)
     if difference < TIE:
         return []
