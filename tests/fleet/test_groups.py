@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from softaxe.catalog.firmware import firmware
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT
+from softaxe.device.settings import Settings, overridden
 from softaxe.errors import SettingError
 from softaxe.fleet.groups import (
     Group,
@@ -179,3 +181,41 @@ def test_pools_are_read_as_people_write_them(
 def test_what_is_no_pool_is_refused(text: str) -> None:
     with pytest.raises(SettingError, match=r"names no host|plain Stratum v1"):
         parse_pool(text)
+
+
+def settled(version: str, **table: Any) -> Settings:
+    """What a device of a group begins with."""
+    group = read_group({"firmware": version, **table})
+    (options,) = member_options(group, pool_rows=POOL_ROWS)
+    stored = overridden(options.defaults, options.overrides)
+    presets = {**options.presets, **options.overrides}
+    of = firmware(version)
+    return Settings.from_nvs(stored, options.board, of, presets=presets)
+
+
+@pytest.mark.parametrize("version", ["2.8.1", "2.10.1", "2.12.2", "2.14.2", "2.15.0"])
+def test_on_every_firmware_the_built_in_pool_is_found_or_one_s_own(
+    version: str,
+) -> None:
+    built_in = settled(version, settings={"frequency": 490}, first_boot=True)
+    own = settled(version, pool="pool.example:4444", user="me.{n}")
+
+    assert (built_in.stratum_url, built_in.stratum_port) == ("127.0.0.1", 3333)
+    assert built_in.frequency_mhz == 490
+    assert (own.stratum_url, own.stratum_port) == ("pool.example", 4444)
+    assert (own.stratum_user, own.fallback_stratum_url) == ("me.1", "")
+
+
+def test_settings_have_the_names_of_any_firmware() -> None:
+    pools = [{"id": 2, "stratumURL": "a", "stratumPort": 1, "stratumUser": "u.{n}"}]
+
+    new = settled("2.15.0", settings={"pools": pools, "stratumSuggestedDifficulty": 8})
+    old = settled("2.9.0", settings={"fanspeed": 30, "useCustomWWW": 1})
+
+    assert new.pools[2].user == "u.1"
+    assert (new.stratum_url, new.stratum_suggested_difficulty) == ("127.0.0.1", 8)
+    assert old.fan_manual_percent == 30
+    with pytest.raises(SettingError, match=r"pools\[0\].id: 9 is none of"):
+        settled("2.15.0", settings={"pools": [{"id": 9}]})
+    with pytest.raises(SettingError, match="colour is no setting of PATCH"):
+        settled("2.9.0", settings={"colour": 1})

@@ -725,10 +725,9 @@ def migrated(
         found["themecolor"] = _primary_color(rows.get("themecolors", ""))
     if release.rows.pool_store == "eight slots" and pool_slots.NVS_KEYS[0] not in rows:
         for number, prefix in enumerate(_SLOT_PREFIXES):
-            slot = _flat_slot(prefix, rows)
-            found[pool_slots.nvs_key(number)] = pool_slots.to_text(
-                number, slot, presets
-            )
+            key, slot = pool_slots.nvs_key(number), _flat_slot(prefix, rows)
+            if key not in rows:
+                found[key] = pool_slots.to_text(number, slot, presets)
         found |= {
             key: rows.get(key, at) for at, key in enumerate(("prim_idx", "sec_idx"))
         }
@@ -808,6 +807,17 @@ def nvs_rows(
         if key in LEGACY_KEYS and isinstance(value, int | float):
             found[LEGACY_KEYS[key]] = int(value) & U16
     return found
+
+
+def pool_rows_of(
+    pools: Sequence[PoolSlot], before: Sequence[PoolSlot]
+) -> dict[str, Stored]:
+    """Return what is to be stored for those slots that have changed, by NVS key."""
+    return {
+        pool_slots.nvs_key(number): pool_slots.to_text(number, slot, {})
+        for number, slot in enumerate(pools)
+        if slot != before[number]
+    }
 
 
 def overridden(

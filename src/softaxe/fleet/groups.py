@@ -39,9 +39,11 @@ from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
 from softaxe.device.settings import (
     Kind,
+    Rule,
     Settings,
     board_options,
     nvs_rows,
+    pool_rows_of,
     rules,
 )
 from softaxe.errors import SettingError, read_as
@@ -121,7 +123,10 @@ def _profile_of(value: object) -> Profile:
 
 
 def _check_setting(value: object) -> None:
-    if not isinstance(value, str | int | float):  # such as a date of TOML
+    if isinstance(value, list) and all(isinstance(one, dict) for one in value):
+        for member in (member for one in value for member in one.values()):
+            _check_setting(member)
+    elif not isinstance(value, str | int | float):  # such as a date of TOML
         raise SettingError(f"{shown(value)} is no text, number, true or false")
 
 
@@ -145,7 +150,11 @@ Boards = Annotated[
 ]
 Seed = Annotated[int, about(within=(0, MAX_SEED - 1))]
 Setting = Annotated[
-    Any, about(check=_check_setting, schema={"type": ["string", "number", "boolean"]})
+    Any,
+    about(
+        check=_check_setting,
+        schema={"type": ["string", "number", "boolean", "array"]},
+    ),
 ]
 INNER = about(inner=True)
 
@@ -226,8 +235,8 @@ class Shared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     settings: Annotated[
         dict[str, Setting],
         about(
-            "By the names of PATCH /api/system, where the device has "
-            "stored nothing else; {n} in a text becomes its number."
+            "By the names of PATCH /api/system in any firmware version, where the "
+            "device has stored nothing else; {n} in a text becomes its number."
         ),
     ] = field(default_factory=dict)
     spread: Annotated[
@@ -381,14 +390,15 @@ def _with_settings(
     settings = Settings.from_nvs(
         {"hostname": hostname, **defaults}, board, release, profile=profile
     )
-    known = rules(release, profile).values()
-    rows = {name.lower(): rule for rule in known for name in rule.names}
+    rows = _rules_by_name(release, profile)
     members: dict[str, JsonValue] = {}
-    for name, value in group.settings.items():
-        if name.lower() not in rows:
-            raise SettingError(f"settings: {name} is no setting of PATCH /api/system")
-        is_text = isinstance(value, str)
-        members[name] = _numbered(str(value), number) if is_text else value
+    others: dict[str, SettingValue] = {}
+    for name, given_value in group.settings.items():
+        value = _numbered_within(given_value, number)
+        if name.lower() in rows:
+            members[name] = value
+        else:
+            others |= _of_another_release(name, value, board, profile)
     for name, width in group.spread.items():
         if name == AMBIENT:
             continue
@@ -410,15 +420,54 @@ def _with_settings(
         board=board,
         release=release,
     )
-    changes = patch.changes
+    changes = dict(patch.changes)
     if any(rows[name.lower()].name not in changes for name in members):
         # A client is told what is left alone; a file would say it in vain.
         raise SettingError(f"settings: {'; '.join(patch.warnings)}")
-    return {**defaults, **nvs_rows(changes, release, profile=profile)}
+    pools = changes.pop("pools", ())
+    slots = pool_rows_of(pools if isinstance(pools, tuple) else (), settings.pools)
+    own = nvs_rows(changes, release, profile=profile)
+    return {**defaults, **others, **own, **slots}
+
+
+def _rules_by_name(release: Firmware, profile: Profile) -> dict[str, Rule]:
+    """Return what a release takes, by name in lower case."""
+    known = rules(release, profile).values()
+    return {name.lower(): rule for rule in known for name in rule.names}
+
+
+def _of_another_release(
+    name: str, value: JsonValue, board: Board, profile: Profile
+) -> dict[str, SettingValue]:
+    """Return rows of a setting that only other releases have, for the newest of them.
+
+    They are in NVS until such a release runs; pools of older ones become slots.
+
+    Raises:
+        SettingError: There is no such setting, or it does not have this value.
+    """
+    for version in reversed(versions()):
+        release = firmware(version)
+        if name.lower() in _rules_by_name(release, profile):
+            settings = Settings.from_nvs({}, board, release, profile=profile)
+            patch = check_patch(
+                settings, [(name, value)], profile=profile, board=board, release=release
+            )
+            return nvs_rows(patch.changes, release, profile=profile)
+    raise SettingError(f"settings: {name} is no setting of PATCH /api/system")
 
 
 def _drawn(width: float, rng: random.Random) -> float:
     return rng.uniform(-width, width) if width else 0.0
+
+
+def _numbered_within(value: Any, number: int) -> Any:
+    """Put a device's number into the texts of a setting."""
+    if isinstance(value, list):
+        return [_numbered_within(one, number) for one in value]
+    if isinstance(value, dict):
+        return {name: _numbered_within(one, number) for name, one in value.items()}
+    return _numbered(value, number) if isinstance(value, str) else value
 
 
 def _numbered(text: str, number: int) -> str:
