@@ -212,7 +212,9 @@ def _type_of(schema: Mapping[str, Any]) -> str:
         return " | ".join(map(_type_of, schema["anyOf"]))
     kind = schema["type"]
     if isinstance(kind, list):
-        return " | ".join(_type_of({"type": one}) for one in kind)
+        # To Python false and true are numbers, too.
+        named = [one for one in kind if one != "boolean" or "number" not in kind]
+        return " | ".join(_type_of({"type": one}) for one in named)
     if kind == "array":
         return f"Sequence[{_type_of(schema['items'])}]"
     if kind == "object":

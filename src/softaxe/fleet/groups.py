@@ -153,7 +153,20 @@ Setting = Annotated[
     Any,
     about(
         check=_check_setting,
-        schema={"type": ["string", "number", "boolean", "array"]},
+        schema={
+            "anyOf": [
+                {"type": ["string", "number", "boolean"]},
+                {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "additionalProperties": {
+                            "type": ["string", "number", "boolean"]
+                        },
+                    },
+                },
+            ]
+        },
     ),
 ]
 INNER = about(inner=True)

@@ -95,7 +95,7 @@ class SharedOptions(TypedDict, total=False):
     pool: str
     profile: Literal["documented", "firmware"]
     quick_scan: bool
-    settings: Mapping[str, str | float | bool]
+    settings: Mapping[str, str | float | Sequence[Mapping[str, str | float]]]
     spread: Mapping[str, float]
     strict: bool
     user: str
