@@ -15,11 +15,13 @@ errors, which the catalogue has rounded, and writes the tables of docs/physics.m
 import csv
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from scipy.optimize import least_squares, minimize
 from scipy.stats import norm
 
@@ -82,8 +84,7 @@ NIGHTS = ("0529", "0530")
 """Of the names of readings: G1 to G3 were read in three airs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """One row of measured.csv."""
 
     name: str

@@ -4,7 +4,6 @@ Every curve comes from the code that a live device runs; the points are readings
 devices, docs/measured.csv.
 """
 
-from dataclasses import replace
 from math import exp
 from pathlib import Path
 from statistics import median
@@ -14,6 +13,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from fit import AIR_C, Reading, driven_stage, fans, readings
+from msgspec.structs import replace
 
 from softaxe import Device, Pool, Simulation
 from softaxe.asic.hashing import domain_shares, error_share

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from msgspec import Struct
+
 from softaxe.catalog import Board
 from softaxe.description import read
 from softaxe.device.faults import (
@@ -29,8 +31,7 @@ from softaxe.units import NEVER
 MOST_RULES = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Whom:
+class Whom(Struct, frozen=True):
     """A device, or a miner at the built-in pool, as rules look at it."""
 
     id: str
@@ -119,8 +120,7 @@ class Rule:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class LinkFaults:
+class LinkFaults(Struct, frozen=True):
     """What is wrong between a device and its pools, and its clients."""
 
     is_primary_down: bool = False
@@ -132,8 +132,7 @@ class LinkFaults:
     """Where nobody would, they are refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class HttpFault:
+class HttpFault(Struct, frozen=True):
     """What happens to one request."""
 
     rule_id: str
@@ -429,7 +428,7 @@ _COMBINE: Mapping[str, Callable[[Found, Values], None]] = {
     "block_found": _put("is_block_next", lambda _: True),
 }
 """How each effect adds to what was found; those of `HTTP_EFFECTS` meet requests."""
-_OF_DEVICE = frozenset(DeviceFaults.__dataclass_fields__)
+_OF_DEVICE = frozenset(DeviceFaults.__struct_fields__)
 
 
 def _copied(value: Any) -> Any:

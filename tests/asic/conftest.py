@@ -2,10 +2,10 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from softaxe.asic.chip import Chain
 from softaxe.asic.driver import Driver, DriverEvent

@@ -1,10 +1,10 @@
 import itertools
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from softaxe.asic import frames
 from softaxe.asic.chip import (

@@ -1,8 +1,8 @@
 import random
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from softaxe.board.fan import FAN_CHIPS, Fan, FanController
 from softaxe.catalog import board

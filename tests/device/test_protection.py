@@ -1,8 +1,7 @@
 """Overheating and power faults, on boards that can do different things about them."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.mining import logged, mining
 
 from softaxe import Device, Pool, Simulation

@@ -1,7 +1,7 @@
-from dataclasses import replace
 from statistics import mean, median
 
 import pytest
+from msgspec.structs import replace
 
 from softaxe import Device, Pool, Simulation
 from softaxe.catalog import board, boards

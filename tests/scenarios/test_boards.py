@@ -2,11 +2,11 @@
 
 import importlib.util
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.mining import mining
 
 from softaxe.api.views import asic_body, info_body

@@ -1,8 +1,8 @@
 import json
-from dataclasses import replace
 from struct import pack
 
 import pytest
+from msgspec.structs import replace
 
 from softaxe.bitcoin import kernel
 from softaxe.bitcoin.coinbase import decode_coinbase

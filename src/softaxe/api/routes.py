@@ -4,8 +4,9 @@ The server answers them, the OpenAPI document and docs/api.md describe them.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache
+
+from msgspec.structs import replace
 
 from softaxe.catalog.firmware import Firmware, Route
 from softaxe.device.profile import Profile

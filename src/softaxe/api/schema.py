@@ -6,9 +6,10 @@ units and AxeOS spellings exist only here. Source: ESP-Miner http_server.c.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
+
+from msgspec import Struct
 
 from softaxe.api import cjson
 from softaxe.bitcoin.coinbase import Output
@@ -195,8 +196,7 @@ def _pool_value(value: object) -> str:
     return cjson.number(value) if isinstance(value, int) else cjson.string(str(value))
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """What is told of a member, whatever the version."""
 
     name: str
@@ -209,8 +209,7 @@ class Told:
     """What an array or object holds, in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """One member of the info or asic answer of a version."""
 
     name: str
@@ -548,16 +547,14 @@ def _printer(member: Member, told: Told, firmware: Firmware) -> cjson.Printer:
     return PLAIN[member.kind]
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """What is told of a column of the statistics, whatever the version."""
 
     get: Callable[[Sample], float]
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One column of the statistics of a version."""
 
     label: str

@@ -9,8 +9,10 @@ how chips answer, captures (`frames.WIRES`).
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from math import ceil, log2
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from softaxe.asic import frames
 from softaxe.asic.frames import ADDRESSES, Register
@@ -63,8 +65,7 @@ THERMOMETER_STEP_C, THERMOMETER_ZERO_C = 0.171342, -299.5144
 """A BM1368's own temperature is code * step + zero. Source: as above."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkMode:
+class WorkMode(Struct, frozen=True):
     """What a searched hash stands for."""
 
     name: str
@@ -101,8 +102,7 @@ REAL = WorkMode("real", 1, 2.0**-20)
 never report a nonce nor count."""
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Struct, frozen=True):
     """A piece of real work; `run` it wherever there is time."""
 
     span: Span
@@ -117,8 +117,7 @@ class Search:
         return self.span.search(self.target)
 
 
-@dataclass(frozen=True, slots=True)
-class Defects:
+class Defects(Struct, frozen=True):
     """What is wrong with a chip, whatever its voltage."""
 
     dead_domains: frozenset[int] = frozenset()

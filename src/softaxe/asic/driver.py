@@ -6,9 +6,10 @@ machine with deadlines. Source of sequence, times and texts: ESP-Miner component
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from math import floor
+
+from msgspec import Struct
 
 from softaxe.asic import frames
 from softaxe.asic.frames import ADDRESSES, NonceReply, Register, RegisterReply
@@ -65,34 +66,29 @@ class _Phase(StrEnum):
     STABILISING = "stabilising"
 
 
-@dataclass(frozen=True, slots=True)
-class DriverReady:
+class DriverReady(Struct, frozen=True):
     """The chips are initialised and take work."""
 
     chip_count: int
 
 
-@dataclass(frozen=True, slots=True)
-class DriverFailed:
+class DriverFailed(Struct, frozen=True):
     """No chip answered."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class FrequencyReached:
+class FrequencyReached(Struct, frozen=True):
     """A `set_frequency` is done."""
 
     frequency_mhz: float
 
 
-@dataclass(frozen=True, slots=True)
-class HashrateMeasured:
+class HashrateMeasured(Struct, frozen=True):
     """The monitor has new sums."""
 
 
-@dataclass(frozen=True, slots=True)
-class NonceFound:
+class NonceFound(Struct, frozen=True):
     """A chip reported a nonce; nothing about it has been checked."""
 
     job_id: int

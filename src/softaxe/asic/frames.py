@@ -7,11 +7,12 @@ its low five bits are a CRC. Source: ESP-Miner components/asic.
 
 from binascii import crc_hqx
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum
 from math import ceil
 from struct import Struct
 from typing import NamedTuple
+
+import msgspec
 
 from softaxe.bitcoin.header import Work
 
@@ -89,8 +90,7 @@ class Register(IntEnum):
     AUTO_WORK = 0xC4
 
 
-@dataclass(frozen=True, slots=True)
-class Wire:
+class Wire(msgspec.Struct, frozen=True):
     """What one kind of chip does differently on the wire."""
 
     reply_bytes: int
@@ -105,7 +105,7 @@ class Wire:
     """The write that switches to the chip's highest baud rate."""
     polled: tuple[Register, ...]
     """What the hash rate monitor reads, in its order."""
-    reset_values: Mapping[int, int] = field(default_factory=dict)
+    reset_values: Mapping[int, int] = msgspec.field(default_factory=dict)
     """What registers hold that nobody wrote, where it is not 0."""
     has_thermometer: bool = False
     """On the die, read through a register."""

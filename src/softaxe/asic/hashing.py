@@ -9,6 +9,8 @@ from math import ceil, exp, floor, sqrt
 from random import Random
 from typing import Protocol
 
+from msgspec import Struct
+
 from softaxe.asic.frames import VERSION_SHIFT, Register
 from softaxe.bitcoin import kernel
 from softaxe.bitcoin.header import NONCE_AT, Work, sha256d
@@ -77,8 +79,7 @@ class Head(Protocol):
         """Search nonces of it; see `kernel.search`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """A head of which all is known."""
 
     header: bytes
@@ -93,8 +94,7 @@ class Header:
         return 8 * len(hash_) - int.from_bytes(hash_, "little").bit_length()
 
 
-@dataclass(frozen=True, slots=True)
-class Midstate:
+class Midstate(Struct, frozen=True):
     """A head of whose first 64 bytes only SHA-256's state is known."""
 
     midstate: bytes
@@ -120,8 +120,7 @@ class Heads(Protocol):
         """The head of that number."""
 
 
-@dataclass(frozen=True, slots=True)
-class RolledVersions:
+class RolledVersions(Struct, frozen=True):
     """A chip that rolls versions itself: their field, shifted down, is the number."""
 
     work: Work
@@ -145,8 +144,7 @@ class RolledVersions:
         return Header(self.work.header(version=version))
 
 
-@dataclass(frozen=True, slots=True)
-class Midstates:
+class Midstates(Struct, frozen=True):
     """A chip that is given midstates: their index is the number."""
 
     midstates: Sequence[bytes]
@@ -165,8 +163,7 @@ class Midstates:
         return Midstate(self.midstates[field], self.tail)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """Nonces in a row of one head."""
 
     head: Head

@@ -3,9 +3,10 @@
 Frequency = 25 MHz * fb / (refdiv * postdiv1 * postdiv2). Source: ESP-Miner pll.c.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, floor
+
+from msgspec import Struct
 
 from softaxe.units import float32
 
@@ -23,8 +24,7 @@ MOST_MHZ = 65535.0
 RAMP_STEP_MHZ = 6.25
 
 
-@dataclass(frozen=True, slots=True)
-class Pll:
+class Pll(Struct, frozen=True):
     """One choice of dividers."""
 
     fb_divider: int

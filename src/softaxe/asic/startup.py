@@ -4,8 +4,9 @@ One row per chip: register writes, and the steps that need to know the chain or 
 time. A chip joins by a row here and one in `frames.WIRES`. Source: ESP-Miner bm13xx.c.
 """
 
-from dataclasses import dataclass
 from enum import Enum, auto
+
+from msgspec import Struct
 
 from softaxe.asic.frames import Register
 
@@ -28,8 +29,7 @@ class Step(Enum):
     """Drive the end of the chain harder."""
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """Write one register of one chip, or of all."""
 
     register: Register
@@ -37,8 +37,7 @@ class Write:
     address: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PerChip:
+class PerChip(Struct, frozen=True):
     """Write registers chip after chip."""
 
     writes: tuple[tuple[Register, int], ...]
@@ -46,8 +45,7 @@ class PerChip:
     """After each chip."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Struct, frozen=True):
     """Wait."""
 
     seconds: float

@@ -5,8 +5,9 @@ known places. Source: ESP-Miner components/stratum/coinbase_decoder.c.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from softaxe.bitcoin.address import (
     MAX_LETTERS,
@@ -33,8 +34,7 @@ _WORDS = {0xFD: 2, 0xFE: 4, 0xFF: 8}
 """Bytes of a count behind its first, where that does not say it all."""
 
 
-@dataclass(frozen=True, slots=True)
-class CoinbaseInfo:
+class CoinbaseInfo(Struct, frozen=True):
     """What a coinbase tells about its block."""
 
     height: int
@@ -44,8 +44,7 @@ class CoinbaseInfo:
     """Where the input's sequence begins in coinbase2."""
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """Who gets how much of a block."""
 
     value_sat: int
@@ -55,8 +54,7 @@ class Output:
     """It is the address with which the user's name begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
+class Outputs(Struct, frozen=True):
     """What a coinbase pays."""
 
     first: tuple[Output, ...]

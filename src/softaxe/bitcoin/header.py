@@ -6,9 +6,10 @@ ESP-Miner v2.12.2, components/stratum/mining.c and utils.c.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from struct import Struct
+
+import msgspec
 
 DIFFICULTY_1_TARGET = 0xFFFF << 208
 MAX_TARGET = (1 << 256) - 1
@@ -107,8 +108,7 @@ def nbits_difficulty(nbits: int) -> float:
     return DIFFICULTY_1_TARGET / (mantissa << 8 * (exponent - 3))
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(msgspec.Struct, frozen=True):
     """One header to search; what the miner sends to the chip."""
 
     version: int

@@ -7,8 +7,9 @@ and EMC2302.c.
 
 import random
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from math import exp
+
+from msgspec import Struct
 
 from softaxe.catalog import Board, FanCurve
 from softaxe.units import Level, Log
@@ -36,8 +37,7 @@ MAX_PERCENT = 100.0
 TAG = "power_management"
 
 
-@dataclass(frozen=True, slots=True)
-class FanChip:
+class FanChip(Struct, frozen=True):
     """How a fan controller chip sets and measures."""
 
     pwm_steps: int

@@ -7,8 +7,9 @@ times and signal strengths are estimates.
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
+
+from msgspec import Struct
 
 from softaxe.catalog.firmware.rows import Rows
 from softaxe.units import NEVER, Level, Log
@@ -87,8 +88,7 @@ REASON_TEXTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(Struct, frozen=True):
     """A network in range."""
 
     ssid: str
@@ -101,8 +101,7 @@ class Network:
     """False where no address is ever given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """A network as a scan shows it."""
 
     ssid: str

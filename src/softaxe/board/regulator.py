@@ -7,10 +7,11 @@ TPS546.c, DS4432U.c and INA260.c; noise without a source is an estimate.
 """
 
 import random
-from dataclasses import dataclass
 from enum import IntFlag
 from math import ceil, floor, frexp
 from typing import Protocol
+
+from msgspec import Struct
 
 from softaxe.board.power import PowerStage
 from softaxe.catalog import Board
@@ -64,8 +65,7 @@ FAULTS = {
 """What the firmware says to each bit, in its order."""
 
 
-@dataclass(frozen=True, slots=True)
-class PowerReading:
+class PowerReading(Struct, frozen=True):
     """What the board measures about its power."""
 
     power_w: float

@@ -9,10 +9,12 @@ names a source.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from softaxe.catalog.firmware import Firmware, firmware, versions
 from softaxe.catalog.firmware.rows import release
@@ -22,8 +24,7 @@ REFERENCE_MHZ = 400
 """Where the half voltages of `Silicon` are told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Silicon:
+class Silicon(Struct, frozen=True):
     """How a chip behaves away from its datasheet.
 
     Fitted by docs/fit.py to readings of real devices where there are any, BM1366,
@@ -79,8 +80,7 @@ class Silicon:
         return volts
 
 
-@dataclass(frozen=True, slots=True)
-class Chip:
+class Chip(Struct, frozen=True):
     """One kind of ASIC."""
 
     name: str
@@ -106,8 +106,7 @@ class Chip:
     """Of its driver's log lines."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cooling:
+class Cooling(Struct, frozen=True):
     """Heat paths and thermal masses.
 
     The exponent and the regulator's are fitted by docs/fit.py, the sinks so that the
@@ -139,8 +138,7 @@ class Cooling:
     """Share of the chip's rise over the air that a sensor on the board sees."""
 
 
-@dataclass(frozen=True, slots=True)
-class FanCurve:
+class FanCurve(Struct, frozen=True):
     """Speed of the fan over its duty.
 
     Speed and knee of a Gamma's are fitted by docs/fit.py; the rest are estimates.
@@ -160,8 +158,7 @@ class FanCurve:
     """Flow at full duty relative to the usual fan of the family."""
 
 
-@dataclass(frozen=True, slots=True)
-class Supply:
+class Supply(Struct, frozen=True):
     """Power supply and the way to the core; estimates."""
 
     open_circuit_v: float
@@ -178,8 +175,7 @@ class Supply:
     """Everything but chips, regulator and fan."""
 
 
-@dataclass(frozen=True, slots=True)
-class Regulator:
+class Regulator(Struct, frozen=True):
     """The core regulator's chip and its limits.
 
     Source: ESP-Miner TPS546.h (one row per configuration) and DS4432U.c. What the
@@ -207,8 +203,7 @@ FanChip = Literal["EMC2101", "EMC2103", "EMC2302"]
 Sensor = Literal["EMC2101 internal", "EMC2101 diode", "EMC2103 diode", "TMP1075"]
 
 
-@dataclass(frozen=True, slots=True)
-class Board:
+class Board(Struct, frozen=True):
     """One board version."""
 
     version: str

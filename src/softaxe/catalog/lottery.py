@@ -5,8 +5,10 @@ silicon are those of the devices that docs/fit.py reads, the others are estimate
 """
 
 import random
-from dataclasses import dataclass, replace
 from math import exp, sqrt
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from softaxe.catalog import Board, Chip, Silicon
 
@@ -60,8 +62,7 @@ TEST_DROP_V, TEST_C, TEST_WIDTHS = 0.008, 60.0, 3.0
 so warm, its weakest domain loses three hashes in a hundred. An estimate."""
 
 
-@dataclass(frozen=True, slots=True)
-class Specimen:
+class Specimen(Struct, frozen=True):
     """One device's metal."""
 
     board: Board

@@ -1,18 +1,16 @@
 """What the control API can do: one row per operation."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from softaxe.control import bodies
 from softaxe.effects import Fault
 from softaxe.fleet.groups import Group
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """One row of the API: what its document and its router are made of."""
 
     method: str

@@ -2,7 +2,9 @@
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from softaxe.asic.chip import Chain
 from softaxe.board.ambient import Ambient

@@ -6,12 +6,13 @@ knows no socket, file, clock or thread, so it can live a month in a second and d
 same again from the same seed.
 """
 
-import dataclasses
 import random
 from collections import deque
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
+
+from msgspec.structs import replace
 
 from softaxe.asic.chip import REAL, SCALED, Chain, Search, WorkMode
 from softaxe.asic.driver import (
@@ -306,7 +307,7 @@ class Device(DeviceState):
         patch = self.judge(members)
         if host_name is not None and "hostname" in patch.changes:
             changes = {**patch.changes, "hostname": host_name}
-            patch = dataclasses.replace(patch, changes=changes)
+            patch = replace(patch, changes=changes)
         for warning in patch.warnings:
             self.log(Level.WARNING, "http_server", warning)
         self._change_settings(patch.changes)

@@ -4,8 +4,9 @@ Nothing here runs by itself: the page that is due is worked out when somebody lo
 a screen costs nothing while nobody does. Source of times and order: ESP-Miner screen.c.
 """
 
-from dataclasses import dataclass
 from enum import Enum, auto
+
+from msgspec import Struct
 
 from softaxe.catalog.firmware.rows import Rows
 from softaxe.device.settings import Settings
@@ -60,8 +61,7 @@ class Mark(Enum):
     WORK = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """A page and since when it is shown."""
 
     page: Page

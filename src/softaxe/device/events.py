@@ -5,9 +5,10 @@ out. Facts are past tense: they may be watched or ignored.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
+
+from msgspec import Struct, field
 
 from softaxe.device.settings import Value
 
@@ -39,8 +40,7 @@ class CloseReason(StrEnum):
     """Sending took too long or failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectPool:
+class ConnectPool(Struct, frozen=True):
     """Request: open a TCP connection.
 
     The answer is `pool_resolved` before an address is tried, and in the end
@@ -58,15 +58,13 @@ class ConnectPool:
     """TCP's own questions: seconds before the first, between two, and how many."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClosePool:
+class ClosePool(Struct, frozen=True):
     """Request: close the connection; no answer is expected."""
 
     link: Link
 
 
-@dataclass(frozen=True, slots=True)
-class SaveSettings:
+class SaveSettings(Struct, frozen=True):
     """Request: store these rows in one transaction."""
 
     rows: Mapping[str, str | int | float | None]
@@ -81,8 +79,7 @@ class SaveSettings:
     """What was in force, by Python name."""
 
 
-@dataclass(frozen=True, slots=True)
-class SaveFlash:
+class SaveFlash(Struct, frozen=True):
     """Request: store the flash's contents table in one transaction."""
 
     rows: Mapping[str, str | int]
@@ -95,42 +92,35 @@ class SaveFlash:
     """Files of the www image before."""
 
 
-@dataclass(frozen=True, slots=True)
-class WentDown:
+class WentDown(Struct, frozen=True):
     """Fact: the device restarts; it answers nothing until `CameUp`."""
 
 
-@dataclass(frozen=True, slots=True)
-class CameUp:
+class CameUp(Struct, frozen=True):
     """Fact: the device is on the network (again)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Booted:
+class Booted(Struct, frozen=True):
     """Fact: the boot loader has started a firmware, perhaps another than before."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShareAccepted:
+class ShareAccepted(Struct, frozen=True):
     """Fact: the pool accepted a share."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShareRejected:
+class ShareRejected(Struct, frozen=True):
     """Fact: the pool rejected a share."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class BlockFound:
+class BlockFound(Struct, frozen=True):
     """Fact: a nonce was better than the network difficulty."""
 
     difficulty: float
 
 
-@dataclass(frozen=True, slots=True)
-class Overheated:
+class Overheated(Struct, frozen=True):
     """Fact: the protection switched the chip off."""
 
     chip_c: float

@@ -5,9 +5,10 @@ and does about it comes from the same physics and the same protection as ever.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field
 
 from softaxe.asic.chip import Defects
 from softaxe.catalog import Board
@@ -69,8 +70,7 @@ class UpdateFault(StrEnum):
     """The new image does not come up, so the old one runs again."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceFaults:
+class DeviceFaults(Struct, frozen=True):
     """Everything that is wrong at present."""
 
     ambient_c: float | None = None

@@ -1,7 +1,8 @@
 """What tells one device from another on a network."""
 
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 MAX_SEED = 1 << 24
 """MAC addresses are distinct for seeds below."""
@@ -12,8 +13,7 @@ FIRST = 0x33BBF0
 """The rest of the sample's address, which seed 0 gets."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """What tells this device from another on the network."""
 
     mac: bytes

@@ -1,7 +1,8 @@
 """The firmware's free memory: it comes and goes, or leaks away until a crash."""
 
 import random
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 INTERNAL = 104_027
 """Free internal heap in bytes. Source: the page's sample, as the next one."""
@@ -16,8 +17,7 @@ JITTER = 1500
 """Bytes by which free heap comes and goes; an estimate."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heap:
+class Heap(Struct, frozen=True):
     """Free memory, in bytes."""
 
     internal: int

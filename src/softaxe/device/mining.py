@@ -7,8 +7,10 @@ ESP-Miner mining.c, create_jobs_task.c and asic_result_task.c.
 """
 
 from collections import deque
-from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from softaxe.asic.driver import NonceFound
 from softaxe.bitcoin.address import Network
@@ -50,8 +52,7 @@ CLOCK_SYNC_S = 3600
 """A job's time sets the clock when it is this far past the last time it did."""
 
 
-@dataclass(frozen=True, slots=True)
-class BlockInfo:
+class BlockInfo(Struct, frozen=True):
     """What a notify tells about the block being worked on."""
 
     height: int
@@ -67,8 +68,7 @@ class BlockInfo:
     """Proposals that its maker signals for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Payee:
+class Payee(Struct, frozen=True):
     """For whom a pool's jobs are read."""
 
     user: str
@@ -100,8 +100,7 @@ class Checked(NamedTuple):
     """What the log says of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Template:
+class _Template(Struct, frozen=True):
     """A notify with what was in force when it was taken up."""
 
     notify: Notify
@@ -112,15 +111,13 @@ class _Template:
     """A share counts as a block: its luck was ordered."""
 
 
-@dataclass(frozen=True, slots=True)
-class _QueuedJob:
+class _QueuedJob(Struct, frozen=True):
     template: _Template
     extranonce1: bytes
     extranonce2: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _SentJob:
+class _SentJob(Struct, frozen=True):
     template: _Template
     extranonce2: bytes
     work: Work

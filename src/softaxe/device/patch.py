@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
+
 from softaxe.catalog import Board
 from softaxe.catalog.firmware import Firmware, firmware
 from softaxe.device.json_values import (
@@ -41,8 +43,7 @@ SAYS = ", says the API page"
 NOT_SPOKEN = "this softaxe does not speak {what} yet, and leaves such a pool undialled"
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(Struct, frozen=True):
     """A PATCH that is taken."""
 
     changes: Mapping[str, Value]

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from msgspec import Struct
+
 from softaxe.device.json_values import (
     JsonValue,
     double,
@@ -72,8 +74,7 @@ class PoolSlot:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class SlotRule:
+class SlotRule(Struct, frozen=True):
     """What is allowed of a member."""
 
     attribute: str

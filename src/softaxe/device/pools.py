@@ -8,9 +8,10 @@ for one with `ConnectPool` and are told what became of it. Source of all times a
 rules: ESP-Miner stratum_task.c.
 """
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from math import inf
+
+from msgspec import Struct
 
 from softaxe.catalog import Board
 from softaxe.catalog.firmware.rows import Rows
@@ -49,8 +50,7 @@ PROBE_SUCCESS = b"mining.notify"
 """What the probe looks for; any subscribe reply holds it."""
 
 
-@dataclass(frozen=True, slots=True)
-class PoolSettings:
+class PoolSettings(Struct, frozen=True):
     """One of the two configured pools."""
 
     url: str
@@ -76,13 +76,11 @@ class PoolSettings:
         return cls(*(getattr(settings, f"{prefix}_{name}") for name in names))
 
 
-@dataclass(frozen=True, slots=True)
-class PoolLost:
+class PoolLost(Struct, frozen=True):
     """The main connection is gone; queued work is worthless."""
 
 
-@dataclass(frozen=True, slots=True)
-class PoolsReachable:
+class PoolsReachable(Struct, frozen=True):
     """No pool could be reached and mining shall stop, or one can again."""
 
     is_so: bool

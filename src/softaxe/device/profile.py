@@ -18,6 +18,8 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
+from msgspec import Struct
+
 from softaxe.catalog.firmware import Firmware
 from softaxe.catalog.firmware.rows import Release, release
 
@@ -263,8 +265,7 @@ class Profile:
         return kept and not self.is_strict and ROWS[name].kind is Kind.DEMAND
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """A row of the table, in words."""
 
     name: str

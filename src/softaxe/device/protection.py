@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from msgspec import Struct
+
 from softaxe.asic.driver import Driver, DriverState
 from softaxe.board.regulator import FAULTS
 from softaxe.board.sensors import ABSENT_C, has_chip_sensor, has_cold_sensor
@@ -66,8 +68,7 @@ class Readings:
     fan2_rpm: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Reduction:
+class Reduction(Struct, frozen=True):
     """What the recovery from overheating took away."""
 
     before_mhz: float

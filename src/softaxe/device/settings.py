@@ -7,14 +7,17 @@ every release reads what it finds there its own way (`Settings.from_nvs`), and l
 alone what is another's.
 """
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from math import isfinite
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from softaxe.catalog import Board
 from softaxe.catalog.firmware import Firmware, SettingRow, firmware
@@ -80,8 +83,7 @@ class Effect(StrEnum):
     RESTART = "after a restart"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What values of a setting are allowed."""
 
     minimum: int
@@ -94,8 +96,10 @@ class Limits:
     """An empty string is allowed, however many bytes another one must have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
+ANY_U16 = Limits(0, U16)
+
+
+class Alias(Struct, frozen=True):
     """A name of the API page that a release may not know, for a setting it has."""
 
     name: str
@@ -105,8 +109,7 @@ class Alias:
     """Row of the table where the page asks for a good value: a device ignores any."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """One row: what is the same in every release."""
 
     name: str
@@ -122,7 +125,7 @@ class Setting:
     description: str
     unit: str = ""
     is_secret: bool = False
-    limits: Limits = Limits(0, U16)
+    limits: Limits = ANY_U16
     """Where no release checks it."""
     page_row: str = ""
     """Row of the profile table where the API page says something else of its values."""
@@ -133,8 +136,7 @@ class Setting:
     alias: Alias | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A setting as a release has it in a profile, or as the page promises it there."""
 
     setting: Setting
@@ -227,7 +229,7 @@ def _s(  # noqa: PLR0917 - a table reads best as columns
     unit: str = "",
     *,
     is_secret: bool = False,
-    limits: Limits = Limits(0, U16),
+    limits: Limits = ANY_U16,
     page: tuple[str, Limits | re.Pattern[str]] | None = None,
     alias: Alias | None = None,
 ) -> Setting:
@@ -497,8 +499,7 @@ def _rule_list(release: Firmware, profile: Profile) -> tuple[Rule, ...]:
     return tuple(rules(release, profile).values())
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """All settings; every field up to `theme_color` is a row of `SETTINGS`.
 
     Where a release keeps pools in slots, those that begin with `stratum_` and
@@ -655,7 +656,7 @@ class Settings:
                 if f"{prefix}_{attribute}" in rest
             }
             if own:
-                pools[slot] = replace(pools[slot], **own)
+                pools[slot] = dataclasses.replace(pools[slot], **own)
         if len(rest) == len(changes):
             return rest
         return {**rest, "pools": tuple(pools), **_shown(pools, self.selected_pools)}

@@ -1,7 +1,8 @@
 """What others may read of a device: its answers, its screen, metrics and tests do."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from softaxe.asic.chip import Chain, WorkMode
 from softaxe.asic.driver import Driver
@@ -32,8 +33,7 @@ MOST_PLAIN = 10**15 - 1
 """The largest number that cJSON prints with all its digits and no exponent."""
 
 
-@dataclass(frozen=True, slots=True)
-class AsicReading:
+class AsicReading(Struct, frozen=True):
     """What the hash rate monitor knows about one chip."""
 
     total_hs: float
@@ -42,8 +42,7 @@ class AsicReading:
     """The error register as read; it counts up until the chip is reset."""
 
 
-@dataclass(frozen=True, slots=True)
-class AppPartition:
+class AppPartition(Struct, frozen=True):
     """A slot for firmware as it was at boot."""
 
     label: str

@@ -4,6 +4,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from softaxe.catalog.firmware.rows import Rows
 from softaxe.units import NEVER
 
@@ -52,8 +54,7 @@ class ShareCounters:
             self.rejected_reasons.sort(key=lambda known: -known.count)
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """One row of the statistics."""
 
     timestamp_ms: int

@@ -6,7 +6,10 @@ SHA-256 (softaxe.serve.storage). Source: ESP-Miner partitions.csv.
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from softaxe.catalog.firmware import DEFAULT_VERSION, is_known, nearest
 from softaxe.errors import SettingError
@@ -19,8 +22,7 @@ OTA_SLOTS = ("ota_0", "ota_1")
 APP_SLOTS = (FACTORY, *OTA_SLOTS)
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
+class Partition(Struct, frozen=True):
     """A row of the partition table."""
 
     name: str
@@ -45,8 +47,7 @@ _NO_UNICODE = re.compile("[\ud800-\udfff]")
 """What is left of bytes that are no text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """What lies in a slot for updates."""
 
     image: AppImage

@@ -3,10 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from math import inf
 from typing import Any
 from weakref import WeakKeyDictionary
+
+from msgspec.structs import replace
 
 from softaxe.effects import HTTP_EFFECTS, effects_to_json
 from softaxe.faults import (

@@ -7,9 +7,9 @@ Source of the naming rules: prometheus.io/docs/practices/naming.
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -25,8 +25,7 @@ INFO = "softaxe_device_info"
 CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
 
 
-@dataclass(frozen=True, slots=True)
-class _Quantity:
+class _Quantity(Struct, frozen=True):
     name: str
     help: str
     read: Callable[[Device], float]

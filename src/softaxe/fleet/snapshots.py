@@ -9,8 +9,9 @@ one from elsewhere runs what is written there.
 import io
 import pickle
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from softaxe.asic.chip import REAL, SCALED
 from softaxe.device.device import Device
@@ -48,8 +49,7 @@ class _Unpickler(pickle.Unpickler):
         return _SHARED[pid]
 
 
-@dataclass(frozen=True, slots=True)
-class KeptDevice:
+class KeptDevice(Struct, frozen=True):
     """A device at one moment."""
 
     options: MemberOptions
@@ -59,8 +59,7 @@ class KeptDevice:
     pickled: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """A fleet at one moment."""
 
     name: str

@@ -6,10 +6,12 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from softaxe.catalog.firmware import Firmware
 from softaxe.device.profile import differences
@@ -42,8 +44,7 @@ _SECRET = re.compile(
 _UNICODE_ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One request and its answer."""
 
     seq: int
@@ -98,8 +99,7 @@ class Entry:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Struct, frozen=True):
     """What a request and its answer have in common with all that are like them.
 
     Not the request itself: it knows its connection and its body.

@@ -18,10 +18,11 @@ import sys
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Protocol, cast, runtime_checkable
 from weakref import WeakKeyDictionary
+
+from msgspec import Struct
 
 from softaxe.serve.answers import Answer, CutShort
 from softaxe.serve.protocol import (
@@ -74,8 +75,7 @@ _RESETS = struct.pack("ii", 1, 0)
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """What a port takes of its clients."""
 
     connections: int = MAX_CONNECTIONS

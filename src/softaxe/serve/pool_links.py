@@ -11,6 +11,8 @@ from functools import partial
 from ipaddress import ip_address
 from typing import Any, cast
 
+from msgspec import Struct
+
 from softaxe.device.events import CloseReason, ConnectPool, Link
 from softaxe.serve.intake import Inflow, Intake
 
@@ -25,8 +27,7 @@ MAX_UNSENT_BYTES = 1 << 16
 """More than this unsent means that the pool no longer reads."""
 
 
-@dataclass(frozen=True, slots=True)
-class LinkResolved:
+class LinkResolved(Struct, frozen=True):
     """An address is known and tried."""
 
     link: Link
@@ -46,16 +47,14 @@ class LinkOpened:
     """This end of it, as `address:port`."""
 
 
-@dataclass(frozen=True, slots=True)
-class LinkReceived:
+class LinkReceived(Struct, frozen=True):
     """Bytes came in."""
 
     link: Link
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class LinkClosed:
+class LinkClosed(Struct, frozen=True):
     """A connection could not be opened or has ended."""
 
     link: Link

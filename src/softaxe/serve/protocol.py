@@ -11,7 +11,6 @@ The owner calls `receive` for bytes, then `next_event` until there is none, `ans
 
 import re
 from collections import deque
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from httptools import (
@@ -20,6 +19,7 @@ from httptools import (
     HttpRequestParser,
     parse_url,
 )
+from msgspec import Struct
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request as Handshake
 from websockets.protocol import State
@@ -72,23 +72,20 @@ ONLY_ONCE = frozenset({b"host", b"origin"})
 """Headers that decide who may ask: a request with two of them is refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(Struct, frozen=True):
     """A piece of the body of the request in hand."""
 
     piece: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class EndOfBody:
+class EndOfBody(Struct, frozen=True):
     """The body of the request in hand is complete."""
 
 
 END_OF_BODY = EndOfBody()
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """What came is no request that could be answered; the connection is over."""
 
     answer: Answer | None

@@ -7,7 +7,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from secrets import token_hex
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
 import msgspec
+from msgspec import Struct
 
 from softaxe import __version__
 from softaxe.api import cjson, openapi, views
@@ -125,8 +126,7 @@ Found: TypeAlias = Answer | Coroutine[Any, Any, Answer]
 Respond: TypeAlias = Callable[["Server", Request], Found]
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """What answers at one route, once access was checked.
 
     Endpoints are made once for all devices.
@@ -661,8 +661,7 @@ _REFUSE_METHOD = Endpoint(_always(METHOD_REFUSED), is_checked=False)
 _ANY = "ANY"
 
 
-@dataclass(frozen=True, slots=True)
-class Routes:
+class Routes(Struct, frozen=True):
     """A version's table of routes."""
 
     exact: Mapping[tuple[str, str], Endpoint]

@@ -6,8 +6,10 @@ Source of the firmware's texts: ESP-Miner http_server.c.
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
+
+from msgspec import Struct
 
 from softaxe.api import views
 from softaxe.catalog.firmware import Firmware
@@ -80,8 +82,7 @@ class Upload:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
+class _Work(Struct, frozen=True):
     """What an upload is for."""
 
     name: str

@@ -8,7 +8,8 @@ them, but nobody has searched for their nonce.
 
 import random
 from collections import deque
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from softaxe.bitcoin.header import (
     Work,
@@ -34,8 +35,7 @@ MAX_TRANSACTIONS = 255
 MAX_FEE_SAT = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(Struct, frozen=True):
     """A block to be mined, all but its coinbase."""
 
     height: int

@@ -7,11 +7,11 @@ are undone here and nowhere else.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from softaxe.catalog.firmware.rows import Rows
 from softaxe.errors import StratumError
@@ -66,8 +66,7 @@ def swap_words(prevhash_swapped: bytes) -> bytes:
 # What the pool says
 
 
-@dataclass(frozen=True, slots=True)
-class Notify:
+class Notify(Struct, frozen=True):
     """A job of the pool."""
 
     job_id: str
@@ -82,15 +81,13 @@ class Notify:
     is_clean: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SetDifficulty:
+class SetDifficulty(Struct, frozen=True):
     """The difficulty of shares from the next job on."""
 
     difficulty: float
 
 
-@dataclass(frozen=True, slots=True)
-class SetVersionMask:
+class SetVersionMask(Struct, frozen=True):
     """The version bits that may be rolled; None when the pool named none."""
 
     mask: int | None
@@ -98,8 +95,7 @@ class SetVersionMask:
     """It is the answer to configure, told by its shape."""
 
 
-@dataclass(frozen=True, slots=True)
-class SetExtranonce:
+class SetExtranonce(Struct, frozen=True):
     """The pool's extranonce, and how long ours must be."""
 
     extranonce1: bytes
@@ -107,8 +103,7 @@ class SetExtranonce:
     """Cut to what the firmware takes at most; below 0 when the pool says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribed:
+class Subscribed(Struct, frozen=True):
     """The answer to subscribe: the extranonces of this connection."""
 
     extranonce1: bytes
@@ -116,8 +111,7 @@ class Subscribed:
     """Cut to what the firmware takes at most; below 0 when the pool says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class NoExtranonce:
+class NoExtranonce(Struct, frozen=True):
     """An answer to subscribe without what it is for."""
 
     reason: str
@@ -125,34 +119,29 @@ class NoExtranonce:
     """What the log says about it; empty for nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reconnect:
+class Reconnect(Struct, frozen=True):
     """The pool wants a new connection."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ping:
+class Ping(Struct, frozen=True):
     """The pool wants to hear of us."""
 
     message_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class GetVersion:
+class GetVersion(Struct, frozen=True):
     """The pool asks who we are."""
 
     message_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class ShowMessage:
+class ShowMessage(Struct, frozen=True):
     """The pool has something to say to people."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """Yes or no to a message of ours."""
 
     message_id: int
@@ -160,8 +149,7 @@ class Answer:
     """None means yes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unhandled:
+class Unhandled(Struct, frozen=True):
     """Something the firmware has no use for."""
 
     text: str

@@ -10,10 +10,12 @@ import math
 import random
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from softaxe.bitcoin.header import nbits_difficulty, nbits_for, nbits_target, target_for
 from softaxe.errors import SettingError
@@ -348,8 +350,7 @@ class Pool:
             self._tell_due = NEVER
 
 
-@dataclass(frozen=True, slots=True)
-class PoolFaults:
+class PoolFaults(Struct, frozen=True):
     """How the pool treats one miner badly."""
 
     refusal: str | None = None

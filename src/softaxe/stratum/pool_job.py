@@ -10,6 +10,8 @@ from array import array
 from dataclasses import dataclass, field
 from struct import Struct
 
+import msgspec
+
 from softaxe.bitcoin.address import script_for_address
 from softaxe.bitcoin.header import (
     Work,
@@ -54,8 +56,7 @@ class RequestError(StratumError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(msgspec.Struct, frozen=True):
     """The parameters of `mining.submit` after the job id, as sent."""
 
     extranonce2: str
@@ -64,8 +65,7 @@ class Submission:
     version_bits: str = "00000000"
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedShare:
+class VerifiedShare(msgspec.Struct, frozen=True):
     """A share whose hash is good enough."""
 
     header: bytes

@@ -6,11 +6,12 @@ says what one does. Source: ESP-Miner stratum_api.c.
 """
 
 from collections import deque
-from dataclasses import dataclass
 from math import exp, inf
 from math import log as ln
 from statistics import NormalDist
 from zlib import crc32
+
+from msgspec import Struct
 
 from softaxe.bitcoin.header import nbits_difficulty
 from softaxe.catalog.firmware.rows import Rows
@@ -55,8 +56,7 @@ LOGGED_LINE_CHARS = 4096
 """Longer lines are cut in the log."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotifyReceived:
+class NotifyReceived(Struct, frozen=True):
     """A job, with what was in force when it came: later lines hold for later jobs."""
 
     notify: Notify
@@ -69,22 +69,19 @@ class NotifyReceived:
     """None when no pool has given one: then the firmware crashes."""
 
 
-@dataclass(frozen=True, slots=True)
-class DifficultySet:
+class DifficultySet(Struct, frozen=True):
     """The pool's difficulty, in the chip's hashes."""
 
     difficulty: float
 
 
-@dataclass(frozen=True, slots=True)
-class VersionMaskSet:
+class VersionMaskSet(Struct, frozen=True):
     """The version bits that may be rolled."""
 
     mask: int
 
 
-@dataclass(frozen=True, slots=True)
-class ExtranonceSet:
+class ExtranonceSet(Struct, frozen=True):
     """The extranonces of the jobs from now on."""
 
     extranonce1: bytes
@@ -92,39 +89,33 @@ class ExtranonceSet:
     """Below 0, which some pool has said, the firmware crashes at the next job."""
 
 
-@dataclass(frozen=True, slots=True)
-class SubscribeRefused:
+class SubscribeRefused(Struct, frozen=True):
     """The pool gives no extranonce, so there is nothing to mine."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class SetupAccepted:
+class SetupAccepted(Struct, frozen=True):
     """The pool said yes to a message of the set-up."""
 
 
-@dataclass(frozen=True, slots=True)
-class SetupRejected:
+class SetupRejected(Struct, frozen=True):
     """The pool said no to a message of the set-up; the firmware goes on."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ShareAccepted:
+class ShareAccepted(Struct, frozen=True):
     """The pool took a share."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShareRejected:
+class ShareRejected(Struct, frozen=True):
     """The pool refused a share."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReconnectRequested:
+class ReconnectRequested(Struct, frozen=True):
     """The pool wants a new connection."""
 
 

@@ -15,6 +15,8 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
+from msgspec import Struct
+
 from softaxe.catalog.firmware.rows import Release, Rows, release, rows_of
 from softaxe.errors import SettingError
 
@@ -41,8 +43,7 @@ class Kind(StrEnum):
     OBJECT = "object"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A member of an answer."""
 
     name: str
@@ -53,8 +54,7 @@ class Member:
     """It is part of `/api/ws/live`, too, where there is one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """A route, in the order in which they are looked up."""
 
     method: str
@@ -68,8 +68,7 @@ class Route:
     """Of a success; `-` for a WebSocket, `*` where the file decides."""
 
 
-@dataclass(frozen=True, slots=True)
-class SettingRow:
+class SettingRow(Struct, frozen=True):
     """A key of PATCH /api/system."""
 
     key: str

@@ -10,10 +10,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from softaxe.errors import FleetStopped, NotNow, NotThere, SoftaxeError
 from softaxe.fleet.clock import SLICE_S, Clock
