@@ -557,3 +557,21 @@ def test_a_found_block_is_told_until_it_is_dismissed() -> None:
         b'"message":"Block found notification dismissed"}'
     )
     assert read(views.info_body(device))["blockFound"] == 2
+
+
+def test_the_page_gets_the_rules_of_pool_slots_and_no_password_of_them() -> None:
+    device = Device(seed=1, firmware="2.15.0")
+    device.patch([("stratumPassword", "geheim")], now=20.0)
+
+    rules = views.setting_rules(device)
+
+    settings = cast("list[dict[str, Any]]", rules["settings"])
+    by_name = {rule["name"]: rule for rule in settings}
+    members = cast("list[dict[str, Any]]", rules["pool_members"])
+    assert rules["pool_slots"] == 8
+    assert [pool["id"] for pool in by_name["pools"]["value"]] == [0, 1]
+    assert [one["name"] for one in members] == list(by_name["pools"]["value"][0])[1:]
+    assert "geheim" not in json.dumps(rules)
+    own = {name for name, rule in by_name.items() if rule["is_own"]}
+    assert own == set(device.firmware.settings)
+    assert views.setting_rules(Device(firmware="2.14.2"))["pool_slots"] == 0

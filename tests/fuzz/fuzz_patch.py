@@ -2,9 +2,10 @@
 
 from softaxe.api import cjson
 from softaxe.catalog import USUAL_BOARD, board
-from softaxe.device.patch import check_patch, unmet_demands
+from softaxe.catalog.firmware import firmware
+from softaxe.device.patch import NOT_SPOKEN, check_patch, unmet_demands
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT
-from softaxe.device.settings import Settings
+from softaxe.device.settings import Settings, rows_to_save
 from softaxe.errors import SettingError
 
 CORPUS = [
@@ -14,9 +15,17 @@ CORPUS = [
     b'{"wifiPass": "\\u0061b\\ud83d\\ude00", "ssid": "\xc3\xa9"}',
     b'{"autofanspeed": 2, "manualFanSpeed": 055, "temptarget": -1}',
     b'[{"a": [1, {"b": null}]}]',
+    b'{"pools":[{"id":2,"stratumURL":"a","stratumPort":1,"stratumUser":"u",'
+    b'"stratumTLS":1,"stratumPassword":"*****","stratumV2RequireAuth":0.5}]}',
 ]
+UNSPOKEN = NOT_SPOKEN.partition("{what}")[2]
 BOARD = board(USUAL_BOARD)
-FACTORY = Settings.from_nvs({}, BOARD)
+RELEASES = tuple(map(firmware, ("2.8.1", "2.10.1", "2.12.2", "2.14.2", "2.15.0")))
+CASES = [
+    (release, profile, Settings.from_nvs({}, BOARD, release, profile=profile))
+    for release in RELEASES
+    for profile in (DOCUMENTED, STRICT, FIRMWARE)
+]
 
 
 def one_input(data: bytes) -> None:
@@ -26,13 +35,21 @@ def one_input(data: bytes) -> None:
         return
     for _, value in members:
         cjson.document(value)
-    for profile in (DOCUMENTED, STRICT, FIRMWARE):
+    for release, profile, factory in CASES:
         try:
-            patch = check_patch(FACTORY, members, profile=profile, board=BOARD)
+            patch = check_patch(
+                factory, members, profile=profile, board=BOARD, release=release
+            )
         except SettingError:
             continue
-        changed = FACTORY.changed(patch.changes)
-        assert Settings.from_nvs(changed.to_nvs(), BOARD) == changed
+        changes = factory.completed(patch.changes)
+        changed = factory.changed(changes)
+        rows = rows_to_save(changes, {}, release, profile=profile)
+        again = Settings.from_nvs(rows, BOARD, release, profile=profile)
+        assert release.rows.empty_text_is_default or again == changed
         if profile is STRICT:
-            assert not patch.warnings
-            assert not unmet_demands(changed, profile=profile, board=BOARD)
+            assert all(text.endswith(UNSPOKEN) for text in patch.warnings)
+            unmet = unmet_demands(
+                changed, profile=profile, board=BOARD, release=release
+            )
+            assert not unmet

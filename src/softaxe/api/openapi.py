@@ -165,6 +165,8 @@ _RULES = _object(
     {
         "overclock_guarded": {"type": "boolean"},
         "is_strict": {"type": "boolean"},
+        "pool_slots": _INTEGER,
+        "pool_members": {"type": "array", "items": {"type": "object"}},
         "settings": {"type": "array", "items": {"type": "object"}},
     }
 )

@@ -19,6 +19,7 @@ from softaxe.api.schema import (
 from softaxe.catalog.firmware import Firmware
 from softaxe.device.device import Device
 from softaxe.device.patch import unmet_demands
+from softaxe.device.pool_slots import NAMES, SLOT_RULES, SlotRule
 from softaxe.device.profile import FIRMWARE, Profile
 from softaxe.device.settings import Effect, Kind, Limits, Rule, rules
 from softaxe.flash.partitions import APP_SLOTS
@@ -271,6 +272,8 @@ def setting_rules(device: Device) -> dict[str, object]:
     return {
         "overclock_guarded": device.profile.overclock_guarded,
         "is_strict": device.profile.is_strict,
+        "pool_slots": len(device.settings.pools),
+        "pool_members": [_member_rule(rule) for rule in SLOT_RULES],
         "settings": [
             _setting_rule(rule, device)
             for rule in rules(device.firmware, device.profile).values()
@@ -283,6 +286,7 @@ def _setting_rule(rule: Rule, device: Device) -> dict[str, object]:
     row, asked = rule.setting, rule.asked
     return {
         "name": rule.names[0],
+        "is_own": rule.is_own,
         "description": row.description,
         "kind": row.kind,
         "unit": row.unit,
@@ -293,6 +297,21 @@ def _setting_rule(rule: Rule, device: Device) -> dict[str, object]:
         "is_waiting": _is_waiting(rule, device),
         "is_secret": row.is_secret,
         "value": None if row.is_secret else _shown_value(rule, device),
+    }
+
+
+def _member_rule(rule: SlotRule) -> dict[str, object]:
+    """What is allowed of a member of a pool slot."""
+    kinds = {str: "string", int: "integer", bool: "boolean"}
+    return {
+        "name": rule.name,
+        "kind": kinds[rule.kind],
+        "minimum": rule.least,
+        "maximum": rule.most,
+        "choices": rule.choices,
+        "default": rule.default,
+        "is_needed": rule.is_needed,
+        "is_secret": rule.name == NAMES["password"],
     }
 
 

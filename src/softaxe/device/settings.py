@@ -890,7 +890,7 @@ def _frequency(key: str, value: object) -> float:
     """Read a frequency: text with six decimals, or a number."""
     try:
         number = float(value) if isinstance(value, str | int | float) else -1.0
-    except ValueError:
+    except (ValueError, OverflowError):
         number = -1.0
     if not isfinite(number) or not 0 <= number <= MOST_FLOAT:
         raise SettingError(f"{key}: {show(value)} is no frequency")
