@@ -143,6 +143,8 @@ def test_a_patch_replaces_what_it_lists() -> None:
     [
         ({}, "pools: an object is no array"),
         ([5], r"pools\[0\]: 5 is no object"),
+        ('[{"stratumPassword": "x"}]', "pools: a text is no array"),
+        (["stratumPassword=x"], r"pools\[0\]: a text is no object"),
         ([{"id": 8, **LEAST}], r"pools\[0\].id: 8 is none of 0..7"),
         ([{"id": "1", **LEAST}], "id: '1' is none of"),
         ([{"id": True, **LEAST}], "id: true is none of"),

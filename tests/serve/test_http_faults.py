@@ -122,12 +122,12 @@ def test_a_log_stream_gets_no_answer(bitaxe: RunningFleet) -> None:
 
 def test_a_stream_that_is_not_there_matches_no_route(bitaxe: RunningFleet) -> None:
     with pytest.raises(InvalidStatus):
-        follow(bitaxe, "/ws")
+        follow(bitaxe, "/api/stream")
     with follow(bitaxe):
         pass
 
     wrong, right = bitaxe.journal
-    assert (wrong.path, wrong.status, wrong.is_unmatched) == ("/ws", 404, True)
+    assert (wrong.path, wrong.status, wrong.is_unmatched) == ("/api/stream", 404, True)
     assert (right.path, right.status, right.is_unmatched) == ("/api/ws", 101, False)
 
 

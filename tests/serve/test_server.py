@@ -96,6 +96,26 @@ def test_unknown_api_routes_are_a_json_404(bitaxe: Any, method: str, path: str) 
     assert b"Access-Control-Allow-Origin: *" in answer
 
 
+@pytest.mark.parametrize(
+    ("path", "start"),
+    [
+        ("/api/ws/live", b"HTTP/1.1 404 Not Found\r\nContent-Type: application/json"),
+        ("/api/system/asic", b"HTTP/1.1 200 OK\r\nContent-Type: application/json"),
+        ("/ws", b"HTTP/1.1 302 "),
+    ],
+)
+def test_elsewhere_nobody_heeds_an_upgrade(
+    bitaxe: Any, path: str, start: bytes
+) -> None:
+    answer = bitaxe.raw(
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+
+    assert answer.startswith(start)
+
+
 def test_routes_are_those_of_the_version_and_of_the_page() -> None:
     old, new = firmware("2.8"), firmware("2.15")
     plain, page = routes_in(old, FIRMWARE), routes_in(old, DOCUMENTED)
@@ -814,10 +834,13 @@ def test_pools_are_put_and_deleted(run_device: Any, tmp_path: Path) -> None:
         updated = 200, '{"message":"Pool updated successfully"}'
         assert put("2", json=POOL | {"stratumPassword": "secret"}) == updated
         assert put("3x?y=1", json=POOL) == updated
+        first = '{"stratumurl":"first","stratumURL":"second","stratumPort":1,'
+        assert put("4", content=first + '"stratumUser":"u"}') == updated
+        assert device.member.device.settings.pools[4].url == "first"
         assert put("2", json=POOL | {"stratumPassword": "*****"}) == updated
         assert device.member.device.settings.pools[2].password == "secret"
         told = {pool["id"]: pool for pool in device.info()["pools"]}
-        assert set(told) == {0, 1, 2, 3}
+        assert set(told) == {0, 1, 2, 3, 4}
         assert told[2]["stratumPassword"] == "*****"
         assert put("8", json=POOL) == (400, "Invalid pool index")
         assert put("-1", json=POOL) == (400, "Invalid pool index")
@@ -833,9 +856,9 @@ def test_pools_are_put_and_deleted(run_device: Any, tmp_path: Path) -> None:
         assert delete("0") == delete("none") == (400, selected)
         assert delete("9") == (400, "Invalid pool index")
         assert delete("2") == (200, '{"message":"Pool cleared successfully"}')
-        assert {pool["id"] for pool in device.info()["pools"]} == {0, 1, 3}
+        assert {pool["id"] for pool in device.info()["pools"]} == {0, 1, 3, 4}
     with run_device(tmp_path, firmware=("2.15.0",)) as device:
-        assert {pool["id"] for pool in device.info()["pools"]} == {0, 1, 3}
+        assert {pool["id"] for pool in device.info()["pools"]} == {0, 1, 3, 4}
 
 
 def test_a_new_host_name_holds_at_once_and_leads_there(

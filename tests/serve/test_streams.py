@@ -192,16 +192,6 @@ def test_both_kinds_of_clients_share_ten_slots() -> None:
     run(test)
 
 
-@pytest.mark.parametrize(
-    ("release", "path"), [("2.12.2", "/api/ws/live"), ("2.15.0", "/api/ws/other")]
-)
-def test_what_a_release_does_not_have_is_not_upgraded(release: str, path: str) -> None:
-    found = Bench(release, FIRMWARE).ask(path)
-
-    assert isinstance(found, Answer)
-    assert (found.status, found.is_unmatched) == (404, True)
-
-
 # The log
 
 

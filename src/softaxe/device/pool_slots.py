@@ -202,7 +202,7 @@ def check_pools(value: JsonValue, pools: tuple[PoolSlot, ...]) -> tuple[PoolSlot
         SettingError: It is not allowed; names the first fault.
     """
     if not isinstance(value, list):
-        raise SettingError(f"pools: {show(value)} is no array")
+        raise SettingError(f"pools: {_kind_of(value)} is no array")
     changed = list(pools)
     for place, element in enumerate(value):
         where = f"pools[{place}]"
@@ -225,10 +225,15 @@ def check_pool(value: JsonValue, stored: PoolSlot) -> PoolSlot:
     return _check(_members_of(value, "pool"), "pool", stored)
 
 
+def _kind_of(value: JsonValue) -> str:
+    """Say what stands in a pool's place; a text there may hold its password."""
+    return "a text" if isinstance(value, str) else show(value)
+
+
 def _members_of(value: JsonValue, where: str) -> dict[str, JsonValue]:
     """Return members as cJSON finds them: without case, the first of equals."""
     if not isinstance(value, dict):
-        raise SettingError(f"{where}: {show(value)} is no object")
+        raise SettingError(f"{where}: {_kind_of(value)} is no object")
     names = {name.lower(): name for name in ("id", *NAMES.values())}
     found: dict[str, JsonValue] = {}
     for name, one in value.items():

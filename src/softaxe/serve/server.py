@@ -204,9 +204,9 @@ class Server:
             device.note_request(device.now)
         if (load := self.host.device.load) is not None:
             load.count(REQUEST_S)
-        if request.is_websocket:
-            return self._streams(request)
         path = request.path
+        if request.is_websocket and self._streams.has(path):
+            return self._streams(request)
         if len(path) + len(request.query) > MAX_TARGET_BYTES:
             return TARGET_TOO_LONG
         firmware = self.host.device.firmware
@@ -412,7 +412,7 @@ class Server:
         if not body:
             return INVALID_LENGTH
         try:
-            members = dict(reversed(cjson.parse(body)))
+            members = _members_of(body)
         except ValueError:
             return INVALID_JSON
         async with self._changing:
@@ -455,11 +455,9 @@ class Server:
         if not body:
             return THEME_NOT_RECEIVED.with_headers((CONNECTION_CLOSE,))
         try:
-            parsed = cjson.parse(body)
+            members = _members_of(body)
         except ValueError:
             return INVALID_JSON.with_headers((CONNECTION_CLOSE,))
-        # As in cJSON, case does not matter and the first of equal names counts.
-        members = {name.lower(): value for name, value in reversed(parsed)}
         scheme, color = members.get("colorscheme"), members.get("primarycolor")
         colors = members.get("accentcolors")
         async with self._changing:
@@ -494,12 +492,9 @@ class Server:
         if not body:
             return BOOT_NOT_RECEIVED
         try:
-            parsed = cjson.parse(body)
+            label = _members_of(body).get("partition")
         except ValueError:
             return INVALID_JSON
-        label = {name.lower(): value for name, value in reversed(parsed)}.get(
-            "partition"
-        )
         if not isinstance(label, str):
             return NO_PARTITION_LABEL
         async with self._changing:
@@ -585,6 +580,15 @@ async def read_patch_body(source: Body) -> bytes | Answer:
 def _declared_length(request: Request) -> int:
     text = request.header(b"content-length") or "0"
     return int(text) if text.isascii() and text.isdigit() else PATCH_LIMIT_BYTES
+
+
+def _members_of(body: bytes) -> dict[str, JsonValue]:
+    """Read an object as cJSON looks members up: without case, the first of equals.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    return {name.lower(): value for name, value in reversed(cjson.parse(body))}
 
 
 def _number_in(request: Request) -> int:

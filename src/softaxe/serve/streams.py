@@ -26,7 +26,6 @@ FIRST_FD = 45
 """File descriptor of the first client, as a device's log has it; an estimate."""
 REFUSED_CODE = 1008
 """Close code "policy violation". Source: RFC 6455 section 7.4.1."""
-UNKNOWN = Answer(status=404, is_unmatched=True)
 TOO_MANY = Answer(b"Max WebSocket clients reached", status=429)
 
 
@@ -52,11 +51,13 @@ class Streams:
         self._updates: set[asyncio.Queue[str]] = set()
         self._updating: asyncio.Task[None] | None = None
 
+    def has(self, path: str) -> bool:
+        """Tell whether there is a WebSocket; elsewhere nobody heeds the upgrade."""
+        return path in PATHS and self._host.device.firmware.has_route("GET", path)
+
     def __call__(self, request: Request) -> Answer | AcceptWebSocket:
         """Take or refuse a client."""
         device, path = self._host.device, request.path
-        if path not in PATHS or not device.firmware.has_route("GET", path):
-            return UNKNOWN
         refusal = self._refusal(request)
         if refusal is None:
             is_log = PATHS[path] is Kind.LOG
