@@ -677,12 +677,8 @@ def factory_rows(board: Board, shipped: Firmware) -> dict[str, Stored]:
 
     It knows the keys of its time: `asicfrequency` and `fanspeed`, and one pool each.
     """
-    rows = {
-        row.nvs_key: _to_stored(row.nvs_key, row.default)
-        for row in SETTINGS
-        if row.nvs_key in _IN_FACTORY_FILE.split()
-    }
-    return rows | {
+    return {
+        **_FACTORY_ROWS,
         "stratumport": shipped.rows.factory_pool_port,
         "asicfrequency": board.default_frequency_mhz,
         "asicvoltage": board.default_core_voltage_mv,
@@ -868,21 +864,21 @@ def sift_stored(
 
 def _from_stored(key: str, row: Setting, value: object) -> Value:
     """Judge what NVS holds: any release may have written it, whatever it checks."""
-    shown = "a value" if row.is_secret else show(value)
     if row.kind is Kind.STRING:
         if not isinstance(value, str):
+            shown = "a value" if row.is_secret else show(value)
             raise SettingError(f"{key}: {shown} is no string")
-        size = utf8_size(value, key, shown)
+        size = utf8_size(value, key, "the text")
         if row.rest_name and size > MOST_TEXT_BYTES:
             raise SettingError(f"{key}: {size} bytes are too many")
         return value
     if row.kind is Kind.FLOAT:
         return _frequency(key, value)
     if not isinstance(value, int):
-        raise SettingError(f"{key}: {shown} is no {row.kind}")
+        raise SettingError(f"{key}: {show(value)} is no {row.kind}")
     least, most = (-I32, I32 - 1) if key in _WIDE else (0, max(U16, row.limits.maximum))
     if not least <= value <= most:
-        raise SettingError(f"{key}: {shown} is outside {least}..{most}")
+        raise SettingError(f"{key}: {show(value)} is outside {least}..{most}")
     return bool(value) if row.kind is Kind.BOOLEAN else value
 
 
@@ -904,6 +900,13 @@ def _to_stored(key: str, value: object) -> Stored:
         return int(value) & U16
     assert isinstance(value, str | int)
     return value
+
+
+_FACTORY_ROWS: Mapping[str, Stored] = {
+    row.nvs_key: _to_stored(row.nvs_key, row.default)
+    for row in SETTINGS
+    if row.nvs_key in _IN_FACTORY_FILE.split()
+}
 
 
 def board_options(board: Board) -> dict[str, tuple[int, ...]]:
