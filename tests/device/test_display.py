@@ -1,6 +1,7 @@
 import pytest
 from tests.mining import mining, shown
 
+from softaxe.device.device import Device
 from softaxe.screen.pages import content_of
 
 
@@ -84,3 +85,10 @@ def test_from_2_13_one_that_is_off_wakes_for_a_button_and_shows_what_is_urgent()
     assert content_of(device, device.now + 20).is_saying_hi
     hot = mining(30, displayTimeout=0, overheat_mode=1, firmware="2.13.2").device
     assert shown(hot)[0] == "DEVICE OVERHEAT!"
+
+
+@pytest.mark.parametrize(("flipped", "degrees"), [(1, 0), (0, 180)])
+def test_flipscreen_says_which_side_is_up(flipped: int, degrees: int) -> None:
+    device = Device(firmware="2.8.1", settings={"flipscreen": flipped})
+
+    assert device.display.rotation_degrees == degrees

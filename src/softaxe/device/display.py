@@ -89,6 +89,8 @@ class Display:
             self._after = {**AFTER, Page.STATS: after}
         self._woken_s = WOKEN_S if rows.dark_screen_wakes else 0.0
         self.rotation_degrees = settings.rotation_degrees
+        if not settings.is_screen_flipped:  # as it is not built in
+            self.rotation_degrees = 180
         self.is_inverted = settings.is_screen_inverted
         self._installing: tuple[str, str, float] = ("", "", -NEVER)
         self._wifi_until = -NEVER

@@ -353,7 +353,7 @@ SETTINGS: tuple[Setting, ...] = (
     _s("rotation_degrees", "rotation", "rotation", 0, _REBOOT,
        "Screen rotation", "degrees"),
     _s("is_screen_flipped", "flipscreen", "flipscreen", True, _REBOOT,
-       "Turn the screen upside down", limits=Limits(0, 1)),
+       "Turn the screen upside down, as it is built in", limits=Limits(0, 1)),
     _s("is_screen_inverted", "invertscreen", "invertscreen", False, _REBOOT,
        "Invert the screen"),
     _s("display_offset", "displayOffset", "displayOffset", 96, _REBOOT,
