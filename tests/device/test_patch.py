@@ -667,3 +667,31 @@ def test_whatever_comes_can_be_stored_and_read_by_every_release(
         assert again == before.changed(changes)
     for other in versions():
         Settings.from_nvs(rows, BOARD, firmware(other), profile=profile)
+
+
+AS_AT_BOOT = {"primaryPoolIndex", "secondaryPoolIndex", "useFallbackStratum"}
+CURRENT = "fanspeed"
+"""In info what the fan is driven with, in a PATCH of old releases what it shall be."""
+
+
+@pytest.mark.parametrize("version", versions())
+def test_every_setting_of_a_release_is_taken_and_told(version: str) -> None:
+    device = Device(firmware=version, profile=FIRMWARE)
+    device.step(5.0)
+    known = rules(device.firmware, device.profile).values()
+    by_key = {rule.names[0]: rule for rule in known if rule.names}
+    assert set(by_key) == set(device.firmware.settings)
+
+    for key, rule in by_key.items():
+        if rule.kind is Kind.POOLS:
+            continue
+        value: JsonValue = min(rule.limits.maximum, rule.limits.minimum + 5)
+        if rule.kind is Kind.STRING:
+            value = rule.choices[-1] if rule.choices else "abc"
+        elif rule.choices:
+            value = rule.choices[-1]
+        device.patch([(key, value)], device.now)
+        info = json.loads(info_body(device))
+        if key in info and key not in AS_AT_BOOT | {CURRENT}:
+            assert info[key] == value, key
+        assert (key in info) is not device.firmware.settings[key].is_write_only
