@@ -587,6 +587,8 @@ def test_a_stored_number_of_a_flag_is_told_as_it_is() -> None:
         ("hostname", 5, "5 is no string; it is left alone"),
         ("display", "foo", "(128x128); it is stored as it is"),
         ("frequency", 0, "0 is outside 1..65535 MHz; it is left alone"),
+        ("frequency", 0.5, "0.5 is outside 1..65535 MHz; it is left alone"),
+        ("coreVoltage", 0.5, "0.5 is outside 1..65535 mV; it is left alone"),
         ("ssid", "x" * 4000, "4000 bytes is outside 1..32 bytes; it is left alone"),
         ("overheat_mode", 1, "1 is outside 0 or false; 0 is stored"),
         ("wifiPass", "short", "or empty; it is stored as it is"),

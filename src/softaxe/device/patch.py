@@ -294,11 +294,12 @@ def _taken(rule: Rule, value: JsonValue) -> Value | None:
     if rule.name == "is_overheated":
         return 0
     exact = double(value) if isinstance(value, int | float) else 0.0
-    if rule.name in _ONLY_POSITIVE and not exact > 0:
-        return None
-    if rule.nvs_key == "asicfrequency_f":
-        return float32(min(exact, MOST_FLOAT))
+    is_exact = rule.nvs_key == "asicfrequency_f"
     number = whole(exact)
+    if rule.name in _ONLY_POSITIVE and not (exact if is_exact else number) > 0:
+        return None
+    if is_exact:
+        return float32(min(exact, MOST_FLOAT))
     if rule.name == "display_timeout_min":
         return number
     return float(number & U16) if rule.kind is Kind.FLOAT else number & U16
