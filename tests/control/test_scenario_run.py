@@ -4,7 +4,9 @@ from xml.etree import ElementTree
 
 import pytest
 from tests.commands import ended
+from typer.testing import CliRunner
 
+from softaxe.cli.commands import app
 from softaxe.control.scenario_run import (
     Outcome,
     Report,
@@ -99,9 +101,10 @@ def test_groups_are_checked_before_anything_happens(
     path = tmp_path / "bad.toml"
     path.write_text(f'[[group]]\nname = "a"\n[[group]]\n{group}\n{ONE_STEP}')
 
-    result = ended("scenario", "flatline", str(path))
+    result = CliRunner().invoke(app, ["scenario", "flatline", str(path)])
 
-    assert result.returncode == 1
+    assert type(result.exception) is SystemExit
+    assert result.exit_code == 1
     assert complaint in result.stderr
     assert result.stdout == ""
 

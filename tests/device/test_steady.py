@@ -1,43 +1,13 @@
-from statistics import mean, median
+from statistics import median
 
 import pytest
 from msgspec.structs import replace
 
-from softaxe import Device, Pool, Simulation
 from softaxe.catalog import board, boards
 from softaxe.catalog.lottery import Specimen, draw, typical
 from softaxe.device.steady import SteadyState, best_efficiency, steady_state
 
 GAMMA = board("601")
-
-
-@pytest.mark.unwatched
-@pytest.mark.parametrize("version", ["601", "205", "303", "801"])
-def test_a_live_device_settles_where_the_model_says(version: str) -> None:
-    row = board(version)
-    device = Device(board=row, seed=5)
-    simulation = Simulation(device, Pool.for_scaled_work(seed=5))
-    simulation.advance(2400)
-    reads = []
-    for _ in range(30):
-        simulation.advance(10)
-        reads.append(device.readings)
-    state = steady_state(
-        draw(row, 5),
-        frequency_mhz=row.default_frequency_mhz,
-        core_voltage_mv=row.default_core_voltage_mv,
-    )
-
-    assert mean(read.power_w for read in reads) == pytest.approx(
-        state.power.power_w, rel=0.03
-    )
-    assert mean(read.temp_c for read in reads) == pytest.approx(state.temp_c, abs=3)
-    assert reads[-1].vr_temp_c == pytest.approx(state.power.vr_temp_c, abs=2)
-    assert mean(read.fan_percent for read in reads) == pytest.approx(
-        state.fan_percent, abs=4
-    )
-    rate_hs = device.hashrate.ten_minutes_hs
-    assert rate_hs == pytest.approx(state.hashrate_hs, rel=0.02)
 
 
 def test_the_page_s_sample_is_a_thirsty_specimen_s_steady_state() -> None:

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -68,20 +69,32 @@ def test_after_half_an_hour_a_board_is_where_its_metal_settles(
 ) -> None:
     estimates = boards_reference["estimates"]["per_family_estimates"]
     theirs = estimates[TYPICAL[version]]
-    device = mining(HALF_HOUR_S, board=version).device
+    simulation = mining(HALF_HOUR_S - 300, board=version)
+    device, reads = simulation.device, []
+    for _ in range(30):
+        simulation.advance(10)
+        reads.append(device.readings)
     info = json.loads(info_body(device))
     state = settled(draw(board(version), 1))
 
     assert info["expectedHashrate"] == pytest.approx(theirs["ghs"], rel=0.001)
     assert info["hashRate_10m"] == pytest.approx(theirs["ghs"], rel=0.02)
+    rate_hs = device.hashrate.ten_minutes_hs
+    assert rate_hs == pytest.approx(state.hashrate_hs, rel=0.02)
     assert info["power"] == pytest.approx(state.power.power_w, rel=0.03)
+    power_w = mean(read.power_w for read in reads)
+    assert power_w == pytest.approx(state.power.power_w, rel=0.03)
     current_ma = state.power.current_a * 1000
     assert info["current"] == pytest.approx(current_ma, rel=0.03)
     volts = state.power.input_voltage_v
     assert info["voltage"] == pytest.approx(volts * 1000, rel=0.01)
     assert info["temp"] == pytest.approx(theirs["temp_c"], abs=2)
+    temp_c = mean(read.temp_c for read in reads)
+    assert temp_c == pytest.approx(state.temp_c, abs=3)
     assert info["vrTemp"] == pytest.approx(state.power.vr_temp_c, abs=2)
     assert info["fanspeed"] == pytest.approx(state.fan_percent, abs=20)
+    fan_percent = mean(read.fan_percent for read in reads)
+    assert fan_percent == pytest.approx(state.fan_percent, abs=4)
     assert info["temp2"] == pytest.approx(theirs.get("temp2_c", -1), abs=2)
     assert (info["fan2rpm"] > 0) == ("fan2_rpm" in theirs)
     assert info["sharesAccepted"] > 20
