@@ -5,7 +5,7 @@ from softaxe.api.schema import info_fields
 from softaxe.catalog.firmware import firmware, versions
 from softaxe.catalog.firmware.rows import ROWS as VERSION_ROWS
 from softaxe.device.profile import DOCUMENTED, ROWS
-from softaxe.device.settings import rules
+from softaxe.device.setting_rules import rules
 
 DOCS = Path(__file__).parents[2] / "docs"
 

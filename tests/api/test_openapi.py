@@ -12,7 +12,7 @@ from softaxe.api.schema import info_fields
 from softaxe.api.views import asic_body, info_body
 from softaxe.catalog.firmware import families, firmware
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
-from softaxe.device.settings import rules
+from softaxe.device.setting_rules import rules
 
 VERSIONS = families()
 

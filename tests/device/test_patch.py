@@ -18,16 +18,8 @@ from softaxe.device.json_values import JsonValue
 from softaxe.device.patch import Patch, check_patch, unmet_demands
 from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
-from softaxe.device.settings import (
-    PAGE_NAMES,
-    Kind,
-    Settings,
-    Stored,
-    Value,
-    rows_to_save,
-    rules,
-    sift_stored,
-)
+from softaxe.device.setting_rules import PAGE_NAMES, Kind, Stored, Value, rules
+from softaxe.device.settings import Settings, rows_to_save, sift_stored
 from softaxe.errors import PatchRefused, SettingError
 
 BOARD = board("601")

@@ -9,7 +9,8 @@ from softaxe.catalog.firmware import firmware
 from softaxe.device.events import ClosePool, CloseReason, ConnectPool, Link
 from softaxe.device.pools import PoolLost, Pools, PoolsReachable, dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
-from softaxe.device.settings import Settings, Value
+from softaxe.device.setting_rules import Value
+from softaxe.device.settings import Settings
 from softaxe.units import NEVER, Level
 
 BOARD = board("601")

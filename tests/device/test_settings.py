@@ -6,16 +6,13 @@ from softaxe.catalog import board, boards
 from softaxe.catalog.firmware import firmware, versions
 from softaxe.device.patch import unmet_demands
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
+from softaxe.device.setting_rules import Stored
 from softaxe.device.settings import (
-    Kind,
-    Limits,
     Settings,
-    Stored,
     migrated,
     nvs_rows,
     overridden,
     rows_to_save,
-    rules,
     sift_stored,
 )
 from softaxe.errors import SettingError
@@ -23,44 +20,6 @@ from softaxe.units import float32
 
 BOARD = board("601")
 FACTORY = Settings.from_nvs({}, BOARD)
-KINDS = {
-    "str": Kind.STRING,
-    "u16": Kind.INTEGER,
-    "i32": Kind.INTEGER,
-    "u64": Kind.INTEGER,
-    "float": Kind.FLOAT,
-    "bool": Kind.BOOLEAN,
-}
-
-
-def test_names_types_and_limits_are_the_firmware_s(
-    boards_reference: dict[str, Any],
-) -> None:
-    reference = {
-        row["nvs_key"]: row for row in boards_reference["nvs_settings"]["settings"]
-    }
-    for rule in rules(firmware(), FIRMWARE).values():
-        if rule.nvs_key not in reference:
-            assert rule.nvs_key in {"last_fw_fp", "themecolor"}  # of 2.15
-            continue
-        known = reference[rule.nvs_key]
-        assert rule.names == ((known["rest_name"],) if known["rest_name"] else ())
-        assert rule.kind is KINDS[known["type"]]
-        if rule.names:
-            assert rule.limits == Limits(known["min"], known["max"])
-
-
-def test_every_setting_of_the_firmware_s_patch_is_there(
-    boards_reference: dict[str, Any],
-) -> None:
-    wanted = {
-        row["rest_name"]
-        for row in boards_reference["nvs_settings"]["settings"]
-        if row["rest_name"]
-    }
-
-    known = rules(firmware(), FIRMWARE).values()
-    assert {name for rule in known for name in rule.names} == wanted
 
 
 def test_factory_settings_are_those_of_the_factory_file(

@@ -25,7 +25,7 @@ from softaxe.catalog.firmware import (
 from softaxe.catalog.firmware.rows import ROWS as VERSION_ROWS
 from softaxe.catalog.firmware.rows import Release, Row, release
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, ROWS
-from softaxe.device.settings import Rule, rules
+from softaxe.device.setting_rules import Rule, rules
 
 BEGIN = "<!-- table of differences: made by make docs -->"
 END = "<!-- end of the table -->"

@@ -14,8 +14,8 @@ from softaxe.catalog.firmware import Firmware, Kind
 from softaxe.device.device import Device
 from softaxe.device.pool_slots import SLOT_RULES, SLOTS
 from softaxe.device.profile import Profile
-from softaxe.device.settings import Kind as SettingKind
-from softaxe.device.settings import Rule, Setting, rules
+from softaxe.device.setting_rules import Kind as SettingKind
+from softaxe.device.setting_rules import Rule, Setting, rules
 
 Schema = dict[str, Any]
 

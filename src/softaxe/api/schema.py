@@ -18,8 +18,8 @@ from softaxe.catalog.firmware.rows import Rows
 from softaxe.device.device import Device
 from softaxe.device.pool_slots import NAMES, PoolSlot
 from softaxe.device.profile import Profile
-from softaxe.device.settings import SETTINGS
-from softaxe.device.settings import Kind as SettingKind
+from softaxe.device.setting_rules import SETTINGS
+from softaxe.device.setting_rules import Kind as SettingKind
 from softaxe.device.state import AppPartition, AsicReading
 from softaxe.device.statistics import RejectedReason, Sample
 from softaxe.flash.image import SLOT_BYTES

@@ -21,7 +21,7 @@ from softaxe.device.device import Device
 from softaxe.device.patch import unmet_demands
 from softaxe.device.pool_slots import NAMES, SLOT_RULES, SlotRule
 from softaxe.device.profile import FIRMWARE, Profile
-from softaxe.device.settings import Effect, Kind, Limits, Rule, rules
+from softaxe.device.setting_rules import Effect, Kind, Limits, Rule, rules
 from softaxe.flash.partitions import APP_SLOTS
 
 

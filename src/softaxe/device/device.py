@@ -69,14 +69,8 @@ from softaxe.device.pools import PoolLost, Pools, PoolsReachable, SessionEvent
 from softaxe.device.profile import DOCUMENTED, Profile
 from softaxe.device.protection import PowerManagement
 from softaxe.device.scoreboard import Entry, Scoreboard
-from softaxe.device.settings import (
-    Settings,
-    Stored,
-    Value,
-    factory_rows,
-    migrated,
-    rows_to_save,
-)
+from softaxe.device.setting_rules import Stored, Value
+from softaxe.device.settings import Settings, factory_rows, migrated, rows_to_save
 from softaxe.device.state import AppPartition, DeviceState
 from softaxe.device.statistics import Sample, Statistics
 from softaxe.device.stopping import StopReason

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from softaxe.device.settings import Value
+from softaxe.device.setting_rules import Value
 
 
 class Link(StrEnum):

@@ -22,7 +22,7 @@ from softaxe.device.json_values import (
 )
 from softaxe.device.pool_slots import check_pools
 from softaxe.device.profile import Profile
-from softaxe.device.settings import (
+from softaxe.device.setting_rules import (
     BY_NAME,
     MOST_FLOAT,
     MOST_TEXT_BYTES,
@@ -30,11 +30,11 @@ from softaxe.device.settings import (
     Kind,
     Limits,
     Rule,
-    Settings,
     Value,
     board_options,
     rules,
 )
+from softaxe.device.settings import Settings
 from softaxe.device.transport import unspoken
 from softaxe.errors import PatchRefused, SettingError
 from softaxe.units import float32

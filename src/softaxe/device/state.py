@@ -20,7 +20,8 @@ from softaxe.device.mining import BlockInfo, Mining
 from softaxe.device.pools import Pools
 from softaxe.device.protection import PowerManagement, Readings
 from softaxe.device.scoreboard import Scoreboard
-from softaxe.device.settings import Settings, Stored
+from softaxe.device.setting_rules import Stored
+from softaxe.device.settings import Settings
 from softaxe.device.statistics import STATISTICS_ROWS, ShareCounters, Statistics
 from softaxe.device.stopping import StopReason
 from softaxe.device.totals import Totals

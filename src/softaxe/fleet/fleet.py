@@ -15,7 +15,7 @@ from softaxe.device.boot import ON_NETWORK_S
 from softaxe.device.device import Device
 from softaxe.device.events import CloseReason, Link, SaveFlash, SaveSettings
 from softaxe.device.logbook import RING_BYTES, LogLine
-from softaxe.device.settings import Stored
+from softaxe.device.setting_rules import Stored
 from softaxe.errors import FleetStopped, SettingError
 from softaxe.fleet.addresses import AddressPlan, allow_open_files
 from softaxe.fleet.built_in_pool import BuiltInPool

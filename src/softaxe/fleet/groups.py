@@ -37,15 +37,8 @@ from softaxe.device.json_values import JsonValue
 from softaxe.device.patch import check_patch
 from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
-from softaxe.device.settings import (
-    Kind,
-    Rule,
-    Settings,
-    board_options,
-    nvs_rows,
-    pool_rows_of,
-    rules,
-)
+from softaxe.device.setting_rules import Kind, Rule, board_options, rules
+from softaxe.device.settings import Settings, nvs_rows, pool_rows_of
 from softaxe.errors import SettingError, read_as
 from softaxe.fleet.seeds import member_seed
 from softaxe.serve.member import MemberOptions

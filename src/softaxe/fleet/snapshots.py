@@ -16,7 +16,7 @@ from msgspec import Struct
 from softaxe.asic.chip import REAL, SCALED
 from softaxe.device.device import Device
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT
-from softaxe.device.settings import Stored
+from softaxe.device.setting_rules import Stored
 from softaxe.errors import SettingError
 from softaxe.faults import FaultRules
 from softaxe.fleet.turns import in_turns

@@ -17,7 +17,7 @@ from softaxe.api.views import chosen_columns
 from softaxe.catalog.firmware import Firmware, Kind, Route, is_known, nearest
 from softaxe.client import Client, Reply
 from softaxe.device.profile import DOCUMENTED, Profile
-from softaxe.device.settings import rules
+from softaxe.device.setting_rules import rules
 from softaxe.errors import BadResponse
 
 CORS = {

@@ -17,7 +17,8 @@ from softaxe.catalog.firmware import Firmware, nearest
 from softaxe.catalog.lottery import draw
 from softaxe.device.patch import check_patch
 from softaxe.device.profile import DOCUMENTED
-from softaxe.device.settings import Kind, Settings, rules
+from softaxe.device.setting_rules import Kind, rules
+from softaxe.device.settings import Settings
 from softaxe.device.steady import SteadyState, steady_state
 from softaxe.errors import BadResponse, SettingError
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from softaxe.catalog.firmware import Firmware
 from softaxe.device.profile import differences
-from softaxe.device.settings import SETTINGS
+from softaxe.device.setting_rules import SETTINGS
 from softaxe.serve.answers import Answer
 from softaxe.serve.request import NO_BODY, App, Reply, Request, reply_of
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from softaxe.device.device import Device
 from softaxe.device.events import SaveFlash, SaveSettings
-from softaxe.device.settings import Stored, sift_stored
+from softaxe.device.setting_rules import Stored
+from softaxe.device.settings import sift_stored
 from softaxe.errors import StorageError
 from softaxe.serve.storage import Storage
 
