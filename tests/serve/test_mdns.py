@@ -148,11 +148,13 @@ def test_of_two_with_a_name_one_gets_another_and_2_15_keeps_it(tmp_path: Path) -
     wanted = f"t{secrets.token_hex(6)}"
 
     async def main() -> None:
-        group = {"firmware": ("2.9.0", "2.15.0"), "settings": {"hostname": wanted}}
-        async with living(tmp_path, count=2, **group) as fleet, Network() as network:
-            old, new = fleet.members.values()
-            last = new.device.identity.mac[4:].hex()
+        releases = ("2.9.0", "2.15.0", "2.15.0")
+        group = {"firmware": releases, "settings": {"hostname": wanted}}
+        async with living(tmp_path, count=3, **group) as fleet, Network() as network:
+            old, new, newest = fleet.members.values()
+            last, other = (one.device.identity.mac[4:].hex() for one in (new, newest))
             await network.until(f"Bitaxe Gamma 601 ({last.upper()})")
+            await network.until(f"Bitaxe Gamma 601 ({other.upper()})")
 
             assert new.device.settings.hostname == f"{wanted}-{last}"
             assert old.device.settings.hostname == wanted
@@ -176,6 +178,9 @@ def test_of_two_with_a_name_one_gets_another_and_2_15_keeps_it(tmp_path: Path) -
             )
             renamed = f"{wanted}3-{last}"
             assert answer.json()["redirect"]["url"] == f"http://{renamed}.local"
+            # The network has yet to be told: names are minded all the same.
+            assert await new.host_name_for(wanted) == f"{wanted}-{last}"
+            assert await newest.host_name_for(renamed) == f"{renamed}-{other}"
             await until_answered(renamed, LOOPBACK)
 
     asyncio.run(main())

@@ -84,6 +84,8 @@ class _Entry:
         self.asked: Announcement | None = None
         """What was wished when `told` came of it."""
         self.told: Announcement | None = None
+        self.last: Announcement | None = None
+        """What was told last, also while that is being changed."""
         self.services: list[tuple[AsyncZeroconf, AsyncServiceInfo]] = []
 
 
@@ -140,12 +142,23 @@ class Announcer:
         It is another when somebody else has that one, which takes a second to find out.
         """
         entry = self._entries.get(key)
-        if entry is None or entry.told is None:
+        if self._is_off or entry is None or not (entry.wished and entry.last):
             return wanted
-        new = replace(entry.told, hostname=wanted)
-        is_ours = self._names.get(_key(wanted), entry) is entry
-        is_taken = not is_ours or await self._is_taken(new)
+        new = replace(entry.last, hostname=wanted)
+        is_taken = self._is_anothers(wanted, entry) or await self._is_taken(new)
         return new.renamed.hostname if is_taken else wanted
+
+    def _is_anothers(self, hostname: str, entry: _Entry) -> bool:
+        """Tell whether another device of ours has a host name, or is about to."""
+        name = _key(hostname)
+        if self._names.get(name, entry) is not entry:
+            return True
+        return any(
+            other is not entry
+            and other.wished not in {None, other.asked}
+            and _key(other.wished.hostname) == name
+            for other in self._entries.values()
+        )
 
     async def close(self) -> None:
         """Say goodbye for all; what was spawned has ended."""
@@ -185,7 +198,7 @@ class Announcer:
                 del self._names[name]
             new = wished.renamed
             self._names[_key(new.hostname)] = entry
-        entry.asked, entry.told = wished, new
+        entry.asked, entry.told, entry.last = wished, new, new
         if new is not wished:
             entry.take_name(new.hostname)
         instance, number = new.instance, 1
