@@ -585,6 +585,7 @@ def test_a_change_of_slots_that_could_not_be_stored_is_taken_back() -> None:
 
     assert device.settings == before
     assert device.nvs == nvs
+    assert device.pools.primary.url == before.stratum_url
 
 
 def test_slots_are_dialled_as_they_are_now_but_not_if_they_could_not_be_stored() -> (

@@ -351,6 +351,7 @@ class Device(DeviceState):
                 self.nvs[key] = value
         self.settings = self.settings.changed(request.values_before)
         self._configure_pools()
+        self._configure_pools()
         self.revision += 1
 
     def restart(self, now: float) -> None:
