@@ -162,6 +162,38 @@ def test_each_release_is_recorded_and_played_as_what_it_is(
     can_pause = release.has_route("POST", "/api/system/pause")
     assert paused.status == (200 if can_pause else 404 if number else 405)
 
+    unknown, slot = answered(
+        entries, asking("GET", "/none"), asking("DELETE", "/pools/7")
+    )
+    assert unknown.status == (404 if number else 302)
+    assert slot.status == (200 if "2.15" in release.version else 404 if number else 405)
+
+
+def test_pool_slots_are_judged_and_partitions_taken_in_a_recording() -> None:
+    info = '{"version":"v2.15.0","primaryPoolIndex":0,"secondaryPoolIndex":2}'
+    pool = b'{"stratumURL":"a.example","stratumPort":3333,"stratumUser":"me"}'
+    asked = (
+        asking("PUT", "/pools/1", pool),
+        asking("PUT", "/pools/1", b'{"stratumPort":"3333"}'),
+        asking("PUT", "/pools/1", b"{"),
+        asking("PUT", "/pools/8", pool),
+        asking("DELETE", "/pools/1"),
+        asking("DELETE", "/pools/2"),
+        asking("POST", "/boot", b'{"partition":"factory"}'),
+    )
+
+    answers = answered([Entry(0.0, "/api/system/info", 200, {}, info)], *asked)
+
+    assert [answer.body.partition(b":")[2] or answer.body for answer in answers] == [
+        b'"Pool updated successfully"}',
+        b"Invalid pool configuration payload",
+        b"Invalid JSON",
+        b"Invalid pool index",
+        b'"Pool cleared successfully"}',
+        b"Cannot delete a pool that is currently selected as primary or fallback",
+        b'"Next boot partition set successfully. Rebooting..."}',
+    ]
+
 
 def test_a_live_socket_tells_what_changes_in_a_recording() -> None:
     bodies = (

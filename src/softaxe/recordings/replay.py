@@ -23,6 +23,7 @@ from softaxe.catalog import USUAL_BOARD, Board
 from softaxe.catalog import board as board_named
 from softaxe.catalog.firmware import Firmware
 from softaxe.device.patch import check_patch
+from softaxe.device.pool_slots import SLOTS, check_pool
 from softaxe.device.profile import DOCUMENTED, Profile
 from softaxe.device.settings import Settings
 from softaxe.errors import SettingError
@@ -38,18 +39,29 @@ from softaxe.serve.answers import FULL_CORS, UNAUTHORIZED, Answer
 from softaxe.serve.listener import Listener
 from softaxe.serve.request import AcceptWebSocket, Reply, Request, WebSocket
 from softaxe.serve.server import (
+    BOOTING,
     HI,
+    INVALID_JSON,
+    INVALID_POOL,
+    INVALID_POOL_INDEX,
     METHOD_REFUSED,
     PAUSED,
+    POOL_CLEARED,
+    POOL_SELECTED,
+    POOL_UPDATED,
     RESTARTING,
     RESUMED,
     UNKNOWN_ROUTE,
     bad_request,
+    members_of,
     patched,
     read_patch_body,
+    slot_number,
 )
+from softaxe.serve.static_files import file_answer
 
 LIVE = "/api/ws/live"
+SLOT = "/api/system/pools/*"
 LEAST_S = 1.0
 """A recording of one moment lasts so long."""
 ACTIONS = {
@@ -58,6 +70,7 @@ ACTIONS = {
     "/api/system/pause": PAUSED,
     "/api/system/resume": RESUMED,
     "/api/system/blockFound/dismiss": DISMISSED,
+    "/api/system/boot": BOOTING,
 }
 """What is answered to a POST, where the version has it, though nothing is done."""
 
@@ -100,6 +113,9 @@ class Replay:
         factory = Settings.from_nvs({}, self._board, release, profile=self._profile)
         is_overclocked = bool(info.get("overclockEnabled"))
         self._settings = factory.changed({"is_overclock_enabled": is_overclocked})
+        self._selected = [
+            info.get(f"{one}PoolIndex") for one in ("primary", "secondary")
+        ]
         routes = routes_of(release, self._profile)
         self._routes = {(route.method, route.path) for route in routes}
 
@@ -113,7 +129,7 @@ class Replay:
         if request.is_websocket:
             has_it = ("GET", request.path) in self._routes
             if request.path not in self._streams or not has_it:
-                return self._unknown(request.method)
+                return self._unknown(request)
             if not _is_allowed(request):
                 return UNAUTHORIZED
             return AcceptWebSocket(partial(self._stream, request.path))
@@ -128,16 +144,16 @@ class Replay:
         method, path = request.method, request.path
         if (method, path) == ("PATCH", "/api/system"):
             return await self._judge(request)
-        is_compact = self._firmware.rows.is_compact
         if method == "POST" and path in ACTIONS and (method, path) in self._routes:
-            body = views.message_body(ACTIONS[path], is_compact=is_compact)
-            return Answer(body, content_type=b"application/json")
+            return self._message(ACTIONS[path])
+        if path.startswith(SLOT[:-1]) and (method, SLOT) in self._routes:
+            return await self._judge_slot(request)
         if method == "OPTIONS":
             return Answer()
         known = self._answers.get(path, [])
         entry = _latest([one for one in known if one.status], self.at_s)
         if method != "GET" or entry is None:
-            return self._unknown(method)
+            return self._unknown(request)
         named = {k: v for k, v in entry.headers.items() if k != "content-type"}
         body = entry.body.encode("latin-1")
         if path == STATISTICS:
@@ -151,11 +167,20 @@ class Replay:
             ),
         )
 
-    def _unknown(self, method: str) -> Answer:
+    def _message(self, text: str) -> Answer:
+        body = views.message_body(text, is_compact=self._firmware.rows.is_compact)
+        return Answer(body, content_type=b"application/json")
+
+    def _unknown(self, request: Request) -> Answer:
         """Answer what the recorded version does not have, or nobody has asked it."""
-        if method != "GET" and ("ANY", "/api/*") not in self._routes:
+        is_known_to_api = ("ANY", "/api/*") in self._routes
+        if request.path == "/" or (
+            is_known_to_api and request.path.startswith("/api/")
+        ):
+            return UNKNOWN_ROUTE[self._firmware.rows.is_compact]
+        if request.method != "GET":
             return METHOD_REFUSED
-        return UNKNOWN_ROUTE[self._firmware.rows.is_compact]
+        return file_answer({}, request.target)
 
     async def _judge(self, request: Request) -> Answer:
         """Answer a PATCH as the recorded board would."""
@@ -176,6 +201,28 @@ class Replay:
         except ValueError as error:
             return bad_request(f"Invalid JSON: {error}", is_compact=is_compact)
         return patched(patch, is_compact=is_compact)
+
+    async def _judge_slot(self, request: Request) -> Answer:
+        """Answer what is to become of a pool's slot as the recorded device would."""
+        number = slot_number(request)
+        if not 0 <= number < SLOTS:
+            return INVALID_POOL_INDEX
+        if request.method == "DELETE":
+            return (
+                POOL_SELECTED
+                if number in self._selected
+                else self._message(POOL_CLEARED)
+            )
+        body = await read_patch_body(request.body)
+        if isinstance(body, Answer):
+            return body
+        try:
+            check_pool(members_of(body), self._settings.pools[number])
+        except SettingError:
+            return INVALID_POOL
+        except ValueError:
+            return INVALID_JSON
+        return self._message(POOL_UPDATED)
 
     def _is_away(self) -> bool:
         latest = _latest(self._rounds, self.at_s)

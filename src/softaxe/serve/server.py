@@ -394,7 +394,7 @@ class Server:
     async def put_pool(self, request: Request) -> Answer:
         """PUT /api/system/pools/<number>."""
         device = self.host.device
-        number = _number_in(request)
+        number = slot_number(request)
         if not 0 <= number < SLOTS:
             return INVALID_POOL_INDEX
         if _declared_length(request) >= PATCH_LIMIT_BYTES:
@@ -412,7 +412,7 @@ class Server:
         if not body:
             return INVALID_LENGTH
         try:
-            members = _members_of(body)
+            members = members_of(body)
         except ValueError:
             return INVALID_JSON
         async with self._changing:
@@ -428,7 +428,7 @@ class Server:
 
     async def delete_pool(self, request: Request) -> Answer:
         """DELETE /api/system/pools/<number>."""
-        number = _number_in(request)
+        number = slot_number(request)
         if not 0 <= number < SLOTS:
             return INVALID_POOL_INDEX
         async with self._changing:
@@ -455,7 +455,7 @@ class Server:
         if not body:
             return THEME_NOT_RECEIVED.with_headers((CONNECTION_CLOSE,))
         try:
-            members = _members_of(body)
+            members = members_of(body)
         except ValueError:
             return INVALID_JSON.with_headers((CONNECTION_CLOSE,))
         scheme, color = members.get("colorscheme"), members.get("primarycolor")
@@ -492,7 +492,7 @@ class Server:
         if not body:
             return BOOT_NOT_RECEIVED
         try:
-            label = _members_of(body).get("partition")
+            label = members_of(body).get("partition")
         except ValueError:
             return INVALID_JSON
         if not isinstance(label, str):
@@ -582,7 +582,7 @@ def _declared_length(request: Request) -> int:
     return int(text) if text.isascii() and text.isdigit() else PATCH_LIMIT_BYTES
 
 
-def _members_of(body: bytes) -> dict[str, JsonValue]:
+def members_of(body: bytes) -> dict[str, JsonValue]:
     """Read an object as cJSON looks members up: without case, the first of equals.
 
     Raises:
@@ -591,7 +591,7 @@ def _members_of(body: bytes) -> dict[str, JsonValue]:
     return {name.lower(): value for name, value in reversed(cjson.parse(body))}
 
 
-def _number_in(request: Request) -> int:
+def slot_number(request: Request) -> int:
     """Read the number behind the last slash as C's `atoi` does: 0 where there is none.
 
     Source: ESP-Miner http_server.c.
