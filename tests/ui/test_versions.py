@@ -51,6 +51,7 @@ def test_pool_slots_are_filled_chosen_and_cleared(
     with run_device(tmp_path, speed=20.0, firmware=("2.15.0",)) as device:
         page = browser.new_page()
         page.goto(f"{device.url}/#/settings/pool")
+        expect(page.get_by_text("holds with the next connection")).to_be_visible()
         page.get_by_role("button", name="Add a pool").click()
         third = page.get_by_role("group", name="Pool 3")
         third.get_by_label("Host").fill("pool.example")
