@@ -5,13 +5,17 @@ import importlib.util
 import json
 import os
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Any
 
 import pytest
 from coverage import Coverage
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+import softaxe
 
 DATA = Path(__file__).parent / "data"
 
@@ -60,9 +64,33 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealing:
     return Dealing(config, log)
 
 
-def pytest_collection() -> None:
-    """Look for no garbage while thousands of tests come to be, which stay."""
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Count no coverage meanwhile."""
+    stopped = []
+    while (coverage := Coverage.current()) is not None:  # beside xdist it has two
+        coverage.stop()
+        stopped.append(coverage)
+    try:
+        yield
+    finally:
+        for coverage in reversed(stopped):
+            coverage.start()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Watch how softaxe is imported, but not how thousands of tests come to be.
+
+    Nor look for garbage meanwhile: they stay.
+    """
     gc.disable()
+    if Coverage.current() and not session.config.pluginmanager.has_plugin("dsession"):
+        for module in walk_packages(softaxe.__path__, "softaxe."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    with unwatched():
+        return (yield)
 
 
 def pytest_collection_finish() -> None:
@@ -84,16 +112,11 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Count no coverage of what is unwatched, by its folder or by its mark."""
-    watching = []
-    if item.path.parent.name in UNWATCHED or item.get_closest_marker("unwatched"):
-        while (coverage := Coverage.current()) is not None:  # beside xdist it has two
-            coverage.stop()
-            watching.append(coverage)
-    try:
+    lives_long = item.path.parent.name in UNWATCHED
+    if not lives_long and item.get_closest_marker("unwatched") is None:
         return (yield)
-    finally:
-        for coverage in reversed(watching):
-            coverage.start()
+    with unwatched():
+        return (yield)
 
 
 @pytest.fixture(scope="session")
