@@ -230,6 +230,15 @@ def told_of(mock: type[Mock]) -> str:
     return " ".join(shown.output.split())
 
 
+class Versioned(Mock):
+    info: ClassVar[dict[str, object]] = {"version": "v2.13.1"}
+
+
+def test_it_is_said_by_which_version_a_device_is_judged() -> None:
+    assert "firmware v2.13.1: " in told_of(Versioned)
+    assert "firmware" not in told_of(Bracketed).rpartition("┘")[2]
+
+
 class Escaping(Mock):
     info: ClassVar[dict[str, object]] = {
         "\x1b]52;c;cm0=\x07\u202e": "\x9b2J",

@@ -153,7 +153,9 @@ def run_check(
     if table.row_count:
         Console().print(table)
     if findings:
-        typer.echo(f"{len(findings)} looked at, {len(differing)} differ")
+        told = findings[0]  # the version by which the others are judged
+        release = f"firmware {told.got}: " if told.is_fine else ""
+        typer.echo(f"{release}{len(findings)} looked at, {len(differing)} differ")
     if lost:
         fail(lost)
     raise typer.Exit(1 if differing else 0)
