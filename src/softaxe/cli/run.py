@@ -212,8 +212,8 @@ FirmwareOption = Annotated[
     str | None,
     typer.Option(
         metavar="RELEASE",
-        help="Firmware that the devices come with, from 2.8.0 to 2.15.0; 2.14 means "
-        "2.14.2, its last. When left out, the one they have, or 2.12.2, the API page's.",
+        help="Firmware that the devices come with, from 2.8.0 to 2.15.0; 2.14 is "
+        "2.14.2. When left out, the one they have, or 2.12.2, the API page's.",
     ),
 ]
 MdnsOption = Annotated[
