@@ -73,11 +73,18 @@ class Bitaxe:
 
     def wait(self, seconds: float) -> None:
         """Wait on the device's own clock, which may run faster than ours."""
-        end = self.get("/api/system/info")["uptimeSeconds"] + seconds
-        pause = 0.02
-        while (left := end - self.get("/api/system/info")["uptimeSeconds"]) > 0:
+        pause, now = 0.02, self.uptime_s()
+        end = now + seconds
+        while now < end:
             time.sleep(pause)
-            pause = min(pause * 2, left, 5.0)
+            before, now = now, self.uptime_s()
+            speed = (now - before) / pause
+            pause = min(pause * 2, 5.0, (end - now) / speed if speed else 5.0)
+
+    def uptime_s(self) -> float:
+        """Device time since it was started."""
+        uptime_s: float = self.get("/api/system/info")["uptimeSeconds"]
+        return uptime_s
 
     def measure(self, setting: Setting) -> Measurement:
         """Try a setting: change, settle, and average what the device records."""
@@ -87,7 +94,7 @@ class Bitaxe:
             statsFrequency=5,
         )
         self.wait(SETTLE_S)
-        began_ms = self.get("/api/system/info")["uptimeSeconds"] * 1000
+        began_ms = self.uptime_s() * 1000
         self.wait(MEASURE_S)
         columns = "hashrate,errorPercentage,power,asicTemp,vrTemp,timestamp"
         answer = self.get(f"/api/system/statistics?columns={columns}")
