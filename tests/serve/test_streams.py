@@ -285,6 +285,9 @@ def test_a_client_that_does_not_read_is_dropped_or_kept(
         client = await bench.come(path, reads=False)
         bench.host.log("a line")
         await asyncio.sleep(0.05)
+        async with asyncio.timeout(60):
+            while client.end != end:
+                await asyncio.sleep(0.01)
         assert client.end == end
         assert len(client.sent) == 1
 

@@ -225,7 +225,11 @@ def _crc5_step(crc: int, byte: int, bits: int = 8) -> int:
     return crc
 
 
-_CRC5 = tuple(bytes(_crc5_step(crc, byte) for byte in range(256)) for crc in range(32))
+_CRC5_FROM_0 = bytes(_crc5_step(0, byte) for byte in range(256))
+_CRC5 = tuple(
+    bytes(_CRC5_FROM_0[byte ^ crc << 3] for byte in range(256)) for crc in range(32)
+)
+"""What was before counts as if it stood in the byte's first bits."""
 _CRC5_OF_FLAGS = {
     flag: bytes(_crc5_step(crc, flag, bits=3) for crc in range(32))
     for flag in (0, NONCE_FLAG)
