@@ -287,7 +287,7 @@ def test_a_client_that_does_not_read_is_dropped_or_kept(
         await asyncio.sleep(0.05)
         async with asyncio.timeout(60):
             while client.end != end:
-                await asyncio.sleep(0.01)
+                await turns()
         assert client.end == end
         assert len(client.sent) == 1
 

@@ -47,7 +47,7 @@ def release(text: str) -> Release:
     return int(major), int(minor), int(patch)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Rows:
     """One column of the table: the values of one release."""
 
