@@ -186,6 +186,22 @@ def test_of_two_with_a_name_one_gets_another_and_2_15_keeps_it(tmp_path: Path) -
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("hostname", ["a\tb\x7f", "", "é" * 50])
+def test_whatever_a_device_is_called_it_is_announced(
+    tmp_path: Path, hostname: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def main() -> None:
+        group = {"firmware": ("2.9.0",), "settings": {"hostname": hostname}}
+        async with living(tmp_path, **group) as fleet, Network() as network:
+            (member,) = fleet.members.values()
+            assert member.device.settings.hostname == hostname
+            last = member.device.identity.mac[4:].hex().upper()
+            await network.until(f"Bitaxe Gamma 601 ({last})")
+
+    asyncio.run(main())
+    assert "announced" not in capsys.readouterr().err
+
+
 def test_nothing_is_loaded_while_nothing_is_announced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

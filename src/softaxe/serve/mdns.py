@@ -8,6 +8,7 @@ takes a second responder.
 """
 
 import asyncio
+import re
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -26,6 +27,8 @@ ASKED_MS = 1000
 """How long a name is asked for. Source: ESP-Miner v2.15.0."""
 HOSTNAME_BYTES = 32
 """The most that a PATCH may ask for."""
+LABEL_BYTES = 63
+"""Of a part of a name. Source: RFC 1035 section 2.3.4."""
 AT_ONCE = 32
 """Devices that ask for their names, or announce them, at the same time."""
 EVERYWHERE = "224.0.0.251", 5353
@@ -272,8 +275,13 @@ async def _all_said(orders: Iterable[Awaitable[Awaitable[object]]]) -> None:
 
 
 def _server(hostname: str) -> str:
-    """Return the name of a host; a dot would be the end of a label, and is none."""
-    return f"{hostname.replace('.', '-')}.local."
+    """Return the name of a host.
+
+    What no label may hold becomes a hyphen: a dot would be its end, and zeroconf knows
+    no control characters. Settings take any text, those of old releases of any length.
+    """
+    label = re.sub(r"[.\x00-\x1f\x7f]", "-", hostname).encode()[:LABEL_BYTES]
+    return f"{label.decode(errors='ignore') or '-'}.local."
 
 
 def _key(hostname: str) -> str:
