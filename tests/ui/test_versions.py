@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, expect
+
+from softaxe.testing import firmware_image
 
 
 @pytest.mark.parametrize("release", ["2.8.1", "2.10.1", "2.14.2", "2.15.0"])
@@ -73,4 +76,18 @@ def test_pool_slots_are_filled_chosen_and_cleared(
         row.get_by_role("button", name="Clear").click()
         expect(page.get_by_text("Pool 2", exact=True)).to_have_count(0)
         assert [one["id"] for one in device.info()["pools"]] == [0, 2]
+        page.close()
+
+
+def test_an_unknown_version_is_told_on_a_phone(
+    browser: Browser, run_device: Any, tmp_path: Path
+) -> None:
+    with run_device(tmp_path, speed=20.0, firmware=("2.14.2",)) as device:
+        image = firmware_image("v2.16.0-rc1")
+        httpx.post(f"{device.url}/api/system/OTA", content=image)
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page.goto(f"{device.url}/#/update")
+        expect(page.get_by_text("speaks as v2.15.0")).to_be_visible()
+        expect(page.get_by_text("Web page: part of the firmware.")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
         page.close()
