@@ -6,7 +6,7 @@ from tests.mining import mining
 
 from softaxe.screen.font import CELL_WIDTH, HEIGHT, LETTERS
 from softaxe.screen.pages import Content, Picture
-from softaxe.screen.picture import PANELS, draw, draw_content, panel_of
+from softaxe.screen.picture import PANELS, Panel, draw, draw_content, panel_of
 from softaxe.serve.screen_png import png
 
 BY_COLUMNS = {tuple(columns): letter for letter, columns in LETTERS.items()}
@@ -34,6 +34,17 @@ def test_four_lines_fill_the_small_panel() -> None:
     image = draw_content(content, 128, 32, 0.0)
 
     assert [read(image, top) for top in (0, 8, 16, 24)] == list(content.lines)
+
+
+@pytest.mark.parametrize("panel", PANELS.values(), ids=str)
+@pytest.mark.parametrize("picture", [None, *Picture])
+def test_every_page_has_room_on_every_panel_however_it_hangs(
+    panel: Panel, picture: Picture | None
+) -> None:
+    content = Content(("a line that is too long",) * 4, picture, "WIFI:S:Bitaxe_1;;")
+
+    for size in ((panel.width, panel.height), (panel.height, panel.width)):
+        assert draw_content(content, *size, 5.0).size == size
 
 
 def test_a_higher_panel_centres_and_spaces_them() -> None:

@@ -95,7 +95,7 @@ def _page(content: Content, width: int, height: int, now: float) -> Image.Image:
     elif content.picture is Picture.BITAXE:
         logo = _bitaxe()
         image.paste(logo, (0, (height - logo.height) // 2))
-        left, room = logo.width + 2, width - logo.width - 2
+        left, room = logo.width + 2, max(0, width - logo.width - 2)
         top += line_height
     elif content.picture is Picture.OSMU:
         logo = _osmu()
