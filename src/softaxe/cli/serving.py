@@ -83,7 +83,8 @@ async def _serve(
     try:
         listener = await open_control(whole, token)
         await whole.start()
-        await _warn_of_idle_faults(whole)
+        if whole.options.faults:
+            await _warn_of_idle_faults(whole)
         typer.echo(f"softaxe {__version__}")
         tell()
         if listener is not None:
