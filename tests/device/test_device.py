@@ -331,6 +331,17 @@ def test_firmware_by_usb_is_kept_and_empties_the_slots() -> None:
     assert Device(flash=Flash.from_rows(saved.rows)).version == "v2.14.2"
 
 
+def test_firmware_by_usb_helps_a_board_on_which_another_stops() -> None:
+    device = Device(board="302", firmware="2.15.0")
+    updated(device, "2.8.1")
+    rows = device.flash.to_rows()
+
+    left = Device(board="302", flash=Flash.from_rows(rows))
+    helped = Device(board="302", firmware="2.15.0", flash=Flash.from_rows(rows))
+
+    assert (left.version, helped.version) == ("v2.8.1", "v2.15.0")
+
+
 PAGE = {"/version.txt": b"v2.13.1 " + b"x" * 80 + b"\nmore"}
 
 

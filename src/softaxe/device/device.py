@@ -174,7 +174,11 @@ class Device(DeviceState):
         self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self.www = www
         if release is not None:
-            if self.flash.flash_factory(release.tag):
+            runs = nearest(self.flash.running_image.version)
+            is_dead = runs.rows.unknown_board == "boot stops" and not row.is_known_to(
+                runs
+            )
+            if self.flash.flash_factory(release.tag, is_anew=is_dead):
                 self._save_flash(None, www)
         elif self.flash.factory_version == SHIPPED_VERSION:
             self.flash.factory_version = firmware_for(row).tag

@@ -106,13 +106,17 @@ class Flash:
         assert image is not None
         return image
 
-    def flash_factory(self, version: str) -> bool:
+    def flash_factory(self, version: str, *, is_anew: bool = False) -> bool:
         """Put a release's firmware and page where a new device has them, by USB.
+
+        Args:
+            version: Of the release.
+            is_anew: Also when it has been there already.
 
         Returns:
             False when they have been there already: then all stays.
         """
-        is_new = version != self.factory_version
+        is_new = is_anew or version != self.factory_version
         if is_new:
             self.factory_version = version
             self.running = self.boot_label = FACTORY
