@@ -2,10 +2,12 @@ import asyncio
 import io
 import sys
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from softaxe import Device
 from softaxe.cli import serving
 
 
@@ -43,3 +45,22 @@ def test_a_terminal_is_told_once_when_time_falls_behind_and_when_it_no_longer_do
         "softaxe: time runs 5000x again",
         "softaxe: time runs 0.33x, 5000x wished",
     ]
+
+
+@pytest.mark.parametrize("release", ["2.12.2", "2.15.0"])
+def test_who_starts_a_new_device_is_told_of_its_access_point(
+    capsys: pytest.CaptureFixture[str], release: str
+) -> None:
+    device = Device(firmware=release, settings={"wifissid": "", "wifipass": ""})
+    device.step(4.0)
+    member: Any = SimpleNamespace(
+        device=device,
+        url="http://127.0.0.1:8080",
+        local_name=None,
+        pool_text="built-in 127.0.0.1:3333",
+        options=SimpleNamespace(work="auto"),
+    )
+
+    serving._tell_device(member)
+
+    assert "none: you have joined its access point Bitaxe_" in capsys.readouterr().out

@@ -150,7 +150,7 @@ def _tell_device(member: "Member") -> None:
     typer.echo(f"  firmware {printable(device.version)}")
     if (name := member.local_name) is not None:
         typer.echo(f"  name     {printable(name)}, by mDNS")
-    if device.radio.is_given_up:
+    if device.radio.is_ap_enabled and not device.radio.is_connected:
         name = device.radio.ap_name
         typer.echo(f"  wi-fi    none: you have joined its access point {name}")
     pool = member.pool_text
