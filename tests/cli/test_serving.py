@@ -9,6 +9,7 @@ import pytest
 
 from softaxe import Device
 from softaxe.cli import serving
+from softaxe.device.profile import FIRMWARE
 
 
 @dataclass
@@ -47,13 +48,8 @@ def test_a_terminal_is_told_once_when_time_falls_behind_and_when_it_no_longer_do
     ]
 
 
-@pytest.mark.parametrize("release", ["2.12.2", "2.15.0"])
-def test_who_starts_a_new_device_is_told_of_its_access_point(
-    capsys: pytest.CaptureFixture[str], release: str
-) -> None:
-    device = Device(firmware=release, settings={"wifissid": "", "wifipass": ""})
-    device.step(4.0)
-    member: Any = SimpleNamespace(
+def member_with(device: Device) -> Any:
+    return SimpleNamespace(
         device=device,
         url="http://127.0.0.1:8080",
         local_name=None,
@@ -61,6 +57,28 @@ def test_who_starts_a_new_device_is_told_of_its_access_point(
         options=SimpleNamespace(work="auto"),
     )
 
-    serving._tell_device(member)
 
-    assert "none: you have joined its access point Bitaxe_" in capsys.readouterr().out
+@pytest.mark.parametrize("release", ["2.12.2", "2.15.0"])
+def test_who_starts_a_new_device_is_told_of_its_access_point(
+    capsys: pytest.CaptureFixture[str], release: str
+) -> None:
+    device = Device(firmware=release, settings={"wifissid": "", "wifipass": ""})
+    device.step(4.0)
+
+    serving._tell_device(member_with(device))
+
+    told = capsys.readouterr().out
+    assert "none: you have joined its access point Bitaxe_" in told
+    assert "access   " not in told
+
+
+def test_who_starts_what_lets_nobody_in_here_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    serving._tell_device(member_with(Device(profile=FIRMWARE)))
+
+    told = capsys.readouterr().out
+    assert (
+        "  access   401 here: the firmware lets private addresses in only, see --host"
+        in told
+    )

@@ -148,6 +148,10 @@ def _tell_device(member: "Member") -> None:
         f"  board    {row.version} {row.family} ({row.asic_count} x {row.chip.name})"
     )
     typer.echo(f"  firmware {printable(device.version)}")
+    if "//127." in member.url and not device.profile.loopback_allowed:
+        typer.echo(
+            "  access   401 here: the firmware lets private addresses in only, see --host"
+        )
     if (name := member.local_name) is not None:
         typer.echo(f"  name     {printable(name)}, by mDNS")
     if device.radio.is_ap_enabled and not device.radio.is_connected:
