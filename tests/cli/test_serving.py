@@ -79,6 +79,6 @@ def test_who_starts_what_lets_nobody_in_here_is_told(
 
     told = capsys.readouterr().out
     assert (
-        "  access   401 here: the firmware lets private addresses in only, see --host"
+        "  access   401: the firmware lets only private addresses in, see --host"
         in told
     )

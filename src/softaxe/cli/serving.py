@@ -150,7 +150,7 @@ def _tell_device(member: "Member") -> None:
     typer.echo(f"  firmware {printable(device.version)}")
     if "//127." in member.url and not device.profile.loopback_allowed:
         typer.echo(
-            "  access   401 here: the firmware lets private addresses in only, see --host"
+            "  access   401: the firmware lets only private addresses in, see --host"
         )
     if (name := member.local_name) is not None:
         typer.echo(f"  name     {printable(name)}, by mDNS")
