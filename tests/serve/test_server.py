@@ -881,3 +881,21 @@ def test_a_new_host_name_holds_at_once_and_leads_there(
         assert answer.headers["content-type"] == "application/json"
         assert device.info()["stratumURL"] == "pool.example"
         assert device.patch(hostname="axe 2").json().keys() == {"warnings"}
+
+
+def test_the_pool_in_use_is_the_connected_one_whatever_is_stored(
+    run_device: Any, tmp_path: Path
+) -> None:
+    with run_device(tmp_path, firmware=("2.15.0",), speed=20.0) as device:
+
+        def status() -> dict[str, Any]:
+            found: dict[str, Any] = device.client.get("/softaxe/status.json").json()
+            return found
+
+        deadline = time.monotonic() + 30
+        while not (before := status())["poolConnected"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        device.patch(stratumURL="pool.example")
+        assert device.info()["pools"][0]["stratumURL"] == "pool.example"
+        assert status()["pool"] == before["pool"]

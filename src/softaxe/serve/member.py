@@ -343,9 +343,9 @@ class Member:
 
     @property
     def pool_text(self) -> str:
-        """The pool in use, in words."""
+        """The pool in use, in words: connected, that is, whatever is stored since."""
         pool = self.device.pools.current
-        host, port = dial_target(pool.url, pool.port)
+        host, port = self._targets.get(Link.MAIN) or dial_target(pool.url, pool.port)
         which = "built-in " if self._is_own_pool(host, port) else ""
         return f"{which}{host}:{port}"
 
