@@ -111,9 +111,13 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Count no coverage of what is unwatched, by its folder or by its mark."""
-    lives_long = item.path.parent.name in UNWATCHED
-    if not lives_long and item.get_closest_marker("unwatched") is None:
+    """Count no coverage of what is unwatched: by folder, by mark, or by Hypothesis.
+
+    To invent its inputs takes twenty times as long under a watch.
+    """
+    is_long = item.path.parent.name in UNWATCHED
+    is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+    if not (is_long or is_property or item.get_closest_marker("unwatched")):
         return (yield)
     with unwatched():
         return (yield)

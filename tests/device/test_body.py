@@ -31,6 +31,7 @@ def test_a_body_that_does_nothing_is_as_warm_as_the_air(body: Body) -> None:
     assert settle(body) == pytest.approx(25, abs=0.5)
 
 
+@pytest.mark.unwatched
 def test_ordered_air_goes_before_the_day_s_until_it_is_mended(body: Body) -> None:
     body.set_faults(DeviceFaults(ambient_c=50.0))
     assert settle(body) == pytest.approx(50, abs=0.5)

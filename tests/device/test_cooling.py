@@ -133,6 +133,7 @@ def test_what_decides_the_speed_is_told_when_it_changes() -> None:
     ]
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("release", ["2.13", "2.15"])
 def test_a_device_holds_its_temperature(release: str) -> None:
     simulation = mining(400, firmware=release)

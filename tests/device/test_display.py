@@ -40,6 +40,7 @@ def test_a_lost_network_is_told_whenever_its_words_change() -> None:
     assert len(seen) == 2 * 3, "two looks in half a second each"
 
 
+@pytest.mark.unwatched
 def test_other_pages_wake_the_display() -> None:
     simulation = mining(300, displayTimeout=1)
     device = simulation.device

@@ -81,6 +81,7 @@ def mining(version: str, *, seed: int = 1) -> tuple[Device, Simulation]:
     return device, Simulation(device, Pool.for_scaled_work(seed=seed))
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("version", ["2.8.1", "2.10.1"])
 def test_an_old_release_reads_a_hash_rate_that_freezes(version: str) -> None:
     device, simulation = mining(version)

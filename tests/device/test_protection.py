@@ -45,6 +45,7 @@ def weak_supply(version: str, ohm: float) -> Board:
     return replace(row, supply=replace(row.supply, resistance_ohm=ohm))
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("version", ["601", "402", "207", "302", "702", "801"])
 def test_a_board_with_a_tps546_recovers_at_lower_settings(version: str) -> None:
     simulation = mining(90, board=version)
@@ -249,6 +250,7 @@ def test_the_fan_goes_from_seventy_to_full_to_the_controller() -> None:
     assert device.readings.temp_c > 30
 
 
+@pytest.mark.unwatched
 def test_the_least_fan_speed_waits_for_a_restart() -> None:
     simulation = mining(600, board="601")
     device = simulation.device

@@ -1,5 +1,7 @@
 """Of what a fleet's seed makes, neighbouring ones share nothing."""
 
+import pytest
+
 from softaxe.catalog import board
 from softaxe.catalog.lottery import draw
 from softaxe.device.identity import MAX_SEED, Identity
@@ -14,6 +16,7 @@ def test_the_first_device_has_the_fleets_own_seed() -> None:
     ]
 
 
+@pytest.mark.unwatched
 def test_no_two_devices_of_a_fleet_have_one_mac_address() -> None:
     for seed in (0, 12345):
         seeds = [member_seed(seed, number) for number in range(1, 30_001)]
