@@ -32,10 +32,11 @@ def test_every_setting_member_and_difference_is_documented() -> None:
             assert f"| `{row.name}` |" in page
         for key in firmware(version).settings:
             assert f"| `{key}` |" in page
+    fidelity, of_versions = docs.fidelity_table(), docs.versions_table()
     for name in ROWS:
-        assert f"| `{name}` |" in docs.fidelity_table()
+        assert f"| `{name}` |" in fidelity
     for name in VERSION_ROWS:
-        assert f"| `{name}` |" in docs.versions_table()
+        assert f"| `{name}` |" in of_versions
 
 
 def test_no_secret_default_is_documented() -> None:
