@@ -1,4 +1,5 @@
 import json
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ import httpx
 import pytest
 from tests.commands import command
 from tests.running import wait_for
+from typer.testing import CliRunner
 
 from softaxe.bitcoin import kernel
 from softaxe.bitcoin.header import (
@@ -19,7 +21,9 @@ from softaxe.bitcoin.header import (
     target_for,
 )
 from softaxe.catalog.firmware import firmware
+from softaxe.cli.commands import app
 from softaxe.cli.pool import _print_pool_log
+from softaxe.fleet.certificates import kept
 from softaxe.stratum.messages import Message, Notify, parse
 from softaxe.units import Level
 
@@ -118,14 +122,22 @@ def test_an_altered_share_is_refused_by_a_pool_in_another_process(
     assert good["result"] is True
 
 
-def test_scaled_work_on_a_pool_in_another_process(
+def test_scaled_work_by_tls_on_a_pool_in_another_process(
     run_device: Any, tmp_path: Path, free_ports: Ports
 ) -> None:
     pool_port = free_ports()
+    cert, key = tmp_path / "pool.pem", tmp_path / "pool.key"
+    made = kept(cert, key, ["127.0.0.1"])
+    files = ("--cert", str(cert), "--key", str(key))
     with (
-        command("pool", "--port", str(pool_port)),
+        command("pool", "--port", str(pool_port), "--tls", *files),
         run_device(
-            tmp_path, speed=60.0, work="scaled", pool=f"127.0.0.1:{pool_port}"
+            tmp_path,
+            speed=60.0,
+            work="scaled",
+            pool=f"stratum+ssl://127.0.0.1:{pool_port}",
+            firmware=("2.14.2",),
+            settings={"stratumTLS": 2, "stratumCert": made.pem},
         ) as device,
     ):
         deadline = time.monotonic() + 60
@@ -135,6 +147,22 @@ def test_scaled_work_on_a_pool_in_another_process(
 
     assert info["sharesRejected"] == 0
     assert info["hashRate"] == pytest.approx(1071, rel=0.2)
+    assert info["poolConnectionInfo"] == "IPv4 (TLS Cert)"
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--tls", "--cert", "a"], "--cert: goes with --key"),
+        (["--cert", "a", "--key", "b"], "--cert: is of no use without --tls"),
+        (["--tls", "--cert", "no/folder", "--key", "no/key"], "no/folder, no/key: "),
+    ],
+)
+def test_what_is_no_certificate_is_refused(options: list[str], complaint: str) -> None:
+    result = CliRunner().invoke(app, ["pool", *options])
+
+    assert result.exit_code == 1
+    assert complaint in re.sub(r"\s+", " ", result.stderr)
 
 
 def test_a_patch_moves_a_device_to_another_pool_and_to_real_work(

@@ -174,7 +174,16 @@ def test_run_says_what_runs_and_ends_cleanly(
     ("arguments", "complaint"),
     [
         (["--board", "9000"], "board: '9000' is none of"),
-        (["--pool", "stratum+ssl://a:1"], "plain Stratum v1 only"),
+        (["--pool", "http://a:1"], "no pool is spoken to in http; write HOST:PORT"),
+        (
+            ["--pool", "stratum+ssl://a:1", "--firmware", "2.12"],
+            "it asks for TLS, which firmware has from 2.13 on, and not in v2.12.2",
+        ),
+        (["--pool", "a:1", "--pool-cert", "x"], "goes with --pool stratum+ssl"),
+        (
+            ["--pool", "stratum+ssl://a:1", "--pool-cert", "no such file"],
+            "--pool-cert: no such file",
+        ),
         (["--pool", "://"], "--pool"),
         (["--state", "x", "--ephemeral"], "--ephemeral"),
         (["--port", "70000"], "65535"),

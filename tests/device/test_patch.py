@@ -230,8 +230,12 @@ def test_a_refusal_that_a_device_makes_too_differs_in_its_words_alone() -> None:
 @given(st.text("ab.:/[]1", max_size=12))
 def test_a_url_is_more_than_a_host_where_dialling_makes_it_one(text: str) -> None:
     is_more = dial_target(text, 0) != (text, 0)
+    try:
+        differs = judged(("stratumURL", text)).differs
+    except PatchRefused as refusal:  # by a scheme of some letters
+        differs = refusal.differs
 
-    assert not is_more or judged(("stratumURL", text)).differs
+    assert not is_more or differs
 
 
 def test_settings_in_force_are_looked_at_by_the_page() -> None:
@@ -414,29 +418,30 @@ def test_text_that_is_not_unicode_is_refused() -> None:
             )
 
 
-UNSPOKEN = "this softaxe does not speak {} yet, and leaves such a pool undialled"
+UNSPOKEN = (
+    "this softaxe does not speak Stratum v2 yet, and leaves such a pool undialled"
+)
 
 
 @pytest.mark.parametrize("profile", [DOCUMENTED, FIRMWARE])
 @pytest.mark.parametrize(
-    ("name", "value", "what"),
+    ("name", "value", "is_told"),
     [
-        ("stratumTLS", 0, ""),
-        ("stratumTLS", 1, "TLS"),
-        ("fallbackStratumTLS", 2, "TLS"),
-        ("stratumProtocol", "SV2", "Stratum v2"),
-        ("stratumProtocol", "SV1", ""),
-        ("stratumURL", "pool.example", ""),
-        ("stratumURL", "stratum+ssl://pool.example", "TLS"),
+        ("stratumTLS", 1, False),
+        ("stratumProtocol", "SV2", True),
+        ("stratumProtocol", "SV1", False),
+        ("stratumURL", "pool.example", False),
+        ("stratumURL", "stratum+ssl://pool.example", False),
+        ("stratumURL", "stratum2+tcp://pool.example", True),
     ],
 )
 def test_who_asks_for_what_is_not_spoken_is_told(
-    name: str, value: JsonValue, what: str, profile: Profile
+    name: str, value: JsonValue, is_told: bool, profile: Profile
 ) -> None:
     given = judged((name, value), profile=profile, release=firmware("2.14.2"))
 
     is_host = name == "stratumURL" and profile is FIRMWARE
-    told = [f"{name}: {UNSPOKEN.format(what)}"] if what and not is_host else []
+    told = [f"{name}: {UNSPOKEN}"] if is_told and not is_host else []
     assert list(given.warnings) == told
 
 
@@ -448,15 +453,65 @@ def test_who_asks_for_it_in_a_slot_is_told() -> None:
         "stratumURL": "a",
         "stratumPort": 1,
         "stratumUser": "u",
-        "stratumTLS": 1,
+        "stratumProtocol": "SV2",
     }
-    plain = {**pool, "id": 1, "stratumTLS": 0}
+    plain = {**pool, "id": 1, "stratumProtocol": "SV1", "stratumTLS": 1}
 
     given = judged(("pools", [pool, plain]), settings=settings, release=release)
-    assert given.warnings == (f"pools: 2: {UNSPOKEN.format('TLS')}",)
+    assert given.warnings == (f"pools: 2: {UNSPOKEN}",)
     settings = settings.changed(given.changes)
     again = judged(("pools", [pool, plain]), settings=settings, release=release)
     assert again.warnings == ()
+
+    foreign = {**plain, "stratumURL": "http://pool.example"}
+    with pytest.raises(
+        PatchRefused, match=r"pools: 1: .* no pool is spoken to in http"
+    ):
+        judged(("pools", [foreign]), settings=settings, release=release)
+
+
+@pytest.mark.parametrize(
+    ("version", "url", "why"),
+    [
+        (
+            "2.9.0",
+            "stratum+ssl://a:1",
+            "it asks for TLS, which firmware has from 2.13 on",
+        ),
+        (
+            "2.12.2",
+            "stratum+tls://a",
+            "it asks for TLS, which firmware has from 2.13 on",
+        ),
+        (
+            "2.13.2",
+            "stratum2+tcp://a",
+            "it asks for Stratum v2, which firmware has from 2.14",
+        ),
+        ("2.15.0", "http://a", "no pool is spoken to in http"),
+    ],
+)
+@pytest.mark.parametrize("name", ["stratumURL", "fallbackStratumURL"])
+def test_a_url_that_asks_for_what_the_firmware_cannot_do_is_refused(
+    name: str, version: str, url: str, why: str
+) -> None:
+    release = firmware(version)
+    settings = Settings.from_nvs({}, BOARD, release)
+    asked: tuple[str, JsonValue] = name, url
+
+    with pytest.raises(PatchRefused) as caught:
+        judged(asked, settings=settings, release=release)
+    assert f"{name}: '{url}': {why}" in str(caught.value)
+    assert caught.value.differs[-1] == "pool_url_scheme_understood"
+
+    as_host = judged(asked, settings=settings, release=release, profile=FIRMWARE)
+    if version == "2.15.0":  # where pools stand in slots alone
+        assert as_host.changes == {}
+        return
+    assert list(as_host.changes.values()) == [url]
+    kept = settings.changed(as_host.changes)
+    again = judged(asked, settings=kept, release=release)
+    assert again.changes == as_host.changes, "a form sends back what is in force"
 
 
 VECTORS: dict[str, list[tuple[str, int, str]]] = json.loads(

@@ -71,6 +71,18 @@ def test_a_slot_that_leads_to_this_run_s_own_pool_follows_it() -> None:
     assert (later.url, later.port, later.user) == ("127.0.0.1", 5000, "me")
 
 
+def test_it_is_reached_as_the_run_says_unless_it_says_so_itself() -> None:
+    by_tls = {**PRESETS, "stratumtls": 2, "stratumcert": "PEM"}
+    slot = PoolSlot(url="127.0.0.1", port=4000, tls=2, cert="PEM")
+    text = to_text(0, slot, by_tls)
+
+    assert from_text(0, text, by_tls) == slot
+    plain = from_text(0, text, PRESETS)
+    assert (plain.tls, plain.cert) == (0, "")
+    own = PoolSlot(url="127.0.0.1", port=4000, tls=0, cert="mine")
+    assert from_text(0, to_text(0, own, by_tls), by_tls) == own
+
+
 def test_a_stored_slot_can_be_led_elsewhere() -> None:
     text = to_text(0, PoolSlot(url="127.0.0.1", port=4000, user="me"), PRESETS)
 

@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 
 import pytest
 from tests.pool_lines import NOTIFY as JOB
@@ -47,6 +48,7 @@ class Bench:
         self.now = 0.0
         self.has_wifi = True
         self.reachable: set[str] = set()
+        self.unreachable = CloseReason.UNREACHABLE, "errno 111: Connection refused"
         self.pools.start(0.0)
 
     def log(self, level: Level, tag: str, text: str) -> None:
@@ -66,12 +68,12 @@ class Bench:
             self.requests.append((self.now, request))
             if not isinstance(request, ConnectPool):
                 continue
-            self.pools.resolved("10.0.0.1", link=request.link)
+            self.pools.resolved("10.0.0.1", self.now, link=request.link)
             if request.host in self.reachable:
                 self.pools.connected(self.now, link=request.link, family=2, scale=1)
             else:
-                reason = CloseReason.UNREACHABLE
-                self.close(reason, request.link, "errno 111: Connection refused")
+                reason, detail = self.unreachable
+                self.close(reason, request.link, detail)
 
     def close(self, reason: CloseReason, link: Link, detail: str = "gone") -> None:
         self.pools.closed(reason, self.now, link=link, detail=detail)
@@ -420,15 +422,24 @@ def test_pool_urls_are_understood(url: str, target: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "name"),
+    ("version", "url", "why"),
     [
-        ("stratum+ssl://one.example:3333", "TLS"),
-        ("stratum2+tcp://one.example:3333/key", "Stratum v2"),
+        (
+            "2.12.2",
+            "stratum+ssl://one.example:3333",
+            "it asks for TLS, which firmware has",
+        ),
+        ("2.13.2", "stratum2+tcp://one.example:3333/key", "it asks for Stratum v2"),
+        (
+            "2.14.2",
+            "stratum2+tcp://one.example:3333/key",
+            "this softaxe does not speak",
+        ),
+        ("2.14.2", "http://one.example:3333", "no pool is spoken to in http"),
     ],
 )
-@pytest.mark.parametrize("version", ["2.12.2", "2.14.2"])
-def test_a_pool_that_wants_more_than_plain_stratum_is_not_dialled(
-    version: str, url: str, name: str
+def test_a_pool_that_wants_more_than_is_spoken_is_not_dialled(
+    version: str, url: str, why: str
 ) -> None:
     bench = Bench(version=version, stratum_url=url)
     bench.reachable = {"one.example", "two.example"}
@@ -436,26 +447,174 @@ def test_a_pool_that_wants_more_than_plain_stratum_is_not_dialled(
 
     dialled = [r.host for _, r in bench.requests if isinstance(r, ConnectPool)]
     assert dialled == ["two.example"], "not even to see whether it is back"
-    text = f"This softaxe does not speak {name} yet: one.example:3333 is not dialled"
-    assert bench.lines.count(text) == 3
+    told = f"one.example:3333 is not dialled: {why}"
+    assert sum(line.startswith(told) for line in bench.lines) == 3
 
 
-@pytest.mark.parametrize("version", ["2.12.2", "2.13.2", "2.14.2"])
 @pytest.mark.parametrize(
-    ("name", "value"), [("stratum_tls", 1), ("stratum_protocol", "SV2")]
+    ("version", "info", "trusted"),
+    [
+        ("2.12.2", "IPv4", None),
+        ("2.13.2", "IPv4 (TLS)", ""),
+        ("2.14.2", "IPv4 (TLS)", ""),
+    ],
 )
-def test_releases_that_know_none_dial_what_another_has_stored(
-    version: str, name: str, value: Value
+def test_releases_that_know_no_tls_dial_what_another_has_stored(
+    version: str, info: str, trusted: str | None
 ) -> None:
-    bench = Bench(version=version, profile=FIRMWARE, **{name: value})
+    bench = Bench(version=version, profile=FIRMWARE, stratum_tls=1)
     bench.reachable = {"one.example"}
     bench.advance(1.0)
 
-    since = "2.13" if name == "stratum_tls" else "2.14"
-    assert bench.pools.is_connected is (version < since)
-    is_v2 = version == "2.14.2" and value == "SV2"
-    info = "SV2: Pool unreachable" if is_v2 else "Not Connected"
-    assert bench.pools.connection_info == ("IPv4" if version < since else info)
+    assert bench.pools.connection_info == info
+    (request,) = (r for _, r in bench.requests if isinstance(r, ConnectPool))
+    assert request.trusted == trusted
+
+
+@pytest.mark.parametrize(
+    ("version", "info"),
+    [("2.13.2", "IPv4"), ("2.14.2", "SV2: Pool unreachable")],
+)
+def test_releases_that_know_no_v2_dial_what_another_has_stored(
+    version: str, info: str
+) -> None:
+    bench = Bench(version=version, profile=FIRMWARE, stratum_protocol="SV2")
+    bench.reachable = {"one.example"}
+    bench.advance(1.0)
+
+    assert bench.pools.connection_info == info
+
+
+USING_TLS = "Using TLS transport"
+
+
+@pytest.mark.parametrize("version", ["2.13.2", "2.14.2", "2.15.0"])
+@pytest.mark.parametrize(
+    ("changes", "texts", "info", "trusted"),
+    [
+        ({}, ["TLS disabled, Using TCP transport"], "IPv4", None),
+        (
+            {"stratum_tls": 1},
+            [USING_TLS, "Using default cert bundle"],
+            "IPv4 (TLS)",
+            "",
+        ),
+        (
+            {"stratum_tls": 2, "stratum_cert": "PEM"},
+            [USING_TLS, "Using custom cert"],
+            "IPv4 (TLS Cert)",
+            "PEM",
+        ),
+        (
+            {"stratum_url": "stratum+ssl://one.example", "stratum_cert": "PEM"},
+            [USING_TLS, "Using default cert bundle"],
+            "IPv4 (TLS)",
+            "",
+        ),
+        (
+            {"stratum_url": "stratum+tls://one.example:1111/", "stratum_tls": 2},
+            [USING_TLS, "Using custom cert"],
+            "IPv4 (TLS Cert)",
+            "x",
+        ),
+    ],
+)
+def test_a_pool_is_reached_by_tls_from_2_13_on(
+    version: str,
+    changes: dict[str, Value],
+    texts: list[str],
+    info: str,
+    trusted: str | None,
+) -> None:
+    bench = Bench(version=version, profile=DOCUMENTED, **changes)
+    bench.reachable = {"one.example"}
+    bench.advance(1.0)
+
+    (request,) = (r for _, r in bench.requests if isinstance(r, ConnectPool))
+    assert (request.host, request.port) == ("one.example", 1111)
+    assert request.trusted == trusted
+    assert bench.pools.connection_info == info
+    at = bench.lines.index("Connecting to: stratum+tcp://one.example:1111 (10.0.0.1)")
+    told = "Transport initialized, connecting to one.example:1111"
+    behind = "" if version == "2.13.2" else " (10.0.0.1)"
+    following = [*texts, f"{told}{behind}", "Resetting stratum uid"]
+    assert bench.lines[at + 1 : at + 1 + len(following)] == following
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"stratum_tls": 3}, "Invalid TLS mode"),
+        ({"stratum_tls": 2, "stratum_cert": ""}, "Error: no TLS certificate"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("version", "hosts"),
+    [
+        ("2.13.2", ["one.example"] * 4),
+        ("2.14.2", ["one.example"] * 3 + ["two.example"]),
+    ],
+)
+def test_where_no_transport_can_be_made_nothing_is_sent(
+    version: str, hosts: list[str], changes: dict[str, Value], text: str
+) -> None:
+    bench = Bench(version=version, profile=DOCUMENTED, **changes)
+    bench.reachable = {"one.example", "two.example"}
+    bench.advance(17.0)
+
+    assert [host for _, host in bench.dials()] == hosts, "2.13 counts no failure"
+    assert bench.lines.count(text) == hosts.count("one.example")
+    closed = [at for at, r in bench.requests if r == ClosePool(Link.MAIN)]
+    assert closed == [at for at, host in bench.dials() if host == "one.example"]
+
+
+def test_a_probe_needs_a_transport_too() -> None:
+    bench = Bench(version="2.14.2", stratum_tls=3)
+    bench.reachable = {"one.example", "two.example"}
+    bench.advance(16.0)
+    bench.hear(SETUP_REPLY)
+    bench.advance(200.0)
+
+    probes = bench.dials(Link.PROBE)
+    assert [round(b - a) for (a, _), (b, _) in pairwise(probes)] == [60, 60]
+    assert bench.pools.is_using_fallback
+
+
+def test_a_probe_goes_by_tls_where_the_pool_does() -> None:
+    bench = Bench(version="2.14.2", fallback_stratum_tls=0, stratum_tls=2)
+    bench.reachable = {"two.example"}
+    bench.advance(16.0)
+    bench.hear(SETUP_REPLY)
+    bench.reachable = {"one.example"}
+    bench.advance(80.0)
+    bench.hear(SUBSCRIBED, Link.PROBE)
+    bench.advance(81.0)
+
+    asked = {
+        (request.link, request.host): request.trusted
+        for _, request in bench.requests
+        if isinstance(request, ConnectPool)
+    }
+    assert asked == {
+        (Link.MAIN, "one.example"): "x",
+        (Link.MAIN, "two.example"): None,
+        (Link.PROBE, "one.example"): "x",
+    }
+    assert not bench.pools.is_using_fallback
+
+
+@pytest.mark.parametrize("version", ["2.13.2", "2.14.2"])
+def test_a_certificate_that_is_not_trusted_is_told_in_words(version: str) -> None:
+    bench = Bench(version=version, stratum_tls=1)
+    bench.unreachable = CloseReason.INSECURE, "self-signed certificate"
+    bench.advance(12.0)
+
+    told = "No TLS with one.example:1111: self-signed certificate"
+    assert bench.lines.count(told) == 3
+    failed = "Transport unable to connect to one.example:1111 (errno 0). Attempt: 3"
+    assert failed in bench.lines
+    assert [at for at, _ in bench.dials()][:3] == [0.0, 5.0, 10.0]
+    assert bench.pools.connection_info == "Not Connected"
 
 
 def test_other_pools_are_dialled_from_the_next_connection_on() -> None:

@@ -1,23 +1,61 @@
 import pytest
 
-from softaxe.device.transport import unspoken
+from softaxe.catalog.firmware import firmware
+from softaxe.device.transport import Tls, refused, tls_mode, unspoken
+
+OLD, TLS, NEW = (firmware(version).rows for version in ("2.12.2", "2.13.2", "2.15.0"))
+NO_TLS = "it asks for TLS, which firmware has from 2.13 on"
+NO_V2 = "it asks for Stratum v2, which firmware has from 2.14 on"
 
 
 @pytest.mark.parametrize(
-    ("url", "tls", "protocol", "name"),
+    ("url", "whys"),
     [
-        ("pool.example", 0, "SV1", ""),
-        ("stratum+tcp://pool.example:3333", 0, "SV1", ""),
-        ("ssl-pool2.example", 0, "SV1", ""),
-        ("pool.example", 2, "SV1", "TLS"),
-        ("stratum+ssl://pool.example", 0, "SV1", "TLS"),
-        ("Stratum+TLS://pool.example", 0, "SV1", "TLS"),
-        ("pool.example", 0, "SV2", "Stratum v2"),
-        ("pool.example", 1, "SV2", "Stratum v2"),
-        ("stratum2+tcp://pool.example:34254/key", 0, "SV1", "Stratum v2"),
+        ("pool.example", ("", "", "")),
+        ("ssl-pool2.example", ("", "", "")),
+        ("stratum+tcp://pool.example:3333", ("", "", "")),
+        ("TCP://ssl-pool2.example", ("", "", "")),
+        ("stratum+ssl://pool.example", (NO_TLS, "", "")),
+        ("Stratum+TLS://pool.example", (NO_TLS, "", "")),
+        ("stratum2+tcp://pool.example:34254/key", (NO_V2, NO_V2, "")),
+        ("http://pool.example", ("no pool is spoken to in http",) * 3),
+        ("://pool.example", ("", "", "")),
     ],
 )
-def test_what_is_not_spoken_has_a_name(
-    url: str, tls: int, protocol: str, name: str
+def test_a_url_may_ask_for_what_a_release_cannot_do(
+    url: str, whys: tuple[str, str, str]
 ) -> None:
-    assert unspoken(url=url, tls=tls, protocol=protocol) == name
+    assert tuple(refused(url, rows) for rows in (OLD, TLS, NEW)) == whys
+
+
+@pytest.mark.parametrize(
+    ("url", "tls", "modes"),
+    [
+        ("pool.example", 0, (Tls.OFF, Tls.OFF)),
+        ("pool.example", 1, (Tls.OFF, Tls.AUTHORITIES)),
+        ("pool.example", 2, (Tls.OFF, Tls.CERTIFICATE)),
+        ("pool.example", 3, (Tls.OFF, Tls.NEVER)),
+        ("pool.example", 70, (Tls.OFF, Tls.NEVER)),
+        ("stratum+tcp://pool.example", 1, (Tls.OFF, Tls.AUTHORITIES)),
+        ("stratum+ssl://pool.example", 0, (Tls.AUTHORITIES, Tls.AUTHORITIES)),
+        ("stratum+ssl://pool.example", 2, (Tls.AUTHORITIES, Tls.CERTIFICATE)),
+    ],
+)
+def test_what_asks_for_encryption_gets_it(
+    url: str, tls: int, modes: tuple[Tls, Tls]
+) -> None:
+    assert tuple(tls_mode(url, tls, rows) for rows in (OLD, TLS)) == modes
+
+
+@pytest.mark.parametrize(
+    ("url", "protocol", "is_spoken"),
+    [
+        ("stratum+ssl://pool2.example", "SV1", True),
+        ("pool.example", "SV2", False),
+        ("stratum2+tcp://pool.example:34254/key", "SV1", False),
+    ],
+)
+def test_what_softaxe_does_not_speak_is_told(
+    url: str, protocol: str, is_spoken: bool
+) -> None:
+    assert (unspoken(url=url, protocol=protocol) == "") is is_spoken

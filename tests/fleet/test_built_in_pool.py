@@ -4,15 +4,19 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import httpx
 import pytest
 
 from softaxe.fleet.built_in_pool import BuiltInPool
 from softaxe.fleet.clock import Clock
 from softaxe.fleet.options import FleetOptions
 from softaxe.serve.intake import Intake
+from softaxe.testing.options import GroupOptions
 from softaxe.testing.run import running
+
+Profile = Literal["documented", "firmware"]
 
 
 @pytest.mark.unwatched
@@ -100,3 +104,60 @@ def test_it_starts_over_with_the_same_seed_and_no_miners() -> None:
             assert pool.server.pool is before
 
     asyncio.run(main())
+
+
+@pytest.mark.unwatched
+@pytest.mark.parametrize("profile", ["documented", "firmware"])
+def test_devices_that_want_tls_reach_it_by_tls(profile: Profile) -> None:
+    groups: list[GroupOptions] = [
+        {
+            "name": "by certificate",
+            "count": 2,
+            "firmware": ["2.13.2", "2.15.0"],
+            "settings": {"stratumTLS": 2},
+        },
+        {
+            "name": "by authorities, which do not know it",
+            "firmware": "2.14.2",
+            "settings": {"stratumTLS": 1},
+        },
+        {"name": "plain", "firmware": "2.14.2"},
+    ]
+    for group in groups:
+        group["profile"] = profile
+    with running(groups=groups, speed=0, control=True) as fleet:
+        fleet.clock.advance(120)
+        infos = [device.info() for device in fleet]
+        pool = fleet.pool.info()
+        texts = [str(infos), str(fleet.journal), str(fleet.pool.journal), str(pool)]
+        for device in fleet:
+            for path in ("softaxe/status.json", "api/system/logs"):
+                texts.append(httpx.get(f"{device.url}/{path}").text)
+
+    how = [info["poolConnectionInfo"] for info in infos]
+    assert how == ["IPv4 (TLS Cert)"] * 2 + ["IPv4"] * 2
+    fallen = [info["isUsingFallbackStratum"] for info in infos]
+    assert fallen == [0, 0, 1, 0], "to one of plain text, as it is set"
+    assert all(info["sharesAccepted"] > 5 for info in infos)
+    assert not any(info["sharesRejected"] for info in infos)
+    assert pool["connections"] == 4
+    assert "PRIVATE KEY" not in "".join(texts)
+    told = {info["stratumCert"] for info in infos[:2]}
+    assert len(told) == 1
+    ports = {info["stratumPort"] for info in infos}
+    assert len(ports) == 2, "one of plain text"
+
+
+def test_its_certificate_is_the_same_in_every_run() -> None:
+    async def main() -> object:
+        async with built_in() as pool:
+            assert pool.rows(with_tls=True) == {}
+            await pool.start(take_stranger=lambda connection: None)
+            assert pool.rows(with_tls=True) == {}
+            await pool.start(take_stranger=lambda connection: None, has_tls=True)
+            await pool.start(take_stranger=lambda connection: None, has_tls=True)
+            assert pool.server is not None
+            assert len(pool.server.addresses) == 4
+            return pool.rows(with_tls=True)["stratumcert"]
+
+    assert asyncio.run(main()) == asyncio.run(main())

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from softaxe.catalog.firmware import firmware
-from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
 from softaxe.device.settings import Settings, overridden
 from softaxe.errors import SettingError
 from softaxe.fleet.groups import (
@@ -18,6 +18,7 @@ from softaxe.fleet.groups import (
     read_group,
     read_groups,
     read_toml,
+    wants_own_tls,
 )
 
 Rows = dict[str, str | int | float]
@@ -128,7 +129,7 @@ def test_a_pool_of_ones_own_takes_the_built_in_ones_place() -> None:
         ({"work": "fake"}, "'fake' is none of auto, scaled, real"),
         ({"profile": "old"}, "'old' is none of documented, firmware"),
         ({"ambient": 99}, "ambient: 99 is outside -40..80"),
-        ({"pool": "stratum+ssl://x:1"}, "plain Stratum v1 only"),
+        ({"pool": "stratum2+tcp://x:1"}, "does not speak Stratum v2 yet; write HOST"),
         ({"first_boot": 1}, "first_boot: 1 is neither"),
         ({"spread": {"ambient": -1}}, "-1 is outside"),
         ({"settings": 5}, "5 is no table"),
@@ -177,10 +178,52 @@ def test_pools_are_read_as_people_write_them(
     assert parse_pool(text) == target
 
 
-@pytest.mark.parametrize("text", ["", "a b", "http://pool", "stratum+ssl://pool:1"])
+@pytest.mark.parametrize("text", ["", "a b", "http://pool", "stratum2+tcp://pool:1"])
 def test_what_is_no_pool_is_refused(text: str) -> None:
-    with pytest.raises(SettingError, match=r"names no host|plain Stratum v1"):
+    with pytest.raises(SettingError, match=r"names no host|stratum\+tcp://HOST:PORT"):
         parse_pool(text)
+
+
+BY_TLS = "stratum+ssl://pool.example:4444"
+
+
+@pytest.mark.parametrize("profile", [DOCUMENTED, FIRMWARE])
+def test_a_pool_by_tls_is_for_firmware_that_can(profile: Profile) -> None:
+    group = Group(pool=BY_TLS, profile=profile)
+    (new,) = made(replace(group, firmware=("2.13.2",)))
+    (unknown,) = made(group)
+
+    for device in (new, unknown):  # who of unknown firmware can is seen when it starts
+        where = {"stratumurl": "pool.example", "stratumport": 4444, "stratumtls": 1}
+        assert device.overrides == where
+    with pytest.raises(SettingError, match=r"asks for TLS, .* and not in v2\.12\.2"):
+        made(replace(group, firmware=("2.12.2",)))
+
+
+def test_a_pool_by_tls_may_have_a_certificate_of_its_own() -> None:
+    settings: dict[str, Any] = {"stratumTLS": 2, "stratumCert": "PEM"}
+    for version in ("2.13.2", "2.14.2", "2.15.0"):
+        (device,) = made(Group(pool=BY_TLS, firmware=(version,), settings=settings))
+
+        given = device.overrides["stratumtls"], device.overrides["stratumcert"]
+        assert given == (2, "PEM")
+
+
+def test_the_built_in_pool_is_reached_by_tls_where_that_is_wished() -> None:
+    plain: Rows = {"stratumurl": "a", "stratumport": 1, "fbstratumurl": "a"}
+    by_tls: Rows = {"stratumport": 3, "stratumcert": "PEM", "fbstratumcert": "PEM"}
+
+    def presets(group: Group) -> dict[str, Any]:
+        (device,) = member_options(group, pool_rows=plain, tls_rows=by_tls)
+        return dict(device.presets)
+
+    wish = Group(settings={"stratumtls": 2}, firmware=("2.14.2",))
+    assert wants_own_tls(wish)
+    own = {"stratumport": 3, "stratumtls": 2, "stratumcert": "PEM"}
+    assert presets(wish) == {**plain, **own}
+    assert presets(replace(wish, firmware=("2.12.2",))) == plain
+    assert not wants_own_tls(Group())
+    assert not wants_own_tls(replace(wish, pool="b"))
 
 
 def settled(version: str, **table: Any) -> Settings:

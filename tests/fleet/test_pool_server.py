@@ -1,9 +1,11 @@
 """The built-in pool with miners that have no manners, on real sockets."""
 
 import asyncio
+import contextlib
 import itertools
 import json
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 import uvloop
 
+from softaxe.fleet.certificates import make, server_context
 from softaxe.fleet.clock import Clock
 from softaxe.fleet.pool_server import PoolServer
 from softaxe.serve.intake import TURN_LINES, Intake
@@ -107,6 +110,31 @@ def test_a_miner_that_has_gone_before_it_is_taken_up_leaves_nothing() -> None:
             await reader.readline()
             assert server.connection_count == 1
             writer.close()
+            await until(lambda: not server.connection_count)
+
+    run(main())
+
+
+def test_by_tls_who_speaks_plain_text_is_no_miner() -> None:
+    async def main() -> None:
+        own = make(["127.0.0.1"], seed=1)
+        async with serving() as server:
+            address = await server.listen("127.0.0.1", 0, tls=server_context(own))
+            for data in (SETUP % b"plain", b"\x16\x03\x01", b""):
+                with socket.create_connection(address) as rude:
+                    rude.sendall(data)
+            trusting = ssl.create_default_context(cadata=own.pem)
+            trusting.verify_flags |= ssl.VERIFY_X509_STRICT
+            reader, writer = await asyncio.open_connection(*address, ssl=trusting)
+            writer.write(SETUP % b"w")
+            assert json.loads(await reader.readline())["id"] == 2
+            assert server.connection_count == 1
+            server.replace(Pool.for_scaled_work(seed=2))
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
             await until(lambda: not server.connection_count)
 
     run(main())

@@ -3,7 +3,7 @@
 from softaxe.api import cjson
 from softaxe.catalog import USUAL_BOARD, board
 from softaxe.catalog.firmware import firmware
-from softaxe.device.patch import NOT_SPOKEN, check_patch, unmet_demands
+from softaxe.device.patch import NOT_DIALLED, check_patch, unmet_demands
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT
 from softaxe.device.settings import Settings, rows_to_save
 from softaxe.errors import SettingError
@@ -18,7 +18,6 @@ CORPUS = [
     b'{"pools":[{"id":2,"stratumURL":"a","stratumPort":1,"stratumUser":"u",'
     b'"stratumTLS":1,"stratumPassword":"*****","stratumV2RequireAuth":0.5}]}',
 ]
-UNSPOKEN = NOT_SPOKEN.partition("{what}")[2]
 BOARD = board(USUAL_BOARD)
 RELEASES = tuple(map(firmware, ("2.8.1", "2.10.1", "2.12.2", "2.14.2", "2.15.0")))
 CASES = [
@@ -48,7 +47,7 @@ def one_input(data: bytes) -> None:
         again = Settings.from_nvs(rows, BOARD, release, profile=profile)
         assert release.rows.empty_text_is_default or again == changed
         if profile is STRICT:
-            assert all(text.endswith(UNSPOKEN) for text in patch.warnings)
+            assert all(text.endswith(NOT_DIALLED) for text in patch.warnings)
             unmet = unmet_demands(
                 changed, profile=profile, board=BOARD, release=release
             )

@@ -32,6 +32,7 @@ from softaxe.serve.request import Body, Reply, Request, read_body, reply_of
         '{"wifiPass": "secret1"}'.encode("utf-16"),
         b'{"password": "secret1"}',
         b'{"poolPasswd": "secret1", "x": 1}',
+        rb'{"stratumCert": "-----BEGIN PRIVATE KEY-----\nsecret1"}',
     ],
 )
 def test_secrets_are_taken_out(body: bytes) -> None:

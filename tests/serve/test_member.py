@@ -11,7 +11,7 @@ import pytest
 from tests.running import until
 
 from softaxe.device.faults import DeviceFaults, UpdateFault
-from softaxe.errors import StorageError
+from softaxe.errors import SettingError, StorageError
 from softaxe.flash.image import release_bytes
 from softaxe.serve.storage import Storage
 
@@ -215,3 +215,18 @@ def test_a_wrong_password_can_be_put_right_over_http(
         device.patch(wifiPass="softaxe-wifi")
         device.client.post("/api/system/restart")
         until(lambda: device.info()["wifiStatus"] == "Connected!")
+
+
+def test_a_pool_by_tls_is_refused_by_the_firmware_that_runs(
+    tmp_path: Path, run_device: Any
+) -> None:
+    pool = "stratum+ssl://127.0.0.1:1"
+    with run_device(tmp_path, firmware=("2.15.0",), pool=pool):
+        pass
+    with run_device(tmp_path, pool=pool) as device:  # as it is stored
+        assert device.info()["stratumTLS"] == 1
+    with (
+        pytest.raises(SettingError, match=r"from 2\.13 on; v2\.12\.2 runs"),
+        run_device(tmp_path / "new", pool=pool),
+    ):
+        pass

@@ -1,5 +1,7 @@
 import asyncio
+import datetime
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from softaxe.device.events import CloseReason, ConnectPool, Link
+from softaxe.fleet.certificates import Certificate, make, server_context
 from softaxe.serve.intake import Intake
 from softaxe.serve.pool_links import (
     LinkClosed,
@@ -16,6 +19,7 @@ from softaxe.serve.pool_links import (
     LinkReceived,
     LinkResolved,
     PoolLinks,
+    _context,
 )
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -42,7 +46,9 @@ class Bench:
 
 
 @asynccontextmanager
-async def serve(handler: Handler) -> AsyncIterator[int]:
+async def serve(
+    handler: Handler, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
     """Serve a handler; give its port."""
     tasks = []
 
@@ -55,7 +61,7 @@ async def serve(handler: Handler) -> AsyncIterator[int]:
         finally:
             writer.transport.abort()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
     async with server:
         yield server.sockets[0].getsockname()[1]
         for task in tasks:
@@ -207,5 +213,151 @@ def test_what_was_closed_by_us_is_told_no_more() -> None:
             await asyncio.sleep(0.2)
             assert len(bench.news) == 2
             bench.links.close_all()
+
+    asyncio.run(main())
+
+
+OWN = make(["localhost", "127.0.0.1"], seed=1)
+OTHER = make(["localhost", "127.0.0.1"], seed=2)
+EXPIRED = make(["localhost"], seed=3, until=datetime.datetime(2021, 1, 1))  # noqa: DTZ001
+NAMED = make(["pool.example"], seed=4)
+
+
+async def hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"you say " + await reader.read(100))
+    await writer.drain()
+    await reader.read(1)
+
+
+async def dialled(host: str, trusted: str, tls: ssl.SSLContext | None) -> LinkNews:
+    """What becomes of a connection by TLS, after its address is known."""
+    async with serve(hello, tls) as port:
+        bench = Bench()
+        bench.links.dial(ConnectPool(Link.MAIN, host, port, "ipv4", trusted=trusted))
+        opened = (await bench.until(2))[1]
+        if isinstance(opened, LinkOpened):
+            bench.links.send(Link.MAIN, b"hello\n")
+            heard = (await bench.until(3))[2]
+            assert heard == LinkReceived(Link.MAIN, b"you say hello\n")
+        bench.links.close_all()
+        return opened
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_tls_opens_to_who_shows_what_is_trusted(host: str) -> None:
+    opened = asyncio.run(dialled(host, f"A text\n{OWN.pem}", server_context(OWN)))
+
+    assert isinstance(opened, LinkOpened)
+
+
+def test_dates_are_not_looked_at() -> None:
+    tls = server_context(EXPIRED)
+
+    assert isinstance(asyncio.run(dialled("localhost", EXPIRED.pem, tls)), LinkOpened)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_two_versions_of_tls_are_spoken(version: ssl.TLSVersion) -> None:
+    tls = server_context(OWN)
+    tls.minimum_version = tls.maximum_version = version
+
+    assert isinstance(asyncio.run(dialled("localhost", OWN.pem, tls)), LinkOpened)
+
+
+def test_known_authorities_are_those_of_the_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bundle.pem").write_text(OWN.pem, encoding="ascii")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "bundle.pem"))
+    _context.cache_clear()
+    opened = asyncio.run(dialled("localhost", "", server_context(OWN)))
+    _context.cache_clear()
+
+    assert isinstance(opened, LinkOpened)
+
+
+NOT_TRUSTED = "the certificate is not trusted: "
+
+
+@pytest.mark.parametrize(
+    ("shown", "trusted", "why"),
+    [
+        (OWN, "", f"{NOT_TRUSTED}self-signed certificate"),
+        (OWN, OTHER.pem, f"{NOT_TRUSTED}self-signed certificate"),
+        (NAMED, NAMED.pem, f"{NOT_TRUSTED}Hostname mismatch"),
+        (OWN, "x", "there is no certificate to trust"),
+        (OWN, OWN.pem.replace("A", "B"), ""),
+        (OWN, OWN.key_pem, "there is no certificate to trust"),
+        (None, OWN.pem, "wrong version number"),
+    ],
+)
+def test_who_is_not_trusted_hears_nothing(
+    shown: Certificate | None, trusted: str, why: str
+) -> None:
+    tls = None if shown is None else server_context(shown)
+    closed = asyncio.run(dialled("localhost", trusted, tls))
+
+    assert isinstance(closed, LinkClosed)
+    assert closed.reason is CloseReason.INSECURE
+    assert closed.detail.startswith(why)
+    assert closed.detail
+
+
+def test_a_pool_that_hangs_up_while_tls_begins_is_told() -> None:
+    async def main() -> None:
+        async def leave(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            await reader.read(1)
+            writer.transport.abort()
+
+        async with serve(leave) as port:
+            bench = Bench()
+            request = ConnectPool(Link.MAIN, "127.0.0.1", port, trusted="")
+            bench.links.dial(request)
+            closed = (await bench.until(2))[1]
+            assert isinstance(closed, LinkClosed)
+            assert closed.reason in {CloseReason.INSECURE, CloseReason.UNREACHABLE}
+            assert closed.detail
+
+    asyncio.run(main())
+
+
+def test_a_pool_that_says_nothing_while_tls_begins_is_given_up() -> None:
+    async def main() -> None:
+        async def wait(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            while await reader.read(100):
+                pass
+
+        async with serve(wait) as port:
+            bench = Bench()
+            request = ConnectPool(
+                Link.MAIN, "127.0.0.1", port, timeout_s=0.05, trusted=""
+            )
+            bench.links.dial(request)
+            closed = (await bench.until(2))[1]
+            assert isinstance(closed, LinkClosed)
+            assert closed.reason is CloseReason.UNREACHABLE
+            assert "timed out" in closed.detail
+
+    asyncio.run(main())
+
+
+def test_who_lets_go_when_told_the_address_is_not_connected() -> None:
+    async def main() -> None:
+        heard = []
+
+        async def note(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            heard.append(await reader.read())
+
+        async with serve(note) as port:
+            links = PoolLinks(lambda news: links.close(news.link), intake=Intake())
+            links.dial(ConnectPool(Link.MAIN, "127.0.0.1", port))
+            await asyncio.sleep(0.1)
+        assert heard == []
 
     asyncio.run(main())

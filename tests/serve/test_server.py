@@ -859,6 +859,15 @@ def test_pools_are_put_and_deleted(run_device: Any, tmp_path: Path) -> None:
         assert {pool["id"] for pool in device.info()["pools"]} == {0, 1, 3, 4}
     with run_device(tmp_path, firmware=("2.15.0",)) as device:
         assert {pool["id"] for pool in device.info()["pools"]} == {0, 1, 3, 4}
+        by_tls, foreign = POOL | {"stratumURL": "stratum+ssl://a"}, "http://a"
+        answer = device.client.put("/api/system/pools/5", json=by_tls)
+        assert answer.status_code == 200
+        by_tls["stratumURL"] = foreign
+        answer = device.client.put("/api/system/pools/5", json=by_tls)
+        assert (answer.status_code, answer.text) == bad
+        differs = [entry.differs for entry in device.fleet.journal if entry.differs]
+        text = ROWS["pool_url_scheme_understood"].text(firmware("2.15.0"))
+        assert differs == [(text,)]
 
 
 def test_a_new_host_name_holds_at_once_and_leads_there(

@@ -1,15 +1,19 @@
 """Programs of others, unmodified, against a running device."""
 
 import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.running import until
 
 from softaxe.catalog.firmware import families, firmware
+from softaxe.fleet.certificates import make
+from softaxe.testing.options import GroupOptions
 from softaxe.testing.run import RunningFleet, running
 
 PYASIC = """
@@ -125,3 +129,47 @@ def test_schemathesis_finds_no_answer_that_is_not_documented(
         )
 
     assert result.returncode == 0, result.stdout
+
+
+STUNNEL = shutil.which("stunnel4") or shutil.which("stunnel")
+
+
+@pytest.mark.skipif(STUNNEL is None, reason="apt-get install stunnel4")
+def test_stunnel_before_a_plain_pool(
+    tmp_path: Path, free_ports: Callable[..., int]
+) -> None:
+    port, file = free_ports(), tmp_path / "both.pem"
+    own = make(["localhost", "127.0.0.1"], seed=1)
+    file.write_text(own.key_pem + own.pem, encoding="ascii")
+    by_tls: GroupOptions = {
+        "count": 2,
+        "firmware": ["2.13.2", "2.15.0"],
+        "pool": f"stratum+ssl://localhost:{port}",
+        "work": "scaled",
+        "settings": {"stratumTLS": 2, "stratumCert": own.pem},
+    }
+    groups: list[GroupOptions] = [
+        {"name": "plain"},
+        {**by_tls, "name": "documented"},
+        {**by_tls, "name": "firmware", "profile": "firmware"},
+    ]
+    with running(groups=groups, speed=60.0) as fleet:
+        _, pool_port = fleet.pool.address
+        lines = ["foreground = yes", "pid =", "[pool]", f"cert = {file}"]
+        lines += (f"accept = 127.0.0.1:{port}", f"connect = 127.0.0.1:{pool_port}")
+        (tmp_path / "conf").write_text("\n".join(lines), encoding="ascii")
+        program = [str(STUNNEL), str(tmp_path / "conf")]
+        with subprocess.Popen(program, stderr=subprocess.PIPE) as stunnel:
+            try:
+                until(lambda: min(i["sharesAccepted"] for i in told(fleet)) > 3)
+            finally:
+                stunnel.terminate()
+                stunnel.communicate()
+        infos = told(fleet)[1:]
+
+    assert {info["poolConnectionInfo"] for info in infos} == {"IPv4 (TLS Cert)"}
+    assert [info["sharesRejected"] for info in infos] == [0] * 4
+
+
+def told(fleet: RunningFleet) -> list[dict[str, Any]]:
+    return [device.info() for device in fleet]

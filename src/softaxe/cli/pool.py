@@ -1,18 +1,34 @@
 """`softaxe pool`: the built-in pool alone, for other people's miners."""
 
 import asyncio
+import socket
+import ssl
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from softaxe import __version__
-from softaxe.cli.terminal import run_loop, stop_on_signals
+from softaxe.cli.terminal import fail, run_loop, stop_on_signals
+from softaxe.errors import SettingError
 from softaxe.units import Level, printable
 
+CertOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Its certificate, as PEM; with --key. When neither file is there, both "
+        "are made, for other runs too.",
+    ),
+]
+KeyOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="The certificate's key, as PEM.")
+]
 
-def run_pool(
+
+def run_pool(  # noqa: PLR0917 - Typer reads the options from the arguments
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")
@@ -28,12 +44,27 @@ def run_pool(
         float,
         typer.Option(min=1, help="Mean seconds between blocks found by others."),
     ] = 600.0,
+    tls: Annotated[
+        bool,
+        typer.Option(
+            "--tls",
+            help="Speak TLS, with a certificate made for this run unless there is one.",
+        ),
+    ] = False,
+    cert: CertOption = None,
+    key: KeyOption = None,
 ) -> None:
     """Run the built-in Stratum v1 pool alone; it checks every share by hashing."""
+    if (cert is None) is not (key is None):
+        fail("--cert: goes with --key")
+    if cert is not None and not tls:
+        fail("--cert: is of no use without --tls")
     from softaxe.fleet.clock import Clock  # noqa: PLC0415
     from softaxe.fleet.pool_server import PoolServer  # noqa: PLC0415
     from softaxe.serve.intake import Intake  # noqa: PLC0415
     from softaxe.stratum.pool import Pool  # noqa: PLC0415
+
+    pem, context = _tls_of(host, cert, key) if tls else ("", None)
 
     async def main() -> None:
         clock = Clock()
@@ -48,11 +79,17 @@ def run_pool(
             log=_print_pool_log,
         )
         server = PoolServer(pool, clock, intake=Intake())
-        address, bound = await server.listen(host, port)
+        address, bound = await server.listen(host, port, tls=context)
         typer.echo(f"softaxe {__version__}")
-        typer.echo(f"  pool     stratum+tcp://{address}:{bound}")
+        scheme = "stratum+ssl" if tls else "stratum+tcp"
+        typer.echo(f"  pool     {scheme}://{address}:{bound}")
         typer.echo(f"  shares   difficulty {difficulty:g} to begin with")
         typer.echo(f"  blocks   difficulty {network_difficulty:g}")
+        if tls:
+            where = "what follows" if cert is None else f"what is in {cert}"
+            typer.echo(f"  trust    stratumTLS 2, and as stratumCert {where}")
+            if cert is None:
+                typer.echo(pem)
         typer.echo("Ctrl-C stops it.")
         try:
             while not stopped.is_set():
@@ -67,6 +104,25 @@ def run_pool(
             await server.close()
 
     run_loop(main())
+
+
+def _tls_of(
+    host: str, cert: Path | None, key: Path | None
+) -> tuple[str, ssl.SSLContext]:
+    """Return what devices have to trust, and what the pool encrypts with."""
+    from softaxe.fleet import certificates  # noqa: PLC0415
+    from softaxe.serve.mdns import address_of  # noqa: PLC0415
+
+    hosts = [host, address_of(host) or host, socket.gethostname()]
+    hosts += ["localhost", "127.0.0.1", "::1"]
+    try:
+        if cert is None or key is None:
+            own = certificates.make(hosts)
+        else:
+            own = certificates.kept(cert, key, hosts)
+        return own.pem, certificates.server_context(own)
+    except SettingError as error:
+        fail(str(error))
 
 
 def _print_pool_log(level: Level, tag: str, text: str) -> None:

@@ -24,7 +24,7 @@ from softaxe.cli.terminal import (
     warn,
 )
 from softaxe.device.identity import MAX_SEED
-from softaxe.errors import SoftaxeError, read_as
+from softaxe.errors import SettingError, SoftaxeError, read_as
 from softaxe.fleet.clock import SPEEDS
 from softaxe.fleet.search_thread import CPU_PERCENT
 
@@ -38,6 +38,7 @@ _OF_GROUPS = frozenset(
         "count",
         "board",
         "pool",
+        "pool_cert",
         "user",
         "password",
         "work",
@@ -118,8 +119,15 @@ PoolOption = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="Your pool, as HOST:PORT or stratum+tcp://HOST:PORT; "
-        "without it a built-in pool starts.",
+        help="Your pool, as HOST:PORT or stratum+tcp://HOST:PORT, or, by TLS from "
+        "firmware 2.13 on, stratum+ssl://HOST:PORT; without it a built-in pool starts.",
+    ),
+]
+PoolCertOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="What is trusted at a pool by TLS, as PEM, instead of known authorities.",
     ),
 ]
 UserOption = Annotated[
@@ -257,6 +265,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     replay: ReplayOption = None,
     board: BoardOption = "601",
     pool: PoolOption = None,
+    pool_cert: PoolCertOption = None,
     user: UserOption = None,
     password: PasswordOption = None,
     work: WorkOption = Work.AUTO,
@@ -280,6 +289,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     """Run a Bitaxe, or many: web APIs, mining on a pool."""
     from softaxe.board.radio import NETWORKS  # noqa: PLC0415
     from softaxe.catalog.firmware import release_named  # noqa: PLC0415
+    from softaxe.device.transport import wants_tls  # noqa: PLC0415
     from softaxe.fleet.groups import Group  # noqa: PLC0415
     from softaxe.fleet.networks import read_networks  # noqa: PLC0415
     from softaxe.fleet.options import FleetOptions  # noqa: PLC0415
@@ -296,6 +306,8 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     if fleet_file is not None:
         for name in given & _OF_GROUPS:
             fail(f"{_option(name)}: write it into {fleet_file}")
+    if pool_cert is not None and not wants_tls(pool or ""):
+        fail("--pool-cert: goes with --pool stratum+ssl://HOST:PORT")
     try:
         group = Group(
             count=count,
@@ -303,6 +315,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             pool=pool,
             user=user,
             password=password,
+            settings={} if pool_cert is None else _trusting(pool_cert),
             work=work.value,
             ambient_c=ambient,
             ambient_swing_c=ambient_swing,
@@ -375,6 +388,18 @@ def _judged(
         for group in options.groups
     )
     return replace(options, groups=groups)
+
+
+def _trusting(cert: Path) -> dict[str, str | int]:
+    """Return the settings by which a device trusts a certificate alone.
+
+    Raises:
+        SettingError: The file cannot be read.
+    """
+    try:
+        return {"stratumTLS": 2, "stratumCert": cert.read_text(encoding="utf-8")}
+    except (OSError, ValueError) as error:
+        raise SettingError(f"--pool-cert: {cert}: {error}") from error
 
 
 def _warn_of_open_control(options: "FleetOptions", token: str) -> None:

@@ -530,7 +530,7 @@ class Device(DeviceState):
     ) -> None:
         """The connection's host has an address, which is tried now."""
         self.step(now)
-        self.pools.resolved(address, link=link)
+        self.pools.resolved(address, now, link=link)
         self._settle()
 
     def pool_connected(

@@ -34,6 +34,8 @@ class CloseReason(StrEnum):
     """The address does not take the connection."""
     UNSPOKEN = "unspoken"
     """It wants to be spoken to in what softaxe does not speak, and is not dialled."""
+    INSECURE = "insecure"
+    """No TLS came about: its certificate is not trusted, or it speaks none."""
     CLOSED = "closed"
     """The pool closed it, or reading failed."""
     WRITE_FAILED = "write failed"
@@ -41,7 +43,7 @@ class CloseReason(StrEnum):
 
 
 class ConnectPool(Struct, frozen=True):
-    """Request: open a TCP connection.
+    """Request: open a connection, plain TCP or TLS.
 
     The answer is `pool_resolved` before an address is tried, and in the end
     `pool_connected` or `pool_closed`.
@@ -56,6 +58,9 @@ class ConnectPool(Struct, frozen=True):
     """Seconds until an address counts as unreachable; None for the usual ones."""
     keepalive: tuple[int, int, int] | None = None
     """TCP's own questions: seconds before the first, between two, and how many."""
+    trusted: str | None = None
+    """TLS, by the host's name: the certificates, as PEM, that alone are trusted, or
+    empty for the known authorities. None is plain text."""
 
 
 class ClosePool(Struct, frozen=True):

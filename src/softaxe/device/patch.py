@@ -7,12 +7,12 @@ older ones take whatever comes. Source: ESP-Miner http_server.c, nvs_config.c.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from msgspec import Struct
 
 from softaxe.catalog import Board
 from softaxe.catalog.firmware import Firmware, firmware
+from softaxe.catalog.firmware.rows import Rows
 from softaxe.device.json_values import (
     JsonValue,
     double,
@@ -35,12 +35,13 @@ from softaxe.device.setting_rules import (
     rules,
 )
 from softaxe.device.settings import Settings
-from softaxe.device.transport import unspoken
+from softaxe.device.transport import refused, unspoken
 from softaxe.errors import PatchRefused, SettingError
 from softaxe.units import float32
 
 SAYS = ", says the API page"
-NOT_SPOKEN = "this softaxe does not speak {what} yet, and leaves such a pool undialled"
+NOT_DIALLED = "and leaves such a pool undialled"
+_URLS = "pool_url_scheme_understood"
 
 
 class Patch(Struct, frozen=True):
@@ -97,8 +98,25 @@ def check_patch(
             if (value := changes.get(name, kept)) not in (*options, kept):
                 complaint = _off_options(name, value, options)
                 judgement.demand("overclock_guarded", complaint)
-    judgement.warnings += _unspoken(settings, changes, profile)
+    for name, url, protocol in _pools_of(settings, changes):
+        try:
+            check_url(name, url, profile, release.rows)
+        except PatchRefused as error:
+            judgement.refuse(_URLS, str(error))
+            continue
+        if why := unspoken(url=url if profile.keeps(_URLS) else "", protocol=protocol):
+            judgement.warnings.append(f"{name}: {why}, {NOT_DIALLED}")
     return judgement.result()
+
+
+def check_url(name: str, url: str, profile: Profile, rows: Rows) -> None:
+    """Look whether a release can do what a pool's URL asks for, where it is read.
+
+    Raises:
+        PatchRefused: It cannot; `name` is what is told to hold the URL.
+    """
+    if profile.keeps(_URLS) and (why := refused(url, rows)):
+        raise PatchRefused(f"{name}: {show(url)}: {why}", (_URLS,))
 
 
 @dataclass(slots=True)
@@ -190,24 +208,29 @@ class _Judgement:
         return Patch(self.changes, tuple(self.warnings), tuple(self.differs))
 
 
-def _unspoken(
-    settings: Settings, changes: Mapping[str, Value], profile: Profile
-) -> Iterator[str]:
-    """Tell of changes to what softaxe does not speak to a pool."""
-    is_url_read = profile.keeps("pool_url_scheme_understood")
-    attributes = ("url", "tls", "protocol") if is_url_read else ("tls", "protocol")
-    given: dict[str, Any]
+def _pools_of(
+    settings: Settings, changes: Mapping[str, Value]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield what changes of where pools are, and how they are spoken to.
+
+    A form sends every setting back: what is in force may stay.
+
+    Yields:
+        The name of what is changed, URL and protocol; of settings, one of the two.
+    """
     for prefix in ("stratum", "fallback_stratum"):
-        for attribute in attributes:
+        for attribute in ("url", "protocol"):
             name = f"{prefix}_{attribute}"
-            given = {attribute: changes[name]} if name in changes else {}
-            if what := unspoken(**given):
-                yield f"{BY_NAME[name].rest_name}: {NOT_SPOKEN.format(what=what)}"
+            value = changes.get(name, getattr(settings, name))
+            if value == getattr(settings, name) or not isinstance(value, str):
+                continue
+            is_url = attribute == "url"
+            told = str(BY_NAME[name].rest_name)
+            yield (told, value, "SV1") if is_url else (told, "", value)
     pools = changes.get("pools", ())
     for number, slot in enumerate(pools if isinstance(pools, tuple) else ()):
-        given = {attribute: getattr(slot, attribute) for attribute in attributes}
-        if slot != settings.pools[number] and (what := unspoken(**given)):
-            yield f"pools: {number}: {NOT_SPOKEN.format(what=what)}"
+        if slot != settings.pools[number]:
+            yield f"pools: {number}", slot.url, slot.protocol
 
 
 def unmet_demands(

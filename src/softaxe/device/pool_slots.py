@@ -28,6 +28,8 @@ MOST_DIFFICULTY = 10**18
 U32 = 2**32 - 1
 _AS_PRESET = "asPreset"
 """Of a stored slot: it leads to where this run has its own pool."""
+_ALSO_PRESET = {"stratumTLS": "tls", "stratumCert": "cert"}
+"""Members that such a slot leaves out when they are the run's, by the end of a key."""
 
 
 def _member(name: str, default: object, least: int = 0, most: int = 1) -> Any:
@@ -154,6 +156,9 @@ def to_text(number: int, slot: PoolSlot, presets: Mapping[str, object]) -> str:
         own = presets.get(f"{prefix}url"), presets.get(f"{prefix}port")
         if own == (slot.url, slot.port):
             members["stratumURL"], members[_AS_PRESET] = "", prefix
+            for name, key in _ALSO_PRESET.items():
+                if presets.get(f"{prefix}{key}") == members[name]:
+                    del members[name]
             break
     return json.dumps(members, ensure_ascii=False, separators=(",", ":"))
 
@@ -166,6 +171,9 @@ def from_text(number: int, text: object, presets: Mapping[str, object]) -> PoolS
     if (prefix := members.get(_AS_PRESET)) is not None:
         members["stratumURL"] = presets.get(f"{prefix}url", "")
         members["stratumPort"] = presets.get(f"{prefix}port", 0)
+        for name, key in _ALSO_PRESET.items():
+            if f"{prefix}{key}" in presets:
+                members.setdefault(name, presets[f"{prefix}{key}"])
     found: dict[str, Any] = {}
     for rule in SLOT_RULES:
         value = members.get(rule.name, rule.default)

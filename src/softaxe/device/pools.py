@@ -8,6 +8,7 @@ for one with `ConnectPool` and are told what became of it. Source of all times a
 rules: ESP-Miner stratum_task.c.
 """
 
+from collections.abc import Iterator
 from enum import Enum, auto
 from math import inf
 
@@ -21,7 +22,13 @@ from softaxe.device.mining import CLEAN_TEXT
 from softaxe.device.profile import Profile
 from softaxe.device.settings import Settings
 from softaxe.device.statistics import ShareCounters
-from softaxe.device.transport import POOL_UNREACHABLE, unspoken
+from softaxe.device.transport import (
+    POOL_UNREACHABLE,
+    Tls,
+    refused,
+    tls_mode,
+    unspoken,
+)
 from softaxe.stratum import session as stratum
 from softaxe.stratum.messages import probe_lines
 from softaxe.units import NEVER, Level, Log
@@ -35,6 +42,8 @@ NOT_CONNECTED = "Not Connected"
 """What releases with `poolConnectionInfo` tell before the first connection."""
 FAMILIES = {2: "IPv4", 10: "IPv6"}
 """By lwIP's numbers."""
+WAYS = {Tls.OFF: "", Tls.AUTHORITIES: " (TLS)", Tls.CERTIFICATE: " (TLS Cert)"}
+"""What stands behind that."""
 CLOSED_DETAIL = "errno 128"
 """How a connection ends that the pool has closed."""
 HEARTBEAT_FIRST_S = 10.0
@@ -63,6 +72,8 @@ class PoolSettings(Struct, frozen=True):
     """Whom its jobs pay is told."""
     tls: int
     """As in `stratumTLS`; 0 is none."""
+    cert: str
+    """As in `stratumCert`: PEM."""
     protocol: str
     """`SV1` or `SV2`."""
 
@@ -71,7 +82,7 @@ class PoolSettings(Struct, frozen=True):
         """Take the settings whose names begin with `prefix`."""
         names = (
             *("url", "port", "user", "password", "suggested_difficulty"),
-            *("extranonce_subscribe", "decode_coinbase", "tls", "protocol"),
+            *("extranonce_subscribe", "decode_coinbase", "tls", "cert", "protocol"),
         )
         return cls(*(getattr(settings, f"{prefix}_{name}") for name in names))
 
@@ -217,19 +228,39 @@ class Pools:
             self._step_heartbeat(now, has_wifi=has_wifi)
         self._schedule()
 
-    def resolved(self, address: str, *, link: Link) -> None:
-        """The pool's address is known and tried now."""
-        if link is Link.MAIN and self._main is _Main.DIALLING:
-            host, port = self._dial_target(self.current)
-            self._say(f"Connecting to: stratum+tcp://{host}:{port} ({address})")
-            if self._rows.pool_transport == "socket":
-                self._say(f"Socket created, connecting to {address}:{port}")
+    def resolved(self, address: str, now: float, *, link: Link) -> None:
+        """The pool's address is known, and tried now if there is a way to."""
+        is_main = link is Link.MAIN
+        dialling = self._main if is_main else self._heartbeat
+        if dialling not in (_Main.DIALLING, _Heartbeat.DIALLING):
+            return
+        pool = self.current if is_main else self._probed
+        if is_main:
+            self._tell_address(pool, address)
+        mode = self._tls_mode(pool)
+        if mode is not Tls.NEVER and (mode is not Tls.CERTIFICATE or pool.cert):
+            return
+        if is_main:
+            self._failures += self._rows.counts_missing_transport
+            self._drop_main(is_open=True)
+            self._wait_main(_Main.WAITING, now + UNREACHABLE_RETRY_S)
+        else:
+            self._probe_failed(now, is_open=True)
+        self._schedule()
+
+    def _tell_address(self, pool: PoolSettings, address: str) -> None:
+        host, port = self._dial_target(pool)
+        self._say(f"Connecting to: stratum+tcp://{host}:{port} ({address})")
+        if self._rows.pool_transport == "socket":
+            self._say(f"Socket created, connecting to {address}:{port}")
+            return
+        for level, text in _transport_texts(self._tls_mode(pool), pool.cert):
+            self._log(level, stratum.API_TAG, text)
+            if level is Level.ERROR:
                 return
-            text = "TLS disabled, Using TCP transport"
-            self._log(Level.INFO, stratum.API_TAG, text)
-            to = self._rows.pool_transport == "transport to address"
-            behind = f" ({address})" if to else ""
-            self._say(f"Transport initialized, connecting to {host}:{port}{behind}")
+        to = self._rows.pool_transport == "transport to address"
+        behind = f" ({address})" if to else ""
+        self._say(f"Transport initialized, connecting to {host}:{port}{behind}")
 
     def connected(self, now: float, *, link: Link, family: int, scale: int) -> None:
         """The connection is open.
@@ -245,7 +276,8 @@ class Pools:
         elif self._main is _Main.DIALLING:
             pool = self.current
             self.address_family = family
-            self.connection_info = FAMILIES[family]
+            way = WAYS[self._tls_mode(pool)]
+            self.connection_info = f"{FAMILIES[family]}{way}"
             self.session = stratum.Session(
                 rows=self._rows,
                 asic_model=self._asic_model,
@@ -390,6 +422,11 @@ class Pools:
         if reason is CloseReason.UNSPOKEN:
             self._unspoken(f"{host}:{port}", detail)
             wait_s = UNREACHABLE_RETRY_S
+        elif reason is CloseReason.INSECURE:
+            text = f"No TLS with {host}:{port}: {detail}"
+            self._log(Level.WARNING, "softaxe", text)
+            self._unreachable(host, port, "errno 0")
+            wait_s = UNREACHABLE_RETRY_S
         elif reason is CloseReason.UNRESOLVED:
             self._error(f"getaddrinfo failed for {host}: {detail}")
             self._error(f"Address resolution failed for {host}")
@@ -402,9 +439,9 @@ class Pools:
         self._drop_main(is_open=is_open)
         self._wait_main(_Main.WAITING, now + wait_s)
 
-    def _unspoken(self, address: str, name: str) -> None:
+    def _unspoken(self, address: str, why: str) -> None:
         """Say why a pool is not dialled; it counts as one that cannot be reached."""
-        text = f"This softaxe does not speak {name} yet: {address} is not dialled"
+        text = f"{address} is not dialled: {why}"
         self._log(Level.WARNING, "softaxe", text)
         if self._rows.has_stratum_v2 and self.current.protocol == "SV2":
             self.connection_info = POOL_UNREACHABLE
@@ -564,16 +601,16 @@ class Pools:
         return inf if limit_s is None else limit_s
 
     def _dial(self, link: Link, pool: PoolSettings, now: float) -> None:
-        rows = self._rows
-        name = unspoken(
-            url=pool.url if self._understands_schemes else "",
-            tls=pool.tls if rows.has_tls else 0,
-            protocol=pool.protocol if rows.has_stratum_v2 else "SV1",
+        rows, url = self._rows, self._understood(pool.url)
+        why = refused(url, rows) or unspoken(
+            url=url, protocol=pool.protocol if rows.has_stratum_v2 else "SV1"
         )
-        if name:
-            self.closed(CloseReason.UNSPOKEN, now, link=link, detail=name)
+        if why:
+            self.closed(CloseReason.UNSPOKEN, now, link=link, detail=why)
             return
         host, port = self._dial_target(pool)
+        mode = self._tls_mode(pool)
+        trusted = pool.cert if mode is Tls.CERTIFICATE else ""
         request = ConnectPool(
             link,
             host,
@@ -581,8 +618,16 @@ class Pools:
             addresses=rows.address_preference,
             timeout_s=rows.connect_timeout_s,
             keepalive=rows.pool_keepalive,
+            trusted=None if mode is Tls.OFF else trusted,
         )
         self.requests.append(request)
+
+    def _tls_mode(self, pool: PoolSettings) -> Tls:
+        return tls_mode(self._understood(pool.url), pool.tls, self._rows)
+
+    def _understood(self, url: str) -> str:
+        """Return a URL whose scheme is read, or nothing where none is."""
+        return url if self._understands_schemes else ""
 
     def _dial_target(self, pool: PoolSettings) -> tuple[str, int]:
         if not self._understands_schemes:
@@ -607,6 +652,22 @@ class Pools:
 
     def _error(self, text: str) -> None:
         self._log(Level.ERROR, self._rows.pool_tag, text)
+
+
+def _transport_texts(mode: Tls, cert: str) -> Iterator[tuple[Level, str]]:
+    """Yield what is logged of how a pool is reached; after an error it is not."""
+    if mode is Tls.OFF:
+        yield Level.INFO, "TLS disabled, Using TCP transport"
+    elif mode is Tls.NEVER:
+        yield Level.ERROR, "Invalid TLS mode"
+    else:
+        yield Level.INFO, "Using TLS transport"
+        if mode is Tls.AUTHORITIES:
+            yield Level.INFO, "Using default cert bundle"
+        elif cert:
+            yield Level.INFO, "Using custom cert"
+        else:
+            yield Level.ERROR, "Error: no TLS certificate"
 
 
 def dial_target(url: str, port: int) -> tuple[str, int]:

@@ -116,7 +116,7 @@ class Profile:
     )
     pool_url_scheme_understood: bool = _marked(
         "a scheme or port in a pool URL is kept as written and understood when "
-        "dialling",
+        "dialling; one that asks for what the firmware cannot do is refused",
         "the whole text is taken for a host name",
     )
     loopback_allowed: bool = _row(

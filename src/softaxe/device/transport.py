@@ -1,25 +1,77 @@
-"""What a pool is to be spoken to in, and whether softaxe can.
+"""In what a pool is to be spoken to, and whether a release and softaxe can.
 
-It knows Stratum v1 over plain TCP alone. A pool that is configured for more is not
-dialled: user and password would go to it in the clear.
+What asks for encryption is never spoken to in plain text: user and password would go
+out in the clear.
 """
+
+from enum import IntEnum
+
+from softaxe.catalog.firmware.rows import Rows
 
 POOL_UNREACHABLE = "SV2: Pool unreachable"
 """`poolConnectionInfo` of a Stratum v2 pool that cannot be dialled."""
+NEEDS_TLS = "it asks for TLS, which firmware has from 2.13 on"
+NEEDS_V2 = "it asks for Stratum v2, which firmware has from 2.14 on"
+_PLAIN = frozenset({"", "stratum+tcp", "stratum1+tcp", "stratum", "tcp"})
 
 
-def unspoken(*, url: str = "", tls: int = 0, protocol: str = "SV1") -> str:
-    """Name what softaxe would have to speak to a pool and does not; empty for nothing.
+class Tls(IntEnum):
+    """What `stratumTLS` may be, of firmware that has it."""
+
+    OFF = 0
+    AUTHORITIES = 1
+    """Those that the firmware brings are trusted."""
+    CERTIFICATE = 2
+    """What `stratumCert` holds is trusted, and nothing else."""
+    NEVER = 3
+    """Can be set, and is no way to connect."""
+
+
+def _scheme_of(url: str) -> str:
+    """Return what stands before `://` of a pool's URL, in lower case."""
+    return url.partition("://")[0].lower() if "://" in url else ""
+
+
+def wants_tls(url: str) -> bool:
+    """Tell whether a URL asks for TLS, as `stratum+ssl://` and `stratum+tls://` do."""
+    scheme = _scheme_of(url)
+    return not wants_v2(url) and ("ssl" in scheme or "tls" in scheme)
+
+
+def wants_v2(url: str) -> bool:
+    """Tell whether a URL asks for Stratum v2, as `stratum2+tcp://` does."""
+    return "2" in _scheme_of(url)
+
+
+def refused(url: str, rows: Rows) -> str:
+    """Tell why a release cannot do what a URL asks for; empty when it can."""
+    if wants_v2(url):
+        return "" if rows.has_stratum_v2 else NEEDS_V2
+    if wants_tls(url):
+        return "" if rows.has_tls else NEEDS_TLS
+    scheme = _scheme_of(url)
+    return "" if scheme in _PLAIN else f"no pool is spoken to in {scheme}"
+
+
+def unspoken(*, url: str = "", protocol: str = "SV1") -> str:
+    """Tell why softaxe does not dial a pool; empty when it does.
 
     Args:
-        url: A host, or with a scheme: `stratum+ssl://`, `stratum+tls://` and the like
-            mean TLS, one with a 2 Stratum v2.
-        tls: As in `stratumTLS`; 0 is none.
+        url: A host, or with a scheme.
         protocol: As in `stratumProtocol`: `SV1` or `SV2`.
     """
-    scheme = url.partition("://")[0].lower() if "://" in url else ""
-    if protocol == "SV2" or "2" in scheme:
-        return "Stratum v2"
-    if tls or "ssl" in scheme or "tls" in scheme:
-        return "TLS"
+    if protocol == "SV2" or wants_v2(url):
+        return "this softaxe does not speak Stratum v2 yet"
     return ""
+
+
+def tls_mode(url: str, tls: int, rows: Rows) -> Tls:
+    """Return how a release encrypts a connection.
+
+    Args:
+        url: Asks for it with some schemes; empty where schemes are not understood.
+        tls: As in `stratumTLS`.
+        rows: Of the release.
+    """
+    mode = Tls(min(tls, Tls.NEVER)) if rows.has_tls else Tls.OFF
+    return Tls.AUTHORITIES if mode is Tls.OFF and wants_tls(url) else mode

@@ -1,6 +1,7 @@
 """The pool that comes with a fleet: started when the first device needs it."""
 
 import math
+import ssl
 from collections.abc import Callable
 
 from softaxe.fleet.clock import Clock
@@ -20,6 +21,8 @@ what they do with it takes some times as long."""
 
 class BuiltInPool:
     """A pool on two ports, as a primary and a fallback; nothing until `start`.
+
+    Where a device wants TLS, it has two more for that.
 
     Args:
         options: Of the fleet.
@@ -44,43 +47,62 @@ class BuiltInPool:
         self._intake = intake
         self._log = log
         self._seed = seed
+        self._plain: dict[str, SettingValue] = {}
+        self._tls: dict[str, SettingValue] = {}
+        """Where a device finds it, by NVS key."""
 
-    async def start(self, *, take_stranger: Callable[[PoolConnection], None]) -> None:
+    async def start(
+        self,
+        *,
+        take_stranger: Callable[[PoolConnection], None],
+        has_tls: bool = False,
+    ) -> None:
         """Open its ports, once.
 
         Args:
             take_stranger: As for `PoolServer`.
+            has_tls: Those for TLS, too.
 
         Raises:
             OSError: None of the ports is free.
         """
-        if self.server is not None:
-            return
-        pool = self._new_pool()
-        server = PoolServer(
-            pool, self._clock, intake=self._intake, take_stranger=take_stranger
-        )
-        self.server = server
-        wanted, tries = self._options.pool_port, FIRST_PORT_TRIES
-        _, port = await server.listen(HOST, wanted, tries=tries)
-        await server.listen(HOST, port + 1 if wanted else 0, tries=tries)
-
-    async def close(self) -> None:
-        """Close its ports and connections."""
-        if self.server is not None:
-            await self.server.close()
-
-    def rows(self) -> dict[str, SettingValue]:
-        """Where a device finds it, by NVS key."""
         if self.server is None:
-            return {}
-        (_, port), (_, second) = self.server.addresses
+            pool = self._new_pool()
+            self.server = PoolServer(
+                pool, self._clock, intake=self._intake, take_stranger=take_stranger
+            )
+            self._plain = await self._listen(self.server, self._options.pool_port)
+        if has_tls and not self._tls:
+            from softaxe.fleet.certificates import make, server_context  # noqa: PLC0415
+
+            own = make([HOST, "localhost"], seed=self._seed)  # devices may keep it
+            tls = server_context(own)
+            rows = await self._listen(self.server, self._options.pool_port, tls)
+            self._tls = {**rows, "stratumcert": own.pem, "fbstratumcert": own.pem}
+
+    async def _listen(
+        self, server: PoolServer, wanted: int, tls: ssl.SSLContext | None = None
+    ) -> dict[str, SettingValue]:
+        """Open two ports; return where a device finds them."""
+        tries = FIRST_PORT_TRIES
+        _, port = await server.listen(HOST, wanted, tries=tries, tls=tls)
+        following = port + 1 if wanted else 0
+        _, second = await server.listen(HOST, following, tries=tries, tls=tls)
         return {
             "stratumurl": HOST,
             "stratumport": port,
             "fbstratumurl": HOST,
             "fbstratumport": second,
         }
+
+    async def close(self) -> None:
+        """Close its ports and connections."""
+        if self.server is not None:
+            await self.server.close()
+
+    def rows(self, *, with_tls: bool = False) -> dict[str, SettingValue]:
+        """Where a device finds it, by NVS key."""
+        return self._tls if with_tls else self._plain
 
     @property
     def next_wake(self) -> float:

@@ -26,6 +26,7 @@ from softaxe.fleet.groups import (
     check_twins,
     member_options,
     numbered,
+    wants_own_tls,
 )
 from softaxe.fleet.options import FleetOptions
 from softaxe.fleet.pool_server import PoolServer
@@ -175,7 +176,7 @@ class Fleet:
         is_later: bool = False,
     ) -> list[Member]:
         if any(group.pool is None for group in groups):
-            await self._start_pool()
+            await self._start_pool(has_tls=any(map(wants_own_tls, groups)))
         plan: list[MemberOptions] = []
         taken = {(m.options.host, m.options.port) for m in self.members.values()}
         seed_of = member_seed
@@ -188,7 +189,11 @@ class Fleet:
         check_twins(groups, self.seed, seed_of=seed_of, used=used)
         for group in groups:
             plan += member_options(
-                group, pool_rows=self.pool.rows(), seed=self.seed, seed_of=seed_of
+                group,
+                pool_rows=self.pool.rows(),
+                tls_rows=self.pool.rows(with_tls=True),
+                seed=self.seed,
+                seed_of=seed_of,
             )
         places = self._addresses.places(taken)
         allow_open_files(len(plan) + len(self.members))
@@ -443,5 +448,6 @@ class Fleet:
         if self.members.get(member.id) is member:
             self.faults.look_again(member)
 
-    async def _start_pool(self) -> None:
-        await self.pool.start(take_stranger=self.faults.take_stranger)
+    async def _start_pool(self, *, has_tls: bool = False) -> None:
+        strangers = self.faults.take_stranger
+        await self.pool.start(take_stranger=strangers, has_tls=has_tls)

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from math import lcm
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from msgspec import Struct, field
@@ -39,6 +40,7 @@ from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
 from softaxe.device.setting_rules import Kind, Rule, board_options, rules
 from softaxe.device.settings import Settings, nvs_rows, pool_rows_of
+from softaxe.device.transport import Tls, refused, unspoken, wants_tls
 from softaxe.errors import SettingError, read_as
 from softaxe.fleet.seeds import member_seed
 from softaxe.serve.member import MemberOptions
@@ -59,14 +61,13 @@ def parse_pool(text: str) -> tuple[str, int]:
     """Read a pool as people write it: `host`, `host:port`, or with a scheme.
 
     Raises:
-        SettingError: There is no host, no such port can be, or the scheme is not plain
-            Stratum v1.
+        SettingError: There is no host, no such port can be, or the scheme is none that
+            softaxe speaks.
     """
-    scheme = text.partition("://")[0] if "://" in text else "stratum+tcp"
-    if scheme not in ("stratum+tcp", "tcp", "stratum"):
+    if why := refused(text, firmware(versions()[-1]).rows) or unspoken(url=text):
         raise SettingError(
-            f"{text}: this firmware speaks plain Stratum v1 only, as "
-            "stratum+tcp://HOST:PORT or HOST:PORT"
+            f"{text}: {why}; write HOST:PORT, stratum+tcp://HOST:PORT, or "
+            "stratum+ssl://HOST:PORT for TLS"
         )
     host, port = dial_target(text, 0)
     if not host or any(letter.isspace() for letter in host):
@@ -171,7 +172,11 @@ class Shared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     boards: Boards = (USUAL_BOARD,)
     pool: Annotated[
         Text | None,
-        about("As HOST:PORT; the built-in one when left out.", check=parse_pool),
+        about(
+            "As HOST:PORT, or stratum+ssl://HOST:PORT for TLS, which firmware has from "
+            "2.13 on; the built-in one when left out.",
+            check=parse_pool,
+        ),
     ] = None
     user: Annotated[
         Text | None, about("At the pool; {n} becomes the device's number in its group.")
@@ -279,6 +284,7 @@ def member_options(
     group: Group,
     *,
     pool_rows: Mapping[str, SettingValue],
+    tls_rows: Mapping[str, SettingValue] = MappingProxyType({}),
     seed: int = 0,
     seed_of: SeedOf = member_seed,
 ) -> Iterator[MemberOptions]:
@@ -287,6 +293,7 @@ def member_options(
     Args:
         group: What they have in common; has its number in the fleet.
         pool_rows: Settings that lead to the built-in pool, by NVS key.
+        tls_rows: Those that lead there by TLS.
         seed: Of the fleet.
         seed_of: Gives a device's seed by the fleet's, or the group's own, and its
             number there.
@@ -295,13 +302,17 @@ def member_options(
         SettingError: A value is not allowed; says which.
     """
     try:
-        yield from _member_options(group, pool_rows, group_seeds(group, seed, seed_of))
+        seeds = group_seeds(group, seed, seed_of)
+        yield from _member_options(group, pool_rows, tls_rows, seeds)
     except SettingError as error:
         raise SettingError(f"group {group.name}: {error}") from error
 
 
 def _member_options(
-    group: Group, pool_rows: Mapping[str, SettingValue], seeds: Iterable[int]
+    group: Group,
+    pool_rows: Mapping[str, SettingValue],
+    tls_rows: Mapping[str, SettingValue],
+    seeds: Iterable[int],
 ) -> Iterator[MemberOptions]:
     profile = _dialect(group)
     overrides: dict[str, SettingValue] = {}
@@ -330,7 +341,17 @@ def _member_options(
             number=number + 1,
             rng=rng,
         )
+        by_tls = {}
+        if group.pool is None and (release or firmware_for(board)).rows.has_tls:
+            by_tls = _by_tls(own, tls_rows)
         login = dict(overrides)
+        if group.pool is not None and wants_tls(group.pool):
+            if release and (why := refused(group.pool, release.rows)):
+                raise SettingError(
+                    f"pool: {group.pool}: {why}, and not in {release.tag}"
+                )
+            login["stratumtls"] = own.get("stratumtls") or int(Tls.AUTHORITIES)
+            login |= {key: own[key] for key in ("stratumcert",) if key in own}
         if group.user is not None:
             user = _numbered(group.user, number + 1)
             login["stratumuser"] = login["fbstratumuser"] = user
@@ -346,7 +367,7 @@ def _member_options(
             ambient_swing_c=group.ambient_swing_c,
             is_scan_quick=group.is_scan_quick,
             networks=group.networks,
-            presets=presets,
+            presets=presets | by_tls,
             defaults=own,
             overrides=login,
             www=group.www,
@@ -355,6 +376,25 @@ def _member_options(
             profile=profile,
             is_announced=group.is_announced,
         )
+
+
+def wants_own_tls(group: Group) -> bool:
+    """Tell whether devices of a group may reach the built-in pool by TLS."""
+    given = {name.lower(): value for name, value in group.settings.items()}
+    wishes = [given.get("stratumtls"), given.get("fallbackstratumtls")]
+    return group.pool is None and any(wishes)
+
+
+def _by_tls(
+    own: Mapping[str, SettingValue], rows: Mapping[str, SettingValue]
+) -> dict[str, SettingValue]:
+    """Return what of the rows is of a pool that a device wants to reach by TLS."""
+    found: dict[str, SettingValue] = {}
+    for prefix in ("stratum", "fbstratum"):
+        if mode := own.get(f"{prefix}tls"):
+            found |= {key: v for key, v in rows.items() if key.startswith(prefix)}
+            found[f"{prefix}tls"] = mode
+    return found
 
 
 def one_of_each(group: Group) -> Group:

@@ -2,18 +2,21 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Callable
 from typing import cast
 
 from softaxe.fleet.clock import Clock
 from softaxe.serve.intake import Inflow, Intake
 from softaxe.serve.listener import close_server
-from softaxe.serve.pool_links import Wire
+from softaxe.serve.pool_links import SHUTDOWN_S, Wire
 from softaxe.stratum.pool import Pool, PoolConnection
 
 MAX_CONNECTIONS = 20_000
 MAX_UNSENT_BYTES = 1 << 20
 """A client that leaves more than this unread is dropped."""
+HANDSHAKE_S = 10.0
+"""Real seconds that a client has to come to terms by TLS."""
 FIRST_PORT_TRIES = 100
 """Ports after the wanted one that are tried when it is taken."""
 
@@ -49,15 +52,28 @@ class PoolServer:
         self._servers: list[asyncio.Server] = []
         self._clients: dict[str, _Client] = {}
 
-    async def listen(self, host: str, port: int, *, tries: int = 1) -> tuple[str, int]:
+    async def listen(
+        self,
+        host: str,
+        port: int,
+        *,
+        tries: int = 1,
+        tls: ssl.SSLContext | None = None,
+    ) -> tuple[str, int]:
         """Open a listener on `port`, or on one of the next `tries` - 1 free ones.
+
+        Args:
+            host: Its address.
+            port: 0 for any.
+            tries: How many ports.
+            tls: What it encrypts with; None for plain text.
 
         Raises:
             OSError: None of them is free.
         """
         for attempt in range(tries):
             try:
-                server = await self._server(host, port + attempt if port else 0)
+                server = await self._server(host, port + attempt if port else 0, tls)
             except OSError:
                 if attempt + 1 == tries:
                     raise
@@ -69,9 +85,17 @@ class PoolServer:
         self.addresses.append(address)
         return address
 
-    async def _server(self, host: str, port: int) -> asyncio.Server:
+    async def _server(
+        self, host: str, port: int, tls: ssl.SSLContext | None
+    ) -> asyncio.Server:
         server = await asyncio.get_running_loop().create_server(
-            lambda: _Client(self), host, port, start_serving=False
+            lambda: _Client(self),
+            host,
+            port,
+            start_serving=False,
+            ssl=tls,
+            ssl_handshake_timeout=None if tls is None else HANDSHAKE_S,
+            ssl_shutdown_timeout=None if tls is None else SHUTDOWN_S,
         )
         try:
             await server.start_serving()

@@ -37,7 +37,11 @@ SECRET_NAMES = frozenset(
     if name
 )
 _SECRET = re.compile(
-    "|".join(sorted({*SECRET_NAMES, "password", "passwd", "passphrase", "secret"})),
+    "|".join(
+        sorted(
+            {*SECRET_NAMES, "password", "passwd", "passphrase", "secret", "private key"}
+        )
+    ),
     re.IGNORECASE,
 )
 """What the device knows as a secret, and what anybody would call one."""

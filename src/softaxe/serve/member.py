@@ -37,7 +37,8 @@ from softaxe.device.logbook import LogLine
 from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, Profile
 from softaxe.device.settings import overridden, sift_stored
-from softaxe.errors import StorageError
+from softaxe.device.transport import NEEDS_TLS
+from softaxe.errors import SettingError, StorageError
 from softaxe.faults import LinkFaults, Whom
 from softaxe.flash.partitions import Flash
 from softaxe.serve.intake import Intake
@@ -279,7 +280,7 @@ class Member:
             settings[WWW_SETTING] = 1
         elif options.firmware in {None, flash.factory_version.removeprefix("v")}:
             www = read_www(storage, flash.www_sha256)  # not one that is flashed over
-        return Device(
+        device = Device(
             options.board,
             seed=options.seed,
             firmware=options.firmware,
@@ -295,6 +296,11 @@ class Member:
             ipv4=options.host,
             now=now,
         )
+        if options.overrides.get("stratumtls") and not device.firmware.rows.has_tls:
+            # It would leave the setting unread, and speak in plain text.
+            text = f"{self.id}: pool: {NEEDS_TLS}; {device.version} runs"
+            raise SettingError(text)
+        return device
 
     # What the server uses
 

@@ -4,10 +4,11 @@ import asyncio
 import errno
 import os
 import socket
+import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from typing import Any, cast
 
@@ -22,6 +23,11 @@ LOOKUP_TIMEOUT_S = 20.0
 """Real seconds until a name counts as one without an address."""
 _LOOKUPS = ThreadPoolExecutor(4, thread_name_prefix="lookup")
 """Threads of their own: a resolver that hangs shall not hold up what is to be saved."""
+SHUTDOWN_S = 1.0
+"""Real seconds that the other end of TLS has to say goodbye."""
+NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL, for which `ssl` has no name."""
+KEPT_CONTEXTS = 64
 LOOPBACK = "127."
 MAX_UNSENT_BYTES = 1 << 16
 """More than this unsent means that the pool no longer reads."""
@@ -166,9 +172,12 @@ class PoolLinks:
             self._dials.pop(link, None)
             self._tell(LinkClosed(link, CloseReason.UNRESOLVED, detail))
             return
+        reason = CloseReason.UNREACHABLE
         for family, _, _, _, address in found:
             connection = _Connection(self, link, self._intake)
             self._tell(LinkResolved(link, str(address[0])))
+            if self._dials.get(link) is not asyncio.current_task():
+                return  # whoever was told wants no connection any more
             try:
                 async with asyncio.timeout(request.timeout_s or DIAL_TIMEOUT_S):
                     await loop.create_connection(
@@ -177,12 +186,20 @@ class PoolLinks:
                         port,
                         family=family,
                         local_addr=self._local_address(str(address[0])),
+                        **_tls_of(request),
                     )
             except TimeoutError:
+                reason = CloseReason.UNREACHABLE
                 detail = _errno_text(errno.ETIMEDOUT)
                 continue
+            except (ssl.SSLError, ValueError) as error:
+                reason, detail = CloseReason.INSECURE, _tls_text(error)
+                continue
             except OSError as error:
+                reason = CloseReason.UNREACHABLE
                 detail = _errno_text(error.errno or 0, error)
+                if request.trusted is not None and not error.errno:
+                    reason, detail = CloseReason.INSECURE, _tls_text(error)
                 continue
             self._dials.pop(link, None)
             if request.keepalive is not None:
@@ -194,7 +211,7 @@ class PoolLinks:
             connection.deliver_early()
             return
         self._dials.pop(link, None)
-        self._tell(LinkClosed(link, CloseReason.UNREACHABLE, detail))
+        self._tell(LinkClosed(link, reason, detail))
 
     def _local_address(self, target: str) -> tuple[str, int] | None:
         if target.startswith(LOOPBACK) and self._source.startswith(LOOPBACK):
@@ -209,7 +226,8 @@ class PoolLinks:
     def lost(self, connection: "_Connection", error: Exception | None) -> None:
         """Pass on the end of a connection that was still wanted."""
         detail = "errno 128: Socket is not connected"
-        if isinstance(error, OSError) and error.errno:
+        is_tls = isinstance(error, ssl.SSLError)  # whose numbers are others
+        if isinstance(error, OSError) and error.errno and not is_tls:
             detail = _errno_text(error.errno)
         if self._open.get(connection.link) is connection:
             self._end(connection.link, connection, CloseReason.CLOSED, detail)
@@ -294,6 +312,59 @@ class _Connection(asyncio.Protocol):
             self.connection_lost(error)
 
 
+def _tls_of(request: ConnectPool) -> dict[str, Any]:
+    """Return what a connection takes for TLS; nothing for plain text.
+
+    Raises:
+        ValueError: What is to be trusted is no certificate.
+    """
+    if request.trusted is None:
+        return {}
+    return {
+        "ssl": _context(request.trusted),
+        "server_hostname": request.host,
+        "ssl_shutdown_timeout": SHUTDOWN_S,
+    }
+
+
+@lru_cache(KEPT_CONTEXTS)
+def _context(trusted: str) -> ssl.SSLContext:
+    """Make what the firmware has of mbedTLS: chain and name are checked, dates not.
+
+    Args:
+        trusted: Certificates as PEM, of authorities or of the pool itself; the
+            system's authorities when empty.
+
+    Raises:
+        ValueError: There is no certificate in it.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # An authority in between may be the one that is trusted, as in mbedTLS.
+    context.verify_flags |= (
+        ssl.VerifyFlags(NO_CHECK_TIME) | ssl.VERIFY_X509_PARTIAL_CHAIN
+    )
+    if trusted:
+        # Beside the certificates themselves any text may stand.
+        text = trusted.encode("ascii", "replace").decode()
+        try:
+            context.load_verify_locations(cadata=text)
+        except ssl.SSLError as error:
+            raise ValueError("there is no certificate to trust") from error
+    else:
+        context.load_default_certs()
+    return context
+
+
+def _tls_text(error: Exception) -> str:
+    """Tell in OpenSSL's words why no TLS came about."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.lower().replace("_", " ")
+    return str(error) or "the pool has hung up meanwhile"
+
+
 Found = list[tuple[int, int, int, str, tuple[Any, ...]]]
 
 
@@ -302,6 +373,9 @@ async def _find(host: str, port: int) -> Found:
     try:
         version = ip_address(host).version
     except ValueError:
+        if "/" in host:  # a URL, which no name server shall find an address for
+            words = "Name or service not known"
+            raise socket.gaierror(socket.EAI_NONAME, words) from None
         loop = asyncio.get_running_loop()
         look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         async with asyncio.timeout(LOOKUP_TIMEOUT_S):

@@ -24,7 +24,7 @@ from softaxe.catalog.firmware import Firmware
 from softaxe.device.device import BOOT_NOT_SET, Device
 from softaxe.device.json_values import JsonValue
 from softaxe.device.load import REQUEST_S
-from softaxe.device.patch import Patch
+from softaxe.device.patch import Patch, check_url
 from softaxe.device.pool_slots import SLOTS, check_pool
 from softaxe.device.profile import Profile
 from softaxe.errors import PatchRefused, SettingError, StorageError, UpdateRefused
@@ -417,11 +417,16 @@ class Server:
             return INVALID_JSON
         async with self._changing:
             device = self.host.sync()
+            rows = device.firmware.rows
             try:
-                slot = check_pool(members, device.settings.pools[number])
+                stored = device.settings.pools[number]
+                slot = check_pool(members, stored)
+                if slot.url != stored.url:
+                    check_url("pool.stratumURL", slot.url, device.profile, rows)
             except SettingError as error:
                 device.log(Level.WARNING, "http_server", str(error))
-                return INVALID_POOL
+                differs = error.differs if isinstance(error, PatchRefused) else ()
+                return INVALID_POOL.differing(*differs)
             device.set_pool(number, slot, device.now)
             await self.host.commit()
         return self._message(POOL_UPDATED)

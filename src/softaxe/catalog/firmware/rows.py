@@ -467,6 +467,12 @@ class Rows:
         "what a share does that cannot be written", "closes", v2_14="is logged"
     )
     has_tls: bool = _row("pools can be reached by TLS", False, v2_13=True)
+    counts_missing_transport: bool = _row(
+        "a pool that no transport can be made for, as by `stratumTLS` 3, counts as one "
+        "that has failed",
+        False,
+        v2_14=True,
+    )
     has_stratum_v2: bool = _row("Stratum v2 is spoken", False, v2_14=True)
     answers_ping: bool = _row("`mining.ping` is answered", False, v2_13=True)
     logs_pool_messages: bool = _row(
