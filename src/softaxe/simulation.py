@@ -19,7 +19,7 @@ from softaxe.device.events import (
     SaveFlash,
     SaveSettings,
 )
-from softaxe.stratum.pool import Pool, PoolConnection
+from softaxe.stratum.pool import Miner, Pool
 
 LATENCY_S = 0.02
 """One way over the wire; an estimate for a home connection to a near pool."""
@@ -56,7 +56,7 @@ class Simulation:
         self._latency_s = latency_s
         self._reachable = reachable
         self._is_own_pool = is_own_pool
-        self._connections: dict[Link, PoolConnection] = {}
+        self._connections: dict[Link, Miner] = {}
         self._in_flight: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = count()
 
@@ -121,16 +121,16 @@ class Simulation:
         self._connections[link] = self.pool.connect(now)
         self.device.pool_connected(now, link=link, is_own_pool=self._is_own_pool)
 
-    def _forget(self, link: Link, connection: PoolConnection) -> None:
+    def _forget(self, link: Link, connection: Miner) -> None:
         del self._connections[link]
         connection.closed(self.now)
 
-    def _to_pool(self, connection: PoolConnection, data: bytes, now: float) -> None:
+    def _to_pool(self, connection: Miner, data: bytes, now: float) -> None:
         if connection in self._connections.values():
             connection.receive(data, now)
 
     def _to_device(
-        self, link: Link, connection: PoolConnection, data: bytes, now: float
+        self, link: Link, connection: Miner, data: bytes, now: float
     ) -> None:
         if self._connections.get(link) is connection:
             self.device.pool_received(data, now, link=link)

@@ -6,6 +6,8 @@ from softaxe.bitcoin.address import (
     Network,
     address_of,
     base58_address,
+    base58_bytes,
+    base58check,
     script_for_address,
     segwit_address,
 )
@@ -101,3 +103,8 @@ def test_segwit_in_capitals_and_of_later_versions(address: str, script: str) -> 
 def test_what_is_no_address_is_refused_with_a_reason(address: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         script_for_address(address)
+
+
+@pytest.mark.parametrize("data", [b"", b"\0\0\1", bytes(range(40))])
+def test_base58_is_read_as_it_was_written(data: bytes) -> None:
+    assert base58_bytes(base58check(data))[:-4] == data

@@ -545,3 +545,77 @@ def test_from_2_13_on_a_nonce_as_good_as_the_network_asks_makes_a_block(
     bench.mining.dismiss_block()
     assert bench.mining.shows_block is False
     assert bench.mining.blocks_found == (2 if is_block else 0)
+
+
+def test_extranonces_of_stratum_v2_count_from_the_other_end(
+    vectors: dict[str, Any],
+) -> None:
+    old, new = started(vectors, "2.15.0"), started(vectors, "2.15.0")
+    job = job_of(vectors["notify_decode"][0])
+    old.take(job)
+    new.take(replace(job, is_v2=True))
+    for bench in (old, new):
+        bench.run(1)
+        bench.mining.set_extranonce(bench.extranonce1, 1)
+        bench.run(1)
+        bench.mining.set_extranonce(bench.extranonce1, 4)
+        bench.run(1)
+
+    roots = [[work.merkle_root for work in bench.sent] for bench in (old, new)]
+    assert roots[0][:2] == roots[1][:2]
+    assert roots[0][2] != roots[1][2]
+    found = NonceFound(
+        job_id=24 * 3, nonce=0, version_bits=0, asic_number=0, core=0, small_core=0
+    )
+    shares = [bench.mining.check(found) for bench in (old, new)]
+    assert [one and one.share.extranonce2.hex() for one in shares] == [
+        "02000000",
+        "00000002",
+    ]
+    assert "I create_jobs_task: New Work Dequeued SV2 ext job 1" in new.lines
+
+
+def test_a_job_with_its_merkle_root_is_sent_once(vectors: dict[str, Any]) -> None:
+    bench = started(vectors, "2.15.0")
+    job = replace(
+        job_of(vectors["notify_decode"][0], is_clean=True),
+        job_id="7",
+        coinbase1=b"",
+        coinbase2=b"",
+        merkle_branch=(),
+        merkle_root=b"\x05" * 32,
+        is_v2=True,
+    )
+    bench.mining.set_extranonce(b"\x01" * 12, 0)
+
+    bench.take(job)
+    bench.run(2)
+
+    assert [work.merkle_root for work in bench.sent] == [b"\x05" * 32]
+    assert bench.mining.next_wake == NEVER
+    assert bench.mining.block is None
+    assert "I create_jobs_task: New Work Dequeued SV2 job 7" in bench.lines
+
+    found = NonceFound(
+        job_id=24, nonce=0, version_bits=0, asic_number=0, core=0, small_core=0
+    )
+    assert bench.mining.check(found) is not None
+    bench.take(replace(job, job_id="8", merkle_root=b"\x06" * 32), now=3.0)
+    assert bench.mining.check(found) is None
+    assert bench.mining.next_wake == 3.0
+    bench.run(1)
+    assert bench.sent[-1].merkle_root == b"\x06" * 32
+
+
+def test_the_marker_of_a_segwit_coinbase_is_passed_over(
+    vectors: dict[str, Any],
+) -> None:
+    plain, marked = started(vectors, "2.15.0"), started(vectors, "2.15.0")
+    job = replace(job_of(vectors["notify_decode"][0]), is_v2=True)
+    first = job.coinbase1
+
+    plain.take(job)
+    marked.take(replace(job, coinbase1=first[:4] + b"\x00\x01" + first[4:]))
+
+    assert plain.mining.block is not None
+    assert marked.mining.block == plain.mining.block

@@ -82,7 +82,11 @@ def address_of(script: bytes, network: Network) -> str | None:
 
 def base58_address(version: int, hash_: bytes) -> str:
     """Write a version and 20 bytes with their checksum."""
-    data = bytes((version,)) + hash_
+    return base58check(bytes((version,)) + hash_)
+
+
+def base58check(data: bytes) -> str:
+    """Write bytes with their checksum."""
     data += sha256d(data)[:4]
     value, letters = int.from_bytes(data), ""
     while value:
@@ -90,6 +94,22 @@ def base58_address(version: int, hash_: bytes) -> str:
         letters = _BASE58[digit] + letters
     zeros = len(data) - len(data.lstrip(b"\0"))
     return _BASE58[0] * zeros + letters
+
+
+def base58_bytes(text: str) -> bytes:
+    """Read what `base58check` has written; the checksum is the last four bytes.
+
+    Raises:
+        ValueError: A letter is none of the 58.
+    """
+    value = 0
+    for letter in text:
+        digit = _BASE58.find(letter)
+        if digit < 0:
+            raise ValueError(f"{letter!r} is no base58 digit")
+        value = value * 58 + digit
+    zeros = len(text) - len(text.lstrip(_BASE58[0]))
+    return bytes(zeros) + value.to_bytes((value.bit_length() + 7) // 8)
 
 
 def segwit_address(prefix: str, version: int, program: bytes) -> str:
@@ -111,14 +131,10 @@ def segwit_address(prefix: str, version: int, program: bytes) -> str:
 
 
 def _base58_script(address: str) -> bytes:
-    value = 0
-    for letter in address:
-        digit = _BASE58.find(letter)
-        if digit < 0:
-            raise ValueError(f"address: {letter!r} is no base58 digit")
-        value = value * 58 + digit
-    zeros = len(address) - len(address.lstrip(_BASE58[0]))
-    data = bytes(zeros) + value.to_bytes((value.bit_length() + 7) // 8)
+    try:
+        data = base58_bytes(address)
+    except ValueError as error:
+        raise ValueError(f"address: {error}") from error
     if len(data) != _BASE58_BYTES:
         raise ValueError(f"address: {len(data)} bytes, not {_BASE58_BYTES}")
     if sha256d(data[:-4])[:4] != data[-4:]:

@@ -265,10 +265,10 @@ class Mining:
         if notify.ntime >= self._clock_synced_at + CLOCK_SYNC_S:
             self._clock_synced_at = notify.ntime
             self._log(Level.INFO, "system", "Syncing clock")
-        if notify.is_clean and self._queue:
+        if notify.is_clean and (self._queue or notify.is_v2):
             self._log(Level.INFO, self._pool_tag, CLEAN_TEXT)
             self.clean(now)
-        if self._coinbase != "ignored":
+        if self._coinbase != "ignored" and notify.merkle_root is None:
             self._decode(notify, network_difficulty, payee)
         self._template = _Template(
             notify,
@@ -279,7 +279,7 @@ class Mining:
         )
         self._counter = 0
         tag = "create_jobs_task"
-        self._log(Level.INFO, tag, f"New Work Dequeued {notify.job_id}")
+        self._log(Level.INFO, tag, f"New Work Dequeued {_title(notify)}")
         if pool_difficulty != self._pool_difficulty:
             self._pool_difficulty = pool_difficulty
             text = f"New pool difficulty {int(pool_difficulty)}"
@@ -314,13 +314,10 @@ class Mining:
         if self._version_mask is None:
             self._set_version_mask(job.template.version_mask, driver)
         notify = job.template.notify
-        coinbase = coinbase_transaction(
-            notify.coinbase1, job.extranonce1, job.extranonce2, notify.coinbase2
-        )
         work = Work(
             version=notify.version,
             prevhash=notify.prevhash,
-            merkle_root=merkle_root(sha256d(coinbase), notify.merkle_branch),
+            merkle_root=_merkle_root(job),
             ntime=notify.ntime,
             nbits=notify.nbits,
             version_mask=job.template.version_mask,
@@ -406,7 +403,13 @@ class Mining:
         """Queue the next job of the last notify."""
         if self._template is None:
             return
-        extranonce2 = extranonce2_bytes(self._counter, self._extranonce2_size)
+        notify, size = self._template.notify, self._extranonce2_size
+        if notify.merkle_root is not None and self._counter:
+            return
+        if notify.is_v2:
+            extranonce2 = (self._counter % (1 << 8 * size)).to_bytes(size)
+        else:
+            extranonce2 = extranonce2_bytes(self._counter, size)
         self._counter += 1
         self._queue.append(_QueuedJob(self._template, self._extranonce1, extranonce2))
 
@@ -414,7 +417,10 @@ class Mining:
 
     def _decode(self, notify: Notify, network_difficulty: float, payee: Payee) -> None:
         size = len(self._extranonce1) + self._extranonce2_size
-        info = decode_coinbase(notify.coinbase1, notify.coinbase2, size)
+        first = notify.coinbase1
+        if notify.is_v2 and first[4:5] == b"\0":  # the marker and flag of BIP 141
+            first = first[:4] + first[6:]
+        info = decode_coinbase(first, notify.coinbase2, size)
         known, difficulty = self.block, _whole(network_difficulty)
         outputs = None
         if info is not None and self._coinbase != "script":
@@ -489,6 +495,24 @@ class Mining:
 
     def _say(self, text: str) -> None:
         self._log(Level.INFO, self._pool_tag, text)
+
+
+def _merkle_root(job: _QueuedJob) -> bytes:
+    notify = job.template.notify
+    if notify.merkle_root is not None:
+        return notify.merkle_root
+    coinbase = coinbase_transaction(
+        notify.coinbase1, job.extranonce1, job.extranonce2, notify.coinbase2
+    )
+    return merkle_root(sha256d(coinbase), notify.merkle_branch)
+
+
+def _title(notify: Notify) -> str:
+    """What the log calls a job."""
+    if not notify.is_v2:
+        return notify.job_id
+    kind = "ext job" if notify.merkle_root is None else "job"
+    return f"SV2 {kind} {notify.job_id}"
 
 
 def _in_words(output: Output) -> str:

@@ -79,6 +79,12 @@ class Notify(Struct, frozen=True):
     nbits: int
     ntime: int
     is_clean: bool
+    merkle_root: bytes | None = None
+    """Of a pool that has made it itself: no coinbase is told then, and all the work
+    that there is for the job is one header."""
+    is_v2: bool = False
+    """It came by Stratum v2: extranonces of the miner count big-endian, and a clean job
+    ends all work under way."""
 
 
 class SetDifficulty(Struct, frozen=True):

@@ -11,7 +11,7 @@ import random
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -114,6 +114,50 @@ class WorkerStatistics:
         self.blocks_found += share.is_block
 
 
+class Miner(Protocol):
+    """A miner's connection, whatever it speaks; see `PoolConnection`."""
+
+    name: str
+    wants_close: bool
+    is_closed: bool
+    is_silent: bool
+    faults: "PoolFaults"
+
+    @property
+    def is_mining(self) -> bool:
+        """True while the miner has introduced itself and gets jobs."""
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take bytes from the miner, in any slices."""
+
+    def data_to_send(self) -> bytes:
+        """Return and forget the bytes for the miner."""
+
+    def closed(self, now: float) -> None:
+        """The connection has ended."""
+
+    def close(self, reason: str) -> None:
+        """Want the connection closed; what was not sent yet is lost."""
+
+    def set_faults(self, faults: "PoolFaults", now: float) -> None:
+        """Treat the miner badly from now on, or well again."""
+
+    def request_reconnect(self) -> None:
+        """Ask the miner to connect anew."""
+
+    def change_extranonce(self) -> bool:
+        """Give the miner another extranonce; False if it cannot be told of one."""
+
+    def send_job(self, *, is_clean: bool) -> None:
+        """Send the pool's template as a new job, if the miner is ready for one."""
+
+    def forget_jobs(self) -> None:
+        """Take no more shares for the jobs so far: their block is over."""
+
+    def check_silence(self, now: float) -> None:
+        """Make it easier for a miner that has sent nothing for long."""
+
+
 class Pool:
     """A pool with one chain and any number of connections.
 
@@ -175,11 +219,11 @@ class Pool:
             most_lines=MOST_LOG_LINES, most_characters=MOST_LOG_CHARACTERS
         )
         self._now = 0.0
-        self._connections: dict[PoolConnection, None] = {}
-        self._untold: deque[tuple[PoolConnection, bool]] = deque()
+        self._connections: dict[Miner, None] = {}
+        self._untold: deque[tuple[Miner, bool]] = deque()
         """Who waits for the latest job, and whether it is a clean one."""
         self._tell_due = NEVER
-        self._unsent: dict[PoolConnection, None] = {}
+        self._unsent: dict[Miner, None] = {}
         self._extranonces = 0
         self._silence_checks = 0
 
@@ -212,7 +256,7 @@ class Pool:
         return self.totals.blocks_found
 
     @property
-    def connections(self) -> tuple["PoolConnection", ...]:
+    def connections(self) -> tuple[Miner, ...]:
         """The open connections, oldest first."""
         return tuple(self._connections)
 
@@ -230,8 +274,12 @@ class Pool:
         """
         self.step(now)
         connection = PoolConnection(self, now, name=name)
-        self._connections[connection] = None
+        self.add(connection)
         return connection
+
+    def add(self, miner: Miner) -> None:
+        """Tell a new connection of jobs from now on."""
+        self._connections[miner] = None
 
     def step(self, now: float) -> None:
         """Send the jobs and difficulties that are due."""
@@ -301,16 +349,16 @@ class Pool:
         self.chain.extend(header, now)
         self._send_jobs(now, is_clean=True)
 
-    def forget(self, connection: "PoolConnection") -> None:
+    def forget(self, connection: Miner) -> None:
         """A connection has ended."""
         self._connections.pop(connection, None)
         self._unsent.pop(connection, None)
 
-    def note_unsent(self, connection: "PoolConnection") -> None:
+    def note_unsent(self, connection: Miner) -> None:
         """A connection has something to send, or wants to be closed."""
         self._unsent[connection] = None
 
-    def take_unsent(self) -> list["PoolConnection"]:
+    def take_unsent(self) -> list[Miner]:
         """Return and forget the connections to look at: those with something new."""
         unsent = list(self._unsent)
         self._unsent.clear()

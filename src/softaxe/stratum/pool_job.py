@@ -32,6 +32,12 @@ LOW_DIFFICULTY = 23
 UNAUTHORIZED = 24
 NOT_SUBSCRIBED = 25
 """Error codes. Source: the Stratum v1 description of Slush Pool."""
+NTIME_OUT_OF_RANGE = "ntime out of range"
+BITS_OUTSIDE_MASK = "Version bits outside the mask"
+MALFORMED_SHARE = "Malformed share"
+LOW_DIFFICULTY_SHARE = "Low difficulty share"
+DUPLICATE_SHARE = "Duplicate share"
+"""What is wrong with a share."""
 
 SCRIPTSIG_TAG = b"/softaxe/"
 ANYONE_CAN_SPEND = b"\x51"
@@ -94,12 +100,14 @@ class Job:
     """The first 64 bits of the hashes of its shares, `MAX_SHARES` or few more."""
 
     @property
-    def _coinbase1(self) -> bytes:
+    def coinbase1(self) -> bytes:
+        """The coinbase before the extranonces."""
         size = len(self.extranonce1) + self.extranonce2_size
         return _coinbase1(self.template.height, extranonce_size=size)
 
     @property
-    def _coinbase2(self) -> bytes:
+    def coinbase2(self) -> bytes:
+        """The coinbase after the extranonces."""
         value_sat = self.template.value_sat
         return _coinbase2(value_sat, self.payout, lock_time=self.number)
 
@@ -120,8 +128,8 @@ class Job:
             [
                 self.id,
                 swap_words(template.prevhash).hex(),
-                self._coinbase1.hex(),
-                self._coinbase2.hex(),
+                self.coinbase1.hex(),
+                self.coinbase2.hex(),
                 [sibling.hex() for sibling in template.merkle_branch],
                 f"{template.version:08x}",
                 f"{template.nbits:08x}",
@@ -148,30 +156,56 @@ class Job:
             RequestError: The share is malformed, too easy or not the first of its kind.
         """
         ntime = word(submission.ntime)
-        if not self.template.ntime <= ntime <= latest_ntime:
-            raise RequestError(OTHER, "ntime out of range")
+        self.check_ntime(ntime, latest_ntime)
         bits = word(submission.version_bits)
         if bits & ~version_mask:
-            raise RequestError(OTHER, "Version bits outside the mask")
-        extranonce2 = _hex_bytes(submission.extranonce2, self.extranonce2_size)
-        coinbase = coinbase_transaction(
-            self._coinbase1, self.extranonce1, extranonce2, self._coinbase2
-        )
-        work = Work(
+            raise RequestError(OTHER, BITS_OUTSIDE_MASK)
+        return self.check_header(
+            _hex_bytes(submission.extranonce2, self.extranonce2_size),
+            ntime=ntime,
+            nonce=word(submission.nonce),
             version=self.template.version & ~version_mask | bits,
+        )
+
+    def check_ntime(self, ntime: int, latest_ntime: int) -> None:
+        """Check when a share was found.
+
+        Raises:
+            RequestError: Before the template was made, or after `latest_ntime`.
+        """
+        if not self.template.ntime <= ntime <= latest_ntime:
+            raise RequestError(OTHER, NTIME_OUT_OF_RANGE)
+
+    def merkle_root(self, extranonce2: bytes) -> bytes:
+        """The root of a block whose coinbase has this extranonce2."""
+        coinbase = coinbase_transaction(
+            self.coinbase1, self.extranonce1, extranonce2, self.coinbase2
+        )
+        return merkle_root(sha256d(coinbase), self.template.merkle_branch)
+
+    def check_header(
+        self, extranonce2: bytes, *, ntime: int, nonce: int, version: int
+    ) -> VerifiedShare:
+        """Hash a share's header and remember it.
+
+        Raises:
+            RequestError: The share is too easy or not the first of its kind.
+        """
+        work = Work(
+            version=version,
             prevhash=self.template.prevhash,
-            merkle_root=merkle_root(sha256d(coinbase), self.template.merkle_branch),
+            merkle_root=self.merkle_root(extranonce2),
             ntime=ntime,
             nbits=self.template.nbits,
         )
-        header = work.header(word(submission.nonce))
+        header = work.header(nonce)
         hash_ = sha256d(header)
         difficulty = difficulty_of(hash_)
         if difficulty < self.difficulty:
-            raise RequestError(LOW_DIFFICULTY, "Low difficulty share")
+            raise RequestError(LOW_DIFFICULTY, LOW_DIFFICULTY_SHARE)
         key = int.from_bytes(hash_[:8])
         if key in self._known:
-            raise RequestError(DUPLICATE, "Duplicate share")
+            raise RequestError(DUPLICATE, DUPLICATE_SHARE)
         self._known.append(key)
         target = nbits_target(self.template.nbits)
         is_block = int.from_bytes(hash_, "little") <= target
@@ -202,7 +236,7 @@ def _hex_bytes(text: str, size: int) -> bytes:
         data = b""
     # Both lengths: fromhex lets blanks through.
     if len(data) != size or len(text) != 2 * size:
-        raise RequestError(OTHER, "Malformed share")
+        raise RequestError(OTHER, MALFORMED_SHARE)
     return data
 
 

@@ -106,7 +106,9 @@ class SetupRejected(Struct, frozen=True):
 
 
 class ShareAccepted(Struct, frozen=True):
-    """The pool took a share."""
+    """The pool took a share, or some at once."""
+
+    count: int = 1
 
 
 class ShareRejected(Struct, frozen=True):
@@ -496,10 +498,7 @@ class Session:
         if not self._is_wireless:
             return 0.0
         given = self.extranonce
-        of_all = b"" if given is None else given.extranonce1
-        share = (crc32(message_id.to_bytes(8), crc32(of_all)) + 0.5) / 2**32
-        low_s, high_s = AIR_LIMITS_S
-        return min(high_s, max(low_s, exp(AIR_LOG_S.inv_cdf(share))))
+        return air_s(message_id, b"" if given is None else given.extranonce1)
 
     def _await(self, message_id: int, now: float) -> None:
         self._awaited[message_id] = now
@@ -516,3 +515,10 @@ class Session:
 
     def _say(self, text: str) -> None:
         self._log(Level.INFO, self._rows.pool_tag, text)
+
+
+def air_s(message_id: int, extranonce1: bytes) -> float:
+    """How long a message and its answer were in the air; for the same ones the same."""
+    share = (crc32(message_id.to_bytes(8), crc32(extranonce1)) + 0.5) / 2**32
+    low_s, high_s = AIR_LIMITS_S
+    return min(high_s, max(low_s, exp(AIR_LOG_S.inv_cdf(share))))

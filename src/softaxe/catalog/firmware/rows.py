@@ -474,6 +474,23 @@ class Rows:
         v2_14=True,
     )
     has_stratum_v2: bool = _row("Stratum v2 is spoken", False, v2_14=True)
+    v2_most_payload_bytes: int = _row(
+        "bytes of a Stratum v2 message that are taken at most", 2048, v2_15=8192
+    )
+    v2_min_extranonce_bytes: int = _row(
+        "bytes of an extranonce that are asked for on an extended channel", 6, v2_15=2
+    )
+    v2_difficulty: Literal["integer", "double"] = _row(
+        "what the difficulty of a Stratum v2 target is kept as: an integer of 32 bits, "
+        "1 at least, or exactly",
+        "integer",
+        v2_15="double",
+    )
+    v2_can_require_key: bool = _row(
+        "a Stratum v2 pool may be refused for want of a key to know it by",
+        False,
+        v2_15=True,
+    )
     answers_ping: bool = _row("`mining.ping` is answered", False, v2_13=True)
     logs_pool_messages: bool = _row(
         "`client.show_message` is written into the log", False, v2_14=True

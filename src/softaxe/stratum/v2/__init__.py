@@ -1,0 +1,1 @@
+"""Stratum v2, both ends, without I/O."""
