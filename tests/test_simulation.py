@@ -136,3 +136,27 @@ def test_a_block_on_order_is_luck_however_late_its_job_comes() -> None:
     assert device.block.network_difficulty == network_difficulty
     assert device.mining.blocks_found
     assert device.best_difficulty >= network_difficulty
+
+
+@pytest.mark.parametrize("version", ["2.14.2", "2.15.0"])
+@pytest.mark.parametrize("channel", ["extended", "standard"])
+def test_a_device_mines_by_stratum_v2(version: str, channel: str) -> None:
+    settings = {"stratumprot": "SV2", "sv2chantype": channel}
+    device = Device(seed=1, firmware=version, settings=settings)
+    simulation = Simulation(device, Pool.for_scaled_work(seed=1))
+    simulation.advance(86)
+    simulation.pool.new_block(simulation.now)
+    simulation.advance(30)
+
+    assert device.shares.accepted == simulation.pool.accepted > 10
+    assert device.shares.rejected == 0
+    assert device.pools.connection_info == "IPv4"
+    assert device.pools.response_batch == 1
+    assert 11 < device.response_time_ms < 251
+    height = simulation.pool.height if channel == "extended" else None
+    assert (device.mining.block and device.mining.block.height) == height
+    assert simulation.entrance is not None
+    kind = "ext job" if channel == "extended" else "job"
+    assert any(
+        f"New Work Dequeued SV2 {kind}" in line.text for line in device.log.take()
+    )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
+from typing import TYPE_CHECKING
 
 from softaxe.device.device import Device
 from softaxe.device.events import (
@@ -20,6 +21,9 @@ from softaxe.device.events import (
     SaveSettings,
 )
 from softaxe.stratum.pool import Miner, Pool
+
+if TYPE_CHECKING:
+    from softaxe.stratum.v2.pool import Entrance
 
 LATENCY_S = 0.02
 """One way over the wire; an estimate for a home connection to a near pool."""
@@ -56,6 +60,8 @@ class Simulation:
         self._latency_s = latency_s
         self._reachable = reachable
         self._is_own_pool = is_own_pool
+        self.entrance: Entrance | None = None
+        """Where a device that speaks Stratum v2 comes in; made when one does."""
         self._connections: dict[Link, Miner] = {}
         self._in_flight: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = count()
@@ -118,8 +124,17 @@ class Simulation:
             reason = CloseReason.UNREACHABLE
             self.device.pool_closed(reason, now, link=link, detail=detail)
             return
-        self._connections[link] = self.pool.connect(now)
+        self._connections[link] = self._take_up(request, now)
         self.device.pool_connected(now, link=link, is_own_pool=self._is_own_pool)
+
+    def _take_up(self, request: ConnectPool, now: float) -> Miner:
+        if not request.is_v2:
+            return self.pool.connect(now)
+        if self.entrance is None:
+            from softaxe.stratum.v2.pool import Entrance  # noqa: PLC0415 - has libraries
+
+            self.entrance = Entrance(self.pool)
+        return self.entrance.connect(now)
 
     def _forget(self, link: Link, connection: Miner) -> None:
         del self._connections[link]

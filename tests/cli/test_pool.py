@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
@@ -25,6 +26,12 @@ from softaxe.cli.commands import app
 from softaxe.cli.pool import _print_pool_log
 from softaxe.fleet.certificates import kept
 from softaxe.stratum.messages import Message, Notify, parse
+from softaxe.stratum.v2.noise import (
+    ANSWER_BYTES,
+    Initiator,
+    KeyPair,
+    read_authority,
+)
 from softaxe.units import Level
 
 Ports = Callable[..., int]
@@ -189,3 +196,19 @@ def test_a_miner_s_words_do_nothing_to_the_terminal(
     _print_pool_log(Level.INFO, "pool", "worker \x1b]52;c;cm0gLXJm\x07")
 
     assert capsys.readouterr().out == "I pool: worker \\x1b]52;c;cm0gLXJm\\x07\n"
+
+
+def test_a_pool_by_stratum_v2_prints_where_it_is_and_its_key() -> None:
+    with command("pool", "--port", "0", "--sv2") as pool:
+        assert pool.stdout is not None
+        printed = ""
+        while "Ctrl-C" not in printed:
+            printed += pool.stdout.readline()
+        found = re.search(r"stratum2\+tcp://127\.0\.0\.1:(\d+)/(\w+)", printed)
+        assert found is not None
+        miner = Initiator(KeyPair.draw(Random(1)), authority=read_authority(found[2]))
+        with socket.create_connection(("127.0.0.1", int(found[1])), 5) as sock:
+            sock.sendall(miner.hello)
+            answer = sock.makefile("rb").read(ANSWER_BYTES)
+
+    miner.finish(answer)  # or the pool is another

@@ -418,50 +418,39 @@ def test_text_that_is_not_unicode_is_refused() -> None:
             )
 
 
-UNSPOKEN = (
-    "this softaxe does not speak Stratum v2 yet, and leaves such a pool undialled"
-)
-
-
 @pytest.mark.parametrize("profile", [DOCUMENTED, FIRMWARE])
 @pytest.mark.parametrize(
-    ("name", "value", "is_told"),
+    ("name", "value"),
     [
-        ("stratumTLS", 1, False),
-        ("stratumProtocol", "SV2", True),
-        ("stratumProtocol", "SV1", False),
-        ("stratumURL", "pool.example", False),
-        ("stratumURL", "stratum+ssl://pool.example", False),
-        ("stratumURL", "stratum2+tcp://pool.example", True),
+        ("stratumTLS", 1),
+        ("stratumProtocol", "SV2"),
+        ("stratumURL", "stratum+ssl://pool.example"),
+        ("stratumURL", "stratum2+tcp://pool.example:34254/key"),
     ],
 )
-def test_who_asks_for_what_is_not_spoken_is_told(
-    name: str, value: JsonValue, is_told: bool, profile: Profile
+def test_what_a_release_speaks_is_taken_without_a_word(
+    name: str, value: JsonValue, profile: Profile
 ) -> None:
     given = judged((name, value), profile=profile, release=firmware("2.14.2"))
 
-    is_host = name == "stratumURL" and profile is FIRMWARE
-    told = [f"{name}: {UNSPOKEN}"] if is_told and not is_host else []
-    assert list(given.warnings) == told
+    assert not given.warnings
+    assert len(given.changes) == 1
 
 
-def test_who_asks_for_it_in_a_slot_is_told() -> None:
+def test_urls_in_slots_are_looked_at_where_they_change() -> None:
     release = firmware("2.15.0")
     settings = Settings.from_nvs({}, BOARD, release)
-    pool: dict[str, JsonValue] = {
-        "id": 2,
+    plain: dict[str, JsonValue] = {
+        "id": 1,
         "stratumURL": "a",
         "stratumPort": 1,
         "stratumUser": "u",
         "stratumProtocol": "SV2",
     }
-    plain = {**pool, "id": 1, "stratumProtocol": "SV1", "stratumTLS": 1}
 
-    given = judged(("pools", [pool, plain]), settings=settings, release=release)
-    assert given.warnings == (f"pools: 2: {UNSPOKEN}",)
+    given = judged(("pools", [plain]), settings=settings, release=release)
+    assert not given.warnings
     settings = settings.changed(given.changes)
-    again = judged(("pools", [pool, plain]), settings=settings, release=release)
-    assert again.warnings == ()
 
     foreign = {**plain, "stratumURL": "http://pool.example"}
     with pytest.raises(

@@ -1,5 +1,6 @@
 import json
 from itertools import pairwise
+from random import Random
 
 import pytest
 from tests.pool_lines import NOTIFY as JOB
@@ -42,6 +43,7 @@ class Bench:
             firmware_version=f"v{version}",
             rows=firmware(version).rows,
             profile=profile,
+            rng=Random(1),
             log=self.log,
         )
         self.requests: list[tuple[float, ConnectPool | ClosePool]] = []
@@ -398,6 +400,7 @@ def test_before_start_nothing_is_due() -> None:
         firmware_version="v",
         rows=firmware().rows,
         profile=DOCUMENTED,
+        rng=Random(1),
         log=lambda level, tag, text: None,
     )
 
@@ -430,11 +433,6 @@ def test_pool_urls_are_understood(url: str, target: tuple[str, int]) -> None:
             "it asks for TLS, which firmware has",
         ),
         ("2.13.2", "stratum2+tcp://one.example:3333/key", "it asks for Stratum v2"),
-        (
-            "2.14.2",
-            "stratum2+tcp://one.example:3333/key",
-            "this softaxe does not speak",
-        ),
         ("2.14.2", "http://one.example:3333", "no pool is spoken to in http"),
     ],
 )
@@ -473,7 +471,7 @@ def test_releases_that_know_no_tls_dial_what_another_has_stored(
 
 @pytest.mark.parametrize(
     ("version", "info"),
-    [("2.13.2", "IPv4"), ("2.14.2", "SV2: Pool unreachable")],
+    [("2.13.2", "IPv4"), ("2.14.2", "Not Connected")],
 )
 def test_releases_that_know_no_v2_dial_what_another_has_stored(
     version: str, info: str
@@ -812,3 +810,96 @@ def test_an_accepted_configure_is_a_success_in_2_15(
     bench.advance(bench.now + 2.0)
 
     assert bench.pools.is_using_fallback is not bool(is_success)
+
+
+def test_a_pool_of_stratum_v2_is_dialled_in_the_clear_and_greeted_by_a_key() -> None:
+    bench = Bench(version="2.14.2", stratum_tls=1, stratum_protocol="SV2")
+    bench.reachable = {"one.example"}
+    bench.advance(1.0)
+
+    (request,) = (r for _, r in bench.requests if isinstance(r, ConnectPool))
+    assert (request.is_v2, request.trusted) == (True, None)
+    assert len(bench.pools.data_to_pool(Link.MAIN, 1.0)) == 64
+    assert bench.pools.connection_info == "Not Connected"
+    assert bench.lines[1:] == [
+        "Connecting to stratum+sv2://one.example:1111 (attempt 1)",
+        "TCP connected to one.example:1111",
+        "Starting Noise handshake (Noise_NX_Secp256k1+EllSwift_ChaChaPoly_SHA256)",
+        "No authority pubkey configured, server identity will not be verified",
+    ]
+
+
+def test_an_unreachable_pool_of_stratum_v2_is_told_and_left_after_three_times() -> None:
+    bench = Bench(version="2.14.2", stratum_protocol="SV2")
+    bench.reachable = {"two.example"}
+    bench.advance(16.0)
+
+    hosts = [host for _, host in bench.dials()]
+    assert hosts == ["one.example"] * 3 + ["two.example"]
+    times = [at for at, _ in bench.dials()]
+    assert [b - a for a, b in pairwise(times)] == [5.0] * 3
+    assert "Connecting to stratum+sv2://one.example:1111 (attempt 3)" in bench.lines
+    assert "Max V2 retry attempts reached (3), notifying coordinator" in bench.lines
+    assert "Switching to fallback pool (SV1)" in bench.lines
+    assert bench.pools.connection_info == "IPv4"
+
+
+def test_what_becomes_of_a_handshake_is_told() -> None:
+    bench = Bench(version="2.15.0", stratum_protocol="SV2")
+    bench.unreachable = CloseReason.UNRESOLVED, "202"
+    bench.advance(4.0)
+    assert bench.pools.connection_info == "SV2: Pool unreachable"
+
+    bench.reachable = {"one.example"}
+    bench.advance(6.0)
+    bench.hear(bytes(234))
+    assert bench.pools.connection_info == "SV2: Auth failed - check key"
+    assert bench.pools.session is None
+    assert bench.pools.requests == [ClosePool(Link.MAIN)]
+    bench.advance(7.0)
+    assert [at for at, _ in bench.dials()][-2:] == [5.0, 7.0]
+
+
+def test_a_silent_pool_of_stratum_v2_is_given_up_after_ten_seconds() -> None:
+    bench = Bench(version="2.15.0", stratum_protocol="SV2")
+    bench.reachable = {"one.example"}
+    bench.advance(12.0)
+
+    assert [at for at, _ in bench.dials()] == [0.0, 11.0]
+    assert bench.pools.connection_info == "SV2: Auth failed - check key"
+
+
+def test_a_pool_may_have_its_key_behind_its_url() -> None:
+    key = "9ae1uY3ChjejaQoGooB5DA762XQ2yncAKLYEjqqNrPxXMUyX3KA"
+    url = f"stratum2+tcp://one.example:3333/{key}"
+    bench = Bench(version="2.15.0", stratum_url=url)
+    bench.reachable = {"one.example"}
+    bench.advance(1.0)
+
+    assert "Authority pubkey configured, will verify server certificate" in bench.lines
+    (request,) = (r for _, r in bench.requests if isinstance(r, ConnectPool))
+    assert (request.host, request.port) == ("one.example", 3333)
+
+
+def test_a_probe_of_stratum_v2_is_a_connection_and_no_more() -> None:
+    bench = Bench(version="2.14.2", stratum_protocol="SV2")
+    bench.reachable = {"two.example"}
+    bench.advance(16.0)
+    bench.hear(SETUP_REPLY)
+    bench.reachable = {"one.example"}
+    bench.advance(80.0)
+
+    assert [host for _, host in bench.dials(Link.PROBE)] == ["one.example"]
+    assert not bench.pools.data_to_pool(Link.PROBE, 80.0)
+    assert not bench.pools.is_using_fallback
+    assert "Primary pool is back! Switching from fallback." in bench.lines
+
+
+def test_a_paused_device_stays_with_a_pool_of_stratum_v2() -> None:
+    bench = Bench(version="2.14.2", stratum_protocol="SV2")
+    bench.reachable = {"one.example"}
+    bench.advance(1.0)
+    bench.pools.set_paused(True, 1.0)
+    bench.hear(b"\n")
+
+    assert bench.pools.is_connected

@@ -1,7 +1,7 @@
 import pytest
 
 from softaxe.catalog.firmware import firmware
-from softaxe.device.transport import Tls, refused, tls_mode, unspoken
+from softaxe.device.transport import Tls, authority_in, refused, speaks_v2, tls_mode
 
 OLD, TLS, NEW = (firmware(version).rows for version in ("2.12.2", "2.13.2", "2.15.0"))
 NO_TLS = "it asks for TLS, which firmware has from 2.13 on"
@@ -48,14 +48,22 @@ def test_what_asks_for_encryption_gets_it(
 
 
 @pytest.mark.parametrize(
-    ("url", "protocol", "is_spoken"),
+    ("url", "protocol", "speaks"),
     [
-        ("stratum+ssl://pool2.example", "SV1", True),
-        ("pool.example", "SV2", False),
-        ("stratum2+tcp://pool.example:34254/key", "SV1", False),
+        ("stratum+ssl://pool2.example", "SV1", False),
+        ("pool.example", "SV2", True),
+        ("", "SV2", True),
+        ("stratum2+tcp://pool.example:34254/key", "SV1", True),
     ],
 )
-def test_what_softaxe_does_not_speak_is_told(
-    url: str, protocol: str, is_spoken: bool
+def test_v2_is_asked_for_by_setting_or_url(
+    url: str, protocol: str, *, speaks: bool
 ) -> None:
-    assert (unspoken(url=url, protocol=protocol) == "") is is_spoken
+    assert speaks_v2(url, protocol, NEW) is speaks
+    assert not speaks_v2(url, protocol, TLS)
+
+
+def test_a_key_may_stand_behind_a_url() -> None:
+    assert authority_in("stratum2+tcp://pool.example:34254/key") == "key"
+    assert authority_in("stratum2+tcp://pool.example") == ""
+    assert authority_in("stratum+tcp://pool.example/key") == ""

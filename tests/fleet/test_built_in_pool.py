@@ -151,13 +151,34 @@ def test_devices_that_want_tls_reach_it_by_tls(profile: Profile) -> None:
 def test_its_certificate_is_the_same_in_every_run() -> None:
     async def main() -> object:
         async with built_in() as pool:
-            assert pool.rows(with_tls=True) == {}
+            assert pool.rows("tls") == {}
             await pool.start(take_stranger=lambda connection: None)
-            assert pool.rows(with_tls=True) == {}
+            assert pool.rows("tls") == {}
             await pool.start(take_stranger=lambda connection: None, has_tls=True)
             await pool.start(take_stranger=lambda connection: None, has_tls=True)
             assert pool.server is not None
             assert len(pool.server.addresses) == 4
-            return pool.rows(with_tls=True)["stratumcert"]
+            return pool.rows("tls")["stratumcert"]
 
     assert asyncio.run(main()) == asyncio.run(main())
+
+
+def test_devices_mine_on_it_by_stratum_v2() -> None:
+    groups: list[GroupOptions] = [
+        {
+            "firmware": version,
+            "settings": {"stratumProtocol": "SV2", "stratumV2ChannelType": channel},
+        }
+        for version, channel in (("2.14.2", "extended"), ("2.15.0", "standard"))
+    ]
+    with running(groups=[*groups, {}], speed=0, control=True) as fleet:
+        fleet.clock.advance(120)
+        infos = [device.info() for device in fleet]
+        pool = fleet.pool.info()
+
+    accepted = [info["sharesAccepted"] for info in infos]
+    assert all(count > 5 for count in accepted)
+    assert not any(info["sharesRejected"] for info in infos)
+    assert pool["connections"] == 3
+    assert len({info["stratumPort"] for info in infos}) == 2, "one is of v1"
+    assert all(info["stratumV2AuthorityPubkey"] for info in infos[:2])

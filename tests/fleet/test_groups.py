@@ -19,6 +19,7 @@ from softaxe.fleet.groups import (
     read_groups,
     read_toml,
     wants_own_tls,
+    wants_own_v2,
 )
 
 Rows = dict[str, str | int | float]
@@ -129,7 +130,6 @@ def test_a_pool_of_ones_own_takes_the_built_in_ones_place() -> None:
         ({"work": "fake"}, "'fake' is none of auto, scaled, real"),
         ({"profile": "old"}, "'old' is none of documented, firmware"),
         ({"ambient": 99}, "ambient: 99 is outside -40..80"),
-        ({"pool": "stratum2+tcp://x:1"}, "does not speak Stratum v2 yet; write HOST"),
         ({"first_boot": 1}, "first_boot: 1 is neither"),
         ({"spread": {"ambient": -1}}, "-1 is outside"),
         ({"settings": 5}, "5 is no table"),
@@ -178,7 +178,7 @@ def test_pools_are_read_as_people_write_them(
     assert parse_pool(text) == target
 
 
-@pytest.mark.parametrize("text", ["", "a b", "http://pool", "stratum2+tcp://pool:1"])
+@pytest.mark.parametrize("text", ["", "a b", "http://pool", "stratum+udp://pool:1"])
 def test_what_is_no_pool_is_refused(text: str) -> None:
     with pytest.raises(SettingError, match=r"names no host|stratum\+tcp://HOST:PORT"):
         parse_pool(text)
@@ -224,6 +224,38 @@ def test_the_built_in_pool_is_reached_by_tls_where_that_is_wished() -> None:
     assert presets(replace(wish, firmware=("2.12.2",))) == plain
     assert not wants_own_tls(Group())
     assert not wants_own_tls(replace(wish, pool="b"))
+
+
+def test_a_group_may_speak_stratum_v2() -> None:
+    key = "9ae1uY3ChjejaQoGooB5DA762XQ2yncAKLYEjqqNrPxXMUyX3KA"
+    group = Group(pool=f"stratum2+tcp://pool.example:34254/{key}", firmware=("2.14.2",))
+
+    (device,) = made(group)
+
+    assert device.overrides == {
+        "stratumurl": "pool.example",
+        "stratumport": 34254,
+        "stratumprot": "SV2",
+        "sv2authpubkey": key,
+    }
+    with pytest.raises(SettingError, match=r"asks for Stratum v2, .* not in v2\.13\.2"):
+        made(replace(group, firmware=("2.13.2",)))
+
+
+def test_the_built_in_pool_speaks_stratum_v2_where_that_is_wished() -> None:
+    plain: Rows = {"stratumurl": "a", "stratumport": 1, "fbstratumport": 2}
+    by_v2: Rows = {"stratumport": 5, "fbstratumport": 6, "sv2authpubkey": "k"}
+
+    def presets(group: Group) -> dict[str, Any]:
+        (device,) = member_options(group, pool_rows=plain, v2_rows=by_v2)
+        return dict(device.presets)
+
+    wish = Group(settings={"stratumProtocol": "SV2"}, firmware=("2.14.2",))
+    assert wants_own_v2(wish)
+    own = {"stratumport": 5, "sv2authpubkey": "k", "stratumprot": "SV2"}
+    assert presets(wish) == {**plain, **own}
+    assert not wants_own_v2(Group())
+    assert not wants_own_v2(replace(wish, pool="b"))
 
 
 def settled(version: str, **table: Any) -> Settings:

@@ -9,11 +9,12 @@ from random import Random
 
 from softaxe.catalog.firmware import firmware
 from softaxe.stratum.pool import MAX_UNSENT_BYTES, Pool
+from softaxe.stratum.session import LinkFailed
 from softaxe.stratum.v2 import messages
 from softaxe.stratum.v2.frames import MOST_PAYLOAD_BYTES, Frame, FrameLink
 from softaxe.stratum.v2.noise import Authority, Initiator, KeyPair, Responder
 from softaxe.stratum.v2.pool import Entrance
-from softaxe.stratum.v2.session import WAITING_JOBS, LinkFailed, Session
+from softaxe.stratum.v2.session import WAITING_JOBS, Session
 
 POOL, MINER, RAW = 1, 2, 4
 """Bits of the first byte: who is spoken to, and whether it is encrypted."""

@@ -53,8 +53,12 @@ def run_pool(  # noqa: PLR0917 - Typer reads the options from the arguments
     ] = False,
     cert: CertOption = None,
     key: KeyOption = None,
+    sv2: Annotated[
+        bool,
+        typer.Option("--sv2", help="Speak Stratum v2, too, on the port after that."),
+    ] = False,
 ) -> None:
-    """Run the built-in Stratum v1 pool alone; it checks every share by hashing."""
+    """Run the built-in pool alone; it checks every share by hashing."""
     if (cert is None) is not (key is None):
         fail("--cert: goes with --key")
     if cert is not None and not tls:
@@ -83,6 +87,14 @@ def run_pool(  # noqa: PLR0917 - Typer reads the options from the arguments
         typer.echo(f"softaxe {__version__}")
         scheme = "stratum+ssl" if tls else "stratum+tcp"
         typer.echo(f"  pool     {scheme}://{address}:{bound}")
+        if sv2:
+            from softaxe.stratum.v2.pool import Entrance  # noqa: PLC0415
+
+            server.entrance = Entrance(pool, seed=time.time_ns())
+            following = port + 1 if port else 0
+            address, bound = await server.listen(host, following, is_v2=True)
+            authority = server.entrance.authority.text
+            typer.echo(f"  sv2      stratum2+tcp://{address}:{bound}/{authority}")
         typer.echo(f"  shares   difficulty {difficulty:g} to begin with")
         typer.echo(f"  blocks   difficulty {network_difficulty:g}")
         if tls:

@@ -31,6 +31,8 @@ class Coordinator:
         self.probe_at = NEVER
         """When to ask the `targets`."""
         self.has_fallback = has_fallback
+        self.protocols = {False: "SV1", True: "SV1"}
+        """What the primary and the fallback are spoken to in."""
         self._prefers_fallback = prefers_fallback
         self._failures = 0
         """Of pools, one after the other."""
@@ -65,7 +67,7 @@ class Coordinator:
             self._say("Fallback failed, trying primary")
             self._use(is_fallback=False)
         else:
-            self._say("Switching to fallback pool (SV1)")
+            self._say(f"Switching to fallback pool ({self.protocols[True]})")
             self._use(is_fallback=True)
         self._wait(now)
 
@@ -73,7 +75,10 @@ class Coordinator:
         """One of the `targets` has answered."""
         if self.has_no_pool:
             name = POOLS[is_fallback]
-            self._say(f"Pool recovery: {name} pool reachable, resuming mining (SV1)")
+            protocol = self.protocols[is_fallback]
+            self._say(
+                f"Pool recovery: {name} pool reachable, resuming mining ({protocol})"
+            )
             self.has_no_pool = False
         else:
             self._say("Primary pool is back! Switching from fallback.")

@@ -684,6 +684,7 @@ class Device(DeviceState):
             firmware_version=self.version,
             rows=self.firmware.rows,
             profile=self.profile,
+            rng=self._rng,
             log=self.log,
         )
         self.hashrate = HashrateAverages(rows.hashrate_averages)

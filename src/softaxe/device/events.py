@@ -33,7 +33,7 @@ class CloseReason(StrEnum):
     UNREACHABLE = "unreachable"
     """The address does not take the connection."""
     UNSPOKEN = "unspoken"
-    """It wants to be spoken to in what softaxe does not speak, and is not dialled."""
+    """It wants what the release does not speak, and is not dialled."""
     INSECURE = "insecure"
     """No TLS came about: its certificate is not trusted, or it speaks none."""
     CLOSED = "closed"
@@ -61,6 +61,8 @@ class ConnectPool(Struct, frozen=True):
     trusted: str | None = None
     """TLS, by the host's name: the certificates, as PEM, that alone are trusted, or
     empty for the known authorities. None is plain text."""
+    is_v2: bool = False
+    """Stratum v2 is spoken."""
 
 
 class ClosePool(Struct, frozen=True):

@@ -35,12 +35,11 @@ from softaxe.device.setting_rules import (
     rules,
 )
 from softaxe.device.settings import Settings
-from softaxe.device.transport import refused, unspoken
+from softaxe.device.transport import refused
 from softaxe.errors import PatchRefused, SettingError
 from softaxe.units import float32
 
 SAYS = ", says the API page"
-NOT_DIALLED = "and leaves such a pool undialled"
 _URLS = "pool_url_scheme_understood"
 
 
@@ -98,14 +97,11 @@ def check_patch(
             if (value := changes.get(name, kept)) not in (*options, kept):
                 complaint = _off_options(name, value, options)
                 judgement.demand("overclock_guarded", complaint)
-    for name, url, protocol in _pools_of(settings, changes):
+    for name, url in _urls_of(settings, changes):
         try:
             check_url(name, url, profile, release.rows)
         except PatchRefused as error:
             judgement.refuse(_URLS, str(error))
-            continue
-        if why := unspoken(url=url if profile.keeps(_URLS) else "", protocol=protocol):
-            judgement.warnings.append(f"{name}: {why}, {NOT_DIALLED}")
     return judgement.result()
 
 
@@ -208,29 +204,21 @@ class _Judgement:
         return Patch(self.changes, tuple(self.warnings), tuple(self.differs))
 
 
-def _pools_of(
+def _urls_of(
     settings: Settings, changes: Mapping[str, Value]
-) -> Iterator[tuple[str, str, str]]:
-    """Yield what changes of where pools are, and how they are spoken to.
+) -> Iterator[tuple[str, str]]:
+    """Yield what changes of where pools are: the name of what is changed, and the URL.
 
     A form sends every setting back: what is in force may stay.
-
-    Yields:
-        The name of what is changed, URL and protocol; of settings, one of the two.
     """
-    for prefix in ("stratum", "fallback_stratum"):
-        for attribute in ("url", "protocol"):
-            name = f"{prefix}_{attribute}"
-            value = changes.get(name, getattr(settings, name))
-            if value == getattr(settings, name) or not isinstance(value, str):
-                continue
-            is_url = attribute == "url"
-            told = str(BY_NAME[name].rest_name)
-            yield (told, value, "SV1") if is_url else (told, "", value)
+    for name in ("stratum_url", "fallback_stratum_url"):
+        value = changes.get(name, getattr(settings, name))
+        if value != getattr(settings, name) and isinstance(value, str):
+            yield str(BY_NAME[name].rest_name), value
     pools = changes.get("pools", ())
     for number, slot in enumerate(pools if isinstance(pools, tuple) else ()):
         if slot != settings.pools[number]:
-            yield f"pools: {number}", slot.url, slot.protocol
+            yield f"pools: {number}", slot.url
 
 
 def unmet_demands(

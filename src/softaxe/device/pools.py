@@ -11,6 +11,8 @@ rules: ESP-Miner stratum_task.c.
 from collections.abc import Iterator
 from enum import Enum, auto
 from math import inf
+from random import Random
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -25,13 +27,17 @@ from softaxe.device.statistics import ShareCounters
 from softaxe.device.transport import (
     POOL_UNREACHABLE,
     Tls,
+    authority_in,
     refused,
+    speaks_v2,
     tls_mode,
-    unspoken,
 )
 from softaxe.stratum import session as stratum
 from softaxe.stratum.messages import probe_lines
 from softaxe.units import NEVER, Level, Log
+
+if TYPE_CHECKING:  # it is loaded with its libraries when a pool wants it
+    from softaxe.stratum.v2.session import Session as SessionV2
 
 FAILURES_BEFORE_SWITCH = 3
 WIFI_RETRY_S = 10.0
@@ -76,6 +82,12 @@ class PoolSettings(Struct, frozen=True):
     """As in `stratumCert`: PEM."""
     protocol: str
     """`SV1` or `SV2`."""
+    v2_channel_type: str
+    """`extended` or `standard`."""
+    v2_authority_pubkey: str
+    """In base58; empty for none."""
+    v2_requires_key: bool
+    """A pool is refused without it."""
 
     @classmethod
     def of(cls, settings: Settings, prefix: str) -> "PoolSettings":
@@ -83,8 +95,15 @@ class PoolSettings(Struct, frozen=True):
         names = (
             *("url", "port", "user", "password", "suggested_difficulty"),
             *("extranonce_subscribe", "decode_coinbase", "tls", "cert", "protocol"),
+            *("v2_channel_type", "v2_authority_pubkey"),
         )
-        return cls(*(getattr(settings, f"{prefix}_{name}") for name in names))
+        requires_key = False
+        if settings.pools:
+            number = settings.selected_pools[prefix != "stratum"]
+            requires_key = settings.pools[number].v2_require_auth
+        values = [getattr(settings, f"{prefix}_{name}") for name in names]
+        values.append(requires_key)
+        return cls(*values)
 
 
 class PoolLost(Struct, frozen=True):
@@ -130,6 +149,7 @@ class Pools:
         firmware_version: str,
         rows: Rows,
         profile: Profile,
+        rng: Random,
         log: Log,
     ) -> None:
         self.primary = PoolSettings.of(settings, "stratum")
@@ -146,12 +166,15 @@ class Pools:
         self.response_time_ms = 0.0
         self.heard_at: float | None = None
         """When a pool last said something on the main connection."""
-        self.session: stratum.Session | None = None
+        self.response_batch = 0
+        """Shares that the last answer of a Stratum v2 pool was about."""
+        self.session: stratum.Session | SessionV2 | None = None
         self.requests: list[ConnectPool | ClosePool] = []
         self.next_wake = NEVER
         self._stays_on_fallback = settings.use_fallback_stratum
         self._rows = rows
         self._asic_model = board.chip.name
+        self._is_always_extended = board.chip.name == "BM1397"
         self._firmware_version = firmware_version
         self._understands_schemes = profile.pool_url_scheme_understood
         self._must_subscribe = profile.subscription_needed
@@ -161,6 +184,7 @@ class Pools:
             rows.pool_difficulty == "integer" and not profile.pool_difficulty_unbounded
         )
         self._most_difficulty = MOST_DIFFICULTY if is_bounded else inf
+        self._rng = rng
         self._log = log
         self._events: list[SessionEvent] = []
         self._failures = 0
@@ -181,6 +205,7 @@ class Pools:
                 has_fallback=bool(self.fallback.url),
                 log=log,
             )
+            self._tell_protocols(self._coordinator)
 
     @property
     def current(self) -> PoolSettings:
@@ -195,6 +220,14 @@ class Pools:
     def is_connected(self) -> bool:
         """True while the main connection stands."""
         return self._main is _Main.CONNECTED
+
+    @property
+    def shares_pending(self) -> int:
+        """Shares without an answer of a Stratum v2 pool; 0 on v1."""
+        session = self.session
+        if session is None or isinstance(session, stratum.Session):
+            return 0
+        return session.pending
 
     def start(self, now: float) -> None:
         """Begin to dial, and start the heartbeat."""
@@ -213,6 +246,7 @@ class Pools:
         self.fallback = PoolSettings.of(settings, "fallback_stratum")
         if self._coordinator is not None:
             self._coordinator.has_fallback = bool(self.fallback.url)
+            self._tell_protocols(self._coordinator)
 
     def set_paused(self, is_paused: bool, now: float) -> None:
         """Let go of the pool at its next line, or come back to it."""
@@ -250,6 +284,11 @@ class Pools:
 
     def _tell_address(self, pool: PoolSettings, address: str) -> None:
         host, port = self._dial_target(pool)
+        if self._speaks_v2(pool):
+            attempt = self._failures + 1
+            url = f"stratum+sv2://{host}:{port}"
+            self._say_v2(f"Connecting to {url} (attempt {attempt})")
+            return
         self._say(f"Connecting to: stratum+tcp://{host}:{port} ({address})")
         if self._rows.pool_transport == "socket":
             self._say(f"Socket created, connecting to {address}:{port}")
@@ -276,46 +315,81 @@ class Pools:
         elif self._main is _Main.DIALLING:
             pool = self.current
             self.address_family = family
-            way = WAYS[self._tls_mode(pool)]
-            self.connection_info = f"{FAMILIES[family]}{way}"
-            self.session = stratum.Session(
-                rows=self._rows,
-                asic_model=self._asic_model,
-                firmware_version=self._firmware_version,
-                user=pool.user,
-                password=pool.password,
-                suggested_difficulty=pool.suggested_difficulty,
-                wants_extranonce_subscribe=pool.wants_extranonce_subscribe,
-                scale=scale,
-                extranonce=None if self._must_subscribe else self._extranonce,
-                must_subscribe=self._must_subscribe,
-                most_difficulty=self._most_difficulty,
-                is_wireless=True,
-                log=self._log,
-            )
-            self._say("Resetting stratum uid")
-            self._clean()
+            if self._speaks_v2(pool):
+                host, port = self._dial_target(pool)
+                self._say_v2(f"TCP connected to {host}:{port}")
+                self.session = self._new_session_v2(pool, scale)
+            else:
+                way = WAYS[self._tls_mode(pool)]
+                self.connection_info = f"{FAMILIES[family]}{way}"
+                self.session = self._new_session(pool, scale)
+                self._say("Resetting stratum uid")
+                self._clean()
+            self._wait_main(_Main.CONNECTED, now)
             self.session.connected(now)
-            self._wait_main(_Main.CONNECTED, now + self._silence_s)
+            self._take_events(now)
         self._schedule()
+
+    def _new_session(self, pool: PoolSettings, scale: int) -> stratum.Session:
+        return stratum.Session(
+            rows=self._rows,
+            asic_model=self._asic_model,
+            firmware_version=self._firmware_version,
+            user=pool.user,
+            password=pool.password,
+            suggested_difficulty=pool.suggested_difficulty,
+            wants_extranonce_subscribe=pool.wants_extranonce_subscribe,
+            scale=scale,
+            extranonce=None if self._must_subscribe else self._extranonce,
+            must_subscribe=self._must_subscribe,
+            most_difficulty=self._most_difficulty,
+            is_wireless=True,
+            log=self._log,
+        )
+
+    def _new_session_v2(self, pool: PoolSettings, scale: int) -> "SessionV2":
+        from softaxe.stratum.v2.session import Session  # noqa: PLC0415 - see above
+
+        key = pool.v2_authority_pubkey or authority_in(self._understood(pool.url))
+        return Session(
+            rows=self._rows,
+            asic_model=self._asic_model,
+            host=pool.url,
+            port=pool.port,
+            user=pool.user,
+            is_extended=pool.v2_channel_type != "standard" or self._is_always_extended,
+            authority=key,
+            needs_authority=pool.v2_requires_key,
+            scale=scale,
+            rng=self._rng,
+            is_wireless=True,
+            log=self._log,
+        )
 
     def received(self, data: bytes, now: float, *, link: Link) -> None:
         """Bytes came from the pool."""
         if link is Link.PROBE:
             self._probe_received(data, now)
-        elif self.session is not None and self._is_paused and b"\n" in data:
+        elif isinstance(self.session, stratum.Session) and (
+            self._is_paused and b"\n" in data
+        ):
             self._say("Mining paused, disconnecting from pool")
             self._drop_main(is_open=True)
             self._wait_main(_Main.WAITING, NEVER)
         elif self.session is not None:
             self.heard_at = now
-            self._wait_main(_Main.CONNECTED, now + self._silence_s)
             self.session.receive(data, now)
-            for event in self.session.events():
-                self._take(event, now)
-                if self.session is None:  # what came behind that is nobody's any more
-                    break
+            self._take_events(now)
         self._schedule()
+
+    def _take_events(self, now: float) -> None:
+        """Take what the session tells, and wait for more from the pool."""
+        session = self.session
+        for event in () if session is None else session.events():
+            self._take(event, now)
+            if self.session is None:  # what came behind that is nobody's any more
+                return
+        self._wait_main(_Main.CONNECTED, now + self._silence_s)
 
     def closed(
         self, reason: CloseReason, now: float, *, link: Link, detail: str
@@ -372,7 +446,10 @@ class Pools:
             self._wait_main(_Main.PAUSING, now + self._rows.socket_pause_s)
         else:
             tries = self._failures
-            self._say(f"Max V1 retry attempts reached ({tries}), notifying coordinator")
+            is_v2 = self._speaks_v2(self.current)
+            text = f"Max {'V2' if is_v2 else 'V1'} retry attempts reached ({tries})"
+            tag = stratum.V2_TAG if is_v2 else self._rows.pool_tag
+            self._log(Level.INFO, tag, f"{text}, notifying coordinator")
             self._coordinator.gave_up(now)
             self._follow(self._coordinator, now)
 
@@ -419,7 +496,9 @@ class Pools:
         host, port = self._dial_target(pool)
         self._failures += 1
         wait_s = LOST_RETRY_S
-        if reason is CloseReason.UNSPOKEN:
+        if self._speaks_v2(pool) and reason is not CloseReason.UNSPOKEN:
+            wait_s = self._v2_closed(reason, f"{host}:{port}", detail)
+        elif reason is CloseReason.UNSPOKEN:
             self._unspoken(f"{host}:{port}", detail)
             wait_s = UNREACHABLE_RETRY_S
         elif reason is CloseReason.INSECURE:
@@ -439,12 +518,25 @@ class Pools:
         self._drop_main(is_open=is_open)
         self._wait_main(_Main.WAITING, now + wait_s)
 
+    def _v2_closed(self, reason: CloseReason, address: str, detail: str) -> float:
+        """Tell how it ended; return the seconds until the next try."""
+        is_write = reason is CloseReason.WRITE_FAILED
+        if self.session is None or isinstance(self.session, stratum.Session):
+            text = f"Failed to connect to {address} ({detail})"
+            info: str | None = POOL_UNREACHABLE
+            wait_s = UNREACHABLE_RETRY_S
+        else:
+            text = f"Connection to {address} lost ({detail})"
+            info = self.session.info_when_lost(is_write=is_write)
+            wait_s = LOST_RETRY_S
+        self._log(Level.ERROR, stratum.V2_TAG, text)
+        self.connection_info = info or self.connection_info
+        return wait_s
+
     def _unspoken(self, address: str, why: str) -> None:
         """Say why a pool is not dialled; it counts as one that cannot be reached."""
         text = f"{address} is not dialled: {why}"
         self._log(Level.WARNING, "softaxe", text)
-        if self._rows.has_stratum_v2 and self.current.protocol == "SV2":
-            self.connection_info = POOL_UNREACHABLE
 
     def _unreachable(self, host: str, port: int, detail: str) -> None:
         if self._rows.pool_transport == "socket":
@@ -474,10 +566,12 @@ class Pools:
         self._error("Failed to receive JSON-RPC line, reconnecting...")
 
     def _drop_main(self, *, is_open: bool) -> None:
-        if self.session is not None:
+        if isinstance(self.session, stratum.Session):
             self._error("Shutting down socket and restarting...")
-            self.session = None
             self._clean()
+        elif self.session is not None:
+            self._events.append(PoolLost())
+        self.session = None
         if is_open:
             self.requests.append(ClosePool(Link.MAIN))
 
@@ -501,10 +595,15 @@ class Pools:
                 self._wait_main(_Main.WAITING, now + UNREACHABLE_RETRY_S)
             case stratum.DifficultySet(difficulty=difficulty):
                 self.pool_difficulty = difficulty
-            case stratum.ShareAccepted():
-                self.shares.accepted += 1
-            case stratum.ShareRejected(reason=reason):
-                self.shares.reject(reason)
+            case stratum.ShareAccepted() | stratum.ShareRejected():
+                self._take_share_answer(event)
+            case stratum.Secured():
+                self.connection_info = FAMILIES[self.address_family]
+            case stratum.LinkFailed(info=info):
+                self.connection_info = info or self.connection_info
+                self._failures += 1
+                self._drop_main(is_open=True)
+                self._wait_main(_Main.WAITING, now + LOST_RETRY_S)
             case stratum.ReconnectRequested():
                 self._error("Pool requested client reconnect...")
                 self._drop_main(is_open=True)
@@ -515,6 +614,16 @@ class Pools:
         session = self.session
         if session is not None and session.response_time_s is not None:
             self.response_time_ms = session.response_time_s * 1000
+
+    def _take_share_answer(
+        self, event: stratum.ShareAccepted | stratum.ShareRejected
+    ) -> None:
+        if isinstance(event, stratum.ShareRejected):
+            self.shares.reject(event.reason)
+            return
+        self.shares.accepted += event.count
+        if not isinstance(self.session, stratum.Session):
+            self.response_batch = event.count
 
     def _succeeded(self, now: float) -> None:
         self._failures = 0
@@ -547,6 +656,9 @@ class Pools:
     def _probe_connected(self, now: float) -> None:
         if self._heartbeat is not _Heartbeat.DIALLING:
             return
+        if self._speaks_v2(self._probed):
+            self._probe_succeeded(now)
+            return
         self._heartbeat = _Heartbeat.LISTENING
         self._heartbeat_due = now + PROBE_TIMEOUT_S
         self._probe_out = probe_lines(
@@ -561,10 +673,13 @@ class Pools:
         if self._heartbeat is not _Heartbeat.LISTENING:
             return
         is_alive = PROBE_SUCCESS in data[:PROBE_BYTES]
-        coordinator = self._coordinator
-        if not is_alive or (coordinator is None and self._stays_on_fallback):
+        if not is_alive or (self._coordinator is None and self._stays_on_fallback):
             self._probe_failed(now, is_open=True)
-            return
+        else:
+            self._probe_succeeded(now)
+
+    def _probe_succeeded(self, now: float) -> None:
+        coordinator = self._coordinator
         if coordinator is not None:
             coordinator.found(now, is_fallback=self._probes_fallback)
             self._follow(coordinator, now)
@@ -597,15 +712,14 @@ class Pools:
 
     @property
     def _silence_s(self) -> float:
+        if self.session is not None and not isinstance(self.session, stratum.Session):
+            return self.session.patience_s
         limit_s = self._rows.pool_silence_s
         return inf if limit_s is None else limit_s
 
     def _dial(self, link: Link, pool: PoolSettings, now: float) -> None:
-        rows, url = self._rows, self._understood(pool.url)
-        why = refused(url, rows) or unspoken(
-            url=url, protocol=pool.protocol if rows.has_stratum_v2 else "SV1"
-        )
-        if why:
+        rows = self._rows
+        if why := refused(self._understood(pool.url), rows):
             self.closed(CloseReason.UNSPOKEN, now, link=link, detail=why)
             return
         host, port = self._dial_target(pool)
@@ -619,10 +733,21 @@ class Pools:
             timeout_s=rows.connect_timeout_s,
             keepalive=rows.pool_keepalive,
             trusted=None if mode is Tls.OFF else trusted,
+            is_v2=self._speaks_v2(pool),
         )
         self.requests.append(request)
 
+    def _speaks_v2(self, pool: PoolSettings) -> bool:
+        return speaks_v2(self._understood(pool.url), pool.protocol, self._rows)
+
+    def _tell_protocols(self, coordinator: Coordinator) -> None:
+        for is_fallback, pool in ((False, self.primary), (True, self.fallback)):
+            is_v2 = self._speaks_v2(pool)
+            coordinator.protocols[is_fallback] = "SV2" if is_v2 else "SV1"
+
     def _tls_mode(self, pool: PoolSettings) -> Tls:
+        if self._speaks_v2(pool):
+            return Tls.OFF
         return tls_mode(self._understood(pool.url), pool.tls, self._rows)
 
     def _understood(self, url: str) -> str:
@@ -649,6 +774,9 @@ class Pools:
 
     def _say(self, text: str) -> None:
         self._log(Level.INFO, self._rows.pool_tag, text)
+
+    def _say_v2(self, text: str) -> None:
+        self._log(Level.INFO, stratum.V2_TAG, text)
 
     def _error(self, text: str) -> None:
         self._log(Level.ERROR, self._rows.pool_tag, text)

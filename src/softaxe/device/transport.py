@@ -1,4 +1,4 @@
-"""In what a pool is to be spoken to, and whether a release and softaxe can.
+"""In what a pool is to be spoken to, and whether a release can.
 
 What asks for encryption is never spoken to in plain text: user and password would go
 out in the clear.
@@ -53,16 +53,20 @@ def refused(url: str, rows: Rows) -> str:
     return "" if scheme in _PLAIN else f"no pool is spoken to in {scheme}"
 
 
-def unspoken(*, url: str = "", protocol: str = "SV1") -> str:
-    """Tell why softaxe does not dial a pool; empty when it does.
+def speaks_v2(url: str, protocol: str, rows: Rows) -> bool:
+    """Tell whether a release speaks Stratum v2 to a pool.
 
     Args:
-        url: A host, or with a scheme.
+        url: Asks for it with some schemes; empty where schemes are not understood.
         protocol: As in `stratumProtocol`: `SV1` or `SV2`.
+        rows: Of the release.
     """
-    if protocol == "SV2" or wants_v2(url):
-        return "this softaxe does not speak Stratum v2 yet"
-    return ""
+    return rows.has_stratum_v2 and (protocol == "SV2" or wants_v2(url))
+
+
+def authority_in(url: str) -> str:
+    """Return the authority's key that pools put behind a URL of Stratum v2."""
+    return url.partition("://")[2].partition("/")[2] if wants_v2(url) else ""
 
 
 def tls_mode(url: str, tls: int, rows: Rows) -> Tls:

@@ -3,6 +3,8 @@
 import math
 import ssl
 from collections.abc import Callable
+from functools import partial
+from typing import Literal
 
 from softaxe.fleet.clock import Clock
 from softaxe.fleet.options import FleetOptions
@@ -10,7 +12,7 @@ from softaxe.fleet.pool_server import FIRST_PORT_TRIES, PoolServer
 from softaxe.fleet.turns import Turns
 from softaxe.serve.intake import Intake
 from softaxe.serve.storage import SettingValue
-from softaxe.stratum.pool import Pool, PoolConnection
+from softaxe.stratum.pool import Miner, Pool
 from softaxe.units import Log
 
 HOST = "127.0.0.1"
@@ -22,7 +24,7 @@ what they do with it takes some times as long."""
 class BuiltInPool:
     """A pool on two ports, as a primary and a fallback; nothing until `start`.
 
-    Where a device wants TLS, it has two more for that.
+    Where a device wants TLS, it has two more for that, and two for Stratum v2.
 
     Args:
         options: Of the fleet.
@@ -49,19 +51,22 @@ class BuiltInPool:
         self._seed = seed
         self._plain: dict[str, SettingValue] = {}
         self._tls: dict[str, SettingValue] = {}
+        self._v2: dict[str, SettingValue] = {}
         """Where a device finds it, by NVS key."""
 
     async def start(
         self,
         *,
-        take_stranger: Callable[[PoolConnection], None],
+        take_stranger: Callable[[Miner], None],
         has_tls: bool = False,
+        has_v2: bool = False,
     ) -> None:
         """Open its ports, once.
 
         Args:
             take_stranger: As for `PoolServer`.
             has_tls: Those for TLS, too.
+            has_v2: Those for Stratum v2, too.
 
         Raises:
             OSError: None of the ports is free.
@@ -79,15 +84,28 @@ class BuiltInPool:
             tls = server_context(own)
             rows = await self._listen(self.server, self._options.pool_port, tls)
             self._tls = {**rows, "stratumcert": own.pem, "fbstratumcert": own.pem}
+        if has_v2 and not self._v2:
+            from softaxe.stratum.v2.pool import Entrance  # noqa: PLC0415 - has libraries
+
+            entrance = Entrance(self.server.pool, seed=self._seed)
+            self.server.entrance = entrance
+            wanted = self._options.pool_port
+            rows = await self._listen(self.server, wanted, is_v2=True)
+            key = entrance.authority.text
+            self._v2 = {**rows, "sv2authpubkey": key, "fbsv2authpubk": key}
 
     async def _listen(
-        self, server: PoolServer, wanted: int, tls: ssl.SSLContext | None = None
+        self,
+        server: PoolServer,
+        wanted: int,
+        tls: ssl.SSLContext | None = None,
+        *,
+        is_v2: bool = False,
     ) -> dict[str, SettingValue]:
         """Open two ports; return where a device finds them."""
-        tries = FIRST_PORT_TRIES
-        _, port = await server.listen(HOST, wanted, tries=tries, tls=tls)
-        following = port + 1 if wanted else 0
-        _, second = await server.listen(HOST, following, tries=tries, tls=tls)
+        listen = partial(server.listen, tries=FIRST_PORT_TRIES, tls=tls, is_v2=is_v2)
+        _, port = await listen(HOST, wanted)
+        _, second = await listen(HOST, port + 1 if wanted else 0)
         return {
             "stratumurl": HOST,
             "stratumport": port,
@@ -100,9 +118,11 @@ class BuiltInPool:
         if self.server is not None:
             await self.server.close()
 
-    def rows(self, *, with_tls: bool = False) -> dict[str, SettingValue]:
+    def rows(
+        self, way: Literal["plain", "tls", "v2"] = "plain"
+    ) -> dict[str, SettingValue]:
         """Where a device finds it, by NVS key."""
-        return self._tls if with_tls else self._plain
+        return {"plain": self._plain, "tls": self._tls, "v2": self._v2}[way]
 
     @property
     def next_wake(self) -> float:

@@ -22,7 +22,7 @@ from softaxe.fleet.clock import Clock
 from softaxe.fleet.turns import in_turns
 from softaxe.serve.member import Member, ports_settled
 from softaxe.serve.request import Request
-from softaxe.stratum.pool import NO_POOL_FAULTS, PoolConnection, PoolFaults
+from softaxe.stratum.pool import NO_POOL_FAULTS, Miner, PoolFaults
 
 STRANGERS = "strangers"
 """The group of miners at the built-in pool that are no devices of the fleet."""
@@ -59,9 +59,7 @@ class FaultsAtWork:
         self._seed = seed
         self._changed = changed
         self._rules = FaultRules(seed)
-        self._met: WeakKeyDictionary[Member | PoolConnection, MetRules] = (
-            WeakKeyDictionary()
-        )
+        self._met: WeakKeyDictionary[Member | Miner, MetRules] = WeakKeyDictionary()
         self._changing = asyncio.Lock()
 
     def __len__(self) -> int:
@@ -148,7 +146,7 @@ class FaultsAtWork:
         self.due = self._rules.next_change(self._clock.now)
         self._changed.set()
 
-    def _apply_one(self, whom: Member | PoolConnection, rule: Rule) -> None:
+    def _apply_one(self, whom: Member | Miner, rule: Rule) -> None:
         if rule.effect in HTTP_EFFECTS:
             return  # there is nothing to do until somebody asks
         if isinstance(whom, Member):
@@ -173,7 +171,7 @@ class FaultsAtWork:
         if self._rules.rules:
             self._apply_to_pool(member, is_new=True)
 
-    def take_stranger(self, connection: PoolConnection) -> None:
+    def take_stranger(self, connection: Miner) -> None:
         """A miner that is none of ours has begun to speak to the built-in pool."""
         if self._rules.rules:
             self._apply_to_stranger(connection, is_new=True)
@@ -216,7 +214,7 @@ class FaultsAtWork:
         ]
         return {"faults": told, "effects": effects_to_json()}
 
-    def _met_by(self, whom: Member | PoolConnection) -> MetRules:
+    def _met_by(self, whom: Member | Miner) -> MetRules:
         met = self._met.get(whom)
         if met is None:
             if isinstance(whom, Member):
@@ -226,7 +224,7 @@ class FaultsAtWork:
             self._met[whom] = met
         return met
 
-    def _strangers(self) -> list[PoolConnection]:
+    def _strangers(self) -> list[Miner]:
         server = self._pool.server
         return [] if server is None else server.strangers()
 
@@ -240,9 +238,7 @@ class FaultsAtWork:
         wanted = self._met_by(member).pool_faults(self._clock.now, scale=scale)
         self._treat(connection, wanted, is_new=is_new)
 
-    def _apply_to_stranger(
-        self, connection: PoolConnection, *, is_new: bool = False
-    ) -> None:
+    def _apply_to_stranger(self, connection: Miner, *, is_new: bool = False) -> None:
         """Let the built-in pool treat a miner that is none of ours as ordered.
 
         Its address and port stand for a device's id. All it knows of pools is this one.
@@ -254,9 +250,7 @@ class FaultsAtWork:
             connection.close("down on order")
         self._treat(connection, met.pool_faults(now), is_new=is_new)
 
-    def _treat(
-        self, connection: PoolConnection, wanted: PoolFaults, *, is_new: bool
-    ) -> None:
+    def _treat(self, connection: Miner, wanted: PoolFaults, *, is_new: bool) -> None:
         """Let the built-in pool give a miner these faults."""
         assert self._pool.server is not None
         if is_new:  # it has connected anew, as it may have been asked to

@@ -27,6 +27,7 @@ from softaxe.fleet.groups import (
     member_options,
     numbered,
     wants_own_tls,
+    wants_own_v2,
 )
 from softaxe.fleet.options import FleetOptions
 from softaxe.fleet.pool_server import PoolServer
@@ -176,7 +177,10 @@ class Fleet:
         is_later: bool = False,
     ) -> list[Member]:
         if any(group.pool is None for group in groups):
-            await self._start_pool(has_tls=any(map(wants_own_tls, groups)))
+            await self._start_pool(
+                has_tls=any(map(wants_own_tls, groups)),
+                has_v2=any(map(wants_own_v2, groups)),
+            )
         plan: list[MemberOptions] = []
         taken = {(m.options.host, m.options.port) for m in self.members.values()}
         seed_of = member_seed
@@ -191,7 +195,8 @@ class Fleet:
             plan += member_options(
                 group,
                 pool_rows=self.pool.rows(),
-                tls_rows=self.pool.rows(with_tls=True),
+                tls_rows=self.pool.rows("tls"),
+                v2_rows=self.pool.rows("v2"),
                 seed=self.seed,
                 seed_of=seed_of,
             )
@@ -448,6 +453,6 @@ class Fleet:
         if self.members.get(member.id) is member:
             self.faults.look_again(member)
 
-    async def _start_pool(self, *, has_tls: bool = False) -> None:
+    async def _start_pool(self, *, has_tls: bool = False, has_v2: bool = False) -> None:
         strangers = self.faults.take_stranger
-        await self.pool.start(take_stranger=strangers, has_tls=has_tls)
+        await self.pool.start(take_stranger=strangers, has_tls=has_tls, has_v2=has_v2)

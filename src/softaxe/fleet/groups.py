@@ -31,6 +31,7 @@ from softaxe.board.radio import NETWORKS, Network
 from softaxe.catalog import USUAL_BOARD, Board, boards, firmware_for
 from softaxe.catalog import board as board_named
 from softaxe.catalog.firmware import Firmware, firmware, release_named, versions
+from softaxe.catalog.firmware.rows import Rows
 from softaxe.description import about, given, read, shown
 from softaxe.device.device import WorkChoice
 from softaxe.device.identity import MAX_SEED, Identity
@@ -40,7 +41,7 @@ from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
 from softaxe.device.setting_rules import Kind, Rule, board_options, rules
 from softaxe.device.settings import Settings, nvs_rows, pool_rows_of
-from softaxe.device.transport import Tls, refused, unspoken, wants_tls
+from softaxe.device.transport import Tls, authority_in, refused, wants_tls, wants_v2
 from softaxe.errors import SettingError, read_as
 from softaxe.fleet.seeds import member_seed
 from softaxe.serve.member import MemberOptions
@@ -64,10 +65,10 @@ def parse_pool(text: str) -> tuple[str, int]:
         SettingError: There is no host, no such port can be, or the scheme is none that
             softaxe speaks.
     """
-    if why := refused(text, firmware(versions()[-1]).rows) or unspoken(url=text):
+    if why := refused(text, firmware(versions()[-1]).rows):
         raise SettingError(
-            f"{text}: {why}; write HOST:PORT, stratum+tcp://HOST:PORT, or "
-            "stratum+ssl://HOST:PORT for TLS"
+            f"{text}: {why}; write HOST:PORT, stratum+tcp://HOST:PORT, "
+            "stratum+ssl://HOST:PORT for TLS, or stratum2+tcp://HOST:PORT/KEY"
         )
     host, port = dial_target(text, 0)
     if not host or any(letter.isspace() for letter in host):
@@ -173,8 +174,9 @@ class Shared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pool: Annotated[
         Text | None,
         about(
-            "As HOST:PORT, or stratum+ssl://HOST:PORT for TLS, which firmware has from "
-            "2.13 on; the built-in one when left out.",
+            "As HOST:PORT, stratum+ssl://HOST:PORT for TLS, which firmware has from "
+            "2.13 on, or stratum2+tcp://HOST:PORT/KEY for Stratum v2, from 2.14 on; "
+            "the built-in one when left out.",
             check=parse_pool,
         ),
     ] = None
@@ -285,6 +287,7 @@ def member_options(
     *,
     pool_rows: Mapping[str, SettingValue],
     tls_rows: Mapping[str, SettingValue] = MappingProxyType({}),
+    v2_rows: Mapping[str, SettingValue] = MappingProxyType({}),
     seed: int = 0,
     seed_of: SeedOf = member_seed,
 ) -> Iterator[MemberOptions]:
@@ -294,6 +297,7 @@ def member_options(
         group: What they have in common; has its number in the fleet.
         pool_rows: Settings that lead to the built-in pool, by NVS key.
         tls_rows: Those that lead there by TLS.
+        v2_rows: Those that lead there by Stratum v2.
         seed: Of the fleet.
         seed_of: Gives a device's seed by the fleet's, or the group's own, and its
             number there.
@@ -303,7 +307,7 @@ def member_options(
     """
     try:
         seeds = group_seeds(group, seed, seed_of)
-        yield from _member_options(group, pool_rows, tls_rows, seeds)
+        yield from _member_options(group, pool_rows, tls_rows, v2_rows, seeds)
     except SettingError as error:
         raise SettingError(f"group {group.name}: {error}") from error
 
@@ -312,6 +316,7 @@ def _member_options(
     group: Group,
     pool_rows: Mapping[str, SettingValue],
     tls_rows: Mapping[str, SettingValue],
+    v2_rows: Mapping[str, SettingValue],
     seeds: Iterable[int],
 ) -> Iterator[MemberOptions]:
     profile = _dialect(group)
@@ -341,17 +346,19 @@ def _member_options(
             number=number + 1,
             rng=rng,
         )
-        by_tls = {}
-        if group.pool is None and (release or firmware_for(board)).rows.has_tls:
-            by_tls = _by_tls(own, tls_rows)
+        other_ports = {}
+        if group.pool is None:
+            rows = (release or firmware_for(board)).rows
+            other_ports = _other_ports(own, rows, by_tls=tls_rows, by_v2=v2_rows)
         login = dict(overrides)
+        if group.pool and release and (why := refused(group.pool, release.rows)):
+            raise SettingError(f"pool: {group.pool}: {why}, and not in {release.tag}")
         if group.pool is not None and wants_tls(group.pool):
-            if release and (why := refused(group.pool, release.rows)):
-                raise SettingError(
-                    f"pool: {group.pool}: {why}, and not in {release.tag}"
-                )
             login["stratumtls"] = own.get("stratumtls") or int(Tls.AUTHORITIES)
             login |= {key: own[key] for key in ("stratumcert",) if key in own}
+        if group.pool is not None and wants_v2(group.pool):
+            login["stratumprot"] = "SV2"
+            login["sv2authpubkey"] = authority_in(group.pool)
         if group.user is not None:
             user = _numbered(group.user, number + 1)
             login["stratumuser"] = login["fbstratumuser"] = user
@@ -367,7 +374,7 @@ def _member_options(
             ambient_swing_c=group.ambient_swing_c,
             is_scan_quick=group.is_scan_quick,
             networks=group.networks,
-            presets=presets | by_tls,
+            presets=presets | other_ports,
             defaults=own,
             overrides=login,
             www=group.www,
@@ -385,14 +392,29 @@ def wants_own_tls(group: Group) -> bool:
     return group.pool is None and any(wishes)
 
 
-def _by_tls(
-    own: Mapping[str, SettingValue], rows: Mapping[str, SettingValue]
+def wants_own_v2(group: Group) -> bool:
+    """Tell whether devices of a group may speak Stratum v2 to the built-in pool."""
+    given = {name.lower(): value for name, value in group.settings.items()}
+    wishes = [given.get("stratumprotocol"), given.get("fallbackstratumprotocol")]
+    return group.pool is None and "SV2" in wishes
+
+
+def _other_ports(
+    own: Mapping[str, SettingValue],
+    rows: Rows,
+    *,
+    by_tls: Mapping[str, SettingValue],
+    by_v2: Mapping[str, SettingValue],
 ) -> dict[str, SettingValue]:
-    """Return what of the rows is of a pool that a device wants to reach by TLS."""
+    """Return where a device finds a pool that it does not reach by plain Stratum v1."""
     found: dict[str, SettingValue] = {}
-    for prefix in ("stratum", "fbstratum"):
-        if mode := own.get(f"{prefix}tls"):
-            found |= {key: v for key, v in rows.items() if key.startswith(prefix)}
+    for prefix, key in (("stratum", "sv2authpubkey"), ("fbstratum", "fbsv2authpubk")):
+        if rows.has_stratum_v2 and own.get(f"{prefix}prot") == "SV2":
+            names = (f"{prefix}url", f"{prefix}port", key)
+            found |= {name: by_v2[name] for name in names if name in by_v2}
+            found[f"{prefix}prot"] = "SV2"
+        elif rows.has_tls and (mode := own.get(f"{prefix}tls")):
+            found |= {k: value for k, value in by_tls.items() if k.startswith(prefix)}
             found[f"{prefix}tls"] = mode
     return found
 

@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from softaxe.fleet.clock import Clock
 from softaxe.serve.intake import Inflow, Intake
 from softaxe.serve.listener import close_server
 from softaxe.serve.pool_links import SHUTDOWN_S, Wire
-from softaxe.stratum.pool import Pool, PoolConnection
+from softaxe.stratum.pool import Miner, Pool
+
+if TYPE_CHECKING:  # it is loaded with its libraries when somebody wants it
+    from softaxe.stratum.v2.pool import Entrance
 
 MAX_CONNECTIONS = 20_000
 MAX_UNSENT_BYTES = 1 << 20
@@ -40,11 +43,13 @@ class PoolServer:
         clock: Clock,
         *,
         intake: Intake,
-        take_stranger: Callable[[PoolConnection], None] = lambda connection: None,
+        take_stranger: Callable[[Miner], None] = lambda connection: None,
     ) -> None:
         self.pool = pool
         self.addresses: list[tuple[str, int]] = []
         """Where the pool listens."""
+        self.entrance: Entrance | None = None
+        """Of miners that speak Stratum v2, where there is a port for them."""
         self.wire = Wire()
         self.take_stranger = take_stranger
         self.intake = intake
@@ -59,6 +64,7 @@ class PoolServer:
         *,
         tries: int = 1,
         tls: ssl.SSLContext | None = None,
+        is_v2: bool = False,
     ) -> tuple[str, int]:
         """Open a listener on `port`, or on one of the next `tries` - 1 free ones.
 
@@ -67,13 +73,15 @@ class PoolServer:
             port: 0 for any.
             tries: How many ports.
             tls: What it encrypts with; None for plain text.
+            is_v2: Stratum v2 is spoken there, of the `entrance`.
 
         Raises:
             OSError: None of them is free.
         """
         for attempt in range(tries):
             try:
-                server = await self._server(host, port + attempt if port else 0, tls)
+                wanted = port + attempt if port else 0
+                server = await self._server(host, wanted, tls, is_v2=is_v2)
             except OSError:
                 if attempt + 1 == tries:
                     raise
@@ -86,10 +94,10 @@ class PoolServer:
         return address
 
     async def _server(
-        self, host: str, port: int, tls: ssl.SSLContext | None
+        self, host: str, port: int, tls: ssl.SSLContext | None, *, is_v2: bool
     ) -> asyncio.Server:
         server = await asyncio.get_running_loop().create_server(
-            lambda: _Client(self),
+            lambda: _Client(self, is_v2=is_v2),
             host,
             port,
             start_serving=False,
@@ -114,6 +122,8 @@ class PoolServer:
         for client in list(self._clients.values()):
             client.abort()
         self.pool = pool
+        if self.entrance is not None:
+            self.entrance.pool = pool
 
     def step(self, now: float) -> None:
         """Let the pool's time pass, and send what it says."""
@@ -130,19 +140,21 @@ class PoolServer:
             with contextlib.suppress(asyncio.CancelledError):
                 await server.wait_closed()
 
-    def connect(self, client: "_Client", name: str) -> PoolConnection | None:
+    def connect(self, client: "_Client", name: str, *, is_v2: bool) -> Miner | None:
         """Take up a client; None when there are too many."""
         if len(self._clients) >= MAX_CONNECTIONS:
             return None
         self._clients[name] = client
+        if is_v2 and self.entrance is not None:
+            return self.entrance.connect(self.now(), name)
         return self.pool.connect(self.now(), name)
 
-    def connection(self, name: str) -> PoolConnection | None:
+    def connection(self, name: str) -> Miner | None:
         """Return the connection of the miner at `address:port`."""
         client = self._clients.get(name)
         return None if client is None else client.connection
 
-    def strangers(self) -> list[PoolConnection]:
+    def strangers(self) -> list[Miner]:
         """Connections of miners that are none of the process's own."""
         return [
             client.connection
@@ -174,11 +186,12 @@ class PoolServer:
 
 
 class _Client(asyncio.Protocol):
-    def __init__(self, server: PoolServer) -> None:
-        self.connection: PoolConnection | None = None
+    def __init__(self, server: PoolServer, *, is_v2: bool) -> None:
+        self.connection: Miner | None = None
         self.is_stranger = False
         """Told by its first bytes: by then our own miners are known."""
         self._server = server
+        self._is_v2 = is_v2
         self._has_spoken = False
         self._name = ""
         self._transport: asyncio.Transport | None = None
@@ -190,7 +203,8 @@ class _Client(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         if peer is not None:  # else it has gone before it was taken up
             self._name = f"{peer[0]}:{peer[1]}"
-            self.connection = self._server.connect(self, self._name)
+            is_v2 = self._is_v2
+            self.connection = self._server.connect(self, self._name, is_v2=is_v2)
         if self.connection is None:
             self._transport.abort()
             return

@@ -37,7 +37,7 @@ from softaxe.device.logbook import LogLine
 from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, Profile
 from softaxe.device.settings import overridden, sift_stored
-from softaxe.device.transport import NEEDS_TLS
+from softaxe.device.transport import NEEDS_TLS, NEEDS_V2
 from softaxe.errors import SettingError, StorageError
 from softaxe.faults import LinkFaults, Whom
 from softaxe.flash.partitions import Flash
@@ -296,10 +296,13 @@ class Member:
             ipv4=options.host,
             now=now,
         )
-        if options.overrides.get("stratumtls") and not device.firmware.rows.has_tls:
-            # It would leave the setting unread, and speak in plain text.
-            text = f"{self.id}: pool: {NEEDS_TLS}; {device.version} runs"
-            raise SettingError(text)
+        asked, rows, why = options.overrides, device.firmware.rows, ""
+        if asked.get("stratumtls") and not rows.has_tls:
+            why = NEEDS_TLS
+        elif asked.get("stratumprot") == "SV2" and not rows.has_stratum_v2:
+            why = NEEDS_V2
+        if why:  # it would leave the setting unread, and speak in plain text
+            raise SettingError(f"{self.id}: pool: {why}; {device.version} runs")
         return device
 
     # What the server uses

@@ -38,6 +38,7 @@ from softaxe.stratum.messages import (
 from softaxe.units import Level, Log
 
 API_TAG = "stratum_api"
+V2_TAG = "stratum_v2_task"
 FIXED_SUGGESTION = 1000
 """What releases suggest that do not ask the settings. Source: ESP-Miner v2.8."""
 MAX_KNOWN_JOBS = 16
@@ -117,6 +118,18 @@ class ShareRejected(Struct, frozen=True):
     reason: str
 
 
+class Secured(Struct, frozen=True):
+    """The pool's answer was a handshake's, and what follows is encrypted: v2."""
+
+
+class LinkFailed(Struct, frozen=True):
+    """The connection is of no more use; close it: v2."""
+
+    info: str | None
+    """What `poolConnectionInfo` tells from now on; None leaves it as it was."""
+    reason: str
+
+
 class ReconnectRequested(Struct, frozen=True):
     """The pool wants a new connection."""
 
@@ -132,6 +145,8 @@ Event = (
     | ShareAccepted
     | ShareRejected
     | ReconnectRequested
+    | Secured
+    | LinkFailed
 )
 
 

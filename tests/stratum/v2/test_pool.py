@@ -14,7 +14,13 @@ from softaxe.bitcoin.header import (
     target_for,
 )
 from softaxe.stratum.pool import NO_POOL_FAULTS, Pool, PoolFaults
-from softaxe.stratum.session import DifficultySet, ShareAccepted, ShareRejected
+from softaxe.stratum.session import (
+    DifficultySet,
+    Event,
+    LinkFailed,
+    ShareAccepted,
+    ShareRejected,
+)
 from softaxe.stratum.v2 import messages
 from softaxe.stratum.v2.frames import MOST_PAYLOAD_BYTES, Frame, FrameLink
 from softaxe.stratum.v2.messages import (
@@ -46,7 +52,6 @@ from softaxe.stratum.v2.messages import (
 )
 from softaxe.stratum.v2.noise import Initiator, KeyPair
 from softaxe.stratum.v2.pool import Entrance
-from softaxe.stratum.v2.session import Event, LinkFailed
 
 EASY = 2.0**-26
 """A share in 64 hashes."""

@@ -10,7 +10,7 @@ from softaxe.bitcoin.header import (
     sha256d,
 )
 from softaxe.catalog.firmware import firmware
-from softaxe.stratum.session import NotifyReceived
+from softaxe.stratum.session import Event, NotifyReceived
 from softaxe.stratum.v2 import messages
 from softaxe.stratum.v2.frames import MOST_PAYLOAD_BYTES, Frame, FrameLink
 from softaxe.stratum.v2.messages import Message
@@ -21,7 +21,7 @@ from softaxe.stratum.v2.noise import (
     KeyPair,
     Responder,
 )
-from softaxe.stratum.v2.session import Event, Session
+from softaxe.stratum.v2.session import Session
 from softaxe.units import Level
 
 AUTHORITY = Authority(Random(7))

@@ -13,21 +13,21 @@ from enum import Enum, auto
 from random import Random
 from typing import Final
 
-import msgspec
-
 from softaxe.bitcoin.header import DIFFICULTY_1_TARGET, nbits_difficulty
 from softaxe.catalog.firmware.rows import Rows
 from softaxe.errors import StratumError
-from softaxe.stratum import session as v1
 from softaxe.stratum.messages import Notify
 from softaxe.stratum.session import (
+    V2_TAG,
     DifficultySet,
+    Event,
     ExtranonceSet,
+    LinkFailed,
     NotifyReceived,
+    Secured,
     SetupAccepted,
     ShareAccepted,
     ShareRejected,
-    VersionMaskSet,
     air_s,
 )
 from softaxe.stratum.v2 import messages
@@ -58,7 +58,6 @@ from softaxe.stratum.v2.noise import (
 )
 from softaxe.units import Level, Log
 
-TAG = "stratum_v2_task"
 VENDOR = "bitaxe"
 NOMINAL_HASH_RATE_HS = 1e12
 """What every device says of itself."""
@@ -88,21 +87,6 @@ NOT_RESPONDING = "SV2: Pool not responding"
 REJECTED_CONFIG = "SV2: Pool rejected config"
 REJECTED_MINER = "SV2: Pool rejected miner"
 """Of `poolConnectionInfo`."""
-
-
-class Secured(msgspec.Struct, frozen=True):
-    """The pool's answer was a handshake's: what follows is encrypted."""
-
-
-class LinkFailed(msgspec.Struct, frozen=True):
-    """The connection is of no more use; close it."""
-
-    info: str | None
-    """What `poolConnectionInfo` tells from now on; None leaves it as it was."""
-    reason: str
-
-
-Event = v1.Event | Secured | LinkFailed
 
 
 class _State(Enum):
@@ -159,8 +143,6 @@ class Session:
         """As last set, in the chip's hashes; 0 before."""
         self.response_time_s: float | None = None
         """Of the last accepted share."""
-        self.response_batch = 0
-        """Shares that the last answer was about."""
         self._rows = rows
         self._asic_model = asic_model
         self._host = host
@@ -185,6 +167,8 @@ class Session:
         self._versions: dict[str, int] = {}
         """Of the jobs that were handed over, by id."""
         self._sequence_number = 0
+        self._resolved = 0
+        """Shares that were accepted or refused."""
         self._sent_at: dict[int, tuple[int, float]] = {}
         """Sequence numbers of shares and when they were sent, by slot."""
         self._unsent: deque[int] = deque(maxlen=TIMED_SHARES)
@@ -195,6 +179,11 @@ class Session:
     def patience_s(self) -> float:
         """How long a pool may be silent at present."""
         return ANSWER_S if self._state is _State.HANDSHAKE else SILENCE_S
+
+    @property
+    def pending(self) -> int:
+        """Shares without an answer."""
+        return max(0, self._sequence_number - self._resolved)
 
     def info_when_lost(self, *, is_write: bool) -> str | None:
         """What `poolConnectionInfo` tells when the connection ends at present.
@@ -377,11 +366,7 @@ class Session:
             f"group={opened.group_channel_id}, type={self._channel_name}"
         )
         self._state = _State.MINING
-        self._events += (
-            SetupAccepted(),
-            VersionMaskSet(VERSION_MASK),
-            self._extranonce,
-        )
+        self._events.append(SetupAccepted())
         self._set_target(opened.target)
 
     def _expect(
@@ -512,14 +497,15 @@ class Session:
         if sent is not None and sent[0] == number:
             self.response_time_s = now - sent[1] + self._air_s(number)
             took = f" ({self.response_time_s * 1000:.1f} ms)"
-        self.response_batch = count
         self._say(f"Shares accepted: {count}{took}")
+        self._resolved += count
         self._events.append(ShareAccepted(count))
 
     def _take_error(self, frame: Frame, now: float) -> None:
         refused = messages.read(frame, SubmitSharesError)
         code = refused.error_code.encode()[:MOST_CODE_BYTES].decode("utf-8", "ignore")
         self._warn(f"Share rejected: {code}")
+        self._resolved += 1
         self._events.append(ShareRejected(code))
 
     # Helpers
@@ -547,13 +533,13 @@ class Session:
         self._events.append(LinkFailed(info, reason))
 
     def _error(self, text: str) -> None:
-        self._log(Level.ERROR, TAG, text)
+        self._log(Level.ERROR, V2_TAG, text)
 
     def _warn(self, text: str) -> None:
-        self._log(Level.WARNING, TAG, text)
+        self._log(Level.WARNING, V2_TAG, text)
 
     def _say(self, text: str) -> None:
-        self._log(Level.INFO, TAG, text)
+        self._log(Level.INFO, V2_TAG, text)
 
 
 _HANDLERS: Final[dict[int, Callable[[Session, Frame, float], None]]] = {
