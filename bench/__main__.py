@@ -51,6 +51,7 @@ def main() -> None:
     start_figures()
     import_figures()
     hour_figure()
+    stratum_figures()
     latency_figures()
     kernel_figures()
     fixture_figures()
@@ -215,6 +216,25 @@ def hour_figure() -> None:
     speed = HOUR_S / took
     row("one simulated hour, CPU time", f"{took:.2f} s", "", 0)
     row("times real time", f"{speed:,.0f}", "limit 1,000", speed / 1000)
+
+
+def stratum_figures() -> None:
+    """CPU for one hour of a Gamma on 2.15, by Stratum v2 beside v1."""
+    v1_s = _hour_s({})
+    row("one simulated hour of 2.15, CPU time", f"{v1_s:.2f} s", "", 0)
+    for channel in ("extended", "standard"):
+        took = _hour_s({"stratumprot": "SV2", "sv2chantype": channel})
+        name = f"the same by Stratum v2, {channel}"
+        row(name, f"{took:.2f} s", f"{v1_s:.2f} s", took / v1_s)
+
+
+def _hour_s(settings: dict[str, str | int | float]) -> float:
+    device = Device(seed=1, firmware="2.15.0", settings=settings)
+    simulation = Simulation(device, Pool.for_scaled_work(seed=1))
+    simulation.advance(60)
+    began = time.process_time()
+    simulation.advance(HOUR_S)
+    return time.process_time() - began
 
 
 def latency_figures() -> None:

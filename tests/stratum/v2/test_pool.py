@@ -682,3 +682,48 @@ def test_a_miner_that_does_not_read_is_dropped(entrance: Entrance) -> None:
 
     assert client.connection.wants_close
     assert not client.connection.data_to_send()
+
+
+def test_a_block_may_be_told_late(entrance: Entrance) -> None:
+    device = Device(entrance)
+    old = next(shares(device))
+
+    device.connection.hold_blocks(is_held=True)
+    entrance.pool.new_block(1.0)
+    device.talk(1.0)
+    submit(device, old)
+    assert reply(device) == ShareRejected("stale-share")
+    assert len(device.miner.jobs) == 1
+
+    device.connection.hold_blocks(is_held=False)
+    device.talk(2.0)
+    prevhash = entrance.pool.chain.template.prevhash
+    assert device.miner.jobs[-1].notify.prevhash == prevhash
+    submit(device, next(shares(device)))
+    assert reply(device) == ShareAccepted(1)
+
+
+def test_a_flood_of_jobs_leaves_the_latest_ten(entrance: Entrance) -> None:
+    device = Device(entrance)
+
+    device.connection.flood(100)
+    device.talk(1.0)
+
+    assert len(device.miner.jobs) == 101
+    (channel,) = device.connection.channels.values()
+    assert list(channel.jobs) == list(range(93, 103))
+    submit(device, next(shares(device)))
+    assert reply(device) == ShareAccepted(1)
+
+
+@pytest.mark.parametrize("deed", ["truncate_frame", "replay_frame"])
+def test_a_frame_may_be_cut_or_come_twice(entrance: Entrance, deed: str) -> None:
+    device = Device(entrance)
+
+    getattr(device.connection, deed)()
+    device.connection.send_job(is_clean=False)
+    device.talk(1.0)
+
+    assert reply(device) == LinkFailed(
+        None, "not encrypted by the peer, or not in turn"
+    )

@@ -79,6 +79,7 @@ from softaxe.stratum.v2.messages import (
 )
 from softaxe.stratum.v2.noise import (
     HELLO_BYTES,
+    MAC_BYTES,
     Authority,
     KeyPair,
     Responder,
@@ -224,6 +225,7 @@ class PoolConnection:
         """As last told with a new block."""
         self._has_found = False
         """True once a block on order was found."""
+        self._holds_blocks = False
 
     @property
     def is_mining(self) -> bool:
@@ -321,6 +323,34 @@ class PoolConnection:
             self._begin(channel)
         return bool(self.channels)
 
+    def hold_blocks(self, *, is_held: bool) -> None:
+        """Tell of no new block, or of the one that was not told."""
+        self._holds_blocks = is_held
+        if not is_held and any(
+            channel.prevhash != self._pool.chain.template.prevhash
+            for channel in self.channels.values()
+        ):
+            self.send_job(is_clean=True)
+
+    def flood(self, jobs: int) -> None:
+        """Send each channel many jobs at once."""
+        for _ in range(jobs):
+            for channel in self.channels.values():
+                self._send_work([channel])
+
+    def truncate_frame(self) -> None:
+        """Send a frame without its end; what follows is taken for that."""
+        for channel in self.channels.values():
+            self._say_target(channel)
+        del self._out[-MAC_BYTES:]
+
+    def replay_frame(self) -> None:
+        """Send a frame twice, which is a nonce twice."""
+        before = len(self._out)
+        for channel in self.channels.values():
+            self._say_target(channel)
+        self._out += self._out[before:]
+
     def regroup(self) -> None:
         """Put the channels of each length into a new group."""
         for size in self._groups:
@@ -344,6 +374,8 @@ class PoolConnection:
 
         A clean one is for another block: the job that was told ahead comes first.
         """
+        if self._holds_blocks and is_clean:
+            return
         if is_clean:
             self.forget_jobs()
             self._nbits = self._template().nbits
@@ -405,6 +437,8 @@ class PoolConnection:
     def _send_work(self, channels: list[Channel]) -> None:
         """Send another job for the block under way."""
         template = replace(self._template(), nbits=self._nbits)
+        if self._holds_blocks:
+            return
         if any(channel.prevhash != template.prevhash for channel in channels):
             self._send_block(channels)  # the turn of this miner has not come yet
         else:
