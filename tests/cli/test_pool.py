@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from tests.commands import command
 from tests.running import wait_for
 from typer.testing import CliRunner
@@ -26,6 +27,8 @@ from softaxe.cli.commands import app
 from softaxe.cli.pool import _print_pool_log
 from softaxe.fleet.certificates import kept
 from softaxe.stratum.messages import Message, Notify, parse
+from softaxe.stratum.v2 import messages as v2
+from softaxe.stratum.v2.frames import FrameLink
 from softaxe.stratum.v2.noise import (
     ANSWER_BYTES,
     Initiator,
@@ -198,7 +201,7 @@ def test_a_miner_s_words_do_nothing_to_the_terminal(
     assert capsys.readouterr().out == "I pool: worker \\x1b]52;c;cm0gLXJm\\x07\n"
 
 
-def test_a_pool_by_stratum_v2_prints_where_it_is_and_its_key() -> None:
+def test_shares_by_stratum_v2_convince_a_pool_in_another_process() -> None:
     with command("pool", "--port", "0", "--sv2") as pool:
         assert pool.stdout is not None
         printed = ""
@@ -209,6 +212,69 @@ def test_a_pool_by_stratum_v2_prints_where_it_is_and_its_key() -> None:
         miner = Initiator(KeyPair.draw(Random(1)), authority=read_authority(found[2]))
         with socket.create_connection(("127.0.0.1", int(found[1])), 5) as sock:
             sock.sendall(miner.hello)
-            answer = sock.makefile("rb").read(ANSWER_BYTES)
+            answer = sock.recv(ANSWER_BYTES, socket.MSG_WAITALL)
+            link = FrameLink(miner.finish(answer), most_payload_bytes=1 << 14)
+            heard: list[v2.Message] = []
 
-    miner.finish(answer)  # or the pool is another
+            def say(said: v2.Message, *kinds: type[v2.Message]) -> None:
+                heard.clear()
+                sock.sendall(link.seal(v2.frame(said)))
+                while len(heard) < len(kinds):
+                    for frame in link.feed(sock.recv(4096)):
+                        heard.append(v2.read(frame, v2.MESSAGES[frame.kind]))
+                assert tuple(map(type, heard)) == kinds
+
+            setup = v2.SetupConnection(0, 2, 2, 0, "h", 1, "v", "hw", "", "")
+            say(setup, v2.SetupConnectionSuccess)
+            for asked, opened, job in (
+                (
+                    v2.OpenExtendedMiningChannel(1, "u", 2.0, v2.ANY_TARGET, 2),
+                    v2.OpenExtendedMiningChannelSuccess,
+                    v2.NewExtendedMiningJob,
+                ),
+                (
+                    v2.OpenStandardMiningChannel(2, "u", 2.0, v2.ANY_TARGET),
+                    v2.OpenStandardMiningChannelSuccess,
+                    v2.NewMiningJob,
+                ),
+            ):
+                say(asked, opened, job, v2.SetNewPrevHash, job)
+                share = share_of(heard)
+                say(share, v2.SubmitSharesSuccess)
+                say(replace(share, nonce=share.nonce ^ 1 << 31), v2.SubmitSharesError)
+                assert heard[0] == v2.SubmitSharesError(
+                    share.channel_id, 0, "difficulty-too-low"
+                )
+
+
+def share_of(
+    heard: list[v2.Message],
+) -> v2.SubmitSharesStandard | v2.SubmitSharesExtended:
+    """Find a share for what was heard when a channel was opened."""
+    opened, job, block, _ = heard
+    assert isinstance(block, v2.SetNewPrevHash)
+    if isinstance(job, v2.NewMiningJob):
+        assert isinstance(opened, v2.OpenStandardMiningChannelSuccess)
+        root, target = job.merkle_root, opened.target
+    else:
+        assert isinstance(opened, v2.OpenExtendedMiningChannelSuccess)
+        assert isinstance(job, v2.NewExtendedMiningJob)
+        extranonce = bytes(opened.extranonce_size)
+        coinbase = coinbase_transaction(
+            job.coinbase_prefix,
+            opened.extranonce_prefix,
+            extranonce,
+            job.coinbase_suffix,
+        )
+        root, target = merkle_root(sha256d(coinbase), job.merkle_path), opened.target
+    work = Work(job.version, block.prevhash, root, block.min_ntime, block.nbits)
+
+    def is_good(nonce: int) -> bool:
+        return int.from_bytes(sha256d(work.header(nonce)), "little") <= target
+
+    # The same nonce with its top bit altered is to be refused.
+    nonce = next(n for n in range(1 << 16) if is_good(n) and not is_good(n ^ 1 << 31))
+    fields = (opened.channel_id, 0, job.job_id, nonce, block.min_ntime, job.version)
+    if isinstance(opened, v2.OpenExtendedMiningChannelSuccess):
+        return v2.SubmitSharesExtended(*fields, bytes(opened.extranonce_size))
+    return v2.SubmitSharesStandard(*fields)
