@@ -172,7 +172,12 @@ def test_devices_mine_on_it_by_stratum_v2() -> None:
         for version, channel in (("2.14.2", "extended"), ("2.15.0", "standard"))
     ]
     with running(groups=[*groups, {}], speed=0, control=True) as fleet:
-        fleet.clock.advance(120)
+        fleet.clock.advance(60)
+        fleet.run(lambda running: running.take_snapshot("v2"))
+        fleet.call(lambda running: running.snapshots.keep("v2"))
+        fleet.clock.advance(30)
+        fleet.run(lambda running: running.restore("v2"))
+        fleet.clock.advance(60)
         infos = [device.info() for device in fleet]
         pool = fleet.pool.info()
 

@@ -1,5 +1,6 @@
 import hmac
 import json
+import pickle
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -219,6 +220,17 @@ def test_a_message_is_taken_once_and_in_turn() -> None:
         pool.incoming.decrypt(first)
     with pytest.raises(NoiseError):
         pool.incoming.decrypt(b"short")
+
+
+def test_a_cipher_goes_on_where_it_was_kept() -> None:
+    ends = Ends()
+    answer, pool = ends.answer()
+    miner = ends.miner.finish(answer)
+    pool.incoming.decrypt(miner.outgoing.encrypt(b"one"))
+
+    kept = pickle.loads(pickle.dumps(miner.outgoing))
+
+    assert pool.incoming.decrypt(kept.encrypt(b"two")) == b"two"
 
 
 def test_the_same_seed_makes_the_same_keys() -> None:

@@ -139,13 +139,23 @@ def read_authority(text: str) -> bytes | None:
 
 
 class Cipher:
-    """One direction: every message has the number after the last one's."""
+    """One direction: every message has the number after the last one's.
 
-    __slots__ = ("_aead", "_number")
+    Args:
+        key: Of 32 bytes.
+        number: Of the next message.
+    """
 
-    def __init__(self, key: bytes) -> None:
+    __slots__ = ("_aead", "_key", "_number")
+
+    def __init__(self, key: bytes, number: int = 0) -> None:
+        self._key = key
         self._aead = ChaCha20Poly1305(key)
-        self._number = 0
+        self._number = number
+
+    def __reduce__(self) -> tuple[type["Cipher"], tuple[bytes, int]]:
+        """Let it be pickled: a snapshot of a device has its ciphers, too."""
+        return Cipher, (self._key, self._number)
 
     def encrypt(self, data: bytes, aad: bytes | None = None) -> bytes:
         """Make a message, `MAC_BYTES` longer than what it says."""
