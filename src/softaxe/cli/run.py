@@ -120,7 +120,8 @@ PoolOption = Annotated[
     typer.Option(
         metavar="URL",
         help="Your pool, as HOST:PORT or stratum+tcp://HOST:PORT, or, by TLS from "
-        "firmware 2.13 on, stratum+ssl://HOST:PORT; without it a built-in pool starts.",
+        "firmware 2.13 on, stratum+ssl://HOST:PORT, from 2.14 on also "
+        "stratum2+tcp://HOST:PORT/KEY; without it a built-in pool starts.",
     ),
 ]
 PoolCertOption = Annotated[
