@@ -274,27 +274,27 @@ def test_a_merkle_path_of_twenty_is_the_longest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "target", "difficulty"),
+    ("version", "target", "told", "used"),
     [
-        ("2.14", DIFFICULTY_1_TARGET * 2 // 3, 1.0),
-        ("2.15", DIFFICULTY_1_TARGET * 2 // 3, 1.5),
-        ("2.14", DIFFICULTY_1_TARGET * 2, 1.0),
-        ("2.15", DIFFICULTY_1_TARGET * 2, 0.5),
-        ("2.14", 0, 2.0**32 - 1),
-        ("2.15", 0, float(DIFFICULTY_1_TARGET)),
+        ("2.14", DIFFICULTY_1_TARGET * 2 // 3, 1.0, 1.5),
+        ("2.15", DIFFICULTY_1_TARGET * 2 // 3, 1.5, 1.5),
+        ("2.14", DIFFICULTY_1_TARGET * 2, 1.0, 1.0),
+        ("2.15", DIFFICULTY_1_TARGET * 2, 0.5, 0.5),
+        ("2.14", 0, 2.0**32 - 1, float(DIFFICULTY_1_TARGET)),
+        ("2.15", 0, float(DIFFICULTY_1_TARGET), float(DIFFICULTY_1_TARGET)),
     ],
 )
 def test_a_target_holds_from_the_next_job_on(
-    version: str, target: int, difficulty: float
+    version: str, target: int, told: float, used: float
 ) -> None:
     pool = mining(version=version)
     pool.say(extended_job(1), block(1))
 
     pool.say(SetTarget(1, target), extended_job(2, ntime=5))
 
-    assert DifficultySet(difficulty) in pool.miner.events
-    assert [job.pool_difficulty for job in pool.miner.jobs] == [1.0, difficulty]
-    assert pool.miner.lines[-2] == f"I Set pool difficulty: {difficulty:g}"
+    assert DifficultySet(told) in pool.miner.events
+    assert [job.pool_difficulty for job in pool.miner.jobs] == [1.0, used]
+    assert pool.miner.lines[-2] == f"I Set pool difficulty: {told:g}"
 
 
 @pytest.mark.parametrize(

@@ -481,7 +481,7 @@ class Rows:
         "bytes of an extranonce that are asked for on an extended channel", 6, v2_15=2
     )
     v2_difficulty: Literal["integer", "double"] = _row(
-        "what the difficulty of a Stratum v2 target is kept as: an integer of 32 bits, "
+        "what the difficulty of a Stratum v2 target is told as: an integer of 32 bits, "
         "1 at least, or exactly",
         "integer",
         v2_15="double",

@@ -482,12 +482,16 @@ class Session:
         self._set_target(messages.read(frame, SetTarget).maximum_target)
 
     def _set_target(self, target: int) -> None:
-        difficulty = DIFFICULTY_1_TARGET / max(target, 1) * self._scale
+        exact = DIFFICULTY_1_TARGET / max(target, 1) * self._scale
+        told = exact
         if self._rows.v2_difficulty == "integer":
-            difficulty = float(max(1, min(int(difficulty), MOST_DIFFICULTY)))
-        self.pool_difficulty = difficulty
-        self._say(f"Set pool difficulty: {difficulty:g}")
-        self._events.append(DifficultySet(difficulty))
+            # It is told as the firmware has it, but what a pool asks for counts as it
+            # is: no share is sent that has to be refused.
+            exact = max(1.0, exact)
+            told = float(min(int(exact), MOST_DIFFICULTY))
+        self.pool_difficulty = exact
+        self._say(f"Set pool difficulty: {told:g}")
+        self._events.append(DifficultySet(told))
 
     def _take_success(self, frame: Frame, now: float) -> None:
         success = messages.read(frame, SubmitSharesSuccess)
