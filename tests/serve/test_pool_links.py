@@ -146,7 +146,8 @@ def test_who_asks_for_it_has_the_system_look_whether_a_pool_is_still_there() -> 
                 for news in opened
                 if isinstance(news, LinkOpened)
             }
-            assert {link: timer_of(port) for link, port in ports.items()} == {
+            timers = {link: timer_of(own, port) for link, own in ports.items()}
+            assert timers == {
                 Link.MAIN: "02",
                 Link.PROBE: "00",
             }
@@ -155,11 +156,12 @@ def test_who_asks_for_it_has_the_system_look_whether_a_pool_is_still_there() -> 
     asyncio.run(main())
 
 
-def timer_of(port: int) -> str:
-    """The kind of timer that runs for a connection; 02 is keepalive's."""
+def timer_of(own: int, other: int) -> str:
+    """The kind of timer that runs for a connection of two ports; 02 is keepalive's."""
     lines = Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]
     rows = [line.split() for line in lines]
-    (row,) = (row for row in rows if row[1].endswith(f":{port:04X}"))
+    ends = f"0100007F:{own:04X}", f"0100007F:{other:04X}"
+    (row,) = (row for row in rows if (row[1], row[2]) == ends)
     return row[5].partition(":")[0]
 
 
