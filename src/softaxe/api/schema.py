@@ -54,25 +54,78 @@ PrinterOf = Callable[[Rows], cjson.Printer]
 """Makes the printer of a member for a version."""
 
 
-def _reasons(rows: Rows) -> cjson.Printer:
-    """Print sharesRejectedReasons."""
-    lay_out = partial(cjson.members, depth=3, is_compact=rows.is_compact)
+def _array_of(
+    of: Callable[[Any], Iterable[tuple[str, str]]],
+) -> PrinterOf:
+    """Make the printer of an array of objects; `of` gives one's printed members."""
 
-    def text(reasons: Iterable[RejectedReason]) -> str:
-        return cjson.array(
-            (
-                lay_out(
-                    (
-                        ("message", cjson.string(reason.message)),
-                        ("count", cjson.number(reason.count)),
-                    )
-                )
-                for reason in reasons
-            ),
-            is_compact=rows.is_compact,
-        )
+    def printer_of(rows: Rows) -> cjson.Printer:
+        is_compact = rows.is_compact
 
-    return text
+        def text(values: Iterable[Any]) -> str:
+            entries = (
+                cjson.members(of(value), depth=3, is_compact=is_compact)
+                for value in values
+            )
+            return cjson.array(entries, is_compact=is_compact)
+
+        return text
+
+    return printer_of
+
+
+def _list_of(printer: cjson.Printer) -> PrinterOf:
+    """Make the printer of an array of plain values."""
+
+    def printer_of(rows: Rows) -> cjson.Printer:
+        is_compact = rows.is_compact
+        return lambda values: cjson.array(map(printer, values), is_compact=is_compact)
+
+    return printer_of
+
+
+def _reason(reason: RejectedReason) -> Iterable[tuple[str, str]]:
+    yield "message", cjson.string(reason.message)
+    yield "count", cjson.number(reason.count)
+
+
+def _output(output: Output) -> Iterable[tuple[str, str]]:
+    yield "value", cjson.number(output.value_sat)
+    yield "address", cjson.string(output.address)
+
+
+def _partition(slot: AppPartition) -> Iterable[tuple[str, str]]:
+    """Tell of a partition; of an empty one only what it is."""
+    image = slot.image
+    texts = ("version", "compile_date", "compile_time")
+    told = [cjson.string(getattr(image, name)) for name in texts] if image else []
+    if image is not None:
+        told.append(cjson.number(100 * image.size // SLOT_BYTES))
+    yield "label", cjson.string(slot.label)
+    yield "isCurrent", cjson.boolean(slot.is_current)
+    yield "isFactory", cjson.boolean(slot.label == FACTORY)
+    yield from zip(_OF_IMAGE, told or ["null"] * len(_OF_IMAGE), strict=True)
+
+
+_OF_IMAGE = ("version", "compileDate", "compileTime", "usagePercent")
+
+
+def _pool(numbered: tuple[int, PoolSlot]) -> Iterable[tuple[str, str]]:
+    number, slot = numbered
+    for name, value in ({"id": number} | slot.told()).items():
+        yield name, _pool_value(value)
+
+
+def _pools(rows: Rows) -> cjson.Printer:
+    """Print the pool slots that lead somewhere."""
+    printed = _array_of(_pool)(rows)
+    return lambda slots: printed(one for one in enumerate(slots) if one[1].url)
+
+
+def _pool_value(value: object) -> str:
+    if isinstance(value, bool):
+        return cjson.boolean(value)
+    return cjson.number(value) if isinstance(value, int) else cjson.string(str(value))
 
 
 def _monitor(rows: Rows) -> cjson.Printer:
@@ -108,92 +161,6 @@ def _best_difficulty(rows: Rows) -> cjson.Printer:
         return cjson.string(with_suffix(difficulty, rows.difficulty_gap))
 
     return text
-
-
-def _partitions(rows: Rows) -> cjson.Printer:
-    """Print partitions; of an empty one only what it is."""
-
-    def one(slot: AppPartition) -> str:
-        image = slot.image
-        texts = ("version", "compile_date", "compile_time")
-        told = [cjson.string(getattr(image, name)) for name in texts] if image else []
-        if image is not None:
-            told.append(cjson.number(100 * image.size // SLOT_BYTES))
-        return cjson.members(
-            (
-                ("label", cjson.string(slot.label)),
-                ("isCurrent", cjson.boolean(slot.is_current)),
-                ("isFactory", cjson.boolean(slot.label == FACTORY)),
-                *zip(_OF_IMAGE, told or ["null"] * len(_OF_IMAGE), strict=True),
-            ),
-            depth=3,
-            is_compact=rows.is_compact,
-        )
-
-    return lambda slots: cjson.array(map(one, slots), is_compact=rows.is_compact)
-
-
-_OF_IMAGE = ("version", "compileDate", "compileTime", "usagePercent")
-
-
-def _integers(rows: Rows) -> cjson.Printer:
-    def text(values: Iterable[int]) -> str:
-        return cjson.array(map(cjson.number, values), is_compact=rows.is_compact)
-
-    return text
-
-
-def _texts(rows: Rows) -> cjson.Printer:
-    def text(values: Iterable[str]) -> str:
-        return cjson.array(map(cjson.string, values), is_compact=rows.is_compact)
-
-    return text
-
-
-def _outputs(rows: Rows) -> cjson.Printer:
-    """Print coinbaseOutputs."""
-    lay_out = partial(cjson.members, depth=3, is_compact=rows.is_compact)
-
-    def text(outputs: Iterable[Output]) -> str:
-        return cjson.array(
-            (
-                lay_out(
-                    (
-                        ("value", cjson.number(output.value_sat)),
-                        ("address", cjson.string(output.address)),
-                    )
-                )
-                for output in outputs
-            ),
-            is_compact=rows.is_compact,
-        )
-
-    return text
-
-
-def _pools(rows: Rows) -> cjson.Printer:
-    lay_out = partial(cjson.members, depth=3, is_compact=rows.is_compact)
-
-    def text(pools: Iterable[PoolSlot]) -> str:
-        return cjson.array(
-            (
-                lay_out(
-                    (name, _pool_value(value))
-                    for name, value in ({"id": number} | slot.told()).items()
-                )
-                for number, slot in enumerate(pools)
-                if slot.url
-            ),
-            is_compact=rows.is_compact,
-        )
-
-    return text
-
-
-def _pool_value(value: object) -> str:
-    if isinstance(value, bool):
-        return cjson.boolean(value)
-    return cjson.number(value) if isinstance(value, int) else cjson.string(str(value))
 
 
 class Told(Struct, frozen=True):
@@ -309,7 +276,7 @@ _INFO = (
           "Unanswered shares of Stratum v2; always 0 on v1"),
     Told("sharesRejectedReasons", lambda d: d.shares.rejected_reasons,
           "Why shares were rejected, and how often",
-         printer_of=_reasons, of_what="array of {message, count}"),
+         printer_of=_array_of(_reason), of_what="array of {message, count}"),
     Told("uptimeSeconds", lambda d: d.told_uptime_s, "Since boot", "s"),
     Told("totalUptimeSeconds", lambda d: d.totals.total_uptime_s,
           "Of all boots together", "s"),
@@ -394,7 +361,7 @@ _INFO = (
           "Whether the page of the www partition is shown"),
     Told("partitions", lambda d: d.partitions,
           "The application partitions as they were at boot",
-         printer_of=_partitions,
+         printer_of=_array_of(_partition),
          of_what="array of {label, isCurrent, isFactory, version, compileDate, "
          "compileTime, usagePercent}"),
     Told("runningPartition", lambda d: d.running_partition,
@@ -455,14 +422,14 @@ _INFO = (
           "Difficulty of a block"),
     Told("coinbaseOutputs", lambda d: d.block and d.block.outputs,
           "Whom the block pays, the first six",
-         printer_of=_outputs, of_what="array of {value, address}"),
+         printer_of=_array_of(_output), of_what="array of {value, address}"),
     Told("coinbaseValueTotalSatoshis", lambda d: d.block and d.block.total_sat,
           "What the block pays", "sat"),
     Told("coinbaseValueUserSatoshis", lambda d: d.block and d.block.user_sat,
           "What it pays to the address in the user's name", "sat"),
     Told("blockSignals", lambda d: d.block and d.block.signals,
           "Proposals that the block's maker signals for: `BIP-54`, `BIP-110`",
-         printer_of=_texts, of_what="array of string"),
+         printer_of=_list_of(cjson.string), of_what="array of string"),
     Told("hashrateMonitor", lambda d: d.asics or None,
           "Counters of every chip: `asics`, an array of {total, domains, errorCount}",
          printer_of=_monitor),
@@ -482,12 +449,12 @@ _ASIC = (
           "Default frequency", "MHz"),
     Told("frequencyOptions", lambda d: d.board.chip.frequency_options_mhz,
           "Frequencies that the page allows without overclockEnabled", "MHz",
-         _integers),
+         _list_of(cjson.number)),
     Told("defaultVoltage", lambda d: d.board.chip.default_core_voltage_mv,
           "Default core voltage", "mV"),
     Told("voltageOptions", lambda d: d.board.chip.core_voltage_options_mv,
           "Core voltages that the page allows without overclockEnabled", "mV",
-         _integers),
+         _list_of(cjson.number)),
 )
 # fmt: on
 

@@ -8,10 +8,11 @@ real hashes throughout; a pool cannot tell that a miner lets each hash stand for
 import json
 import math
 import random
+from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -114,48 +115,130 @@ class WorkerStatistics:
         self.blocks_found += share.is_block
 
 
-class Miner(Protocol):
-    """A miner's connection, whatever it speaks; see `PoolConnection`."""
+class Miner(ABC):
+    """A miner's connection, whatever it speaks; its pool makes it.
 
-    name: str
-    wants_close: bool
-    is_closed: bool
-    is_silent: bool
-    faults: "PoolFaults"
+    After every call take `data_to_send` and look at `wants_close`; call `closed` when
+    the connection has ended. Whatever the miner sends, nothing is raised.
+    """
+
+    def __init__(self, pool: "Pool", *, name: str) -> None:
+        self.name = name
+        self.wants_close = False
+        """The pool is through with this miner; send what there is and close."""
+        self.is_closed = False
+        self.is_silent = False
+        """This miner is neither heard nor told anything."""
+        self.faults = NO_POOL_FAULTS
+        """How this miner is treated; see `set_faults`."""
+        self._pool = pool
+        self._out = bytearray()
+        self._has_found = False
+        """True once a block on order was found."""
 
     @property
+    @abstractmethod
     def is_mining(self) -> bool:
         """True while the miner has introduced itself and gets jobs."""
 
+    @abstractmethod
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes from the miner, in any slices."""
 
-    def data_to_send(self) -> bytes:
-        """Return and forget the bytes for the miner."""
-
-    def closed(self, now: float) -> None:
-        """The connection has ended."""
-
-    def close(self, reason: str) -> None:
-        """Want the connection closed; what was not sent yet is lost."""
-
-    def set_faults(self, faults: "PoolFaults", now: float) -> None:
-        """Treat the miner badly from now on, or well again."""
-
+    @abstractmethod
     def request_reconnect(self) -> None:
         """Ask the miner to connect anew."""
 
+    @abstractmethod
     def change_extranonce(self) -> bool:
         """Give the miner another extranonce; False if it cannot be told of one."""
 
+    @abstractmethod
     def send_job(self, *, is_clean: bool) -> None:
         """Send the pool's template as a new job, if the miner is ready for one."""
 
+    @abstractmethod
     def forget_jobs(self) -> None:
         """Take no more shares for the jobs so far: their block is over."""
 
+    @abstractmethod
     def check_silence(self, now: float) -> None:
         """Make it easier for a miner that has sent nothing for long."""
+
+    @abstractmethod
+    def _tell_difficulty(self) -> None:
+        """Tell a miner that is mining what shares have to meet from now on."""
+
+    @abstractmethod
+    def _hardest_difficulty(self) -> float | None:
+        """What shares of the next job have to meet; None without anybody to mine."""
+
+    @abstractmethod
+    def _worker_names(self) -> Iterable[str]:
+        """Whom `Pool.worker_came` was told of."""
+
+    def set_faults(self, faults: "PoolFaults", now: float) -> None:
+        """Treat the miner badly from now on, or well again."""
+        self._pool.step(now)
+        before, self.faults = self.faults, faults
+        if faults.reconnects > before.reconnects:
+            self.request_reconnect()
+        if faults.difficulty != before.difficulty:
+            self._tell_difficulty()
+        if faults.is_block_next != before.is_block_next:
+            self._has_found = False
+            self.send_job(is_clean=True)
+
+    def data_to_send(self) -> bytes:
+        """Return and forget the bytes for the miner."""
+        data = bytes(self._out)
+        self._out.clear()
+        return data
+
+    def closed(self, now: float) -> None:
+        """The connection has ended."""
+        self._pool.step(now)
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._pool.forget(self)
+        for name in self._worker_names():
+            self._pool.worker_went(name)
+
+    def close(self, reason: str) -> None:
+        """Want the connection closed; what was not sent yet is lost."""
+        self._out.clear()
+        self._end(reason)
+
+    def _end(self, reason: str) -> None:
+        """Want the connection closed once what there is was sent."""
+        if not self.wants_close:
+            self._pool.say(f"{self.name}: closing, {reason}")
+        self.wants_close = True
+        self._pool.note_unsent(self)
+
+    @property
+    def _is_mute(self) -> bool:
+        return self.is_silent or self._pool.is_silent
+
+    def _write(self, data: bytes) -> None:
+        self._out += data
+        self._pool.note_unsent(self)
+        if len(self._out) > MAX_UNSENT_BYTES:
+            self.close("it does not read")
+
+    def _template(self) -> Template:
+        """The pool's; where a block is ordered, one as easy as the hardest share."""
+        template = self._pool.chain.template
+        if not self.faults.is_block_next or self._has_found:
+            return template
+        hardest = self._hardest_difficulty()
+        if hardest is None:
+            return template
+        target = target_for(hardest / EASIER)
+        if target <= nbits_target(template.nbits):  # any share makes a block as it is
+            return template
+        return replace(template, nbits=nbits_for(target))
 
 
 class Pool:
@@ -418,24 +501,14 @@ EASIER = 1.01
 """By how much a block is easier than a share when the next share is to be one."""
 
 
-class PoolConnection:
-    """One miner's connection; made by `Pool.connect`.
-
-    After every call take `data_to_send` and look at `wants_close`; call `closed` when
-    the connection has ended. Whatever the miner sends, nothing is raised.
-    """
+class PoolConnection(Miner):
+    """One miner's connection in Stratum v1; made by `Pool.connect`."""
 
     def __init__(self, pool: Pool, now: float, *, name: str) -> None:
-        self.name = name
-        self.wants_close = False
-        """The pool is through with this miner; close the connection."""
-        self.is_closed = False
-        self.is_silent = False
-        """This miner is neither heard nor told anything."""
+        super().__init__(pool, name=name)
         self.version_mask = 0
         """Version bits this miner may roll."""
         self.extranonce1 = pool.new_extranonce1()
-        self._pool = pool
         self._vardiff = Vardiff(
             pool.start_difficulty,
             now,
@@ -443,7 +516,6 @@ class PoolConnection:
             highest=pool.chain.network_difficulty,
         )
         self._lines = LineSplitter()
-        self._out = bytearray()
         self._malformed = 0
         self._is_subscribed = False
         self._wants_extranonce = False
@@ -451,31 +523,11 @@ class PoolConnection:
         self._payout = ANYONE_CAN_SPEND
         self._jobs: dict[str, Job] = {}
         self._jobs_sent = 0
-        self.faults = NO_POOL_FAULTS
-        """How this miner is treated; see `set_faults`."""
-        self._has_found = False
-        """True once a block on order was found."""
 
     @property
     def difficulty(self) -> float:
         """What shares of the next job have to meet."""
         return self.faults.difficulty or self._vardiff.difficulty
-
-    def set_faults(self, faults: PoolFaults, now: float) -> None:
-        """Treat the miner badly from now on, or well again."""
-        self._pool.step(now)
-        before, self.faults = self.faults, faults
-        if faults.reconnects > before.reconnects:
-            self.request_reconnect()
-        if faults.difficulty != before.difficulty and self.is_mining:
-            self._send_difficulty()
-        if faults.is_block_next != before.is_block_next:
-            self._has_found = False
-            self.send_job(is_clean=True)
-
-    @property
-    def _is_mute(self) -> bool:
-        return self.is_silent or self._pool.is_silent
 
     @property
     def is_mining(self) -> bool:
@@ -493,29 +545,11 @@ class PoolConnection:
             if line.strip():
                 self._receive_line(line, now)
 
-    def data_to_send(self) -> bytes:
-        """Return and forget the bytes for the miner."""
-        data = bytes(self._out)
-        self._out.clear()
-        return data
+    def _hardest_difficulty(self) -> float | None:
+        return self.difficulty
 
-    def closed(self, now: float) -> None:
-        """The connection has ended."""
-        self._pool.step(now)
-        if self.is_closed:
-            return
-        self.is_closed = True
-        self._pool.forget(self)
-        for name in self._workers:
-            self._pool.worker_went(name)
-
-    def close(self, reason: str) -> None:
-        """Want the connection closed; what was not sent yet is lost."""
-        if not self.wants_close:
-            self._pool.say(f"{self.name}: closing, {reason}")
-        self.wants_close = True
-        self._pool.note_unsent(self)
-        self._out.clear()
+    def _worker_names(self) -> Iterable[str]:
+        return self._workers
 
     def request_reconnect(self) -> None:
         """Ask the miner to connect anew."""
@@ -558,15 +592,6 @@ class PoolConnection:
     def forget_jobs(self) -> None:
         """Take no more shares for the jobs so far: their block is over."""
         self._jobs.clear()
-
-    def _template(self) -> Template:
-        template = self._pool.chain.template
-        if not self.faults.is_block_next or self._has_found:
-            return template
-        target = target_for(self.difficulty / EASIER)
-        if target <= nbits_target(template.nbits):  # any share makes a block as it is
-            return template
-        return replace(template, nbits=nbits_for(target))
 
     def check_silence(self, now: float) -> None:
         """Make it easier for a miner that has sent nothing for long."""
@@ -727,6 +752,10 @@ class PoolConnection:
             self._say_difficulty()
             self.send_job(is_clean=True)
 
+    def _tell_difficulty(self) -> None:
+        if self.is_mining:
+            self._send_difficulty()
+
     def _send_difficulty(self) -> None:
         """Tell the difficulty and, as it holds from the next job on, send one."""
         self._say_difficulty()
@@ -750,10 +779,7 @@ class PoolConnection:
     def _send(self, line: str) -> None:
         if self._is_mute or self.wants_close:
             return
-        self._out += line.encode()
-        self._pool.note_unsent(self)
-        if len(self._out) > MAX_UNSENT_BYTES:
-            self.close("it does not read")
+        self._write(line.encode())
 
 
 _HANDLERS: dict[str, Callable[[PoolConnection, _Request, float], None]] = {

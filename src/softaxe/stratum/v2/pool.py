@@ -8,7 +8,7 @@ is one short message. Source: Stratum v2, Mining Protocol; codes as the Stratum
 Reference Implementation spells them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from math import frexp, isfinite, ldexp
@@ -19,24 +19,19 @@ from msgspec.structs import replace
 
 from softaxe.bitcoin.header import (
     DIFFICULTY_1_TARGET,
-    nbits_for,
-    nbits_target,
     target_for,
 )
 from softaxe.errors import StratumError
 from softaxe.stratum.chain import Template, subsidy_sat
 from softaxe.stratum.pool import (
-    EASIER,
     EXTRANONCE2_SIZE,
     MAX_AHEAD_S,
     MAX_JOBS,
     MAX_NAME_CHARACTERS,
-    MAX_UNSENT_BYTES,
     MAX_WORKERS_PER_CONNECTION,
-    NO_POOL_FAULTS,
     VERSION_MASK,
+    Miner,
     Pool,
-    PoolFaults,
     WorkerStatistics,
 )
 from softaxe.stratum.pool_job import (
@@ -191,30 +186,17 @@ class _State(Enum):
     OPEN = auto()
 
 
-class PoolConnection:
-    """One miner's connection; made by `Entrance.connect`.
-
-    After every call take `data_to_send` and look at `wants_close`; call `closed` when
-    the connection has ended. Whatever the miner sends, nothing is raised.
-    """
+class PoolConnection(Miner):
+    """One miner's connection in Stratum v2; made by `Entrance.connect`."""
 
     def __init__(self, entrance: Entrance, now: float, *, name: str) -> None:
-        self.name = name
-        self.wants_close = False
-        """The pool is through with this miner; send what there is and close."""
-        self.is_closed = False
-        self.is_silent = False
-        """This miner is neither heard nor told anything."""
-        self.faults = NO_POOL_FAULTS
-        """How this miner is treated; see `set_faults`."""
+        super().__init__(entrance.pool, name=name)
         self.channels: dict[int, Channel] = {}
         """The open ones, by id."""
         self._entrance = entrance
-        self._pool = entrance.pool
         self._state = _State.HANDSHAKE
         self._hello = bytearray()
         self._link: FrameLink | None = None
-        self._out = bytearray()
         self._flags = 0
         self._last_id = 0
         """Of channels and groups."""
@@ -223,8 +205,6 @@ class PoolConnection:
         self._jobs_sent = 0
         self._nbits = 0
         """As last told with a new block."""
-        self._has_found = False
-        """True once a block on order was found."""
         self._holds_blocks = False
 
     @property
@@ -237,18 +217,9 @@ class PoolConnection:
         wanted = self.faults.difficulty or channel.vardiff.difficulty
         return max(wanted, channel.easiest)
 
-    def set_faults(self, faults: PoolFaults, now: float) -> None:
-        """Treat the miner badly from now on, or well again."""
-        self._pool.step(now)
-        before, self.faults = self.faults, faults
-        if faults.reconnects > before.reconnects:
-            self.request_reconnect()
-        if faults.difficulty != before.difficulty:
-            for channel in self.channels.values():
-                self._send_target(channel)
-        if faults.is_block_next != before.is_block_next:
-            self._has_found = False
-            self.send_job(is_clean=True)
+    def _tell_difficulty(self) -> None:
+        for channel in self.channels.values():
+            self._send_target(channel)
 
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes from the miner, in any slices."""
@@ -271,27 +242,16 @@ class PoolConnection:
         except StratumError as error:
             self.close(str(error))
 
-    def data_to_send(self) -> bytes:
-        """Return and forget the bytes for the miner."""
-        data = bytes(self._out)
-        self._out.clear()
-        return data
+    def _hardest_difficulty(self) -> float | None:
+        return max(map(self.difficulty_of, self.channels.values()), default=None)
+
+    def _worker_names(self) -> Iterable[str]:
+        return [channel.user for channel in self.channels.values()]
 
     def closed(self, now: float) -> None:
         """The connection has ended."""
-        self._pool.step(now)
-        if self.is_closed:
-            return
-        self.is_closed = True
-        self._pool.forget(self)
-        for channel in self.channels.values():
-            self._pool.worker_went(channel.user)
+        super().closed(now)
         self.channels.clear()
-
-    def close(self, reason: str) -> None:
-        """Want the connection closed; what was not sent yet is lost."""
-        self._out.clear()
-        self._end(reason)
 
     def check_silence(self, now: float) -> None:
         """Make it easier for miners that have sent nothing for long."""
@@ -482,16 +442,6 @@ class PoolConnection:
             )
         self._send(said)
 
-    def _template(self) -> Template:
-        template = self._pool.chain.template
-        if not self.faults.is_block_next or self._has_found or not self.channels:
-            return template
-        hardest = max(map(self.difficulty_of, self.channels.values()))
-        target = target_for(hardest / EASIER)
-        if target <= nbits_target(template.nbits):  # any share makes a block as it is
-            return template
-        return replace(template, nbits=nbits_for(target))
-
     def _address(self, channels: list[Channel]) -> int:
         """The channel that is meant, or the group."""
         return channels[0].id if len(channels) == 1 else channels[0].group_id
@@ -500,10 +450,6 @@ class PoolConnection:
         return [one for one in self.channels.values() if one.full_size == size]
 
     # What the miner says
-
-    @property
-    def _is_mute(self) -> bool:
-        return self.is_silent or self._pool.is_silent
 
     def _shake_hands(self, hello: bytes) -> None:
         entrance = self._entrance
@@ -740,19 +686,10 @@ class PoolConnection:
         self._last_id += 1
         return self._last_id
 
-    def _end(self, reason: str) -> None:
-        if not self.wants_close:
-            self._pool.say(f"{self.name}: closing, {reason}")
-        self.wants_close = True
-        self._pool.note_unsent(self)
-
     def _send(self, message: Message) -> None:
         if self._link is None or self._is_mute or self.wants_close:
             return
-        self._out += self._link.seal(messages.frame(message))
-        self._pool.note_unsent(self)
-        if len(self._out) > MAX_UNSENT_BYTES:
-            self.close("it does not read")
+        self._write(self._link.seal(messages.frame(message)))
 
 
 _HANDLERS: Final[dict[type[Message], Callable[..., None]]] = {
