@@ -203,14 +203,22 @@ def given(kind: type[Struct], value: object) -> dict[str, Any]:
     return _given(kind, value)
 
 
-def read_member(kind: type[Struct], name: str, value: object) -> Any:
+def read_member(
+    kind: type[Struct], name: str, value: object, spelt: str | None = None
+) -> Any:
     """Read one member by its name.
+
+    Args:
+        kind: Whose.
+        name: Which.
+        value: As written.
+        spelt: The member's name where the value was written.
 
     Raises:
         SettingError: It is not allowed.
     """
     (member,) = (one for one in members(kind) if one.name == name)
-    return _read_named(member, name, value)
+    return _read_named(member, spelt or name, value)
 
 
 def shown(value: object) -> str:

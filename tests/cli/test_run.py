@@ -31,6 +31,8 @@ Ports = Callable[..., int]
         (["--pool", "pool.x:notaport"], "--pool: pool.x:notaport: the port is none"),
         (["--pool", "tcp://[::1]:99999"], "--pool: tcp://[::1]:99999: the port"),
         (["--control", "here"], "--control: 'here' is neither"),
+        (["--allow-host", "*"], "--allow-host: '*' is no host name"),
+        (["--allow-host", "http://a"], "--allow-host: 'http://a' is no host name"),
         (["--networks", "nowhere.toml"], "nowhere.toml"),
         (["fleet.toml", "--strict"], "--strict: write it into fleet.toml"),
         (["--strict", "--profile", "firmware"], "strict: a device asks for nothing"),

@@ -30,9 +30,12 @@ def asked(
     *headers: tuple[bytes, bytes],
     client: str = "127.0.0.1",
     token: str = "",
+    host: bytes = HOST[1],
+    hosts: tuple[str, ...] = (),
 ) -> Answer:
-    request = Request(method, path, headers=(HOST, *headers), client=client)
-    return asyncio.run(ControlApp(Handlers(), token)(request))
+    own = (HOST[0], host)
+    request = Request(method, path, headers=(own, *headers), client=client)
+    return asyncio.run(ControlApp(Handlers(), token, hosts=hosts)(request))
 
 
 def test_names_in_a_path_are_decoded_and_told() -> None:
@@ -82,3 +85,52 @@ def test_the_page_and_who_watches_a_process_need_none(path: str) -> None:
 
 def test_no_site_shows_the_fleets_page_in_a_frame() -> None:
     assert (b"X-Frame-Options", b"DENY") in asked("GET", "/").headers
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        (b"fleet.example:8100", 200),
+        (b"FLEET.example.", 200),
+        (b"a.b.lab.example", 200),
+        (b"lab.example", 403),
+        (b"evilfleet.example", 403),
+        (b"fleet", 403),
+        (b"", 403),
+    ],
+)
+def test_orders_come_under_names_that_are_allowed(host: bytes, status: int) -> None:
+    hosts = ("Fleet.example", ".lab.example")
+
+    assert asked("POST", "/control/reset", host=host, hosts=hosts).status == status
+
+
+def test_other_sites_gain_nothing_by_an_allowed_name() -> None:
+    def status(origin: bytes) -> int:
+        page, host = (b"origin", origin), b"fleet.example:8100"
+        hosts = ("fleet.example",)
+        return asked("POST", "/control/reset", page, host=host, hosts=hosts).status
+
+    assert status(b"http://fleet.example:8100") == 200
+    assert status(b"http://fleet.example") == 403
+    assert status(b"https://evil.example") == 403
+    assert status(b"null") == 403
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/control/health", "/control/ready"])
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        (b"softaxe-0.softaxe.default.svc.cluster.local:8100", 200),
+        (b"fleet:8100", 200),
+        (b"fleet.lan", 200),
+        (b"rebound.example", 403),
+        (b"", 403),
+    ],
+)
+def test_who_watches_may_use_any_name_that_no_web_site_can_have(
+    path: str, host: bytes, status: int
+) -> None:
+    assert asked("GET", path, host=host).status == status
+    page = (b"origin", b"http://rebound.example")
+    assert asked("GET", path, page, host=host).status == 403

@@ -37,6 +37,16 @@ def test_a_fleet_file_is_read(tmp_path: Path) -> None:
     options.check()
 
 
+@pytest.mark.parametrize("written", ['"a.example"', '["a.example"]'])
+def test_one_name_needs_no_list(tmp_path: Path, written: str) -> None:
+    path = tmp_path / "fleet.toml"
+    path.write_text(f"allow_host = {written}\n[[group]]")
+
+    options = read_fleet_file(path, FleetOptions(state=tmp_path))
+
+    assert options.allow_host == ("a.example",)
+
+
 @pytest.mark.parametrize("name", ["board", "boards"])
 @pytest.mark.parametrize("shared", ['boards = ["601", "602"]', 'board = "601"'])
 def test_a_groups_own_board_goes_before_those_of_all(
@@ -69,6 +79,8 @@ def test_a_groups_own_board_goes_before_those_of_all(
         ("port_base = -1\n[[group]]", "port_base: -1 is no whole number of 0..65535"),
         ("cpu_percent = 0\n[[group]]", "cpu_percent: 0 is no whole number of 1..6400"),
         ("control = 'x'\n[[group]]", "control: 'x' is neither HOST:PORT nor none"),
+        ("allow_host = 1\n[[group]]", "allow_host: 1 is neither a name nor a list"),
+        ("allow_host = ['a:1']\n[[group]]", "allow_host: 'a:1' is no host name"),
         ("fault = 'x'\n[[group]]", "fault: 'x' is no list"),
         ("fault = [1]\n[[group]]", "fault 1: 1 is no table"),
         ("[[group]]\n[[fault]]\neffect = 'x'", "fault 1: effect: 'x' is none of"),

@@ -91,6 +91,19 @@ def is_loopback(host: str) -> bool:
     return _is_loopback_name(host.lower())
 
 
+def is_public_name(name: str) -> bool:
+    """Tell whether a host is a name that the public DNS may answer, for anybody.
+
+    Names without a dot are those of a network's own hosts, as in containers.
+
+    Args:
+        name: In lower case, without a port; addresses are no names.
+    """
+    if _literal(name) is not None:
+        return False
+    return "." in name and not name.rstrip(".").endswith(LOCAL_DOMAINS)
+
+
 def is_near(client_ip: str) -> bool:
     """Tell whether an address is this machine's or one of a private network."""
     try:
@@ -257,6 +270,4 @@ def _is_foreign(name: str | None, own_names: set[str]) -> bool:
     only programs of this machine may. On a network names are not looked at, as a device
     does not: its owner may have given it any.
     """
-    if name is None or name in own_names or _literal(name) is not None:
-        return False
-    return "." in name and not name.rstrip(".").endswith(LOCAL_DOMAINS)
+    return name is not None and name not in own_names and is_public_name(name)

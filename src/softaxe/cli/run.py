@@ -108,6 +108,14 @@ ControlTokenOption = Annotated[
         help="What whoever uses the control port must know.",
     ),
 ]
+AllowHostOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Let the control port be used under this name, too, or, with a dot before "
+        "it, all names below it; more than once for more.",
+    ),
+]
 ReplayOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Serve a recording instead; see softaxe record."),
@@ -263,6 +271,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     workers: WorkersOption = 1,
     control: ControlOption = CONTROL,
     control_token: ControlTokenOption = "",
+    allow_host: AllowHostOption = None,
     replay: ReplayOption = None,
     board: BoardOption = "601",
     pool: PoolOption = None,
@@ -338,6 +347,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             port=port,
             port_base=port_base,
             control=control,
+            allow_host=tuple(allow_host or ()),
             seed=seed,
             speed=speed,
             cpu_percent=cpu_percent,
@@ -370,16 +380,12 @@ def _judged(
     from msgspec.structs import replace as replaced  # noqa: PLC0415
 
     from softaxe.fleet.groups import parse_pool  # noqa: PLC0415
-    from softaxe.fleet.options import (  # noqa: PLC0415
-        control_address,
-        read_fleet_file,
-    )
+    from softaxe.fleet.options import read_fleet_file  # noqa: PLC0415
 
     (own,) = options.groups
     if own.pool is not None:
         read_as("--pool", parse_pool, own.pool)
-    read_as("--control", control_address, options.control)
-    options.check()
+    options.check(_option)
     if fleet_file is None:
         return options
     options = read_fleet_file(fleet_file, options, given)

@@ -57,7 +57,7 @@ async def open_control(whole: Whole, token: str = "") -> Listener | None:
         return None
     host, port = address
     tries = FIRST_PORT_TRIES if whole.options.control == CONTROL else 1
-    app = ControlApp(Control(whole), token)
+    app = ControlApp(Control(whole), token, hosts=whole.options.allow_host)
     for attempt in range(tries):
         listener = Listener(app, host, port + attempt if port else 0)
         try:

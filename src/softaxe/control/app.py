@@ -1,12 +1,12 @@
 """The control API of a fleet: devices, faults, clock, journal, snapshots, metrics.
 
 It has a port of its own and is no part of any device. Only a browser page of its own
-address may use it, and only under a name of this machine: other sites' pages, and names
-that others can point here, are refused.
+address may use it, and only under an address, `localhost` or a name that was allowed:
+other sites' pages, and names that others can point here, are refused.
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from hmac import compare_digest
 from importlib.resources import files
@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 from msgspec import Struct, inspect
 
-from softaxe.api.access import is_near
+from softaxe.api.access import is_near, is_public_name
 from softaxe.control.operations import OPERATIONS, Operation
 from softaxe.description import members, read
 from softaxe.errors import NotNow, NotThere, SettingError, StorageError
@@ -32,6 +32,9 @@ Handler = Callable[[Request], Awaitable[object]]
 JSON = b"application/json"
 FOR_ALL = frozenset({"/control/health", "/control/ready"})
 """Asked by who starts processes and has no token; they tell nothing else."""
+WATCHED = FOR_ALL | {"/metrics"}
+"""Asked by who watches processes, in a cluster by whatever name it knows them; so any
+name will do that the public DNS does not answer."""
 _PAGE = files("softaxe.control") / "static"
 _TYPES = {
     ".html": b"text/html; charset=utf-8",
@@ -64,15 +67,20 @@ class ControlApp:
     Args:
         handlers: Has a method for each operation, by its name.
         token: That every order must have; empty when none is asked for.
+        hosts: Names under which it may be used, beside addresses and `localhost`; one
+            that begins with a dot stands for all below it.
     """
 
-    def __init__(self, handlers: object, token: str = "") -> None:
+    def __init__(
+        self, handlers: object, token: str = "", *, hosts: Collection[str] = ()
+    ) -> None:
         self._handlers = handlers
         self._token = token.encode()
+        self._hosts = frozenset(map(str.lower, hosts))
 
     async def __call__(self, request: Request) -> Answer:
         """Serve one request."""
-        refusal = refuse(request)
+        refusal = refuse(request, self._hosts)
         if refusal is not None:
             return _error(403, refusal)
         method = "GET" if request.method == "HEAD" else request.method
@@ -155,18 +163,27 @@ def _page(path: str) -> Answer:
     return _error(404, f"{path}: there is no such route or page")
 
 
-def refuse(request: Request) -> str | None:
+def refuse(request: Request, hosts: Collection[str] = ()) -> str | None:
     """Tell why a request may not be served; None when it may.
 
     A page of another site that a user of this machine looks at can send requests here:
     it has an Origin. One that points its own name here has that name as Host. Clients
     are those that a device lets in.
+
+    Args:
+        request: Which.
+        hosts: Names that are allowed, in lower case.
     """
     if not is_near(request.client):
         return f"Client: {request.client!r} has no private address"
     host = request.header(b"host") or ""
-    if not _is_own_name(_without_port(host)):
-        return f"Host: {host[:80]!r} is no name or address of this machine"
+    name = _without_port(host).lower().removesuffix(".")
+    is_watcher = request.path in WATCHED and name and not is_public_name(name)
+    if not (_is_own_name(name) or _is_among(name, hosts) or is_watcher):
+        return (
+            f"Host: {host[:80]!r} is neither an address nor localhost; "
+            "--allow-host lets a name in"
+        )
     origin = request.header(b"origin")
     if origin is not None and origin != f"http://{host}":
         return f"Origin: {origin[:80]!r} is another site's"
@@ -182,8 +199,15 @@ def _without_port(host: str) -> str:
     return host.rpartition(":")[0] if ":" in host else host
 
 
+def _is_among(name: str, hosts: Collection[str]) -> bool:
+    """Tell whether a name is one of these, or below one that begins with a dot."""
+    return name in hosts or any(
+        host.startswith(".") and name.endswith(host) for host in hosts
+    )
+
+
 def _is_own_name(name: str) -> bool:
-    if name.lower() == "localhost":
+    if name == "localhost":
         return True
     try:
         ip_address(name)

@@ -1,11 +1,12 @@
 """What a fleet is to be: the options of a run, and the files that say them."""
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from softaxe.description import about, given, read_member
+from softaxe.description import about, given, read_member, shown
 from softaxe.effects import Fault
 from softaxe.errors import SettingError, read_as
 from softaxe.faults import FaultRules
@@ -46,6 +47,8 @@ class FleetOptions:
     """Start the built-in pool even when no group needs it."""
     control: str = "none"
     """Address of the control API, `host:port`."""
+    allow_host: tuple[str, ...] = ()
+    """Names under which the control API may be used."""
     seed: int | None = 0
     """Of the first device, and of chance; None for the state directory's own."""
     speed: float = 1.0
@@ -69,15 +72,18 @@ class FleetOptions:
         is_at_one = self.port_base is not None or self.port == 0
         return MANY_HOST if is_many and not is_at_one else ONE_HOST
 
-    def check(self) -> None:
+    def check(self, spelt: Callable[[str], str] = str) -> None:
         """Look for what cannot be before anything is started.
+
+        Args:
+            spelt: Gives the name by which people know a key of a fleet file.
 
         Raises:
             SettingError: A value is not allowed; says which.
         """
         for name in RUN_KEYS:
             if getattr(self, name) is not None:
-                read_member(FleetFile, name, getattr(self, name))
+                read_member(FleetFile, name, getattr(self, name), spelt(name))
         rules = FaultRules()
         for number, rule in enumerate(self.faults, 1):
             read_as(f"fault {number}", lambda rule: rules.add(rule, 0.0), rule)
@@ -103,6 +109,21 @@ def control_address(text: str) -> tuple[str, int] | None:
     return host.strip("[]"), int(port)
 
 
+def _host_names(value: object) -> tuple[str, ...]:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple):
+        raise SettingError(f"{shown(value)} is neither a name nor a list of names")
+    for name in names:
+        if not isinstance(name, str) or not _HOST_NAME.fullmatch(name):
+            raise SettingError(
+                f"{shown(name)} is no host name; without scheme and port, as "
+                "fleet.example, or .example for all names below it"
+            )
+    return tuple(names)
+
+
+_HOST_NAME = re.compile(r"\.?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,9}")
+"""With a dot before it, all names below it."""
 Host = Annotated[str, about(length=(1, 256))]
 Port = Annotated[int, about(within=PORTS)]
 
@@ -140,6 +161,20 @@ class FleetFile(Groups, frozen=True, kw_only=True):
             "Address of the control API as HOST:PORT, or none.", check=control_address
         ),
     ] = "127.0.0.1:8100"
+    allow_host: Annotated[
+        tuple[str, ...],
+        about(
+            "Names under which the control API may be used, beside addresses and "
+            "localhost; .example is all names below it.",
+            read=_host_names,
+            schema={
+                "anyOf": [
+                    {"type": "string"},
+                    {"type": "array", "items": {"type": "string"}},
+                ]
+            },
+        ),
+    ] = ()
     cpu_percent: Annotated[
         int, about("CPU for real work; 100 is one core.", within=CPU_PERCENT)
     ] = 50
