@@ -9,6 +9,7 @@ from softaxe.device.events import (
     SaveSettings,
     ShareAccepted,
 )
+from softaxe.device.profile import FIRMWARE
 from softaxe.simulation import LATENCY_S
 from softaxe.stratum.pool import PoolFaults
 
@@ -98,7 +99,7 @@ def test_every_firmware_mines_on_the_built_in_pool(
         "stratumuser": f"{PAID}.one",
         "stratumxnsub": 1,
     }
-    device = Device(seed=1, firmware=firmware, settings=settings)
+    device = Device(seed=1, firmware=firmware, profile=FIRMWARE, settings=settings)
     simulation = Simulation(device, Pool.for_scaled_work(seed=1))
     simulation.advance(40)
     (connection,) = simulation.pool.connections

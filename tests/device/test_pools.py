@@ -13,6 +13,7 @@ from softaxe.device.pools import PoolLost, Pools, PoolsReachable, dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
 from softaxe.device.setting_rules import Value
 from softaxe.device.settings import Settings
+from softaxe.stratum.session import Session
 from softaxe.units import NEVER, Level
 
 BOARD = board("601")
@@ -116,6 +117,38 @@ def test_three_failures_lead_to_the_fallback_and_back() -> None:
     assert "Switching target due to too many failures (retries: 3)..." in bench.lines
 
 
+@pytest.mark.parametrize(
+    ("version", "profile", "counted"),
+    [
+        ("2.12.2", DOCUMENTED, 1),
+        ("2.12.2", FIRMWARE, 0),
+        ("2.14.2", DOCUMENTED, 1),
+        ("2.14.2", FIRMWARE, 0),
+        ("2.15.0", FIRMWARE, 1),
+    ],
+)
+def test_the_first_share_counts_where_none_was_suggested(
+    version: str, profile: Profile, counted: int
+) -> None:
+    bench = Bench(
+        profile=profile.on(firmware(version)),
+        version=version,
+        stratum_suggested_difficulty=0,
+    )
+    bench.reachable.add("one.example")
+    bench.advance(1.0)
+    bench.hear(SETUP_REPLY)
+    session = bench.pools.session
+    assert isinstance(session, Session)
+
+    number = session.submit(
+        job_id="1", extranonce2=b"", ntime=1, nonce=2, version_bits=0, now=1.0
+    )
+    bench.hear(b'{"id":%d,"result":true,"error":null}\n' % number)
+
+    assert (number, bench.pools.shares.accepted) == (4, counted)
+
+
 def test_each_try_is_told_before_it_fails() -> None:
     bench = Bench()
     bench.advance(10.0)
@@ -152,7 +185,7 @@ def test_without_fallback_it_stays_with_the_primary() -> None:
 
 
 def test_a_failover_forgets_the_share_counters() -> None:
-    bench = Bench()
+    bench = Bench(profile=FIRMWARE)
     bench.reachable = {"one.example", "two.example"}
     bench.advance(1.0)
     bench.hear(b'{"id":7,"result":false,"error":null}\n')
@@ -330,7 +363,7 @@ def test_a_requested_reconnect_goes_to_the_same_pool_and_is_no_failure() -> None
 
 
 def test_the_heartbeat_brings_the_primary_back() -> None:
-    bench = Bench()
+    bench = Bench(profile=FIRMWARE)
     bench.reachable.add("two.example")
     bench.advance(20.0)
     assert bench.pools.is_using_fallback

@@ -44,6 +44,7 @@ class Bench:
         scale: int = 1,
         before: ExtranonceSet | None = None,
         must_subscribe: bool = True,
+        tracks_shares: bool = False,
         version: str = "2.12.2",
     ) -> None:
         self.lines: list[str] = []
@@ -58,6 +59,7 @@ class Bench:
             scale=scale,
             extranonce=before,
             must_subscribe=must_subscribe,
+            tracks_shares=tracks_shares,
             log=self.log,
         )
         self.session.connected(0.0)
@@ -163,6 +165,31 @@ def test_answers_to_low_ids_are_setup_and_to_high_ones_shares() -> None:
     assert bench.says(refused) == [ShareRejected("Job not found")]
     refused["id"] = 3
     assert bench.says(refused) == [SetupRejected("Job not found")]
+
+
+@pytest.mark.parametrize("version", ["2.8.1", "2.12.2", "2.13.2", "2.14.2", "2.15.0"])
+def test_where_submits_are_tracked_their_answers_and_no_others_are_shares_s(
+    version: str,
+) -> None:
+    bench = Bench(version=version, suggested=0, tracks_shares=True)
+    for number in (1, 2, 3):
+        bench.says(accepted(number))
+    shares = [bench.submit(), bench.submit()]
+    refused = {"id": shares[1], "result": None, "error": [21, "Stale", None]}
+
+    assert bench.says(accepted(shares[0])) == [ShareAccepted()]
+    assert bench.says(refused) == [ShareRejected("Stale")]
+    assert bench.says(accepted(shares[0])) == [SetupAccepted()]
+
+
+def test_extranonces_are_asked_for_no_more_than_the_firmware_does() -> None:
+    bench = Bench(suggested=0, extranonce=True, tracks_shares=True)
+    bench.says(accepted(3))
+    bench.says(accepted(4))
+    assert len(bench.sent()) == 5
+
+    assert bench.says(accepted(5)) == [SetupAccepted()]
+    assert bench.sent() == []
 
 
 def test_a_reject_reason_beside_false_is_taken() -> None:

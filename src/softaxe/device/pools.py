@@ -178,6 +178,7 @@ class Pools:
         self._firmware_version = firmware_version
         self._understands_schemes = profile.pool_url_scheme_understood
         self._must_subscribe = profile.subscription_needed
+        self._tracks_shares = profile.first_share_counted
         self._extranonce: stratum.ExtranonceSet | None = None
         """The last that any pool has given since boot."""
         is_bounded = (
@@ -342,6 +343,7 @@ class Pools:
             scale=scale,
             extranonce=None if self._must_subscribe else self._extranonce,
             must_subscribe=self._must_subscribe,
+            tracks_shares=self._tracks_shares,
             most_difficulty=self._most_difficulty,
             is_wireless=True,
             log=self._log,

@@ -171,6 +171,15 @@ class Profile:
         "a pool's difficulty counts as 2147483647 at most, as 32 bits hold",
         v2_14=None,
     )
+    first_share_counted: bool = _row(
+        "the answer to a submit counts as a share, and no other does",
+        "the message id decides: from 5 on it is a share. So the first share of every "
+        "connection is not counted where nothing came before it, as with a suggested "
+        "difficulty of 0, and an answer to `mining.extranonce.subscribe` is a share",
+        v2_14="a submit with a message id below 5 is not counted: the first share of "
+        "every connection with a suggested difficulty of 0",
+        v2_15=None,
+    )
     statistics_time_is_wide: bool = _row(
         "statistics are recorded at their interval, however long the device is up",
         None,

@@ -19,7 +19,8 @@ from softaxe.errors import StratumError
 MAX_LINE_BYTES = 1 << 16
 """Longer lines are dropped; the longest notify is a tenth of this."""
 FIRST_SHARE_ID = 5
-"""Replies to lower ids are about the set-up. Source: ESP-Miner stratum_api.c."""
+"""Replies to lower ids are about the set-up, to releases that track no submits.
+Source: ESP-Miner stratum_api.c."""
 CONFIGURE_ID = 1
 SUBSCRIBE_ID = 2
 AUTHORIZE_ID = 3

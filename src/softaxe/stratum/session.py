@@ -168,6 +168,8 @@ class Session:
         extranonce: What an earlier connection gave; the firmware keeps it.
         must_subscribe: Mine only what this connection gives an extranonce for; the
             firmware takes any answer to subscribe for one, and goes on.
+        tracks_shares: Tell by its submit what an answer to a share is, also where the
+            release goes by the number of the id.
         log: For the lines of the firmware.
         most_difficulty: That a pool can ask, in the chip's hashes.
         is_wireless: Answers are in the air for a while, too.
@@ -186,6 +188,7 @@ class Session:
         scale: int,
         extranonce: ExtranonceSet | None = None,
         must_subscribe: bool = True,
+        tracks_shares: bool = False,
         log: Log,
         most_difficulty: float = inf,
         is_wireless: bool = False,
@@ -206,6 +209,7 @@ class Session:
         self._wants_extranonce_subscribe = wants_extranonce_subscribe
         self._scale = scale
         self._must_subscribe = must_subscribe
+        self._tracks_shares = tracks_shares or rows.share_replies == "tracked"
         self._log = log
         self._most_difficulty = most_difficulty
         self._is_wireless = is_wireless
@@ -438,14 +442,18 @@ class Session:
         is_timed_first = rule.response_time == "any message"
         if is_timed_first:
             self._time(message_id, sent_at, now)
-        goes_by_tracking = rule.share_replies == "tracked"
-        is_low = message_id < FIRST_SHARE_ID and not goes_by_tracking
-        is_known = rule.share_replies == "id from 5" or sent_at is not None
+        is_submit = sent_at is not None and message_id > AUTHORIZE_ID
+        is_low = message_id < FIRST_SHARE_ID
+        if self._tracks_shares:
+            is_share, is_setup = is_submit, not is_submit
+        else:
+            is_known = rule.share_replies == "id from 5" or is_submit
+            is_share, is_setup = is_known and not is_low, is_low
         if message_id == SUBSCRIBE_ID and self._must_subscribe:
             self._refuse(reason or "no extranonce")
-        elif is_known and not is_low:
+        elif is_share:
             self._take_share_answer(reason)
-        elif is_low or goes_by_tracking:
+        elif is_setup:
             self._take_setup_answer(message_id, reason)
         if reason is not None and rule.response_time == "accepted shares":
             return
@@ -489,8 +497,8 @@ class Session:
             or (rule == "after authorize if positive" and wanted > 0)
         ):
             self._suggest(wanted)
-        when = self._rows.extranonce_subscribe
-        is_due = when == "every reply" or (when == "once" and is_authorized)
+        when, is_early = self._rows.extranonce_subscribe, accepted_id < FIRST_SHARE_ID
+        is_due = is_early if when == "every reply" else when == "once" and is_authorized
         if is_due and self._wants_extranonce_subscribe:
             message_id, is_compact = self._next_id(), self._is_compact
             line = messages.extranonce_subscribe_line(message_id, is_compact=is_compact)
