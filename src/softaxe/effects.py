@@ -15,6 +15,7 @@ from msgspec import Struct
 from softaxe.description import Member, about, members
 from softaxe.device.faults import Instrument, Sensor, UpdateFault
 from softaxe.errors import SettingError
+from softaxe.stratum.pool import CertificateFault
 
 MAX_TEXT = 200
 LONGEST_S = 366 * 86_400.0
@@ -291,6 +292,22 @@ class PoolReconnect(OnPool, tag="pool_reconnect"):
     """The pool asks to connect anew, once (built-in pool)."""
 
 
+class PoolLateBlocks(OnPool, tag="pool_late_blocks"):
+    """New blocks are told late; until then shares are stale (built-in pool)."""
+
+    late_s: Annotated[
+        float, about("How late.", within=(0.001, LONGEST_S), unit="s")
+    ] = 30.0
+
+
+class PoolCertificate(OnPool, tag="pool_certificate"):
+    """Who connects by Stratum v2 is shown a bad certificate (built-in pool)."""
+
+    how: Annotated[CertificateFault, about("What is wrong with it.")] = (
+        CertificateFault.WRONG_KEY
+    )
+
+
 class BlockFound(OnPool, tag="block_found"):
     """The next share of every device is good enough for a block (built-in pool)."""
 
@@ -359,6 +376,8 @@ Fault = (
     | PoolReject
     | PoolDifficulty
     | PoolReconnect
+    | PoolLateBlocks
+    | PoolCertificate
     | BlockFound
     | RebootLoop
     | HeapExhaustion

@@ -25,7 +25,7 @@ from softaxe.device.faults import (
 )
 from softaxe.effects import HTTP_EFFECTS, Fault, OnRequests, Order, parameters
 from softaxe.errors import SettingError
-from softaxe.stratum.pool import PoolFaults
+from softaxe.stratum.pool import CertificateFault, PoolFaults
 from softaxe.units import NEVER
 
 MOST_RULES = 1000
@@ -231,6 +231,8 @@ class MetRules:
             difficulty=None if difficulty is None else difficulty / scale,
             reconnects=found.get("reconnects", 0),
             is_block_next="is_block_next" in found,
+            block_late_s=found.get("block_late_s", 0.0),
+            certificate=found.get("certificate"),
         )
 
     def _all(self, now: float) -> Found:
@@ -425,6 +427,8 @@ _COMBINE: Mapping[str, Callable[[Found, Values], None]] = {
     "pool_reject": _put("refusal", lambda v: str(v["reason"])),
     "pool_difficulty": _put("difficulty", lambda v: float(v["difficulty"])),
     "pool_reconnect": _count("reconnects"),
+    "pool_late_blocks": _put("block_late_s", lambda v: float(v["late_s"])),
+    "pool_certificate": _put("certificate", lambda v: CertificateFault(v["how"])),
     "block_found": _put("is_block_next", lambda _: True),
 }
 """How each effect adds to what was found; those of `HTTP_EFFECTS` meet requests."""

@@ -18,6 +18,7 @@ from softaxe.stratum.pool import (
     MAX_MALFORMED_LINES,
     MAX_UNSENT_BYTES,
     MAX_WORKERS_PER_CONNECTION,
+    NO_POOL_FAULTS,
     SCALED_START_DIFFICULTY,
     TELL_SPACING_S,
     Pool,
@@ -25,6 +26,7 @@ from softaxe.stratum.pool import (
     PoolFaults,
     difficulty_text,
 )
+from softaxe.stratum.pool_job import VerifiedShare
 from softaxe.stratum.vardiff import LOWEST_DIFFICULTY
 from softaxe.units import Level
 
@@ -953,6 +955,122 @@ def test_a_miner_can_be_asked_to_reconnect() -> None:
 
     assert miner.methods[-1] == "client.reconnect"
     assert not miner.connection.wants_close
+
+
+def test_a_miner_can_be_sent_to_another_place() -> None:
+    miner = make_miner()
+
+    miner.connection.request_reconnect("pool.example", 3334)
+
+    said = json.loads(miner.connection.data_to_send())
+    assert said["params"] == ["pool.example", 3334, 0]
+
+
+def test_a_difficulty_can_be_set_and_goes_on_from_there() -> None:
+    miner = make_miner()
+
+    miner.connection.set_difficulty(EASY * 2, 1.0)
+    miner.read()
+
+    assert miner.jobs[-1].difficulty == EASY * 2
+    miner.pool.step(100.0)
+    miner.read()
+    assert miner.difficulty < EASY * 2, "as nothing was heard of it"
+
+
+def test_a_block_may_be_told_late() -> None:
+    miner, other = make_miner(pool := make_pool()), make_miner(pool)
+    old = miner.mine()
+    miner.connection.set_faults(PoolFaults(block_late_s=4.0), 0.0)
+
+    pool.new_block(1.0)
+    pool.step(3.0)
+    assert miner.submit(old, now=3.0) == [21, "Job not found", None]
+    other.read()
+    assert [len(one.jobs) for one in (miner, other)] == [1, 2]
+
+    pool.step(5.0)
+    miner.read()
+    assert miner.jobs[-1].is_clean
+    assert miner.submit(miner.mine(), now=5.0) is True
+
+
+def test_a_block_that_is_held_is_told_when_the_order_ends() -> None:
+    miner = make_miner()
+    miner.connection.set_faults(PoolFaults(block_late_s=900.0), 0.0)
+    miner.pool.new_block(1.0)
+    miner.pool.step(61.0)
+    miner.read()
+    assert len(miner.jobs) == 1, "nor of other work for that block"
+
+    miner.connection.set_faults(NO_POOL_FAULTS, 62.0)
+    miner.read()
+
+    assert len(miner.jobs) == 2
+    assert miner.jobs[-1].is_clean
+
+
+def test_a_flood_of_jobs_leaves_the_latest_ten() -> None:
+    miner = make_miner()
+
+    assert miner.connection.flood(50)
+    miner.read()
+
+    assert len(miner.jobs) == 51
+    assert miner.submit(miner.mine()) is True
+
+
+def test_a_message_may_be_cut_or_come_twice() -> None:
+    miner = make_miner()
+
+    assert miner.connection.truncate_message()
+    assert miner.connection.data_to_send().count(b"\n") == 0
+    assert miner.connection.replay_message()
+    one, two = miner.connection.data_to_send().splitlines()
+    assert one == two
+
+
+def test_who_does_not_mine_is_spared_what_is_for_miners() -> None:
+    connection = make_pool().connect(0.0, "idle")
+
+    done = [
+        connection.flood(9),
+        connection.truncate_message(),
+        connection.replay_message(),
+    ]
+
+    assert done == [False] * 3
+    assert connection.data_to_send() == b""
+
+
+def test_it_tells_who_mines_and_how_fast() -> None:
+    miner = make_miner(pool := make_pool())
+    miner.call("mining.subscribe", "miner/1.0")
+    miner.call("mining.authorize", "second")
+    rate_hs = EASY * 2**32 / 5
+
+    for second in range(0, 1800, 5):
+        miner.read()
+        miner.connection.seats()[0].statistics.accept(
+            VerifiedShare(b"", EASY, is_block=False), second, asked_difficulty=EASY
+        )
+        if second == 300:
+            early_hs = miner.connection.seats()[0].statistics.hashrate_hs(300.0)
+
+    first, second_seat = miner.connection.seats()
+    assert (first.user, first.channel, miner.connection.agent) == (
+        USER,
+        None,
+        "miner/1.0",
+    )
+    assert first.extranonce1.hex() == miner.extranonce1
+    assert early_hs == pytest.approx(rate_hs, rel=0.05), "also in the beginning"
+    assert first.statistics.hashrate_hs(1800.0) == pytest.approx(rate_hs, rel=0.02)
+    assert first.statistics.hashrate_hs(3600.0) < rate_hs / 100
+    assert second_seat.statistics.hashrate_hs(1800.0) == 0
+    for whole in (pool.totals, pool.by_protocol["v1"], pool.workers[USER]):
+        assert whole.accepted == 360
+    assert pool.by_protocol["v2"].accepted == 0
 
 
 def test_the_extranonce_changes_only_for_who_subscribed_to_it() -> None:

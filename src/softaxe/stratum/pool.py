@@ -12,7 +12,9 @@ from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from enum import StrEnum
+from heapq import heappop, heappush
+from typing import ClassVar, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
@@ -73,6 +75,13 @@ MAX_WORKERS = 20_000
 MAX_WORKERS_PER_CONNECTION = 8
 MAX_JOBS = 10
 """The latest jobs of a connection, for which shares are taken."""
+MAX_AGENT_CHARACTERS = 128
+HASHES_PER_DIFFICULTY = 2**32
+RATE_S = 300.0
+"""Hash rates are estimated from about so long a time; what is older counts e times
+less, and so on."""
+CUT_BYTES = 16
+"""Missing at the end of a message that is cut: in v2 its MAC."""
 
 TELL_SPACING_S = 0.0005
 """Between one miner and the next when all get a new job, so that thousands of them, and
@@ -93,10 +102,17 @@ class _Request(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Request).decode
 
 
+Protocol = Literal["v1", "v2"]
+"""Of Stratum."""
+
+
 @dataclass(slots=True)
 class WorkerStatistics:
-    """What one worker, or the whole pool, has brought."""
+    """What one worker has brought, on one connection or on all, or several workers."""
 
+    wholes: "tuple[WorkerStatistics, ...]" = ()
+    """Those that count what is counted here, too."""
+    began_at: float = 0.0
     accepted: int = 0
     accepted_difficulty: float = 0.0
     """Sum of the difficulties that were asked of the accepted shares."""
@@ -106,13 +122,53 @@ class WorkerStatistics:
     """Refused shares by reason."""
     connections: int = 0
     """On which it mines at present."""
+    _recent_difficulty: float = 0.0
+    """As `accepted_difficulty`, but what is old hardly counts."""
+    _recent_at: float = 0.0
 
-    def accept(self, share: VerifiedShare, *, asked_difficulty: float) -> None:
+    def accept(
+        self, share: VerifiedShare, now: float, *, asked_difficulty: float
+    ) -> None:
         """Count an accepted share."""
         self.accepted += 1
         self.accepted_difficulty += asked_difficulty
         self.best_difficulty = max(self.best_difficulty, share.difficulty)
         self.blocks_found += share.is_block
+        self._recent_difficulty = self._faded(now) + asked_difficulty
+        self._recent_at = now
+        for whole in self.wholes:
+            whole.accept(share, now, asked_difficulty=asked_difficulty)
+
+    def reject(self, reason: str) -> None:
+        """Count a refused share."""
+        self.rejected[reason] += 1
+        for whole in self.wholes:
+            whole.reject(reason)
+
+    def hashrate_hs(self, now: float) -> float:
+        """Estimate the hash rate from the accepted shares of the last minutes."""
+        seen_s = -RATE_S * math.expm1(-(now - self.began_at) / RATE_S)
+        return self._faded(now) * HASHES_PER_DIFFICULTY / seen_s if seen_s > 0 else 0.0
+
+    def _faded(self, now: float) -> float:
+        return self._recent_difficulty * math.exp((self._recent_at - now) / RATE_S)
+
+
+class Seat(Struct, frozen=True):
+    """A worker's place on a connection, as it is now."""
+
+    user: str
+    statistics: WorkerStatistics
+    """Of this worker on this connection."""
+    difficulty: float
+    """What shares of its next job have to meet."""
+    extranonce1: bytes
+    """In v2 the prefix; on a standard channel the whole extranonce."""
+    extranonce2_size: int
+    """Bytes that the miner chooses."""
+    channel: int | None = None
+    """In v2."""
+    channel_kind: Literal["standard", "extended"] | None = None
 
 
 class Miner(ABC):
@@ -122,8 +178,13 @@ class Miner(ABC):
     the connection has ended. Whatever the miner sends, nothing is raised.
     """
 
-    def __init__(self, pool: "Pool", *, name: str) -> None:
+    protocol: ClassVar[Protocol]
+
+    def __init__(self, pool: "Pool", now: float, *, name: str) -> None:
         self.name = name
+        self.agent = ""
+        """What it says that it is."""
+        self.connected_at = now
         self.wants_close = False
         """The pool is through with this miner; send what there is and close."""
         self.is_closed = False
@@ -135,6 +196,8 @@ class Miner(ABC):
         self._out = bytearray()
         self._has_found = False
         """True once a block on order was found."""
+        self._block_due = NEVER
+        """When it is told of a block that was found, where it hears of it late."""
 
     @property
     @abstractmethod
@@ -146,8 +209,12 @@ class Miner(ABC):
         """Take bytes from the miner, in any slices."""
 
     @abstractmethod
-    def request_reconnect(self) -> None:
-        """Ask the miner to connect anew."""
+    def seats(self) -> list[Seat]:
+        """Who mines on it."""
+
+    @abstractmethod
+    def request_reconnect(self, host: str = "", port: int = 0) -> None:
+        """Ask the miner to connect anew, to the same place if none is named."""
 
     @abstractmethod
     def change_extranonce(self) -> bool:
@@ -170,6 +237,14 @@ class Miner(ABC):
         """Tell a miner that is mining what shares have to meet from now on."""
 
     @abstractmethod
+    def _repeat_difficulty(self) -> None:
+        """Tell a miner that is mining once more what it was told."""
+
+    @abstractmethod
+    def _vardiffs(self) -> Iterable[Vardiff]:
+        """What finds the difficulties of its workers."""
+
+    @abstractmethod
     def _hardest_difficulty(self) -> float | None:
         """What shares of the next job have to meet; None without anybody to mine."""
 
@@ -188,6 +263,70 @@ class Miner(ABC):
         if faults.is_block_next != before.is_block_next:
             self._has_found = False
             self.send_job(is_clean=True)
+        if self._is_held and not faults.block_late_s:
+            self.tell_block()
+
+    def set_difficulty(self, difficulty: float, now: float) -> None:
+        """Ask for this difficulty, from which it goes on by the rate of shares."""
+        self._pool.step(now)
+        for vardiff in self._vardiffs():
+            vardiff.set(difficulty, now)
+        self._tell_difficulty()
+
+    def flood(self, jobs: int) -> bool:
+        """Send many jobs at once; False for a miner that gets none."""
+        for _ in range(jobs):
+            self.send_job(is_clean=False)
+        return self.is_mining
+
+    def truncate_message(self) -> bool:
+        """Send a message without its end; what follows is taken for that.
+
+        Returns:
+            False, and nothing is sent, for a miner that is not mining.
+        """
+        said = self._said_again()
+        if said:
+            del self._out[-min(said, CUT_BYTES) :]
+        return said > 0
+
+    def replay_message(self) -> bool:
+        """Send the same bytes twice, which in v2 is a nonce twice.
+
+        Returns:
+            False, and nothing is sent, for a miner that is not mining.
+        """
+        said = self._said_again()
+        if said:
+            self._write(bytes(self._out[-said:]))
+        return said > 0
+
+    def _said_again(self) -> int:
+        """Tell the difficulty once more; return how many bytes that takes."""
+        before = len(self._out)
+        self._repeat_difficulty()
+        return max(0, len(self._out) - before)
+
+    # Blocks that it hears of late
+
+    def hold_block(self, now: float) -> bool:
+        """Tell of a block later, if that is ordered; False if it is to be told now."""
+        if not self.faults.block_late_s or not self.is_mining:
+            return False
+        if not self._is_held:
+            self._block_due = now + self.faults.block_late_s
+            self._pool.tell_later(self, self._block_due)
+        return True
+
+    def tell_block(self, due: float | None = None) -> None:
+        """Tell of a block that was held back, or only of the one that is due."""
+        if self._is_held and due in {None, self._block_due}:
+            self._block_due = NEVER
+            self.send_job(is_clean=True)
+
+    @property
+    def _is_held(self) -> bool:
+        return self._block_due != NEVER
 
     def data_to_send(self) -> bytes:
         """Return and forget the bytes for the miner."""
@@ -293,6 +432,10 @@ class Pool:
         """Names of workers without a connection, those longest gone first."""
         self.totals = WorkerStatistics()
         """Of all workers, and of submits that came from none."""
+        self.by_protocol: dict[Protocol, WorkerStatistics] = {
+            protocol: WorkerStatistics((self.totals,))
+            for protocol in get_args(Protocol)
+        }
         self.start_difficulty = start_difficulty
         self.target_share_interval_s = target_share_interval_s
         self.is_silent = False
@@ -306,6 +449,9 @@ class Pool:
         self._untold: deque[tuple[Miner, bool]] = deque()
         """Who waits for the latest job, and whether it is a clean one."""
         self._tell_due = NEVER
+        self._late: list[tuple[float, int, Miner]] = []
+        """Who hears of a block later than others, and when: a heap."""
+        self._late_count = 0
         self._unsent: dict[Miner, None] = {}
         self._extranonces = 0
         self._silence_checks = 0
@@ -346,7 +492,8 @@ class Pool:
     @property
     def next_wake(self) -> float:
         """When to step next."""
-        return min(self.chain.next_wake, self._next_silence_check, self._tell_due)
+        late = self._late[0][0] if self._late else NEVER
+        return min(self.chain.next_wake, self._next_silence_check, self._tell_due, late)
 
     def connect(self, now: float, name: str = "") -> "PoolConnection":
         """Take up a miner.
@@ -369,7 +516,9 @@ class Pool:
         self._now = now
         while (due := self.next_wake) <= now:
             if self._tell_due <= due:
-                self._tell_next()
+                self._tell_next(due)
+            elif self._late and self._late[0][0] <= due:
+                heappop(self._late)[2].tell_block(due)
             elif self._next_silence_check <= due:
                 self._silence_checks += 1
                 for connection in self.connections:
@@ -407,17 +556,27 @@ class Pool:
         self._extranonces += 1
         return (self._extranonces & 0xFFFFFFFF).to_bytes(EXTRANONCE1_SIZE)
 
-    def worker_came(self, name: str) -> WorkerStatistics | None:
-        """Return a worker's statistics; None when no more workers are taken."""
+    def tell_later(self, miner: Miner, due: float) -> None:
+        """Let a miner `tell_block` at that time."""
+        self._late_count += 1
+        heappush(self._late, (due, self._late_count, miner))
+
+    def worker_came(self, name: str, protocol: Protocol) -> WorkerStatistics | None:
+        """Return a worker's statistics on a new connection.
+
+        Returns:
+            None when no more workers are taken.
+        """
         if name not in self.workers and len(self.workers) >= MAX_WORKERS:
             if not self._gone:
                 return None
             longest_gone, _ = self._gone.popitem(last=False)
             del self.workers[longest_gone]
-        worker = self.workers.setdefault(name, WorkerStatistics())
+        now = self._now
+        worker = self.workers.setdefault(name, WorkerStatistics(began_at=now))
         worker.connections += 1
         self._gone.pop(name, None)
-        return worker
+        return WorkerStatistics((worker, self.by_protocol[protocol]), now)
 
     def worker_went(self, name: str) -> None:
         """One of a worker's connections has ended."""
@@ -472,13 +631,22 @@ class Pool:
         self._tell_due = now
         self.step(now)
 
-    def _tell_next(self) -> None:
+    def _tell_next(self, now: float) -> None:
         if self._untold:
             connection, is_clean = self._untold.popleft()
-            connection.send_job(is_clean=is_clean)
+            if not (is_clean and connection.hold_block(now)):
+                connection.send_job(is_clean=is_clean)
         self._tell_due += TELL_SPACING_S
         if not self._untold:
             self._tell_due = NEVER
+
+
+class CertificateFault(StrEnum):
+    """What is wrong with the certificate that a pool of Stratum v2 shows."""
+
+    WRONG_KEY = "wrong key"
+    """Another authority than the one that is told has signed it."""
+    EXPIRED = "expired"
 
 
 class PoolFaults(Struct, frozen=True):
@@ -494,6 +662,10 @@ class PoolFaults(Struct, frozen=True):
     """Grows whenever the miner is to be asked to connect anew."""
     is_block_next: bool = False
     """The next share is good enough for a block."""
+    block_late_s: float = 0.0
+    """A block is told so much later, while shares for the last one are refused."""
+    certificate: CertificateFault | None = None
+    """Shown to who connects by Stratum v2."""
 
 
 NO_POOL_FAULTS = PoolFaults()
@@ -504,8 +676,10 @@ EASIER = 1.01
 class PoolConnection(Miner):
     """One miner's connection in Stratum v1; made by `Pool.connect`."""
 
+    protocol = "v1"
+
     def __init__(self, pool: Pool, now: float, *, name: str) -> None:
-        super().__init__(pool, name=name)
+        super().__init__(pool, now, name=name)
         self.version_mask = 0
         """Version bits this miner may roll."""
         self.extranonce1 = pool.new_extranonce1()
@@ -551,9 +725,20 @@ class PoolConnection(Miner):
     def _worker_names(self) -> Iterable[str]:
         return self._workers
 
-    def request_reconnect(self) -> None:
-        """Ask the miner to connect anew."""
-        self._notify("client.reconnect", "[]")
+    def _vardiffs(self) -> Iterable[Vardiff]:
+        return (self._vardiff,)
+
+    def seats(self) -> list[Seat]:
+        """Who mines on it."""
+        return [
+            Seat(name, one, self.difficulty, self.extranonce1, EXTRANONCE2_SIZE)
+            for name, one in self._workers.items()
+        ]
+
+    def request_reconnect(self, host: str = "", port: int = 0) -> None:
+        """Ask the miner to connect anew, to the same place if none is named."""
+        place = json.dumps([host, port, 0]) if host or port else "[]"
+        self._notify("client.reconnect", place)
 
     def change_extranonce(self) -> bool:
         """Give the miner another extranonce1 and a fresh job.
@@ -573,7 +758,7 @@ class PoolConnection(Miner):
         """Send the pool's template as a new job, if the miner is ready for one."""
         if is_clean:
             self.forget_jobs()
-        if not self.is_mining:
+        if not self.is_mining or self._is_held:
             return
         self._jobs_sent += 1
         job = Job(
@@ -643,6 +828,8 @@ class PoolConnection(Miner):
     def _subscribe(self, request: _Request, now: float) -> None:
         was_mining = self.is_mining
         self._is_subscribed = True
+        agent = (request.params or [""])[0]
+        self.agent = agent[:MAX_AGENT_CHARACTERS] if isinstance(agent, str) else ""
         notifications = [["mining.set_difficulty", "1"], ["mining.notify", "1"]]
         self._reply(request, [notifications, self.extranonce1.hex(), EXTRANONCE2_SIZE])
         if not was_mining:
@@ -661,7 +848,7 @@ class PoolConnection(Miner):
         if not name or len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
             raise RequestError(UNAUTHORIZED, "Bad worker name")
         is_full = len(self._workers) >= MAX_WORKERS_PER_CONNECTION
-        worker = None if is_full else self._pool.worker_came(name)
+        worker = None if is_full else self._pool.worker_came(name, self.protocol)
         if worker is None:
             raise RequestError(UNAUTHORIZED, "Too many workers")
         if not self._workers:
@@ -689,22 +876,19 @@ class PoolConnection(Miner):
         self._reply(request, "pong")
 
     def _submit(self, request: _Request, now: float) -> None:
-        worker = None
+        judged = self._pool.by_protocol[self.protocol]
         try:
-            worker = self._submitter(request)
+            judged = self._submitter(request)
             job, share = self._check_share(request, now)
         except RequestError as refused:
-            self._pool.totals.rejected[refused.reason] += 1
-            if worker is not None:
-                worker.rejected[refused.reason] += 1
+            judged.reject(refused.reason)
             raise
         self._reply(request, True)
         if share.is_block and job.template.nbits != self._pool.chain.nbits:
             # A block on order: its luck counts as if the network had asked for it.
             better = share.difficulty + self._pool.chain.network_difficulty
             share = replace(share, difficulty=better)
-        worker.accept(share, asked_difficulty=job.difficulty)
-        self._pool.totals.accept(share, asked_difficulty=job.difficulty)
+        judged.accept(share, now, asked_difficulty=job.difficulty)
         is_changed = self._vardiff.share(share.difficulty, now)
         if is_changed:
             self._say_difficulty()
@@ -755,6 +939,10 @@ class PoolConnection(Miner):
     def _tell_difficulty(self) -> None:
         if self.is_mining:
             self._send_difficulty()
+
+    def _repeat_difficulty(self) -> None:
+        if self.is_mining:
+            self._say_difficulty()
 
     def _send_difficulty(self) -> None:
         """Tell the difficulty and, as it holds from the next job on, send one."""

@@ -35,6 +35,8 @@ EffectName = Literal[
     "pool_reject",
     "pool_difficulty",
     "pool_reconnect",
+    "pool_late_blocks",
+    "pool_certificate",
     "block_found",
     "reboot_loop",
     "heap_exhaustion",
@@ -63,6 +65,7 @@ class FaultOptions(TypedDict, total=False):
     id: str
     jitter_ms: float
     keep: float
+    late_s: float
     loss_percent: float
     method: str
     ms: float

@@ -13,7 +13,13 @@ from softaxe.bitcoin.header import (
     sha256d,
     target_for,
 )
-from softaxe.stratum.pool import NO_POOL_FAULTS, Pool, PoolFaults
+from softaxe.stratum.pool import (
+    NO_POOL_FAULTS,
+    CertificateFault,
+    Pool,
+    PoolFaults,
+    Seat,
+)
 from softaxe.stratum.session import (
     DifficultySet,
     Event,
@@ -73,7 +79,12 @@ class Device:
     """A device's session on the pool."""
 
     def __init__(
-        self, entrance: Entrance, *, is_extended: bool = True, version: str = "2.15"
+        self,
+        entrance: Entrance,
+        *,
+        is_extended: bool = True,
+        version: str = "2.15",
+        faults: PoolFaults = NO_POOL_FAULTS,
     ) -> None:
         authority = entrance.authority.text
         self.miner = Miner(
@@ -84,6 +95,7 @@ class Device:
         )
         self.session = self.miner.session
         self.connection = entrance.connect(0.0, "device")
+        self.connection.set_faults(faults, 0.0)
         self.session.connected(0.0)
         self.talk()
 
@@ -340,12 +352,15 @@ def test_a_difficulty_may_be_ordered_and_a_reconnect(entrance: Entrance) -> None
 def test_a_certificate_that_has_expired_is_taken_and_a_strange_one_is_not(
     entrance: Entrance,
 ) -> None:
+    expired = PoolFaults(certificate=CertificateFault.EXPIRED)
+    assert Device(entrance, faults=expired).miner.jobs
     static = entrance.static.public
-    entrance.certificate = entrance.authority.certify(static, not_valid_after=1)
-    assert Device(entrance).miner.jobs
+    shown = entrance.certificate(expired.certificate)
+    assert shown.not_valid_after == 1
+    assert shown.is_signed_by(entrance.authority.public, static)
 
-    entrance.certificate = Entrance(entrance.pool, seed=9).authority.certify(static)
-    device = Device(entrance)
+    wrong = PoolFaults(certificate=CertificateFault.WRONG_KEY)
+    device = Device(entrance, faults=wrong)
 
     (failed,) = device.miner.events
     assert isinstance(failed, LinkFailed)
@@ -565,7 +580,8 @@ def test_channels_end_on_either_sides_word(entrance: Entrance) -> None:
 
     client.say(CloseChannel(first.channel_id, ""))
     assert worker.connections == 2
-    client.connection.close_channels("maintenance")
+    assert client.connection.close_channels("maintenance")
+    assert not client.connection.close_channels("there is none any more")
     client.hear()
 
     assert client.heard == [
@@ -580,7 +596,7 @@ def test_a_group_may_be_closed_and_made_anew(entrance: Entrance) -> None:
     client = Client(entrance)
     first, second = (client.open_extended_after() for _ in range(2))
 
-    client.connection.regroup()
+    assert client.connection.regroup()
     client.hear()
     regrouped = client.take(SetGroupChannel)
     client.say(CloseChannel(regrouped.group_channel_id, ""))
@@ -688,15 +704,18 @@ def test_a_block_may_be_told_late(entrance: Entrance) -> None:
     device = Device(entrance)
     old = next(shares(device))
 
-    device.connection.hold_blocks(is_held=True)
+    device.connection.set_faults(PoolFaults(block_late_s=4.0), 1.0)
     entrance.pool.new_block(1.0)
     device.talk(1.0)
     submit(device, old)
     assert reply(device) == ShareRejected("stale-share")
+    device.connection.set_difficulty(EASY * 2, 1.5)
+    entrance.pool.new_block(4.9)
+    device.talk(4.9)
     assert len(device.miner.jobs) == 1
 
-    device.connection.hold_blocks(is_held=False)
-    device.talk(2.0)
+    entrance.pool.step(5.0)
+    device.talk(5.0)
     prevhash = entrance.pool.chain.template.prevhash
     assert device.miner.jobs[-1].notify.prevhash == prevhash
     submit(device, next(shares(device)))
@@ -716,7 +735,26 @@ def test_a_flood_of_jobs_leaves_the_latest_ten(entrance: Entrance) -> None:
     assert reply(device) == ShareAccepted(1)
 
 
-@pytest.mark.parametrize("deed", ["truncate_frame", "replay_frame"])
+def test_it_tells_who_mines_on_which_channel(entrance: Entrance) -> None:
+    client = Client(entrance)
+    opened = client.open_extended()
+    (channel,) = client.connection.channels.values()
+
+    assert client.connection.seats() == [
+        Seat(
+            "u",
+            channel.worker,
+            EASY,
+            opened.extranonce_prefix,
+            opened.extranonce_size,
+            opened.channel_id,
+            "extended",
+        )
+    ]
+    assert (client.connection.protocol, client.connection.agent) == ("v2", "v/hw")
+
+
+@pytest.mark.parametrize("deed", ["truncate_message", "replay_message"])
 def test_a_frame_may_be_cut_or_come_twice(entrance: Entrance, deed: str) -> None:
     device = Device(entrance)
 

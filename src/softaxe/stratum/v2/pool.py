@@ -25,13 +25,17 @@ from softaxe.errors import StratumError
 from softaxe.stratum.chain import Template, subsidy_sat
 from softaxe.stratum.pool import (
     EXTRANONCE2_SIZE,
+    HASHES_PER_DIFFICULTY,
+    MAX_AGENT_CHARACTERS,
     MAX_AHEAD_S,
     MAX_JOBS,
     MAX_NAME_CHARACTERS,
     MAX_WORKERS_PER_CONNECTION,
     VERSION_MASK,
+    CertificateFault,
     Miner,
     Pool,
+    Seat,
     WorkerStatistics,
 )
 from softaxe.stratum.pool_job import (
@@ -74,8 +78,8 @@ from softaxe.stratum.v2.messages import (
 )
 from softaxe.stratum.v2.noise import (
     HELLO_BYTES,
-    MAC_BYTES,
     Authority,
+    Certificate,
     KeyPair,
     Responder,
 )
@@ -83,7 +87,6 @@ from softaxe.stratum.vardiff import Vardiff
 
 UNDERSTOOD_FLAGS = messages.REQUIRES_STANDARD_JOBS | 4
 """Of `SetupConnection`: also that versions may be rolled, which they always may."""
-HASHES_PER_DIFFICULTY = 2**32
 
 INVALID_CHANNEL_ID = "invalid-channel-id"
 INVALID_JOB_ID = "invalid-job-id"
@@ -130,8 +133,7 @@ class Entrance:
         self.rng = Random(f"{seed} stratum v2")
         self.authority = Authority(self.rng)
         self.static = KeyPair.draw(self.rng)
-        self.certificate = self.authority.certify(self.static.public)
-        """What is shown to miners from now on; may be replaced by a worse one."""
+        self._certificate = self.authority.certify(self.static.public)
 
     def connect(self, now: float, name: str = "") -> "PoolConnection":
         """Take up a miner.
@@ -144,6 +146,16 @@ class Entrance:
         connection = PoolConnection(self, now, name=name)
         self.pool.add(connection)
         return connection
+
+    def certificate(self, fault: CertificateFault | None) -> Certificate:
+        """Return what is shown to a miner: all is well with it, or as ordered."""
+        static = self.static.public
+        match fault:
+            case CertificateFault.WRONG_KEY:
+                return Authority(self.rng).certify(static)
+            case CertificateFault.EXPIRED:
+                return self.authority.certify(static, not_valid_after=1)
+        return self._certificate
 
 
 @dataclass(slots=True, eq=False)
@@ -189,8 +201,10 @@ class _State(Enum):
 class PoolConnection(Miner):
     """One miner's connection in Stratum v2; made by `Entrance.connect`."""
 
+    protocol = "v2"
+
     def __init__(self, entrance: Entrance, now: float, *, name: str) -> None:
-        super().__init__(entrance.pool, name=name)
+        super().__init__(entrance.pool, now, name=name)
         self.channels: dict[int, Channel] = {}
         """The open ones, by id."""
         self._entrance = entrance
@@ -205,7 +219,6 @@ class PoolConnection(Miner):
         self._jobs_sent = 0
         self._nbits = 0
         """As last told with a new block."""
-        self._holds_blocks = False
 
     @property
     def is_mining(self) -> bool:
@@ -220,6 +233,28 @@ class PoolConnection(Miner):
     def _tell_difficulty(self) -> None:
         for channel in self.channels.values():
             self._send_target(channel)
+
+    def _repeat_difficulty(self) -> None:
+        for channel in self.channels.values():
+            self._say_target(channel)
+
+    def _vardiffs(self) -> Iterable[Vardiff]:
+        return [channel.vardiff for channel in self.channels.values()]
+
+    def seats(self) -> list[Seat]:
+        """Who mines on it: one on each channel."""
+        return [
+            Seat(
+                channel.user,
+                channel.worker,
+                self.difficulty_of(channel),
+                channel.extranonce_prefix,
+                channel.extranonce_size,
+                channel.id,
+                "extended" if channel.is_extended else "standard",
+            )
+            for channel in self.channels.values()
+        ]
 
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes from the miner, in any slices."""
@@ -267,11 +302,13 @@ class PoolConnection(Miner):
         """Ask the miner to connect anew, to the same place if none is named."""
         self._send(Reconnect(host, port))
 
-    def close_channels(self, reason: str) -> None:
-        """End every channel; the connection stays."""
-        for channel in tuple(self.channels.values()):
+    def close_channels(self, reason: str) -> bool:
+        """End every channel, while the connection stays; False without any."""
+        closed = tuple(self.channels.values())
+        for channel in closed:
             self._send(CloseChannel(channel.id, reason))
             self._forget_channel(channel)
+        return bool(closed)
 
     def change_extranonce(self) -> bool:
         """Give each channel another first part and a fresh job; False without any."""
@@ -283,36 +320,8 @@ class PoolConnection(Miner):
             self._begin(channel)
         return bool(self.channels)
 
-    def hold_blocks(self, *, is_held: bool) -> None:
-        """Tell of no new block, or of the one that was not told."""
-        self._holds_blocks = is_held
-        if not is_held and any(
-            channel.prevhash != self._pool.chain.template.prevhash
-            for channel in self.channels.values()
-        ):
-            self.send_job(is_clean=True)
-
-    def flood(self, jobs: int) -> None:
-        """Send each channel many jobs at once."""
-        for _ in range(jobs):
-            for channel in self.channels.values():
-                self._send_work([channel])
-
-    def truncate_frame(self) -> None:
-        """Send a frame without its end; what follows is taken for that."""
-        for channel in self.channels.values():
-            self._say_target(channel)
-        del self._out[-MAC_BYTES:]
-
-    def replay_frame(self) -> None:
-        """Send a frame twice, which is a nonce twice."""
-        before = len(self._out)
-        for channel in self.channels.values():
-            self._say_target(channel)
-        self._out += self._out[before:]
-
-    def regroup(self) -> None:
-        """Put the channels of each length into a new group."""
+    def regroup(self) -> bool:
+        """Put the channels of each length into a new group; False without any."""
         for size in self._groups:
             members = self._members(size)
             if members:
@@ -321,6 +330,7 @@ class PoolConnection(Miner):
                     channel.group_id = group_id
                 ids = tuple(channel.id for channel in members)
                 self._send(SetGroupChannel(group_id, ids))
+        return bool(self.channels)
 
     # Jobs
 
@@ -334,10 +344,11 @@ class PoolConnection(Miner):
 
         A clean one is for another block: the job that was told ahead comes first.
         """
-        if self._holds_blocks and is_clean:
-            return
         if is_clean:
             self.forget_jobs()
+        if self._is_held:
+            return
+        if is_clean:
             self._nbits = self._template().nbits
         for size in self._groups:
             members = self._members(size)
@@ -397,7 +408,7 @@ class PoolConnection(Miner):
     def _send_work(self, channels: list[Channel]) -> None:
         """Send another job for the block under way."""
         template = replace(self._template(), nbits=self._nbits)
-        if self._holds_blocks:
+        if self._is_held:
             return
         if any(channel.prevhash != template.prevhash for channel in channels):
             self._send_block(channels)  # the turn of this miner has not come yet
@@ -455,7 +466,7 @@ class PoolConnection(Miner):
         entrance = self._entrance
         responder = Responder(
             static=entrance.static,
-            certificate=entrance.certificate,
+            certificate=entrance.certificate(self.faults.certificate),
             keys=KeyPair.draw(entrance.rng),
         )
         answer, ciphers = responder.answer(hello)
@@ -488,6 +499,8 @@ class PoolConnection(Miner):
             self._end(code)
             return
         self._flags = setup.flags
+        said = (setup.vendor, setup.hardware, setup.firmware)
+        self.agent = "/".join(filter(None, said))[:MAX_AGENT_CHARACTERS]
         self._state = _State.OPEN
         self._send(SetupConnectionSuccess(messages.VERSION, 0))
 
@@ -555,7 +568,7 @@ class PoolConnection(Miner):
         if not name or len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
             raise _Refused("unknown-user")
         is_full = len(self.channels) >= MAX_WORKERS_PER_CONNECTION
-        worker = None if is_full else self._pool.worker_came(name)
+        worker = None if is_full else self._pool.worker_came(name, self.protocol)
         if worker is None:
             raise _Refused("too-many-channels")
         return worker
@@ -608,9 +621,10 @@ class PoolConnection(Miner):
         try:
             job, verified = self._check(channel, share, now)
         except _Refused as refused:
-            self._pool.totals.rejected[refused.code] += 1
+            judged = self._pool.by_protocol[self.protocol]
             if channel is not None:
-                channel.worker.rejected[refused.code] += 1
+                judged = channel.worker
+            judged.reject(refused.code)
             channel_id, number = share.channel_id, share.sequence_number
             self._send(SubmitSharesError(channel_id, number, refused.code))
             return
@@ -619,8 +633,7 @@ class PoolConnection(Miner):
             # A block on order: its luck counts as if the network had asked for it.
             better = verified.difficulty + self._pool.chain.network_difficulty
             verified = replace(verified, difficulty=better)
-        for counted in (channel.worker, self._pool.totals):
-            counted.accept(verified, asked_difficulty=job.difficulty)
+        channel.worker.accept(verified, now, asked_difficulty=job.difficulty)
         number, worth = share.sequence_number, int(job.difficulty)
         self._send(SubmitSharesSuccess(channel.id, number, 1, worth))
         is_changed = channel.vardiff.share(verified.difficulty, now)
