@@ -1,4 +1,4 @@
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_network
 
 import pytest
 from hypothesis import given
@@ -385,3 +385,64 @@ class TestDocumentedRule:
     ) -> None:
         if allowed_by_firmware(str(client), origin=origin):
             assert allowed_as_documented(str(client), origin=origin)
+
+
+SHARED = (ip_network("100.64.0.0/10"), ip_network("fd00::/8"))
+"""Of carriers, which clouds use too, and what IPv6 has for private ones."""
+
+
+@pytest.mark.parametrize("trusts_names", [False, True])
+@pytest.mark.parametrize("profile", [DOCUMENTED, FIRMWARE])
+@pytest.mark.parametrize(
+    ("client", "origin", "host", "is_expected"),
+    [
+        ("100.64.0.9", None, None, True),
+        ("::ffff:100.64.0.9", None, None, True),
+        ("fd00::9", None, "[fd00::1]:8080", True),
+        ("192.168.1.5", None, None, True),
+        ("8.8.8.8", None, None, False),
+        ("fe00::9", None, None, False),
+        # Pages that the device serves itself, and no other site's.
+        ("100.64.0.9", "http://100.64.0.7:8080", "100.64.0.7:8080", True),
+        ("192.168.1.5", "http://100.64.0.7", "100.64.0.7", True),
+        ("fd00::9", "http://[fd00::1]:8080", "[fd00::1]:8080", True),
+        ("100.64.0.9", "http://192.168.1.5", "100.64.0.7", True),
+        ("100.64.0.9", "http://100.64.0.8", "100.64.0.7", False),
+        ("100.64.0.9", "https://evil.example", "evil.example", False),
+        ("8.8.8.8", "http://100.64.0.7", "100.64.0.7", False),
+    ],
+)
+def test_networks_can_be_let_in(
+    client: str,
+    origin: str | None,
+    host: str | None,
+    profile: Profile,
+    *,
+    trusts_names: bool,
+    is_expected: bool,
+) -> None:
+    found = is_allowed(
+        client,
+        origin,
+        host,
+        profile=profile,
+        hostname="bitaxe",
+        is_ap_enabled=False,
+        trusts_names=trusts_names,
+        networks=SHARED,
+    )
+
+    assert found is is_expected
+
+
+def test_who_lets_all_the_world_in_lets_no_other_page_in() -> None:
+    everybody = (ip_network("0.0.0.0/0"),)
+    arguments = {"profile": DOCUMENTED, "hostname": "bitaxe", "is_ap_enabled": False}
+
+    def allowed(origin: str, host: str) -> bool:
+        return is_allowed("8.8.8.8", origin, host, networks=everybody, **arguments)
+
+    assert allowed("http://203.0.113.7", "203.0.113.7")
+    assert not allowed("http://6.6.6.6", "203.0.113.7")
+    assert not allowed("http://rebound.example", "rebound.example")
+    assert is_near("8.8.8.8", everybody)

@@ -54,6 +54,7 @@ def member_with(device: Device) -> Any:
         url="http://127.0.0.1:8080",
         local_name=None,
         pool_text="built-in 127.0.0.1:3333",
+        networks=(),
         options=SimpleNamespace(work="auto"),
     )
 

@@ -1,11 +1,13 @@
 """The HTTP edge of the control API, with handlers that only say who was asked."""
 
 import asyncio
+from ipaddress import ip_network
 from typing import Any
 
 import msgspec
 import pytest
 
+from softaxe.api.access import Networks
 from softaxe.control.app import ControlApp
 from softaxe.serve.answers import Answer
 from softaxe.serve.request import Request
@@ -32,10 +34,12 @@ def asked(
     token: str = "",
     host: bytes = HOST[1],
     hosts: tuple[str, ...] = (),
+    networks: Networks = (),
 ) -> Answer:
     own = (HOST[0], host)
     request = Request(method, path, headers=(own, *headers), client=client)
-    return asyncio.run(ControlApp(Handlers(), token, hosts=hosts)(request))
+    app = ControlApp(Handlers(), token, hosts=hosts, networks=networks)
+    return asyncio.run(app(request))
 
 
 def test_names_in_a_path_are_decoded_and_told() -> None:
@@ -55,6 +59,17 @@ def test_a_name_is_one_part_and_not_empty(path: str) -> None:
 )
 def test_clients_are_those_a_device_lets_in(client: str, status: int) -> None:
     assert asked("GET", "/control/fleet", client=client).status == status
+
+
+def test_clients_of_other_networks_can_be_let_in() -> None:
+    cloud = (ip_network("100.64.0.0/10"),)
+
+    def status(client: str, networks: Networks = ()) -> int:
+        return asked("GET", "/metrics", client=client, networks=networks).status
+
+    assert status("100.64.3.4") == 403
+    assert status("100.64.3.4", cloud) == 200
+    assert status("8.8.8.8", cloud) == 403
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from softaxe.fleet.built_in_pool import BuiltInPool
 from softaxe.fleet.clock import Clock
 from softaxe.fleet.options import FleetOptions
+from softaxe.serve.addresses import found_at
 from softaxe.serve.intake import Intake
 from softaxe.testing.options import GroupOptions
 from softaxe.testing.run import running
@@ -84,6 +85,30 @@ def test_devices_find_it_as_a_primary_and_as_a_fallback(
                 }
 
     asyncio.run(main())
+
+
+def test_it_is_found_where_it_listens() -> None:
+    async def found(host: str) -> tuple[str, bool]:
+        async with built_in(pool_host=host, pool_port=0) as pool:
+            await pool.start(take_stranger=lambda connection: None)
+            assert pool.server is not None
+            rows = pool.rows()
+            place = str(rows["stratumurl"]), int(rows["stratumport"])
+            _, writer = await asyncio.open_connection(*place)
+            writer.close()
+            return place[0], place in pool.server.addresses
+
+    assert asyncio.run(found("127.0.0.9")) == ("127.0.0.9", True)
+    assert asyncio.run(found("0.0.0.0")) == (found_at("0.0.0.0"), True)
+
+
+def test_an_address_that_is_not_this_machine_s_is_told() -> None:
+    async def main() -> None:
+        async with built_in(pool_host="192.0.2.1") as pool:
+            await pool.start(take_stranger=lambda connection: None)
+
+    with pytest.raises(OSError, match=r"--pool-host: 192\.0\.2\.1: "):
+        asyncio.run(main())
 
 
 def test_it_starts_over_with_the_same_seed_and_no_miners() -> None:

@@ -5,12 +5,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.running import running as run_device
 
 from softaxe.device.identity import Identity
 from softaxe.errors import FleetStopped
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import Group
 from softaxe.fleet.options import FleetOptions
+from softaxe.serve.addresses import found_at
 from softaxe.serve.listener import Listener, Presence
 from softaxe.serve.member import Member
 from softaxe.serve.storage import Storage
@@ -167,3 +169,35 @@ def test_after_a_reset_the_same_devices_are_met(tmp_path: Path) -> None:
 
     assert 0 < len(before) < 12
     assert after == before
+
+
+def test_what_listens_on_all_addresses_is_found_at_one_that_others_reach(
+    tmp_path: Path,
+) -> None:
+    everywhere = {"host": "0.0.0.0", "pool_host": "0.0.0.0"}
+    with run_device(tmp_path, **everywhere, allow_network=("0.0.0.0/0",)) as bitaxe:
+        bitaxe.advance(20)
+        info = bitaxe.info()
+        own = found_at("0.0.0.0")
+        assert bitaxe.url == f"http://{own}:{bitaxe.member.port}"
+        assert (info["ipv4"], info["stratumURL"]) == (own, own)
+        assert info["sharesAccepted"] > 0
+        assert bitaxe.member.pool_text.startswith(f"built-in {own}:")
+
+
+def test_what_is_advertised_stands_in_urls(tmp_path: Path) -> None:
+    options = FleetOptions(tmp_path, host="0.0.0.0", port=0, advertise="fleet.example")
+
+    async def main() -> tuple[str, tuple[str, ...]]:
+        fleet = Fleet(options)
+        try:
+            await fleet.start()
+            (member,) = fleet.members.values()
+            assert member.device.identity.ipv4 == found_at("0.0.0.0")
+            return member.url.rpartition(":")[0], member.whom.names
+        finally:
+            await fleet.close()
+
+    url, names = asyncio.run(main())
+    assert url == "http://fleet.example"
+    assert "fleet.example" in names

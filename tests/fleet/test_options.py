@@ -81,6 +81,21 @@ def test_a_groups_own_board_goes_before_those_of_all(
         ("control = 'x'\n[[group]]", "control: 'x' is neither HOST:PORT nor none"),
         ("allow_host = 1\n[[group]]", "allow_host: 1 is neither a name nor a list"),
         ("allow_host = ['a:1']\n[[group]]", "allow_host: 'a:1' is no host name"),
+        (
+            "allow_network = '100.64.0.1/10'\n[[group]]",
+            "allow_network: '100.64.0.1/10' is no network, as 100.64.0.0/10",
+        ),
+        ("allow_network = [7]\n[[group]]", "allow_network: 7 is no network"),
+        ("advertise = 'a:80'\n[[group]]", "advertise: 'a:80' is neither a host name"),
+        ("advertise = '0.0.0.0'\n[[group]]", "advertise: '0.0.0.0' is neither"),
+        (
+            "advertise = 'a'\n[[group]]\ncount = 2",
+            "advertise: a cannot be the one address of devices that have their own",
+        ),
+        (
+            "host = '0.0.0.0'\n[[group]]\ncount = 2",
+            "host: 0.0.0.0 is all addresses of this machine",
+        ),
         ("fault = 'x'\n[[group]]", "fault: 'x' is no list"),
         ("fault = [1]\n[[group]]", "fault 1: 1 is no table"),
         ("[[group]]\n[[fault]]\neffect = 'x'", "fault 1: effect: 'x' is none of"),

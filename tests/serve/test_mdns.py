@@ -20,7 +20,7 @@ from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import Group
 from softaxe.fleet.options import FleetOptions
 from softaxe.serve import mdns
-from softaxe.serve.mdns import SERVICE, SUBTYPE, address_of
+from softaxe.serve.mdns import SERVICE, SUBTYPE
 from softaxe.testing.run import running
 
 QUICK_MS = 100
@@ -212,15 +212,3 @@ def test_nothing_is_loaded_while_nothing_is_announced(
         info = bitaxe.info()
 
     assert info["fullHostname"] == f"{info['mdnsHostname']}.local"
-
-
-@pytest.mark.parametrize(
-    ("host", "address"),
-    [("127.0.0.5", "127.0.0.5"), ("localhost", "127.0.0.1"), ("::1", None)],
-)
-def test_where_others_find_a_device(host: str, address: str | None) -> None:
-    assert address_of(host) == address
-
-
-def test_who_listens_everywhere_is_found_at_one_address() -> None:
-    assert address_of("0.0.0.0") not in {"0.0.0.0", ""}

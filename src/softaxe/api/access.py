@@ -9,10 +9,12 @@ rebinding).
 
 import re
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import TypeAlias
 
 from softaxe.device.profile import Profile
 
+Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 PRIVATE_NETWORKS = (
     IPv4Network("10.0.0.0/8"),
     IPv4Network("172.16.0.0/12"),
@@ -58,6 +60,7 @@ def is_allowed(
     hostname: str,
     is_ap_enabled: bool,
     trusts_names: bool = False,
+    networks: Networks = (),
 ) -> bool:
     """Tell whether a request passes the device's access check.
 
@@ -70,6 +73,8 @@ def is_allowed(
         is_ap_enabled: True while the device is its own network; then all may to whom
             the firmware is the model.
         trusts_names: Pages of local names may ask, as from 2.15 on.
+        networks: Beside private ones; clients there are let in, and so are pages that
+            the device itself serves at an address there.
     """
     if is_ap_enabled and not profile.access_checked_in_ap:
         return True
@@ -79,8 +84,21 @@ def is_allowed(
         return False
     if profile.loopback_allowed:
         return _is_allowed_as_documented(
-            client, origin, host, hostname.lower(), trusts_names=trusts_names
+            client,
+            origin,
+            host,
+            hostname.lower(),
+            trusts_names=trusts_names,
+            networks=networks,
         )
+    if networks:
+        is_let_in = _is_within(client, networks)
+        if is_let_in or _is_allowed_by_firmware(client, None):
+            page = "" if origin is None else _page_name(origin)
+            if page == _host_name(host) and _is_within(_literal(page), networks):
+                return True
+        if is_let_in:
+            client = PRIVATE_NETWORKS[0][0]  # as good as one that the firmware knows
     if not trusts_names:
         return _is_allowed_by_firmware(client, origin)
     return _is_allowed_by_address_or_name(client, origin, hostname)
@@ -104,13 +122,18 @@ def is_public_name(name: str) -> bool:
     return "." in name and not name.rstrip(".").endswith(LOCAL_DOMAINS)
 
 
-def is_near(client_ip: str) -> bool:
-    """Tell whether an address is this machine's or one of a private network."""
+def is_near(client_ip: str, networks: Networks = ()) -> bool:
+    """Tell whether an address is this machine's or one of a private network.
+
+    Args:
+        client_ip: As text.
+        networks: As good as private ones.
+    """
     try:
         address = _unmapped(ip_address(client_ip.partition("%")[0]))
     except ValueError:
         return False
-    return address.is_loopback or _is_private(address)
+    return address.is_loopback or _is_private(address) or _is_within(address, networks)
 
 
 def inet_addr(text: str) -> IPv4Address | None:
@@ -179,10 +202,11 @@ def _is_allowed_as_documented(
     hostname: str,
     *,
     trusts_names: bool,
+    networks: Networks,
 ) -> bool:
     address = _unmapped(client)
     is_loopback = address.is_loopback
-    if not is_loopback and not _is_private(address):
+    if not (is_loopback or _is_private(address) or _is_within(address, networks)):
         return False
     asked_name = _host_name(host)
     # A name with a dot may be anybody's, though a device takes it.
@@ -198,7 +222,17 @@ def _is_allowed_as_documented(
     page = _page_name(origin)
     if is_loopback and _is_loopback_name(page):
         return True
-    return page == asked_name and (page in own_names or _is_trusted_literal(page))
+    return page == asked_name and (
+        page in own_names
+        or _is_trusted_literal(page)
+        or _is_within(_literal(page), networks)
+    )
+
+
+def _is_within(address: IPv4Address | IPv6Address | None, networks: Networks) -> bool:
+    return address is not None and any(
+        _unmapped(address) in network for network in networks
+    )
 
 
 def _is_private(address: IPv4Address | IPv6Address) -> bool:

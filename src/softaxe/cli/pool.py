@@ -123,7 +123,7 @@ def _tls_of(
 ) -> tuple[str, ssl.SSLContext]:
     """Return what devices have to trust, and what the pool encrypts with."""
     from softaxe.fleet import certificates  # noqa: PLC0415
-    from softaxe.serve.mdns import address_of  # noqa: PLC0415
+    from softaxe.serve.addresses import address_of  # noqa: PLC0415
 
     hosts = [host, address_of(host) or host, socket.gethostname()]
     hosts += ["localhost", "127.0.0.1", "::1"]

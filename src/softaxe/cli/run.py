@@ -90,6 +90,25 @@ PortBaseOption = Annotated[
         "free ones.",
     ),
 ]
+AdvertiseOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST",
+        help="Name or address by which others find devices and control port; by "
+        "default, with --host 0.0.0.0, the address of this machine's route.",
+    ),
+]
+AllowNetworkOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CIDR",
+        help="Let clients of this network use the devices and the control port, too, "
+        "as 100.64.0.0/10 or fd00::/8; more than once for more.",
+    ),
+]
+PoolHostOption = Annotated[
+    str, typer.Option(metavar="HOST", help="Where the built-in pool listens.")
+]
 WorkersOption = Annotated[
     int, typer.Option(min=1, max=256, help="Spread the devices over processes.")
 ]
@@ -268,6 +287,9 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     host: HostOption = None,
     port: PortOption = 8080,
     port_base: PortBaseOption = None,
+    advertise: AdvertiseOption = None,
+    allow_network: AllowNetworkOption = None,
+    pool_host: PoolHostOption = "127.0.0.1",
     workers: WorkersOption = 1,
     control: ControlOption = CONTROL,
     control_token: ControlTokenOption = "",
@@ -346,6 +368,9 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             host=host,
             port=port,
             port_base=port_base,
+            advertise=advertise,
+            allow_network=tuple(allow_network or ()),
+            pool_host=pool_host,
             control=control,
             allow_host=tuple(allow_host or ()),
             seed=seed,

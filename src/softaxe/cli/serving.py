@@ -148,9 +148,11 @@ def _tell_device(member: "Member") -> None:
         f"  board    {row.version} {row.family} ({row.asic_count} x {row.chip.name})"
     )
     typer.echo(f"  firmware {printable(device.version)}")
-    if "//127." in member.url and not device.profile.loopback_allowed:
+    is_loopback = "//127." in member.url and not device.profile.loopback_allowed
+    if is_loopback and not member.networks:
         typer.echo(
-            "  access   401: the firmware lets only private addresses in, see --host"
+            "  access   401: the firmware lets only private addresses in, see --host "
+            "and --allow-network"
         )
     if (name := member.local_name) is not None:
         typer.echo(f"  name     {printable(name)}, by mDNS")

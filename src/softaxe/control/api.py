@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from softaxe.api.access import is_loopback
 from softaxe.control.advances import Advances
 from softaxe.control.app import (
     JSON,
@@ -30,6 +31,7 @@ from softaxe.fleet.options import control_address
 from softaxe.fleet.parts import merge
 from softaxe.fleet.parts.whole import Whole
 from softaxe.fleet.pool_server import FIRST_PORT_TRIES
+from softaxe.serve.addresses import found_at
 from softaxe.serve.answers import Answer
 from softaxe.serve.journal import Entry
 from softaxe.serve.listener import Listener
@@ -57,9 +59,16 @@ async def open_control(whole: Whole, token: str = "") -> Listener | None:
         return None
     host, port = address
     tries = FIRST_PORT_TRIES if whole.options.control == CONTROL else 1
-    app = ControlApp(Control(whole), token, hosts=whole.options.allow_host)
+    options = whole.options
+    app = ControlApp(
+        Control(whole),
+        token,
+        hosts=options.control_names,
+        networks=options.networks,
+    )
+    name = host if is_loopback(host) else found_at(host, options.advertise)
     for attempt in range(tries):
-        listener = Listener(app, host, port + attempt if port else 0)
+        listener = Listener(app, host, port + attempt if port else 0, name=name)
         try:
             await listener.open()
         except OSError:

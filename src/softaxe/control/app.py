@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 from msgspec import Struct, inspect
 
-from softaxe.api.access import is_near, is_public_name
+from softaxe.api.access import Networks, is_near, is_public_name
 from softaxe.control.operations import OPERATIONS, Operation
 from softaxe.description import members, read
 from softaxe.errors import NotNow, NotThere, SettingError, StorageError
@@ -69,18 +69,25 @@ class ControlApp:
         token: That every order must have; empty when none is asked for.
         hosts: Names under which it may be used, beside addresses and `localhost`; one
             that begins with a dot stands for all below it.
+        networks: Whose clients may use it, beside this machine and private ones.
     """
 
     def __init__(
-        self, handlers: object, token: str = "", *, hosts: Collection[str] = ()
+        self,
+        handlers: object,
+        token: str = "",
+        *,
+        hosts: Collection[str] = (),
+        networks: Networks = (),
     ) -> None:
         self._handlers = handlers
         self._token = token.encode()
         self._hosts = frozenset(map(str.lower, hosts))
+        self._networks = networks
 
     async def __call__(self, request: Request) -> Answer:
         """Serve one request."""
-        refusal = refuse(request, self._hosts)
+        refusal = refuse(request, self._hosts, self._networks)
         if refusal is not None:
             return _error(403, refusal)
         method = "GET" if request.method == "HEAD" else request.method
@@ -163,7 +170,9 @@ def _page(path: str) -> Answer:
     return _error(404, f"{path}: there is no such route or page")
 
 
-def refuse(request: Request, hosts: Collection[str] = ()) -> str | None:
+def refuse(
+    request: Request, hosts: Collection[str] = (), networks: Networks = ()
+) -> str | None:
     """Tell why a request may not be served; None when it may.
 
     A page of another site that a user of this machine looks at can send requests here:
@@ -173,9 +182,13 @@ def refuse(request: Request, hosts: Collection[str] = ()) -> str | None:
     Args:
         request: Which.
         hosts: Names that are allowed, in lower case.
+        networks: That are allowed beside private ones.
     """
-    if not is_near(request.client):
-        return f"Client: {request.client!r} has no private address"
+    if not is_near(request.client, networks):
+        return (
+            f"Client: {request.client!r} has no private address; "
+            "--allow-network lets others in"
+        )
     host = request.header(b"host") or ""
     name = _without_port(host).lower().removesuffix(".")
     is_watcher = request.path in WATCHED and name and not is_public_name(name)

@@ -58,7 +58,7 @@ class AddressPlan:
             address = ip_address(host)
         except ValueError:
             address = None
-        if not isinstance(address, IPv4Address):
+        if not isinstance(address, IPv4Address) or address.is_unspecified:
             raise SettingError(
                 f"--host: {host} has no next address; "
                 "give an IPv4 address, or ports with --port-base"

@@ -10,12 +10,12 @@ from softaxe.fleet.clock import Clock
 from softaxe.fleet.options import FleetOptions
 from softaxe.fleet.pool_server import FIRST_PORT_TRIES, PoolServer
 from softaxe.fleet.turns import Turns
+from softaxe.serve.addresses import found_at
 from softaxe.serve.intake import Intake
 from softaxe.serve.storage import SettingValue
 from softaxe.stratum.pool import Miner, Pool
 from softaxe.units import Log
 
-HOST = "127.0.0.1"
 TELL_S = 0.001
 """Real seconds that the pool may tell miners of a job without a look at the sockets;
 what they do with it takes some times as long."""
@@ -80,7 +80,8 @@ class BuiltInPool:
         if has_tls and not self._tls:
             from softaxe.fleet.certificates import make, server_context  # noqa: PLC0415
 
-            own = make([HOST, "localhost"], seed=self._seed)  # devices may keep it
+            host = found_at(self._options.pool_host)
+            own = make([host, "localhost"], seed=self._seed)  # devices may keep it
             tls = server_context(own)
             rows = await self._listen(self.server, self._options.pool_port, tls)
             self._tls = {**rows, "stratumcert": own.pem, "fbstratumcert": own.pem}
@@ -103,13 +104,17 @@ class BuiltInPool:
         is_v2: bool = False,
     ) -> dict[str, SettingValue]:
         """Open two ports; return where a device finds them."""
+        own = self._options.pool_host
         listen = partial(server.listen, tries=FIRST_PORT_TRIES, tls=tls, is_v2=is_v2)
-        _, port = await listen(HOST, wanted)
-        _, second = await listen(HOST, port + 1 if wanted else 0)
+        try:
+            host, port = await listen(own, wanted)
+            _, second = await listen(own, port + 1 if wanted else 0)
+        except OSError as error:
+            raise OSError(error.errno, f"--pool-host: {own}: {error}") from error
         return {
-            "stratumurl": HOST,
+            "stratumurl": host,
             "stratumport": port,
-            "fbstratumurl": HOST,
+            "fbstratumurl": host,
             "fbstratumport": second,
         }
 

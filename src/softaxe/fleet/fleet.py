@@ -246,7 +246,13 @@ class Fleet:
         """Make a device and open its port at the next place."""
         for host, port in places:
             member = Member(
-                replace(options, host=host, port=port),
+                replace(
+                    options,
+                    host=host,
+                    port=port,
+                    advertised=self.options.advertise,
+                    networks_let_in=self.options.networks,
+                ),
                 self,
                 power_on_s=power_on_s,
                 show_log=self._show_log,

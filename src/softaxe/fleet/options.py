@@ -3,9 +3,11 @@
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
+from softaxe.api.access import Networks
 from softaxe.description import about, given, read_member, shown
 from softaxe.effects import Fault
 from softaxe.errors import SettingError, read_as
@@ -24,6 +26,7 @@ from softaxe.fleet.groups import (
     read_toml,
 )
 from softaxe.fleet.search_thread import CPU_PERCENT
+from softaxe.serve.addresses import listens_everywhere
 from softaxe.stratum.pool import START_TIME
 
 ONE_HOST = "127.0.0.1"
@@ -41,6 +44,13 @@ class FleetOptions:
     port: int = 8080
     port_base: int | None = None
     """Give all devices one address, and ports from here on."""
+    advertise: str | None = None
+    """Name or address by which others find the devices; the route's own when they
+    listen on all addresses of this machine."""
+    allow_network: tuple[str, ...] = ()
+    """Networks beside private ones whose clients may use devices and control API."""
+    pool_host: str = ONE_HOST
+    """Where the built-in pool listens."""
     pool_port: int = 3333
     """Of the built-in pool, or the first free one after it; 0 for any."""
     has_pool: bool = False
@@ -68,9 +78,24 @@ class FleetOptions:
         """Address of the first device."""
         if self.host is not None:
             return self.host
+        return MANY_HOST if self.has_many_addresses else ONE_HOST
+
+    @property
+    def has_many_addresses(self) -> bool:
+        """Every device has an address of its own."""
         is_many = sum(group.count for group in self.groups) > 1
-        is_at_one = self.port_base is not None or self.port == 0
-        return MANY_HOST if is_many and not is_at_one else ONE_HOST
+        return is_many and self.port_base is None and self.port != 0
+
+    @property
+    def networks(self) -> Networks:
+        """The allowed networks."""
+        return tuple(map(ip_network, self.allow_network))
+
+    @property
+    def control_names(self) -> tuple[str, ...]:
+        """Names under which the control API may be used; the advertised one is."""
+        advertised = () if self.advertise is None else (self.advertise,)
+        return (*self.allow_host, *advertised)
 
     def check(self, spelt: Callable[[str], str] = str) -> None:
         """Look for what cannot be before anything is started.
@@ -84,6 +109,18 @@ class FleetOptions:
         for name in RUN_KEYS:
             if getattr(self, name) is not None:
                 read_member(FleetFile, name, getattr(self, name), spelt(name))
+        if self.has_many_addresses:
+            base = f"give them ports with {spelt('port_base')}"
+            if self.advertise is not None:
+                raise SettingError(
+                    f"{spelt('advertise')}: {self.advertise} cannot be the one address "
+                    f"of devices that have their own; {base}"
+                )
+            if listens_everywhere(self.first_host):
+                raise SettingError(
+                    f"{spelt('host')}: {self.host} is all addresses of this machine, "
+                    f"and many devices cannot share its port; {base}"
+                )
         rules = FaultRules()
         for number, rule in enumerate(self.faults, 1):
             read_as(f"fault {number}", lambda rule: rules.add(rule, 0.0), rule)
@@ -122,6 +159,35 @@ def _host_names(value: object) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _name_or_address(text: str) -> None:
+    try:
+        is_everywhere = ip_address(text).is_unspecified
+    except ValueError:
+        is_everywhere = _HOST_NAME.fullmatch(text) is None or text[0] == "."
+    if is_everywhere:
+        raise SettingError(
+            f"{shown(text)} is neither a host name nor an address that others reach; "
+            "without scheme and port"
+        )
+
+
+def _network_texts(value: object) -> tuple[str, ...]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple):
+        raise SettingError(f"{shown(value)} is neither a network nor a list of them")
+    for text in texts:
+        try:
+            ip_network(text if isinstance(text, str) else "")
+        except ValueError as error:
+            raise SettingError(
+                f"{shown(text)} is no network, as 100.64.0.0/10 or fd00::/8: {error}"
+            ) from error
+    return tuple(texts)
+
+
+_ONE_OR_MORE = {
+    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
+}
 _HOST_NAME = re.compile(r"\.?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,9}")
 """With a dot before it, all names below it."""
 Host = Annotated[str, about(length=(1, 256))]
@@ -155,6 +221,26 @@ class FleetFile(Groups, frozen=True, kw_only=True):
             "Give all devices one address, and ports from here on, or free ones for 0."
         ),
     ] = None
+    advertise: Annotated[
+        Host | None,
+        about(
+            "Name or address by which others find devices and control port; when left "
+            "out and they listen on 0.0.0.0, the address of this machine's route.",
+            check=_name_or_address,
+        ),
+    ] = None
+    allow_network: Annotated[
+        tuple[str, ...],
+        about(
+            "Networks beside private ones, as 100.64.0.0/10, whose clients may use "
+            "the devices and the control port.",
+            read=_network_texts,
+            schema=_ONE_OR_MORE,
+        ),
+    ] = ()
+    pool_host: Annotated[Host, about("Address at which the built-in pool listens.")] = (
+        ONE_HOST
+    )
     control: Annotated[
         str,
         about(
@@ -167,12 +253,7 @@ class FleetFile(Groups, frozen=True, kw_only=True):
             "Names under which the control API may be used, beside addresses and "
             "localhost; .example is all names below it.",
             read=_host_names,
-            schema={
-                "anyOf": [
-                    {"type": "string"},
-                    {"type": "array", "items": {"type": "string"}},
-                ]
-            },
+            schema=_ONE_OR_MORE,
         ),
     ] = ()
     cpu_percent: Annotated[

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from softaxe.fleet.clock import Clock
+from softaxe.serve.addresses import found_at
 from softaxe.serve.intake import Inflow, Intake
 from softaxe.serve.listener import close_server
 from softaxe.serve.pool_links import SHUTDOWN_S, Wire
@@ -47,7 +48,7 @@ class PoolServer:
     ) -> None:
         self.pool = pool
         self.addresses: list[tuple[str, int]] = []
-        """Where the pool listens."""
+        """Where others find the pool."""
         self.entrance: Entrance | None = None
         """Of miners that speak Stratum v2, where there is a port for them."""
         self.wire = Wire()
@@ -89,7 +90,7 @@ class PoolServer:
             break
         self._servers.append(server)
         name = server.sockets[0].getsockname()
-        address = (name[0], name[1])
+        address = (found_at(name[0]), name[1])
         self.addresses.append(address)
         return address
 

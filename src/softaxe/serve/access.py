@@ -1,14 +1,21 @@
 """The access check of a device, as its server asks it."""
 
-from softaxe.api.access import is_allowed
+from softaxe.api.access import Networks, is_allowed
 from softaxe.device.device import Device
 from softaxe.serve.request import Request
 
 
-def is_client_allowed(request: Request, device: Device) -> bool:
+def is_client_allowed(
+    request: Request, device: Device, networks: Networks = ()
+) -> bool:
     """Tell whether a request passes the device's access check.
 
     The answer is kept with the request, as a client that polls sends the same again.
+
+    Args:
+        request: Which.
+        device: Whose.
+        networks: Who is let in besides; the same ones for all requests of a device.
     """
     settings, is_ap_enabled = device.settings, device.radio.is_ap_enabled
     kept = request.access
@@ -22,6 +29,7 @@ def is_client_allowed(request: Request, device: Device) -> bool:
         hostname=settings.hostname,
         is_ap_enabled=is_ap_enabled,
         trusts_names=device.firmware.rows.trusts_local_names,
+        networks=networks,
     )
     request.access = settings, is_ap_enabled, is_ours
     return is_ours

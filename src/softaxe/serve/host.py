@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from softaxe.api.access import Networks
 from softaxe.device.device import Device
 from softaxe.serve.storage import Storage
 
@@ -26,6 +27,10 @@ class Host(Protocol):
     @property
     def storage(self) -> Storage:
         """Where images go."""
+
+    @property
+    def networks(self) -> Networks:
+        """Whose clients may use the device, beside those of private ones."""
 
     @property
     def fleet_seed(self) -> int:

@@ -659,6 +659,7 @@ class Listener:
         host: Where.
         port: Where; 0 for any that is free.
         bounds: Tells what the port takes at present.
+        name: By which others find it; the host when left out.
     """
 
     def __init__(
@@ -668,9 +669,11 @@ class Listener:
         port: int,
         *,
         bounds: Callable[[], Bounds] = lambda: BOUNDS,
+        name: str | None = None,
     ) -> None:
         self.bounds = bounds
         self.host = host
+        self.name = host if name is None else name
         self.port = port
         self.app = app
         self.loop: asyncio.AbstractEventLoop
@@ -690,9 +693,9 @@ class Listener:
 
     @property
     def url(self) -> str:
-        """Where it is served."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        """Where others find it."""
+        name = f"[{self.name}]" if ":" in self.name else self.name
+        return f"http://{name}:{self.port}"
 
     @property
     def presence(self) -> Presence:

@@ -9,7 +9,6 @@ takes a second responder.
 
 import asyncio
 import re
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
@@ -31,8 +30,6 @@ LABEL_BYTES = 63
 """Of a part of a name. Source: RFC 1035 section 2.3.4."""
 AT_ONCE = 32
 """Devices that ask for their names, or announce them, at the same time."""
-EVERYWHERE = "224.0.0.251", 5353
-"""Where mDNS is spoken. Source: RFC 6762 section 3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,19 +283,3 @@ def _server(hostname: str) -> str:
 
 def _key(hostname: str) -> str:
     return _server(hostname).lower()
-
-
-def address_of(host: str) -> str | None:
-    """Return the IPv4 address at which others find what listens at `host`.
-
-    None when there is none: mDNS is spoken here on IPv4 only.
-    """
-    try:
-        address = socket.gethostbyname(host)
-        if not ip_address(address).is_unspecified:
-            return address
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
-            way.connect(EVERYWHERE)  # sends nothing, but tells which way it would go
-            return str(way.getsockname()[0])
-    except OSError:
-        return None

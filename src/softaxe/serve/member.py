@@ -11,7 +11,7 @@ from typing import Protocol
 from zlib import crc32
 
 from softaxe.api import views
-from softaxe.api.access import is_loopback
+from softaxe.api.access import Networks, is_loopback
 from softaxe.asic.chip import REAL
 from softaxe.board.radio import NETWORKS, Network
 from softaxe.catalog import Board
@@ -41,9 +41,10 @@ from softaxe.device.transport import NEEDS_TLS, NEEDS_V2
 from softaxe.errors import SettingError, StorageError
 from softaxe.faults import LinkFaults, Whom
 from softaxe.flash.partitions import Flash
+from softaxe.serve.addresses import address_of, found_at, ipv4_of
 from softaxe.serve.intake import Intake
 from softaxe.serve.listener import BOUNDS, Bounds, Listener, Presence
-from softaxe.serve.mdns import Announcement, Announcer, address_of, announcement
+from softaxe.serve.mdns import Announcement, Announcer, announcement
 from softaxe.serve.pool_links import (
     LOOPBACK,
     LinkClosed,
@@ -107,7 +108,7 @@ class OwnPool(Protocol):
 
     @property
     def addresses(self) -> Sequence[tuple[str, int]]:
-        """Where it listens."""
+        """Where others find it."""
 
 
 class Surroundings(Protocol):
@@ -163,6 +164,10 @@ class MemberOptions:
     group: str = "devices"
     host: str = "127.0.0.1"
     port: int = 8080
+    advertised: str | None = None
+    """Name or address by which others find it; the host's when None."""
+    networks_let_in: Networks = ()
+    """Whose clients may use it, beside those of private ones."""
     work: WorkChoice = "auto"
     ambient_c: float = 25.0
     ambient_swing_c: float = 0.0
@@ -253,7 +258,11 @@ class Member:
         self._show_log = show_log
         app = fleet.wrap(self, Server(self))
         self._listener = Listener(
-            app, options.host, options.port, bounds=lambda: _bounds_of(self.device)
+            app,
+            options.host,
+            options.port,
+            bounds=lambda: _bounds_of(self.device),
+            name=found_at(options.host, options.advertised),
         )
         self._links = PoolLinks(
             self._take_link_news, intake=fleet.intake, source=options.host
@@ -293,7 +302,7 @@ class Member:
             ambient_c=options.ambient_c,
             ambient_swing_c=options.ambient_swing_c,
             networks=options.networks,
-            ipv4=options.host,
+            ipv4=ipv4_of(options.host, options.advertised),
             now=now,
         )
         asked, rows, why = options.overrides, device.firmware.rows, ""
@@ -339,6 +348,11 @@ class Member:
         subscription = LogSubscription(self._logs.discard)
         self._logs.add(subscription)
         return subscription
+
+    @property
+    def networks(self) -> Networks:
+        """Whose clients may use the device, beside those of private ones."""
+        return self.options.networks_let_in
 
     @property
     def fleet_seed(self) -> int:
@@ -389,7 +403,7 @@ class Member:
     @property
     def whom(self) -> Whom:
         """What orders for faults may know it by."""
-        device, host = self.device, self.options.host
+        device, host = self.device, self._listener.name
         return Whom(
             self.id,
             self.group,
@@ -573,7 +587,7 @@ class Member:
                     self.device.pool_resolved(now, link=link, address=host)
                     self._cut(link)
                     return
-                if host.startswith(LOOPBACK):
+                if host.startswith(LOOPBACK) or self._is_own_pool(host, port):
                     self._fleet.dials.add((self.id, link))
                 self._links.dial(event)
             case ClosePool(link=link):

@@ -140,8 +140,8 @@ class Endpoint(Struct, frozen=True):
         self, server: "Server", request: Request
     ) -> Answer | Coroutine[Any, Any, Answer | None]:
         """Answer one request; at once, if nothing is to be waited for."""
-        device = server.host.device
-        if self.is_checked and not is_client_allowed(request, device):
+        device, networks = server.host.device, server.host.networks
+        if self.is_checked and not is_client_allowed(request, device, networks):
             return UNAUTHORIZED
         try:
             found = self.respond(server, request)
@@ -330,7 +330,7 @@ class Server:
         if not device.is_in_recovery:
             return page_answer(device, request.target)
         # Unlike files, the recovery page is only for those who may use the API.
-        if not is_client_allowed(request, device):
+        if not is_client_allowed(request, device, self.host.networks):
             return UNAUTHORIZED
         return RECOVERY_PAGE
 

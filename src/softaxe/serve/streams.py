@@ -78,7 +78,7 @@ class Streams:
 
     def _refusal(self, request: Request) -> Answer | None:
         device = self._host.device
-        if not is_client_allowed(request, device):
+        if not is_client_allowed(request, device, self._host.networks):
             return UNAUTHORIZED
         most = device.firmware.rows.websocket_clients
         return TOO_MANY if len(self._clients) >= most > 1 else None
