@@ -26,6 +26,30 @@ def test_it_tells_the_sums_of_all_devices(
     assert found["workers"] == 1
 
 
+def test_the_load_on_pools_is_told(api: httpx.Client) -> None:
+    def counts() -> tuple[dict[str, Any], int]:
+        pool = api.get("/control/fleet").json()["pool"]
+        return api.get("/control/load").json(), pool["sharesAccepted"]
+
+    before, judged_before = counts()
+    api.post("/control/clock/advance", json={"seconds": 60})
+    after, judged = counts()
+
+    accepted = after["accepted"] - before["accepted"]
+    assert accepted == judged - judged_before > 0
+    assert after["submitted"] - before["submitted"] == accepted
+    assert after["waiting"] == 0
+    assert 0 < after["replyMs"]["p50"] <= after["replyMs"]["longest"] < 60_000
+    assert after["connections"] - after["reconnects"] == 3
+    text = api.get("/metrics").text
+    total = after["submitted"]
+    assert f"\nsoftaxe_load_submitted_total {total:.1f}\n" in text
+
+    api.post("/control/faults", json={"effect": "pool_reconnect"})
+    api.post("/control/clock/advance", json={"seconds": 10})
+    assert counts()[0]["reconnects"] == after["reconnects"] + 3
+
+
 def test_health_and_ready(api: httpx.Client) -> None:
     assert api.get("/control/health").json() == {"status": "ok"}
     assert api.get("/control/ready").status_code == 200

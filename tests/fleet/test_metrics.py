@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from softaxe.fleet.clock import Clock
 from softaxe.fleet.metrics import QUANTITIES, joined, metrics_text
+from softaxe.serve.share_load import ShareLoad
 
 TOTALS = {
     "devices": 2,
@@ -16,10 +17,21 @@ TOTALS = {
     "rejected": 1,
     "connections": 2,
 }
+LOAD = {
+    "submitted": 4,
+    "accepted": 2,
+    "rejected": {'"stale"': 1},
+    "waiting": 1,
+    "connections": 2,
+    "reconnects": 0,
+    "sum_s": 0.031,
+    "bins": ShareLoad().bins,
+}
 
 
 def test_totals_add_up_but_for_the_clock() -> None:
-    text = metrics_text([b""], [TOTALS, TOTALS], Clock(start=5.0, speed=2.0)).decode()
+    clock = Clock(start=5.0, speed=2.0)
+    text = metrics_text([b""], [TOTALS, TOTALS], clock, LOAD).decode()
 
     assert "\nsoftaxe_devices 4.0\n" in text
     assert "\nsoftaxe_clock_seconds 5.0\n" in text
@@ -27,6 +39,25 @@ def test_totals_add_up_but_for_the_clock() -> None:
     assert "\nsoftaxe_http_requests_total 6.0\n" in text
     assert '\nsoftaxe_pool_shares_total{result="accepted"} 10.0\n' in text
     assert "\nsoftaxe_pool_connections 4.0\n" in text
+
+
+def test_replies_are_a_histogram_and_refusals_have_their_reasons() -> None:
+    load = ShareLoad()
+    for took_s in (0.002, 0.003, 200.0):
+        load.answered(took_s, None)
+
+    table = {**LOAD, "bins": load.bins}
+    text = metrics_text([b""], [TOTALS], Clock(), table).decode()
+
+    reply = "softaxe_load_reply_seconds"
+    assert f'\n{reply}_bucket{{le="0.001585"}} 0.0\n' in text
+    assert f'\n{reply}_bucket{{le="0.002512"}} 1.0\n' in text
+    assert f'\n{reply}_bucket{{le="100"}} 2.0\n' in text
+    assert f'\n{reply}_bucket{{le="+Inf"}} 3.0\n' in text
+    refused = r'softaxe_load_replies_total{reason="\"stale\"",result="rejected"} 1.0'
+    assert f"\n{refused}\n" in text
+    assert "\nsoftaxe_load_submitted_total 4.0\n" in text
+    assert len(list(text_string_to_metric_families(text))) > 5
 
 
 def text_of(*names: str) -> bytes:

@@ -27,6 +27,7 @@ from softaxe.control.bodies import (
 from softaxe.control.document import document
 from softaxe.description import read
 from softaxe.fleet.clock import Clock
+from softaxe.fleet.load_report import load_to_json
 from softaxe.fleet.options import control_address
 from softaxe.fleet.parts import merge
 from softaxe.fleet.parts.whole import Whole
@@ -113,6 +114,10 @@ class Control:
         workers = {"workers": len(self._whole.parts)}
         return total | clock | workers | {"pool": pool, "faults": faults}
 
+    async def load(self, _request: Request) -> object:
+        """GET /control/load."""
+        return load_to_json(merge.load(await self._whole.ask("load")))
+
     async def history(self, _request: Request) -> object:
         """GET /control/history."""
         return merge.history(await self._whole.ask("history"))
@@ -125,7 +130,8 @@ class Control:
         found = await self._whole.ask("metrics")
         devices = [one["devices"] for one in found]
         totals = [one["totals"] for one in found]
-        text = metrics_text(devices, totals, self._whole.clock)
+        load = merge.load(await self._whole.ask("load"))
+        text = metrics_text(devices, totals, self._whole.clock, load)
         return Answer(text, content_type=CONTENT_TYPE)
 
     async def openapi(self, request: Request) -> object:

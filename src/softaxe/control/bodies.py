@@ -25,6 +25,7 @@ Seconds = Annotated[float, about("Device time.", unit="s")]
 GigaHashes = Annotated[float, about(unit="GH/s")]
 Watts = Annotated[float, about(unit="W")]
 Efficiency = Annotated[float, about(unit="J/TH")]
+Milliseconds = Annotated[float, about("Real time.", unit="ms")]
 EffectName = Annotated[str, about(schema={"type": "string", "enum": list(EFFECTS)})]
 
 
@@ -217,6 +218,37 @@ class Fleet(Struct, frozen=True, rename="camel"):
     workers: Annotated[Count, about("Processes.")]
     pool: FleetPool | None
     faults: Annotated[Count, about("Rules.")]
+
+
+class ReplyTimes(Struct, frozen=True):
+    """How long pools took to answer shares."""
+
+    p50: Milliseconds
+    p90: Milliseconds
+    p99: Milliseconds
+    mean: Milliseconds
+    longest: Milliseconds
+
+
+class Load(Struct, frozen=True, rename="camel"):
+    """What shares have asked of pools, since the start."""
+
+    submitted: Count
+    accepted: Count
+    rejected: Annotated[dict[str, Count], about("By the pools' words.")]
+    waiting: Annotated[Count, about("Without an answer so far.")]
+    unanswered: Annotated[Count, about("Whose connection has ended without one.")]
+    connections: Annotated[Count, about("That stood, to mine on.")]
+    reconnects: Annotated[
+        Count, about("Of those the ones of devices that had had one before.")
+    ]
+    shares_per_minute: Annotated[
+        float | None, about("Of each device, in device time, while it was connected.")
+    ]
+    reply_ms: Annotated[
+        ReplyTimes | None,
+        about("From a share's leaving to its answer; null before the first."),
+    ]
 
 
 class History(Struct, frozen=True, rename="camel"):

@@ -65,6 +65,13 @@ OPERATIONS = (
     Operation("GET", "/control/fleet", "fleet", "Totals of all devices.", bodies.Fleet),
     Operation(
         "GET",
+        "/control/load",
+        "load",
+        "How many shares pools were sent, and how fast they answered.",
+        bodies.Load,
+    ),
+    Operation(
+        "GET",
         "/control/history",
         "history",
         "Totals over the last two hours.",

@@ -44,6 +44,7 @@ from softaxe.serve.mdns import Announcer
 from softaxe.serve.member import Member, MemberOptions
 from softaxe.serve.request import App
 from softaxe.serve.saver import Saver
+from softaxe.serve.share_load import ShareLoad
 from softaxe.serve.storage import Storage
 from softaxe.units import Log
 
@@ -114,6 +115,7 @@ class Fleet:
             options, self.clock, self.intake, show_pool_log, seed=self.seed
         )
         self.journal = Journal()
+        self.share_load = ShareLoad()
         self.history = History()
         woken = asyncio.Event()
         self.faults = FaultsAtWork(
@@ -395,6 +397,7 @@ class Fleet:
             self.ticker.set_clock(speed=options.speed, is_paused=options.is_paused)
             self.clock.move(0.0)
             self.journal.clear()
+            self.share_load.clear()
             await self.faults.start_over()
             self.snapshots.clear()
             self.history.restart(0.0)

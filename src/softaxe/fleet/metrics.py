@@ -7,10 +7,16 @@ Source of the naming rules: prometheus.io/docs/practices/naming.
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from msgspec import Struct
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
@@ -19,8 +25,11 @@ from softaxe.fleet.clock import Clock
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.turns import in_turns
 from softaxe.serve.member import Member
+from softaxe.serve.share_load import EDGES_S
 
 LABELS = ("device", "group", "board")
+BUCKET_BINS = 4
+"""Bins that are one bucket: five of them are a decade."""
 INFO = "softaxe_device_info"
 CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
 
@@ -164,6 +173,48 @@ class _Totals(Collector):
             )
 
 
+class _Load(Collector):
+    def __init__(self, load: Mapping[str, Any]) -> None:
+        self._load = load
+
+    def collect(self) -> Iterator[Metric]:
+        load = self._load
+        for name, help_text in (
+            ("submitted", "Shares that have left for a pool."),
+            ("connections", "Connections to pools that stood, to mine on."),
+            ("reconnects", "Of those the ones of devices that had had one before."),
+        ):
+            yield CounterMetricFamily(
+                f"softaxe_load_{name}", help_text, value=load[name]
+            )
+        yield GaugeMetricFamily(
+            "softaxe_load_waiting", "Shares under way.", value=load["waiting"]
+        )
+        replies = CounterMetricFamily(
+            "softaxe_load_replies",
+            "Shares that pools have answered.",
+            labels=("result", "reason"),
+        )
+        replies.add_metric(("accepted", ""), load["accepted"])
+        for reason, count in load["rejected"].items():
+            replies.add_metric(("rejected", reason), count)
+        yield replies
+        yield HistogramMetricFamily(
+            "softaxe_load_reply_seconds",
+            "Real seconds from a share's leaving to its answer.",
+            buckets=_buckets(load["bins"]),
+            sum_value=load["sum_s"],
+        )
+
+
+def _buckets(bins: Sequence[int]) -> list[tuple[str, float]]:
+    """Return some edges, and how many answers came within them."""
+    within = list(accumulate(bins))
+    chosen = range(0, len(EDGES_S), BUCKET_BINS)
+    rows = [(f"{EDGES_S[place]:.4g}", float(within[place])) for place in chosen]
+    return [*rows, ("+Inf", float(within[-1]))]
+
+
 async def device_metrics(members: Iterable[Member]) -> bytes:
     """Return the text of all devices."""
     readings: list[Reading] = []
@@ -191,7 +242,10 @@ def fleet_metrics(fleet: Fleet) -> Totals:
 
 
 def metrics_text(
-    devices: Sequence[bytes], totals: Sequence[Totals], clock: Clock
+    devices: Sequence[bytes],
+    totals: Sequence[Totals],
+    clock: Clock,
+    load: Mapping[str, Any],
 ) -> bytes:
     """Return all metrics.
 
@@ -199,8 +253,9 @@ def metrics_text(
         devices: The text of each part's devices, as `device_metrics` makes it.
         totals: Of each part.
         clock: Of all of them.
+        load: On pools, of all of them.
     """
-    return joined(devices) + _text(_Totals(totals, clock))
+    return joined(devices) + _text(_Totals(totals, clock)) + _text(_Load(load))
 
 
 def joined(texts: Sequence[bytes]) -> bytes:

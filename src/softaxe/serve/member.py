@@ -58,7 +58,9 @@ from softaxe.serve.pool_links import (
 from softaxe.serve.request import App
 from softaxe.serve.saver import Saver
 from softaxe.serve.server import Server
+from softaxe.serve.share_load import ShareLoad
 from softaxe.serve.storage import SettingValue, Storage, read_www
+from softaxe.stratum.ledger import ShareLedger
 
 LOG_QUEUE_LINES = 128
 """Lines a slow log listener may fall behind. Source: ESP-Miner websocket.c."""
@@ -118,6 +120,7 @@ class Surroundings(Protocol):
     saver: Saver
     intake: Intake
     announcer: Announcer
+    share_load: ShareLoad
     seed: int
     """Of its first device, and of chance."""
 
@@ -252,6 +255,9 @@ class Member:
         self.device = self._new_device(fleet.storage, power_on_s)
         self.link_faults = NO_LINK_FAULTS
         self._link_names: dict[Link, str] = {}
+        self._connected_at: float | None = None
+        """Device time at which its main connection began, while that stands."""
+        self._has_connected = False
         self._fleet = fleet
         self._synced_at = -math.inf
         """Real time of the last look at the present."""
@@ -564,7 +570,11 @@ class Member:
             self._take_event(event)
         for link in LINKS:
             data = device.data_to_pool(link)
-            if data and not self.link_faults.is_silent:
+            if not data:
+                continue
+            if link is Link.MAIN and (ledger := self._ledger) is not None:
+                self._fleet.share_load.submitted += ledger.left(time.monotonic())
+            if not self.link_faults.is_silent:
                 self._sent(link, len(data))
                 self._links.send(link, data)
         for line in device.log.take():
@@ -621,16 +631,47 @@ class Member:
             case LinkReceived(data=data):
                 self._sent(link, -len(data))
                 if not self.link_faults.is_silent:
+                    ledger = self._ledger
                     device.pool_received(data, now, link=link)
+                    if link is Link.MAIN and ledger is not None:
+                        self._take_replies(ledger)
             case LinkClosed(reason=reason, detail=detail):
                 self._forget_link(link)
                 device.pool_closed(reason, now, link=link, detail=detail)
         self.dispatch()
         self._fleet.wake(self)
 
+    @property
+    def _ledger(self) -> ShareLedger | None:
+        """Of the shares on its main connection."""
+        session = self.device.pools.session
+        return None if session is None else session.ledger
+
+    @property
+    def shares_waiting(self) -> int:
+        """Shares that its pool has not answered yet."""
+        return 0 if (ledger := self._ledger) is None else ledger.waiting
+
+    @property
+    def connected_s(self) -> float:
+        """Device time that it has had its pool for; 0 while it has none."""
+        if self._connected_at is None:
+            return 0.0
+        return max(0.0, self._fleet.clock.now - self._connected_at)
+
+    def _take_replies(self, ledger: ShareLedger) -> None:
+        load, heard_at = self._fleet.share_load, self._links.heard_at
+        for left_at, reason in ledger.replies():
+            load.answered(heard_at - left_at, reason)
+
     def _note_link(self, link: Link, name: str, *, is_own: bool) -> None:
         self._fleet.dials.discard((self.id, link))
         self._link_names[link] = name
+        if link is Link.MAIN:
+            load = self._fleet.share_load
+            load.connections += 1
+            load.reconnects += self._has_connected
+            self._has_connected, self._connected_at = True, self._fleet.clock.now
         if is_own and self._fleet.pool_server is not None:
             self._fleet.pool_server.wire.opened(name)
 
@@ -638,6 +679,9 @@ class Member:
         self._fleet.dials.discard((self.id, link))
         self._targets.pop(link, None)
         name = self._link_names.pop(link, "")
+        if link is Link.MAIN:
+            self._fleet.share_load.connected_s += self.connected_s
+            self._connected_at = None
         if name and self._fleet.pool_server is not None:
             self._fleet.pool_server.wire.closed(name)
 

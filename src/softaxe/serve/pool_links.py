@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -117,6 +118,8 @@ class PoolLinks:
     def __init__(
         self, tell: Callable[[LinkNews], None], *, intake: Intake, source: str = ""
     ) -> None:
+        self.heard_at = 0.0
+        """Real time at which the bytes that are told of came in."""
         self._tell = tell
         self._intake = intake
         self._source = source
@@ -221,6 +224,7 @@ class PoolLinks:
     def received(self, connection: "_Connection", data: bytes) -> None:
         """Pass on bytes of a connection that is still wanted."""
         if self._open.get(connection.link) is connection:
+            self.heard_at = connection.heard_at
             self._tell(LinkReceived(connection.link, data))
 
     def lost(self, connection: "_Connection", error: Exception | None) -> None:
@@ -244,6 +248,8 @@ class _Connection(asyncio.Protocol):
     def __init__(self, links: PoolLinks, link: Link, intake: Intake) -> None:
         self.link = link
         self.transport: asyncio.Transport | None = None
+        self.heard_at = 0.0
+        """Real time at which bytes came last, whether or not they were handed on."""
         self._links = links
         self._intake = intake
         self._inflow: Inflow | None = None
@@ -291,6 +297,7 @@ class _Connection(asyncio.Protocol):
         return f"{name[0]}:{name[1]}"
 
     def data_received(self, data: bytes) -> None:
+        self.heard_at = time.monotonic()
         if self._early is not None:
             self._early.append(data)
         elif self._inflow is not None:

@@ -17,6 +17,7 @@ from softaxe.bitcoin.header import nbits_difficulty
 from softaxe.catalog.firmware.rows import Rows
 from softaxe.errors import StratumError
 from softaxe.stratum import messages
+from softaxe.stratum.ledger import ShareLedger
 from softaxe.stratum.messages import (
     AUTHORIZE_ID,
     FIRST_SHARE_ID,
@@ -199,6 +200,8 @@ class Session:
         """As last set, in the chip's hashes; 0 before."""
         self.response_time_s: float | None = None
         """Of the last answered message."""
+        self.ledger = ShareLedger()
+        """Follows shares for whoever measures the pool."""
         self._rows = rows
         self._is_compact = rows.stratum_json == "compact"
         self._asic_model = asic_model
@@ -278,6 +281,7 @@ class Session:
         """
         message_id = self._next_id()
         self._await(message_id, now)
+        self.ledger.submitted(message_id)
         line = messages.submit_line(
             message_id,
             user=self._user,
@@ -439,6 +443,7 @@ class Session:
     def _take_answer(self, answer: Answer, now: float) -> None:
         message_id, reason, rule = answer.message_id, answer.reason, self._rows
         sent_at = self._awaited.pop(message_id, None)
+        self.ledger.answered(message_id, reason)
         is_timed_first = rule.response_time == "any message"
         if is_timed_first:
             self._time(message_id, sent_at, now)

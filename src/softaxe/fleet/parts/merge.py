@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from softaxe.serve.share_load import joined
+
 Table = dict[str, Any]
 ROUNDED_TO = 9
 """Decimal places of sums; a CPU's real work is some 1e-5 GH/s."""
@@ -36,6 +38,20 @@ def totals(found: Sequence[Table]) -> Table:
             **_sums(pools, "connections", "sharesAccepted", "sharesRejected"),
         }
     return total
+
+
+def load(found: Sequence[Table]) -> Table:
+    """Join what shares have asked of pools."""
+    names = ("submitted", "accepted", "waiting", "connections", "reconnects")
+    rejected = Counter[str]()
+    for one in found:
+        rejected.update(one["rejected"])
+    return {
+        **_sums(found, *names, "connected_s", "sum_s"),
+        "longest_s": max(one["longest_s"] for one in found),
+        "rejected": dict(rejected.most_common()),
+        "bins": joined([one["bins"] for one in found]),
+    }
 
 
 def history(found: Sequence[Table]) -> Table:

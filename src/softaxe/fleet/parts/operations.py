@@ -62,6 +62,22 @@ class Operations:
             "faults": len(fleet.faults),
         }
 
+    async def load(self) -> Table:
+        """What shares have asked of pools, and what those have answered when."""
+        load, members = self._fleet.share_load, self._fleet.members.values()
+        return {
+            "submitted": load.submitted,
+            "accepted": load.accepted,
+            "rejected": dict(load.rejected),
+            "waiting": sum(member.shares_waiting for member in members),
+            "connections": load.connections,
+            "reconnects": load.reconnects,
+            "connected_s": load.connected_s + sum(m.connected_s for m in members),
+            "sum_s": load.sum_s,
+            "longest_s": load.longest_s,
+            "bins": load.bins,
+        }
+
     async def history(self) -> Table:
         """The sums over time, a list per quantity."""
         return self._fleet.history.to_json()

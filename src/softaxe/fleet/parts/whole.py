@@ -8,7 +8,7 @@ is in one database.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
@@ -65,7 +65,7 @@ class Whole:
         self._journal = Journal() if journal is None else journal
         self._seen = [0] * len(parts)
         self._show_progress = show_progress
-        self._is_up = False
+        self._is_up = self._is_running = False
         self._stopped = asyncio.Event()
         self._locks = ExitStack()
         self._homes: dict[str, Part] = {}
@@ -130,8 +130,13 @@ class Whole:
                 are_ready += state["is_ready"]
         return found, are_ready == len(self.parts)
 
-    async def run(self) -> None:
-        """Keep the time, until `stop` or the end of a part."""
+    async def run(self, last: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Keep the time, until `stop` or the end of a part.
+
+        Args:
+            last: Done after `stop`, while the parts still live and can be asked.
+        """
+        self._is_running = True
         stopped = asyncio.ensure_future(self._stopped.wait())
         ends = [asyncio.ensure_future(part.run()) for part in self.parts]
         if self._is_divided:
@@ -139,6 +144,10 @@ class Whole:
             ends.append(asyncio.ensure_future(self._keep_time()))
         try:
             await asyncio.wait({stopped, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            if last is not None and self._stopped.is_set():
+                await last()
+            self._is_running = False
+            self.stop()
             if not self._is_divided:
                 await ends[0]
             for end in ends:
@@ -148,12 +157,14 @@ class Whole:
             for task in (stopped, *ends):
                 task.cancel()
             await asyncio.gather(stopped, *ends, return_exceptions=True)
+            self._is_running = False
 
     def stop(self) -> None:
         """Let `run` return."""
         self._stopped.set()
-        for part in self.parts:
-            part.stop()
+        if not self._is_running:
+            for part in self.parts:
+                part.stop()
 
     async def close(self) -> None:
         """End every part; what was to be saved is saved."""

@@ -16,6 +16,7 @@ from typing import Final
 from softaxe.bitcoin.header import DIFFICULTY_1_TARGET, nbits_difficulty
 from softaxe.catalog.firmware.rows import Rows
 from softaxe.errors import StratumError
+from softaxe.stratum.ledger import ShareLedger
 from softaxe.stratum.messages import Notify
 from softaxe.stratum.session import (
     V2_TAG,
@@ -143,6 +144,8 @@ class Session:
         """As last set, in the chip's hashes; 0 before."""
         self.response_time_s: float | None = None
         """Of the last accepted share."""
+        self.ledger = ShareLedger()
+        """Follows shares for whoever measures the pool."""
         self._rows = rows
         self._asic_model = asic_model
         self._host = host
@@ -258,6 +261,7 @@ class Session:
         head = (self._channel_id, number, int(job_id), nonce, ntime, version)
         self._sent_at[number % TIMED_SHARES] = (number, now)
         self._unsent.append(number)
+        self.ledger.submitted(number)
         if self._is_extended:
             self._send(SubmitSharesExtended(*head, extranonce2))
         else:
@@ -503,6 +507,7 @@ class Session:
             took = f" ({self.response_time_s * 1000:.1f} ms)"
         self._say(f"Shares accepted: {count}{took}")
         self._resolved += count
+        self.ledger.accepted(number)
         self._events.append(ShareAccepted(count))
 
     def _take_error(self, frame: Frame, now: float) -> None:
@@ -510,6 +515,7 @@ class Session:
         code = refused.error_code.encode()[:MOST_CODE_BYTES].decode("utf-8", "ignore")
         self._warn(f"Share rejected: {code}")
         self._resolved += 1
+        self.ledger.answered(refused.sequence_number, code)
         self._events.append(ShareRejected(code))
 
     # Helpers

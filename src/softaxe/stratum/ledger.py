@@ -1,0 +1,67 @@
+"""Which shares of one connection wait for the pool's answer, and since when.
+
+Both Stratum versions tell it what was handed in and what was answered, by the numbers
+that the wire has for shares; who owns the socket tells it when bytes leave, by a clock
+of its own. It goes by numbers alone: which answers a firmware counts is another matter.
+"""
+
+from collections import deque
+
+MOST_WAITING = 1024
+"""Shares of one connection that may wait; of more, the oldest are taken for lost."""
+
+Reply = tuple[float, str | None]
+"""When the share left, and why it was refused; None when it was accepted."""
+
+
+class ShareLedger:
+    """Call `submitted`, then `left` when it goes, then one of `answered`, `accepted`.
+
+    What never leaves is not followed further, so that nothing piles up where nobody
+    asks for the replies.
+    """
+
+    __slots__ = ("_fresh", "_replies", "_waiting")
+
+    def __init__(self) -> None:
+        self._fresh: deque[int] = deque(maxlen=MOST_WAITING)
+        """Numbers of shares that have not left yet."""
+        self._waiting: dict[int, float] = {}
+        """When the others left, by number, in that order."""
+        self._replies: list[Reply] = []
+
+    @property
+    def waiting(self) -> int:
+        """Shares that have left and have no answer yet."""
+        return len(self._waiting)
+
+    def submitted(self, number: int) -> None:
+        """A share is handed in; its answer will carry this number."""
+        self._fresh.append(number)
+
+    def left(self, at: float) -> int:
+        """What was handed in leaves now; return how many shares that are."""
+        count = len(self._fresh)
+        while self._fresh:
+            self._waiting[self._fresh.popleft()] = at
+        while len(self._waiting) > MOST_WAITING:
+            del self._waiting[next(iter(self._waiting))]
+        return count
+
+    def answered(self, number: int, reason: str | None) -> None:
+        """The pool has refused a share, or accepted it; others are not meant."""
+        at = self._waiting.pop(number, None)
+        if at is not None:
+            self._replies.append((at, reason))
+
+    def accepted(self, last: int) -> None:
+        """The pool has accepted what waits up to a number."""
+        for number in [number for number in self._waiting if number <= last]:
+            self.answered(number, None)
+
+    def replies(self) -> list[Reply]:
+        """Return and forget the answers that have come."""
+        if not self._replies:
+            return []
+        replies, self._replies = self._replies, []
+        return replies
