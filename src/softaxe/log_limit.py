@@ -47,6 +47,21 @@ class LogLimit:
         self._characters = 0
         self._meter: _Meter | None = None
 
+    def lets_pass(self, characters: int, now: float) -> bool:
+        """Count a line that needs no look at it; False, and not counted, if it does.
+
+        Args:
+            characters: About how long it is.
+            now: Time of the log, in seconds.
+        """
+        if now // WINDOW_S != self._window or self._count >= FREE_LINES:
+            return False
+        if self._characters + characters > FREE_CHARACTERS:
+            return False
+        self._count += 1
+        self._characters += characters
+        return True
+
     def lines(self, level: Level, tag: str, text: str, now: float) -> list[Line]:
         """Return what to write when this line comes.
 

@@ -32,6 +32,13 @@ class Log(Protocol):
         """Write one line; `tag` is the firmware's tag, `text` has no line end."""
 
 
+class LazyLog(Protocol):
+    """A `Log` for lines that come so often that only those are made which are read."""
+
+    def __call__(self, level: Level, tag: str, text: str, **values: object) -> None:
+        """Write one line, whose text the values fill in as `str.format` does."""
+
+
 def printable(text: str) -> str:
     r"""Return a text from outside so that a terminal shows it and does nothing else.
 

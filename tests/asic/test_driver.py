@@ -54,8 +54,8 @@ class Bench:
         self.events: list[DriverEvent] = []
         self.now = 0.0
 
-    def log(self, level: Level, tag: str, text: str) -> None:
-        self.lines.append(f"{level} {tag}: {text}")
+    def log(self, level: Level, tag: str, text: str, **values: object) -> None:
+        self.lines.append(f"{level} {tag}: {text.format(**values)}")
 
     def take(self) -> None:
         data = self.driver.data_to_chip()

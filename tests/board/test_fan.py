@@ -9,7 +9,7 @@ from softaxe.catalog import board
 from softaxe.units import Level
 
 
-def silent(level: Level, tag: str, text: str) -> None:
+def silent(level: Level, tag: str, text: str, **values: object) -> None:
     pass
 
 
@@ -34,7 +34,9 @@ def test_the_controller_follows_the_firmware_pass_by_pass(
 
 def test_the_controller_tells_its_start_up_and_every_pass() -> None:
     lines: list[str] = []
-    controller = FanController(25, log=lambda level, tag, text: lines.append(text))
+    controller = FanController(
+        25, log=lambda level, tag, text, **values: lines.append(text.format(**values))
+    )
 
     for _ in range(21):
         controller.compute(55.0, 60.0)

@@ -17,8 +17,8 @@ LOOPS = ("2.8.1", "2.9.0", "2.10.1", "2.11.0", "2.12.2")
 
 
 class Log(list[str]):
-    def __call__(self, level: Level, tag: str, text: str) -> None:
-        self.append(f"{level} {text}")
+    def __call__(self, level: Level, tag: str, text: str, **values: object) -> None:
+        self.append(f"{level} {text.format(**values)}")
 
 
 def control(

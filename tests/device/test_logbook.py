@@ -116,3 +116,22 @@ def test_2_8_has_tags_of_its_own() -> None:
     old = {"ADC", "ASIC_task", "SystemModule", "bm1370Module", "vcore.c"}
     assert old <= tags("2.8.1")
     assert not old & tags("2.9.0")
+
+
+def test_values_fill_a_line_in_for_who_reads_it() -> None:
+    log = Logbook()
+
+    log(Level.INFO, "a", "{{{share:.1f}}}", share=0.25)
+    log(Level.INFO, "a", "{as it is}")
+
+    assert [line.text for line in log.take()] == ["{0.2}", "{as it is}"]
+
+
+def test_lines_with_values_are_limited_like_others() -> None:
+    log, plain = Logbook(), Logbook()
+    for number in range(5000):
+        log.now = plain.now = number / 100
+        log(Level.INFO, "a", "line {number}", number=number)
+        plain(Level.INFO, "a", f"line {number}")
+
+    assert [line.plain for line in log.take()] == [line.plain for line in plain.take()]

@@ -55,8 +55,8 @@ class Bench:
             small_core=5,
         )
 
-    def log(self, level: Level, tag: str, text: str) -> None:
-        self.lines.append(f"{level} {tag}: {text}")
+    def log(self, level: Level, tag: str, text: str, **values: object) -> None:
+        self.lines.append(f"{level} {tag}: {text.format(**values) if values else text}")
 
     def send_work(self, work: Work) -> int:
         self.sent.append(work)

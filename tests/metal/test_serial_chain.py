@@ -65,7 +65,9 @@ class Host:
         self.driver = Driver(
             row.chip,
             asic_count=row.asic_count,
-            log=lambda level, tag, text: self.lines.append(f"{level} {tag}: {text}"),
+            log=lambda level, tag, text, **values: self.lines.append(
+                f"{level} {tag}: {text.format(**values)}"
+            ),
             is_line_fixed=True,
         )
 

@@ -20,7 +20,7 @@ from softaxe.asic.startup import STARTUP, Pause, PerChip, StartupStep, Step, Wri
 from softaxe.bitcoin.header import Work, increment_version
 from softaxe.bitcoin.kernel import midstate
 from softaxe.catalog import Chip
-from softaxe.units import NEVER, Level, Log
+from softaxe.units import NEVER, LazyLog, Level
 
 START_FREQUENCY_MHZ = 50.0
 """What the ramp believes the chips run at after boot."""
@@ -44,6 +44,10 @@ HEAD_BYTES = 64
 """Bytes of a header behind a midstate."""
 MIDSTATES = 4
 MIDSTATE_INDEX_MASK = 0x03
+RESULT_TEXT = (
+    "Job ID: {job_id:02X}, Asic nr: {asic}, Core: {core}/{small_core}, "
+    "Ver: {version:08X}"
+)
 
 
 class DriverState(StrEnum):
@@ -138,7 +142,7 @@ class Driver:
         chip: Chip,
         *,
         asic_count: int,
-        log: Log,
+        log: LazyLog,
         is_line_fixed: bool = False,
         poll_s: float = POLL_S,
         has_counters: bool = True,
@@ -609,10 +613,15 @@ class Driver:
         if self._logs_results:
             work = self._works.get(found.job_id)
             version = found.version_bits if work is None else found.version(work)
-            self._say(
+            self._log(
+                Level.INFO,
                 self._tag,
-                f"Job ID: {found.job_id:02X}, Asic nr: {found.asic_number}, "
-                f"Core: {found.core}/{found.small_core}, Ver: {version:08X}",
+                RESULT_TEXT,
+                job_id=found.job_id,
+                asic=found.asic_number,
+                core=found.core,
+                small_core=found.small_core,
+                version=version,
             )
         self._events.append(found)
 

@@ -12,7 +12,7 @@ from math import exp
 from msgspec import Struct
 
 from softaxe.catalog import Board, FanCurve
-from softaxe.units import Level, Log
+from softaxe.units import LazyLog, Level
 
 KNEE_SHARPNESS = 10.0
 """How suddenly a fan's curve becomes flat. Fitted by docs/fit.py."""
@@ -33,6 +33,11 @@ RAMP_PASSES = 17
 SAMPLE_S = 1.799
 TASK_SAMPLE_S = 0.1
 """Of the task of its own. Source: ESP-Miner fan_controller_task.c."""
+PASS_TEXT = (
+    "Temp: {temperature_c:.1f} °C, SetPoint: {setpoint_c:.1f} °C, "
+    f"Output: {{output:.1f}}% (P:{KP:.1f} I:{KI:.1f} D_val:{{kd:.1f}} "
+    f"D_start_val:{KD_AT_START:.1f})"
+)
 MAX_PERCENT = 100.0
 TAG = "power_management"
 
@@ -250,7 +255,7 @@ class FanController:
         log: For the line of every pass.
     """
 
-    def __init__(self, min_percent: float, *, log: Log) -> None:
+    def __init__(self, min_percent: float, *, log: LazyLog) -> None:
         self._min_percent = min_percent
         self._log = log
         self._pid = Pid((KP, KI, KD), sample_s=SAMPLE_S, low=min_percent)
@@ -262,10 +267,14 @@ class FanController:
         output = self._pid.compute(
             temperature_c, setpoint_c, low=self._min_percent, kd=kd
         )
-        self._say(
-            f"Temp: {temperature_c:.1f} °C, SetPoint: {setpoint_c:.1f} °C, "
-            f"Output: {output:.1f}% (P:{KP:.1f} I:{KI:.1f} D_val:{kd:.1f} "
-            f"D_start_val:{KD_AT_START:.1f})"
+        self._log(
+            Level.INFO,
+            TAG,
+            PASS_TEXT,
+            temperature_c=temperature_c,
+            setpoint_c=setpoint_c,
+            output=output,
+            kd=kd,
         )
         return output
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
+from msgspec.structs import replace
 
 from softaxe.device.profile import DOCUMENTED, FIRMWARE
 from softaxe.errors import SoftaxeError
@@ -81,7 +82,8 @@ class ShowLog:
             return
         self._speakers.add(device_id)
         # Much of it is what pools and clients have said.
-        line = line._replace(tag=printable(line.tag), text=printable(line.text))
+        tag, words = printable(line.tag), printable(line.text)
+        line = replace(line, tag=tag, template=words, values={})
         is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         text = line.coloured if is_coloured else line.plain + "\n"
         is_named = self.is_many or len(self._speakers) > 1

@@ -9,7 +9,7 @@ from enum import StrEnum
 from softaxe.board.fan import TASK_SAMPLE_S, Fan, FanController, Pid
 from softaxe.catalog.firmware.rows import Rows
 from softaxe.device.settings import Settings
-from softaxe.units import NEVER, Level, Log, tick_number
+from softaxe.units import NEVER, LazyLog, Level, tick_number
 
 LOOP_TAG = "power_management"
 TASK_TAG = "fan_controller"
@@ -47,7 +47,9 @@ class FanControl:
         log: Takes the lines of the firmware's log.
     """
 
-    def __init__(self, settings: Settings, *, rows: Rows, fan: Fan, log: Log) -> None:
+    def __init__(
+        self, settings: Settings, *, rows: Rows, fan: Fan, log: LazyLog
+    ) -> None:
         self.percent = 0.0
         """As commanded."""
         self.next_wake = NEVER

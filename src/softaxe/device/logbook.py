@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from softaxe.log_limit import LogLimit
 from softaxe.units import Level
@@ -18,6 +19,8 @@ LOOK_S = 0.5
 """How often the log socket's task looks at the ring. Source: websocket_log.c."""
 RESTARTED = b"\n--- SYSTEM RESTART ---\n"
 _LINE_END = b"\n"
+VALUE_CHARACTERS = 8
+"""What a value of a line takes, about, until it is written out."""
 
 OLD_TAGS = {
     "adc": "ADC",
@@ -31,14 +34,21 @@ OLD_TAGS = {
 _COLOURS = {Level.ERROR: "31", Level.WARNING: "33", Level.INFO: "32"}
 
 
-class LogLine(NamedTuple):
-    """One line of the log."""
+class LogLine(Struct, frozen=True):
+    """One line of the log; its text is put together for who reads it."""
 
     boot_ms: int
     """Milliseconds since the device booted."""
     level: Level
     tag: str
-    text: str
+    template: str
+    """The text, or what `values` fill in."""
+    values: Mapping[str, object] = {}
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        return self.template.format(**self.values) if self.values else self.template
 
     @property
     def coloured(self) -> str:
@@ -149,12 +159,17 @@ class Logbook:
         else:
             self.ring.write(RESTARTED, now, self.ring_bytes)
 
-    def __call__(self, level: Level, tag: str, text: str) -> None:
+    def __call__(self, level: Level, tag: str, text: str, **values: object) -> None:
         """Write one line; satisfies `softaxe.units.Log`."""
-        boot_ms = round((self.now - self.booted_at) * 1000)
         if self._tags:
             tag = self._tags.get(tag, tag)
-        for words in self._limit.lines(level, tag, text, self.now):
+        boot_ms = round((self.now - self.booted_at) * 1000)
+        line = LogLine(boot_ms, level, tag, text, values)
+        characters = len(text) + VALUE_CHARACTERS * len(values)
+        if self.ring is None and self._limit.lets_pass(characters, self.now):
+            self._lines.append(line)
+            return
+        for words in self._limit.lines(level, tag, line.text, self.now):
             line = LogLine(boot_ms, *words)
             self._lines.append(line)
             if self.ring is not None:
@@ -168,3 +183,7 @@ class Logbook:
         lines = list(self._lines)
         self._lines.clear()
         return lines
+
+    def forget(self) -> None:
+        """Let go of the lines that nobody takes."""
+        self._lines.clear()

@@ -32,7 +32,7 @@ from softaxe.bitcoin.header import (
 )
 from softaxe.catalog.firmware.rows import Rows
 from softaxe.stratum.messages import Notify
-from softaxe.units import NEVER, Level, Log
+from softaxe.units import NEVER, LazyLog, Level
 
 MAX_SCRIPTSIG_CHARS = 127
 """That releases which read outputs tell of a block's text. Source: ESP-Miner
@@ -96,8 +96,10 @@ class Checked(NamedTuple):
     """False when the pool would refuse it."""
     is_block: bool
     network_difficulty: float
-    line: str
-    """What the log says of it."""
+    nonce: NonceFound
+    version: int
+    """That was hashed."""
+    pool_difficulty: float
 
 
 class _Template(Struct, frozen=True):
@@ -143,7 +145,7 @@ class Mining:
         chip_tag: str,
         best_difficulty: int,
         rows: Rows,
-        log: Log,
+        log: LazyLog,
     ) -> None:
         self.best_difficulty = best_difficulty
         """The best ever, integer part."""
@@ -348,29 +350,41 @@ class Mining:
         is_share = difficulty >= needed
         if is_share and template.is_block_ordered:
             difficulty += template.network_difficulty
-        job_id, pool_difficulty = template.notify.job_id, template.pool_difficulty
-        line = self._result_line.format(
-            job_id=job_id,
-            asic=nonce.asic_number,
-            core=nonce.core,
-            small_core=nonce.small_core,
-            version=version,
-            nonce=nonce.nonce,
-            difficulty=difficulty,
-            pool=pool_difficulty,
-            whole_pool=int(pool_difficulty),
-        )
+        job_id = template.notify.job_id
         bits = version ^ work.version
         share = Share(job_id, job.extranonce2, work.ntime, nonce.nonce, bits)
         network = template.network_difficulty
         is_block = 0 < network < difficulty or (
             self._includes_equal and network == difficulty
         )
-        return Checked(difficulty, share, is_share, is_block, network, line)
+        return Checked(
+            difficulty,
+            share,
+            is_share,
+            is_block,
+            network,
+            nonce,
+            version,
+            template.pool_difficulty,
+        )
 
     def count(self, checked: Checked) -> bool:
         """Log a nonce and note how good it is; True when it is the best ever."""
-        self._log(Level.INFO, "asic_result", checked.line)
+        nonce, pool_difficulty = checked.nonce, checked.pool_difficulty
+        self._log(
+            Level.INFO,
+            "asic_result",
+            self._result_line,
+            job_id=checked.share.job_id,
+            asic=nonce.asic_number,
+            core=nonce.core,
+            small_core=nonce.small_core,
+            version=checked.version,
+            nonce=nonce.nonce,
+            difficulty=checked.difficulty,
+            pool=pool_difficulty,
+            whole_pool=int(pool_difficulty),
+        )
         return self._rate(checked)
 
     def _set_version_mask(self, mask: int, driver: WorkTaker) -> None:

@@ -21,7 +21,7 @@ from softaxe.device.body import Body
 from softaxe.device.cooling import FanControl
 from softaxe.device.settings import Settings
 from softaxe.device.stopping import MiningSwitch, StopReason
-from softaxe.units import NEVER, Level, Log, tick_number
+from softaxe.units import NEVER, LazyLog, Level, tick_number
 
 TAG = "power_management"
 FIRST_PASS_S = 0.5
@@ -104,7 +104,7 @@ class PowerManagement:
         board: Board,
         body: Body,
         driver: Driver,
-        log: Log,
+        log: LazyLog,
     ) -> None:
         self.readings = Readings()
         self.expected_hashrate_hs = 0.0

@@ -577,14 +577,20 @@ class Member:
             if not self.link_faults.is_silent:
                 self._sent(link, len(data))
                 self._links.send(link, data)
-        for line in device.log.take():
+        if self._show_log is None and not self._logs:
+            device.log.forget()
+        else:
+            self._tell_log(device.log.take())
+        if self._has_booted:  # after all that the boot has asked for
+            self._has_booted = False
+            self._fleet.booted(self)
+
+    def _tell_log(self, lines: Sequence[LogLine]) -> None:
+        for line in lines:
             if self._show_log is not None:
                 self._show_log(self.id, line)
             for subscription in self._logs:
                 subscription.put(line.coloured)
-        if self._has_booted:  # after all that the boot has asked for
-            self._has_booted = False
-            self._fleet.booted(self)
 
     def _take_event(self, event: Event) -> None:
         match event:
