@@ -20,6 +20,8 @@ LAYERS = {
     "description": 1,
     "log_limit": 1,
     "catalog": 1,
+    "json_values": 1,
+    "cjson": 2,
     "bitcoin": 2,
     "stratum": 3,
     "asic": 3,

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from softaxe import Device, Pool, Simulation
-from softaxe.api import cjson, views
+from softaxe import Device, Pool, Simulation, cjson
+from softaxe.api import views
 from softaxe.api.schema import info_fields, offered_columns
 from softaxe.catalog import board
 from softaxe.catalog.firmware import firmware

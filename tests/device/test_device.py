@@ -15,10 +15,10 @@ from softaxe.device.events import (
     WentDown,
 )
 from softaxe.device.faults import NO_FAULTS, DeviceFaults, UpdateFault
-from softaxe.device.json_values import JsonValue
 from softaxe.errors import SettingError, UpdateRefused
 from softaxe.flash.image import AppImage, release_image
 from softaxe.flash.partitions import Flash
+from softaxe.json_values import JsonValue
 from softaxe.units import Level
 
 

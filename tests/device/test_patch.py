@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from softaxe.api import cjson
+from softaxe import cjson
 from softaxe.api.views import info_body
 from softaxe.catalog import board
 from softaxe.catalog.firmware import Firmware, firmware, versions
 from softaxe.device.device import Device
 from softaxe.device.events import SaveSettings
-from softaxe.device.json_values import JsonValue
 from softaxe.device.patch import Patch, check_patch, unmet_demands
 from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
 from softaxe.device.setting_rules import PAGE_NAMES, Kind, Stored, Value, rules
 from softaxe.device.settings import Settings, rows_to_save, sift_stored
 from softaxe.errors import PatchRefused, SettingError
+from softaxe.json_values import JsonValue
 from softaxe.units import float32
 
 BOARD = board("601")

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softaxe.device.json_values import JsonValue
 from softaxe.device.pool_slots import (
     COMPILED,
     HIDDEN,
@@ -20,6 +19,7 @@ from softaxe.device.pool_slots import (
     with_members,
 )
 from softaxe.errors import SettingError
+from softaxe.json_values import JsonValue
 
 LEAST: dict[str, JsonValue] = {
     "stratumURL": "a",

@@ -1,6 +1,6 @@
 """A request's body: cJSON's reading of it, and the settings it asks for."""
 
-from softaxe.api import cjson
+from softaxe import cjson
 from softaxe.catalog import USUAL_BOARD, board
 from softaxe.catalog.firmware import firmware
 from softaxe.device.patch import check_patch, unmet_demands

@@ -26,6 +26,10 @@ CORPUS = [
     b'{"id":null,"method":"client.show_message","params":["hello"]}\n'
     b'{"id":7,"error":{"code":2,"message":"no"}}\n{"id":9,"error":"no","result":0}\n',
     b'{"id":9,"method":"client.reconnect","params":[]}\n\n{}\n[]\n',
+    b'{"Id":2,"result":{"a":0,"b":"f1g","c":"4"}} and {"id":2}\n'
+    b'{"method":"mining.set_difficulty","params":["-0x8"]}\n'
+    b'{"method":"mining.set_extranonce","params":["abc",4.5e0]}\n'
+    b'{"method":"mining.set_version_mask","params":["\t-0X1fffe000zz"]}\n',
 ]
 VERSIONS = ("2.8.1", "2.12.2", "2.13.2", "2.15.0")
 RUNS = 20

@@ -194,10 +194,9 @@ def test_hexadecimal_is_read_and_written_as_in_the_reference(
 ) -> None:
     even, odd = vectors["utils"]["hex2bin"]
     line = '{"id":1,"method":"mining.set_extranonce","params":["%s",4]}'
-    read = parse((line % even["hex"]).encode())
-    assert read == SetExtranonce(bytes(even["expected"]), 4)
-    with pytest.raises(StratumError):  # on purpose: the firmware makes up a digit
-        parse((line % odd["hex"]).encode())
+    for vector in (even, odd):
+        read = parse((line % vector["hex"]).encode())
+        assert read == SetExtranonce(bytes(vector["expected"]), 4)
 
     (vector,) = vectors["utils"]["bin2hex"]
     written = messages.submit_line(
@@ -271,16 +270,13 @@ def test_strings_are_escaped_where_the_firmware_forgets_to() -> None:
         (b"{", "not JSON"),
         (b"\xff\xfe", "not JSON"),
         (b"[" * 5000, "not JSON"),
-        (b"[1]", "not a JSON object"),
-        (b'{"method":"mining.notify","params":{}}', "params is no array"),
+        (b'{"method":"mining.notify","params":"x"}', "params is no array"),
+        (b'{"method":"mining.notify","params":{}}', "only 0 params"),
         (b'{"method":"mining.notify","params":[1,2,3]}', "only 3 params"),
-        (b'{"method":"mining.set_difficulty","params":["1"]}', "no number"),
-        (b'{"method":"mining.set_difficulty","params":[-1]}', "no difficulty"),
-        (b'{"method":"mining.set_difficulty","params":[true]}', "no number"),
         (b'{"method":"mining.set_difficulty","params":[]}', "only 0 params"),
-        (b'{"method":"mining.set_version_mask","params":["xyz"]}', "not hexadecimal"),
-        (b'{"method":"mining.set_extranonce","params":["zz",4]}', "not hexadecimal"),
-        (b'{"method":"mining.set_extranonce","params":["00","4"]}', "no count"),
+        (b'{"method":"mining.set_version_mask","params":[1]}', "mask is no string"),
+        (b'{"method":"mining.set_extranonce","params":[1,4]}', "1 is no string"),
+        (b'{"method":"client.reconnect" "id":1}', "not JSON"),
     ],
 )
 def test_a_line_that_cannot_be_used_says_why(line: bytes, reason: str) -> None:
@@ -288,13 +284,97 @@ def test_a_line_that_cannot_be_used_says_why(line: bytes, reason: str) -> None:
         parse(line)
 
 
+def _method(name: str, params: str) -> bytes:
+    return f'{{"method":"mining.{name}","params":{params}}}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("line", "old", "new"),
+    [
+        (
+            b'{"id":2,"result":[[],"00","4"],"error":null}',
+            Subscribed(b"\0", 0),
+            "size is no number",
+        ),
+        (
+            b'{"id":2,"result":[[],"00",null],"error":null}',
+            Subscribed(b"\0", 0),
+            "size is no number",
+        ),
+        (
+            b'{"id":2,"result":{"a":1,"b":"00","c":4},"error":null}',
+            Subscribed(b"\0", 4),
+            "no extranonce",
+        ),
+        (
+            _method("set_extranonce", '["00","4"]'),
+            SetExtranonce(b"\0", 0),
+            "size is no number",
+        ),
+        (
+            _method("set_extranonce", '["00",true]'),
+            SetExtranonce(b"\0", 1),
+            "size is no number",
+        ),
+        (_method("set_difficulty", '["8"]'), SetDifficulty(0), "is no number"),
+        (_method("set_difficulty", "[true]"), SetDifficulty(1), "is no number"),
+        (_method("set_difficulty", '{"a":8}'), SetDifficulty(8), "is no array"),
+    ],
+)
+def test_values_of_other_types_are_what_cjson_has_of_them_or_from_2_15_on_refused(
+    line: bytes, old: messages.Message, new: str
+) -> None:
+    assert parse(line) == old
+    if isinstance(old, Subscribed):
+        told = parse(line, NEWEST)
+        assert isinstance(told, NoExtranonce)
+        assert new in told.reason
+    else:
+        with pytest.raises(StratumError, match=new):
+            parse(line, NEWEST)
+
+
+def test_a_difficulty_below_0_wraps_or_from_2_14_on_takes_any_nonce() -> None:
+    line = _method("set_difficulty", "[-5]")
+
+    assert parse(line) == SetDifficulty(2**32 - 5)
+    assert parse(line, NEWEST) == SetDifficulty(0)
+
+
+@pytest.mark.parametrize("rows", [ROWS, NEWEST])
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        (b'{"id":2,"result":[[],"00",4.0]}', Subscribed(b"\0", 4)),
+        (b'{"id":2,"result":[[],"abc",4]}', Subscribed(b"\xab\xc0", 4)),
+        (b'{"id":2,"result":[[],"z1 2",4]}', Subscribed(b"\x01\x02", 4)),
+        (b'{"id":7,"result":true,"error":null} and more', Answer(7, None)),
+        (b'{"id":7,"result":true}{"id":8,"result":true}', Answer(7, None)),
+        (b'{"ID":7,"Result":false,"Reject-Reason":"a\tb"}', Answer(7, "a\tb")),
+        (b'{"id":7,"id":8,"Id":9,"result":true}', Answer(7, None)),
+        (b'\xef\xbb\xbf\x01{"id":07,"result":true}', Answer(7, None)),
+        (b'{"id":7,"result":false,"reject-reason":"\xe9"}', Answer(7, "\ufffd")),
+        (b'{"id":1e99,"result":true}', Answer(2**31 - 1, None)),
+        (_method("set_difficulty", "[1e999]"), SetDifficulty(2.0**128)),
+        (_method("set_version_mask", '[" 0x1fzz"]'), SetVersionMask(0x1F)),
+        (_method("set_version_mask", '["fffffffff"]'), SetVersionMask(0xFFFFFFFF)),
+        (_method("set_version_mask", '["-1"]'), SetVersionMask(0xFFFFFFFF)),
+        (_method("set_version_mask", '["xyz"]'), SetVersionMask(0)),
+        (b"[1]", Unhandled("")),
+    ],
+)
+def test_a_line_is_what_cjson_makes_of_it(
+    rows: Rows, line: bytes, read: messages.Message
+) -> None:
+    assert parse(line, rows) == read
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
         (b'{"id":2,"result":null,"error":null}', "result has no extranonce"),
         (b'{"id":2,"result":[1],"error":null}', "result has no extranonce"),
-        (b'{"id":2,"result":[[],"zz",4],"error":null}', "extranonce1: not hexadecimal"),
-        (b'{"id":2,"result":[[],"00","4"]}', "extranonce2 size is no count"),
+        (b'{"id":2,"result":[[],7,4],"error":null}', "extranonce1 is no string"),
     ],
 )
 def test_an_answer_to_subscribe_without_an_extranonce_says_why(

@@ -8,7 +8,7 @@ websocket_api.c.
 from collections.abc import Callable, Iterable
 from functools import cache
 
-from softaxe.api import cjson
+from softaxe import cjson
 from softaxe.api.schema import info_fields
 from softaxe.catalog.firmware import Firmware
 from softaxe.device.device import Device

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from softaxe.api import cjson
+from softaxe import cjson
 from softaxe.bitcoin.coinbase import Output
 from softaxe.catalog.firmware import Firmware, Kind, Member, firmware, versions
 from softaxe.catalog.firmware.rows import Rows

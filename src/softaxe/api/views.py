@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from urllib.parse import unquote
 
-from softaxe.api import cjson
+from softaxe import cjson
 from softaxe.api.schema import (
     DASHBOARD,
     RESPONSE_TIME,

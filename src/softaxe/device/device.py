@@ -58,7 +58,6 @@ from softaxe.device.events import (
 from softaxe.device.faults import NO_FAULTS, DeviceFaults, UpdateFault
 from softaxe.device.hashrate import HashrateAverages, NonceRate
 from softaxe.device.identity import Identity
-from softaxe.device.json_values import JsonValue
 from softaxe.device.load import NONCE_S, CpuLoad
 from softaxe.device.logbook import Logbook
 from softaxe.device.memory import Memory
@@ -78,6 +77,7 @@ from softaxe.device.totals import Totals
 from softaxe.errors import UpdateRefused
 from softaxe.flash.image import WRITE_ERROR, AppImage
 from softaxe.flash.partitions import APP_SLOTS, SHIPPED_VERSION, Flash
+from softaxe.json_values import JsonValue
 from softaxe.stratum import session as stratum
 from softaxe.stratum.pool import SCALED_BLOCK_DIFFICULTY
 from softaxe.units import NEVER, Level

@@ -13,13 +13,6 @@ from msgspec import Struct
 from softaxe.catalog import Board
 from softaxe.catalog.firmware import Firmware, firmware
 from softaxe.catalog.firmware.rows import Rows
-from softaxe.device.json_values import (
-    JsonValue,
-    double,
-    show,
-    utf8_size,
-    whole,
-)
 from softaxe.device.pool_slots import check_pools
 from softaxe.device.profile import Profile
 from softaxe.device.setting_rules import (
@@ -37,6 +30,13 @@ from softaxe.device.setting_rules import (
 from softaxe.device.settings import Settings
 from softaxe.device.transport import refused
 from softaxe.errors import PatchRefused, SettingError
+from softaxe.json_values import (
+    JsonValue,
+    double,
+    show,
+    utf8_size,
+    whole,
+)
 from softaxe.units import float32
 
 SAYS = ", says the API page"

@@ -11,7 +11,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from softaxe.device.json_values import (
+from softaxe.errors import SettingError
+from softaxe.json_values import (
     JsonValue,
     double,
     is_number,
@@ -19,7 +20,6 @@ from softaxe.device.json_values import (
     utf8_size,
     whole,
 )
-from softaxe.errors import SettingError
 
 SLOTS = 8
 HIDDEN = "*****"

@@ -18,7 +18,6 @@ from msgspec.structs import replace
 from softaxe.catalog import Board
 from softaxe.catalog.firmware import Firmware, firmware
 from softaxe.device import pool_slots
-from softaxe.device.json_values import show, utf8_size
 from softaxe.device.pool_slots import PoolSlot
 from softaxe.device.profile import DOCUMENTED, Profile
 from softaxe.device.setting_rules import (
@@ -37,6 +36,7 @@ from softaxe.device.setting_rules import (
     rules,
 )
 from softaxe.errors import SettingError
+from softaxe.json_values import show, utf8_size
 from softaxe.units import float32
 
 I32 = 2**31

@@ -35,7 +35,6 @@ from softaxe.catalog.firmware.rows import Rows
 from softaxe.description import about, given, read, shown
 from softaxe.device.device import WorkChoice
 from softaxe.device.identity import MAX_SEED, Identity
-from softaxe.device.json_values import JsonValue
 from softaxe.device.patch import check_patch
 from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
@@ -44,6 +43,7 @@ from softaxe.device.settings import Settings, nvs_rows, pool_rows_of
 from softaxe.device.transport import Tls, authority_in, refused, wants_tls, wants_v2
 from softaxe.errors import SettingError, read_as
 from softaxe.fleet.seeds import member_seed
+from softaxe.json_values import JsonValue
 from softaxe.serve.member import MemberOptions
 from softaxe.serve.storage import SettingValue
 

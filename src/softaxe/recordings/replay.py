@@ -14,7 +14,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from softaxe.api import cjson, views
+from softaxe import cjson
+from softaxe.api import views
 from softaxe.api.access import is_allowed
 from softaxe.api.routes import routes_of
 from softaxe.api.schema import TIMESTAMP

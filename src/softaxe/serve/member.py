@@ -32,7 +32,6 @@ from softaxe.device.events import (
     WentDown,
 )
 from softaxe.device.faults import DeviceFaults
-from softaxe.device.json_values import JsonValue
 from softaxe.device.logbook import LogLine
 from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, Profile
@@ -41,6 +40,7 @@ from softaxe.device.transport import NEEDS_TLS, NEEDS_V2
 from softaxe.errors import SettingError, StorageError
 from softaxe.faults import LinkFaults, Whom
 from softaxe.flash.partitions import Flash
+from softaxe.json_values import JsonValue
 from softaxe.serve.addresses import address_of, found_at, ipv4_of
 from softaxe.serve.intake import Intake
 from softaxe.serve.listener import BOUNDS, Bounds, Listener, Presence

@@ -17,17 +17,17 @@ from urllib.parse import parse_qs
 import msgspec
 from msgspec import Struct
 
-from softaxe import __version__
-from softaxe.api import cjson, openapi, views
+from softaxe import __version__, cjson
+from softaxe.api import openapi, views
 from softaxe.api.routes import routes_of
 from softaxe.catalog.firmware import Firmware
 from softaxe.device.device import BOOT_NOT_SET, Device
-from softaxe.device.json_values import JsonValue
 from softaxe.device.load import REQUEST_S
 from softaxe.device.patch import Patch, check_url
 from softaxe.device.pool_slots import SLOTS, check_pool
 from softaxe.device.profile import Profile
 from softaxe.errors import PatchRefused, SettingError, StorageError, UpdateRefused
+from softaxe.json_values import JsonValue
 from softaxe.serve.access import is_client_allowed
 from softaxe.serve.answers import (
     CONNECTION_CLOSE,

@@ -1,20 +1,23 @@
 """Stratum v1 lines: splitting, reading and writing.
 
 The rules are the firmware's (stratum_api.c), quirks included; where its releases
-differ, `Rows` says what one does. Stratum's swapped words in the previous block's hash
-are undone here and nowhere else.
+differ, `Rows` says what one does. A line is what cJSON makes of it, and up to 2.14 its
+parameters are of whatever type they are: a text is 0 where a number is looked for. What
+such a release crashes at is an error here. Stratum's swapped words in the previous
+block's hash are undone here and nowhere else.
 """
 
 import json
-from collections.abc import Callable, Sequence
-from math import isfinite
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
+from softaxe import cjson
 from softaxe.catalog.firmware.rows import Rows
 from softaxe.errors import StratumError
+from softaxe.json_values import JsonValue, double, is_number, whole
 
 MAX_LINE_BYTES = 1 << 16
 """Longer lines are dropped; the longest notify is a tenth of this."""
@@ -186,18 +189,26 @@ def parse(line: bytes, rows: Rows) -> Message:
         StratumError: It is not JSON, or its members cannot be used; says which.
     """
     try:
-        root = msgspec.json.decode(line)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        if not line.isascii():
+            line = line.decode("utf-8", "replace").encode()
+        root = _members(cjson.parse(line))
+    except ValueError as error:
         raise StratumError(f"not JSON: {error}") from error
-    if not isinstance(root, dict):
-        raise StratumError("not a JSON object")
     method = root.get("method")
     if isinstance(method, str):
         return _parse_method(method, root, rows)
     return _parse_result(root, rows)
 
 
-def _parse_method(method: str, root: dict[str, Any], rows: Rows) -> Message:
+def _members(pairs: Iterable[tuple[str, JsonValue]]) -> dict[str, Any]:
+    """Return members as cJSON finds them: without case, the first of equals."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        found.setdefault(name.lower(), value)
+    return found
+
+
+def _parse_method(method: str, root: Mapping[str, Any], rows: Rows) -> Message:
     match method:
         case "client.reconnect":
             return Reconnect()
@@ -207,8 +218,8 @@ def _parse_method(method: str, root: dict[str, Any], rows: Rows) -> Message:
             return GetVersion(_number_id(root.get("id")))
     if not _is_known(method, rows):
         return Unhandled("unhandled method in stratum message")
-    params = root.get("params")
-    if not isinstance(params, list):
+    params = _elements(root.get("params"), rows)
+    if params is None:
         raise StratumError(f"{method}: params is no array")
     try:
         return _METHODS[method](params, rows)
@@ -224,10 +235,18 @@ def _is_known(method: str, rows: Rows) -> bool:
     return method in _METHODS
 
 
+def _elements(value: object, rows: Rows) -> list[Any] | None:
+    """What cJSON counts as an array's; None for what has none."""
+    if isinstance(value, dict) and not rows.checks_pool_types:
+        return list(value.values())
+    return value if isinstance(value, list) else None
+
+
 def _parse_notify(params: list[Any], rows: Rows) -> Notify:
-    branch, most = params[4], rows.most_merkle_branches
-    if not isinstance(branch, list):
+    branch, most = _elements(params[4], rows), rows.most_merkle_branches
+    if branch is None and rows.checks_pool_types:
         raise StratumError("mining.notify: merkle branch is no array")
+    branch = branch or []
     if most is not None and len(branch) > most:
         raise StratumError(
             f"mining.notify: {len(branch)} merkle branches, at most {most}"
@@ -247,15 +266,15 @@ def _parse_notify(params: list[Any], rows: Rows) -> Notify:
 
 def _parse_difficulty(params: list[Any], rows: Rows) -> SetDifficulty:
     value = params[0]
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if rows.checks_pool_types and not is_number(value):
         raise StratumError("mining.set_difficulty: difficulty is no number")
-    try:
-        difficulty = float(value)
-    except OverflowError as error:
-        raise StratumError("mining.set_difficulty: too large") from error
-    if not 0 <= difficulty <= MAX_DIFFICULTY:
-        raise StratumError(f"mining.set_difficulty: {difficulty} is no difficulty")
-    return SetDifficulty(difficulty)
+    difficulty = double(value) if is_number(value) else 0.0
+    if rows.pool_difficulty == "integer":
+        if value is True:
+            difficulty = 1.0
+        elif difficulty < 0:
+            difficulty = float(whole(difficulty) % 2**32)
+    return SetDifficulty(min(max(0.0, difficulty), MAX_DIFFICULTY))
 
 
 def _parse_version_mask(params: list[Any], rows: Rows) -> SetVersionMask:
@@ -281,12 +300,13 @@ _METHODS: dict[str, Callable[[list[Any], Rows], Message]] = {
 
 
 def _extranonce(extranonce1: object, size: object, rows: Rows) -> tuple[bytes, int]:
-    if isinstance(size, bool) or not isinstance(size, int):
-        raise StratumError("extranonce2 size is no count")
-    return _bytes("extranonce1", extranonce1), min(size, rows.most_extranonce2_bytes)
+    if rows.checks_pool_types and not is_number(size):
+        raise StratumError("extranonce2 size is no number")
+    count = whole(size) if is_number(size) else int(size is True)
+    return _bytes("extranonce1", extranonce1), min(count, rows.most_extranonce2_bytes)
 
 
-def _parse_result(root: dict[str, Any], rows: Rows) -> Message:
+def _parse_result(root: Mapping[str, Any], rows: Rows) -> Message:
     message_id = _number_id(root.get("id"))
     result, error = root.get("result"), root.get("error")
     if "result" not in root and (error is None or rows.pool_errors == "array"):
@@ -302,35 +322,30 @@ def _parse_result(root: dict[str, Any], rows: Rows) -> Message:
     is_by_shape = rows.setup_results == "by shape"
     if message_id == SUBSCRIBE_ID or (is_by_shape and isinstance(result, list)):
         return _parse_subscription(result, rows)
+    members = _members(result.items()) if isinstance(result, dict) else {}
+    mask = members.get("version-rolling.mask")
     if is_by_shape:
-        return _parse_configured(result)
+        if members.get("version-rolling") is not True:
+            raise StratumError("a result of no known shape")
+        return SetVersionMask(_u32("version mask", mask), is_answer=True)
     if message_id == CONFIGURE_ID:
-        mask = result.get("version-rolling.mask") if isinstance(result, dict) else None
         return SetVersionMask(None if mask is None else _u32("version mask", mask))
     return Unhandled("unhandled result in stratum message")
 
 
 def _parse_subscription(result: object, rows: Rows) -> Message:
     try:
-        if not isinstance(result, list) or len(result) < 3:
+        found = _elements(result, rows)
+        if found is None or len(found) < 3:
             raise StratumError("result has no extranonce")
-        return Subscribed(*_extranonce(result[1], result[2], rows))
+        return Subscribed(*_extranonce(found[1], found[2], rows))
     except StratumError as error:
         text = f"Unable to use stratum message: mining.subscribe: {error}"
         return NoExtranonce(str(error), text)
 
 
-def _parse_configured(result: object) -> Message:
-    if not isinstance(result, dict) or result.get("version-rolling") is not True:
-        raise StratumError("a result of no known shape")
-    mask = _u32("version mask", result.get("version-rolling.mask"))
-    return SetVersionMask(mask, is_answer=True)
-
-
 def _number_id(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return -1
-    return int(value) if isfinite(value) else -1
+    return whole(value) if is_number(value) else -1
 
 
 def _reason(error: object, rows: Rows) -> str:
@@ -338,7 +353,9 @@ def _reason(error: object, rows: Rows) -> str:
     if isinstance(error, list) and len(error) >= 2:
         reason = error[1]
     elif rows.pool_errors == "any form":
-        reason = error.get("message") if isinstance(error, dict) else error
+        reason = error
+        if isinstance(error, dict):
+            reason = _members(error.items()).get("message")
     return reason if isinstance(reason, str) else "unknown"
 
 
@@ -349,28 +366,35 @@ def _text(name: str, value: object) -> str:
 
 
 def _bytes(name: str, value: object) -> bytes:
-    try:
-        if isinstance(value, str):
-            return bytes.fromhex(value)
-    except ValueError:
-        pass
-    raise StratumError(f"{name}: not hexadecimal")
+    """Read bytes as the firmware's `hex2bin` does.
+
+    What is no digit counts as 0, and an odd last digit is the higher half of a byte.
+    """
+    digits = _text(name, value)
+    if len(digits) % 2 or _NO_DIGIT.search(digits):
+        digits = _NO_DIGIT.sub("0", digits) + "0" * (len(digits) % 2)
+    return bytes.fromhex(digits)
 
 
 def _hash(name: str, value: object) -> bytes:
-    data = _bytes(name, value)
+    data = _bytes(name, value)[:HASH_BYTES]
     if len(data) != HASH_BYTES:
         raise StratumError(f"{name}: {len(data)} bytes, not {HASH_BYTES}")
     return data
 
 
 def _u32(name: str, value: object) -> int:
-    try:
-        if isinstance(value, str):
-            return int(value, 16) & 0xFFFFFFFF
-    except ValueError:
-        pass
-    raise StratumError(f"{name}: not hexadecimal")
+    """Read a number of base 16 as C's `strtoul` does, where a long has 32 bits."""
+    match = _STRTOUL.match(_text(name, value))
+    sign, digits = match.groups() if match else ("", "")
+    number = int(digits or "0", 16)
+    return 0xFFFFFFFF if number > 0xFFFFFFFF else int(f"{sign}{number}") & 0xFFFFFFFF
+
+
+_NO_DIGIT = re.compile("[^0-9a-fA-F]")
+_STRTOUL = re.compile(
+    r"[ \t-\r]*([-+]?)(?:0[xX](?=[0-9a-fA-F]))?([0-9a-fA-F]*)", re.ASCII
+)
 
 
 # What the miner says, in the firmware's exact spelling

@@ -24,7 +24,6 @@ from typing import Any, Protocol, Self, TypeVar, Unpack
 
 from softaxe.catalog import USUAL_BOARD
 from softaxe.description import read_number
-from softaxe.device.json_values import JsonValue
 from softaxe.effects import EFFECTS, Layer
 from softaxe.errors import SettingError
 from softaxe.faults import Rule
@@ -34,6 +33,7 @@ from softaxe.fleet.event_loop import new_event_loop
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import read_group
 from softaxe.fleet.options import FleetOptions
+from softaxe.json_values import JsonValue
 from softaxe.serve.journal import Entry
 from softaxe.serve.member import Member
 from softaxe.stratum.pool import Pool

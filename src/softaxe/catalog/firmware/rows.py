@@ -424,6 +424,12 @@ class Rows:
         "array",
         v2_14="any form",
     )
+    checks_pool_types: bool = _row(
+        "a pool's line whose parameters are of other types than meant is ignored; "
+        "before, a text is 0 where a number is meant",
+        False,
+        v2_15=True,
+    )
     response_time: Literal["untold", "any message", "shares", "accepted shares"] = _row(
         "whose answers are timed; `untold`: shares', for what the API page promises",
         "untold",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softaxe.api import cjson
+from softaxe import cjson
 
 
 @pytest.mark.parametrize(

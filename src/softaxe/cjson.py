@@ -6,12 +6,13 @@ Clients see every digit, so the rules are kept to the byte: see cJSON 1.7.
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from json.encoder import encode_basestring
 from math import isfinite
 from struct import Struct
 from typing import Any
 
-from softaxe.device.json_values import JsonValue
+from softaxe.json_values import JsonValue
 
 _FLOAT32 = Struct("<f")
 _pack, _unpack = _FLOAT32.pack, _FLOAT32.unpack
@@ -221,10 +222,17 @@ def parse(body: bytes) -> list[tuple[str, JsonValue]]:
     Raises:
         ValueError: It is not JSON; says where.
     """
+    if body.isascii() and b"\0" not in body and b"\\u" not in body:
+        with suppress(ValueError, RecursionError):  # then it may be cJSON's alone
+            return _members(body.decode())
     raw = body.removeprefix(b"\xef\xbb\xbf").partition(b"\0")[0]
     text = _TOKEN.sub(_standard, raw.decode("utf-8", "surrogateescape"))
     try:
-        root, _ = _DECODER.raw_decode(text.lstrip(" "))
+        return _members(text.lstrip(" "))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def _members(text: str) -> list[tuple[str, JsonValue]]:
+    root, _ = _DECODER.raw_decode(text)
     return root.pairs if isinstance(root, _Object) else []

@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from softaxe.device.json_values import double, show, utf8_size, whole
 from softaxe.errors import SettingError
+from softaxe.json_values import double, show, utf8_size, whole
 
 
 @pytest.mark.parametrize(
