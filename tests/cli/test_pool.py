@@ -165,10 +165,12 @@ def test_scaled_work_by_tls_on_a_pool_in_another_process(
     [
         (["--tls", "--cert", "a"], "--cert: goes with --key"),
         (["--cert", "a", "--key", "b"], "--cert: is of no use without --tls"),
+        (["--port", "65535", "--sv2"], "--port: 65535 leaves no port after it for"),
+        (["--control", "here"], "--control: 'here' is neither HOST:PORT nor none"),
         (["--tls", "--cert", "no/folder", "--key", "no/key"], "no/folder, no/key: "),
     ],
 )
-def test_what_is_no_certificate_is_refused(options: list[str], complaint: str) -> None:
+def test_what_does_not_fit_is_refused(options: list[str], complaint: str) -> None:
     result = CliRunner().invoke(app, ["pool", *options])
 
     assert result.exit_code == 1

@@ -11,7 +11,7 @@ import pytest
 
 from softaxe.fleet.built_in_pool import BuiltInPool
 from softaxe.fleet.clock import Clock
-from softaxe.fleet.options import FleetOptions
+from softaxe.fleet.options import FleetOptions, PoolOptions
 from softaxe.serve.addresses import found_at
 from softaxe.serve.intake import Intake
 from softaxe.testing.options import GroupOptions
@@ -212,3 +212,73 @@ def test_devices_mine_on_it_by_stratum_v2() -> None:
     assert pool["connections"] == 3
     assert len({info["stratumPort"] for info in infos}) == 2, "one is of v1"
     assert all(info["stratumV2AuthorityPubkey"] for info in infos[:2])
+
+
+def test_other_people_s_miners_have_a_place_of_their_own(
+    free_ports: Callable[..., int],
+) -> None:
+    port = free_ports(2)
+    place = PoolOptions(place=("127.0.0.1", port), has_v2=True)
+
+    async def main() -> None:
+        async with built_in(pool=place, pool_port=0) as pool:
+            await pool.start(take_stranger=lambda connection: None, has_plain=False)
+            assert pool.server is not None
+            assert pool.server.entrance is not None
+            key = pool.server.entrance.authority.text
+            assert pool.server.urls == [
+                f"stratum+tcp://127.0.0.1:{port}",
+                f"stratum2+tcp://127.0.0.1:{port + 1}/{key}",
+            ]
+            assert pool.rows() == pool.rows("v2") == {}
+            await pool.start(take_stranger=lambda connection: None, has_v2=True)
+            assert pool.rows("v2")["sv2authpubkey"] == key
+            assert len(pool.server.urls) == 6, "with those of devices"
+
+    asyncio.run(main())
+
+
+def test_a_place_that_is_taken_is_not_exchanged_for_another(
+    free_ports: Callable[..., int],
+) -> None:
+    place = PoolOptions(place=("127.0.0.1", free_ports()))
+
+    async def main() -> None:
+        async with built_in(pool=place) as first, built_in(pool=place) as second:
+            await first.start(take_stranger=lambda connection: None, has_plain=False)
+            with pytest.raises(OSError, match="in use"):
+                await second.start(
+                    take_stranger=lambda connection: None, has_plain=False
+                )
+
+    asyncio.run(main())
+
+
+def test_the_same_seed_brings_the_same_jobs_blocks_and_keys() -> None:
+    place = PoolOptions(
+        start_difficulty=0.001,
+        network_difficulty=2.0,
+        block_interval_s=60.0,
+        place=("127.0.0.1", 0),
+        has_v2=True,
+    )
+    hello = (
+        b'{"id":1,"method":"mining.subscribe","params":[]}\n'
+        b'{"id":2,"method":"mining.authorize","params":["me","x"]}\n'
+    )
+
+    async def main() -> tuple[bytes, str]:
+        async with built_in(pool=place) as pool:
+            await pool.start(take_stranger=lambda connection: None, has_plain=False)
+            assert pool.server is not None
+            assert pool.server.entrance is not None
+            miner = pool.server.pool.connect(0.0, "miner")
+            miner.receive(hello, 0.0)
+            await pool.step(600.0)
+            return miner.data_to_send(), pool.server.entrance.authority.text
+
+    said, key = asyncio.run(main())
+
+    assert said.count(b"mining.notify") > 20
+    assert b'"mining.set_difficulty", "params": [0.001]' in said
+    assert asyncio.run(main()) == (said, key)

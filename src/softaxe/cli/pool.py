@@ -1,20 +1,38 @@
 """`softaxe pool`: the built-in pool alone, for other people's miners."""
 
-import asyncio
 import socket
-import ssl
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softaxe import __version__
-from softaxe.cli.terminal import fail, run_loop, stop_on_signals
+from softaxe.cli.run import (
+    CONTROL,
+    AllowHostOption,
+    ControlOption,
+    ControlTokenOption,
+)
+from softaxe.cli.serving import serve_pool, warn_of_open_control
+from softaxe.cli.terminal import fail, folder_that_ends, run_loop
+from softaxe.device.identity import MAX_SEED
 from softaxe.errors import SettingError
 from softaxe.units import Level, printable
 
+if TYPE_CHECKING:
+    from softaxe.fleet.certificates import Certificate
+
+LAST_PORT = 65535
+SeedOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=MAX_SEED - 1,
+        help="Of blocks, jobs and keys: the same seed brings the same again, on a day "
+        "that is always the same; by default each run has one of its own.",
+    ),
+]
 CertOption = Annotated[
     Path | None,
     typer.Option(
@@ -57,71 +75,63 @@ def run_pool(  # noqa: PLR0917 - Typer reads the options from the arguments
         bool,
         typer.Option("--sv2", help="Speak Stratum v2, too, on the port after that."),
     ] = False,
+    seed: SeedOption = None,
+    control: ControlOption = CONTROL,
+    control_token: ControlTokenOption = "",
+    allow_host: AllowHostOption = None,
 ) -> None:
     """Run the built-in pool alone; it checks every share by hashing."""
     if (cert is None) is not (key is None):
         fail("--cert: goes with --key")
     if cert is not None and not tls:
         fail("--cert: is of no use without --tls")
-    from softaxe.fleet.clock import Clock  # noqa: PLC0415
+    if sv2 and port == LAST_PORT:
+        fail(f"--port: {port} leaves no port after it for --sv2")
+    from softaxe.fleet.options import FleetOptions, PoolOptions  # noqa: PLC0415
     from softaxe.fleet.pool_server import PoolServer  # noqa: PLC0415
-    from softaxe.serve.intake import Intake  # noqa: PLC0415
-    from softaxe.stratum.pool import Pool  # noqa: PLC0415
+    from softaxe.stratum.pool import START_TIME  # noqa: PLC0415
 
-    pem, context = _tls_of(host, cert, key) if tls else ("", None)
+    certificate = _certificate(host, cert, key) if tls else None
 
-    async def main() -> None:
-        clock = Clock()
-        stopped = asyncio.Event()
-        stop_on_signals(stopped.set)
-        pool = Pool(
-            start_difficulty=difficulty,
-            network_difficulty=network_difficulty,
-            block_interval_s=block_interval,
-            start_time=int(time.time()),
-            seed=time.time_ns(),
-            log=_print_pool_log,
-        )
-        server = PoolServer(pool, clock, intake=Intake())
-        address, bound = await server.listen(host, port, tls=context)
-        typer.echo(f"softaxe {__version__}")
-        scheme = "stratum+ssl" if tls else "stratum+tcp"
-        typer.echo(f"  pool     {scheme}://{address}:{bound}")
-        if sv2:
-            from softaxe.stratum.v2.pool import Entrance  # noqa: PLC0415
-
-            server.entrance = Entrance(pool, seed=time.time_ns())
-            following = port + 1 if port else 0
-            address, bound = await server.listen(host, following, is_v2=True)
-            authority = server.entrance.authority.text
-            typer.echo(f"  sv2      stratum2+tcp://{address}:{bound}/{authority}")
+    def tell(server: PoolServer) -> None:
+        for name, url in zip(("pool", "sv2"), server.urls, strict=False):
+            typer.echo(f"  {name:<8} {url}")
         typer.echo(f"  shares   difficulty {difficulty:g} to begin with")
         typer.echo(f"  blocks   difficulty {network_difficulty:g}")
-        if tls:
+        if certificate is not None:
             where = "what follows" if cert is None else f"what is in {cert}"
             typer.echo(f"  trust    stratumTLS 2, and as stratumCert {where}")
             if cert is None:
-                typer.echo(pem)
-        typer.echo("Ctrl-C stops it.")
+                typer.echo(certificate.pem)
+
+    with folder_that_ends() as directory:
+        options = FleetOptions(
+            state=Path(directory),
+            groups=(),
+            has_pool=True,
+            pool=PoolOptions(
+                start_difficulty=difficulty,
+                network_difficulty=network_difficulty,
+                block_interval_s=block_interval,
+                place=(host, port),
+                certificate=certificate,
+                has_v2=sv2,
+            ),
+            control=control,
+            allow_host=tuple(allow_host or ()),
+            seed=seed,
+            start_time=int(time.time()) if seed is None else START_TIME,
+        )
         try:
-            while not stopped.is_set():
-                server.step(clock.advance())
-                delay = min(clock.real_delay(pool.next_wake), 1.0)
-                try:
-                    async with asyncio.timeout(delay):
-                        await stopped.wait()
-                except TimeoutError:
-                    pass
-        finally:
-            await server.close()
-
-    run_loop(main())
+            options.check(lambda name: f"--{name.replace('_', '-')}")
+        except SettingError as error:
+            fail(str(error))
+        warn_of_open_control(options, control_token)
+        run_loop(serve_pool(options, _print_pool_log, tell, control_token))
 
 
-def _tls_of(
-    host: str, cert: Path | None, key: Path | None
-) -> tuple[str, ssl.SSLContext]:
-    """Return what devices have to trust, and what the pool encrypts with."""
+def _certificate(host: str, cert: Path | None, key: Path | None) -> "Certificate":
+    """Return what devices have to trust."""
     from softaxe.fleet import certificates  # noqa: PLC0415
     from softaxe.serve.addresses import address_of  # noqa: PLC0415
 
@@ -132,9 +142,10 @@ def _tls_of(
             own = certificates.make(hosts)
         else:
             own = certificates.kept(cert, key, hosts)
-        return own.pem, certificates.server_context(own)
+        certificates.server_context(own)  # which looks whether it is one
     except SettingError as error:
         fail(str(error))
+    return own
 
 
 def _print_pool_log(level: Level, tag: str, text: str) -> None:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softaxe.api.access import is_loopback
 from softaxe.bitcoin import kernel
 from softaxe.cli.record import serve_recording
-from softaxe.cli.serving import serve, serve_parts
+from softaxe.cli.serving import serve, serve_parts, warn_of_open_control
 from softaxe.cli.terminal import (
     PROFILES,
     LogLevel,
@@ -383,7 +382,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         fail(str(error))
     if kernel.chosen_variant() == kernel.PYTHON:
         warn("no C kernel was built; searching with the slower Python one")
-    _warn_of_open_control(options, control_token)
+    warn_of_open_control(options, control_token)
     folder = (
         folder_that_ends() if ephemeral else nullcontext(str(state or _data_folder()))
     )
@@ -432,17 +431,6 @@ def _trusting(cert: Path) -> dict[str, str | int]:
         return {"stratumTLS": 2, "stratumCert": cert.read_text(encoding="utf-8")}
     except (OSError, ValueError) as error:
         raise SettingError(f"--pool-cert: {cert}: {error}") from error
-
-
-def _warn_of_open_control(options: "FleetOptions", token: str) -> None:
-    from softaxe.fleet.options import control_address  # noqa: PLC0415
-
-    address = control_address(options.control)
-    if address is not None and not token and not is_loopback(address[0]):
-        warn(
-            f"--control {options.control}: whoever reaches it may order faults and end "
-            "this process; give it a --control-token"
-        )
 
 
 def _option(name: str) -> str:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from softaxe import __version__
+from softaxe.api.access import is_loopback
 from softaxe.bitcoin import kernel
 from softaxe.cli.terminal import ShowLog, show_progress, stop_on_signals, warn
 from softaxe.errors import FleetStopped
-from softaxe.units import printable
+from softaxe.units import Log, printable
 
 WATCH_S = 10.0
 ENOUGH = 0.95
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from softaxe.fleet.fleet import Fleet
     from softaxe.fleet.options import FleetOptions
     from softaxe.fleet.parts.whole import Whole
+    from softaxe.fleet.pool_server import PoolServer
     from softaxe.serve.member import Member
 
 
@@ -73,6 +75,32 @@ async def serve_parts(
     await _serve(whole, tell, where, token)
 
 
+async def serve_pool(
+    options: "FleetOptions",
+    show_log: Log,
+    tell: Callable[["PoolServer"], None],
+    token: str,
+) -> None:
+    """Run the built-in pool, without any devices, until a signal comes.
+
+    Args:
+        options: Which, and where.
+        show_log: Takes what it says.
+        tell: Called once it is open.
+        token: Of the control API; empty for none.
+    """
+    from softaxe.fleet.fleet import Fleet  # noqa: PLC0415
+    from softaxe.fleet.parts.whole import here  # noqa: PLC0415
+
+    fleet = Fleet(options, show_pool_log=show_log, show_stop=_tell_stop)
+
+    def tell_of_pool() -> None:
+        assert fleet.pool_server is not None
+        tell(fleet.pool_server)
+
+    await _serve(here(fleet), tell_of_pool, "", token)
+
+
 async def _serve(
     whole: "Whole", tell: Callable[[], None], where: str, token: str
 ) -> None:
@@ -90,7 +118,8 @@ async def _serve(
         if listener is not None:
             typer.echo(f"  control  {listener.url}")
         typer.echo(f"  seed     {whole.options.seed}; --seed makes such a run again")
-        typer.echo(f"  state    {where}")
+        if where:
+            typer.echo(f"  state    {where}")
         typer.echo("Ctrl-C stops it.")
         sys.stdout.flush()
         watching = asyncio.ensure_future(watch_speed(whole))
@@ -104,6 +133,18 @@ async def _serve(
         await whole.close()
         if listener is not None:
             await listener.close()
+
+
+def warn_of_open_control(options: "FleetOptions", token: str) -> None:
+    """Tell that others may order things."""
+    from softaxe.fleet.options import control_address  # noqa: PLC0415
+
+    address = control_address(options.control)
+    if address is not None and not token and not is_loopback(address[0]):
+        warn(
+            f"--control {options.control}: whoever reaches it may order faults and end "
+            "this process; give it a --control-token"
+        )
 
 
 async def _warn_of_idle_faults(whole: "Whole") -> None:

@@ -24,7 +24,8 @@ what they do with it takes some times as long."""
 class BuiltInPool:
     """A pool on two ports, as a primary and a fallback; nothing until `start`.
 
-    Where a device wants TLS, it has two more for that, and two for Stratum v2.
+    Where a device wants TLS, it has two more for that, and two for Stratum v2. Other
+    people's miners may come to those, too, or to a place of their own.
 
     Args:
         options: Of the fleet.
@@ -58,13 +59,15 @@ class BuiltInPool:
         self,
         *,
         take_stranger: Callable[[Miner], None],
+        has_plain: bool = True,
         has_tls: bool = False,
         has_v2: bool = False,
     ) -> None:
-        """Open its ports, once.
+        """Open its ports, once; the place for miners from outside comes first.
 
         Args:
             take_stranger: As for `PoolServer`.
+            has_plain: Those for devices that speak Stratum v1 in plain text.
             has_tls: Those for TLS, too.
             has_v2: Those for Stratum v2, too.
 
@@ -76,6 +79,8 @@ class BuiltInPool:
             self.server = PoolServer(
                 pool, self._clock, intake=self._intake, take_stranger=take_stranger
             )
+            await self._open_place(self.server)
+        if has_plain and not self._plain:
             self._plain = await self._listen(self.server, self._options.pool_port)
         if has_tls and not self._tls:
             from softaxe.fleet.certificates import make, server_context  # noqa: PLC0415
@@ -86,14 +91,34 @@ class BuiltInPool:
             rows = await self._listen(self.server, self._options.pool_port, tls)
             self._tls = {**rows, "stratumcert": own.pem, "fbstratumcert": own.pem}
         if has_v2 and not self._v2:
-            from softaxe.stratum.v2.pool import Entrance  # noqa: PLC0415 - has libraries
-
-            entrance = Entrance(self.server.pool, seed=self._seed)
-            self.server.entrance = entrance
+            key = self._authority_of(self.server)
             wanted = self._options.pool_port
             rows = await self._listen(self.server, wanted, is_v2=True)
-            key = entrance.authority.text
             self._v2 = {**rows, "sv2authpubkey": key, "fbsv2authpubk": key}
+
+    async def _open_place(self, server: PoolServer) -> None:
+        """Listen where other people's miners are told to come, if they are."""
+        pool = self._options.pool
+        if pool.place is None:
+            return
+        tls = None
+        if pool.certificate is not None:
+            from softaxe.fleet.certificates import server_context  # noqa: PLC0415
+
+            tls = server_context(pool.certificate)
+        host, wanted = pool.place
+        await server.listen(host, wanted, tls=tls)
+        if pool.has_v2:
+            self._authority_of(server)
+            await server.listen(host, wanted + 1 if wanted else 0, is_v2=True)
+
+    def _authority_of(self, server: PoolServer) -> str:
+        """Let Stratum v2 be spoken; return the key by which the pool is known."""
+        if server.entrance is None:
+            from softaxe.stratum.v2.pool import Entrance  # noqa: PLC0415 - has libraries
+
+            server.entrance = Entrance(server.pool, seed=self._seed)
+        return server.entrance.authority.text
 
     async def _listen(
         self,
@@ -162,7 +187,12 @@ class BuiltInPool:
             self.server.replace(pool)
 
     def _new_pool(self) -> Pool:
-        start_time = self._options.start_time
-        return Pool.for_scaled_work(
-            seed=self._seed, start_time=start_time, log=self._log
+        options = self._options
+        return Pool(
+            seed=self._seed,
+            start_difficulty=options.pool.start_difficulty,
+            network_difficulty=options.pool.network_difficulty,
+            block_interval_s=options.pool.block_interval_s,
+            start_time=options.start_time,
+            log=self._log,
         )

@@ -149,7 +149,7 @@ class Fleet:
             FleetStopped: It was told to end meanwhile; no device is there.
         """
         if self.options.has_pool:
-            await self._start_pool()
+            await self._start_pool(has_plain=self.options.pool.place is None)
         await self.add(*self.options.groups)
         await self.faults.start_over(self.options.faults)
         self.is_ready = True
@@ -462,6 +462,12 @@ class Fleet:
         if self.members.get(member.id) is member:
             self.faults.look_again(member)
 
-    async def _start_pool(self, *, has_tls: bool = False, has_v2: bool = False) -> None:
-        strangers = self.faults.take_stranger
-        await self.pool.start(take_stranger=strangers, has_tls=has_tls, has_v2=has_v2)
+    async def _start_pool(
+        self, *, has_plain: bool = True, has_tls: bool = False, has_v2: bool = False
+    ) -> None:
+        await self.pool.start(
+            take_stranger=self.faults.take_stranger,
+            has_plain=has_plain,
+            has_tls=has_tls,
+            has_v2=has_v2,
+        )

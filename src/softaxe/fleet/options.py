@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from softaxe.api.access import Networks
 from softaxe.description import about, given, read_member, shown
@@ -27,10 +27,35 @@ from softaxe.fleet.groups import (
 )
 from softaxe.fleet.search_thread import CPU_PERCENT
 from softaxe.serve.addresses import listens_everywhere
-from softaxe.stratum.pool import START_TIME
+from softaxe.stratum.pool import (
+    SCALED_NETWORK_DIFFICULTY,
+    SCALED_START_DIFFICULTY,
+    START_TIME,
+)
+
+if TYPE_CHECKING:  # it is loaded with its library when somebody wants TLS
+    from softaxe.fleet.certificates import Certificate
 
 ONE_HOST = "127.0.0.1"
 MANY_HOST = "127.0.0.2"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOptions:
+    """What the built-in pool is like, and where it is for miners from outside."""
+
+    start_difficulty: float = SCALED_START_DIFFICULTY
+    """Of a miner that suggests none."""
+    network_difficulty: float = SCALED_NETWORK_DIFFICULTY
+    """Of a block."""
+    block_interval_s: float = 600.0
+    """Mean time between blocks found by others."""
+    place: tuple[str, int] | None = None
+    """Address and port for other people's miners; 0 for any port."""
+    certificate: "Certificate | None" = None
+    """With which TLS is spoken there."""
+    has_v2: bool = False
+    """Stratum v2 is spoken on the port after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +80,7 @@ class FleetOptions:
     """Of the built-in pool, or the first free one after it; 0 for any."""
     has_pool: bool = False
     """Start the built-in pool even when no group needs it."""
+    pool: PoolOptions = PoolOptions()
     control: str = "none"
     """Address of the control API, `host:port`."""
     allow_host: tuple[str, ...] = ()

@@ -49,6 +49,8 @@ class PoolServer:
         self.pool = pool
         self.addresses: list[tuple[str, int]] = []
         """Where others find the pool."""
+        self.urls: list[str] = []
+        """The same, for miners; Stratum v2 with the key of its authority."""
         self.entrance: Entrance | None = None
         """Of miners that speak Stratum v2, where there is a port for them."""
         self.wire = Wire()
@@ -92,7 +94,14 @@ class PoolServer:
         name = server.sockets[0].getsockname()
         address = (found_at(name[0]), name[1])
         self.addresses.append(address)
+        self.urls.append(self._url_of(*address, has_tls=tls is not None, is_v2=is_v2))
         return address
+
+    def _url_of(self, host: str, port: int, *, has_tls: bool, is_v2: bool) -> str:
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        if is_v2 and self.entrance is not None:
+            return f"stratum2+tcp://{place}/{self.entrance.authority.text}"
+        return f"stratum+{'ssl' if has_tls else 'tcp'}://{place}"
 
     async def _server(
         self, host: str, port: int, tls: ssl.SSLContext | None, *, is_v2: bool
