@@ -166,6 +166,7 @@ def test_scaled_work_by_tls_on_a_pool_in_another_process(
         (["--tls", "--cert", "a"], "--cert: goes with --key"),
         (["--cert", "a", "--key", "b"], "--cert: is of no use without --tls"),
         (["--port", "65535", "--sv2"], "--port: 65535 leaves no port after it for"),
+        (["--allow-network", "x"], "--allow-network: 'x' is no network, as"),
         (["--control", "here"], "--control: 'here' is neither HOST:PORT nor none"),
         (["--tls", "--cert", "no/folder", "--key", "no/key"], "no/folder, no/key: "),
     ],

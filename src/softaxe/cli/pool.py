@@ -11,6 +11,7 @@ import typer
 from softaxe.cli.run import (
     CONTROL,
     AllowHostOption,
+    AllowNetworkOption,
     ControlOption,
     ControlTokenOption,
 )
@@ -79,6 +80,7 @@ def run_pool(  # noqa: PLR0917 - Typer reads the options from the arguments
     control: ControlOption = CONTROL,
     control_token: ControlTokenOption = "",
     allow_host: AllowHostOption = None,
+    allow_network: AllowNetworkOption = None,
 ) -> None:
     """Run the built-in pool alone; it checks every share by hashing."""
     if (cert is None) is not (key is None):
@@ -119,6 +121,7 @@ def run_pool(  # noqa: PLR0917 - Typer reads the options from the arguments
             ),
             control=control,
             allow_host=tuple(allow_host or ()),
+            allow_network=tuple(allow_network or ()),
             seed=seed,
             start_time=int(time.time()) if seed is None else START_TIME,
         )
