@@ -30,4 +30,5 @@ def test_difficulties_are_shortened_as_in_the_reference(
     for vector in vectors["utils"]["suffix_string_sigdigits0"]:
         assert with_suffix(vector["value"]) == vector["expected"]
     assert with_suffix(512, " ") == "512 "
+    assert with_suffix(0.8412) == "0.841"
     assert with_suffix(4_290_000_000, " ") == "4.29 G"

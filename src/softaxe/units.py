@@ -59,22 +59,29 @@ def float32(value: float) -> float:
     return packed
 
 
-def with_suffix(value: int, gap: str = "") -> str:
+def with_suffix(value: float, gap: str = "") -> str:
     """Return a difficulty as the firmware tells it: `999`, `1.23k`, `155.97T`.
 
     Large values are cut to whole units below the shown one. Source: ESP-Miner utils.c.
+    Of one below 1 three digits are told.
 
     Args:
         value: The difficulty.
         gap: What stands after the number, whether or not a suffix follows.
     """
     if value < 1000:
-        return f"{value}{gap}"
+        return f"{value if value >= 1 else f'{value:.3g}'}{gap}"
     power = 0
     while value >= 1_000_000 and power < len(SUFFIXES) - 1:
         value //= 1000
         power += 1
     return f"{value / 1000:.2f}{gap}{SUFFIXES[power]}"
+
+
+def logged_difficulty(value: float, *, tells_small: bool) -> str:
+    """Return a difficulty as log lines have it: its whole part, or all if below 1."""
+    is_small = tells_small and 0 < value < 1
+    return f"{value:g}" if is_small else f"{int(value)}"
 
 
 def tick_number(now: float, *, first_at: float, period_s: float) -> int:

@@ -11,7 +11,7 @@ from softaxe.api.schema import (
 )
 from softaxe.bitcoin.coinbase import Output
 from softaxe.catalog.firmware import Kind, firmware
-from softaxe.device.profile import DOCUMENTED, FIRMWARE
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
 from softaxe.device.state import AsicReading
 from softaxe.device.statistics import RejectedReason
 
@@ -143,6 +143,30 @@ def test_blocks_and_difficulties_of_the_pool_are_as_exact_as_the_version(
     old = {row.name: row for row in info_fields(firmware("2.12.2"))}["blockFound"]
     assert old.print(old.get(device)) == "1"
     assert fields["blockFound"].print(fields["blockFound"].get(device)) == "2"
+
+
+@pytest.mark.parametrize(
+    ("version", "profile", "told"),
+    [
+        ("2.8.1", DOCUMENTED, ['"0.84"', '"0.84"', "0.02"]),
+        ("2.12.2", DOCUMENTED, ["0.84", "0.84", "0.02"]),
+        ("2.12.2", FIRMWARE, ["0", "0", "0"]),
+        ("2.15.0", DOCUMENTED, ["0.84", "0.84", "0.02"]),
+        ("2.15.0", FIRMWARE, ["0", "0", "0.02"]),
+    ],
+)
+def test_difficulties_below_1_are_told_where_that_is_promised(
+    version: str, profile: Profile, told: list[str]
+) -> None:
+    device = Device(seed=1, firmware=version, profile=profile)
+    device.mining.exact_session_difficulty = 0.84
+    device.pools.pool_difficulty = device.mining.sent_difficulty = 0.02
+    fields = {row.name: row for row in info_fields(device.firmware)}
+    pool = "poolDifficulty" if "poolDifficulty" in fields else "stratumDiff"
+
+    shown = [fields[name] for name in ("bestDiff", "bestSessionDiff", pool)]
+
+    assert [one.print(one.get(device)) for one in shown] == told
 
 
 def test_chips_stand_at_four_tabs() -> None:

@@ -20,7 +20,12 @@ class Bench:
     """Mining with a chip that only notes what it is sent."""
 
     def __init__(
-        self, vectors: dict[str, Any], *, best: int = 0, release: str = "2.12.2"
+        self,
+        vectors: dict[str, Any],
+        *,
+        best: int = 0,
+        release: str = "2.12.2",
+        tells_small: bool = False,
     ) -> None:
         self.lines: list[str] = []
         self.sent: list[Work] = []
@@ -29,6 +34,7 @@ class Bench:
             interval_ms=INTERVAL_S * 1000,
             chip_tag="bm1370",
             best_difficulty=best,
+            tells_small=tells_small,
             rows=firmware(release).rows,
             log=self.log,
         )
@@ -199,7 +205,7 @@ def test_below_the_pool_s_difficulty_a_nonce_only_counts_as_best(bench: Bench) -
     assert checked is not None
     assert not checked.is_share
     assert bench.mining.count(checked)
-    assert bench.mining.best_session_difficulty == 683
+    assert int(bench.mining.exact_session_difficulty) == 683
     assert 683 < bench.mining.exact_session_difficulty < 684
     assert bench.mining.exact_difficulty == bench.mining.exact_session_difficulty
 
@@ -220,6 +226,22 @@ def test_a_block_on_order_is_luck_and_leaves_the_network_as_it_is(
     assert bench.mining.block.network_difficulty == max(400, ordered)
 
 
+@pytest.mark.parametrize("release", ["2.8.1", "2.12.2", "2.14.2"])
+def test_the_log_tells_difficulties_below_1(
+    vectors: dict[str, Any], release: str
+) -> None:
+    bench = Bench(vectors, release=release, tells_small=True)
+    bench.mining.start(0.0)
+    bench.take(bench.notify, difficulty=0.02)
+    bench.run(1)
+    checked = bench.mining.check(bench.nonce)
+    assert checked is not None
+    bench.mining.count(checked._replace(difficulty=0.84))
+
+    assert "I create_jobs_task: New pool difficulty 0.02" in bench.lines
+    assert any(line.endswith(" diff 0.84 of 0.02.") for line in bench.lines)
+
+
 def test_an_older_best_is_kept(vectors: dict[str, Any]) -> None:
     bench = Bench(vectors, best=100_000)
     bench.mining.start(0.0)
@@ -231,7 +253,7 @@ def test_an_older_best_is_kept(vectors: dict[str, Any]) -> None:
     assert checked is not None
     assert not bench.mining.count(checked)
     assert bench.mining.best_difficulty == 100_000
-    assert bench.mining.best_session_difficulty == 683
+    assert int(bench.mining.exact_session_difficulty) == 683
 
 
 def test_a_nonce_of_an_unknown_job_is_dropped_with_a_warning(bench: Bench) -> None:

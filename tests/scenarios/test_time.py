@@ -73,7 +73,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another() -> None:
 
 def test_counters_never_run_backwards() -> None:
     simulation = Simulation(Device(seed=3), Pool.for_scaled_work(seed=3))
-    last = (0, 0, 0.0, 0)
+    last = (0, 0.0, 0.0, 0)
     for _ in range(60):
         simulation.advance(5)
         device = simulation.device

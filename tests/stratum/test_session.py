@@ -45,6 +45,7 @@ class Bench:
         before: ExtranonceSet | None = None,
         must_subscribe: bool = True,
         tracks_shares: bool = False,
+        tells_small: bool = False,
         version: str = "2.12.2",
     ) -> None:
         self.lines: list[str] = []
@@ -60,6 +61,7 @@ class Bench:
             extranonce=before,
             must_subscribe=must_subscribe,
             tracks_shares=tracks_shares,
+            tells_small=tells_small,
             log=self.log,
         )
         self.session.connected(0.0)
@@ -321,6 +323,23 @@ def test_a_fractional_difficulty_is_kept_exactly() -> None:
     bench.says({"method": "mining.set_difficulty", "params": [0.5]})
 
     assert bench.session.pool_difficulty == 0.5
+    assert bench.lines[-1] == "I stratum_task: Set pool difficulty: 0"
+
+
+@pytest.mark.parametrize(
+    ("version", "line"),
+    [
+        ("2.8.1", "Set stratum difficulty: 0.5"),
+        ("2.12.2", "Set pool difficulty: 0.5"),
+        ("2.15.0", "Set pool difficulty: 0.50"),
+    ],
+)
+def test_the_log_tells_a_difficulty_below_1(version: str, line: str) -> None:
+    bench = Bench(version=version, tells_small=True)
+
+    bench.says({"method": "mining.set_difficulty", "params": [0.5]})
+
+    assert bench.lines[-1].endswith(line)
 
 
 def test_response_time_is_from_submit_to_answer() -> None:

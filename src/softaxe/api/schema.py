@@ -155,9 +155,9 @@ def _monitor(rows: Rows) -> cjson.Printer:
 def _best_difficulty(rows: Rows) -> cjson.Printer:
     """Print bestDiff and bestSessionDiff."""
     if rows.best_difficulty == "number":
-        return cjson.integer
+        return cjson.number
 
-    def text(difficulty: int) -> str:
+    def text(difficulty: float) -> str:
         return cjson.string(with_suffix(difficulty, rows.difficulty_gap))
 
     return text
@@ -230,9 +230,10 @@ _INFO = (
     Told("bestSessionDiff", lambda d: d.best_session_difficulty,
           "Best difficulty since boot", printer_of=_best_difficulty),
     Told("poolDifficulty", lambda d: d.pool_difficulty,
-          "Difficulty the pool asks for"),
-    Told("stratumDiff", lambda d: d.mining.sent_difficulty,
-          "Difficulty of the job that was last sent to the chip"),
+          "Difficulty the pool asks for", printer_of=lambda _rows: cjson.number),
+    Told("stratumDiff", lambda d: d.sent_difficulty,
+          "Difficulty of the job that was last sent to the chip",
+          printer_of=lambda _rows: cjson.number),
     Told("isUsingFallbackStratum", lambda d: d.is_using_fallback,
           "Whether the fallback pool is in use"),
     Told("poolAddrFamily", lambda d: d.pool_address_family,

@@ -208,7 +208,7 @@ class Fleet(Struct, frozen=True, rename="camel"):
     hottest: Annotated[float, about("The hottest chip.", unit="°C")]
     shares_accepted: Count
     shares_rejected: Count
-    best_diff: Count
+    best_diff: Annotated[float, Meta(ge=0)]
     groups: Annotated[dict[str, Count], about("Devices of each group.")]
     now: Seconds
     speed: float
@@ -282,7 +282,7 @@ class Row(Struct, frozen=True, rename="camel"):
     fanspeed: Annotated[float, about(unit="%")]
     shares_accepted: Count
     shares_rejected: Count
-    best_diff: Count
+    best_diff: Annotated[float, Meta(ge=0)]
     is_using_fallback_stratum: bool
     uptime_seconds: Count
     faults: Annotated[tuple[str, ...], about("Ids of the rules that meet it.")]

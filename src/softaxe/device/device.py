@@ -672,6 +672,7 @@ class Device(DeviceState):
             ),
             chip_tag=self.board.chip.log_tag,
             best_difficulty=self.settings.best_difficulty,
+            tells_small=self.profile.small_difficulties_told,
             rows=rows,
             log=self.log,
         )

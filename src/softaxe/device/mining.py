@@ -6,6 +6,7 @@ never trusted: each nonce is put into its header and hashed here. Source of the 
 ESP-Miner mining.c, create_jobs_task.c and asic_result_task.c.
 """
 
+import re
 from collections import deque
 from typing import NamedTuple, Protocol
 
@@ -32,7 +33,7 @@ from softaxe.bitcoin.header import (
 )
 from softaxe.catalog.firmware.rows import Rows
 from softaxe.stratum.messages import Notify
-from softaxe.units import NEVER, LazyLog, Level
+from softaxe.units import NEVER, LazyLog, Level, logged_difficulty
 
 MAX_SCRIPTSIG_CHARS = 127
 """That releases which read outputs tell of a block's text. Source: ESP-Miner
@@ -144,6 +145,7 @@ class Mining:
         interval_ms: float,
         chip_tag: str,
         best_difficulty: int,
+        tells_small: bool = False,
         rows: Rows,
         log: LazyLog,
     ) -> None:
@@ -169,7 +171,11 @@ class Mining:
         self._pool_tag = rows.pool_tag
         self.set_scale(1)
         self._chip_tag = chip_tag
+        self._tells_small = tells_small
         self._result_line = rows.result_line
+        self._small_result_line = re.sub(
+            r"{difficulty:.*?} of {.*?}", "{difficulty:g} of {pool:g}", rows.result_line
+        )
         self._log = log
         self._template: _Template | None = None
         self._counter = 0
@@ -182,11 +188,6 @@ class Mining:
         self._extranonce1 = b""
         self._extranonce2_size = 0
         self._clock_synced_at = -CLOCK_SYNC_S
-
-    @property
-    def best_session_difficulty(self) -> int:
-        """The best since boot, integer part."""
-        return _whole(self.exact_session_difficulty)
 
     @property
     def exact_difficulty(self) -> float:
@@ -284,7 +285,8 @@ class Mining:
         self._log(Level.INFO, tag, f"New Work Dequeued {_title(notify)}")
         if pool_difficulty != self._pool_difficulty:
             self._pool_difficulty = pool_difficulty
-            text = f"New pool difficulty {int(pool_difficulty)}"
+            shown = logged_difficulty(pool_difficulty, tells_small=self._tells_small)
+            text = f"New pool difficulty {shown}"
             self._log(Level.INFO, tag, text)
         if self._version_mask not in (None, version_mask):
             self._set_version_mask(version_mask, driver)
@@ -371,10 +373,12 @@ class Mining:
     def count(self, checked: Checked) -> bool:
         """Log a nonce and note how good it is; True when it is the best ever."""
         nonce, pool_difficulty = checked.nonce, checked.pool_difficulty
+        is_small = 0 < pool_difficulty < 1 or checked.difficulty < 1
+        is_exact = is_small and self._tells_small
         self._log(
             Level.INFO,
             "asic_result",
-            self._result_line,
+            self._small_result_line if is_exact else self._result_line,
             job_id=checked.share.job_id,
             asic=nonce.asic_number,
             core=nonce.core,
@@ -395,7 +399,7 @@ class Mining:
 
     def _rate(self, checked: Checked) -> bool:
         difficulty, network_difficulty = checked.difficulty, checked.network_difficulty
-        whole = _whole(difficulty)
+        whole = whole_difficulty(difficulty)
         best = max(self.exact_session_difficulty, difficulty)
         self.exact_session_difficulty = best
         if checked.is_block:
@@ -435,7 +439,7 @@ class Mining:
         if notify.is_v2 and first[4:5] == b"\0":  # the marker and flag of BIP 141
             first = first[:4] + first[6:]
         info = decode_coinbase(first, notify.coinbase2, size)
-        known, difficulty = self.block, _whole(network_difficulty)
+        known, difficulty = self.block, whole_difficulty(network_difficulty)
         outputs = None
         if info is not None and self._coinbase != "script":
             network = Network.MAIN
@@ -536,5 +540,6 @@ def _in_words(output: Output) -> str:
     return f"{output.address} ({output.value_sat} sat){whose}"
 
 
-def _whole(difficulty: float) -> int:
+def whole_difficulty(difficulty: float) -> int:
+    """Cut a difficulty to what the firmware stores of it: 64 bits."""
     return int(min(difficulty, MAX_U64))

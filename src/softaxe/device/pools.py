@@ -179,6 +179,7 @@ class Pools:
         self._understands_schemes = profile.pool_url_scheme_understood
         self._must_subscribe = profile.subscription_needed
         self._tracks_shares = profile.first_share_counted
+        self._tells_small = profile.small_difficulties_told
         self._extranonce: stratum.ExtranonceSet | None = None
         """The last that any pool has given since boot."""
         is_bounded = (
@@ -344,6 +345,7 @@ class Pools:
             extranonce=None if self._must_subscribe else self._extranonce,
             must_subscribe=self._must_subscribe,
             tracks_shares=self._tracks_shares,
+            tells_small=self._tells_small,
             most_difficulty=self._most_difficulty,
             is_wireless=True,
             log=self._log,

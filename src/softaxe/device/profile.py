@@ -171,6 +171,12 @@ class Profile:
         "a pool's difficulty counts as 2147483647 at most, as 32 bits hold",
         v2_14=None,
     )
+    small_difficulties_told: bool = _row(
+        "difficulties below 1, as of real work, are told as they are: the pool's, the "
+        "best ones, and in the log",
+        "0 is told: their whole part",
+        v2_14="of the best ones 0 is told: their whole part",
+    )
     first_share_counted: bool = _row(
         "the answer to a submit counts as a share, and no other does",
         "the message id decides: from 5 on it is a share. So the first share of every "

@@ -16,8 +16,9 @@ from softaxe.device.hashrate import HashrateAverages
 from softaxe.device.identity import Identity
 from softaxe.device.load import CpuLoad
 from softaxe.device.memory import Heap, Memory
-from softaxe.device.mining import BlockInfo, Mining
+from softaxe.device.mining import BlockInfo, Mining, whole_difficulty
 from softaxe.device.pools import Pools
+from softaxe.device.profile import Profile
 from softaxe.device.protection import PowerManagement, Readings
 from softaxe.device.scoreboard import Scoreboard
 from softaxe.device.setting_rules import Stored
@@ -57,6 +58,8 @@ class DeviceState:
     board: Board
     firmware: Firmware
     """The release that runs, or the known one nearest to it."""
+    profile: Profile
+    """What of the API page's promises lies over what that release does."""
     identity: Identity
     settings: Settings
     settings_at_boot: Settings
@@ -241,21 +244,32 @@ class DeviceState:
         return self.hashrate.error_percentage
 
     @property
-    def best_difficulty(self) -> int:
-        """Best difficulty ever, kept over restarts."""
-        return self.mining.best_difficulty
+    def best_difficulty(self) -> float:
+        """Best difficulty ever; a whole one is kept over restarts."""
+        return self._told(self.mining.exact_difficulty)
 
     @property
-    def best_session_difficulty(self) -> int:
+    def best_session_difficulty(self) -> float:
         """Best difficulty since boot."""
-        return self.mining.best_session_difficulty
+        return self._told(self.mining.exact_session_difficulty)
 
     @property
     def pool_difficulty(self) -> float:
         """What the pool last asked for; where that is whole, JSON prints it plain."""
         if self.firmware.rows.pool_difficulty == "double":
             return self.pools.pool_difficulty
-        return int(min(self.pools.pool_difficulty, MOST_PLAIN))
+        return self._told(min(self.pools.pool_difficulty, MOST_PLAIN))
+
+    @property
+    def sent_difficulty(self) -> float:
+        """The pool's, of the job that was last sent to the chip."""
+        return self._told(self.mining.sent_difficulty)
+
+    def _told(self, difficulty: float) -> float:
+        """The whole part of a difficulty; one below 1 as it is, where that is told."""
+        if 0 < difficulty < 1 and self.profile.small_difficulties_told:
+            return difficulty
+        return whole_difficulty(difficulty)
 
     @property
     def is_using_fallback(self) -> bool:

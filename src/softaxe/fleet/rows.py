@@ -93,7 +93,7 @@ async def sums(members: Iterable[Member]) -> Row:
     """Return a fleet's totals."""
     total = Counter[str]()
     groups = Counter[str]()
-    hottest, best = 0.0, 0
+    hottest, best = 0.0, 0.0
     async for member in in_turns(members):
         device = member.device
         groups[member.group] += 1

@@ -36,7 +36,7 @@ from softaxe.stratum.messages import (
     Subscribed,
     Unhandled,
 )
-from softaxe.units import Level, Log
+from softaxe.units import Level, Log, logged_difficulty
 
 API_TAG = "stratum_api"
 V2_TAG = "stratum_v2_task"
@@ -171,6 +171,7 @@ class Session:
             firmware takes any answer to subscribe for one, and goes on.
         tracks_shares: Tell by its submit what an answer to a share is, also where the
             release goes by the number of the id.
+        tells_small: The log tells difficulties below 1, whatever the release does.
         log: For the lines of the firmware.
         most_difficulty: That a pool can ask, in the chip's hashes.
         is_wireless: Answers are in the air for a while, too.
@@ -190,6 +191,7 @@ class Session:
         extranonce: ExtranonceSet | None = None,
         must_subscribe: bool = True,
         tracks_shares: bool = False,
+        tells_small: bool = False,
         log: Log,
         most_difficulty: float = inf,
         is_wireless: bool = False,
@@ -213,6 +215,7 @@ class Session:
         self._scale = scale
         self._must_subscribe = must_subscribe
         self._tracks_shares = tracks_shares or rows.share_replies == "tracked"
+        self._tells_small = tells_small
         self._log = log
         self._most_difficulty = most_difficulty
         self._is_wireless = is_wireless
@@ -364,12 +367,13 @@ class Session:
         before, rows = self.pool_difficulty, self._rows
         difficulty = min(wire * self._scale, self._most_difficulty)
         self.pool_difficulty = difficulty
+        whole = logged_difficulty(difficulty, tells_small=self._tells_small)
         if rows.difficulty_log == "pool":
             is_exact = rows.pool_difficulty == "double"
-            shown = f"{difficulty:.2f}" if is_exact else f"{int(difficulty)}"
+            shown = f"{difficulty:.2f}" if is_exact else whole
             self._say(f"Set pool difficulty: {shown}")
         elif difficulty != (before or rows.start_difficulty):
-            self._say(f"Set stratum difficulty: {int(difficulty)}")
+            self._say(f"Set stratum difficulty: {whole}")
         self._events.append(DifficultySet(difficulty))
 
     def _is_duplicate(self, notify: Notify) -> bool:
