@@ -24,7 +24,6 @@ from softaxe.bitcoin.header import (
 )
 from softaxe.catalog.firmware import firmware
 from softaxe.cli.commands import app
-from softaxe.cli.pool import _print_pool_log
 from softaxe.fleet.certificates import kept
 from softaxe.stratum.messages import Message, Notify, parse
 from softaxe.stratum.v2 import messages as v2
@@ -35,7 +34,6 @@ from softaxe.stratum.v2.noise import (
     KeyPair,
     read_authority,
 )
-from softaxe.units import Level
 
 Ports = Callable[..., int]
 
@@ -194,14 +192,6 @@ def test_a_patch_moves_a_device_to_another_pool_and_to_real_work(
         while wait_for(status)["work"] != "real":
             assert time.monotonic() < deadline
             time.sleep(0.1)
-
-
-def test_a_miner_s_words_do_nothing_to_the_terminal(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    _print_pool_log(Level.INFO, "pool", "worker \x1b]52;c;cm0gLXJm\x07")
-
-    assert capsys.readouterr().out == "I pool: worker \\x1b]52;c;cm0gLXJm\\x07\n"
 
 
 def test_shares_by_stratum_v2_convince_a_pool_in_another_process() -> None:

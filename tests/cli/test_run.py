@@ -153,6 +153,66 @@ def test_the_password_comes_from_the_environment_too(
     assert seen == ["my secret", None]
 
 
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[FleetOptions]:
+    """What would be served, instead of it."""
+    seen: list[FleetOptions] = []
+
+    async def serve(options: FleetOptions, *_: object) -> None:
+        seen.append(options)
+
+    monkeypatch.setattr("softaxe.cli.run.serve", serve)
+    return seen
+
+
+def test_every_option_comes_from_the_environment_and_the_command_line_goes_first(
+    served: list[FleetOptions], tmp_path: Path
+) -> None:
+    path = tmp_path / "fleet.toml"
+    path.write_text("speed = 2\nhost = '127.0.0.3'\nseed = 4\n[[group]]\n")
+    variables = {
+        "SOFTAXE_RUN_CONFIG": str(path),
+        "SOFTAXE_RUN_EPHEMERAL": "1",
+        "SOFTAXE_RUN_SPEED": "3",
+        "SOFTAXE_RUN_PORT": "9000",
+        "SOFTAXE_RUN_SEED": "",  # as compose files say that there is none
+        "SOFTAXE_RUN_ALLOW_HOST": "a.example .b.example",
+        "SOFTAXE_VERSION": "1.2.3",  # of an image; no option
+    }
+
+    result = CliRunner().invoke(app, ["run", "--port", "9001"], env=variables)
+
+    assert result.exit_code == 0, result.output
+    (options,) = served
+    assert (options.speed, options.port) == (3, 9001)
+    assert (options.host, options.seed) == ("127.0.0.3", 4)
+    assert options.allow_host == ("a.example", ".b.example")
+
+
+def test_what_a_fleet_file_says_is_refused_by_the_variable_s_name(
+    served: list[FleetOptions],
+) -> None:
+    for name in ("SOFTAXE_RUN_COUNT", "SOFTAXE_PASSWORD"):
+        arguments = ["run", "--config", "fleet.toml"]
+        result = CliRunner().invoke(app, arguments, env={name: "3"})
+
+        assert result.stderr == f"softaxe: {name}: write it into fleet.toml\n"
+    twice = CliRunner().invoke(app, ["run", "a.toml", "--config", "b.toml"])
+    assert twice.stderr == "softaxe: --config: a.toml is given, too\n"
+    assert not served
+
+
+def test_the_help_tells_the_variables() -> None:
+    wide = {"COLUMNS": "240"}
+    for command_name in ("run", "pool", "record", "scenario"):
+        shown = CliRunner().invoke(app, [command_name, "--help"], env=wide).stdout
+        options = set(re.findall(r"│ \*? *--([a-z][a-z-]+)", shown))
+        for option in options - {"help", "password", "control-token"}:
+            name = f"SOFTAXE_{command_name}_{option}".upper().replace("-", "_")
+            assert name in shown, option
+        assert options
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_run_says_what_runs_and_ends_cleanly(
     tmp_path: Path, number: signal.Signals, free_ports: Ports

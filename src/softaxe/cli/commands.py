@@ -17,6 +17,8 @@ app = typer.Typer(
     help="A complete Bitaxe in software: real HTTP, Stratum and SHA-256d.",
     no_args_is_help=True,
     add_completion=False,
+    # Every option of every command: SOFTAXE_RUN_PORT, SOFTAXE_POOL_PORT, ...
+    context_settings={"auto_envvar_prefix": "SOFTAXE"},
     pretty_exceptions_enable=False,
 )
 
@@ -35,6 +37,7 @@ def _root(
             "--version",
             callback=_show_version,
             is_eager=True,
+            allow_from_autoenv=False,  # SOFTAXE_VERSION is what image tags are kept in
             help="Print the version and leave.",
         ),
     ] = False,

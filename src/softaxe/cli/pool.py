@@ -1,7 +1,6 @@
 """`softaxe pool`: the built-in pool alone, for other people's miners."""
 
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,10 +15,17 @@ from softaxe.cli.run import (
     ControlTokenOption,
 )
 from softaxe.cli.serving import serve_pool, warn_of_open_control
-from softaxe.cli.terminal import fail, folder_that_ends, run_loop
+from softaxe.cli.terminal import (
+    LogFormat,
+    LogFormatOption,
+    fail,
+    folder_that_ends,
+    print_as,
+    print_pool_log,
+    run_loop,
+)
 from softaxe.device.identity import MAX_SEED
 from softaxe.errors import SettingError
-from softaxe.units import Level, printable
 
 if TYPE_CHECKING:
     from softaxe.fleet.certificates import Certificate
@@ -81,8 +87,10 @@ def run_pool(  # noqa: PLR0917 - Typer reads the options from the arguments
     control_token: ControlTokenOption = "",
     allow_host: AllowHostOption = None,
     allow_network: AllowNetworkOption = None,
+    log_format: LogFormatOption = LogFormat.TEXT,
 ) -> None:
     """Run the built-in pool alone; it checks every share by hashing."""
+    print_as(log_format)
     if (cert is None) is not (key is None):
         fail("--cert: goes with --key")
     if cert is not None and not tls:
@@ -130,7 +138,7 @@ def run_pool(  # noqa: PLR0917 - Typer reads the options from the arguments
         except SettingError as error:
             fail(str(error))
         warn_of_open_control(options, control_token)
-        run_loop(serve_pool(options, _print_pool_log, tell, control_token))
+        run_loop(serve_pool(options, print_pool_log, tell, control_token))
 
 
 def _certificate(host: str, cert: Path | None, key: Path | None) -> "Certificate":
@@ -149,8 +157,3 @@ def _certificate(host: str, cert: Path | None, key: Path | None) -> "Certificate
     except SettingError as error:
         fail(str(error))
     return own
-
-
-def _print_pool_log(level: Level, tag: str, text: str) -> None:
-    sys.stdout.write(f"{level} {tag}: {printable(text)}\n")
-    sys.stdout.flush()

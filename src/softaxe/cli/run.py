@@ -4,6 +4,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +15,14 @@ from softaxe.cli.record import serve_recording
 from softaxe.cli.serving import serve, serve_parts, warn_of_open_control
 from softaxe.cli.terminal import (
     PROFILES,
+    LogFormat,
+    LogFormatOption,
     LogLevel,
     ProfileName,
     ShowLog,
     fail,
     folder_that_ends,
+    print_as,
     run_loop,
     warn,
 )
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 
 
 CONTROL = "127.0.0.1:8100"
+WRITTEN = "COMMANDLINE"
 _OF_GROUPS = frozenset(
     {
         "count",
@@ -51,7 +56,7 @@ _OF_GROUPS = frozenset(
     }
 )
 """Options that a fleet file says for each group."""
-_OF_REPLAY = frozenset({"replay", "host", "port"})
+_OF_REPLAY = frozenset({"replay", "host", "port", "log_format"})
 """All that a recording can be told."""
 
 
@@ -68,6 +73,10 @@ FleetFile = Annotated[
     typer.Argument(
         metavar="[FLEET.TOML]", help="Groups of devices to run; see docs/fleet.md."
     ),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The same as FLEET.TOML."),
 ]
 CountOption = Annotated[int, typer.Option(min=1, max=100_000, help="So many devices.")]
 HostOption = Annotated[
@@ -282,6 +291,7 @@ LogLevelOption = Annotated[
 def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     context: typer.Context,
     fleet_file: FleetFile = None,
+    config: ConfigOption = None,
     count: CountOption = 1,
     host: HostOption = None,
     port: PortOption = 8080,
@@ -316,8 +326,10 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     profile: ProfileOption = ProfileName.DOCUMENTED,
     strict: StrictOption = False,
     log_level: LogLevelOption = LogLevel.ERROR,
+    log_format: LogFormatOption = LogFormat.TEXT,
 ) -> None:
     """Run a Bitaxe, or many: web APIs, mining on a pool."""
+    print_as(log_format)
     from softaxe.board.radio import NETWORKS  # noqa: PLC0415
     from softaxe.catalog.firmware import release_named  # noqa: PLC0415
     from softaxe.device.transport import wants_tls  # noqa: PLC0415
@@ -326,17 +338,25 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     from softaxe.fleet.options import FleetOptions  # noqa: PLC0415
     from softaxe.serve.www_source import read_source  # noqa: PLC0415
 
-    given = {name for name in context.params if _is_given(context, name)}
+    written = {name for name in context.params if _source(context, name) == WRITTEN}
+    given = written | {
+        name for name in context.params if _source(context, name) == "ENVIRONMENT"
+    }
     if replay is not None:
-        for name in sorted(given - _OF_REPLAY):
+        # What the environment says may be meant for other runs.
+        for name in sorted(written - _OF_REPLAY):
             fail(f"{_option(name)}: a recording has no use for it")
         serve_recording(replay, host or "127.0.0.1", port)
         return
+    if fleet_file is not None and config is not None:
+        fail(f"--config: {fleet_file} is given, too")
+    fleet_file = fleet_file or config
     if state is not None and ephemeral:
         fail("--ephemeral: forgets its state, so --state cannot be given with it")
     if fleet_file is not None:
         for name in given & _OF_GROUPS:
-            fail(f"{_option(name)}: write it into {fleet_file}")
+            said = _option(name) if name in written else _variable(context, name)
+            fail(f"{said}: write it into {fleet_file}")
     if pool_cert is not None and not wants_tls(pool or ""):
         fail("--pool-cert: goes with --pool stratum+ssl://HOST:PORT")
     try:
@@ -392,7 +412,10 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         is_many = sum(group.count for group in chosen.groups) > 1
         show_log = ShowLog(log_level, is_many=is_many)
         if workers > 1:
-            run_loop(serve_parts(chosen, workers, show_log, where, control_token))
+            prepare = partial(print_as, log_format)
+            run_loop(
+                serve_parts(chosen, workers, show_log, where, control_token, prepare)
+            )
         else:
             run_loop(serve(chosen, show_log, where, control_token))
 
@@ -438,10 +461,16 @@ def _option(name: str) -> str:
     return "FLEET.TOML" if name == "fleet_file" else f"--{name.replace('_', '-')}"
 
 
-def _is_given(context: typer.Context, name: str) -> bool:
-    """True for an option that stands on the command line."""
+def _source(context: typer.Context, name: str) -> str:
+    """Tell where an option comes from, by click's name for it."""
     source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
+    return "" if source is None else source.name
+
+
+def _variable(context: typer.Context, name: str) -> str:
+    """Return the environment variable that says an option."""
+    (option,) = (one for one in context.command.params if one.name == name)
+    return str(option.envvar or f"{context.auto_envvar_prefix}_{name.upper()}")
 
 
 def _data_folder() -> Path:

@@ -55,10 +55,18 @@ async def serve(
     await _serve(here(fleet), tell, where, token)
 
 
-async def serve_parts(
-    options: "FleetOptions", workers: int, show_log: ShowLog, where: str, token: str
+async def serve_parts(  # noqa: PLR0917 - as `serve`, and what its processes need
+    options: "FleetOptions",
+    workers: int,
+    show_log: ShowLog,
+    where: str,
+    token: str,
+    prepare: Callable[[], None],
 ) -> None:
-    """Run devices in several processes until a signal comes."""
+    """Run devices in several processes until a signal comes.
+
+    Each of them calls `prepare` first.
+    """
     from softaxe.fleet.parts.processes import in_processes  # noqa: PLC0415
 
     whole = in_processes(
@@ -67,6 +75,7 @@ async def serve_parts(
         show_log=show_log,
         show_progress=show_progress,
         show_stop=_tell_stop,
+        prepare=prepare,
     )
 
     def tell() -> None:

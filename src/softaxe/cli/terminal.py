@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import os
 import signal
 import sys
@@ -9,8 +10,9 @@ import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, TypeVar
 
 import typer
 from msgspec.structs import replace
@@ -55,6 +57,91 @@ class LogLevel(StrEnum):
     INFO = "info"
 
 
+class LogFormat(StrEnum):
+    """How lines are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+LogFormatOption = Annotated[
+    LogFormat,
+    typer.Option(
+        help="json: every line that is printed is an object with time, device, level, "
+        "tag and text."
+    ),
+]
+OURS = "softaxe"
+"""Tag of lines that no device and no pool has written, and what they begin with."""
+
+
+class JsonLines(io.TextIOBase):
+    """A stream that makes a JSON object of every line.
+
+    Args:
+        under: Where they are written.
+        level: Of lines that do not tell theirs.
+    """
+
+    encoding = "utf-8"
+
+    def __init__(self, under: TextIO, level: Level) -> None:
+        self.under = under
+        self._level = level
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        """Take text; whole lines go on."""
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            if line.strip():
+                level, said = self._level, line.strip()
+                if said.startswith(f"{OURS}: "):
+                    level, said = Level.WARNING, said.removeprefix(f"{OURS}: ")
+                self.put(level, OURS, said)
+        return len(text)
+
+    def put(
+        self,
+        level: Level,
+        tag: str,
+        text: str,
+        *,
+        device: str | None = None,
+        **more: Any,
+    ) -> None:
+        """Write an object; what is not ASCII is escaped, so terminals do nothing."""
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "device": device,
+            "level": level.name.lower(),
+            "tag": tag,
+            "text": text,
+            **more,
+        }
+        self.under.write(f"{json.dumps(line)}\n")
+
+    def flush(self) -> None:
+        """Let what was written be seen."""
+        self.under.flush()
+
+
+def print_as(log_format: LogFormat) -> None:
+    """Print all that this process prints from now on in a format."""
+    if log_format is LogFormat.JSON:
+        sys.stdout = JsonLines(sys.stdout, Level.INFO)
+        sys.stderr = JsonLines(sys.stderr, Level.ERROR)
+
+
+def print_pool_log(level: Level, tag: str, text: str) -> None:
+    """Print a line of a pool's log."""
+    if isinstance(sys.stdout, JsonLines):
+        sys.stdout.put(level, tag, text)
+    else:
+        sys.stdout.write(f"{level} {tag}: {printable(text)}\n")
+    sys.stdout.flush()
+
+
 _SHOWN = {
     LogLevel.NONE: frozenset[Level](),
     LogLevel.ERROR: frozenset({Level.ERROR}),
@@ -81,18 +168,24 @@ class ShowLog:
         if line.level not in _SHOWN[self.log_level]:
             return
         self._speakers.add(device_id)
-        # Much of it is what pools and clients have said.
-        tag, words = printable(line.tag), printable(line.text)
-        line = replace(line, tag=tag, template=words, values={})
-        is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        text = line.coloured if is_coloured else line.plain + "\n"
-        is_named = self.is_many or len(self._speakers) > 1
+        out = sys.stdout
         if not self._is_waiting:
-            if isinstance(sys.stdout, io.TextIOWrapper):
-                sys.stdout.reconfigure(line_buffering=False)
+            under = out.under if isinstance(out, JsonLines) else out
+            if isinstance(under, io.TextIOWrapper):
+                under.reconfigure(line_buffering=False)
             asyncio.get_running_loop().call_later(PRINT_S, self._flush)
             self._is_waiting = True
-        sys.stdout.write(f"{device_id} {text}" if is_named else text)
+        level, tag, text = line.level, line.tag, line.text
+        if isinstance(out, JsonLines):
+            out.put(level, tag, text, device=device_id, boot_ms=line.boot_ms)
+            return
+        # Much of it is what pools and clients have said.
+        tag, words = printable(tag), printable(text)
+        line = replace(line, tag=tag, template=words, values={})
+        is_coloured = out.isatty() and not os.environ.get("NO_COLOR")
+        text = line.coloured if is_coloured else line.plain + "\n"
+        is_named = self.is_many or len(self._speakers) > 1
+        out.write(f"{device_id} {text}" if is_named else text)
 
     def _flush(self) -> None:
         sys.stdout.flush()
@@ -149,10 +242,13 @@ def run_loop(work: Coroutine[Any, Any, T]) -> T:
 
 def warn(text: str) -> None:
     """Tell something in one line."""
-    typer.echo(f"softaxe: {printable(text)}", err=True)
+    typer.echo(f"{OURS}: {printable(text)}", err=True)
 
 
 def fail(text: str) -> NoReturn:
     """Leave with status 1 and a line that says why."""
-    warn(text)
+    if isinstance(sys.stderr, JsonLines):
+        sys.stderr.put(Level.ERROR, OURS, text)
+    else:
+        warn(text)
     raise typer.Exit(1)

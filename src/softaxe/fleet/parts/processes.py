@@ -64,6 +64,7 @@ def in_processes(
     show_log: ShowLog | None = None,
     show_progress: ShowProgress = lambda what, done, of: None,
     show_stop: Callable[[float], None] = lambda stood_s: None,
+    prepare: Callable[[], None] | None = None,
 ) -> Whole:
     """Return a fleet that is divided among processes.
 
@@ -74,6 +75,7 @@ def in_processes(
             pickling.
         show_progress: As for `Fleet`.
         show_stop: As for `Fleet`; of this process or of one that all wait for.
+        prepare: Called first in each process; must bear pickling.
 
     Raises:
         SettingError: There are too few devices or addresses.
@@ -85,7 +87,7 @@ def in_processes(
     context = multiprocessing.get_context("spawn")
     paces, budgets = context.RawArray("d", 2 * count), context.RawArray("d", count)
     parts = [
-        ProcessPart(number, plan, paces, budgets, show_log)
+        ProcessPart(number, plan, paces, budgets, show_log, prepare)
         for number, plan in enumerate(plans)
     ]
     clock = Clock(speed=options.speed, is_paused=options.is_paused, tell_lost=show_stop)
@@ -101,16 +103,19 @@ class ProcessPart:
         paces: Shared by all; two numbers for each.
         budgets: Shared by all; a number for each.
         show_log: Called in the process with the id and every log line.
+        prepare: Called in the process, first.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - all that a process is started with
         self,
         number: int,
         options: FleetOptions,
         paces: MutableSequence[float],
         budgets: MutableSequence[float],
         show_log: ShowLog | None,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
+        self._prepare = prepare
         self._number = number
         self._options = options
         self._show_log = show_log
@@ -147,7 +152,9 @@ class ProcessPart:
         context = multiprocessing.get_context("spawn")
         ours, theirs = socket.socketpair()
         arguments = self._options, self._show_log, theirs, self._pace, self._budget
-        self._process = context.Process(target=_be_part, args=arguments)
+        self._process = context.Process(
+            target=_be_part, args=arguments, kwargs={"prepare": self._prepare}
+        )
         with theirs, _deaf_to_its_terminal():
             self._process.start()
         reader, self._writer = await asyncio.open_connection(sock=ours)
@@ -326,8 +333,12 @@ def _be_part(
     parent: socket.socket,
     pace: Pace,
     budget: Budget,
+    *,
+    prepare: Callable[[], None] | None,
 ) -> None:
     """Be one part, in a process of its own."""
+    if prepare is not None:
+        prepare()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too
 
     async def main() -> None:
