@@ -24,12 +24,12 @@ def test_a_search_tells_its_own_cpu_time() -> None:
     assert 0 < cpu_s <= took + 0.01
 
 
-def seen_in_a_search_thread(look: Callable[[], int]) -> list[int]:
+def seen_in_a_search_thread(look: Callable[[], int], *niceness: int) -> list[int]:
     """What a thread that yields to others sees."""
     seen = []
 
     def run() -> None:
-        yield_to_others()
+        yield_to_others(*niceness)
         seen.append(look())
 
     thread = threading.Thread(target=run)
@@ -39,14 +39,17 @@ def seen_in_a_search_thread(look: Callable[[], int]) -> list[int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="niceness is the process's here")
-def test_a_search_thread_lets_every_other_go_first() -> None:
+@pytest.mark.parametrize(("asked", "added"), [((), 19), ((0,), 0), ((5,), 5)])
+def test_a_search_thread_lets_others_go_first_as_far_as_it_is_told(
+    asked: tuple[int, ...], added: int
+) -> None:
     before = os.getpriority(os.PRIO_PROCESS, 0)
 
     seen = seen_in_a_search_thread(
-        lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()), *asked
     )
 
-    assert seen == [19]
+    assert seen == [min(19, before + added)]
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
 
 

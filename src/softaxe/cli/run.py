@@ -29,7 +29,7 @@ from softaxe.cli.terminal import (
 from softaxe.device.identity import MAX_SEED
 from softaxe.errors import SettingError, SoftaxeError, read_as
 from softaxe.fleet.clock import SPEEDS
-from softaxe.fleet.search_thread import CPU_PERCENT
+from softaxe.fleet.search_thread import CPU_PERCENT, NICENESS
 
 if TYPE_CHECKING:
     from softaxe.fleet.options import FleetOptions
@@ -189,7 +189,16 @@ CpuPercentOption = Annotated[
     typer.Option(
         min=CPU_PERCENT[0],
         max=CPU_PERCENT[1],
-        help="CPU for real work; 100 is one core, 200 two.",
+        help="CPU for real work at most; 100 is one core, 200 two.",
+    ),
+]
+CpuNicenessOption = Annotated[
+    int,
+    typer.Option(
+        min=NICENESS[0],
+        max=NICENESS[1],
+        help="How far real work lets others go first: 19 takes what they leave, on a "
+        "busy machine next to nothing; 0 a fair share (Linux).",
     ),
 ]
 SpeedOption = Annotated[
@@ -311,6 +320,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     password: PasswordOption = None,
     work: WorkOption = Work.AUTO,
     cpu_percent: CpuPercentOption = 50,
+    cpu_niceness: CpuNicenessOption = NICENESS[1],
     speed: SpeedOption = 1.0,
     seed: SeedOption = None,
     ambient: AmbientOption = 25.0,
@@ -395,6 +405,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             seed=seed,
             speed=speed,
             cpu_percent=cpu_percent,
+            cpu_niceness=cpu_niceness,
             start_time=int(time.time()),
         )
         options = _judged(options, fleet_file, given)

@@ -126,7 +126,10 @@ class Fleet:
         )
         self.snapshots = Snapshots(self.storage, self.saver)
         self.real_work = RealWork(
-            self.clock, budget or Budget(options.cpu_percent), wake=self.ticker.wake
+            self.clock,
+            budget or Budget(options.cpu_percent),
+            niceness=options.cpu_niceness,
+            wake=self.ticker.wake,
         )
         self.is_ready = False
         """True once every device is up."""

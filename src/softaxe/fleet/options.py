@@ -25,7 +25,7 @@ from softaxe.fleet.groups import (
     one_of_each,
     read_toml,
 )
-from softaxe.fleet.search_thread import CPU_PERCENT
+from softaxe.fleet.search_thread import CPU_PERCENT, NICENESS
 from softaxe.serve.addresses import listens_everywhere
 from softaxe.stratum.pool import (
     SCALED_NETWORK_DIFFICULTY,
@@ -91,6 +91,7 @@ class FleetOptions:
     is_paused: bool = False
     """Time stands still from the beginning."""
     cpu_percent: int = 50
+    cpu_niceness: int = NICENESS[1]
     start_time: int = START_TIME
     """Unix seconds of the built-in pool at the beginning; part of every job, and so of
     what a seed brings."""
@@ -283,8 +284,16 @@ class FleetFile(Groups, frozen=True, kw_only=True):
         ),
     ] = ()
     cpu_percent: Annotated[
-        int, about("CPU for real work; 100 is one core.", within=CPU_PERCENT)
+        int, about("CPU for real work at most; 100 is one core.", within=CPU_PERCENT)
     ] = 50
+    cpu_niceness: Annotated[
+        int,
+        about(
+            "How far real work lets others go first: 19 takes what they leave, 0 a "
+            "fair share.",
+            within=NICENESS,
+        ),
+    ] = NICENESS[1]
     fault: Annotated[
         tuple[Annotated[dict[str, Any], about(kept=Fault)], ...],
         about("What goes wrong from the beginning on."),

@@ -29,14 +29,21 @@ class RealWork:
     Args:
         clock: Their time.
         budget: How much of the CPU is theirs.
+        niceness: Of the threads, over the process's.
         wake: Called with a device that has found something.
     """
 
     def __init__(
-        self, clock: Clock, budget: Budget, *, wake: Callable[[Member], None]
+        self,
+        clock: Clock,
+        budget: Budget,
+        *,
+        niceness: int,
+        wake: Callable[[Member], None],
     ) -> None:
         self._clock = clock
         self._budget = budget
+        self._niceness = niceness
         self._wake = wake
         self._members: deque[Member] = deque()
 
@@ -53,7 +60,10 @@ class RealWork:
         """Search, in threads, what chips have to search whose work is real."""
         threads = self._budget.threads
         executor = ThreadPoolExecutor(
-            threads, thread_name_prefix="search", initializer=yield_to_others
+            threads,
+            thread_name_prefix="search",
+            initializer=yield_to_others,
+            initargs=(self._niceness,),
         )
         try:
             async with asyncio.TaskGroup() as group:
