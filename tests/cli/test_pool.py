@@ -167,6 +167,9 @@ def test_scaled_work_by_tls_on_a_pool_in_another_process(
         (["--allow-network", "x"], "--allow-network: 'x' is no network, as"),
         (["--control", "here"], "--control: 'here' is neither HOST:PORT nor none"),
         (["--tls", "--cert", "no/folder", "--key", "no/key"], "no/folder, no/key: "),
+        (["--dialect", "cgpool"], "--dialect: 'cgpool' is none of softaxe, public-p"),
+        (["--job-version", "x"], "--job-version: 'x' is no number from 0 to 0xffff"),
+        (["--share-version", "and"], "--share-version: 'and' is none of xor, or, ma"),
     ],
 )
 def test_what_does_not_fit_is_refused(options: list[str], complaint: str) -> None:

@@ -14,6 +14,7 @@ from softaxe.fleet.clock import Clock
 from softaxe.fleet.options import FleetOptions, PoolOptions
 from softaxe.serve.addresses import found_at
 from softaxe.serve.intake import Intake
+from softaxe.stratum.dialects import dialect_of
 from softaxe.testing.options import GroupOptions
 from softaxe.testing.run import running
 
@@ -64,6 +65,24 @@ def test_there_is_none_until_somebody_needs_it() -> None:
             await pool.start(take_stranger=lambda connection: None)
             assert pool.server is server
             assert len(server.addresses) == 2
+
+    asyncio.run(main())
+
+
+def test_it_speaks_and_offers_what_is_ordered() -> None:
+    async def main() -> None:
+        order = {"pool_job_version": 0x30000000, "pool_share_version": "xor"}
+        async with built_in(pool_port=0, pool_dialect="ckpool", **order) as pool:
+            await pool.start(take_stranger=lambda connection: None)
+            for _ in range(2):
+                assert pool.server is not None
+                made = pool.server.pool
+                assert made.dialect == dialect_of(
+                    "ckpool", job_version=0x30000000, share_version="xor"
+                )
+                assert made.chain.template.version == 0x30000000
+                assert made.start_difficulty == 42 / 2**32
+                pool.start_over()
 
     asyncio.run(main())
 

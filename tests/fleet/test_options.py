@@ -9,6 +9,9 @@ FILE = """
 seed = 7
 speed = 2
 board = "602"
+pool_dialect = "public-pool"
+pool_job_version = 0x30000000
+pool_share_version = "or"
 [[group]]
 name = "a"
 count = 2
@@ -29,6 +32,9 @@ def test_a_fleet_file_is_read(tmp_path: Path) -> None:
 
     assert options.seed == 0, "given otherwise"
     assert options.speed == 2
+    assert options.pool_dialect == "public-pool"
+    assert options.pool_job_version == 0x30000000
+    assert options.pool_share_version == "or"
     assert [(g.name, g.count, g.boards) for g in options.groups] == [
         ("a", 2, ("602",)),
         ("b", 1, ("hex",)),
@@ -95,6 +101,15 @@ def test_a_groups_own_board_goes_before_those_of_all(
         (
             "host = '0.0.0.0'\n[[group]]\ncount = 2",
             "host: 0.0.0.0 is all addresses of this machine",
+        ),
+        (
+            "pool_dialect = 'x'\n[[group]]",
+            "pool_dialect: 'x' is none of softaxe, publi",
+        ),
+        ("pool_share_version = 'x'\n[[group]]", "pool_share_version: 'x' is none of x"),
+        (
+            "pool_job_version = -1\n[[group]]",
+            "pool_job_version: -1 is no whole number of 0..4294967295",
         ),
         ("fault = 'x'\n[[group]]", "fault: 'x' is no list"),
         ("fault = [1]\n[[group]]", "fault 1: 1 is no table"),

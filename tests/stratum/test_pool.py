@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from softaxe.bitcoin import kernel
 from softaxe.bitcoin.header import difficulty_of, nbits_difficulty, sha256d, target_for
 from softaxe.errors import SettingError
+from softaxe.stratum.dialects import SOFTAXE
 from softaxe.stratum.pool import (
     MAX_JOBS,
-    MAX_MALFORMED_LINES,
     MAX_UNSENT_BYTES,
     MAX_WORKERS_PER_CONNECTION,
     NO_POOL_FAULTS,
@@ -87,7 +87,10 @@ class Miner:
         self.connection: PoolConnection = pool.connect(now, "miner")
         self.jobs: list[MinersJob] = []
         self.methods: list[str] = []
+        self.lines: list[str] = []
+        """All that came, as it came."""
         self.difficulty = 0.0
+        self.extranonce2_size = 8
         self.extranonce1 = ""
         self._id = 0
         self._replies: dict[int, dict[str, object]] = {}
@@ -108,6 +111,7 @@ class Miner:
     def read(self) -> None:
         for line in self.connection.data_to_send().splitlines():
             message = json.loads(line)
+            self.lines.append(line.decode())
             if "method" not in message:
                 self._replies[message["id"]] = message
                 continue
@@ -127,17 +131,29 @@ class Miner:
         reply = self.call("mining.subscribe", "bitaxe/BM1370/v2.12.2", now=now)
         result = reply["result"]
         assert isinstance(result, list)
-        self.extranonce1 = result[1]
+        self.extranonce1, self.extranonce2_size = result[1:]
         self.call("mining.authorize", self.user, "x", now=now)
 
     def mine(
-        self, job: MinersJob | None = None, *, version_bits: int = 0
+        self,
+        job: MinersJob | None = None,
+        *,
+        version_bits: int = 0,
+        rolled: int | None = None,
     ) -> list[object]:
-        """Search until a share is found; return the parameters of its submit."""
+        """Search until a share is found; return the parameters of its submit.
+
+        Args:
+            job: The latest when left out.
+            version_bits: As submitted.
+            rolled: The header's version, if not the job's with these bits changed.
+        """
         job = job or self.jobs[-1]
         job_id, prevhash, coinbase1, coinbase2, branch, version, nbits, ntime, _ = (
             job.params
         )
+        if rolled is None:
+            rolled = int(str(version), 16) ^ version_bits
         assert isinstance(branch, list)
         for extranonce2 in self._extranonces2():
             root = dsha(
@@ -147,7 +163,7 @@ class Miner:
                 root = dsha(root + bytes.fromhex(sibling))
             words = bytes.fromhex(str(prevhash))
             header = (
-                pack("<I", int(str(version), 16) ^ version_bits)
+                pack("<I", rolled)
                 + b"".join(words[i : i + 4][::-1] for i in range(0, 32, 4))
                 + root
                 + pack("<I", int(str(ntime), 16))
@@ -168,7 +184,7 @@ class Miner:
     def _extranonces2(self) -> Iterator[str]:
         while True:
             self._next_extranonce2 += 1
-            yield pack("<Q", self._next_extranonce2).hex()
+            yield pack("<Q", self._next_extranonce2)[: self.extranonce2_size].hex()
 
 
 def make_miner(pool: Pool | None = None, *, now: float = 0.0) -> Miner:
@@ -822,7 +838,7 @@ def test_a_malformed_line_gets_an_error_and_does_no_harm(line: bytes) -> None:
 def test_who_sends_only_rubbish_is_dropped() -> None:
     connection = make_pool().connect(0.0)
 
-    connection.receive(b"rubbish\n" * MAX_MALFORMED_LINES, 0.0)
+    connection.receive(b"rubbish\n" * SOFTAXE.most_malformed, 0.0)
     assert not connection.wants_close
     connection.receive(b"rubbish\nrubbish\n", 0.0)
 

@@ -3,15 +3,29 @@ from itertools import pairwise
 
 import pytest
 
-from softaxe.stratum.vardiff import LOWEST_DIFFICULTY, WINDOW_SHARES, Vardiff
+from softaxe.stratum.vardiff import (
+    LOWEST_DIFFICULTY,
+    WINDOW_SHARES,
+    Vardiff,
+    VardiffRules,
+)
 
 GAMMA_HS = 1.07e12
 SCALE = 2**32
 SUGGESTED = 1000 / SCALE
 
 
-def make_vardiff(difficulty: float, *, highest: float = 34_103.0) -> Vardiff:
-    return Vardiff(difficulty, 0.0, target_interval_s=5.0, highest=highest)
+OURS = VardiffRules()
+
+
+def make_vardiff(
+    difficulty: float,
+    *,
+    highest: float = 34_103.0,
+    rules: VardiffRules = OURS,
+    floor: float = LOWEST_DIFFICULTY,
+) -> Vardiff:
+    return Vardiff(difficulty, 0.0, rules=rules, highest=highest, floor=floor)
 
 
 def mine(

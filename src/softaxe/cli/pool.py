@@ -25,7 +25,14 @@ from softaxe.cli.terminal import (
     run_loop,
 )
 from softaxe.device.identity import MAX_SEED
-from softaxe.errors import SettingError
+from softaxe.errors import SettingError, read_as
+from softaxe.stratum.dialects import (
+    DIALECTS,
+    SHARE_VERSIONS,
+    check_dialect,
+    check_share_version,
+    read_version,
+)
 
 if TYPE_CHECKING:
     from softaxe.fleet.certificates import Certificate
@@ -51,6 +58,31 @@ CertOption = Annotated[
 KeyOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="The certificate's key, as PEM.")
 ]
+DialectOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help=f"Speak Stratum v1 as another pool does: {', '.join(DIALECTS)}.",
+    ),
+]
+JobVersionOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VERSION",
+        help="Block version of the jobs, such as 0x30000000, which has a bit inside "
+        "the mask that miners roll.",
+    ),
+]
+ShareVersionOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FORMULA",
+        help="How a share's version bits go into the job's version: "
+        f"{', '.join(SHARE_VERSIONS)}; the dialect's when left out.",
+    ),
+]
+CPU_DIFFICULTY = 0.001
+"""To begin with, where the dialect says nothing: a CPU's share in some seconds."""
 
 
 def run_pool(  # noqa: PLR0917 - Typer reads the options from the arguments
@@ -59,9 +91,13 @@ def run_pool(  # noqa: PLR0917 - Typer reads the options from the arguments
         int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")
     ] = 3333,
     difficulty: Annotated[
-        float,
-        typer.Option(min=1e-9, help="First difficulty of a miner that suggests none."),
-    ] = 0.001,
+        float | None,
+        typer.Option(
+            min=1e-9,
+            show_default="0.001, or the dialect's",
+            help="First difficulty of a miner that suggests none.",
+        ),
+    ] = None,
     network_difficulty: Annotated[
         float, typer.Option(min=1e-9, help="Difficulty of a block.")
     ] = 34103.0,
@@ -69,6 +105,9 @@ def run_pool(  # noqa: PLR0917 - Typer reads the options from the arguments
         float,
         typer.Option(min=1, help="Mean seconds between blocks found by others."),
     ] = 600.0,
+    dialect: DialectOption = "softaxe",
+    job_version: JobVersionOption = None,
+    share_version: ShareVersionOption = None,
     tls: Annotated[
         bool,
         typer.Option(
@@ -101,12 +140,15 @@ def run_pool(  # noqa: PLR0917 - Typer reads the options from the arguments
     from softaxe.fleet.pool_server import PoolServer  # noqa: PLC0415
     from softaxe.stratum.pool import START_TIME  # noqa: PLC0415
 
+    version = _check_dialect(dialect, job_version, share_version)
     certificate = _certificate(host, cert, key) if tls else None
 
     def tell(server: PoolServer) -> None:
         for name, url in zip(("pool", "sv2"), server.urls, strict=False):
             typer.echo(f"  {name:<8} {url}")
-        typer.echo(f"  shares   difficulty {difficulty:g} to begin with")
+        begin = server.pool.start_difficulty
+        typer.echo(f"  dialect  {dialect}")
+        typer.echo(f"  shares   difficulty {begin:g} to begin with")
         typer.echo(f"  blocks   difficulty {network_difficulty:g}")
         if certificate is not None:
             where = "what follows" if cert is None else f"what is in {cert}"
@@ -121,12 +163,17 @@ def run_pool(  # noqa: PLR0917 - Typer reads the options from the arguments
             has_pool=True,
             pool=PoolOptions(
                 start_difficulty=difficulty,
+                usual_difficulty=CPU_DIFFICULTY,
+                difficulty_unit=1.0,
                 network_difficulty=network_difficulty,
                 block_interval_s=block_interval,
                 place=(host, port),
                 certificate=certificate,
                 has_v2=sv2,
             ),
+            pool_dialect=dialect,
+            pool_job_version=version,
+            pool_share_version=share_version,
             control=control,
             allow_host=tuple(allow_host or ()),
             allow_network=tuple(allow_network or ()),
@@ -139,6 +186,21 @@ def run_pool(  # noqa: PLR0917 - Typer reads the options from the arguments
             fail(str(error))
         warn_of_open_control(options, control_token)
         run_loop(serve_pool(options, print_pool_log, tell, control_token))
+
+
+def _check_dialect(
+    name: str, job_version: str | None, share_version: str | None
+) -> int | None:
+    """Look at what is said of the dialect; return the version of the jobs."""
+    try:
+        read_as("--dialect", check_dialect, name)
+        if share_version is not None:
+            read_as("--share-version", check_share_version, share_version)
+        if job_version is not None:
+            return read_as("--job-version", read_version, job_version)
+    except SettingError as error:
+        fail(str(error))
+    return None
 
 
 def _certificate(host: str, cert: Path | None, key: Path | None) -> "Certificate":

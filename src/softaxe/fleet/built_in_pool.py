@@ -13,6 +13,7 @@ from softaxe.fleet.turns import Turns
 from softaxe.serve.addresses import found_at
 from softaxe.serve.intake import Intake
 from softaxe.serve.storage import SettingValue
+from softaxe.stratum.dialects import dialect_of
 from softaxe.stratum.pool import Miner, Pool
 from softaxe.units import Log
 
@@ -188,11 +189,21 @@ class BuiltInPool:
 
     def _new_pool(self) -> Pool:
         options = self._options
+        dialect = dialect_of(
+            options.pool_dialect,
+            job_version=options.pool_job_version,
+            share_version=options.pool_share_version,
+        )
+        unit, start = options.pool.difficulty_unit, options.pool.start_difficulty
+        if start is None:
+            start = dialect.start(options.pool.usual_difficulty, unit=unit)
         return Pool(
             seed=self._seed,
-            start_difficulty=options.pool.start_difficulty,
+            start_difficulty=start,
             network_difficulty=options.pool.network_difficulty,
             block_interval_s=options.pool.block_interval_s,
             start_time=options.start_time,
+            difficulty_unit=unit,
+            dialect=dialect,
             log=self._log,
         )

@@ -27,9 +27,17 @@ from softaxe.fleet.groups import (
 )
 from softaxe.fleet.search_thread import CPU_PERCENT, NICENESS
 from softaxe.serve.addresses import listens_everywhere
+from softaxe.stratum.dialects import (
+    DIALECTS,
+    MOST_VERSION,
+    SHARE_VERSIONS,
+    check_dialect,
+    check_share_version,
+)
 from softaxe.stratum.pool import (
     SCALED_NETWORK_DIFFICULTY,
     SCALED_START_DIFFICULTY,
+    SCALED_UNIT,
     START_TIME,
 )
 
@@ -44,8 +52,12 @@ MANY_HOST = "127.0.0.2"
 class PoolOptions:
     """What the built-in pool is like, and where it is for miners from outside."""
 
-    start_difficulty: float = SCALED_START_DIFFICULTY
-    """Of a miner that suggests none."""
+    start_difficulty: float | None = None
+    """Of a miner that suggests none; None for the dialect's, or the usual one."""
+    usual_difficulty: float = SCALED_START_DIFFICULTY
+    """To begin with where the dialect says nothing."""
+    difficulty_unit: float = SCALED_UNIT
+    """What a dialect's difficulties are multiples of."""
     network_difficulty: float = SCALED_NETWORK_DIFFICULTY
     """Of a block."""
     block_interval_s: float = 600.0
@@ -78,6 +90,12 @@ class FleetOptions:
     """Where the built-in pool listens."""
     pool_port: int = 3333
     """Of the built-in pool, or the first free one after it; 0 for any."""
+    pool_dialect: str = "softaxe"
+    """How it speaks Stratum v1."""
+    pool_job_version: int | None = None
+    """Block version of its jobs; the dialect's when left out."""
+    pool_share_version: str | None = None
+    """How it reads the version bits of a share; the dialect's when left out."""
     has_pool: bool = False
     """Start the built-in pool even when no group needs it."""
     pool: PoolOptions = PoolOptions()
@@ -219,6 +237,7 @@ _HOST_NAME = re.compile(r"\.?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,9}")
 """With a dot before it, all names below it."""
 Host = Annotated[str, about(length=(1, 256))]
 Port = Annotated[int, about(within=PORTS)]
+Version = Annotated[int, about(within=(0, MOST_VERSION))]
 
 
 class FleetFile(Groups, frozen=True, kw_only=True):
@@ -294,6 +313,30 @@ class FleetFile(Groups, frozen=True, kw_only=True):
             within=NICENESS,
         ),
     ] = NICENESS[1]
+    pool_dialect: Annotated[
+        str,
+        about(
+            "Pool that the built-in one speaks like, in Stratum v1.",
+            check=check_dialect,
+            told={"enum": list(DIALECTS)},
+        ),
+    ] = "softaxe"
+    pool_job_version: Annotated[
+        Version | None,
+        about(
+            "Block version of its jobs, such as 0x30000000; the dialect's when "
+            "left out."
+        ),
+    ] = None
+    pool_share_version: Annotated[
+        str | None,
+        about(
+            "How it puts the version bits of a share into the job's version; the "
+            "dialect's way when left out.",
+            check=check_share_version,
+            told={"enum": list(SHARE_VERSIONS)},
+        ),
+    ] = None
     fault: Annotated[
         tuple[Annotated[dict[str, Any], about(kept=Fault)], ...],
         about("What goes wrong from the beginning on."),

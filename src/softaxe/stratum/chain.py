@@ -18,11 +18,10 @@ from softaxe.bitcoin.header import (
     sha256d,
     target_for,
 )
+from softaxe.stratum.dialects import BLOCK_VERSION
 
 START_HEIGHT = 931_409
 """Height of the first block to be mined; that of the real chain in January 2026."""
-BLOCK_VERSION = 0x20000000
-"""No soft fork is signalled. Source: BIP 9."""
 HALVING_BLOCKS = 210_000
 FIRST_SUBSIDY_SAT = 50 * 100_000_000
 KEPT_HEADERS = 144
@@ -62,6 +61,7 @@ class Chain:
         block_interval_s: Mean time between blocks found by others.
         transaction_interval_s: New transactions, and so a new template, this often.
         start_time: Unix seconds at `now` = 0.
+        version: Of the blocks to be mined.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Chain:
         block_interval_s: float,
         transaction_interval_s: float,
         start_time: int,
+        version: int = BLOCK_VERSION,
     ) -> None:
         self.headers: deque[bytes] = deque(maxlen=KEPT_HEADERS)
         """The latest blocks, newest last."""
@@ -82,6 +83,7 @@ class Chain:
         self._block_interval_s = block_interval_s
         self._transaction_interval_s = transaction_interval_s
         self._start_time = start_time
+        self._version = version
         self._height = START_HEIGHT
         self._prevhash = rng.randbytes(32)
         self._transactions: list[bytes] = []
@@ -153,7 +155,7 @@ class Chain:
             prevhash=self._prevhash,
             merkle_branch=merkle_branch(self._transactions),
             value_sat=subsidy_sat(self._height) + self._fees_sat,
-            version=BLOCK_VERSION,
+            version=self._version,
             nbits=self.nbits,
             ntime=self.unix_time(now),
         )

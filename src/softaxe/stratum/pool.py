@@ -24,6 +24,25 @@ from softaxe.bitcoin.header import nbits_difficulty, nbits_for, nbits_target, ta
 from softaxe.errors import SettingError
 from softaxe.log_limit import LogLimit
 from softaxe.stratum.chain import Chain, Template
+from softaxe.stratum.dialects import (
+    AUTHORIZE,
+    BAD_WORKER,
+    CONFIGURE,
+    MALFORMED,
+    PING,
+    SOFTAXE,
+    STALE_JOB,
+    SUBMIT,
+    SUBSCRIBE,
+    SUBSCRIBE_EXTRANONCE,
+    SUGGEST_DIFFICULTY,
+    UNAUTHORIZED_WORKER,
+    UNKNOWN_JOB,
+    UNKNOWN_METHOD,
+    UNSUBSCRIBED,
+    Dialect,
+    Step,
+)
 from softaxe.stratum.messages import LineSplitter
 from softaxe.stratum.pool_job import (
     ANYONE_CAN_SPEND,
@@ -35,6 +54,7 @@ from softaxe.stratum.pool_job import (
     RequestError,
     Submission,
     VerifiedShare,
+    has_address,
     payout_script,
     word,
 )
@@ -42,8 +62,10 @@ from softaxe.stratum.vardiff import Vardiff
 from softaxe.units import NEVER, Level, Log
 
 TAG = "pool"
-SCALED_START_DIFFICULTY = 1000 / 2**32
-"""What a factory Bitaxe suggests (1000), seen through work scaled by 2**32."""
+SCALED_UNIT = 1 / 2**32
+"""Difficulty 1, seen through work scaled by 2**32."""
+SCALED_START_DIFFICULTY = 1000 * SCALED_UNIT
+"""What a factory Bitaxe suggests."""
 SCALED_NETWORK_DIFFICULTY = 146_472_570_619_930 / 2**32
 """The real network's of January 2026, through the same scale."""
 SCALED_BLOCK_DIFFICULTY = nbits_difficulty(
@@ -53,8 +75,9 @@ SCALED_BLOCK_DIFFICULTY = nbits_difficulty(
 START_TIME = 1_768_000_000
 """Unix seconds at `now` = 0 unless told otherwise: 2026-01-09."""
 EXTRANONCE1_SIZE = 4
+"""Bytes."""
 EXTRANONCE2_SIZE = 8
-"""Bytes, as at the solo pool that a factory Bitaxe falls back to."""
+"""Bytes in Stratum v2, as at the solo pool that a factory Bitaxe falls back to."""
 VERSION_MASK = 0x1FFFE000
 """Version bits a miner may roll. Source: BIP 320."""
 MAX_AHEAD_S = 7200
@@ -68,7 +91,6 @@ MAX_UNSENT_BYTES = 1 << 18
 MOST_LOG_LINES = 2000
 MOST_LOG_CHARACTERS = 1 << 18
 """In ten seconds: a fleet's miners may all come at once."""
-MAX_MALFORMED_LINES = 20
 MAX_NAME_CHARACTERS = 128
 MAX_WORKERS = 20_000
 """In all, as many as there may be connections; those longest gone make room."""
@@ -86,8 +108,6 @@ CUT_BYTES = 16
 TELL_SPACING_S = 0.0005
 """Between one miner and the next when all get a new job, so that thousands of them, and
 whatever else the process does, do not wait for each other."""
-
-_MALFORMED = "Malformed request"
 
 T = TypeVar("T")
 
@@ -393,7 +413,10 @@ class Pool:
         block_interval_s: Mean time between blocks found by others.
         transaction_interval_s: A new job for the same block this often.
         start_time: Unix seconds at `now` = 0.
-        target_share_interval_s: What each connection's difficulty aims at.
+        target_share_interval_s: What each connection's difficulty aims at; as the
+            dialect has it when left out.
+        difficulty_unit: What the dialect's difficulties are multiples of.
+        dialect: How Stratum v1 is spoken.
         log: Where to write what happens.
 
     Raises:
@@ -409,9 +432,13 @@ class Pool:
         block_interval_s: float = 600.0,
         transaction_interval_s: float = 30.0,
         start_time: int = START_TIME,
-        target_share_interval_s: float = 5.0,
+        target_share_interval_s: float | None = None,
+        difficulty_unit: float = 1.0,
+        dialect: Dialect = SOFTAXE,
         log: Log | None = None,
     ) -> None:
+        if target_share_interval_s is None:
+            target_share_interval_s = dialect.vardiff.interval_s
         _check_positive(
             start_difficulty=start_difficulty,
             network_difficulty=network_difficulty,
@@ -425,7 +452,9 @@ class Pool:
             block_interval_s=block_interval_s,
             transaction_interval_s=transaction_interval_s,
             start_time=start_time,
+            version=dialect.job_version,
         )
+        self.dialect = dialect
         self.workers: dict[str, WorkerStatistics] = {}
         """By name, and kept when the worker has gone, until others need the room."""
         self._gone: OrderedDict[str, None] = OrderedDict()
@@ -438,6 +467,7 @@ class Pool:
         }
         self.start_difficulty = start_difficulty
         self.target_share_interval_s = target_share_interval_s
+        self._difficulty_unit = difficulty_unit
         self.is_silent = False
         self.share_refusal: str | None = None
         self.log = log
@@ -458,14 +488,24 @@ class Pool:
 
     @classmethod
     def for_scaled_work(
-        cls, *, seed: int = 0, start_time: int = START_TIME, log: Log | None = None
+        cls,
+        *,
+        seed: int = 0,
+        start_time: int = START_TIME,
+        dialect: Dialect = SOFTAXE,
+        log: Log | None = None,
     ) -> "Pool":
         """Make a pool that shows scaled work the proportions of the real network."""
+        start = dialect.start_difficulty
         return cls(
             seed=seed,
-            start_difficulty=SCALED_START_DIFFICULTY,
+            start_difficulty=SCALED_START_DIFFICULTY
+            if start is None
+            else start / 2**32,
             network_difficulty=SCALED_NETWORK_DIFFICULTY,
             start_time=start_time,
+            difficulty_unit=SCALED_UNIT,
+            dialect=dialect,
             log=log,
         )
 
@@ -560,6 +600,17 @@ class Pool:
         """Let a miner `tell_block` at that time."""
         self._late_count += 1
         heappush(self._late, (due, self._late_count, miner))
+
+    def new_vardiff(self, difficulty: float, now: float) -> Vardiff:
+        """Return what finds a connection's difficulty, beginning with this one."""
+        return Vardiff(
+            difficulty,
+            now,
+            rules=self.dialect.vardiff,
+            highest=self.chain.network_difficulty,
+            target_interval_s=self.target_share_interval_s,
+            unit=self._difficulty_unit,
+        )
 
     def worker_came(self, name: str, protocol: Protocol) -> WorkerStatistics | None:
         """Return a worker's statistics on a new connection.
@@ -680,19 +731,22 @@ class PoolConnection(Miner):
 
     def __init__(self, pool: Pool, now: float, *, name: str) -> None:
         super().__init__(pool, now, name=name)
-        self.version_mask = 0
+        self._dialect = pool.dialect
+        self.version_mask = 0 if self._dialect.negotiates else VERSION_MASK
         """Version bits this miner may roll."""
         self.extranonce1 = pool.new_extranonce1()
-        self._vardiff = Vardiff(
-            pool.start_difficulty,
-            now,
-            target_interval_s=pool.target_share_interval_s,
-            highest=pool.chain.network_difficulty,
-        )
+        self._vardiff = pool.new_vardiff(pool.start_difficulty, now)
+        self._told_difficulty: float | None = None
+        """What the miner was told last."""
         self._lines = LineSplitter()
         self._malformed = 0
         self._is_subscribed = False
+        self._is_tolerated = False
+        """True for a miner without an allowed name that gets jobs all the same."""
+        self._has_suggested = False
         self._wants_extranonce = False
+        self._leaves_at = NEVER
+        """When the pool hangs up on a miner whose user it does not know."""
         self._workers: dict[str, WorkerStatistics] = {}
         self._payout = ANYONE_CAN_SPEND
         self._jobs: dict[str, Job] = {}
@@ -706,7 +760,8 @@ class PoolConnection(Miner):
     @property
     def is_mining(self) -> bool:
         """True while the miner has introduced itself and gets jobs."""
-        return self._is_subscribed and bool(self._workers) and not self.wants_close
+        is_known = bool(self._workers) or self._is_tolerated
+        return self._is_subscribed and is_known and not self.wants_close
 
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes from the miner, in any slices."""
@@ -730,14 +785,15 @@ class PoolConnection(Miner):
 
     def seats(self) -> list[Seat]:
         """Who mines on it."""
+        size = self._dialect.extranonce2_size
         return [
-            Seat(name, one, self.difficulty, self.extranonce1, EXTRANONCE2_SIZE)
+            Seat(name, one, self.difficulty, self.extranonce1, size)
             for name, one in self._workers.items()
         ]
 
     def request_reconnect(self, host: str = "", port: int = 0) -> None:
         """Ask the miner to connect anew, to the same place if none is named."""
-        place = json.dumps([host, port, 0]) if host or port else "[]"
+        place = self._json([host, port, 0]) if host or port else "[]"
         self._notify("client.reconnect", place)
 
     def change_extranonce(self) -> bool:
@@ -748,26 +804,39 @@ class PoolConnection(Miner):
         """
         if not self._wants_extranonce:
             return False
-        self.extranonce1 = self._pool.new_extranonce1()
-        params = [self.extranonce1.hex(), EXTRANONCE2_SIZE]
-        self._notify("mining.set_extranonce", json.dumps(params))
-        self.send_job(is_clean=True)
+        self._renew_extranonce()
+        self.forget_jobs()
+        self._send_new_job(is_clean=True)
         return True
+
+    def _renew_extranonce(self) -> None:
+        self.extranonce1 = self._pool.new_extranonce1()
+        params = [self.extranonce1.hex(), self._dialect.extranonce2_size]
+        self._notify("mining.set_extranonce", self._json(params))
 
     def send_job(self, *, is_clean: bool) -> None:
         """Send the pool's template as a new job, if the miner is ready for one."""
         if is_clean:
             self.forget_jobs()
+            if self._wants_extranonce and self._dialect.renews_extranonce:
+                self._renew_extranonce()
+        self._send_new_job(is_clean=is_clean)
+
+    def _send_new_job(self, *, is_clean: bool) -> None:
         if not self.is_mining or self._is_held:
             return
+        is_late = self._dialect.change_is_told == "with the next job"
+        if is_late and self._told_difficulty != self.difficulty:
+            self._say_difficulty()
         self._jobs_sent += 1
         job = Job(
             number=self._jobs_sent,
             template=self._template(),
             difficulty=self.difficulty,
             extranonce1=self.extranonce1,
-            extranonce2_size=EXTRANONCE2_SIZE,
+            extranonce2_size=self._dialect.extranonce2_size,
             payout=self._payout,
+            dialect=self._dialect,
         )
         self._jobs[job.id] = job
         if len(self._jobs) > MAX_JOBS:
@@ -780,7 +849,9 @@ class PoolConnection(Miner):
 
     def check_silence(self, now: float) -> None:
         """Make it easier for a miner that has sent nothing for long."""
-        if self._is_mute:  # then it is not the miner's fault
+        if now >= self._leaves_at:
+            self._end("its user is not known")
+        elif self._is_mute:  # then it is not the miner's fault
             self._vardiff.set(self.difficulty, now)
         elif self.is_mining and self._vardiff.check_silence(now):
             self._send_difficulty()
@@ -791,17 +862,23 @@ class PoolConnection(Miner):
         try:
             request = _decode(line)
         except (ValueError, RecursionError):  # no UTF-8, no JSON, no request
-            self._refuse(None, RequestError(OTHER, _MALFORMED))
+            self._refuse(None, RequestError(OTHER, MALFORMED))
             self._malformed += 1
-            if self._malformed > MAX_MALFORMED_LINES:
+            if self._malformed > self._dialect.most_malformed:
                 self.close("too many malformed lines")
             return
-        if request.method is None or request.method == "pong":
+        method = request.method
+        if method is None or method == "pong":
             return
-        handler = _HANDLERS.get(request.method)
+        if method in self._dialect.answers:
+            self._send(self._dialect.answers[method] % {"id": self._json(request.id)})
+            return
+        handler = _HANDLERS.get(method) if method in self._dialect.methods else None
+        if handler is None and not self._dialect.answers_unknown:
+            return
         try:
             if handler is None:
-                raise RequestError(OTHER, "Unknown method")
+                raise RequestError(OTHER, UNKNOWN_METHOD)
             handler(self, request, now)
         except RequestError as refused:
             self._refuse(request.id, refused)
@@ -810,43 +887,83 @@ class PoolConnection(Miner):
         """Negotiate extensions. Source: BIP 310."""
         names = _param(request, 0, list)
         values = _param(request, 1, dict, default={})
+        if not self._dialect.negotiates:
+            names, values = [_ROLLING], {}
+        declined = self._dialect.declined
         result: dict[str, bool | str] = {}
         for name in names:
-            wanted = values.get("version-rolling.mask", "ffffffff")
+            wanted = values.get(f"{_ROLLING}.mask", "ffffffff")
             if not isinstance(name, str) or not isinstance(wanted, str):
-                raise RequestError(OTHER, _MALFORMED)
-            if name == "version-rolling":
+                raise RequestError(OTHER, MALFORMED)
+            if name == _ROLLING:
                 self.version_mask = VERSION_MASK & word(wanted)
                 result[name] = self.version_mask != 0
-                result["version-rolling.mask"] = f"{self.version_mask:08x}"
-            elif name == "subscribe-extranonce":
+                result[f"{_ROLLING}.mask"] = f"{self.version_mask:08x}"
+            elif (
+                name == "subscribe-extranonce"
+                and SUBSCRIBE_EXTRANONCE in self._dialect.methods
+            ):
                 self._wants_extranonce = result[name] = True
-            else:
+            elif declined is None or name in declined:
                 result[name] = False
         self._reply(request, result)
+        if self._dialect.tells_mask and _ROLLING in result:
+            params = self._json([f"{self.version_mask:08x}"])
+            self._notify("mining.set_version_mask", params)
 
     def _subscribe(self, request: _Request, now: float) -> None:
-        was_mining = self.is_mining
+        was_mining, was_subscribed = self.is_mining, self._is_subscribed
         self._is_subscribed = True
         agent = (request.params or [""])[0]
         self.agent = agent[:MAX_AGENT_CHARACTERS] if isinstance(agent, str) else ""
-        notifications = [["mining.set_difficulty", "1"], ["mining.notify", "1"]]
-        self._reply(request, [notifications, self.extranonce1.hex(), EXTRANONCE2_SIZE])
-        if not was_mining:
-            self._begin_mining(now)
+        dialect = self._dialect
+        values = {
+            "extranonce1": self.extranonce1.hex(),
+            "size": dialect.extranonce2_size,
+        }
+        self._reply_text(request, dialect.subscription % values)
+        if not was_subscribed:
+            self._take(dialect.on_subscribed)
+        if not was_mining and self.is_mining:
+            self._vardiff.set(self.difficulty, now)
+            self._take(dialect.before_authorized)
+            self._take(dialect.on_authorized)
 
     def _authorize(self, request: _Request, now: float) -> None:
         was_mining = self.is_mining
         name = _param(request, 0, str)
-        if name not in self._workers:
+        dialect = self._dialect
+        is_known = dialect.users == "any name" or has_address(name)
+        if is_known and name not in self._workers:
             self._add_worker(name)
-        self._reply(request, True)
-        if not was_mining:
-            self._begin_mining(now)
+        elif not is_known:
+            self._is_tolerated = dialect.serves_wrong_user
+        begins = not was_mining and self.is_mining
+        if begins:
+            self._vardiff.set(self.difficulty, now)
+            self._take(dialect.before_authorized)
+        if is_known:
+            self._reply(request, True)
+        else:
+            self._refuse_user(request, name, now)
+        if begins:
+            self._take(dialect.on_authorized)
+
+    def _refuse_user(self, request: _Request, name: str, now: float) -> None:
+        dialect = self._dialect
+        if dialect.wrong_user is None:
+            raise RequestError(UNAUTHORIZED, BAD_WORKER)
+        address = self._json(name.partition(".")[0])[1:-1]
+        values = {"id": self._json(request.id), "address": address}
+        self._send(dialect.wrong_user % values)
+        if dialect.wrong_user_stays_s is not None:
+            self._leaves_at = now + dialect.wrong_user_stays_s
+            if self._leaves_at <= now:
+                self._end("its user is not known")
 
     def _add_worker(self, name: str) -> None:
         if not name or len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
-            raise RequestError(UNAUTHORIZED, "Bad worker name")
+            raise RequestError(UNAUTHORIZED, BAD_WORKER)
         is_full = len(self._workers) >= MAX_WORKERS_PER_CONNECTION
         worker = None if is_full else self._pool.worker_came(name, self.protocol)
         if worker is None:
@@ -859,27 +976,44 @@ class PoolConnection(Miner):
     def _subscribe_extranonce(self, request: _Request, now: float) -> None:
         self._wants_extranonce = True
         self._reply(request, True)
+        if self._dialect.renews_extranonce and self.is_mining:
+            self.change_extranonce()
 
     def _suggest_difficulty(self, request: _Request, now: float) -> None:
+        dialect = self._dialect
         wanted = (request.params or [None])[0]
         if not isinstance(wanted, int | float) or isinstance(wanted, bool):
-            raise RequestError(OTHER, _MALFORMED)
-        if wanted <= 0:
+            raise RequestError(OTHER, MALFORMED)
+        if wanted <= 0 and dialect.answers_suggestion:
             raise RequestError(OTHER, "Difficulty must be positive")
+        if self._has_suggested and dialect.takes_suggestions == "the first":
+            return
+        if not self.is_mining and dialect.early_suggestion == "ignored":
+            return
+        self._has_suggested = True
         before = self.difficulty
-        self._vardiff.set(wanted, now)
-        self._reply(request, True)
-        if self.is_mining and self.difficulty != before:
-            self._send_difficulty()
+        self._vardiff.suggest(wanted, now)
+        if dialect.answers_suggestion:
+            self._reply(request, True)
+        if not (self.is_mining or dialect.early_suggestion == "told"):
+            return
+        if self.difficulty != before or dialect.tells_any_suggestion:
+            self._say_difficulty()
+            if dialect.suggestion_brings_job:
+                self.send_job(is_clean=False)
 
     def _ping(self, request: _Request, now: float) -> None:
         self._reply(request, "pong")
 
     def _submit(self, request: _Request, now: float) -> None:
+        if not self.is_mining and self._dialect.early_submit != "refused":
+            if self._dialect.early_submit == "hung up on":
+                self._end("a share before it has introduced itself")
+            return
         judged = self._pool.by_protocol[self.protocol]
         try:
             judged = self._submitter(request)
-            job, share = self._check_share(request, now)
+            job, share, asked = self._check_share(request, now)
         except RequestError as refused:
             judged.reject(refused.reason)
             raise
@@ -888,25 +1022,32 @@ class PoolConnection(Miner):
             # A block on order: its luck counts as if the network had asked for it.
             better = share.difficulty + self._pool.chain.network_difficulty
             share = replace(share, difficulty=better)
-        judged.accept(share, now, asked_difficulty=job.difficulty)
+        judged.accept(share, now, asked_difficulty=asked)
         is_changed = self._vardiff.share(share.difficulty, now)
-        if is_changed:
+        if is_changed and self._dialect.change_is_told == "at once":
             self._say_difficulty()
         if share.is_block:
             self._has_found = True
             self._pool.take_block(share.header, now)
-        elif is_changed or job.is_used_up:
-            self.send_job(is_clean=job.is_used_up)
+        elif job.is_used_up:
+            self.send_job(is_clean=True)
+        elif is_changed:
+            self._send_changed_job()
 
     def _submitter(self, request: _Request) -> WorkerStatistics:
         if not self._is_subscribed:
-            raise RequestError(NOT_SUBSCRIBED, "Not subscribed")
+            raise RequestError(NOT_SUBSCRIBED, UNSUBSCRIBED)
         worker = self._workers.get(_param(request, 0, str))
+        if worker is None and not self._dialect.checks_worker:
+            worker = next(iter(self._workers.values()), None)
         if worker is None:
-            raise RequestError(UNAUTHORIZED, "Unauthorized worker")
+            raise RequestError(UNAUTHORIZED, UNAUTHORIZED_WORKER)
         return worker
 
-    def _check_share(self, request: _Request, now: float) -> tuple[Job, VerifiedShare]:
+    def _check_share(
+        self, request: _Request, now: float
+    ) -> tuple[Job, VerifiedShare, float]:
+        """Return the job, the share, and the difficulty that was asked of it."""
         if self._pool.share_refusal is not None:
             raise RequestError(OTHER, self._pool.share_refusal)
         if self.faults.refusal is not None:
@@ -920,21 +1061,42 @@ class PoolConnection(Miner):
         )
         job = self._jobs.get(job_id)
         if job is None or self.faults.is_stale:
-            raise RequestError(JOB_NOT_FOUND, "Job not found")
+            raise RequestError(JOB_NOT_FOUND, self._why_no_job(job_id))
+        asked = self._asked_of(job)
         share = job.check(
             submission,
             version_mask=self.version_mask,
             latest_ntime=self._pool.chain.unix_time(now) + MAX_AHEAD_S,
+            difficulty=asked,
         )
-        return job, share
+        return job, share, asked
+
+    def _why_no_job(self, job_id: str) -> str:
+        if not self._dialect.tells_stale:
+            return UNKNOWN_JOB
+        try:
+            was_sent = 0 < int(job_id, 16) <= self._jobs_sent
+        except ValueError:
+            was_sent = False
+        return STALE_JOB if was_sent else UNKNOWN_JOB
+
+    def _asked_of(self, job: Job) -> float:
+        match self._dialect.judged_by:
+            case "connection":
+                return self.difficulty
+            case "easier of both":
+                return min(job.difficulty, self.difficulty)
+        return job.difficulty
 
     # To the miner
 
-    def _begin_mining(self, now: float) -> None:
-        if self.is_mining:
-            self._vardiff.set(self.difficulty, now)
-            self._say_difficulty()
-            self.send_job(is_clean=True)
+    def _take(self, steps: Iterable[Step]) -> None:
+        """Say what a dialect has at this point."""
+        for step in steps:
+            if step == "job":
+                self.send_job(is_clean=True)
+            elif step == "difficulty" or self._told_difficulty != self.difficulty:
+                self._say_difficulty()
 
     def _tell_difficulty(self) -> None:
         if self.is_mining:
@@ -946,39 +1108,65 @@ class PoolConnection(Miner):
 
     def _send_difficulty(self) -> None:
         """Tell the difficulty and, as it holds from the next job on, send one."""
-        self._say_difficulty()
-        self.send_job(is_clean=False)
+        if self._dialect.change_is_told == "at once":
+            self._say_difficulty()
+        self._send_changed_job()
+
+    def _send_changed_job(self) -> None:
+        """Send the job that follows a changed difficulty, in dialects that have one."""
+        brings = self._dialect.change_brings
+        if brings != "nothing":
+            self._send_new_job(is_clean=brings == "clean job")
 
     def _say_difficulty(self) -> None:
         self._pool.say(f"{self.name}: difficulty {self.difficulty:g}")
+        self._told_difficulty = self.difficulty
         text = difficulty_text(self.difficulty)
         self._notify("mining.set_difficulty", f"[{text}]")
 
     def _notify(self, method: str, params: str) -> None:
-        self._send(f'{{"id": null, "method": "{method}", "params": {params}}}\n')
+        values = {"method": method, "params": params}
+        self._send(self._dialect.notification % values)
 
     def _reply(self, request: _Request, result: object) -> None:
-        self._send(_line({"id": request.id, "result": result, "error": None}))
+        self._reply_text(request, self._json(result))
+
+    def _reply_text(self, request: _Request, result: str) -> None:
+        values = {"id": self._json(request.id), "result": result}
+        self._send(self._dialect.reply % values)
 
     def _refuse(self, id_: int | str | None, refused: RequestError) -> None:
-        error = [refused.code, refused.reason, None]
-        self._send(_line({"id": id_, "result": None, "error": error}))
+        dialect = self._dialect
+        usual = (refused.code, refused.reason, *dialect.error_tail)
+        code, reason, *tail = dialect.errors.get(refused.reason, usual)
+        if isinstance(reason, str) and refused.difficulty:
+            reason = reason.replace("%(difficulty)s", repr(refused.difficulty))
+        values = {
+            "id": self._json(id_),
+            "error": self._json([code, reason, *tail]),
+            "reason": self._json(reason),
+        }
+        self._send(dialect.refusal % values)
+
+    def _json(self, value: object) -> str:
+        return json.dumps(value, separators=self._dialect.separators)
 
     def _send(self, line: str) -> None:
         if self._is_mute or self.wants_close:
             return
-        self._write(line.encode())
+        self._write(line.encode() + b"\n")
 
 
 _HANDLERS: dict[str, Callable[[PoolConnection, _Request, float], None]] = {
-    "mining.configure": PoolConnection._configure,
-    "mining.subscribe": PoolConnection._subscribe,
-    "mining.authorize": PoolConnection._authorize,
-    "mining.extranonce.subscribe": PoolConnection._subscribe_extranonce,
-    "mining.suggest_difficulty": PoolConnection._suggest_difficulty,
-    "mining.ping": PoolConnection._ping,
-    "mining.submit": PoolConnection._submit,
+    CONFIGURE: PoolConnection._configure,
+    SUBSCRIBE: PoolConnection._subscribe,
+    AUTHORIZE: PoolConnection._authorize,
+    SUBSCRIBE_EXTRANONCE: PoolConnection._subscribe_extranonce,
+    SUGGEST_DIFFICULTY: PoolConnection._suggest_difficulty,
+    PING: PoolConnection._ping,
+    SUBMIT: PoolConnection._submit,
 }
+_ROLLING = "version-rolling"
 
 
 def difficulty_text(difficulty: float) -> str:
@@ -986,10 +1174,6 @@ def difficulty_text(difficulty: float) -> str:
     if difficulty.is_integer() and difficulty < 2**53:
         return str(int(difficulty))
     return repr(difficulty)
-
-
-def _line(message: dict[str, object]) -> str:
-    return json.dumps(message) + "\n"
 
 
 def _param(
@@ -1000,7 +1184,7 @@ def _param(
         return default
     value = params[index] if index < len(params) else None
     if not isinstance(value, kind):
-        raise RequestError(OTHER, _MALFORMED)
+        raise RequestError(OTHER, MALFORMED)
     return value
 
 

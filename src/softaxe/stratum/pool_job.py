@@ -23,6 +23,16 @@ from softaxe.bitcoin.header import (
 )
 from softaxe.errors import StratumError
 from softaxe.stratum.chain import Template
+from softaxe.stratum.dialects import (
+    BITS_OUTSIDE_MASK,
+    DUPLICATE_SHARE,
+    LOW_DIFFICULTY_SHARE,
+    MALFORMED_SHARE,
+    NTIME_OUT_OF_RANGE,
+    SHARE_VERSIONS,
+    SOFTAXE,
+    Dialect,
+)
 from softaxe.stratum.messages import swap_words
 
 OTHER = 20
@@ -32,12 +42,6 @@ LOW_DIFFICULTY = 23
 UNAUTHORIZED = 24
 NOT_SUBSCRIBED = 25
 """Error codes. Source: the Stratum v1 description of Slush Pool."""
-NTIME_OUT_OF_RANGE = "ntime out of range"
-BITS_OUTSIDE_MASK = "Version bits outside the mask"
-MALFORMED_SHARE = "Malformed share"
-LOW_DIFFICULTY_SHARE = "Low difficulty share"
-DUPLICATE_SHARE = "Duplicate share"
-"""What is wrong with a share."""
 
 SCRIPTSIG_TAG = b"/softaxe/"
 ANYONE_CAN_SPEND = b"\x51"
@@ -54,12 +58,19 @@ _U32 = Struct("<I")
 
 
 class RequestError(StratumError):
-    """A request is answered with this error; it never leaves the connection."""
+    """A request is answered with this error; it never leaves the connection.
 
-    def __init__(self, code: int, reason: str) -> None:
+    Args:
+        code: Of the error.
+        reason: In our pool's words.
+        difficulty: Of the hash, where that is what is wrong.
+    """
+
+    def __init__(self, code: int, reason: str, *, difficulty: float = 0.0) -> None:
         super().__init__(reason)
         self.code = code
         self.reason = reason
+        self.difficulty = difficulty
 
 
 class Submission(msgspec.Struct, frozen=True):
@@ -94,6 +105,8 @@ class Job:
     """Bytes the miner may choose."""
     payout: bytes
     """Script that the coinbase pays."""
+    dialect: Dialect = SOFTAXE
+    """How it is told and its shares are read."""
     # What follows from the rest is made when it is needed, and shares are kept in few
     # bytes: a pool of ten thousand miners has a hundred thousand jobs.
     _known: "array[int]" = field(default_factory=lambda: array("Q"))
@@ -114,7 +127,7 @@ class Job:
     @property
     def id(self) -> str:
         """The number as it goes over the wire."""
-        return f"{self.number:x}"
+        return self.dialect.job_id % self.number
 
     @property
     def is_used_up(self) -> bool:
@@ -135,7 +148,8 @@ class Job:
                 f"{template.nbits:08x}",
                 f"{template.ntime:08x}",
                 is_clean,
-            ]
+            ],
+            separators=self.dialect.separators,
         )
 
     def check(
@@ -144,6 +158,7 @@ class Job:
         *,
         version_mask: int,
         latest_ntime: int,
+        difficulty: float | None = None,
     ) -> VerifiedShare:
         """Build the share's header, hash it and remember it.
 
@@ -151,6 +166,7 @@ class Job:
             submission: What the miner sent.
             version_mask: Version bits it may set.
             latest_ntime: Its time may not be after this, nor before the template's.
+            difficulty: What it has to meet; the job's when left out.
 
         Raises:
             RequestError: The share is malformed, too easy or not the first of its kind.
@@ -158,13 +174,15 @@ class Job:
         ntime = word(submission.ntime)
         self.check_ntime(ntime, latest_ntime)
         bits = word(submission.version_bits)
-        if bits & ~version_mask:
+        if self.dialect.checks_mask and bits & ~version_mask:
             raise RequestError(OTHER, BITS_OUTSIDE_MASK)
+        version_of = SHARE_VERSIONS[self.dialect.share_version]
         return self.check_header(
             _hex_bytes(submission.extranonce2, self.extranonce2_size),
             ntime=ntime,
             nonce=word(submission.nonce),
-            version=self.template.version & ~version_mask | bits,
+            version=version_of(self.template.version, bits, version_mask),
+            asked=difficulty,
         )
 
     def check_ntime(self, ntime: int, latest_ntime: int) -> None:
@@ -184,9 +202,22 @@ class Job:
         return merkle_root(sha256d(coinbase), self.template.merkle_branch)
 
     def check_header(
-        self, extranonce2: bytes, *, ntime: int, nonce: int, version: int
+        self,
+        extranonce2: bytes,
+        *,
+        ntime: int,
+        nonce: int,
+        version: int,
+        asked: float | None = None,
     ) -> VerifiedShare:
         """Hash a share's header and remember it.
+
+        Args:
+            extranonce2: What the miner chose.
+            ntime: Its time.
+            nonce: Its nonce.
+            version: Of the header.
+            asked: The difficulty it has to meet; the job's when left out.
 
         Raises:
             RequestError: The share is too easy or not the first of its kind.
@@ -201,8 +232,10 @@ class Job:
         header = work.header(nonce)
         hash_ = sha256d(header)
         difficulty = difficulty_of(hash_)
-        if difficulty < self.difficulty:
-            raise RequestError(LOW_DIFFICULTY, LOW_DIFFICULTY_SHARE)
+        if difficulty < (self.difficulty if asked is None else asked):
+            raise RequestError(
+                LOW_DIFFICULTY, LOW_DIFFICULTY_SHARE, difficulty=difficulty
+            )
         key = int.from_bytes(hash_[:8])
         if key in self._known:
             raise RequestError(DUPLICATE, DUPLICATE_SHARE)
@@ -227,6 +260,11 @@ def payout_script(user: str) -> bytes:
         return script_for_address(user.partition(".")[0])
     except ValueError:
         return ANYONE_CAN_SPEND
+
+
+def has_address(user: str) -> bool:
+    """Whether a user's name begins with an address."""
+    return payout_script(user) != ANYONE_CAN_SPEND
 
 
 def _hex_bytes(text: str, size: int) -> bytes:

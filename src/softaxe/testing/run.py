@@ -82,6 +82,9 @@ def running(
     control: bool = False,
     state: Path | None = None,
     warm_up_s: float = WARM_UP_S,
+    pool_dialect: str = "softaxe",
+    pool_job_version: int | None = None,
+    pool_share_version: str | None = None,
     **group: Unpack[SharedOptions],
 ) -> "RunningFleet":
     """Run devices while a `with` or `async with` lasts.
@@ -98,6 +101,10 @@ def running(
         control: Serve the control API too, at `control_url`.
         state: Where settings last; by default they are forgotten at the end.
         warm_up_s: Device time that has passed when the devices are handed out.
+        pool_dialect: Pool that the built-in one speaks like, such as `ckpool`.
+        pool_job_version: Block version of its jobs.
+        pool_share_version: How it puts the version bits of a share into the job's
+            version: `xor`, `or` or `masked`.
         **group: More of a group's values: `pool`, `work`, `ambient`, `settings`, ...;
             `groups` say theirs themselves, and how many of which board there are.
 
@@ -128,6 +135,9 @@ def running(
         seed=seed,
         speed=speed or 1.0,
         is_paused=speed == 0,
+        pool_dialect=pool_dialect,
+        pool_job_version=pool_job_version,
+        pool_share_version=pool_share_version,
     )
     options.check()
     return RunningFleet(options, is_ephemeral=state is None, warm_up_s=warm_up_s)
@@ -149,6 +159,9 @@ class MakeDevices(Protocol):
         control: bool = ...,
         state: Path | None = ...,
         warm_up_s: float = ...,
+        pool_dialect: str = ...,
+        pool_job_version: int | None = ...,
+        pool_share_version: str | None = ...,
         **group: Unpack[SharedOptions],
     ) -> "RunningFleet":
         """Start devices; they answer when this returns."""

@@ -23,6 +23,13 @@ from softaxe.bitcoin.header import (
 )
 from softaxe.errors import StratumError
 from softaxe.stratum.chain import Template, subsidy_sat
+from softaxe.stratum.dialects import (
+    BITS_OUTSIDE_MASK,
+    DUPLICATE_SHARE,
+    LOW_DIFFICULTY_SHARE,
+    MALFORMED_SHARE,
+    NTIME_OUT_OF_RANGE,
+)
 from softaxe.stratum.pool import (
     EXTRANONCE2_SIZE,
     HASHES_PER_DIFFICULTY,
@@ -39,11 +46,6 @@ from softaxe.stratum.pool import (
     WorkerStatistics,
 )
 from softaxe.stratum.pool_job import (
-    BITS_OUTSIDE_MASK,
-    DUPLICATE_SHARE,
-    LOW_DIFFICULTY_SHARE,
-    MALFORMED_SHARE,
-    NTIME_OUT_OF_RANGE,
     Job,
     RequestError,
     VerifiedShare,
@@ -574,13 +576,8 @@ class PoolConnection(Miner):
         return worker
 
     def _vardiff(self, rate_hs: float, now: float) -> Vardiff:
-        pool = self._pool
-        return Vardiff(
-            self._difficulty_for(rate_hs) or pool.start_difficulty,
-            now,
-            target_interval_s=pool.target_share_interval_s,
-            highest=pool.chain.network_difficulty,
-        )
+        difficulty = self._difficulty_for(rate_hs) or self._pool.start_difficulty
+        return self._pool.new_vardiff(difficulty, now)
 
     def _difficulty_for(self, rate_hs: float) -> float:
         """What gives shares at about the wanted rate; 0 for a miner without a rate.
