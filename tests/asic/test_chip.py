@@ -681,3 +681,41 @@ def test_of_a_chips_defects_each_takes_its_own() -> None:
     assert SOUND.left_of(shares) is shares
     assert Defects(frozenset({1, 3})).left_of(shares) == [0.25, 0.0, 0.3, 0.0]
     assert sum(Defects(loss=0.4, errors=0.1).left_of(shares)) == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("scale", [2.0**32, 3e9, 7e7, 1e13])
+def test_what_a_hash_stands_for_does_not_change_what_a_chip_tells(scale: float) -> None:
+    bench = Bench()
+    bench.chain.set_scale(scale, 0.0)
+    bench.send_job(24, 0.0)
+
+    bench.advance(100.0)
+
+    most = bench.chain.hashrate_hs / scale  # of which each is told
+    expected = 100.0 * min(most, bench.expected_nonces(1.0))
+    assert len(bench.nonces) == pytest.approx(expected, abs=4 * expected**0.5)
+    counted = bench.read(Register.TOTAL, 100.0)
+    hashes = 100.0 * bench.chain.hashrate_hs / HASHES_PER_COUNT
+    assert counted == pytest.approx(hashes, rel=0.03)
+
+
+def test_counters_go_on_when_a_hash_stands_for_more_or_less() -> None:
+    bench = Bench()
+    bench.send_job(24, 0.0)
+    bench.advance(50.0)
+    bench.chain.set_scale(1e9, 50.0)
+    bench.send_job(32, 50.0)
+    bench.advance(100.0)
+
+    hashes = 100.0 * bench.chain.hashrate_hs / HASHES_PER_COUNT
+    assert bench.read(Register.TOTAL, 100.0) == pytest.approx(hashes, rel=0.03)
+
+
+@pytest.mark.parametrize("ticket_bits", [0, 8, 12])
+def test_targets_are_whole_bits_where_the_scale_is_a_power_of_two(
+    ticket_bits: int,
+) -> None:
+    assert SCALED.target(ticket_bits) == (1 << 256 - ticket_bits) - 1
+    assert REAL.target(ticket_bits) == (1 << 256 - 12 - ticket_bits) - 1
+    triple = WorkMode("scaled", 3 * 2**20, 1.0)
+    assert triple.target(ticket_bits) == 3 * (1 << 256 - 12 - ticket_bits) - 1

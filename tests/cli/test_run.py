@@ -38,6 +38,7 @@ Ports = Callable[..., int]
         (["--allow-host", "*"], "--allow-host: '*' is no host name"),
         (["--allow-host", "http://a"], "--allow-host: 'http://a' is no host name"),
         (["--networks", "nowhere.toml"], "nowhere.toml"),
+        (["fleet.toml", "--share-rate", "3"], "--share-rate: write it into fleet.toml"),
         (["fleet.toml", "--strict"], "--strict: write it into fleet.toml"),
         (["--strict", "--profile", "firmware"], "strict: a device asks for nothing"),
     ],

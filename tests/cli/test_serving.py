@@ -10,6 +10,8 @@ import pytest
 from softaxe import Device
 from softaxe.cli import serving
 from softaxe.device.profile import FIRMWARE
+from softaxe.errors import NotNow
+from softaxe.serve.share_load import EDGES_S
 
 
 @dataclass
@@ -55,7 +57,7 @@ def member_with(device: Device) -> Any:
         local_name=None,
         pool_text="built-in 127.0.0.1:3333",
         networks=(),
-        options=SimpleNamespace(work="auto"),
+        options=SimpleNamespace(work="auto", share_rate=None),
     )
 
 
@@ -83,3 +85,82 @@ def test_who_starts_what_lets_nobody_in_here_is_told(
         "  access   401: the firmware lets only private addresses in, see --host"
         in told
     )
+
+
+SHORT: dict[str, Any] = {
+    "submitted": 3,
+    "accepted": 2,
+    "rejected": {"Duplicate\x1b share": 1},
+    "waiting": 0,
+    "connections": 2,
+    "reconnects": 0,
+    "connected_s": 60.0,
+    "sum_s": 0.03,
+    "longest_s": 0.02,
+    "bins": [3] + [0] * len(EDGES_S),
+    "rate": {
+        "devices": 2,
+        "wished": 40.0,
+        "possible": 0.5,
+        "short": 2,
+        "difficulty": 1.0,
+        "needed_hs": 2.9e9,
+        "most_hs": 9e6,
+    },
+}
+ENOUGH = {**SHORT, "rate": {**SHORT["rate"], "short": 0, "possible": 40.0}}
+
+
+class AskedWhole:
+    """A fleet that answers what it is told to, and then stands still."""
+
+    def __init__(self, *answers: dict[str, Any]) -> None:
+        self.answers = list(answers)
+        self.stands_still = asyncio.Event()
+
+    async def ask(self, name: str) -> list[dict[str, Any]]:
+        assert name == "load"
+        if not self.answers:
+            self.stands_still.set()
+            raise NotNow("a process stands still")
+        return [self.answers.pop(0)]
+
+
+def test_who_asks_for_more_shares_than_can_be_searched_is_told_so_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole: Any = AskedWhole(ENOUGH, SHORT, SHORT, ENOUGH, ENOUGH)
+    monkeypatch.setattr(serving, "WATCH_S", 0)
+
+    async def watch() -> None:
+        watching = asyncio.ensure_future(serving.watch_load(whole))
+        await whole.stands_still.wait()
+        watching.cancel()
+
+    asyncio.run(watch())
+
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2
+    assert told[0].startswith("softaxe: 2 of 2 devices cannot submit as often as ")
+    needed = "difficulties up to 1, for which 40 shares a minute in all take 2.9e+03"
+    assert f"{needed} MH/s; " in told[0]
+    assert "--cpu-percent gives 9 MH/s, about 0.5 a minute" in told[0]
+    assert told[1] == (
+        "softaxe: all devices can submit as often as --share-rate says again"
+    )
+
+
+def test_a_run_ends_with_how_pools_bore_its_load(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole: Any = AskedWhole(SHORT)
+
+    asyncio.run(serving._tell_load(whole))
+    lines = capsys.readouterr().out.splitlines()
+    asyncio.run(serving._tell_load(whole))
+
+    assert lines[:2] == ["Load on pools", "  submitted    3, 3 a minute of each device"]
+    assert r"             1 Duplicate\x1b share" in lines
+    assert any(line.startswith("  reply after  p50 ") for line in lines)
+    assert any(line.startswith("  too few      2 of 2 devices ") for line in lines)
+    assert "no word on the load" in capsys.readouterr().err

@@ -201,3 +201,18 @@ def test_what_is_advertised_stands_in_urls(tmp_path: Path) -> None:
     url, names = asyncio.run(main())
     assert url == "http://fleet.example"
     assert "fleet.example" in names
+
+
+def test_devices_that_keep_to_a_rate_share_the_time_to_search(tmp_path: Path) -> None:
+    groups = (Group(count=2, share_rate=20.0, name="a"), Group(seed=9))
+    options = FleetOptions(state=tmp_path, groups=groups, port=0, cpu_percent=1)
+    with RunningFleet(options) as fleet:
+
+        def most_hs(fleet: Fleet) -> list[float]:
+            rates = [one.device.share_rate for one in fleet.members.values()]
+            return [rate.most_hs for rate in rates if rate is not None]
+
+        first, second = fleet.call(most_hs)
+
+    assert first == second
+    assert 100 < first < 1e7

@@ -294,3 +294,25 @@ def test_settings_have_the_names_of_any_firmware() -> None:
         settled("2.15.0", settings={"pools": [{"id": 9}]})
     with pytest.raises(SettingError, match="colour is no setting of PATCH"):
         settled("2.9.0", settings={"colour": 1})
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"share_rate": 20, "work": "real"}, "share_rate: a hash of real work is"),
+        ({"share_rate": 100}, "100 is more than the 58.4 nonces a minute"),
+        ({"share_rate": 20, "boards": ["102"]}, "20 is more than the 15.6 nonces"),
+    ],
+)
+def test_shares_that_a_device_cannot_submit_are_refused(
+    table: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(SettingError, match=said):
+        made(read_group(table))
+
+
+def test_a_rate_of_shares_is_every_device_s_own() -> None:
+    devices = made(read_group({"count": 2, "share_rate": 12.5}))
+
+    assert [one.share_rate for one in devices] == [12.5, 12.5]
+    assert made(Group())[0].share_rate is None

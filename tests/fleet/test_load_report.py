@@ -15,6 +15,15 @@ def table(load: ShareLoad, **more: object) -> dict[str, object]:
         "sum_s": load.sum_s,
         "longest_s": load.longest_s,
         "bins": load.bins,
+        "rate": {
+            "devices": 0,
+            "wished": 0,
+            "possible": 0,
+            "short": 0,
+            "difficulty": 0.0,
+            "needed_hs": 0,
+            "most_hs": 0,
+        },
         **more,
     }
 

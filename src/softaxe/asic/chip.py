@@ -9,7 +9,7 @@ how chips answer, captures (`frames.WIRES`).
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from math import ceil, log2
+from math import ceil, frexp, ldexp
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -37,6 +37,8 @@ from softaxe.units import NEVER
 
 SEARCH_AHEAD_S = (0.02, 6.0)
 """Least and most that scaled work is searched ahead; hits are told at their time."""
+MOST_AHEAD = 1 << 14
+"""Nonces, so that nobody waits for more than some milliseconds."""
 JOB_SLACK = 1.02
 """A search goes a little beyond the usual end of a job, so that one is enough."""
 RESET_FREQUENCY_MHZ = 50.0
@@ -51,12 +53,16 @@ HASH_RATE_INVALID = 0x007FFFFF
 """The largest value of that register; the firmware ignores it."""
 FREE_NONCES = 1 << ADDRESS_SHIFT
 HASH_BITS = 256
+DBL_BITS = 53
+"""Of a number's significand."""
 FIRST_ZERO_BITS = 32
 """Every nonce that a chip tells has so many, whatever its ticket mask. Source: mujina,
 REFERENCE.md."""
 SCALED_PIECE, REAL_PIECE = 1 << 7, 1 << 20
 """Nonces that a core searches in a row: of scaled work few, so that a job's few hundred
 are of many cores and versions; of real work a call of the kernel."""
+LEAST_PIECE_S = 1 / 64
+"""That a core searches in a row even of scaled work, once that is much."""
 NONCES_PER_CLOCK = 2
 """That a core tries per tick of its clock. Source: as above."""
 THERMOMETER_RUNS = 0x10000000
@@ -69,7 +75,7 @@ class WorkMode(Struct, frozen=True):
     """What a searched hash stands for."""
 
     name: str
-    scale: int
+    scale: float
     """Chip hashes per searched hash."""
     resolution: float
     """Size of the ticket mask's and the hash counters' unit, relative to a chip's; a
@@ -85,10 +91,15 @@ class WorkMode(Struct, frozen=True):
         """What a searched hash adds to the hash counters."""
         return self.scale / (HASHES_PER_COUNT * self.resolution)
 
-    @property
-    def first_zero_bits(self) -> int:
-        """Of a searched hash that stands for one with `FIRST_ZERO_BITS`."""
-        return FIRST_ZERO_BITS + round(log2(self.resolution / self.scale))
+    def target(self, ticket_bits: int) -> int:
+        """What a searched hash must meet to be told.
+
+        Args:
+            ticket_bits: That a chip's hash begins with besides `FIRST_ZERO_BITS`.
+        """
+        share, doublings = frexp(self.scale / self.resolution)
+        places = HASH_BITS - FIRST_ZERO_BITS - ticket_bits + doublings
+        return min(int(ldexp(share, DBL_BITS)) << places - DBL_BITS, 1 << HASH_BITS) - 1
 
     @property
     def piece(self) -> int:
@@ -317,6 +328,16 @@ class Chain:
             asic.counters = HashCounters(len(asic.domain_shares))
         self._schedule()
 
+    def set_scale(self, scale: float, now: float) -> None:
+        """Change how many hashes a searched one stands for, of the work to come."""
+        self.step(now)
+        for asic in self._asics:
+            asic.go_on(now, self.mode.counts_per_search)
+        self.mode = replace(self.mode, scale=scale)
+        for asic in self._asics:
+            self._set_rate(asic, now)
+        self._schedule()
+
     def set_operating_point(
         self, *, core_voltage_v: float, temperatures_c: Sequence[float], now: float
     ) -> None:
@@ -523,18 +544,25 @@ class Chain:
                 heads(asic),
                 addresses=self._addresses(asic),
                 cores=self._cores,
-                piece=self.mode.piece,
+                piece=self._piece(asic),
                 sweep=asic.sweep,
                 rng=self._rng,
             )
-            asic.zero_bits = max(0, self.mode.first_zero_bits + asic.ticket_bits)
-            asic.target = (1 << HASH_BITS - asic.zero_bits) - 1
+            asic.target = self.mode.target(asic.ticket_bits)
+            asic.zero_bits = HASH_BITS - asic.target.bit_length()
             # What the old job would still have brought is not searched time: only
             # the hash under way goes on, with the new job.
             asic.progress %= 1.0
             asic.batch = 0
             asic.hits.clear()
             self._set_rate(asic, now)
+
+    def _piece(self, asic: _Asic) -> int:
+        """How many nonces a core searches in a row: more, where they are very many."""
+        if self.mode.is_real:
+            return self.mode.piece
+        rate = self._asic_hs(asic) / self.mode.scale
+        return max(self.mode.piece, 1 << int(rate * LEAST_PIECE_S).bit_length())
 
     def _addresses(self, asic: _Asic) -> range:
         first = asic.address or 0
@@ -563,7 +591,7 @@ class Chain:
         self._search_ahead(asic)
 
     def _search_ahead(self, asic: _Asic) -> None:
-        size = ceil(asic.rate * self._ahead_s)
+        size = min(ceil(asic.rate * self._ahead_s), MOST_AHEAD)
         asic.batch = 0
         while asic.cursor is not None and asic.batch < size:
             span = asic.cursor.take(size - asic.batch)

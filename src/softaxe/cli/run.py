@@ -27,6 +27,7 @@ from softaxe.cli.terminal import (
     warn,
 )
 from softaxe.device.identity import MAX_SEED
+from softaxe.device.share_rate import RATES
 from softaxe.errors import SettingError, SoftaxeError, read_as
 from softaxe.fleet.clock import SPEEDS
 from softaxe.fleet.search_thread import CPU_PERCENT, NICENESS
@@ -46,6 +47,7 @@ _OF_GROUPS = frozenset(
         "user",
         "password",
         "work",
+        "share_rate",
         "ambient",
         "ambient_swing",
         "first_boot",
@@ -184,12 +186,23 @@ WorkOption = Annotated[
         "real: a hash is a hash; auto: scaled on the built-in pool, else real."
     ),
 ]
+ShareRateOption = Annotated[
+    float | None,
+    typer.Option(
+        min=RATES[0],
+        max=RATES[1],
+        metavar="N",
+        help="Put load on a pool: about N shares a minute of each device, whatever "
+        "difficulty it asks for, as far as --cpu-percent goes. The run ends with how "
+        "it answered.",
+    ),
+]
 CpuPercentOption = Annotated[
     int,
     typer.Option(
         min=CPU_PERCENT[0],
         max=CPU_PERCENT[1],
-        help="CPU for real work at most; 100 is one core, 200 two.",
+        help="CPU for real work and --share-rate at most; 100 is one core, 200 two.",
     ),
 ]
 CpuNicenessOption = Annotated[
@@ -319,6 +332,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     user: UserOption = None,
     password: PasswordOption = None,
     work: WorkOption = Work.AUTO,
+    share_rate: ShareRateOption = None,
     cpu_percent: CpuPercentOption = 50,
     cpu_niceness: CpuNicenessOption = NICENESS[1],
     speed: SpeedOption = 1.0,
@@ -378,6 +392,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             password=password,
             settings={} if pool_cert is None else _trusting(pool_cert),
             work=work.value,
+            share_rate=share_rate,
             ambient_c=ambient,
             ambient_swing_c=ambient_swing,
             networks=NETWORKS if networks is None else read_networks(networks),

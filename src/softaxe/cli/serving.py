@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,7 +13,7 @@ from softaxe import __version__
 from softaxe.api.access import is_loopback
 from softaxe.bitcoin import kernel
 from softaxe.cli.terminal import ShowLog, show_progress, stop_on_signals, warn
-from softaxe.errors import FleetStopped
+from softaxe.errors import FleetStopped, NotNow
 from softaxe.units import Log, printable
 
 WATCH_S = 10.0
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from softaxe.fleet.options import FleetOptions
     from softaxe.fleet.parts.whole import Whole
     from softaxe.fleet.pool_server import PoolServer
-    from softaxe.serve.member import Member
+    from softaxe.serve.member import Member, MemberOptions
 
 
 async def serve(
@@ -131,11 +132,15 @@ async def _serve(
             typer.echo(f"  state    {where}")
         typer.echo("Ctrl-C stops it.")
         sys.stdout.flush()
-        watching = asyncio.ensure_future(watch_speed(whole))
+        is_load = any(group.share_rate for group in whole.options.groups)
+        watching = [asyncio.ensure_future(watch_speed(whole))]
+        if is_load:
+            watching.append(asyncio.ensure_future(watch_load(whole)))
         try:
-            await whole.run()
+            await whole.run(partial(_tell_load, whole) if is_load else None)
         finally:
-            watching.cancel()
+            for one in watching:
+                one.cancel()
     except FleetStopped:  # Ctrl-C before it had started
         pass
     finally:
@@ -183,6 +188,40 @@ async def watch_speed(whole: "Whole") -> None:
         was_behind = is_behind
 
 
+async def watch_load(whole: "Whole") -> None:
+    """Tell when shares cannot come as often as wished, and when they can again."""
+    from softaxe.fleet.load_report import shortage  # noqa: PLC0415
+    from softaxe.fleet.parts.merge import load  # noqa: PLC0415
+
+    was_short = False
+    while True:
+        await asyncio.sleep(WATCH_S)
+        try:
+            short = shortage(load(await whole.ask("load")))
+        except NotNow:  # a process stands still, which is told elsewhere
+            continue
+        if short is not None and not was_short:
+            warn(short)
+        elif short is None and was_short:
+            warn("all devices can submit as often as --share-rate says again")
+        was_short = short is not None
+
+
+async def _tell_load(whole: "Whole") -> None:
+    from softaxe.fleet.load_report import report  # noqa: PLC0415
+    from softaxe.fleet.parts.merge import load  # noqa: PLC0415
+
+    try:
+        found = load(await whole.ask("load"))
+    except NotNow as error:
+        warn(f"no word on the load on pools: {error}")
+        return
+    typer.echo("Load on pools")
+    for line in report(found):
+        typer.echo(printable(line))
+    sys.stdout.flush()
+
+
 def _tell_stop(stood_s: float) -> None:
     sys.stderr.write(
         f"softaxe: device time stood still for {stood_s:.0f} s, as the process was "
@@ -210,9 +249,9 @@ def _tell_device(member: "Member") -> None:
         name = device.radio.ap_name
         typer.echo(f"  wi-fi    none: you have joined its access point {name}")
     pool = member.pool_text
-    work = member.options.work
+    options, is_own = member.options, pool.startswith("built-in")
     typer.echo(f"  pool     {printable(pool)}")
-    typer.echo(f"  work     {_work_text(work, is_own=pool.startswith('built-in'))}")
+    typer.echo(f"  work     {_work_text(options, is_own=is_own)}")
 
 
 def _tell_fleet(fleet: "Fleet") -> None:
@@ -224,10 +263,17 @@ def _tell_fleet(fleet: "Fleet") -> None:
     typer.echo(f"  firmware {printable(told)}")
     for name, count in Counter(member.group for member in members).items():
         some = next(member for member in members if member.group == name)
-        typer.echo(f"  group    {name}: {count}, pool {printable(some.pool_text)}")
+        rate = some.options.share_rate
+        load = "" if rate is None else f", about {rate:g} shares a minute of each"
+        pool = printable(some.pool_text)
+        typer.echo(f"  group    {name}: {count}, pool {pool}{load}")
 
 
-def _work_text(work: str, *, is_own: bool) -> str:
+def _work_text(options: "MemberOptions", *, is_own: bool) -> str:
+    work = options.work
+    if options.share_rate is not None:
+        rate = f"{options.share_rate:g} shares a minute"
+        return f"scaled: about {rate}, whatever difficulty the pool asks for"
     is_scaled = work == "scaled" or (work == "auto" and is_own)
     name = "scaled" if is_scaled else "real"
     meaning = (

@@ -230,6 +230,18 @@ class ReplyTimes(Struct, frozen=True):
     longest: Milliseconds
 
 
+class WishedRate(Struct, frozen=True, rename="camel"):
+    """What devices with a share_rate are to submit, in all."""
+
+    devices: Count
+    shares_per_minute: float
+    possible_per_minute: Annotated[
+        float, about("At the difficulties that pools ask for, with the CPU given.")
+    ]
+    short_devices: Annotated[Count, about("That cannot submit as often as wished.")]
+    hardest_difficulty: Annotated[float, about("That a pool asks for, as it says it.")]
+
+
 class Load(Struct, frozen=True, rename="camel"):
     """What shares have asked of pools, since the start."""
 
@@ -249,6 +261,7 @@ class Load(Struct, frozen=True, rename="camel"):
         ReplyTimes | None,
         about("From a share's leaving to its answer; null before the first."),
     ]
+    wished: Annotated[WishedRate | None, about("null when no device has a share_rate.")]
 
 
 class History(Struct, frozen=True, rename="camel"):

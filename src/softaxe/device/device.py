@@ -70,6 +70,7 @@ from softaxe.device.protection import PowerManagement
 from softaxe.device.scoreboard import Entry, Scoreboard
 from softaxe.device.setting_rules import Stored, Value
 from softaxe.device.settings import Settings, factory_rows, migrated, rows_to_save
+from softaxe.device.share_rate import ShareRate
 from softaxe.device.state import AppPartition, DeviceState
 from softaxe.device.statistics import Sample, Statistics
 from softaxe.device.stopping import StopReason
@@ -126,6 +127,8 @@ class Device(DeviceState):
         flash: Stored contents of the flash.
         www: Files of the www image in flash, or None when there is none.
         work: What a hash stands for; `"auto"` decides by the pool.
+        share_rate: Shares a minute to submit, of scaled work, whatever difficulty a
+            pool asks for; None for as many as come.
         ambient_c: Air around the device on the day's mean, in degrees Celsius.
         ambient_swing_c: By how much the warmest moment of the day is above it.
         networks: Wi-Fi networks in range.
@@ -145,6 +148,7 @@ class Device(DeviceState):
         flash: Flash | None = None,
         www: Mapping[str, bytes] | None = None,
         work: WorkChoice = "auto",
+        share_rate: float | None = None,
         ambient_c: float = 25.0,
         ambient_swing_c: float = 0.0,
         networks: Sequence[Network] = NETWORKS,
@@ -187,6 +191,7 @@ class Device(DeviceState):
         self._is_reachable = False
         self.ambient = Ambient(ambient_c, swing_c=ambient_swing_c)
         self.work = work
+        self.share_rate = None if share_rate is None else ShareRate(share_rate)
         self._rng = random.Random(seed)
         """Of all its parts, as one takes 2.5 kB."""
         self.body = Body.of(specimen, self.ambient, now, self.log)
@@ -196,8 +201,7 @@ class Device(DeviceState):
         self._boot_due = NEVER
         self._restart_at = NEVER
         self._identify_until = NEVER
-        self.is_saying_hi = False
-        self._is_own_pool = False
+        self.is_saying_hi = self._is_own_pool = False
         self.faults = NO_FAULTS
         """What is wrong with it; see `set_faults`."""
         self.chain = Chain(
@@ -250,6 +254,7 @@ class Device(DeviceState):
         elif self.mining.next_wake <= due:
             # Before the chain, which would search on for a job that is over.
             self.mining.step(due, self.driver)
+            self._follow_scale()
         elif self.chain.next_wake <= due:
             self.chain.step(due)
         elif self.driver.next_wake <= due:
@@ -554,7 +559,11 @@ class Device(DeviceState):
         if link is Link.MAIN:
             self._is_own_pool = is_own_pool
             self._set_work_mode(is_own_pool=is_own_pool)
-        self.pools.connected(now, link=link, family=family, scale=self.chain.mode.scale)
+        scale_of = None if self.share_rate is None else self._scale_of
+        scale = (REAL if self.chain.mode.is_real else SCALED).scale
+        self.pools.connected(
+            now, link=link, family=family, scale=scale, scale_of=scale_of
+        )
         self._settle()
 
     def pool_received(self, data: bytes, now: float, *, link: Link = Link.MAIN) -> None:
@@ -1049,7 +1058,8 @@ class Device(DeviceState):
                 pool = self.pools.current
                 # A job with an easier block is one on order, also one that is still
                 # under way when the order is taken back.
-                block = SCALED_BLOCK_DIFFICULTY * self.chain.mode.scale
+                block = SCALED_BLOCK_DIFFICULTY * event.scale
+                mining.set_scale(event.scale)
                 mining.take_notify(
                     event.notify,
                     self.now,
@@ -1084,13 +1094,29 @@ class Device(DeviceState):
                 self.driver.monitor.forget()
 
     def _set_work_mode(self, *, is_own_pool: bool) -> None:
-        is_scaled = self.work == "scaled" or (self.work == "auto" and is_own_pool)
+        is_scaled = (
+            self.share_rate is not None
+            or self.work == "scaled"
+            or (self.work == "auto" and is_own_pool)
+        )
         mode = SCALED if is_scaled else REAL
-        if mode is not self.chain.mode:
+        if mode.name != self.chain.mode.name:
             self.chain.set_mode(mode, self.now)
             self.driver.monitor.set_hashes_per_count(_hashes_per_count(mode))
             self.hashrate.error_percentage = 0.0
         self.mining.set_scale(mode.scale)
+
+    def _follow_scale(self) -> None:
+        """Let the chip search the job that is sent to it at its own scale."""
+        scale = 0.0 if self.share_rate is None else self.mining.sent_scale
+        if scale and scale != self.chain.mode.scale:
+            self.chain.set_scale(scale, self.now)
+
+    def _scale_of(self, difficulty: float) -> float:
+        """Choose what a searched hash stands for at a pool that asks for this."""
+        assert self.share_rate is not None
+        board_hs = self.board.expected_hashrate_hs(self.settings.frequency_mhz)
+        return self.share_rate.scale(difficulty, board_hs=board_hs)
 
     def _change_settings(self, changes: Mapping[str, Value]) -> None:
         self._store_settings(changes)

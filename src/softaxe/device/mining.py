@@ -112,6 +112,8 @@ class _Template(Struct, frozen=True):
     version_mask: int
     is_block_ordered: bool
     """A share counts as a block: its luck was ordered."""
+    scale: float
+    """Chip hashes per searched hash."""
 
 
 class _QueuedJob(Struct, frozen=True):
@@ -159,6 +161,8 @@ class Mining:
         """A block was found and nobody has dismissed the news."""
         self.sent_difficulty = 0.0
         """The pool's, of the job that was last sent to the chip."""
+        self.sent_scale = 0.0
+        """Chip hashes per searched hash of that job; 0 before."""
         self.block: BlockInfo | None = None
         """None before a pool has told of one, with a height above 0."""
         self.next_wake = NEVER
@@ -194,8 +198,8 @@ class Mining:
         """The best ever; what was stored has an integer part only."""
         return max(self.best_difficulty, self.exact_session_difficulty)
 
-    def set_scale(self, scale: int) -> None:
-        """Tell how many chip hashes a searched hash stands for.
+    def set_scale(self, scale: float) -> None:
+        """Tell how many chip hashes a searched hash of jobs to come stands for.
 
         A nonce's difficulty counts in those. In scaled work jobs last longer, and as
         many fewer are queued.
@@ -279,6 +283,7 @@ class Mining:
             pool_difficulty,
             version_mask,
             is_block_ordered,
+            self._scale,
         )
         self._counter = 0
         tag = "create_jobs_task"
@@ -328,6 +333,7 @@ class Mining:
         )
         slot = driver.send_work(work)
         self.sent_difficulty = job.template.pool_difficulty
+        self.sent_scale = job.template.scale
         self._slots[slot] = _SentJob(job.template, job.extranonce2, work)
         self.next_wake = now + self._job_s
 
@@ -347,8 +353,8 @@ class Mining:
         work, template = job.work, job.template
         version = nonce.version(work)
         header = work.header(nonce=nonce.nonce, version=version)
-        difficulty = difficulty_of(sha256d(header)) * self._scale
-        needed = template.pool_difficulty or DEFAULT_DIFFICULTY * self._scale
+        difficulty = difficulty_of(sha256d(header)) * template.scale
+        needed = template.pool_difficulty or DEFAULT_DIFFICULTY * template.scale
         is_share = difficulty >= needed
         if is_share and template.is_block_ordered:
             difficulty += template.network_difficulty

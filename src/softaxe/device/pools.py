@@ -303,14 +303,23 @@ class Pools:
         behind = f" ({address})" if to else ""
         self._say(f"Transport initialized, connecting to {host}:{port}{behind}")
 
-    def connected(self, now: float, *, link: Link, family: int, scale: int) -> None:
+    def connected(
+        self,
+        now: float,
+        *,
+        link: Link,
+        family: int,
+        scale: float,
+        scale_of: stratum.ScaleOf | None = None,
+    ) -> None:
         """The connection is open.
 
         Args:
             now: Device time.
             link: Which connection.
             family: 2 for IPv4, 10 for IPv6.
-            scale: Chip hashes per searched hash on this connection.
+            scale: Chip hashes per searched hash on this connection...
+            scale_of: ...until it asks for a difficulty, where they depend on that.
         """
         if link is Link.PROBE:
             self._probe_connected(now)
@@ -320,11 +329,11 @@ class Pools:
             if self._speaks_v2(pool):
                 host, port = self._dial_target(pool)
                 self._say_v2(f"TCP connected to {host}:{port}")
-                self.session = self._new_session_v2(pool, scale)
+                self.session = self._new_session_v2(pool, scale, scale_of)
             else:
                 way = WAYS[self._tls_mode(pool)]
                 self.connection_info = f"{FAMILIES[family]}{way}"
-                self.session = self._new_session(pool, scale)
+                self.session = self._new_session(pool, scale, scale_of)
                 self._say("Resetting stratum uid")
                 self._clean()
             self._wait_main(_Main.CONNECTED, now)
@@ -332,7 +341,9 @@ class Pools:
             self._take_events(now)
         self._schedule()
 
-    def _new_session(self, pool: PoolSettings, scale: int) -> stratum.Session:
+    def _new_session(
+        self, pool: PoolSettings, scale: float, scale_of: stratum.ScaleOf | None
+    ) -> stratum.Session:
         return stratum.Session(
             rows=self._rows,
             asic_model=self._asic_model,
@@ -342,6 +353,7 @@ class Pools:
             suggested_difficulty=pool.suggested_difficulty,
             wants_extranonce_subscribe=pool.wants_extranonce_subscribe,
             scale=scale,
+            scale_of=scale_of,
             extranonce=None if self._must_subscribe else self._extranonce,
             must_subscribe=self._must_subscribe,
             tracks_shares=self._tracks_shares,
@@ -351,7 +363,9 @@ class Pools:
             log=self._log,
         )
 
-    def _new_session_v2(self, pool: PoolSettings, scale: int) -> "SessionV2":
+    def _new_session_v2(
+        self, pool: PoolSettings, scale: float, scale_of: stratum.ScaleOf | None
+    ) -> "SessionV2":
         from softaxe.stratum.v2.session import Session  # noqa: PLC0415 - see above
 
         key = pool.v2_authority_pubkey or authority_in(self._understood(pool.url))
@@ -365,6 +379,7 @@ class Pools:
             authority=key,
             needs_authority=pool.v2_requires_key,
             scale=scale,
+            scale_of=scale_of,
             rng=self._rng,
             is_wireless=True,
             log=self._log,

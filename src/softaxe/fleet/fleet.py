@@ -33,7 +33,7 @@ from softaxe.fleet.options import FleetOptions
 from softaxe.fleet.pool_server import PoolServer
 from softaxe.fleet.real_work import RealWork
 from softaxe.fleet.rows import History
-from softaxe.fleet.search_thread import Budget
+from softaxe.fleet.search_thread import Budget, searched_per_s
 from softaxe.fleet.seeds import member_seed, neighbouring_seed
 from softaxe.fleet.snapshots import Snapshot, Snapshots
 from softaxe.fleet.ticker import Ticker
@@ -125,9 +125,10 @@ class Fleet:
             self.clock, self.members, self.pool, self.faults, self.history, woken=woken
         )
         self.snapshots = Snapshots(self.storage, self.saver)
+        self._budget = budget or Budget(options.cpu_percent)
         self.real_work = RealWork(
             self.clock,
-            budget or Budget(options.cpu_percent),
+            self._budget,
             niceness=options.cpu_niceness,
             wake=self.ticker.wake,
         )
@@ -231,6 +232,7 @@ class Fleet:
             await self._end(added, self._remove)
             raise
         self._share_log_memory()
+        self._share_search_time()
         self._show_progress("starting", len(plan), len(plan))
         return added
 
@@ -239,6 +241,19 @@ class Fleet:
         most = min(RING_BYTES, LOG_MEMORY_BYTES // max(1, len(self.members)))
         for member in self.members.values():
             member.device.log.ring_bytes = most
+
+    def _share_search_time(self) -> None:
+        """Let devices that keep to a rate of shares search so fast that all can.
+
+        In device time, at the speed of the fleet's start.
+        """
+        found = [member.device.share_rate for member in self.members.values()]
+        rates = [rate for rate in found if rate is not None]
+        if not rates:
+            return
+        most_hs = searched_per_s() * self._budget.of_loop / self.options.speed
+        for rate in rates:
+            rate.most_hs = most_hs / len(rates)
 
     async def _switch_on(
         self,
@@ -364,6 +379,7 @@ class Fleet:
                 self._put_back(self.members[device_id], device, kept.stored)
                 await asyncio.sleep(0)
             self._share_log_memory()
+            self._share_search_time()
             await self.faults.replace(snapshot.rules_then())
             self.history.restart(snapshot.now)
             await self.ticker.wait_for_ports()

@@ -40,6 +40,7 @@ from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
 from softaxe.device.setting_rules import Kind, Rule, board_options, rules
 from softaxe.device.settings import Settings, nvs_rows, pool_rows_of
+from softaxe.device.share_rate import HASHES_PER_DIFFICULTY, RATES
 from softaxe.device.transport import Tls, authority_in, refused, wants_tls, wants_v2
 from softaxe.errors import SettingError, read_as
 from softaxe.fleet.seeds import member_seed
@@ -193,6 +194,19 @@ class Shared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "hash is a hash; auto: scaled on the built-in pool, else real."
         ),
     ] = "auto"
+    share_rate: (
+        Annotated[
+            float,
+            about(
+                "About so many shares a minute of each device, whatever difficulty its "
+                "pool asks for, as far as cpu_percent goes; of scaled work, which it "
+                "makes of auto.",
+                within=RATES,
+                unit="/min",
+            ),
+        ]
+        | None
+    ) = None
     ambient_c: Annotated[
         float, about("Air around the device.", within=AMBIENT_C, unit="°C")
     ] = field(default=25.0, name="ambient")
@@ -370,6 +384,7 @@ def _member_options(
             number=group.first_of_fleet + number + 1 - group.first,
             group=group.name,
             work=group.work,
+            share_rate=_checked_rate(group, board),
             ambient_c=group.ambient_c + _drawn(group.spread.get(AMBIENT, 0.0), rng),
             ambient_swing_c=group.ambient_swing_c,
             is_scan_quick=group.is_scan_quick,
@@ -383,6 +398,23 @@ def _member_options(
             profile=profile,
             is_announced=group.is_announced,
         )
+
+
+def _checked_rate(group: Group, board: Board) -> float | None:
+    """Return the shares a minute that are wanted of a device, if it can be so many."""
+    rate = group.share_rate
+    if rate is None:
+        return None
+    if group.work == "real":
+        raise SettingError("share_rate: a hash of real work is a hash; use scaled work")
+    hashes = HASHES_PER_DIFFICULTY * board.chip.ticket_difficulty
+    most = board.expected_hashrate_hs(board.default_frequency_mhz) * 60 / hashes
+    if rate > most:
+        raise SettingError(
+            f"share_rate: {rate:g} is more than the {most:.3g} nonces a minute that "
+            f"the chips of a {board.version} tell; take more devices"
+        )
+    return rate
 
 
 def wants_own_tls(group: Group) -> bool:

@@ -36,7 +36,39 @@ def load_to_json(load: Table) -> Table:
         "reconnects": load["reconnects"],
         "sharesPerMinute": None if per_minute is None else round(per_minute, 3),
         "replyMs": reply_ms,
+        "wished": _wished(load["rate"]),
     }
+
+
+def _wished(rate: Table) -> Table | None:
+    if not rate["devices"]:
+        return None
+    return {
+        "devices": rate["devices"],
+        "sharesPerMinute": round(rate["wished"], 3),
+        "possiblePerMinute": round(rate["possible"], 3),
+        "shortDevices": rate["short"],
+        "hardestDifficulty": rate["difficulty"],
+    }
+
+
+def shortage(load: Table) -> str | None:
+    """Say in one line why shares cannot come as often as wished; None if they can.
+
+    Args:
+        load: As for `load_to_json`.
+    """
+    rate = load["rate"]
+    if not rate["short"]:
+        return None
+    wished, possible = (f"{rate[name]:.3g}" for name in ("wished", "possible"))
+    needed, most = (f"{rate[name] / 1e6:.3g}" for name in ("needed_hs", "most_hs"))
+    return (
+        f"{rate['short']} of {rate['devices']} devices cannot submit as often as "
+        f"--share-rate says: their pools ask for difficulties up to "
+        f"{rate['difficulty']:.3g}, for which {wished} shares a minute in all take "
+        f"{needed} MH/s; --cpu-percent gives {most} MH/s, about {possible} a minute"
+    )
 
 
 def report(load: Table) -> Iterator[str]:
@@ -45,7 +77,7 @@ def report(load: Table) -> Iterator[str]:
     Args:
         load: As for `load_to_json`.
     """
-    told = load_to_json(load)
+    told, short = load_to_json(load), shortage(load)
     rate = told["sharesPerMinute"]
     behind = "" if rate is None else f", {rate:.3g} a minute of each device"
     yield f"  submitted    {told['submitted']}{behind}"
@@ -58,6 +90,8 @@ def report(load: Table) -> Iterator[str]:
     if (ms := told["replyMs"]) is not None:
         times = ", ".join(f"{name} {value:g} ms" for name, value in ms.items())
         yield f"  reply after  {times}"
+    if short is not None:
+        yield f"  too few      {short}"
     yield f"  connections  {told['connections']}, {told['reconnects']} of them again"
 
 

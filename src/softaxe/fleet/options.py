@@ -303,7 +303,11 @@ class FleetFile(Groups, frozen=True, kw_only=True):
         ),
     ] = ()
     cpu_percent: Annotated[
-        int, about("CPU for real work at most; 100 is one core.", within=CPU_PERCENT)
+        int,
+        about(
+            "CPU for real work and share_rate, at most; 100 is one core.",
+            within=CPU_PERCENT,
+        ),
     ] = 50
     cpu_niceness: Annotated[
         int,

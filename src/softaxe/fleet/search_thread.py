@@ -6,11 +6,16 @@ import time
 from collections.abc import MutableSequence
 
 from softaxe.asic.chip import Search
+from softaxe.bitcoin import kernel
+from softaxe.bitcoin.kernel import HEADER_BYTES
 
 CPU_PERCENT = (1, 6400)
 """Of one core, for all real work."""
 NICENESS = (0, 19)
 """Added to the process's; the last is the least priority."""
+FIRST_MEASURE_NONCES = 1 << 9
+MEASURE_S = 0.002
+"""Of the CPU, that a measurement takes at least."""
 
 
 class Budget:
@@ -34,6 +39,11 @@ class Budget:
         self._cells = [0.0] if cells is None else cells
         self._part = part
 
+    @property
+    def of_loop(self) -> float:
+        """What of the one core of its event loop a process may use, each alike."""
+        return min(1.0, self._cores / len(self._cells))
+
     def note(self, count: int) -> None:
         """Take down how many devices of this process do real work."""
         self._cells[self._part] = count
@@ -42,6 +52,17 @@ class Budget:
     def cores(self) -> float:
         """What this process may use."""
         return self._cores * self._cells[self._part] / max(1.0, sum(self._cells))
+
+
+def searched_per_s() -> float:
+    """Measure how many hashes a core searches in a second that is all its own."""
+    nonces, took_s = FIRST_MEASURE_NONCES, 0.0
+    while took_s < MEASURE_S:
+        nonces *= 2
+        began = time.thread_time()
+        kernel.search(bytes(HEADER_BYTES), 0, nonces, 0)
+        took_s = time.thread_time() - began
+    return nonces / took_s
 
 
 def run_timed(search: Search) -> tuple[list[int], float]:

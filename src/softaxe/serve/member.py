@@ -172,6 +172,7 @@ class MemberOptions:
     networks_let_in: Networks = ()
     """Whose clients may use it, beside those of private ones."""
     work: WorkChoice = "auto"
+    share_rate: float | None = None
     ambient_c: float = 25.0
     ambient_swing_c: float = 0.0
     networks: tuple[Network, ...] = NETWORKS
@@ -305,6 +306,7 @@ class Member:
             flash=flash,
             www=www,
             work=options.work,
+            share_rate=options.share_rate,
             ambient_c=options.ambient_c,
             ambient_swing_c=options.ambient_swing_c,
             networks=options.networks,

@@ -6,6 +6,7 @@ says what one does. Source: ESP-Miner stratum_api.c.
 """
 
 from collections import deque
+from collections.abc import Callable
 from math import exp, inf
 from math import log as ln
 from statistics import NormalDist
@@ -58,6 +59,10 @@ LOGGED_LINE_CHARS = 4096
 """Longer lines are cut in the log."""
 
 
+ScaleOf = Callable[[float], float]
+"""Gives, by the difficulty that a pool asks for, the chip hashes per searched hash."""
+
+
 class NotifyReceived(Struct, frozen=True):
     """A job, with what was in force when it came: later lines hold for later jobs."""
 
@@ -69,6 +74,8 @@ class NotifyReceived(Struct, frozen=True):
     version_mask: int
     extranonce: "ExtranonceSet | None"
     """None when no pool has given one: then the firmware crashes."""
+    scale: float
+    """Chip hashes per searched hash of it."""
 
 
 class DifficultySet(Struct, frozen=True):
@@ -187,7 +194,8 @@ class Session:
         password: str,
         suggested_difficulty: int,
         wants_extranonce_subscribe: bool,
-        scale: int,
+        scale: float,
+        scale_of: ScaleOf | None = None,
         extranonce: ExtranonceSet | None = None,
         must_subscribe: bool = True,
         tracks_shares: bool = False,
@@ -212,7 +220,8 @@ class Session:
         self._password = password
         self._suggested_difficulty = suggested_difficulty
         self._wants_extranonce_subscribe = wants_extranonce_subscribe
-        self._scale = scale
+        self._scale = self._first_scale = scale
+        self._scale_of = scale_of
         self._must_subscribe = must_subscribe
         self._tracks_shares = tracks_shares or rows.share_replies == "tracked"
         self._tells_small = tells_small
@@ -365,6 +374,8 @@ class Session:
 
     def _set_difficulty(self, wire: float) -> None:
         before, rows = self.pool_difficulty, self._rows
+        if self._scale_of is not None:
+            self._scale = self._scale_of(wire)
         difficulty = min(wire * self._scale, self._most_difficulty)
         self.pool_difficulty = difficulty
         whole = logged_difficulty(difficulty, tells_small=self._tells_small)
@@ -401,6 +412,7 @@ class Session:
             self.pool_difficulty or float(self._rows.start_difficulty),
             self.version_mask,
             self.extranonce,
+            self._scale,
         )
         self._events.append(event)
 
@@ -515,7 +527,7 @@ class Session:
 
     def _suggest(self, difficulty: int) -> None:
         line = messages.suggest_difficulty_line(
-            self._next_id(), difficulty / self._scale, is_compact=self._is_compact
+            self._next_id(), difficulty / self._first_scale, is_compact=self._is_compact
         )
         self._send(line)
 

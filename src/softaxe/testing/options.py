@@ -99,6 +99,7 @@ class SharedOptions(TypedDict, total=False):
     profile: Literal["documented", "firmware"]
     quick_scan: bool
     settings: Mapping[str, str | float | Sequence[Mapping[str, str | float]]]
+    share_rate: float
     spread: Mapping[str, float]
     strict: bool
     user: str

@@ -336,3 +336,17 @@ def test_nothing_is_unpickled_but_by_the_process_that_pickled_it() -> None:
 
     assert pickling == {"fleet/snapshots.py"}
     assert forking == {"fleet/parts/processes.py"}
+
+
+def test_what_is_done_last_is_done_while_all_can_be_asked(tmp_path: Path) -> None:
+    async def work(whole: Whole, first: FakePart, second: FakePart) -> None:
+        async def last() -> None:
+            assert await whole.ask("load") == [{}, {}]
+
+        asyncio.get_running_loop().call_soon(whole.stop)
+        await whole.run(last)
+
+        assert [name for name, _ in first.asked + second.asked] == ["load"] * 2
+        await asyncio.gather(first.run(), second.run())  # told to end, now
+
+    live(tmp_path, work)

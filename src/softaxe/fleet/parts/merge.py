@@ -51,7 +51,14 @@ def load(found: Sequence[Table]) -> Table:
         "longest_s": max(one["longest_s"] for one in found),
         "rejected": dict(rejected.most_common()),
         "bins": joined([one["bins"] for one in found]),
+        "rate": _rate([one["rate"] for one in found]),
     }
+
+
+def _rate(found: Sequence[Table]) -> Table:
+    names = ("devices", "wished", "possible", "short", "needed_hs", "most_hs")
+    hardest = max(one["difficulty"] for one in found)
+    return {**_sums(found, *names), "difficulty": hardest}
 
 
 def history(found: Sequence[Table]) -> Table:

@@ -76,6 +76,22 @@ class Operations:
             "sum_s": load.sum_s,
             "longest_s": load.longest_s,
             "bins": load.bins,
+            "rate": self._rate(),
+        }
+
+    def _rate(self) -> Table:
+        """What devices that keep to a rate of shares want, and what they can."""
+        found = [m.device.share_rate for m in self._fleet.members.values()]
+        rates = [rate for rate in found if rate is not None]
+        short = [rate for rate in rates if rate.is_short]
+        return {
+            "devices": len(rates),
+            "wished": sum(rate.per_minute for rate in rates),
+            "possible": sum(rate.possible for rate in rates),
+            "short": len(short),
+            "difficulty": max((rate.difficulty for rate in rates), default=0.0),
+            "needed_hs": sum(rate.needed_hs for rate in rates),
+            "most_hs": sum(rate.most_hs for rate in rates),
         }
 
     async def history(self) -> Table:

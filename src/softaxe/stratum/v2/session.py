@@ -25,6 +25,7 @@ from softaxe.stratum.session import (
     ExtranonceSet,
     LinkFailed,
     NotifyReceived,
+    ScaleOf,
     Secured,
     SetupAccepted,
     ShareAccepted,
@@ -134,7 +135,8 @@ class Session:
         is_extended: bool,
         authority: str,
         needs_authority: bool,
-        scale: int,
+        scale: float,
+        scale_of: ScaleOf | None = None,
         rng: Random,
         log: Log,
         is_wireless: bool = False,
@@ -155,6 +157,7 @@ class Session:
         self._authority = read_authority(authority)
         self._needs_authority = needs_authority and rows.v2_can_require_key
         self._scale = scale
+        self._scale_of = scale_of
         self._log = log
         self._is_wireless = is_wireless
         self._state = _State.HANDSHAKE
@@ -479,6 +482,7 @@ class Session:
                 self.pool_difficulty,
                 VERSION_MASK,
                 self._extranonce,
+                self._scale,
             )
         )
 
@@ -486,7 +490,10 @@ class Session:
         self._set_target(messages.read(frame, SetTarget).maximum_target)
 
     def _set_target(self, target: int) -> None:
-        exact = DIFFICULTY_1_TARGET / max(target, 1) * self._scale
+        wire = DIFFICULTY_1_TARGET / max(target, 1)
+        if self._scale_of is not None:
+            self._scale = self._scale_of(wire)
+        exact = wire * self._scale
         told = exact
         if self._rows.v2_difficulty == "integer":
             # It is told as the firmware has it, but what a pool asks for counts as it
