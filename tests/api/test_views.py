@@ -437,6 +437,21 @@ def test_the_status_counts_the_chips_that_hash() -> None:
     assert chips(device)["hashing"] == 4
 
 
+@pytest.mark.parametrize("protocol", ["SV1", "SV2"])
+def test_the_status_tells_of_shares_without_an_answer(protocol: str) -> None:
+    settings = {"stratumprot": protocol}
+    device = Device(seed=1, firmware="2.14.2", settings=settings)
+    simulation = Simulation(device, Pool.for_scaled_work(seed=1))
+    simulation.advance(60)
+    assert views.status(device)["unansweredShares"] == 0
+
+    device.step(device.now + 120)  # the pool hears of nothing, and says nothing
+
+    told = views.status(device)
+    assert cast("int", told["unansweredShares"]) > 1
+    assert 60 < cast("float", told["unansweredSeconds"]) <= 120
+
+
 def test_the_status_tells_of_a_pool_that_is_gone() -> None:
     is_up = True
     device = Device(seed=1)

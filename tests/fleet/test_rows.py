@@ -4,6 +4,7 @@ import pytest
 
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.rows import hashing_hs, row, state_of, sums
+from softaxe.stratum.ledger import Unanswered
 from softaxe.testing.run import running
 
 
@@ -32,6 +33,25 @@ def test_a_counter_that_has_run_over_is_no_part_of_the_sum() -> None:
             return hashing_hs(member.device)
 
         assert 0.5e12 < fleet.call(run_over) < 2e12
+
+
+def test_a_pool_that_answers_no_share_is_told() -> None:
+    with running(speed=0) as fleet:
+        fleet.clock.advance(60)
+
+        def look(f: Fleet) -> list[str]:
+            (member,) = f.members.values()
+            session = member.device.pools.session
+            assert session is not None
+            told = []
+            for ago_s in (299.0, 300.0):
+                session.unanswered = Unanswered()
+                session.unanswered.submitted(1, member.device.now - ago_s)
+                told.append(state_of(member))
+            session.unanswered.answered(1, member.device.now)
+            return [*told, state_of(member)]
+
+        assert fleet.call(look) == ["mining", "unanswered", "mining"]
 
 
 def test_real_work_is_shown_and_mines_without_flicker() -> None:

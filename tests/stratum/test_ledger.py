@@ -1,4 +1,4 @@
-from softaxe.stratum.ledger import MOST_WAITING, ShareLedger
+from softaxe.stratum.ledger import MOST_WAITING, ShareLedger, Unanswered
 
 
 def test_an_answer_is_told_with_the_moment_its_share_left() -> None:
@@ -43,3 +43,29 @@ def test_a_pool_that_never_answers_does_not_fill_the_memory() -> None:
         unheard.answered(number, None)
     assert unheard.left(0.0) == MOST_WAITING
     assert unheard.replies() == []
+
+
+def test_shares_are_unanswered_since_the_first_or_the_last_answer() -> None:
+    shares = Unanswered()
+    for number in (4, 5, 6):
+        shares.submitted(number, float(number))
+    assert (shares.count, shares.since) == (3, 4.0)
+
+    shares.answered(5, 9.0)
+    assert (shares.count, shares.since) == (1, 9.0)
+    shares.answered(4, 10.0)
+    assert shares.count == 1
+    shares.answered(6, 11.0)
+    assert shares.count == 0
+    shares.submitted(7, 500.0)
+    assert (shares.count, shares.since) == (1, 500.0)
+
+
+def test_a_single_lost_answer_leaves_nothing_unanswered() -> None:
+    shares = Unanswered()
+    shares.submitted(4, 4.0)
+    shares.submitted(5, 5.0)
+
+    shares.answered(5, 6.0)
+
+    assert shares.count == 0

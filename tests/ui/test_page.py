@@ -290,6 +290,22 @@ def test_the_devices_refusal_stands_at_its_field(open_page: Open) -> None:
     expect(page.get_by_label("Target of the automatic fan control")).to_be_focused()
 
 
+def test_a_pool_that_answers_no_share_is_told(open_page: Open) -> None:
+    page = open_page("dashboard")
+
+    def unanswered(route: Route) -> None:
+        answer = route.fetch()
+        told = {"unansweredShares": 251, "unansweredSeconds": 3000}
+        route.fulfill(response=answer, json=answer.json() | told)
+
+    page.route("**/softaxe/status.json", unanswered)
+
+    expect(page.get_by_role("alert")).to_contain_text("The pool answers no shares.")
+    expect(page.get_by_text("Unanswered", exact=True)).to_be_visible()
+    row = page.get_by_text("251 shares without an answer for 50 min", exact=True)
+    expect(row).to_be_visible()
+
+
 def test_overclocking_is_behind_a_warning(open_page: Open, bitaxe: Any) -> None:
     page = open_page("settings")
     switch = page.get_by_label("Allow frequencies and voltages")

@@ -142,6 +142,8 @@ _STATUS = _object(
         "pool": _STRING,
         "poolConnected": {"type": "boolean"},
         "poolSilentSeconds": {"type": ["number", "null"]},
+        "unansweredShares": _INTEGER,
+        "unansweredSeconds": _NUMBER,
         "stoppedBy": _array(_STRING),
         "miningStopped": {"type": "boolean"},
         "difficulties": _object(

@@ -355,12 +355,15 @@ def status(device: Device) -> dict[str, object]:
     """
     pools, reduction = device.pools, device.power_management.reduction
     heard_at = pools.heard_at
+    unanswered, unanswered_s = pools.unanswered(device.now)
     return {
         "bootMs": device.boot_ms,
         "poolConnected": pools.is_connected,
         "stoppedBy": device.stop_reasons,
         "miningStopped": device.is_mining_stopped,
         "poolSilentSeconds": None if heard_at is None else device.now - heard_at,
+        "unansweredShares": unanswered,
+        "unansweredSeconds": unanswered_s,
         "chips": {
             "answering": device.driver.detected_count,
             "hashing": device.chain.hashing_count,

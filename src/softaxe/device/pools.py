@@ -231,6 +231,15 @@ class Pools:
             return 0
         return session.pending
 
+    def unanswered(self, now: float) -> tuple[int, float]:
+        """Return how many shares this pool leaves without an answer, and for how long.
+
+        Seconds of device time; those before the last answer do not count.
+        """
+        if (session := self.session) is None or not session.unanswered.count:
+            return 0, 0.0
+        return session.unanswered.count, now - session.unanswered.since
+
     def start(self, now: float) -> None:
         """Begin to dial, and start the heartbeat."""
         if self._coordinator is None:

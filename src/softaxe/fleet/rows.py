@@ -11,11 +11,20 @@ from softaxe.serve.member import Member
 HISTORY_S = 10.0
 HISTORY_POINTS = 720
 """Two hours of points."""
+UNANSWERED_S = 300.0
+"""A pool that answers no share for so long answers none; some answer many at once."""
 STARTING_S = 60.0
 """A device that does not hash yet is starting for so long after its boot."""
 
 State = Literal[
-    "mining", "starting", "idle", "overheated", "fault", "access point", "away"
+    "mining",
+    "unanswered",
+    "starting",
+    "idle",
+    "overheated",
+    "fault",
+    "access point",
+    "away",
 ]
 """What `state_of` tells."""
 BELIEVED = 2.0
@@ -36,7 +45,8 @@ def state_of(member: Member) -> State:
         return "fault"
     # Not by its reading: a counter of real work may stand still from poll to poll.
     if device.chain.hashrate_hs > 0 and device.pools.session is not None:
-        return "mining"
+        _, unanswered_s = device.pools.unanswered(device.now)
+        return "mining" if unanswered_s < UNANSWERED_S else "unanswered"
     return "starting" if device.uptime_s < STARTING_S else "idle"
 
 

@@ -1,5 +1,8 @@
 """Which shares of one connection wait for the pool's answer, and since when.
 
+`Unanswered` tells of a pool that answers none, in device time. `ShareLedger` times
+every answer, in real time.
+
 Both Stratum versions tell it what was handed in and what was answered, by the numbers
 that the wire has for shares; who owns the socket tells it when bytes leave, by a clock
 of its own. It goes by numbers alone: which answers a firmware counts is another matter.
@@ -12,6 +15,30 @@ MOST_WAITING = 1024
 
 Reply = tuple[float, str | None]
 """When the share left, and why it was refused; None when it was accepted."""
+
+
+class Unanswered:
+    """Shares after the last one that was answered; a single lost answer is none."""
+
+    __slots__ = ("_last", "count", "since")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.since = 0.0
+        """Device time of the first of them, or of the last answer if that is later."""
+        self._last = 0
+
+    def submitted(self, number: int, now: float) -> None:
+        """A share is handed in; numbers rise."""
+        if not self.count:
+            self.since = now
+        self.count += 1
+        self._last = number
+
+    def answered(self, number: int, now: float) -> None:
+        """A share is accepted or refused."""
+        self.count = max(0, min(self.count, self._last - number))
+        self.since = now
 
 
 class ShareLedger:

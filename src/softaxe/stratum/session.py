@@ -18,7 +18,7 @@ from softaxe.bitcoin.header import nbits_difficulty
 from softaxe.catalog.firmware.rows import Rows
 from softaxe.errors import StratumError
 from softaxe.stratum import messages
-from softaxe.stratum.ledger import ShareLedger
+from softaxe.stratum.ledger import ShareLedger, Unanswered
 from softaxe.stratum.messages import (
     AUTHORIZE_ID,
     FIRST_SHARE_ID,
@@ -211,6 +211,7 @@ class Session:
         self.response_time_s: float | None = None
         """Of the last answered message."""
         self.ledger = ShareLedger()
+        self.unanswered = Unanswered()
         """Follows shares for whoever measures the pool."""
         self._rows = rows
         self._is_compact = rows.stratum_json == "compact"
@@ -294,6 +295,7 @@ class Session:
         message_id = self._next_id()
         self._await(message_id, now)
         self.ledger.submitted(message_id)
+        self.unanswered.submitted(message_id, now)
         line = messages.submit_line(
             message_id,
             user=self._user,
@@ -464,6 +466,8 @@ class Session:
         if is_timed_first:
             self._time(message_id, sent_at, now)
         is_submit = sent_at is not None and message_id > AUTHORIZE_ID
+        if is_submit:
+            self.unanswered.answered(message_id, now)
         is_low = message_id < FIRST_SHARE_ID
         if self._tracks_shares:
             is_share, is_setup = is_submit, not is_submit

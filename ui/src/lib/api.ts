@@ -119,6 +119,9 @@ export interface Status {
   poolConnected: boolean;
   /** Since the pool last said something; null before it ever did. */
   poolSilentSeconds: number | null;
+  /** Shares since the last one that the pool has answered, and for how long there was no answer. */
+  unansweredShares: number;
+  unansweredSeconds: number;
   /** Why mining shall not go on, the one to tell first: "pause", "no pool" ... */
   stoppedBy: string[];
   /** The chips have no power, for a reason or because they did not start. */

@@ -9,6 +9,8 @@ const SETTLED_S = 60;
 /** So long a pool may be away or say nothing: it has jobs about twice a minute. */
 const RECONNECT_S = 10;
 const SILENT_S = 120;
+/** A pool that answers no share for so long answers none; some answer many at once. */
+const UNANSWERED_S = 300;
 const BAD_ERROR_PERCENT = 5;
 
 export type Tone = "good" | "warn" | "bad";
@@ -42,10 +44,17 @@ export function poolTrouble(status: Status): string {
   return silent > SILENT_S ? `silent for ${roughly(silent)}` : "";
 }
 
+/** Whether the pool answers shares; an empty text when it does. */
+export function unanswered(status: Status): string {
+  const { unansweredShares: shares, unansweredSeconds: seconds } = status;
+  return seconds < UNANSWERED_S ? "" : `${number(shares)} ${shares === 1 ? "share" : "shares"} without an answer for ${roughly(seconds)}`;
+}
+
 /** What the device does, in a word. */
 export function state(info: Info, status: Status): [Tone, string] {
   if (info.miningPaused) return ["warn", "Paused"];
-  if (status.chips.hashing && status.poolConnected && !poolTrouble(status)) return ["good", "Mining"];
+  if (status.chips.hashing && status.poolConnected && !poolTrouble(status))
+    return unanswered(status) ? ["warn", "Unanswered"] : ["good", "Mining"];
   const isStarting = status.bootMs / 1000 <= SETTLED_S && !info.apEnabled && !info.overheat_mode;
   return isStarting ? ["warn", "Starting"] : ["bad", "Not mining"];
 }
@@ -180,6 +189,15 @@ function network(info: Info, status: Status): Problem[] {
         tone: "bad",
         title: status.poolConnected ? "The pool is silent" : "No pool",
         advice: `${status.pool}: ${trouble}. What is hashed meanwhile counts nowhere. The device goes on trying.`,
+        links: [POOL],
+      },
+    ];
+  if (unanswered(status))
+    return [
+      {
+        tone: "warn",
+        title: "The pool answers no shares",
+        advice: `${status.pool}: ${unanswered(status)}. It sends jobs, but whether it counts what it gets is not known.`,
         links: [POOL],
       },
     ];

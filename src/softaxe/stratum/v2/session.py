@@ -16,7 +16,7 @@ from typing import Final
 from softaxe.bitcoin.header import DIFFICULTY_1_TARGET, nbits_difficulty
 from softaxe.catalog.firmware.rows import Rows
 from softaxe.errors import StratumError
-from softaxe.stratum.ledger import ShareLedger
+from softaxe.stratum.ledger import ShareLedger, Unanswered
 from softaxe.stratum.messages import Notify
 from softaxe.stratum.session import (
     V2_TAG,
@@ -147,6 +147,7 @@ class Session:
         self.response_time_s: float | None = None
         """Of the last accepted share."""
         self.ledger = ShareLedger()
+        self.unanswered = Unanswered()
         """Follows shares for whoever measures the pool."""
         self._rows = rows
         self._asic_model = asic_model
@@ -265,6 +266,7 @@ class Session:
         self._sent_at[number % TIMED_SHARES] = (number, now)
         self._unsent.append(number)
         self.ledger.submitted(number)
+        self.unanswered.submitted(number, now)
         if self._is_extended:
             self._send(SubmitSharesExtended(*head, extranonce2))
         else:
@@ -514,6 +516,7 @@ class Session:
             took = f" ({self.response_time_s * 1000:.1f} ms)"
         self._say(f"Shares accepted: {count}{took}")
         self._resolved += count
+        self.unanswered.answered(number, now)
         self.ledger.accepted(number)
         self._events.append(ShareAccepted(count))
 
@@ -522,6 +525,7 @@ class Session:
         code = refused.error_code.encode()[:MOST_CODE_BYTES].decode("utf-8", "ignore")
         self._warn(f"Share rejected: {code}")
         self._resolved += 1
+        self.unanswered.answered(refused.sequence_number, now)
         self.ledger.answered(refused.sequence_number, code)
         self._events.append(ShareRejected(code))
 
