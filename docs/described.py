@@ -6,7 +6,7 @@ The tables of pages, the schemas of files, and the types of keyword arguments.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from msgspec import Struct
 
@@ -15,6 +15,7 @@ from softaxe.control.operations import OPERATIONS, Operation
 from softaxe.description import Member, Schemas, members
 from softaxe.effects import EFFECTS, OnRequests, help_of, parameters
 from softaxe.fleet.groups import Group
+from softaxe.fleet.miners import AnyDeed
 from softaxe.fleet.networks import WifiNetwork
 from softaxe.fleet.options import RUN_KEYS, FleetFile
 from softaxe.scenario import Expectation, Request, Step
@@ -109,7 +110,20 @@ def _parameter(member: Member) -> str:
     allowed = takes(SCHEMAS.of_member(member), member.unit).replace("`", "")
     default = member.default
     shown = f"{default:g}" if isinstance(default, float) else str(default)
-    return f"`{member.name}` ({allowed}; {shown})"
+    return f"`{member.name}` ({'; '.join(filter(None, (allowed, shown)))})"
+
+
+def deeds_table() -> str:
+    """Return one row per deed of the pool."""
+    rows = (
+        [
+            f"`{deed.__struct_config__.tag}`",
+            "; ".join(map(_parameter, members(deed))) or "none",
+            str(deed.__doc__),
+        ]
+        for deed in get_args(AnyDeed)
+    )
+    return table(("deed", "parameters", "what happens"), rows)
 
 
 def rule_table() -> str:
@@ -147,6 +161,7 @@ TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "network": lambda: members_table(WifiNetwork),
         "operations": api_table,
     },
+    "pools.md": {"deeds": deeds_table},
     "scenarios.md": {
         "step": lambda: members_table(Step),
         "request": lambda: members_table(Request),

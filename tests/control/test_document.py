@@ -73,6 +73,10 @@ ORDER = [
     ("advance", {"seconds": 1}),
     ("stop_advance", None),
     ("restart_device", None),
+    ("set_miner", {"difficulty": 2000}),
+    ("do_deed", {"deed": "flood", "jobs": 5}),
+    ("new_block", None),
+    ("disconnect_miner", None),
     ("add_devices", {"board": "402", "group": "more", "settings": {"rotation": 90}}),
     ("restore", None),
     ("drop_snapshot", None),
@@ -82,10 +86,11 @@ ORDER = [
 
 
 def test_every_operation_answers_as_described(fleet: RunningFleet) -> None:
+    asked = ASKED | {"{miner}": fleet.pool.miners[0]["id"]}
     for name, body in ORDER:  # one after the other: some need what others did
         (row,) = [one for one in OPERATIONS if one.name == name]
         path = row.path
-        for part, value in ASKED.items():
+        for part, value in asked.items():
             path = path.replace(part, value)
 
         answer = httpx.request(
@@ -145,6 +150,7 @@ def test_orders_are_described_as_they_are_read(name: str) -> None:
         ("set_clock", {"speed": 0}),
         ("advance", {}),
         ("take_snapshot", {"name": "a/b"}),
+        ("set_miner", {"difficulty": 0}),
     ],
 )
 def test_what_is_refused_is_described_as_such(

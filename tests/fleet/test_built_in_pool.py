@@ -58,11 +58,11 @@ def test_there_is_none_until_somebody_needs_it() -> None:
             pool.start_over()
             assert pool.server is None
 
-            await pool.start(take_stranger=lambda connection: None)
+            await pool.start(take_up=lambda connection: None)
             server = pool.server
             assert server is not None
             assert pool.next_wake == server.pool.next_wake
-            await pool.start(take_stranger=lambda connection: None)
+            await pool.start(take_up=lambda connection: None)
             assert pool.server is server
             assert len(server.addresses) == 2
 
@@ -73,7 +73,7 @@ def test_it_speaks_and_offers_what_is_ordered() -> None:
     async def main() -> None:
         order = {"pool_job_version": 0x30000000, "pool_share_version": "xor"}
         async with built_in(pool_port=0, pool_dialect="ckpool", **order) as pool:
-            await pool.start(take_stranger=lambda connection: None)
+            await pool.start(take_up=lambda connection: None)
             for _ in range(2):
                 assert pool.server is not None
                 made = pool.server.pool
@@ -95,7 +95,7 @@ def test_devices_find_it_as_a_primary_and_as_a_fallback(
     async def main() -> None:
         with socket.create_server(("127.0.0.1", port)):  # is taken: the next will do
             async with built_in(pool_port=port) as pool:
-                await pool.start(take_stranger=lambda connection: None)
+                await pool.start(take_up=lambda connection: None)
                 assert pool.rows() == {
                     "stratumurl": "127.0.0.1",
                     "stratumport": port + 1,
@@ -109,7 +109,7 @@ def test_devices_find_it_as_a_primary_and_as_a_fallback(
 def test_it_is_found_where_it_listens() -> None:
     async def found(host: str) -> tuple[str, bool]:
         async with built_in(pool_host=host, pool_port=0) as pool:
-            await pool.start(take_stranger=lambda connection: None)
+            await pool.start(take_up=lambda connection: None)
             assert pool.server is not None
             rows = pool.rows()
             place = str(rows["stratumurl"]), int(rows["stratumport"])
@@ -124,7 +124,7 @@ def test_it_is_found_where_it_listens() -> None:
 def test_an_address_that_is_not_this_machine_s_is_told() -> None:
     async def main() -> None:
         async with built_in(pool_host="192.0.2.1") as pool:
-            await pool.start(take_stranger=lambda connection: None)
+            await pool.start(take_up=lambda connection: None)
 
     with pytest.raises(OSError, match=r"--pool-host: 192\.0\.2\.1: "):
         asyncio.run(main())
@@ -133,7 +133,7 @@ def test_an_address_that_is_not_this_machine_s_is_told() -> None:
 def test_it_starts_over_with_the_same_seed_and_no_miners() -> None:
     async def main() -> None:
         async with built_in() as pool:
-            await pool.start(take_stranger=lambda connection: None)
+            await pool.start(take_up=lambda connection: None)
             assert pool.server is not None
             before = pool.server.pool
             template = before.chain.template
@@ -196,10 +196,10 @@ def test_its_certificate_is_the_same_in_every_run() -> None:
     async def main() -> object:
         async with built_in() as pool:
             assert pool.rows("tls") == {}
-            await pool.start(take_stranger=lambda connection: None)
+            await pool.start(take_up=lambda connection: None)
             assert pool.rows("tls") == {}
-            await pool.start(take_stranger=lambda connection: None, has_tls=True)
-            await pool.start(take_stranger=lambda connection: None, has_tls=True)
+            await pool.start(take_up=lambda connection: None, has_tls=True)
+            await pool.start(take_up=lambda connection: None, has_tls=True)
             assert pool.server is not None
             assert len(pool.server.addresses) == 4
             return pool.rows("tls")["stratumcert"]
@@ -241,7 +241,7 @@ def test_other_people_s_miners_have_a_place_of_their_own(
 
     async def main() -> None:
         async with built_in(pool=place, pool_port=0) as pool:
-            await pool.start(take_stranger=lambda connection: None, has_plain=False)
+            await pool.start(take_up=lambda connection: None, has_plain=False)
             assert pool.server is not None
             assert pool.server.entrance is not None
             key = pool.server.entrance.authority.text
@@ -250,7 +250,7 @@ def test_other_people_s_miners_have_a_place_of_their_own(
                 f"stratum2+tcp://127.0.0.1:{port + 1}/{key}",
             ]
             assert pool.rows() == pool.rows("v2") == {}
-            await pool.start(take_stranger=lambda connection: None, has_v2=True)
+            await pool.start(take_up=lambda connection: None, has_v2=True)
             assert pool.rows("v2")["sv2authpubkey"] == key
             assert len(pool.server.urls) == 6, "with those of devices"
 
@@ -264,11 +264,9 @@ def test_a_place_that_is_taken_is_not_exchanged_for_another(
 
     async def main() -> None:
         async with built_in(pool=place) as first, built_in(pool=place) as second:
-            await first.start(take_stranger=lambda connection: None, has_plain=False)
+            await first.start(take_up=lambda connection: None, has_plain=False)
             with pytest.raises(OSError, match="in use"):
-                await second.start(
-                    take_stranger=lambda connection: None, has_plain=False
-                )
+                await second.start(take_up=lambda connection: None, has_plain=False)
 
     asyncio.run(main())
 
@@ -288,7 +286,7 @@ def test_the_same_seed_brings_the_same_jobs_blocks_and_keys() -> None:
 
     async def main() -> tuple[bytes, str]:
         async with built_in(pool=place) as pool:
-            await pool.start(take_stranger=lambda connection: None, has_plain=False)
+            await pool.start(take_up=lambda connection: None, has_plain=False)
             assert pool.server is not None
             assert pool.server.entrance is not None
             miner = pool.server.pool.connect(0.0, "miner")

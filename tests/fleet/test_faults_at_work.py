@@ -161,3 +161,35 @@ def test_rules_follow_the_firmware_that_devices_run(tmp_path: Path) -> None:
         assert [one["matches"] for one in told["faults"]] == [1]
 
     live(tmp_path, work, Group(count=2, firmware=("2.12.2", "2.15.0")))
+
+
+def test_rules_meet_devices_whose_end_stands_before_the_pools(tmp_path: Path) -> None:
+    async def work(fleet: Fleet) -> None:
+        await fleet.ticker.advance(60.0)
+
+        assert fleet.pool_server is not None
+        totals = fleet.pool_server.pool.totals
+        assert set(totals.rejected) == {"No"}
+        assert totals.accepted == 0
+
+    by_tls = Group(firmware=("2.14.2",), settings={"stratumTLS": 2})
+    order = {"effect": "pool_reject", "reason": "No"}
+    live(tmp_path, work, by_tls, faults=(order,))
+
+
+def test_miners_that_are_no_devices_count_among_whom_a_rule_meets(
+    tmp_path: Path,
+) -> None:
+    async def work(fleet: Fleet) -> None:
+        assert fleet.pool_server is not None
+        reader, writer = await asyncio.open_connection(*fleet.pool_server.addresses[0])
+        writer.write(b'{"id":1,"method":"mining.ping"}\n')
+        await reader.readline()
+
+        added = await fleet.faults.add({"effect": "pool_reject", "group": "strangers"})
+        assert await fleet.faults.matches(added) == 1
+        told = await fleet.faults.describe()
+        assert [one["matches"] for one in told["faults"]] == [1]
+        writer.close()
+
+    live(tmp_path, work)

@@ -9,13 +9,24 @@ from softaxe.fleet.clock import Clock
 from softaxe.fleet.metrics import QUANTITIES, joined, metrics_text
 from softaxe.serve.share_load import ShareLoad
 
+COUNTS = {
+    "connections": 2,
+    "sharesAccepted": 5,
+    "sharesRejected": {"Too late": 1},
+    "acceptedDifficulty": 0.5,
+    "bestDifficulty": 0.5,
+    "blocksFound": 0,
+}
 TOTALS = {
     "devices": 2,
     "requests": 3,
-    "has_pool": True,
-    "accepted": 5,
-    "rejected": 1,
-    "connections": 2,
+    "pool": {
+        "urls": [],
+        "height": 7,
+        "networkDifficulty": 2.0,
+        **COUNTS,
+        "protocols": {"v1": COUNTS, "v2": COUNTS},
+    },
 }
 LOAD = {
     "submitted": 4,
@@ -37,8 +48,11 @@ def test_totals_add_up_but_for_the_clock() -> None:
     assert "\nsoftaxe_clock_seconds 5.0\n" in text
     assert "\nsoftaxe_clock_speed 2.0\n" in text
     assert "\nsoftaxe_http_requests_total 6.0\n" in text
-    assert '\nsoftaxe_pool_shares_total{result="accepted"} 10.0\n' in text
-    assert "\nsoftaxe_pool_connections 4.0\n" in text
+    judged = 'softaxe_pool_shares_total{protocol="v2",reason="%s",result="%s"} %s\n'
+    assert judged % ("", "accepted", 10.0) in text
+    assert judged % ("Too late", "rejected", 2.0) in text
+    assert '\nsoftaxe_pool_connections{protocol="v1"} 4.0\n' in text
+    assert "\nsoftaxe_pool_height 7.0\n" in text
 
 
 def test_replies_are_a_histogram_and_refusals_have_their_reasons() -> None:

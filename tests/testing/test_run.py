@@ -20,7 +20,7 @@ import pytest
 from websockets.sync.client import connect
 
 import softaxe
-from softaxe.errors import SettingError
+from softaxe.errors import NotThere, SettingError
 from softaxe.testing import run as testing
 from softaxe.testing.options import FaultOptions
 from softaxe.testing.run import RunningPool
@@ -236,7 +236,7 @@ def test_the_pool_serves_and_misbehaves() -> None:
         fleet.pool.faults.add("pool_reject", reason="No")
         fleet.clock.advance(120)
         assert set(fleet.pool.info()["sharesRejected"]) == {"No"}
-        fleet.pool.faults.drop_connections()
+        fleet.pool.drop_connections()
         fleet.clock.advance(1)
         assert any("dropped on request" in line for line in fleet.pool.journal)
 
@@ -290,6 +290,29 @@ def test_a_miner_that_is_no_device_is_refused_on_order(
     share = "somebody", "1", "00", "00000000", "00000000"
     assert stranger.ask("mining.submit", *share)["error"] == [20, "Not today", None]
     assert bitaxe_pool.info()["sharesRejected"] == {"Not today": 1}
+
+
+def test_a_miner_is_told_of_and_ordered_about(
+    bitaxe_pool: RunningPool, stranger: Miner
+) -> None:
+    (row,) = bitaxe_pool.miners
+    assert row["workers"][0]["user"] == "somebody"
+
+    bitaxe_pool.set_difficulty(row["id"], 0.5)
+    asked = {"id": None, "method": "mining.set_difficulty", "params": [0.5]}
+    assert asked in stranger.lines()
+    bitaxe_pool.do(row["id"], "reconnect", host="pool.example", port=3)
+    sent_away = ["pool.example", 3, 0]
+    assert any(line.get("params") == sent_away for line in stranger.lines())
+    bitaxe_pool.new_block()
+    assert any(line.get("params", [0])[-1] is True for line in stranger.lines())
+
+    with pytest.raises(SettingError, match="deed: regroup is for miners with open"):
+        bitaxe_pool.do(row["id"], "regroup")
+    bitaxe_pool.disconnect(row["id"])
+    assert list(stranger.lines()) == []
+    with pytest.raises(NotThere, match="miner: there is no '1'"):
+        bitaxe_pool.disconnect("1")
 
 
 def test_a_miner_that_is_no_device_is_not_heard_while_the_pool_is_silent(

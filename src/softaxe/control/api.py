@@ -22,10 +22,13 @@ from softaxe.control.bodies import (
     ClockChange,
     DevicesQuery,
     JournalQuery,
+    MinerChange,
+    MinersQuery,
     NewSnapshot,
 )
 from softaxe.control.document import document
 from softaxe.description import read
+from softaxe.errors import NotThere
 from softaxe.fleet.clock import Clock
 from softaxe.fleet.load_report import load_to_json
 from softaxe.fleet.options import control_address
@@ -186,6 +189,70 @@ class Control:
     async def restart_device(self, request: Request) -> object:
         """POST /control/devices/ID/restart."""
         return await self._whole.ask_home(request.path_params["id"], "restart_device")
+
+    # The built-in pool
+
+    async def pool(self, _request: Request) -> object:
+        """GET /control/pool."""
+        return merge.pool(await self._ask_pools("pool"))
+
+    async def new_block(self, _request: Request) -> object:
+        """POST /control/pool/blocks."""
+        return merge.pool(await self._ask_pools("new_block"))
+
+    async def miners(self, request: Request) -> object:
+        """GET /control/pool/miners."""
+        query = query_of(MinersQuery, request)
+        offset, limit = query.offset, query.limit
+        found = await self._ask_pools("miners", first=0, limit=offset + limit)
+        return merge.miners(found, offset, limit)
+
+    async def miner(self, request: Request) -> object:
+        """GET /control/pool/miners/MINER."""
+        return await self._ask_miner(request, "miner")
+
+    async def set_miner(self, request: Request) -> object:
+        """PATCH /control/pool/miners/MINER."""
+        change: MinerChange = read(MinerChange, await members_of(request))
+        return await self._ask_miner(request, "set_miner", difficulty=change.difficulty)
+
+    async def disconnect_miner(self, request: Request) -> object:
+        """DELETE /control/pool/miners/MINER."""
+        return await self._ask_miner(request, "disconnect_miner")
+
+    async def do_deed(self, request: Request) -> object:
+        """POST /control/pool/miners/MINER/deeds."""
+        deed = await members_of(request)
+        return await self._ask_miner(request, "do_deed", deed=deed)
+
+    async def _ask_pools(self, name: str, /, **arguments: Any) -> list[Any]:
+        """Let every part with a pool do something with it; without any there is none.
+
+        Raises:
+            NotThere: No part has a pool.
+        """
+        answers = await self._whole.ask(name, **arguments)
+        found = [one for one in answers if one is not None]
+        if not found:
+            raise NotThere(
+                "pool: there is none, as no device mines on the built-in one"
+            )
+        return found
+
+    async def _ask_miner(
+        self, request: Request, name: str, /, **arguments: Any
+    ) -> object:
+        """Let the part whose pool has a miner do something with it.
+
+        Raises:
+            NotThere: There is no such miner.
+        """
+        miner_id = request.path_params["miner"]
+        answers = await self._whole.ask(name, miner_id=miner_id, **arguments)
+        for one in answers:
+            if one is not None:
+                return one
+        raise NotThere(f"miner: there is no {miner_id!r}")
 
     # Faults
 

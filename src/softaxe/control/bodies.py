@@ -91,6 +91,12 @@ class NewSnapshot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     name: Annotated[Name, about("Whatever has it now is replaced.")]
 
 
+class MinerChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be asked of a miner."""
+
+    difficulty: Annotated[float, about("As the miner sees it.", within=(1e-9, 1e18))]
+
+
 # What follows a path
 
 
@@ -110,6 +116,15 @@ class DevicesQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         int, about("So many are left out first.", within=(0, MOST_ROWS))
     ] = 0
     limit: Annotated[int, about("At most so many.", within=(0, MOST_ROWS))] = MOST_ROWS
+
+
+class MinersQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which miners are listed."""
+
+    offset: Annotated[
+        int, about("So many are left out first.", within=(0, MOST_ROWS))
+    ] = 0
+    limit: Annotated[int, about("At most so many.", within=(0, MOST_ROWS))] = 1000
 
 
 class JournalQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -321,6 +336,65 @@ class Device(Struct, frozen=True):
     info: Annotated[dict[str, Any], about("What it answers at /api/system/info.")]
 
 
+class PoolCounts(Struct, frozen=True, rename="camel"):
+    """What miners have brought a pool; difficulties are those of real hashes."""
+
+    connections: Count
+    shares_accepted: Count
+    shares_rejected: Annotated[dict[str, Count], about("By reason.")]
+    accepted_difficulty: Annotated[
+        float, about("Sum of what was asked of accepted shares.")
+    ]
+    best_difficulty: float
+    blocks_found: Count
+
+
+class Pool(PoolCounts, frozen=True, rename="camel"):
+    """The built-in pool."""
+
+    urls: Annotated[tuple[str, ...], about("Where miners connect.")]
+    height: Annotated[Count, about("Of the block that is being mined.")]
+    network_difficulty: Annotated[float, about("Of a block.")]
+    protocols: Annotated[dict[str, PoolCounts], about("v1 and v2 apart.")]
+
+
+class MinerWorker(Struct, frozen=True, rename="camel"):
+    """Who mines on a connection: a user in v1, a channel in v2."""
+
+    user: str
+    channel: Annotated[Count | None, about("Its id, in v2.")]
+    channel_kind: Annotated[
+        Literal["standard", "extended"] | None, about("Which, in v2.")
+    ]
+    difficulty: Annotated[float, about("Of its next job, as the miner sees it.")]
+    extranonce1: Annotated[str, about("In hexadecimal; in v2 its prefix.")]
+    extranonce2_size: Annotated[Count, about("That the miner chooses.", unit="bytes")]
+    shares_accepted: Count
+    shares_rejected: Annotated[dict[str, Count], about("By reason.")]
+    best_difficulty: float
+    hash_rate: Annotated[
+        float, about("Estimated of the shares of some five minutes.", unit="GH/s")
+    ]
+
+
+class Miner(Struct, frozen=True, rename="camel"):
+    """A connection to the built-in pool."""
+
+    id: Annotated[str, about("The miner's address and port, by which faults know it.")]
+    device: Annotated[str | None, about("Its id, for a device of the fleet.")]
+    protocol: Literal["v1", "v2"]
+    agent: Annotated[str, about("What it says that it is.")]
+    connected_at: Seconds
+    workers: Annotated[tuple[MinerWorker, ...], about("None before it says who.")]
+
+
+class Miners(Struct, frozen=True):
+    """Miners of the built-in pool, perhaps not all, oldest first."""
+
+    total: Annotated[Count, about("So many are connected.")]
+    miners: tuple[Miner, ...]
+
+
 class Rule(Struct, frozen=True):
     """A rule, with all that was ordered, and the effect's own members."""
 
@@ -328,7 +402,9 @@ class Rule(Struct, frozen=True):
     effect: EffectName
     begins_at: Seconds
     ends_at: Annotated[Seconds | None, about("null for never.")]
-    matches: Annotated[Count, about("Devices that it meets.")]
+    matches: Annotated[
+        Count, about("Devices that it meets, and other miners that are connected.")
+    ]
 
 
 class ListedRule(Rule, frozen=True):

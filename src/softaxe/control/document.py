@@ -1,5 +1,6 @@
 """The control API as an OpenAPI document, made from its operations."""
 
+from collections.abc import Mapping
 from inspect import getdoc
 from typing import Any
 
@@ -8,8 +9,11 @@ from softaxe.control.bodies import Refusal
 from softaxe.control.operations import OPERATIONS, TAGS, Operation
 from softaxe.description import Schemas, members
 from softaxe.effects import Fault
+from softaxe.fleet.miners import AnyDeed
 
 Schema = dict[str, Any]
+UNIONS: Mapping[Any, str] = {Fault: "Fault", AnyDeed: "Deed"}
+"""Names of bodies that are one of several Structs."""
 
 
 def document(url: str) -> Schema:
@@ -73,9 +77,7 @@ def _operation(operation: Operation, schemas: Schemas) -> Schema:
             "content": _json(schemas.of(other)),
         }
     if operation.body is not None:
-        content = _json(
-            schemas.of(operation.body, "Fault" if operation.body is Fault else "")
-        )
+        content = _json(schemas.of(operation.body, UNIONS.get(operation.body, "")))
         described["requestBody"] = {"required": True, "content": content}
     return described
 

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from softaxe.control import bodies
 from softaxe.effects import Fault
 from softaxe.fleet.groups import Group
+from softaxe.fleet.miners import AnyDeed
 
 
 class Operation(Struct, frozen=True):
@@ -40,6 +41,7 @@ class Operation(Struct, frozen=True):
 TAGS = {
     "fleet": "All devices together, and the process.",
     "devices": "Each device.",
+    "pool": "The built-in pool and its miners.",
     "faults": "What goes wrong.",
     "clock": "Device time, which all devices share.",
     "journal": "What clients asked the devices.",
@@ -107,6 +109,53 @@ OPERATIONS = (
     ),
     Operation(
         "POST", "/control/devices/{id}/restart", "restart_device", "Restart a device."
+    ),
+    Operation(
+        "GET",
+        "/control/pool",
+        "pool",
+        "What the built-in pool has seen, and where it is.",
+        bodies.Pool,
+    ),
+    Operation(
+        "POST",
+        "/control/pool/blocks",
+        "new_block",
+        "Let somebody else find a block; all jobs are stale then.",
+        bodies.Pool,
+    ),
+    Operation(
+        "GET",
+        "/control/pool/miners",
+        "miners",
+        "The miners that are connected to the built-in pool.",
+        bodies.Miners,
+        query=bodies.MinersQuery,
+    ),
+    Operation(
+        "GET", "/control/pool/miners/{miner}", "miner", "One miner.", bodies.Miner
+    ),
+    Operation(
+        "PATCH",
+        "/control/pool/miners/{miner}",
+        "set_miner",
+        "Ask a miner for another difficulty, which goes on by its rate of shares.",
+        bodies.Miner,
+        body=bodies.MinerChange,
+    ),
+    Operation(
+        "DELETE",
+        "/control/pool/miners/{miner}",
+        "disconnect_miner",
+        "End a miner's connection.",
+    ),
+    Operation(
+        "POST",
+        "/control/pool/miners/{miner}/deeds",
+        "do_deed",
+        "Do something to a miner, once.",
+        body=AnyDeed,
+        about="docs/pools.md tells what there is.",
     ),
     Operation(
         "GET", "/control/faults", "faults", "The rules, and all effects.", bodies.Faults

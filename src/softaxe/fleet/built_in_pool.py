@@ -34,6 +34,7 @@ class BuiltInPool:
         intake: Where what miners send takes its turns.
         log: Called with what the pool says.
         seed: Of its chance.
+        wake: Called when it has something to say earlier than it had.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class BuiltInPool:
         log: Log | None,
         *,
         seed: int,
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
         self.server: PoolServer | None = None
         self._options = options
@@ -51,6 +53,7 @@ class BuiltInPool:
         self._intake = intake
         self._log = log
         self._seed = seed
+        self._wake = wake
         self._plain: dict[str, SettingValue] = {}
         self._tls: dict[str, SettingValue] = {}
         self._v2: dict[str, SettingValue] = {}
@@ -59,7 +62,7 @@ class BuiltInPool:
     async def start(
         self,
         *,
-        take_stranger: Callable[[Miner], None],
+        take_up: Callable[[Miner], None],
         has_plain: bool = True,
         has_tls: bool = False,
         has_v2: bool = False,
@@ -67,7 +70,7 @@ class BuiltInPool:
         """Open its ports, once; the place for miners from outside comes first.
 
         Args:
-            take_stranger: As for `PoolServer`.
+            take_up: As for `PoolServer`.
             has_plain: Those for devices that speak Stratum v1 in plain text.
             has_tls: Those for TLS, too.
             has_v2: Those for Stratum v2, too.
@@ -78,7 +81,11 @@ class BuiltInPool:
         if self.server is None:
             pool = self._new_pool()
             self.server = PoolServer(
-                pool, self._clock, intake=self._intake, take_stranger=take_stranger
+                pool,
+                self._clock,
+                intake=self._intake,
+                take_up=take_up,
+                wake=self._wake,
             )
             await self._open_place(self.server)
         if has_plain and not self._plain:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from msgspec.structs import replace
 
@@ -60,6 +60,8 @@ class FaultsAtWork:
         self._changed = changed
         self._rules = FaultRules(seed)
         self._met: WeakKeyDictionary[Member | Miner, MetRules] = WeakKeyDictionary()
+        self._connecting: WeakValueDictionary[str, Member] = WeakValueDictionary()
+        """Whose end of a connection stands while the pool's does not."""
         self._changing = asyncio.Lock()
 
     def __len__(self) -> int:
@@ -171,9 +173,14 @@ class FaultsAtWork:
         if self._rules.rules:
             self._apply_to_pool(member, is_new=True)
 
-    def take_stranger(self, connection: Miner) -> None:
-        """A miner that is none of ours has begun to speak to the built-in pool."""
-        if self._rules.rules:
+    def take_up(self, connection: Miner) -> None:
+        """A miner has begun to speak to the built-in pool."""
+        if not self._rules.rules:
+            return
+        member = self._connecting.pop(connection.name, None)
+        if member is not None:
+            self._apply_to_pool(member, is_new=True)
+        elif not self._wire_has(connection.name):
             self._apply_to_stranger(connection, is_new=True)
 
     def http_fault(self, member: Member, request: Request) -> HttpFault | None:
@@ -196,9 +203,10 @@ class FaultsAtWork:
         return self._met_by(member).names(self._clock.now)
 
     async def matches(self, rule: Rule) -> int:
-        """Count the devices that a rule meets."""
+        """Count the devices that a rule meets, and other miners that are there."""
         members = in_turns(self._members.values())
-        return sum([rule.meets(member.whom) async for member in members])
+        met = sum([rule.meets(member.whom) async for member in members])
+        return met + sum(rule.id in self._met_by(one).ids for one in self._strangers())
 
     async def describe(self) -> dict[str, Any]:
         """Return all rules, how many they meet, and all effects there are."""
@@ -207,6 +215,8 @@ class FaultsAtWork:
         if rules:
             async for member in in_turns(self._members.values()):
                 met.update(self._met_by(member).ids)
+            for stranger in self._strangers():
+                met.update(self._met_by(stranger).ids)
         now = self._clock.now
         told = [
             {**rule.to_json(), "active": rule.is_active(now), "matches": met[rule.id]}
@@ -231,12 +241,19 @@ class FaultsAtWork:
     def _apply_to_pool(self, member: Member, *, is_new: bool = False) -> None:
         """Let the built-in pool treat a device as ordered."""
         server = self._pool.server
-        connection = server.connection(member.pool_name) if server else None
+        name = member.pool_name
+        connection = server.connection(name) if server else None
         if connection is None:
+            if self._wire_has(name):  # of TLS the pool's end stands later than ours
+                self._connecting[name] = member
             return
         scale = member.device.work_mode.scale
         wanted = self._met_by(member).pool_faults(self._clock.now, scale=scale)
         self._treat(connection, wanted, is_new=is_new)
+
+    def _wire_has(self, name: str) -> bool:
+        """True for a connection of one of our devices to the built-in pool."""
+        return self._pool.server is not None and self._pool.server.wire.is_own(name)
 
     def _apply_to_stranger(self, connection: Miner, *, is_new: bool = False) -> None:
         """Let the built-in pool treat a miner that is none of ours as ordered.

@@ -111,13 +111,18 @@ class Fleet:
         )
         self.intake = Intake()
         self.announcer = Announcer(self.spawn)
+        woken = asyncio.Event()
         self.pool = BuiltInPool(
-            options, self.clock, self.intake, show_pool_log, seed=self.seed
+            options,
+            self.clock,
+            self.intake,
+            show_pool_log,
+            seed=self.seed,
+            wake=woken.set,
         )
         self.journal = Journal()
         self.share_load = ShareLoad()
         self.history = History()
-        woken = asyncio.Event()
         self.faults = FaultsAtWork(
             self.members, self.clock, self.pool, seed=self.seed, changed=woken
         )
@@ -485,7 +490,7 @@ class Fleet:
         self, *, has_plain: bool = True, has_tls: bool = False, has_v2: bool = False
     ) -> None:
         await self.pool.start(
-            take_stranger=self.faults.take_stranger,
+            take_up=self.faults.take_up,
             has_plain=has_plain,
             has_tls=has_tls,
             has_v2=has_v2,

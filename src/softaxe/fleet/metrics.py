@@ -23,6 +23,8 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from softaxe.device.device import Device
 from softaxe.fleet.clock import Clock
 from softaxe.fleet.fleet import Fleet
+from softaxe.fleet.miners import pool_to_json
+from softaxe.fleet.parts import merge
 from softaxe.fleet.turns import in_turns
 from softaxe.serve.member import Member
 from softaxe.serve.share_load import EDGES_S
@@ -157,20 +159,46 @@ class _Totals(Collector):
             "Requests the devices were sent.",
             value=self._sum("requests"),
         )
-        if any(one["has_pool"] for one in self._totals):
-            shares = CounterMetricFamily(
-                "softaxe_pool_shares",
-                "Shares the built-in pool has judged.",
-                labels=("result",),
-            )
-            shares.add_metric(("accepted",), self._sum("accepted"))
-            shares.add_metric(("rejected",), self._sum("rejected"))
-            yield shares
-            yield GaugeMetricFamily(
-                "softaxe_pool_connections",
-                "Miners connected to the built-in pool.",
-                value=self._sum("connections"),
-            )
+        pools = [one["pool"] for one in self._totals if one["pool"] is not None]
+        if pools:
+            yield from _pool_metrics(merge.pool(pools))
+
+
+def _pool_metrics(pool: Mapping[str, Any]) -> Iterator[Metric]:
+    shares = CounterMetricFamily(
+        "softaxe_pool_shares",
+        "Shares the built-in pool has judged.",
+        labels=("protocol", "result", "reason"),
+    )
+    connections = GaugeMetricFamily(
+        "softaxe_pool_connections",
+        "Miners connected to the built-in pool.",
+        labels=("protocol",),
+    )
+    difficulty = CounterMetricFamily(
+        "softaxe_pool_accepted_difficulty",
+        "Sum of what was asked of accepted shares; 2^32 hashes for each.",
+        labels=("protocol",),
+    )
+    blocks = CounterMetricFamily(
+        "softaxe_pool_blocks", "Blocks its miners have found.", labels=("protocol",)
+    )
+    for protocol, found in pool["protocols"].items():
+        connections.add_metric((protocol,), found["connections"])
+        shares.add_metric((protocol, "accepted", ""), found["sharesAccepted"])
+        for reason, count in found["sharesRejected"].items():
+            shares.add_metric((protocol, "rejected", reason), count)
+        difficulty.add_metric((protocol,), found["acceptedDifficulty"])
+        blocks.add_metric((protocol,), found["blocksFound"])
+    yield from (connections, shares, difficulty, blocks)
+    yield GaugeMetricFamily(
+        "softaxe_pool_network_difficulty",
+        "Difficulty of a block.",
+        value=pool["networkDifficulty"],
+    )
+    yield GaugeMetricFamily(
+        "softaxe_pool_height", "Of the block being mined.", value=pool["height"]
+    )
 
 
 class _Load(Collector):
@@ -230,14 +258,10 @@ async def device_metrics(members: Iterable[Member]) -> bytes:
 def fleet_metrics(fleet: Fleet) -> Totals:
     """Return what is counted for all devices together, but for the time."""
     server = fleet.pool_server
-    judged = None if server is None else server.pool.totals
     return {
         "devices": len(fleet.members),
         "requests": fleet.journal.last,
-        "has_pool": server is not None,
-        "accepted": 0 if judged is None else judged.accepted,
-        "rejected": 0 if judged is None else sum(judged.rejected.values()),
-        "connections": 0 if server is None else server.connection_count,
+        "pool": None if server is None else pool_to_json(server),
     }
 
 

@@ -12,6 +12,7 @@ from softaxe.serve.intake import Inflow, Intake
 from softaxe.serve.listener import close_server
 from softaxe.serve.pool_links import SHUTDOWN_S, Wire
 from softaxe.stratum.pool import Miner, Pool
+from softaxe.units import NEVER
 
 if TYPE_CHECKING:  # it is loaded with its libraries when somebody wants it
     from softaxe.stratum.v2.pool import Entrance
@@ -34,8 +35,9 @@ class PoolServer:
         pool: Which.
         clock: Its time.
         intake: Where what miners send takes its turns.
-        take_stranger: Called once with the connection of a miner that is none of the
-            process's own, before its first bytes are heard.
+        take_up: Called once with the connection of each miner, before its first bytes
+            are heard.
+        wake: Called when the pool has something to say earlier than it had.
     """
 
     def __init__(
@@ -44,7 +46,8 @@ class PoolServer:
         clock: Clock,
         *,
         intake: Intake,
-        take_stranger: Callable[[Miner], None] = lambda connection: None,
+        take_up: Callable[[Miner], None] = lambda connection: None,
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
         self.pool = pool
         self.addresses: list[tuple[str, int]] = []
@@ -54,7 +57,9 @@ class PoolServer:
         self.entrance: Entrance | None = None
         """Of miners that speak Stratum v2, where there is a port for them."""
         self.wire = Wire()
-        self.take_stranger = take_stranger
+        self.take_up = take_up
+        self._wake = wake
+        self._wakes_at = NEVER
         self.intake = intake
         self._clock = clock
         self._servers: list[asyncio.Server] = []
@@ -181,6 +186,9 @@ class PoolServer:
         """Send what the pool has for anybody."""
         for connection in self.pool.take_unsent():
             self.flush(connection.name)
+        before, self._wakes_at = self._wakes_at, self.pool.next_wake
+        if self._wakes_at < before:
+            self._wake()
 
     def forget(self, name: str) -> None:
         """A client's connection has ended."""
@@ -229,8 +237,7 @@ class _Client(asyncio.Protocol):
             if not self._has_spoken:
                 self._has_spoken = True
                 self.is_stranger = not self._server.wire.is_own(self._name)
-                if self.is_stranger:
-                    self._server.take_stranger(self.connection)
+                self._server.take_up(self.connection)
             self._server.wire.arrived(self._name, len(data))
             self.connection.receive(data, self._server.now())
             self._server.flush_all()  # a share may be a block, which concerns everybody

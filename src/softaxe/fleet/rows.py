@@ -60,18 +60,18 @@ def hashing_hs(device: Device) -> float:
     return told_hs if told_hs <= BELIEVED * can_hs else can_hs
 
 
-def _ghs(rate_hs: float) -> float:
+def ghs(rate_hs: float) -> float:
     """Return GH/s to show; a CPU's real work is some 1e-5."""
-    ghs = rate_hs / 1e9
-    return round(ghs, 3) if ghs >= 1 else float(f"{ghs:.4g}")
+    rate = rate_hs / 1e9
+    return round(rate, 3) if rate >= 1 else float(f"{rate:.4g}")
 
 
 def row(member: Member, faults: list[str]) -> Row:
     """Return a device as the control API lists it; hash rates in GH/s."""
     device = member.device
     read, shares = device.readings, device.shares
-    ghs = device.hashrate.current_hs / 1e9
-    efficiency = read.power_w / ghs * 1000 if ghs > 1 else None
+    rate = device.hashrate.current_hs / 1e9
+    efficiency = read.power_w / rate * 1000 if rate > 1 else None
     vr_c = read.vr_temp_c
     return {
         "id": member.id,
@@ -83,7 +83,7 @@ def row(member: Member, faults: list[str]) -> Row:
         "hostname": device.settings.hostname,
         "macAddr": device.identity.mac_text,
         "state": state_of(member),
-        "hashRate": _ghs(device.hashrate.current_hs),
+        "hashRate": ghs(device.hashrate.current_hs),
         "expectedHashrate": round(device.expected_hashrate_hs / 1e9, 3),
         "power": round(read.power_w, 2),
         "efficiency": None if efficiency is None else round(efficiency, 2),
@@ -115,14 +115,14 @@ async def sums(members: Iterable[Member]) -> Row:
         total["rejected"] += device.shares.rejected
         hottest = max(hottest, device.readings.temp_c)
         best = max(best, device.best_difficulty)
-    ghs = total["hashrate"] / 1e9
+    rate = total["hashrate"] / 1e9
     return {
         "devices": sum(groups.values()),
         "mining": total["mining"],
-        "hashRate": _ghs(total["hashrate"]),
+        "hashRate": ghs(total["hashrate"]),
         "expectedHashrate": round(total["expected"] / 1e9, 3),
         "power": round(total["power"], 2),
-        "efficiency": round(total["power"] / ghs * 1000, 2) if ghs > 1 else None,
+        "efficiency": round(total["power"] / rate * 1000, 2) if rate > 1 else None,
         "hottest": round(hottest, 1),
         "sharesAccepted": total["accepted"],
         "sharesRejected": total["rejected"],

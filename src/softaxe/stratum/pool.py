@@ -293,33 +293,28 @@ class Miner(ABC):
             vardiff.set(difficulty, now)
         self._tell_difficulty()
 
-    def flood(self, jobs: int) -> bool:
-        """Send many jobs at once; False for a miner that gets none."""
+    def flood(self, jobs: int) -> None:
+        """Send many jobs at once."""
         for _ in range(jobs):
             self.send_job(is_clean=False)
-        return self.is_mining
 
-    def truncate_message(self) -> bool:
-        """Send a message without its end; what follows is taken for that.
+    def close_channels(self, reason: str) -> bool:
+        """End every channel, while the connection stays; False without any."""
+        return False
 
-        Returns:
-            False, and nothing is sent, for a miner that is not mining.
-        """
-        said = self._said_again()
-        if said:
+    def regroup(self) -> bool:
+        """Put the channels of each length into a new group; False without any."""
+        return False
+
+    def truncate_message(self) -> None:
+        """Send a message without its end; what follows is taken for that."""
+        if said := self._said_again():
             del self._out[-min(said, CUT_BYTES) :]
-        return said > 0
 
-    def replay_message(self) -> bool:
-        """Send the same bytes twice, which in v2 is a nonce twice.
-
-        Returns:
-            False, and nothing is sent, for a miner that is not mining.
-        """
-        said = self._said_again()
-        if said:
+    def replay_message(self) -> None:
+        """Send the same bytes twice, which in v2 is a nonce twice."""
+        if said := self._said_again():
             self._write(bytes(self._out[-said:]))
-        return said > 0
 
     def _said_again(self) -> int:
         """Tell the difficulty once more; return how many bytes that takes."""
@@ -556,7 +551,7 @@ class Pool:
         self._now = now
         while (due := self.next_wake) <= now:
             if self._tell_due <= due:
-                self._tell_next(due)
+                self.tell_next(due)
             elif self._late and self._late[0][0] <= due:
                 heappop(self._late)[2].tell_block(due)
             elif self._next_silence_check <= due:
@@ -682,7 +677,8 @@ class Pool:
         self._tell_due = now
         self.step(now)
 
-    def _tell_next(self, now: float) -> None:
+    def tell_next(self, now: float) -> bool:
+        """Tell the next miner of the latest job; False when all know it."""
         if self._untold:
             connection, is_clean = self._untold.popleft()
             if not (is_clean and connection.hold_block(now)):
@@ -690,6 +686,7 @@ class Pool:
         self._tell_due += TELL_SPACING_S
         if not self._untold:
             self._tell_due = NEVER
+        return bool(self._untold)
 
 
 class CertificateFault(StrEnum):

@@ -25,18 +25,19 @@ from typing import Any, Protocol, Self, TypeVar, Unpack
 from softaxe.catalog import USUAL_BOARD
 from softaxe.description import read_number
 from softaxe.effects import EFFECTS, Layer
-from softaxe.errors import SettingError
+from softaxe.errors import NotThere, SettingError
 from softaxe.faults import Rule
 from softaxe.flash.image import release_bytes
+from softaxe.fleet import miners
 from softaxe.fleet.clock import ADVANCES_S
 from softaxe.fleet.event_loop import new_event_loop
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import read_group
 from softaxe.fleet.options import FleetOptions
+from softaxe.fleet.pool_server import MAX_CONNECTIONS
 from softaxe.json_values import JsonValue
 from softaxe.serve.journal import Entry
 from softaxe.serve.member import Member
-from softaxe.stratum.pool import Pool
 from softaxe.testing.options import (
     EffectName,
     FaultOptions,
@@ -549,21 +550,16 @@ class RunningPool:
     @property
     def address(self) -> tuple[str, int]:
         """Host and port."""
-
-        def work(fleet: Fleet) -> tuple[str, int]:
-            assert fleet.pool_server is not None
-            return fleet.pool_server.addresses[0]
-
-        return self._fleet.call(work)
+        return self._fleet.call(lambda fleet: miners.pool_of(fleet).addresses[0])
 
     def info(self) -> dict[str, Any]:
         """Connections and shares, of everybody and by worker."""
 
         def work(fleet: Fleet) -> dict[str, Any]:
-            assert fleet.pool_server is not None
-            pool = fleet.pool_server.pool
+            server = miners.pool_of(fleet)
+            pool = server.pool
             return {
-                "connections": fleet.pool_server.connection_count,
+                "connections": server.connection_count,
                 "sharesAccepted": pool.totals.accepted,
                 "sharesRejected": dict(pool.totals.rejected),
                 "blocksFound": pool.blocks_found,
@@ -581,9 +577,76 @@ class RunningPool:
         return self._fleet.call(work)
 
     @property
-    def faults(self) -> "PoolTroubles":
-        """What the pool does wrong, to every miner."""
-        return PoolTroubles(self._fleet)
+    def miners(self) -> list[dict[str, Any]]:
+        """Who is connected, oldest first, as `GET /control/pool/miners` tells it."""
+        told = self._fleet.run(
+            lambda fleet: miners.miners_to_json(fleet, first=0, limit=MAX_CONNECTIONS)
+        )
+        found: list[dict[str, Any]] = told["miners"]
+        return found
+
+    def new_block(self) -> None:
+        """Let somebody else find a block, so that all jobs are stale."""
+        self._fleet.run(miners.new_block)
+
+    def drop_connections(self) -> None:
+        """Close every connection."""
+
+        def work(fleet: Fleet) -> None:
+            server = miners.pool_of(fleet)
+            server.pool.drop_connections()
+            server.flush_all()
+
+        self._fleet.call(work)
+
+    def disconnect(self, miner_id: str) -> None:
+        """Close one miner's connection.
+
+        Args:
+            miner_id: Its address and port, as in `miners`.
+
+        Raises:
+            NotThere: There is no such miner.
+        """
+        self._with_miner(miner_id, miners.disconnect)
+
+    def set_difficulty(self, miner_id: str, difficulty: float) -> None:
+        """Ask one miner for another difficulty, which goes on by its rate of shares.
+
+        Raises:
+            NotThere: There is no such miner.
+        """
+        self._with_miner(miner_id, miners.set_difficulty, difficulty)
+
+    def do(self, miner_id: str, deed: str, **members: str | int) -> None:
+        """Do something to one miner, once; docs/pools.md lists the deeds.
+
+        Raises:
+            NotThere: There is no such miner.
+            SettingError: There is no such deed, or it cannot be done to this miner.
+        """
+        self._with_miner(miner_id, miners.do, {"deed": deed, **members})
+
+    def _with_miner(
+        self, miner_id: str, work: Callable[..., object], *arguments: object
+    ) -> None:
+        def in_loop(fleet: Fleet) -> None:
+            miner = miners.find(fleet, miner_id)
+            if miner is None:
+                raise NotThere(f"miner: there is no {miner_id!r}")
+            work(fleet, miner, *arguments)
+
+        self._fleet.call(in_loop)
+
+    @property
+    def faults(self) -> Faults:
+        """What the pool does wrong, to every miner.
+
+        Of use are the effects whose names begin with `pool_`, and `block_found`. A
+        miner that is no device has its `address:port` for an id and `strangers` for a
+        group.
+        """
+        return Faults(self._fleet)
 
     @property
     def clock(self) -> RunningClock:
@@ -594,28 +657,3 @@ class RunningPool:
     def journal(self) -> list[str]:
         """What the pool has said in its log, oldest first."""
         return list(self._lines)
-
-
-class PoolTroubles(Faults):
-    """What the built-in pool does wrong to its miners, own devices or not.
-
-    `add` takes the effects whose names begin with `pool_`, and `block_found`. A miner
-    that is no device has its `address:port` for an id and `strangers` for a group.
-    """
-
-    def new_block(self) -> None:
-        """Let somebody else find a block, so that all jobs are stale."""
-        self._with_pool(lambda pool, now: pool.new_block(now))
-
-    def drop_connections(self) -> None:
-        """Close every connection."""
-        self._with_pool(lambda pool, now: pool.drop_connections())
-
-    def _with_pool(self, work: Callable[[Pool, float], None]) -> None:
-        def in_loop(fleet: Fleet) -> None:
-            server = fleet.pool_server
-            assert server is not None
-            work(server.pool, fleet.clock.advance())
-            server.flush_all()
-
-        self._fleet.call(in_loop)

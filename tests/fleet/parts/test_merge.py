@@ -65,6 +65,33 @@ def test_totals_add_up_but_for_what_is_greatest_or_the_same() -> None:
     assert joined["pool"]["connections"] == 4
 
 
+def test_what_pools_have_seen_adds_up() -> None:
+    counts = {
+        "connections": 2,
+        "sharesAccepted": 3,
+        "sharesRejected": {"a": 1},
+        "acceptedDifficulty": 0.5,
+        "bestDifficulty": 4.0,
+        "blocksFound": 1,
+    }
+    one = {"urls": ["x"], "height": 9, **counts, "protocols": {"v1": counts}}
+    two = one | {"urls": ["y"], "sharesRejected": {"b": 2}, "bestDifficulty": 5.0}
+
+    joined = merge.pool([one, two])
+
+    twice = {"connections": 4, "sharesAccepted": 6, "acceptedDifficulty": 1.0}
+    twice |= {"blocksFound": 2}
+    v1 = {**twice, "sharesRejected": {"a": 2}, "bestDifficulty": 4.0}
+    assert joined == {
+        "urls": ["x", "y"],
+        "height": 9,
+        **twice,
+        "sharesRejected": {"a": 1, "b": 2},
+        "bestDifficulty": 5.0,
+        "protocols": {"v1": v1},
+    }
+
+
 def test_what_one_part_says_is_left_as_it_is() -> None:
     alone = totals()
 

@@ -90,14 +90,42 @@ def devices(found: Sequence[Table], first: int, limit: int) -> Table:
         first: Place of the first row that is wanted, among those of all parts.
         limit: How many are wanted.
     """
-    if len(found) == 1:
-        return found[0] | {"devices": found[0]["devices"][first:]}
+    return _cut("devices", found, first, limit)
+
+
+def miners(found: Sequence[Table], first: int, limit: int) -> Table:
+    """Likewise of the miners at the parts' pools."""
+    return _cut("miners", found, first, limit)
+
+
+def _cut(name: str, found: Sequence[Table], first: int, limit: int) -> Table:
     chosen: list[Table] = []
     for one in found:
-        rows, total = one["devices"], one["total"]
-        chosen += rows[first:][: limit - len(chosen)]
-        first = max(0, first - total)
-    return {"total": sum(one["total"] for one in found), "devices": chosen}
+        chosen += one[name][first:][: limit - len(chosen)]
+        first = max(0, first - one["total"])
+    return {"total": sum(one["total"] for one in found), name: chosen}
+
+
+def pool(found: Sequence[Table]) -> Table:
+    """Join what is told of the parts' pools; the first one's chain stands for all."""
+    first = found[0]
+    protocols = {
+        name: _counts([one["protocols"][name] for one in found])
+        for name in first["protocols"]
+    }
+    urls = [url for one in found for url in one["urls"]]
+    return first | _counts(found) | {"urls": urls, "protocols": protocols}
+
+
+def _counts(found: Sequence[Table]) -> Table:
+    rejected = Counter[str]()
+    for one in found:
+        rejected.update(one["sharesRejected"])
+    names = ("connections", "sharesAccepted", "acceptedDifficulty", "blocksFound")
+    return _sums(found, *names) | {
+        "sharesRejected": dict(rejected),
+        "bestDifficulty": max(one["bestDifficulty"] for one in found),
+    }
 
 
 def faults(found: Sequence[Table]) -> Table:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from softaxe import __version__
 from softaxe.errors import NotThere
+from softaxe.fleet import miners
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import read_group
 from softaxe.fleet.rows import row, state_of, sums
@@ -177,6 +178,46 @@ class Operations:
         """Restart a device."""
         self._member(device_id).restart()
         return {}
+
+    async def pool(self) -> Table | None:
+        """What the built-in pool has seen; None without one, here and below."""
+        server = self._fleet.pool_server
+        return None if server is None else miners.pool_to_json(server)
+
+    async def new_block(self) -> Table | None:
+        """Let others find a block."""
+        if self._fleet.pool_server is None:
+            return None
+        await miners.new_block(self._fleet)
+        return await self.pool()
+
+    async def miners(self, *, first: int, limit: int) -> Table | None:
+        """How many miners the built-in pool has, and some of their rows."""
+        if self._fleet.pool_server is None:
+            return None
+        return await miners.miners_to_json(self._fleet, first=first, limit=limit)
+
+    async def miner(self, *, miner_id: str) -> Table | None:
+        """The row of one; None when it is not here, and below."""
+        found = miners.find(self._fleet, miner_id)
+        return None if found is None else miners.miner_to_json(self._fleet, found)
+
+    async def disconnect_miner(self, *, miner_id: str) -> Table | None:
+        """End the connection of one."""
+        found = miners.find(self._fleet, miner_id)
+        return None if found is None else miners.disconnect(self._fleet, found)
+
+    async def set_miner(self, *, miner_id: str, difficulty: float) -> Table | None:
+        """Ask one for another difficulty."""
+        found = miners.find(self._fleet, miner_id)
+        if found is None:
+            return None
+        return miners.set_difficulty(self._fleet, found, difficulty)
+
+    async def do_deed(self, *, miner_id: str, deed: Table) -> Table | None:
+        """Do something to one, once."""
+        found = miners.find(self._fleet, miner_id)
+        return None if found is None else miners.do(self._fleet, found, deed)
 
     async def faults(self) -> Table:
         """All rules and all effects."""
