@@ -1,4 +1,4 @@
-"""The fleet's page in Chromium, with a thousand devices behind it."""
+"""The fleet's page in Chromium, with many devices behind it."""
 
 import os
 import re
@@ -15,23 +15,22 @@ from softaxe.testing import GroupOptions
 from softaxe.testing.run import RunningFleet, running
 
 PHONE = {"width": 360, "height": 740}
-DEVICES = 1000
 Open = Callable[..., Page]
+
+
+def groups(gammas: int, supras: int) -> list[GroupOptions]:
+    old_and_new = ["2.9.0", "2.15.0"]
+    return [
+        {"name": "gammas", "count": gammas, "boards": ["601", "602"]},
+        {"name": "supras", "count": supras, "board": "402", "firmware": old_and_new},
+        {"name": "attic", "count": 10, "board": "601", "ambient": 45},
+    ]
 
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[RunningFleet]:
-    groups: list[GroupOptions] = [
-        {"name": "gammas", "count": DEVICES - 110, "boards": ["601", "602"]},
-        {
-            "name": "supras",
-            "count": 100,
-            "board": "402",
-            "firmware": ["2.9.0", "2.15.0"],
-        },
-        {"name": "attic", "count": 10, "board": "601", "ambient": 45},
-    ]
-    with running(groups=groups, control=True, speed=0, warm_up_s=12) as made:
+    """A hundred devices, for what as many show as a thousand."""
+    with running(groups=groups(60, 30), control=True, speed=0, warm_up_s=12) as made:
         yield made
 
 
@@ -82,22 +81,26 @@ def first_names(page: Page, count: int = 3) -> list[str]:
 def test_a_thousand_devices_are_one_scroll_away(
     open_fleet: Open, picture: Callable[[Page, str], None]
 ) -> None:
-    page = open_fleet()
-    expect(page.get_by_text("1,000 of 1,000 shown")).to_be_visible()
-    drawn = page.locator("tbody th[scope=row]")
-    assert drawn.count() < 60, "only what is seen is drawn"
-    before = first_names(page)
-    picture(page, "fleet")
+    made = groups(890, 100)
+    warm_up_s = 12 if "SOFTAXE_PICTURES" in os.environ else 0  # only the eye needs it
+    with running(groups=made, control=True, speed=0, warm_up_s=warm_up_s) as thousand:
+        page = open_fleet(of=thousand)
+        expect(page.get_by_text("1,000 of 1,000 shown")).to_be_visible()
+        drawn = page.locator("tbody th[scope=row]")
+        assert drawn.count() < 60, "only what is seen is drawn"
+        before = first_names(page)
+        picture(page, "fleet")
 
-    table = page.get_by_role("region", name="Table of devices")
-    table.evaluate("box => box.scrollTo(0, box.scrollHeight)")
+        table = page.get_by_role("region", name="Table of devices")
+        table.evaluate("box => box.scrollTo(0, box.scrollHeight)")
 
-    expect(page.get_by_role("row").last).to_be_visible()
-    expect(page.locator("tr[aria-rowindex='1001']")).to_be_visible()
-    top = table.evaluate("box => box.scrollTop")
-    page.wait_for_timeout(2500)
-    assert table.evaluate("box => box.scrollTop") == top, "news moves nothing"
-    assert first_names(page) != before
+        expect(page.get_by_role("row").last).to_be_visible()
+        expect(page.locator("tr[aria-rowindex='1001']")).to_be_visible()
+        top = table.evaluate("box => box.scrollTop")
+        page.wait_for_timeout(2500)
+        assert table.evaluate("box => box.scrollTop") == top, "news moves nothing"
+        assert first_names(page) != before
+        page.close()
 
 
 def test_it_sorts_and_filters(open_fleet: Open) -> None:
@@ -109,21 +112,21 @@ def test_it_sorts_and_filters(open_fleet: Open) -> None:
     expect(hottest).to_contain_text("attic")
 
     page.get_by_label("Group").select_option("supras")
-    expect(page.get_by_text("100 of 1,000 shown")).to_be_visible()
+    expect(page.get_by_text("30 of 100 shown")).to_be_visible()
     expect(page.locator("tbody tr[aria-rowindex='2']")).to_contain_text("402 Supra")
 
     page.get_by_label("Firmware").select_option("2.15.0")
-    expect(page.get_by_text("50 of 1,000 shown")).to_be_visible()
+    expect(page.get_by_text("15 of 100 shown")).to_be_visible()
     page.get_by_label("Firmware").select_option("")
     page.get_by_role("button", name=re.compile("^Firmware")).click()
     expect(page.locator("tbody tr[aria-rowindex='2']")).to_contain_text("2.9.0")
     page.get_by_label("Search").fill("2.15 402")
-    expect(page.get_by_text("50 of 1,000 shown")).to_be_visible()
+    expect(page.get_by_text("15 of 100 shown")).to_be_visible()
 
     page.get_by_label("Group").select_option("")
     page.get_by_label("Search").fill("601-1 ")
     page.get_by_label("Search").fill("ATTIC")
-    expect(page.get_by_text("10 of 1,000 shown")).to_be_visible()
+    expect(page.get_by_text("10 of 100 shown")).to_be_visible()
     page.get_by_label("Search").fill("nobody")
     expect(page.get_by_text("No device is like that.")).to_be_visible()
 
