@@ -780,3 +780,27 @@ def test_a_bm1373_accepts_both_ids_and_numbers_chips_by_its_own_stride(
     assert "I bm1372/73: Job ID: 18, Asic nr: 1, Core: 0/5, Ver: 00000000" in (
         bench.lines
     )
+
+
+def test_replies_are_heard_like_their_bytes() -> None:
+    by_bytes, by_replies = Bench(), Bench()
+    for bench in by_bytes, by_replies:
+        bench.start()
+        bench.driver.start_monitor(bench.now)
+    sent: list[tuple[int, frames.Reply]] = [
+        (11, frames.RegisterReply(7, 0, frames.Register.TOTAL)),
+        (11, frames.NonceReply(0x0A4C049B, 0x18, 3, 1)),
+        (9, frames.RegisterReply(9, 0, frames.Register.TOTAL)),
+        (11, frames.NonceReply(0x0A4C049C, 0x18, 3, 1)),
+    ]
+
+    for number, reply in enumerate(sent):
+        now = 20.0 + number
+        by_bytes.driver.receive(frames.reply_frame(*reply), now)
+        by_replies.driver.hear([reply], now)
+
+    found = by_replies.driver.events()
+    assert len(found) > 1
+    assert found == by_bytes.driver.events()
+    assert by_replies.lines == by_bytes.lines
+    assert by_replies.driver.bad_frames == by_bytes.driver.bad_frames > 0

@@ -15,7 +15,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from softaxe.asic import frames
-from softaxe.asic.frames import ADDRESSES, Register
+from softaxe.asic.frames import (
+    ADDRESSES,
+    NonceReply,
+    Register,
+    RegisterReply,
+    Reply,
+)
 from softaxe.asic.hashing import (
     ADDRESS_SHIFT,
     CORE_SHIFT,
@@ -175,6 +181,8 @@ class _Asic:
         """Forget everything, as after power-on."""
         self.address: int | None = None
         self.registers: dict[int, int] = {}
+        self.is_rolling = False
+        """True since it was told to roll versions."""
         self.frequency_mhz = RESET_FREQUENCY_MHZ
         self.ticket_bits = 0
         self.domain_shares: Sequence[float] = self.silicon.domain_weights
@@ -193,12 +201,8 @@ class _Asic:
         self.as_of = 0.0
         self.progress = 0.0
         self.batch = 0
-        self.hits: deque[tuple[int, bytes]] = deque()
-
-    @property
-    def is_rolling(self) -> bool:
-        """True since it was told to roll versions."""
-        return bool(self.registers.get(Register.VERSION_MASK, 0) & frames.ROLLING)
+        self.hits: deque[tuple[int, tuple[int, Reply]]] = deque()
+        """Each with its number in the batch and the length of its reply."""
 
     @property
     def version_field_mask(self) -> int:
@@ -227,8 +231,10 @@ class _Asic:
         """Bring progress and expected counts up to `now`."""
         searched = self.rate * (now - self.as_of)
         self.as_of = now
-        self.progress += searched
-        self.count(searched * counts_per_search)
+        if searched:
+            self.progress += searched
+            counts = searched * counts_per_search
+            self.counters.add(counts, counts * self.errors, self.domain_shares)
 
     def count(self, counts: float) -> None:
         """Expect these counts, and their errors."""
@@ -251,13 +257,15 @@ class Chain:
         self, chip: Chip, *, silicons: Sequence[Silicon], rng: random.Random
     ) -> None:
         self.mode = SCALED
+        self._counts_per_search = SCALED.counts_per_search
         self.next_wake = NEVER
         self._chip = chip
         self._wire = frames.WIRES[chip.name]
         self._cores = min(chip.core_count, CORES)
         self._rng = rng
         self._reader = frames.CommandReader(self._wire.job_bytes)
-        self._out: list[bytes] = []
+        self._out: list[tuple[int, Reply]] = []
+        """Replies, each with its length in bytes."""
         self._core_voltage_v = 0.0
         self._job_at = 0.0
         self._ahead_s = SEARCH_AHEAD_S[1]
@@ -322,6 +330,7 @@ class Chain:
         """Change what a hash stands for; running work and counts are forgotten."""
         self.step(now)
         self.mode = mode
+        self._counts_per_search = mode.counts_per_search
         self._epoch += 1
         for asic in self._asics:
             asic.forget_work()
@@ -425,9 +434,18 @@ class Chain:
         """Return and forget the bytes to send."""
         if not self._out:
             return b""
-        data = b"".join(self._out)
+        data = b"".join(
+            frames.reply_frame(reply_bytes, reply) for reply_bytes, reply in self._out
+        )
         self._out.clear()
         return data
+
+    def take_replies(self) -> list[tuple[int, Reply]]:
+        """Return and forget the replies, each with its length, instead of bytes."""
+        if not self._out:
+            return []
+        replies, self._out = self._out, []
+        return replies
 
     # Real work
 
@@ -451,7 +469,7 @@ class Chain:
         if search.epoch != self._epoch:
             return
         asic = self._all_asics[search.asic_index]
-        asic.count(search.span.count * self.mode.counts_per_search)
+        asic.count(search.span.count * self._counts_per_search)
         for nonce in found:
             self._out.append(self._reply(asic, nonce, search.job_id, search.span))
 
@@ -489,19 +507,19 @@ class Chain:
             self._set_rate(asic, now)
         elif register == Register.TICKET_MASK:
             asic.ticket_bits = frames.ticket_bits(value)
+        elif register == Register.VERSION_MASK:
+            asic.is_rolling = bool(value & frames.ROLLING)
 
     def _answer(self, asic: _Asic, register: int, now: float) -> None:
         size, address = self._reply_bytes(asic), asic.address or 0
         if register == Register.CHIP_ID:
-            chip_id = self._chip.chip_id
-            reply = frames.chip_id_reply(self._wire, size, chip_id, address)
+            value = frames.chip_id_value(self._wire, self._chip.chip_id, address)
         else:
             value = self._read(asic, register, now)
-            reply = frames.register_reply(size, value, address, register)
-        self._out.append(reply)
+        self._out.append((size, RegisterReply(value, address, register)))
 
     def _read(self, asic: _Asic, register: int, now: float) -> int:
-        asic.go_on(now, self.mode.counts_per_search)
+        asic.go_on(now, self._counts_per_search)
         # Real hashes are counted one by one; those that scaled work stands for are not
         # there to be counted, and a chip's counters scatter.
         rng = None if self.mode.is_real else self._rng
@@ -538,7 +556,7 @@ class Chain:
         self._ahead_s = min(max(least_s, usual_s, self._ahead_s / 2), most_s)
         self._job_at = now
         for asic in self._asics:
-            asic.go_on(now, self.mode.counts_per_search)
+            asic.go_on(now, self._counts_per_search)
             asic.job_id = job_id
             asic.cursor = NonceCursor(
                 heads(asic),
@@ -586,7 +604,7 @@ class Chain:
         if asic.hits:
             self._out.append(asic.hits.popleft()[1])
             return
-        asic.go_on(due, self.mode.counts_per_search)
+        asic.go_on(due, self._counts_per_search)
         asic.progress = max(0.0, asic.progress - asic.batch)
         self._search_ahead(asic)
 
@@ -603,16 +621,19 @@ class Chain:
                 asic.hits.append((place, reply))
             asic.batch += span.count
 
-    def _reply(self, asic: _Asic, nonce: int, job_id: int, span: Span) -> bytes:
+    def _reply(
+        self, asic: _Asic, nonce: int, job_id: int, span: Span
+    ) -> tuple[int, NonceReply]:
         wire, size = self._wire, self._reply_bytes(asic)
         told = nonce
         if self._rng.random() < asic.errors:
             told ^= self._rng.randrange(1, FREE_NONCES)  # an undervolted chip's rubbish
         if not isinstance(span.head, Header):  # a midstate
-            return frames.nonce_reply(size, told, job_id | span.field)
+            return size, NonceReply(told, job_id | span.field, 0, 0)
         excess = max(0, span.head.zero_bits(nonce) - asic.zero_bits)
         excess_byte, id_byte = wire.result(job_id, span.field, excess)
-        return frames.nonce_reply(size, told, id_byte, span.field, excess_byte)
+        field = span.field if asic.is_rolling else 0  # a short reply has no room
+        return size, NonceReply(told, id_byte, field, excess_byte)
 
     # State
 
@@ -639,7 +660,7 @@ class Chain:
 
     def _set_rate(self, asic: _Asic, now: float) -> None:
         """Work out how a chip does at its clock, voltage and temperature."""
-        asic.go_on(now, self.mode.counts_per_search)
+        asic.go_on(now, self._counts_per_search)
         silicon = asic.silicon
         half_v = silicon.half_voltage_v(asic.frequency_mhz, asic.temperature_c)
         margin_v = self._core_voltage_v - half_v

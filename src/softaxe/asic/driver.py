@@ -5,14 +5,14 @@ machine with deadlines. Source of sequence, times and texts: ESP-Miner component
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from math import floor
 
 from msgspec import Struct
 
 from softaxe.asic import frames
-from softaxe.asic.frames import ADDRESSES, NonceReply, Register, RegisterReply
+from softaxe.asic.frames import ADDRESSES, Register, RegisterReply, Reply
 from softaxe.asic.monitor import PERIOD_S as POLL_S
 from softaxe.asic.monitor import HashrateMonitor
 from softaxe.asic.pll import RAMP_STEP_MHZ, pll_for, ramp_steps
@@ -276,6 +276,24 @@ class Driver:
             text = "Reply with a wrong preamble or checksum, skipped"
             self._log(Level.ERROR, "common", text)
         self._await_frame(now, is_new=is_bad or bool(bodies))
+
+    def hear(self, replies: Sequence[tuple[int, Reply]], now: float) -> None:
+        """Replies came over a wire that damages nothing: `receive` without the bytes.
+
+        Args:
+            replies: Each with its length in bytes.
+            now: Device time.
+        """
+        reader = self._reader
+        is_whole = not reader.is_waiting and self._phase is not _Phase.ENUMERATING
+        if not is_whole or any(size != reader.reply_bytes for size, _ in replies):
+            sent = b"".join(frames.reply_frame(size, reply) for size, reply in replies)
+            self.receive(sent, now)
+            return
+        reader.flush()  # also the count of what was skipped
+        for _, reply in replies:
+            self._take(reply, now)
+        self._await_frame(now, is_new=True)
 
     def _await_frame(self, now: float, *, is_new: bool) -> None:
         """Note until when a frame that has begun must be complete."""
@@ -584,7 +602,7 @@ class Driver:
 
     # Replies
 
-    def _take(self, reply: NonceReply | RegisterReply, now: float) -> None:
+    def _take(self, reply: Reply, now: float) -> None:
         wire = self._wire
         if isinstance(reply, RegisterReply):
             number = reply.address // self._address_interval

@@ -8,6 +8,7 @@ its low five bits are a CRC. Source: ESP-Miner components/asic.
 from binascii import crc_hqx
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from functools import lru_cache
 from math import ceil
 from struct import Struct
 from typing import NamedTuple
@@ -25,6 +26,9 @@ READ = 0x42
 INACTIVE = 0x43
 COMMAND_BYTES = {SET_ADDRESS: 5, WRITE: 9, READ: 5, INACTIVE: 5}
 """Of a command behind its preamble, as its length byte says too."""
+SHORT_BYTES = 16
+"""More than any command has, preamble included, and less than a job."""
+KNOWN_COMMANDS = 256
 JOB_HEADER = 0x21
 JOB_BYTES = 82
 """Data of a job that carries a whole header."""
@@ -398,6 +402,15 @@ class RegisterReply(NamedTuple):
     register: int
 
 
+Reply = NonceReply | RegisterReply
+
+
+def reply_frame(reply_bytes: int, reply: Reply) -> bytes:
+    """Frame a reply (chip's side)."""
+    frame = nonce_reply if isinstance(reply, NonceReply) else register_reply
+    return frame(reply_bytes, *reply)
+
+
 def nonce_reply(
     reply_bytes: int,
     nonce: int,
@@ -419,8 +432,13 @@ def register_reply(reply_bytes: int, value: int, address: int, register: int) ->
 
 def chip_id_reply(wire: Wire, reply_bytes: int, chip_id: int, address: int) -> bytes:
     """Frame the answer to the enumeration (chip's side)."""
-    value = chip_id << 16 | wire.core_num << 8 | address
+    value = chip_id_value(wire, chip_id, address)
     return register_reply(reply_bytes, value, address, Register.CHIP_ID)
+
+
+def chip_id_value(wire: Wire, chip_id: int, address: int) -> int:
+    """What that register holds."""
+    return chip_id << 16 | wire.core_num << 8 | address
 
 
 def _reply(payload: bytes, flag: int) -> bytes:
@@ -492,7 +510,7 @@ class ReplyReader:
         self.flush()
 
 
-def read_reply(body: bytes) -> NonceReply | RegisterReply:
+def read_reply(body: bytes) -> Reply:
     """Read a body that `ReplyReader` returned; a BM1397's is two bytes shorter."""
     first = int.from_bytes(body[:4])
     if body[-1] & NONCE_FLAG:
@@ -518,6 +536,8 @@ class CommandReader:
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """Return header and data of the complete, valid frames."""
+        if not self._buffer and len(data) <= SHORT_BYTES and (one := _command(data)):
+            return [one]
         buffer, at = self._buffer + data, 0
         frames: list[tuple[int, bytes]] = []
         while True:
@@ -545,6 +565,16 @@ class CommandReader:
             return self._job_bytes + 4
         size = COMMAND_BYTES.get(header & ~BROADCAST, 0)
         return size if size == length else 0
+
+
+@lru_cache(KNOWN_COMMANDS)
+def _command(data: bytes) -> tuple[int, bytes] | None:
+    """Read one whole command, as hosts send the same again and again."""
+    frame = data[2:]
+    is_whole = data.startswith(HOST_PREAMBLE) and len(frame) > 1
+    if is_whole and COMMAND_BYTES.get(frame[0] & ~BROADCAST) == len(frame) == frame[1]:
+        return (frame[0], frame[2:-1]) if _is_valid_command(frame) else None
+    return None
 
 
 def _is_valid_command(frame: bytes) -> bool:

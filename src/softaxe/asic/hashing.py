@@ -300,12 +300,15 @@ class HashCounters:
         domains: How many domains.
     """
 
-    __slots__ = ("_domains", "_errors", "_rated")
+    __slots__ = ("_domains", "_errors", "_rated", "_shares", "_undivided")
 
     def __init__(self, domains: int) -> None:
         self._domains = [_Counter() for _ in range(domains)]
         self._errors = _Counter()
         self._rated = (0, -1.0)
+        self._undivided = 0.0
+        """Expected of all domains together, in these shares."""
+        self._shares: Sequence[float] = ()
 
     def add(self, counts: float, errors: float, shares: Sequence[float]) -> None:
         """Expect more counts.
@@ -315,12 +318,19 @@ class HashCounters:
             errors: Of the chip.
             shares: One per domain, in any unit: counts are divided in proportion.
         """
-        if not counts:
-            return
-        each = counts / sum(shares)
-        for domain, share in zip(self._domains, shares, strict=True):
-            domain.expected += each * share
+        if shares != self._shares:
+            self._divide()
+            self._shares = shares
+        self._undivided += counts
         self._errors.expected += errors
+
+    def _divide(self) -> None:
+        if not self._undivided:
+            return
+        each = self._undivided / sum(self._shares)
+        for domain, share in zip(self._domains, self._shares, strict=True):
+            domain.expected += each * share
+        self._undivided = 0.0
 
     def jump(self, index: int, counts: int) -> None:
         """Let a domain's counter be so much further at once."""
@@ -348,6 +358,7 @@ class HashCounters:
         if register == Register.ERROR_COUNT:
             self._errors.count(rng)
             return self._errors.value
+        self._divide()
         if register == Register.TOTAL:
             for domain in self._domains:
                 domain.count(rng)

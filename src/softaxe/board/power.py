@@ -67,12 +67,12 @@ class PowerStage:
             airflow: Share of the fan's full flow.
         """
         supply, volts = self._supply, self.core_voltage_setting_v
-        switching_f = sum(
-            farads * exp(per_k * min(celsius - REFERENCE_C, MOST_HEAT_K))
-            for (farads, per_k), celsius in zip(
-                self._switching, temperatures_c, strict=True
-            )
-        )
+        switching_f = 0.0
+        for (farads, per_k), celsius in zip(
+            self._switching, temperatures_c, strict=True
+        ):
+            heat_k = min(celsius - REFERENCE_C, MOST_HEAT_K)
+            switching_f += farads * exp(per_k * heat_k)
         hertz = frequency_mhz * 1e6 * activity
         # Chips of one domain are in parallel, domains in series.
         self.core_current_a = switching_f * hertz * volts / self._domains

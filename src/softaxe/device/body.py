@@ -151,7 +151,13 @@ class Body:
         power, thermal, fan = self.power, self.thermal, self.fan
         fan.step(BODY_PERIOD_S, rng)
         power.wander(BODY_PERIOD_S, rng)
-        self._power(chain)
+        airflow = fan.airflow
+        power.step(
+            frequency_mhz=chain.frequency_mhz,
+            activity=chain.activity,
+            temperatures_c=thermal.chips_c,
+            airflow=airflow,
+        )
         self.regulator.step(thermal.vr_c, rng)
         self._noise_c = draw_noise(self.board, rng)
         ordered_c = self.ordered_ambient_c
@@ -159,7 +165,7 @@ class Body:
             BODY_PERIOD_S,
             core_power_w=power.core_power_w,
             regulator_heat_w=power.regulator_heat_w,
-            airflow=fan.airflow,
+            airflow=airflow,
             ambient_c=self.ambient.at(now) if ordered_c is None else ordered_c,
         )
         chain.set_operating_point(
@@ -168,17 +174,14 @@ class Body:
 
     def switch(self, chain: Chain, now: float) -> None:
         """Let chips have at once the core voltage that was switched on or off."""
-        self._power(chain)
-        chain.set_operating_point(
-            core_voltage_v=self.power.core_voltage_v,
-            temperatures_c=self.thermal.chips_c,
-            now=now,
-        )
-
-    def _power(self, chain: Chain) -> None:
         self.power.step(
             frequency_mhz=chain.frequency_mhz,
             activity=chain.activity,
             temperatures_c=self.thermal.chips_c,
             airflow=self.fan.airflow,
+        )
+        chain.set_operating_point(
+            core_voltage_v=self.power.core_voltage_v,
+            temperatures_c=self.thermal.chips_c,
+            now=now,
         )

@@ -136,6 +136,9 @@ class Device(DeviceState):
         now: Device time at power-on, in seconds.
     """
 
+    next_wake: float
+    """When to call `step` next."""
+
     def __init__(
         self,
         board: str | Board = "601",
@@ -214,24 +217,6 @@ class Device(DeviceState):
 
     # Time
 
-    @property
-    def next_wake(self) -> float:
-        """When to call `step` next."""
-        return min(
-            self._boot_due,
-            self._body_due,
-            self._restart_at,
-            self._crash_at,
-            self._identify_until,
-            self.radio.next_wake,
-            self.chain.next_wake,
-            self.driver.next_wake,
-            self.power_management.next_wake,
-            self.mining.next_wake,
-            self.pools.next_wake,
-            self.statistics.next_wake,
-        )
-
     def step(self, now: float) -> None:
         """Let everything that is due up to `now` happen, in its order."""
         while (due := self.next_wake) <= now:
@@ -268,6 +253,23 @@ class Device(DeviceState):
         else:
             self.is_saying_hi = False
             self._identify_until = NEVER
+
+    def _plan(self) -> None:
+        """Note when something is due next; after all that may have changed it."""
+        self.next_wake = min(
+            self._boot_due,
+            self._body_due,
+            self._restart_at,
+            self._crash_at,
+            self._identify_until,
+            self.radio.next_wake,
+            self.chain.next_wake,
+            self.driver.next_wake,
+            self.power_management.next_wake,
+            self.mining.next_wake,
+            self.pools.next_wake,
+            self.statistics.next_wake,
+        )
 
     # The user
 
@@ -360,7 +362,7 @@ class Device(DeviceState):
                 self.nvs[key] = value
         self.settings = self.settings.changed(request.values_before)
         self._configure_pools()
-        self._configure_pools()
+        self._plan()
         self.revision += 1
 
     def restart(self, now: float) -> None:
@@ -368,6 +370,7 @@ class Device(DeviceState):
         self.step(now)
         if self._restart_at == NEVER:
             self._restart_at = now + RESTART_DELAY_S
+            self._plan()
 
     def set_paused(self, is_paused: bool, now: float) -> None:
         """Stop mining until it shall go on, or until the device restarts."""
@@ -386,6 +389,7 @@ class Device(DeviceState):
         self._identify_until = NEVER
         if self.is_saying_hi and has_display:
             self._identify_until = now + IDENTIFY_S
+        self._plan()
         return self.is_saying_hi
 
     def dismiss_block(self, now: float) -> None:
@@ -414,6 +418,7 @@ class Device(DeviceState):
         self.step(now)
         if self.is_on_network:
             self.radio.note_client(now)
+            self._plan()
 
     def show_update(self, name: str, progress: str) -> None:
         """Show on the screen how far the installation of an image is."""
@@ -728,6 +733,7 @@ class Device(DeviceState):
             speaks = f"{self.version} is unknown here; it speaks as {self.firmware.tag}"
             self.log(Level.WARNING, "softaxe", speaks)
         self._copy_reset_line()
+        self._plan()
 
     def _reset(self, now: float, reason: str) -> None:
         if self._is_reachable:
@@ -907,8 +913,8 @@ class Device(DeviceState):
                 self._copy_reset_line()
             if data := driver.data_to_chip():
                 chain.receive(data, self.now)
-            if data := chain.data_to_host():
-                driver.receive(data, self.now)
+            if replies := chain.take_replies():
+                driver.hear(replies, self.now)
                 is_moving = True
             for driver_event in driver.events():
                 self._take_driver_event(driver_event)
@@ -924,6 +930,7 @@ class Device(DeviceState):
             self._events.append(CameUp() if self._is_reachable else WentDown())
         if self.power_management.has_news:
             self._take_protection(self.power_management)
+        self._plan()
 
     def _take_protection(self, management: PowerManagement) -> None:
         management.has_news = False
@@ -1123,6 +1130,7 @@ class Device(DeviceState):
         if changes:
             self.power_management.wake(self.now)
             self._configure_pools()
+            self._plan()
 
     def _configure_pools(self) -> None:
         """Let slots be dialled as they are now; what has no slots waits for a boot."""

@@ -92,16 +92,14 @@ class Chain:
         self._next_block = self._draw_interval_s()
         self._add_transactions(FIRST_TRANSACTIONS)
         self.template = self._make_template(0.0)
+        self.next_wake = 0.0
+        """When the template changes next."""
+        self._plan()
 
     @property
     def height(self) -> int:
         """Height of the block that is being mined."""
         return self.template.height
-
-    @property
-    def next_wake(self) -> float:
-        """When the template changes next."""
-        return min(self._next_block, self._next_arrival)
 
     def step(self, now: float) -> None:
         """Let others find a block and transactions arrive, whatever is due."""
@@ -113,6 +111,7 @@ class Chain:
                 self._arrivals += 1
                 self._add_transactions(self._rng.randint(1, MAX_NEW_TRANSACTIONS))
                 self.template = self._make_template(due)
+            self._plan()
 
     def extend(self, header: bytes, now: float) -> None:
         """Take up a block that was found on top of the last one.
@@ -136,9 +135,9 @@ class Chain:
         """The pool's clock, in Unix seconds."""
         return self._start_time + int(now)
 
-    @property
-    def _next_arrival(self) -> float:
-        return (self._arrivals + 1) * self._transaction_interval_s
+    def _plan(self) -> None:
+        arrival = (self._arrivals + 1) * self._transaction_interval_s
+        self.next_wake = min(self._next_block, arrival)
 
     def _draw_interval_s(self) -> float:
         return self._rng.expovariate(1 / self._block_interval_s)

@@ -345,6 +345,8 @@ class Miner(ABC):
 
     def data_to_send(self) -> bytes:
         """Return and forget the bytes for the miner."""
+        if not self._out:
+            return b""
         data = bytes(self._out)
         self._out.clear()
         return data
@@ -480,6 +482,7 @@ class Pool:
         self._unsent: dict[Miner, None] = {}
         self._extranonces = 0
         self._silence_checks = 0
+        self._silence_due = SILENCE_CHECK_S
 
     @classmethod
     def for_scaled_work(
@@ -528,7 +531,7 @@ class Pool:
     def next_wake(self) -> float:
         """When to step next."""
         late = self._late[0][0] if self._late else NEVER
-        return min(self.chain.next_wake, self._next_silence_check, self._tell_due, late)
+        return min(self.chain.next_wake, self._silence_due, self._tell_due, late)
 
     def connect(self, now: float, name: str = "") -> "PoolConnection":
         """Take up a miner.
@@ -554,8 +557,9 @@ class Pool:
                 self.tell_next(due)
             elif self._late and self._late[0][0] <= due:
                 heappop(self._late)[2].tell_block(due)
-            elif self._next_silence_check <= due:
+            elif self._silence_due <= due:
                 self._silence_checks += 1
+                self._silence_due = (self._silence_checks + 1) * SILENCE_CHECK_S
                 for connection in self.connections:
                     connection.check_silence(due)
             else:
@@ -657,10 +661,6 @@ class Pool:
         if self.log is not None:
             for line in self._log_limit.lines(Level.INFO, TAG, text, self._now):
                 self.log(*line)
-
-    @property
-    def _next_silence_check(self) -> float:
-        return (self._silence_checks + 1) * SILENCE_CHECK_S
 
     def _send_jobs(self, now: float, *, is_clean: bool) -> None:
         """Begin to tell everybody of a new job, one after the other."""
