@@ -48,6 +48,32 @@ def test_mining_is_paused_and_resumed(
         page.close()
 
 
+def test_tls_and_stratum_v2_are_chosen_where_pools_have_no_slots(
+    browser: Browser, run_device: Any, tmp_path: Path
+) -> None:
+    pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    with run_device(tmp_path, speed=20.0, firmware=("2.14.2",)) as device:
+        page = browser.new_page()
+        page.goto(f"{device.url}/#/settings/pool")
+        first = page.get_by_role("group", name="Primary")
+        second = page.get_by_role("group", name="Fallback")
+        expect(first.get_by_label("Certificate of the primary pool")).to_have_count(0)
+        first.get_by_label("TLS to").select_option("on, by this certificate")
+        first.get_by_label("Certificate of the primary pool").fill(pem)
+        expect(second.get_by_label("Channel")).to_have_count(0)
+        second.get_by_label("Protocol").select_option("Stratum v2")
+        expect(second.get_by_label("TLS to")).to_have_count(0)
+        second.get_by_label("Channel").select_option("standard")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
+        page.close()
+
+        info = device.info()
+        assert (info["stratumTLS"], info["stratumCert"]) == (2, pem)
+        assert info["fallbackStratumProtocol"] == "SV2"
+        assert info["fallbackStratumV2ChannelType"] == "standard"
+
+
 def test_pool_slots_are_filled_chosen_and_cleared(
     browser: Browser, run_device: Any, tmp_path: Path
 ) -> None:

@@ -38,6 +38,20 @@ export interface Rules {
   settings: Rule[];
 }
 
+/** What stands for a value of a setting that has a code. */
+export type Words = [string | number, string][];
+
+/** Firmware before 2.15 takes 3, too, and reaches no pool by it. */
+export const TLS: Words = [
+  [0, "off"],
+  [1, "on, by the usual authorities"],
+  [2, "on, by this certificate"],
+];
+export const PROTOCOLS: Words = [
+  ["SV1", "Stratum v1"],
+  ["SV2", "Stratum v2"],
+];
+
 export const NEEDS_RESTART = "after a restart";
 
 const bytes = (text: string): number => new TextEncoder().encode(text).length;
@@ -77,6 +91,22 @@ export function optionsOf(rule: Rule, asic: Asic | undefined): { values: number[
   if (rule.name === "frequency") return { values: asic.frequencyOptions, normal: asic.defaultFrequency };
   if (rule.name === "coreVoltage") return { values: asic.voltageOptions, normal: asic.defaultVoltage };
   return null;
+}
+
+const OF_POOL = /^(stratum|fallbackStratum)(TLS|Cert|ExtranonceSubscribe|V2\w+)$/;
+
+/** Whether a setting of a pool means anything, by the other values as typed. */
+export function applies(name: string, typed: Record<string, string | boolean>): boolean {
+  const [, pool, what = ""] = OF_POOL.exec(name) ?? [];
+  if (!pool) return true;
+  const isV2 = typed[`${pool}Protocol`] === "SV2";
+  if (isV2 || what.startsWith("V2")) return isV2 && what.startsWith("V2");
+  return what !== "Cert" || typed[`${pool}TLS`] === "2";
+}
+
+export function wordsOf(name: string): Words | null {
+  if (name.endsWith("tratumTLS")) return TLS;
+  return name.endsWith("tratumProtocol") ? PROTOCOLS : null;
 }
 
 /** Take a device's refusal apart: what it says of which setting, and the rest. */
