@@ -2,14 +2,16 @@ import asyncio
 import io
 import sys
 from dataclasses import dataclass
+from ipaddress import ip_network
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from softaxe import Device
+from softaxe.api.access import Networks
 from softaxe.cli import serving
-from softaxe.device.profile import FIRMWARE
+from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
 from softaxe.errors import NotNow
 from softaxe.serve.share_load import EDGES_S
 
@@ -75,16 +77,32 @@ def test_who_starts_a_new_device_is_told_of_its_access_point(
     assert "access   " not in told
 
 
+@pytest.mark.parametrize(
+    ("ipv4", "profile", "networks", "words"),
+    [
+        ("127.0.0.1", FIRMWARE, (), "401 from 127.0.0.1: the firmware lets only"),
+        ("203.0.113.7", FIRMWARE, (), "401 from 203.0.113.7: the firmware lets only"),
+        ("203.0.113.7", DOCUMENTED, (), "401 from 203.0.113.7: a device lets only"),
+        ("203.0.113.7", DOCUMENTED, (ip_network("203.0.113.0/24"),), ""),
+        ("192.168.1.7", FIRMWARE, (), ""),
+    ],
+)
 def test_who_starts_what_lets_nobody_in_here_is_told(
+    ipv4: str,
+    profile: Profile,
+    networks: Networks,
+    words: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    serving._tell_device(member_with(Device(profile=FIRMWARE)))
+    member = member_with(Device(profile=profile, ipv4=ipv4))
+    member.networks = networks
 
-    told = capsys.readouterr().out
-    assert (
-        "  access   401: the firmware lets only private addresses in, see --host"
-        in told
-    )
+    serving._tell_device(member)
+
+    out = capsys.readouterr().out
+    told = [line for line in out.splitlines() if line.startswith("  access")]
+    assert len(told) == bool(words)
+    assert all(line.startswith(f"  access   {words}") for line in told)
 
 
 SHORT: dict[str, Any] = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from softaxe import __version__
-from softaxe.api.access import is_loopback
+from softaxe.api.access import is_allowed, is_loopback
 from softaxe.bitcoin import kernel
 from softaxe.cli.terminal import ShowLog, show_progress, stop_on_signals, warn
 from softaxe.errors import FleetStopped, NotNow
@@ -237,12 +237,7 @@ def _tell_device(member: "Member") -> None:
         f"  board    {row.version} {row.family} ({row.asic_count} x {row.chip.name})"
     )
     typer.echo(f"  firmware {printable(device.version)}")
-    is_loopback = "//127." in member.url and not device.profile.loopback_allowed
-    if is_loopback and not member.networks:
-        typer.echo(
-            "  access   401: the firmware lets only private addresses in, see --host "
-            "and --allow-network"
-        )
+    _tell_access(member)
     if (name := member.local_name) is not None:
         typer.echo(f"  name     {printable(name)}, by mDNS")
     if device.radio.is_ap_enabled and not device.radio.is_connected:
@@ -254,10 +249,34 @@ def _tell_device(member: "Member") -> None:
     typer.echo(f"  work     {_work_text(options, is_own=is_own)}")
 
 
+def _tell_access(member: "Member") -> None:
+    """Tell when those are not let in who are where the device is."""
+    from softaxe.serve.addresses import address_of  # noqa: PLC0415
+
+    told, profile = member.device.identity.ipv4, member.device.profile
+    own = address_of(told) or told
+    is_let_in = is_allowed(
+        own,
+        None,
+        None,
+        profile=profile,
+        hostname="",
+        is_ap_enabled=False,
+        networks=member.networks,
+    )
+    if not is_let_in:
+        whose = "a device" if profile.loopback_allowed else "the firmware"
+        typer.echo(
+            f"  access   401 from {own}: {whose} lets only private addresses in, see "
+            "--host and --allow-network"
+        )
+
+
 def _tell_fleet(fleet: "Fleet") -> None:
     members = list(fleet.members.values())
     first, last = members[0], members[-1]
     typer.echo(f"  devices  {len(members)}, {first.url} to {last.url}")
+    _tell_access(first)
     releases = Counter(member.firmware for member in members).items()
     told = ", ".join(f"{version} on {count}" for version, count in releases)
     typer.echo(f"  firmware {printable(told)}")
