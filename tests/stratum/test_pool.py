@@ -1,6 +1,6 @@
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -677,6 +677,25 @@ def test_a_flood_of_shares_raises_the_difficulty() -> None:
     assert miner.difficulty >= 2.0**-31 * 32
     assert len(miner.jobs) == 2
     assert miner.submit(miner.mine(), now=13.0) is True
+
+
+@pytest.mark.parametrize(
+    ("make", "floor"),
+    [
+        (lambda: Pool.for_scaled_work(seed=1), 256 / 2**32),
+        (lambda: make_pool(start_difficulty=0.001), 1e-5),
+        (lambda: make_pool(start_difficulty=EASY), EASY),
+    ],
+)
+def test_long_silence_does_not_make_every_hash_a_share(
+    make: Callable[[], Pool], floor: float
+) -> None:
+    # Where an hour takes a minute, others seem silent before they can say anything.
+    miner = make_miner(make())
+
+    miner.pool.step(3600.0)
+
+    assert miner.connection.difficulty == floor
 
 
 def test_silence_lowers_the_difficulty() -> None:

@@ -1,5 +1,6 @@
 import random
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -119,8 +120,28 @@ def test_silence_does_not_lower_without_end() -> None:
     for number in range(1000):
         vardiff.check_silence(number * 20.0)
 
-    assert vardiff.difficulty == SUGGESTED / 256
-    assert vardiff.difficulty >= LOWEST_DIFFICULTY
+    assert vardiff.difficulty == LOWEST_DIFFICULTY
+
+
+def test_silence_goes_no_lower_than_the_floor_but_slow_shares_do() -> None:
+    vardiff = make_vardiff(SUGGESTED, floor=256 / SCALE)
+    for number in range(1000):
+        vardiff.check_silence(number * 20.0)
+    assert vardiff.difficulty == 256 / SCALE
+
+    mine(vardiff, hashrate_hs=1.0, duration_s=20_000.0, begin_s=20_000.0)
+    assert vardiff.difficulty < 128 / SCALE
+
+
+@pytest.mark.parametrize("asked", [128 / SCALE, 1000 / SCALE])
+def test_what_a_miner_asks_for_is_a_floor_too(asked: float) -> None:
+    vardiff = make_vardiff(SUGGESTED, floor=256 / SCALE)
+
+    vardiff.suggest(asked, 0.0)
+    for number in range(1000):
+        vardiff.check_silence(number * 20.0)
+
+    assert vardiff.difficulty == min(asked, 256 / SCALE)
 
 
 def test_a_chip_that_holds_back_easy_nonces_finds_back_after_a_pause() -> None:
@@ -155,6 +176,41 @@ def test_a_window_that_comes_at_once_gives_a_finite_difficulty() -> None:
 
     assert changes[-1]
     assert vardiff.difficulty == 34_103.0
+
+
+@pytest.mark.parametrize(
+    ("rounding", "found"),
+    [
+        ("doublings", 64.0),
+        ("one doubling", 16.0),
+        ("power of two", 32.0),
+        ("half steps", 48.0),
+        ("whole", 48.0),
+        ("none", 48.0),
+    ],
+)
+def test_a_rate_that_wants_six_times_as_much_by_each_rounding(
+    rounding: Any, found: float
+) -> None:
+    rules = VardiffRules(rounding=rounding, window_shares=12)
+    vardiff = make_vardiff(8.0, rules=rules)
+
+    for number in range(1, 13):
+        vardiff.share(8.0, number * 5.0 / 6)
+
+    assert vardiff.difficulty == pytest.approx(found)
+
+
+def test_a_window_may_be_of_time_with_a_few_shares_at_least() -> None:
+    rules = VardiffRules(
+        window_shares=None, slow_window_shares=None, window_s=60.0, least_shares=5
+    )
+    vardiff = make_vardiff(8.0, rules=rules)
+
+    changes = [vardiff.share(8.0, at) for at in (1.0, 2.0, 3.0, 61.0, 62.0)]
+
+    assert changes == [False, False, False, False, True]
+    assert vardiff.difficulty == 4.0
 
 
 def test_difficulty_stays_between_lowest_and_network() -> None:

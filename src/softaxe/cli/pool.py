@@ -138,7 +138,7 @@ def run_pool(  # noqa: PLR0917 - Typer reads the options from the arguments
         fail(f"--port: {port} leaves no port after it for --sv2")
     from softaxe.fleet.options import FleetOptions, PoolOptions  # noqa: PLC0415
     from softaxe.fleet.pool_server import PoolServer  # noqa: PLC0415
-    from softaxe.stratum.pool import START_TIME  # noqa: PLC0415
+    from softaxe.stratum.pool import SMALLEST_DIFFICULTY, START_TIME  # noqa: PLC0415
 
     version = _check_dialect(dialect, job_version, share_version)
     certificate = _certificate(host, cert, key) if tls else None
@@ -164,6 +164,7 @@ def run_pool(  # noqa: PLR0917 - Typer reads the options from the arguments
             pool=PoolOptions(
                 start_difficulty=difficulty,
                 usual_difficulty=CPU_DIFFICULTY,
+                smallest_difficulty=SMALLEST_DIFFICULTY,
                 difficulty_unit=1.0,
                 network_difficulty=network_difficulty,
                 block_interval_s=block_interval,

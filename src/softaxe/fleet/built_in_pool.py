@@ -210,6 +210,7 @@ class BuiltInPool:
             network_difficulty=options.pool.network_difficulty,
             block_interval_s=options.pool.block_interval_s,
             start_time=options.start_time,
+            smallest_difficulty=options.pool.smallest_difficulty,
             difficulty_unit=unit,
             dialect=dialect,
             log=self._log,

@@ -36,6 +36,7 @@ from softaxe.stratum.dialects import (
 )
 from softaxe.stratum.pool import (
     SCALED_NETWORK_DIFFICULTY,
+    SCALED_SMALLEST_DIFFICULTY,
     SCALED_START_DIFFICULTY,
     SCALED_UNIT,
     START_TIME,
@@ -56,6 +57,8 @@ class PoolOptions:
     """Of a miner that suggests none; None for the dialect's, or the usual one."""
     usual_difficulty: float = SCALED_START_DIFFICULTY
     """To begin with where the dialect says nothing."""
+    smallest_difficulty: float = SCALED_SMALLEST_DIFFICULTY
+    """To which a miner's silence lowers it."""
     difficulty_unit: float = SCALED_UNIT
     """What a dialect's difficulties are multiples of."""
     network_difficulty: float = SCALED_NETWORK_DIFFICULTY

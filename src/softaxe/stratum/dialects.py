@@ -7,6 +7,8 @@ what they sent to a device; what depends on an operator's settings is as deliver
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from json import JSONEncoder
 from typing import Annotated, Literal
 
 from msgspec import Struct
@@ -200,6 +202,10 @@ class Dialect(Struct, frozen=True, kw_only=True):
     ] = "job"
     vardiff: Annotated[VardiffRules, about(inner=True)] = VardiffRules()
 
+    def json(self, value: object) -> str:
+        """Return a value as it goes over the wire."""
+        return _encoder(self.separators)(value)
+
     def start(self, usual: float, *, unit: float) -> float:
         """Return the difficulty to begin with, where nobody orders one.
 
@@ -208,6 +214,11 @@ class Dialect(Struct, frozen=True, kw_only=True):
             unit: What its own are multiples of.
         """
         return usual if self.start_difficulty is None else self.start_difficulty * unit
+
+
+@cache
+def _encoder(separators: tuple[str, str]) -> Callable[[object], str]:
+    return JSONEncoder(separators=separators).encode
 
 
 _COMPACT = (",", ":")

@@ -5,7 +5,6 @@ pure: bytes come in with `now`, bytes to send are taken out. Difficulties are th
 real hashes throughout; a pool cannot tell that a miner lets each hash stand for many.
 """
 
-import json
 import math
 import random
 from abc import ABC, abstractmethod
@@ -66,6 +65,10 @@ SCALED_UNIT = 1 / 2**32
 """Difficulty 1, seen through work scaled by 2**32."""
 SCALED_START_DIFFICULTY = 1000 * SCALED_UNIT
 """What a factory Bitaxe suggests."""
+SMALLEST_DIFFICULTY = 1e-5
+"""A share in some 43,000 hashes, which any CPU has in a second."""
+SCALED_SMALLEST_DIFFICULTY = 256 * SCALED_UNIT
+"""The easiest nonce that a chip reports."""
 SCALED_NETWORK_DIFFICULTY = 146_472_570_619_930 / 2**32
 """The real network's of January 2026, through the same scale."""
 SCALED_BLOCK_DIFFICULTY = nbits_difficulty(
@@ -412,6 +415,8 @@ class Pool:
         start_time: Unix seconds at `now` = 0.
         target_share_interval_s: What each connection's difficulty aims at; as the
             dialect has it when left out.
+        smallest_difficulty: Silence lowers it no further, unless somebody has asked for
+            less, or the dialect has a smallest one of its own.
         difficulty_unit: What the dialect's difficulties are multiples of.
         dialect: How Stratum v1 is spoken.
         log: Where to write what happens.
@@ -430,6 +435,7 @@ class Pool:
         transaction_interval_s: float = 30.0,
         start_time: int = START_TIME,
         target_share_interval_s: float | None = None,
+        smallest_difficulty: float = SMALLEST_DIFFICULTY,
         difficulty_unit: float = 1.0,
         dialect: Dialect = SOFTAXE,
         log: Log | None = None,
@@ -464,6 +470,7 @@ class Pool:
         }
         self.start_difficulty = start_difficulty
         self.target_share_interval_s = target_share_interval_s
+        self._smallest_difficulty = smallest_difficulty
         self._difficulty_unit = difficulty_unit
         self.is_silent = False
         self.share_refusal: str | None = None
@@ -502,6 +509,7 @@ class Pool:
             else start / 2**32,
             network_difficulty=SCALED_NETWORK_DIFFICULTY,
             start_time=start_time,
+            smallest_difficulty=SCALED_SMALLEST_DIFFICULTY,
             difficulty_unit=SCALED_UNIT,
             dialect=dialect,
             log=log,
@@ -608,6 +616,7 @@ class Pool:
             rules=self.dialect.vardiff,
             highest=self.chain.network_difficulty,
             target_interval_s=self.target_share_interval_s,
+            floor=self._smallest_difficulty,
             unit=self._difficulty_unit,
         )
 
@@ -790,7 +799,7 @@ class PoolConnection(Miner):
 
     def request_reconnect(self, host: str = "", port: int = 0) -> None:
         """Ask the miner to connect anew, to the same place if none is named."""
-        place = self._json([host, port, 0]) if host or port else "[]"
+        place = self._dialect.json([host, port, 0]) if host or port else "[]"
         self._notify("client.reconnect", place)
 
     def change_extranonce(self) -> bool:
@@ -809,7 +818,7 @@ class PoolConnection(Miner):
     def _renew_extranonce(self) -> None:
         self.extranonce1 = self._pool.new_extranonce1()
         params = [self.extranonce1.hex(), self._dialect.extranonce2_size]
-        self._notify("mining.set_extranonce", self._json(params))
+        self._notify("mining.set_extranonce", self._dialect.json(params))
 
     def send_job(self, *, is_clean: bool) -> None:
         """Send the pool's template as a new job, if the miner is ready for one."""
@@ -868,7 +877,9 @@ class PoolConnection(Miner):
         if method is None or method == "pong":
             return
         if method in self._dialect.answers:
-            self._send(self._dialect.answers[method] % {"id": self._json(request.id)})
+            self._send(
+                self._dialect.answers[method] % {"id": self._dialect.json(request.id)}
+            )
             return
         handler = _HANDLERS.get(method) if method in self._dialect.methods else None
         if handler is None and not self._dialect.answers_unknown:
@@ -905,7 +916,7 @@ class PoolConnection(Miner):
                 result[name] = False
         self._reply(request, result)
         if self._dialect.tells_mask and _ROLLING in result:
-            params = self._json([f"{self.version_mask:08x}"])
+            params = self._dialect.json([f"{self.version_mask:08x}"])
             self._notify("mining.set_version_mask", params)
 
     def _subscribe(self, request: _Request, now: float) -> None:
@@ -950,8 +961,8 @@ class PoolConnection(Miner):
         dialect = self._dialect
         if dialect.wrong_user is None:
             raise RequestError(UNAUTHORIZED, BAD_WORKER)
-        address = self._json(name.partition(".")[0])[1:-1]
-        values = {"id": self._json(request.id), "address": address}
+        address = self._dialect.json(name.partition(".")[0])[1:-1]
+        values = {"id": self._dialect.json(request.id), "address": address}
         self._send(dialect.wrong_user % values)
         if dialect.wrong_user_stays_s is not None:
             self._leaves_at = now + dialect.wrong_user_stays_s
@@ -1126,10 +1137,10 @@ class PoolConnection(Miner):
         self._send(self._dialect.notification % values)
 
     def _reply(self, request: _Request, result: object) -> None:
-        self._reply_text(request, self._json(result))
+        self._reply_text(request, self._dialect.json(result))
 
     def _reply_text(self, request: _Request, result: str) -> None:
-        values = {"id": self._json(request.id), "result": result}
+        values = {"id": self._dialect.json(request.id), "result": result}
         self._send(self._dialect.reply % values)
 
     def _refuse(self, id_: int | str | None, refused: RequestError) -> None:
@@ -1139,14 +1150,11 @@ class PoolConnection(Miner):
         if isinstance(reason, str) and refused.difficulty:
             reason = reason.replace("%(difficulty)s", repr(refused.difficulty))
         values = {
-            "id": self._json(id_),
-            "error": self._json([code, reason, *tail]),
-            "reason": self._json(reason),
+            "id": self._dialect.json(id_),
+            "error": self._dialect.json([code, reason, *tail]),
+            "reason": self._dialect.json(reason),
         }
         self._send(dialect.refusal % values)
-
-    def _json(self, value: object) -> str:
-        return json.dumps(value, separators=self._dialect.separators)
 
     def _send(self, line: str) -> None:
         if self._is_mute or self.wants_close:

@@ -5,7 +5,6 @@ search space, and duplicates can be told within one job.
 """
 
 import functools
-import json
 from array import array
 from dataclasses import dataclass, field
 from struct import Struct
@@ -137,7 +136,7 @@ class Job:
     def notify_params(self, *, is_clean: bool) -> str:
         """Return the JSON array for `mining.notify`."""
         template = self.template
-        return json.dumps(
+        return self.dialect.json(
             [
                 self.id,
                 swap_words(template.prevhash).hex(),
@@ -148,8 +147,7 @@ class Job:
                 f"{template.nbits:08x}",
                 f"{template.ntime:08x}",
                 is_clean,
-            ],
-            separators=self.dialect.separators,
+            ]
         )
 
     def check(

@@ -179,8 +179,6 @@ class Vardiff:
         if now - self._heard_at < self._silence_s:
             return False
         lower = self._rounded(self.difficulty / self._rules.silence_divisor)
-        if self._rules.smallest is None and lower < self._floor:
-            return False
         return self._change(max(lower, min(self._floor, self.difficulty)), now)
 
     def _wanted(self, interval_s: float) -> float:

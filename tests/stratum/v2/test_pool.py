@@ -67,6 +67,7 @@ SCALE = 2**37
 
 def make_pool(*, network_difficulty: float = 1.0) -> Pool:
     return Pool(
+        smallest_difficulty=2.0**-32,
         seed=1,
         start_difficulty=EASY,
         network_difficulty=network_difficulty,
