@@ -40,6 +40,7 @@ BY_THE_FILE = (
     "tests/ui/",
     "tests/bitcoin/test_kernel.py",
     "tests/control/test_api.py",
+    "tests/fleet/parts/test_cluster.py",
     "tests/fleet/parts/test_processes.py",
     "tests/test_architecture.py",
 )

@@ -134,7 +134,9 @@ def test_there_is_no_circle() -> None:
 
 def test_libraries_are_named() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    named = {re.split("[>;]", one)[0] for one in project["project"]["dependencies"]}
+    project = project["project"]
+    extras = [one for some in project["optional-dependencies"].values() for one in some]
+    named = {re.split("[>;]", one)[0] for one in [*project["dependencies"], *extras]}
     used = {
         name
         for path in modules()

@@ -12,7 +12,12 @@ import typer
 
 from softaxe.bitcoin import kernel
 from softaxe.cli.record import serve_recording
-from softaxe.cli.serving import serve, serve_parts, warn_of_open_control
+from softaxe.cli.serving import (
+    serve,
+    serve_cluster,
+    serve_parts,
+    warn_of_open_control,
+)
 from softaxe.cli.terminal import (
     PROFILES,
     LogFormat,
@@ -121,6 +126,15 @@ PoolHostOption = Annotated[
 ]
 WorkersOption = Annotated[
     int, typer.Option(min=1, max=256, help="Spread the devices over processes.")
+]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS|local",
+        help="Spread the devices over the machines of a Ray cluster, HOST:PORT or auto "
+        "for this machine's; local makes one of this machine alone. --workers says "
+        "over how many of its CPUs, all when left out.",
+    ),
 ]
 ControlOption = Annotated[
     str,
@@ -322,6 +336,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     allow_network: AllowNetworkOption = None,
     pool_host: PoolHostOption = "127.0.0.1",
     workers: WorkersOption = 1,
+    ray: RayOption = None,
     control: ControlOption = CONTROL,
     control_token: ControlTokenOption = "",
     allow_host: AllowHostOption = None,
@@ -437,7 +452,14 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         where = "forgotten at the end" if ephemeral else directory
         is_many = sum(group.count for group in chosen.groups) > 1
         show_log = ShowLog(log_level, is_many=is_many)
-        if workers > 1:
+        if ray is not None:
+            chosen_workers = workers if "workers" in given else None
+            run_loop(
+                serve_cluster(
+                    chosen, ray, chosen_workers, show_log, where, control_token
+                )
+            )
+        elif workers > 1:
             prepare = partial(print_as, log_format)
             run_loop(
                 serve_parts(chosen, workers, show_log, where, control_token, prepare)

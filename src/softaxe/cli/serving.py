@@ -111,6 +111,37 @@ async def serve_pool(
     await _serve(here(fleet), tell_of_pool, "", token)
 
 
+async def serve_cluster(  # noqa: PLR0917 - as the others, and where
+    options: "FleetOptions",
+    address: str,
+    workers: int | None,
+    show_log: ShowLog,
+    where: str,
+    token: str,
+) -> None:
+    """Run devices on the machines of a Ray cluster until a signal comes."""
+    from softaxe.fleet.parts.cluster import in_cluster  # noqa: PLC0415 - needs Ray
+
+    whole = in_cluster(
+        options,
+        address,
+        workers,
+        show_log=show_log,
+        levels=show_log.levels,
+        tell=warn,
+        show_progress=show_progress,
+        show_stop=_tell_stop,
+    )
+
+    def tell() -> None:
+        machines = Counter(part.state.place.partition(",")[0] for part in whole.parts)
+        told = ", ".join(f"{count} on {at}" for at, count in machines.items())
+        typer.echo(f"  devices  {whole.device_count} in {len(whole.parts)} actors")
+        typer.echo(f"  machines {told}")
+
+    await _serve(whole, tell, where, token)
+
+
 async def _serve(
     whole: "Whole", tell: Callable[[], None], where: str, token: str
 ) -> None:

@@ -163,9 +163,14 @@ class ShowLog:
     _speakers: set[str] = field(default_factory=set)
     _is_waiting: bool = False
 
+    @property
+    def levels(self) -> frozenset[Level]:
+        """Of the lines that are shown."""
+        return _SHOWN[self.log_level]
+
     def __call__(self, device_id: str, line: "LogLine") -> None:
         """Print `line` if its level is shown."""
-        if line.level not in _SHOWN[self.log_level]:
+        if line.level not in self.levels:
             return
         self._speakers.add(device_id)
         out = sys.stdout

@@ -17,6 +17,7 @@ from softaxe.device.events import CloseReason, Link, SaveFlash, SaveSettings
 from softaxe.device.logbook import RING_BYTES, LogLine
 from softaxe.device.setting_rules import Stored
 from softaxe.errors import FleetStopped, SettingError
+from softaxe.faults import FaultRules
 from softaxe.fleet.addresses import AddressPlan, allow_open_files
 from softaxe.fleet.built_in_pool import BuiltInPool
 from softaxe.fleet.clock import Clock
@@ -45,7 +46,7 @@ from softaxe.serve.member import Member, MemberOptions
 from softaxe.serve.request import App
 from softaxe.serve.saver import Saver
 from softaxe.serve.share_load import ShareLoad
-from softaxe.serve.storage import Storage
+from softaxe.serve.storage import State, Storage
 from softaxe.units import Log
 
 ShowProgress = Callable[[str, int, int], None]
@@ -85,6 +86,7 @@ class Fleet:
         show_stop: Called with how long the process has stood still, once it goes on.
         clock: Another than the fleet's own.
         budget: For real work, when other processes have a part in it.
+        storage: What remembers; by default the directory of the options.
     """
 
     def __init__(
@@ -97,11 +99,14 @@ class Fleet:
         show_stop: Callable[[float], None] = lambda stood_s: None,
         clock: Clock | None = None,
         budget: Budget | None = None,
+        storage: State | None = None,
     ) -> None:
         self.members: dict[str, Member] = {}
         self._known: set[str] = set()
         """What every device there has been may have stored something under."""
-        self.storage = Storage(options.state, is_shared=options.is_part)
+        self.storage: State = storage or Storage(
+            options.state, is_shared=options.is_part
+        )
         self.seed = self.storage.keep_seed(options.seed)
         """Of the first device, and of chance."""
         self.options = options = replace(options, seed=self.seed)
@@ -148,8 +153,14 @@ class Fleet:
         self._tasks: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
 
-    async def start(self) -> None:
+    async def start(
+        self, *, groups: Sequence[Group] = (), rules: FaultRules | None = None
+    ) -> None:
         """Create the devices and open their ports.
+
+        Args:
+            groups: What has become of those of the options, when they are not the ones.
+            rules: What has become of the options' faults.
 
         Raises:
             OSError: A port is taken.
@@ -159,8 +170,11 @@ class Fleet:
         """
         if self.options.has_pool:
             await self._start_pool(has_plain=self.options.pool.place is None)
-        await self.add(*self.options.groups)
-        await self.faults.start_over(self.options.faults)
+        await self.add(*(groups or self.options.groups))
+        if rules is None:
+            await self.faults.start_over(self.options.faults)
+        else:
+            await self.faults.replace(rules)
         self.is_ready = True
 
     async def add(

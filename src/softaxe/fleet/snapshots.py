@@ -23,7 +23,7 @@ from softaxe.fleet.turns import in_turns
 from softaxe.serve.member import Member, MemberOptions
 from softaxe.serve.saver import Saver
 from softaxe.serve.static_files import OUR_PAGE
-from softaxe.serve.storage import Storage
+from softaxe.serve.storage import State
 from softaxe.stratum.pool import Pool
 
 MOST_SNAPSHOTS = 10
@@ -84,19 +84,19 @@ class Snapshot(Struct, frozen=True):
 
     def device(self, device_id: str) -> Device:
         """Return the device as it was."""
-        device: Device = _thawed(self.devices[device_id].pickled)
+        device: Device = thawed(self.devices[device_id].pickled)
         return device
 
     def rules_then(self) -> FaultRules:
         """Return the fault rules as they were."""
-        rules: FaultRules = _thawed(self.rules)
+        rules: FaultRules = thawed(self.rules)
         return rules
 
     def pool_then(self) -> Pool | None:
         """Return the pool as it was, its connections gone."""
         if self.pool is None:
             return None
-        pool: Pool = _thawed(self.pool)
+        pool: Pool = thawed(self.pool)
         for connection in pool.connections:
             connection.closed(self.now)
         return pool
@@ -110,7 +110,7 @@ class Snapshots:
         saver: Knows what is stored for each device.
     """
 
-    def __init__(self, storage: Storage, saver: Saver) -> None:
+    def __init__(self, storage: State, saver: Saver) -> None:
         self._storage = storage
         self._saver = saver
         self._taken: dict[str, Snapshot] = {}
@@ -150,14 +150,14 @@ class Snapshots:
             devices[member.id] = KeptDevice(
                 member.options,
                 self._saver.settings_of(member.key),
-                _frozen(member.device),
+                frozen(member.device),
             )
         self._new = Snapshot(
             name=name,
             now=now,
             devices=devices,
-            pool=None if pool is None else _frozen(pool),
-            rules=_frozen(rules),
+            pool=None if pool is None else frozen(pool),
+            rules=frozen(rules),
             images=frozenset(images),
         )
         self._keep_images()
@@ -201,7 +201,7 @@ class Snapshots:
         self._storage.kept_images = frozenset(more).union(new, *named)
 
 
-def _frozen(thing: Device | Pool | FaultRules) -> bytes:
+def frozen(thing: Device | Pool | FaultRules) -> bytes:
     """Return the state of a device, a pool or the fault rules."""
     log = None
     if isinstance(thing, Pool):  # who reads its log is no part of it
@@ -215,5 +215,6 @@ def _frozen(thing: Device | Pool | FaultRules) -> bytes:
     return buffer.getvalue()
 
 
-def _thawed(data: bytes) -> Any:
+def thawed(data: bytes) -> Any:
+    """Return what was frozen."""
     return _Unpickler(io.BytesIO(data)).load()

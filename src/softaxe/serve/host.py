@@ -4,7 +4,7 @@ from typing import Protocol
 
 from softaxe.api.access import Networks
 from softaxe.device.device import Device
-from softaxe.serve.storage import Storage
+from softaxe.serve.storage import State
 
 
 class LogLines(Protocol):
@@ -25,7 +25,7 @@ class Host(Protocol):
         """The device as of its last step."""
 
     @property
-    def storage(self) -> Storage:
+    def storage(self) -> State:
         """Where images go."""
 
     @property

@@ -59,7 +59,7 @@ from softaxe.serve.request import App
 from softaxe.serve.saver import Saver
 from softaxe.serve.server import Server
 from softaxe.serve.share_load import ShareLoad
-from softaxe.serve.storage import SettingValue, Storage, read_www
+from softaxe.serve.storage import SettingValue, State, read_www
 from softaxe.stratum.ledger import ShareLedger
 
 LOG_QUEUE_LINES = 128
@@ -116,7 +116,7 @@ class OwnPool(Protocol):
 class Surroundings(Protocol):
     """What a device's fleet gives it."""
 
-    storage: Storage
+    storage: State
     saver: Saver
     intake: Intake
     announcer: Announcer
@@ -279,7 +279,7 @@ class Member:
         self._listener_lock = asyncio.Lock()
         self._is_ended = self._is_port_taken = self._has_booted = False
 
-    def _new_device(self, storage: Storage, now: float) -> Device:
+    def _new_device(self, storage: State, now: float) -> Device:
         options = self.options
         stored, complaints = sift_stored(storage.load_settings(self.key))
         flash, about_flash = Flash.sift(storage.load_flash(self.key))
@@ -325,7 +325,7 @@ class Member:
     # What the server uses
 
     @property
-    def storage(self) -> Storage:
+    def storage(self) -> State:
         """Where images go."""
         return self._fleet.storage
 

@@ -8,7 +8,7 @@ from softaxe.device.events import SaveFlash, SaveSettings
 from softaxe.device.setting_rules import Stored
 from softaxe.device.settings import sift_stored
 from softaxe.errors import StorageError
-from softaxe.serve.storage import Storage
+from softaxe.serve.storage import State
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Saver:
         storage: Where it goes.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: State) -> None:
         self._storage = storage
         self._unsaved: list[Unsaved] = []
         self._on_its_way: list[Unsaved] = []

@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from softaxe.device.identity import MAX_SEED
 from softaxe.errors import ImageError, StateInUse, StorageError
@@ -54,6 +54,53 @@ PRAGMA user_version = {SCHEMA_VERSION};
 """Schema 1 kept no seed: there it was 0 and more for every device, and stays so."""
 _PUT = "INSERT OR REPLACE INTO {} (device, key, value) VALUES (?, ?, ?)"
 _ERASE = "DELETE FROM nvs WHERE device = ? AND key = ?"
+
+
+class State(Protocol):
+    """What remembers for devices: `Storage`, or something like it elsewhere."""
+
+    kept_images: frozenset[str]
+
+    @property
+    def has_neighbouring_seeds(self) -> bool:
+        """As of `Storage`."""
+
+    def close(self) -> None:
+        """As of `Storage`."""
+
+    def keep_seed(self, wanted: int | None) -> int:
+        """As of `Storage`."""
+
+    def save(
+        self,
+        settings: Iterable[tuple[str, Mapping[str, SettingValue | None]]] = (),
+        flash: Mapping[str, Mapping[str, FlashValue]] | None = None,
+    ) -> None:
+        """As of `Storage`."""
+
+    def save_flash(self, device_id: str, rows: Mapping[str, FlashValue]) -> None:
+        """As of `Storage`."""
+
+    def forget(self, device_ids: Iterable[str]) -> None:
+        """As of `Storage`."""
+
+    def forget_others(self, device_ids: Collection[str]) -> None:
+        """As of `Storage`."""
+
+    def load_settings(self, device_id: str) -> dict[str, object]:
+        """As of `Storage`."""
+
+    def load_flash(self, device_id: str) -> dict[str, object]:
+        """As of `Storage`."""
+
+    def new_image(self) -> "ImageSink":
+        """As of `Storage`."""
+
+    def read_image(self, sha256_hex: str) -> bytes:
+        """As of `Storage`."""
+
+    def take_image(self, part: Path, sha256_hex: str) -> None:
+        """As of `Storage`."""
 
 
 class Storage:
@@ -272,7 +319,7 @@ class Storage:
 class ImageSink:
     """Receives one image; end with `commit` or `discard`."""
 
-    def __init__(self, file: BinaryIO, path: Path, storage: Storage) -> None:
+    def __init__(self, file: BinaryIO, path: Path, storage: State) -> None:
         self._file = file
         self._path = path
         self._storage = storage
@@ -318,7 +365,7 @@ class ImageSink:
             self._path.unlink(missing_ok=True)
 
 
-def read_www(storage: Storage, sha256_hex: str | None) -> dict[str, bytes] | None:
+def read_www(storage: State, sha256_hex: str | None) -> dict[str, bytes] | None:
     """Return the files of the stored www image.
 
     Returns:

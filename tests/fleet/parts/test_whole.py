@@ -14,6 +14,7 @@ from softaxe.fleet.clock import Clock
 from softaxe.fleet.groups import Group
 from softaxe.fleet.options import FleetOptions
 from softaxe.fleet.parts.division import divided
+from softaxe.fleet.parts.part import PartState
 from softaxe.fleet.parts.whole import LEAD_S, Whole
 from softaxe.serve.storage import Storage, lock_directory
 
@@ -36,6 +37,7 @@ class FakePart:
         self.halt_s = 0.001
         """So long it goes on when it is called off."""
         self.is_called_off = False
+        self.state = PartState("here", "up")
 
     async def start(self) -> None:
         if self.fault is not None:

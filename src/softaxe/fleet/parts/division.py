@@ -8,7 +8,7 @@ from msgspec.structs import replace as replaced
 
 from softaxe.errors import SettingError
 from softaxe.fleet.addresses import AddressPlan
-from softaxe.fleet.groups import Group, numbered
+from softaxe.fleet.groups import Group, member_options, numbered
 from softaxe.fleet.options import FleetOptions
 
 MOST_WORKERS = 256
@@ -46,6 +46,27 @@ def divided(options: FleetOptions, count: int) -> list[FleetOptions]:
     return found
 
 
+def ends(groups: Sequence[Group]) -> list[str]:
+    """Return the ids of the first and the last device; one when that is all."""
+    first, last = groups[0], groups[-1]
+    both = _piece(first, 0, 1), _piece(last, last.count - 1, last.count)
+    ids = [one.id for group in both for one in member_options(group, pool_rows={})]
+    return list(dict.fromkeys(ids))
+
+
+def without(groups: Sequence[Group], number: int) -> tuple[Group, ...]:
+    """Return groups without the device that has this number in their fleet."""
+    found = []
+    for group in groups:
+        place = number - group.first_of_fleet
+        if 0 <= place < group.count:
+            pieces = (0, place), (place + 1, group.count)
+            found += [_piece(group, low, high) for low, high in pieces if low < high]
+        else:
+            found.append(group)
+    return tuple(found)
+
+
 def _cut(groups: Sequence[Group], first: int, after: int) -> Iterator[Group]:
     """Yield what groups have between two places of the whole row of devices."""
     begins = 0
@@ -54,9 +75,14 @@ def _cut(groups: Sequence[Group], first: int, after: int) -> Iterator[Group]:
         high = min(after, begins + group.count) - begins
         begins += group.count
         if low < high:
-            yield replaced(
-                group,
-                count=high - low,
-                first=group.first + low,
-                first_of_fleet=group.first_of_fleet + low,
-            )
+            yield _piece(group, low, high)
+
+
+def _piece(group: Group, low: int, high: int) -> Group:
+    """Return the devices of a group between two places of it."""
+    return replaced(
+        group,
+        count=high - low,
+        first=group.first + low,
+        first_of_fleet=group.first_of_fleet + low,
+    )

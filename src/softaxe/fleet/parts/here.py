@@ -1,10 +1,11 @@
 """A part in this process: the fleet itself."""
 
+import os
 from typing import Any
 
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.parts.operations import Operations
-from softaxe.fleet.parts.part import ANSWER_S
+from softaxe.fleet.parts.part import ANSWER_S, PartState
 
 
 class Here:
@@ -22,6 +23,12 @@ class Here:
     def now(self) -> float:
         """Device time that it has come to."""
         return self._fleet.clock.now
+
+    @property
+    def state(self) -> PartState:
+        """Where it is, and how it is."""
+        is_ready = self._fleet.is_ready
+        return PartState(f"process {os.getpid()}", "up" if is_ready else "starting")
 
     async def start(self) -> None:
         """Return when all devices are up."""

@@ -4,13 +4,25 @@ A part is a fleet with some of the devices: in this process, or elsewhere. Anoth
 of place needs a class with these methods and nothing else.
 """
 
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
 
 ANSWER_S = 30.0
 """Real seconds for an answer that needs no time to come about..."""
 WORK_S = 3600.0
 """...and for one that does: devices that come or go, time that passes, snapshots. Who
 stands still is noticed in seconds all the same."""
+
+
+class PartState(Struct, frozen=True):
+    """Where a part is, and how it is."""
+
+    place: str
+    """In words; empty before it has one."""
+    state: Literal["starting", "up", "standing still", "starting again", "ended"]
+    restarts: int = 0
+    """How often it has come back after it had died; it then has no journal."""
 
 
 class Part(Protocol):
@@ -23,6 +35,10 @@ class Part(Protocol):
     def now(self) -> float:
         """Device time that it has come to."""
 
+    @property
+    def state(self) -> PartState:
+        """Where it is, and how it is."""
+
     async def start(self) -> None:
         """Return when all its devices are up.
 
@@ -34,14 +50,14 @@ class Part(Protocol):
         """Return when it has ended, as it was told to.
 
         Raises:
-            SoftaxeError: It has ended by itself.
+            SoftaxeError: It has ended by itself, and does not come back.
         """
 
     def check(self) -> None:
         """Return when it can be asked.
 
         Raises:
-            NotNow: It has not begun, has ended, or stands still.
+            NotNow: It has not begun, has ended, stands still, or comes back.
         """
 
     async def ask(

@@ -29,11 +29,10 @@ from softaxe.errors import FleetStopped, NotNow, SoftaxeError
 from softaxe.fleet.clock import Clock, Pace
 from softaxe.fleet.event_loop import new_event_loop
 from softaxe.fleet.fleet import Fleet, ShowProgress, settle_memory
-from softaxe.fleet.groups import member_options
 from softaxe.fleet.options import FleetOptions
-from softaxe.fleet.parts.division import divided
+from softaxe.fleet.parts.division import divided, ends
 from softaxe.fleet.parts.operations import Operations
-from softaxe.fleet.parts.part import ANSWER_S
+from softaxe.fleet.parts.part import ANSWER_S, PartState
 from softaxe.fleet.parts.whole import Whole
 from softaxe.fleet.search_thread import Budget
 from softaxe.serve.storage import Storage
@@ -136,6 +135,18 @@ class ProcessPart:
     def now(self) -> float:
         """Device time that it has come to."""
         return self._pace.now
+
+    @property
+    def state(self) -> PartState:
+        """Where it is, and how it is."""
+        if self._process is None or self._up is None:
+            return PartState("", "starting")
+        place = f"process {self._process.pid}"
+        if self._listening is None or self._listening.done():
+            return PartState(place, "ended")
+        if self._is_still:
+            return PartState(place, "standing still")
+        return PartState(place, "up" if self._up.done() else "starting")
 
     def pace(self, until: float) -> None:
         """Let its devices live until this device time."""
@@ -296,12 +307,7 @@ class ProcessPart:
 
     def _name(self) -> str:
         """Say which part it is, by its devices."""
-        ids = [
-            made.id
-            for group in self._options.groups
-            for made in member_options(group, pool_rows={})
-        ]
-        devices = ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}"
+        devices = " to ".join(ends(self._options.groups))
         return f"process {self._number + 1} of the fleet, with {devices},"
 
 

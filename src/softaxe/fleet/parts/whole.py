@@ -9,7 +9,8 @@ is in one database.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -47,6 +48,8 @@ class Whole:
         clock: Of all of them.
         journal: Of the only part; None when the parts' are to become one.
         show_progress: As for `Fleet`, when the parts do not show theirs.
+        ground: What the parts stand on while they live, whoever they are: by default
+            their directory, which nobody else has meanwhile.
     """
 
     def __init__(
@@ -57,17 +60,20 @@ class Whole:
         *,
         journal: Journal | None = None,
         show_progress: ShowProgress = lambda what, done, of: None,
+        ground: Callable[[], AbstractContextManager[None]] | None = None,
     ) -> None:
         self.options = options
         self.parts = parts
         self.clock = clock
         self._is_divided = journal is None
         self._journal = Journal() if journal is None else journal
-        self._seen = [0] * len(parts)
+        self._seen = [(0, 0)] * len(parts)
+        """Restarts of each part, and the last of its entries since."""
+        self._ground = ground or partial(lock_directory, options.state)
         self._show_progress = show_progress
         self._is_up = self._is_running = False
         self._stopped = asyncio.Event()
-        self._locks = ExitStack()
+        self._held = ExitStack()
         self._homes: dict[str, Part] = {}
         self._listening = asyncio.Lock()
         self._ordering = asyncio.Lock()
@@ -88,7 +94,7 @@ class Whole:
             FleetStopped: It was told to end meanwhile.
         """
         if self._is_divided:
-            self._locks.enter_context(lock_directory(self.options.state))
+            self._held.enter_context(self._ground())
         stopped = asyncio.ensure_future(self._stopped.wait())
         starts = [asyncio.ensure_future(part.start()) for part in self.parts]
         try:
@@ -174,7 +180,7 @@ class Whole:
             done = number * self.device_count // len(self.parts)
             self._show_progress("ending", done, self.device_count)
             await end
-        self._locks.close()
+        self._held.close()
         self._show_progress("ending", self.device_count, self.device_count)
 
     # Asking
@@ -289,19 +295,23 @@ class Whole:
             return self._journal
         async with self._listening:
             self.check()
+            for number, part in enumerate(self.parts):
+                if part.state.restarts != self._seen[number][0]:  # it has a new one
+                    self._seen[number] = part.state.restarts, 0
             found = await asyncio.gather(
                 *(
                     part.ask("journal", after=after)
-                    for part, after in zip(self.parts, self._seen, strict=True)
+                    for part, (_, after) in zip(self.parts, self._seen, strict=True)
                 )
             )
             journal, new = self._journal, list[Entry]()
             for number, answer in enumerate(found):
                 entries = msgspec.convert(answer["entries"], list[Entry])
-                missed = answer["last"] - self._seen[number] - len(entries)
+                restarts, seen = self._seen[number]
+                missed = answer["last"] - seen - len(entries)
                 journal.last += missed
                 journal.dropped += missed
-                self._seen[number] = answer["last"]
+                self._seen[number] = restarts, answer["last"]
                 new += entries
             for entry in sorted(new, key=lambda one: one.time_s):
                 journal.add(replace(entry, seq=journal.last + 1), _size(entry))
