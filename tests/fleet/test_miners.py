@@ -409,7 +409,7 @@ def test_who_connects_is_shown_a_certificate_of_another_authority(
 
 def test_devices_are_told_of_as_they_see_it() -> None:
     with running(speed=0) as fleet:
-        fleet.clock.advance(600)
+        fleet.clock.advance(200)
         (found,) = fleet.pool.miners
         (worker,) = found["workers"]
         info = fleet.info()

@@ -320,6 +320,31 @@ def test_devices_are_added_kept_and_brought_back(
     page.get_by_role("button", name="Drop before").click()
 
 
+def test_the_pool_shows_its_miners_and_takes_orders(
+    open_fleet: Open, few: RunningFleet, check_access: Callable[[Page], None]
+) -> None:
+    page = open_fleet("pool", of=few)
+    row = page.get_by_role("row", name=re.compile(few[0].id))
+    expect(row).to_contain_text("bitaxe/BM1370/v2.12.2")
+    expect(row).to_contain_text("1.00 k")
+    check_access(page)
+
+    height = few.pool.info()["height"]
+    page.get_by_role("button", name="New block").click()
+    expect(page.get_by_text(f"Block {height + 1} is being mined.")).to_be_visible()
+    page.get_by_role("button", name=f"Disconnect {few[0].id}").click()
+    expect(row).to_be_hidden()
+    assert len(few.pool.miners) == 2
+    few.clock.advance(10)
+
+
+def test_a_pool_without_devices_is_what_is_shown_first(open_fleet: Open) -> None:
+    with running(groups=[], control=True, speed=0) as bare:
+        page = open_fleet("", of=bare)
+        expect(page.get_by_role("heading", name="Pool")).to_be_visible()
+        expect(page.get_by_text("No miner is connected.")).to_be_visible()
+
+
 def test_it_fits_a_phone_and_the_dark(
     open_fleet: Open,
     picture: Callable[[Page, str], None],

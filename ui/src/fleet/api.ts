@@ -119,6 +119,34 @@ export interface Snapshot {
   bytes: number;
 }
 
+export interface Pool {
+  urls: string[];
+  height: number;
+  connections: number;
+  sharesAccepted: number;
+  /** By reason. */
+  sharesRejected: Record<string, number>;
+  blocksFound: number;
+}
+
+export interface Miner {
+  id: string;
+  /** Its id, for a device of the fleet. */
+  device: string | null;
+  protocol: string;
+  agent: string;
+  connectedAt: number;
+  workers: {
+    user: string;
+    channel: number | null;
+    channelKind: string | null;
+    difficulty: number;
+    sharesAccepted: number;
+    sharesRejected: Record<string, number>;
+    hashRate: number;
+  }[];
+}
+
 const KEPT = "softaxe-control-token";
 const given = new URLSearchParams(location.hash.slice(1)).get("token");
 if (given) {
