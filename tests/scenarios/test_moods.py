@@ -5,6 +5,7 @@ from tests.mining import logged, mining
 
 from softaxe import Device, Pool, Simulation
 from softaxe.device.events import BlockFound, Overheated
+from softaxe.stratum.pool import PoolFaults
 
 
 def test_a_slow_fan_overheats_and_the_device_recovers_reduced() -> None:
@@ -135,9 +136,9 @@ def test_no_pool_at_all_is_told_in_words_and_survived() -> None:
 def test_stale_shares_are_told_apart_by_their_reason() -> None:
     simulation = mining(120)
     device = simulation.device
-    simulation.pool.refuse_shares("Pool is full")
+    (connection,) = simulation.pool.connections
+    connection.set_faults(PoolFaults(refusal="Pool is full"), device.now)
     simulation.advance(60)
-    simulation.pool.refuse_shares(None)
 
     (reason,) = device.shares.rejected_reasons
     assert reason.message == "Pool is full"

@@ -14,7 +14,7 @@ from softaxe.stratum.dialects import (
     dialect_of,
     read_version,
 )
-from softaxe.stratum.pool import START_TIME
+from softaxe.stratum.pool import START_TIME, PoolFaults
 
 SETTING_UP: tuple[tuple[Any, ...], ...] = (
     ("mining.configure", ["version-rolling"], {"version-rolling.mask": "ffffffff"}),
@@ -544,7 +544,8 @@ def test_our_device_reads_every_dialect_s_refusals(name: str) -> None:
     simulation = Simulation(device, pool, latency_s=0.0)
     simulation.advance(15)
 
-    pool.refuse_shares("Some reason")
+    (connection,) = pool.connections
+    connection.set_faults(PoolFaults(refusal="Some reason"), device.now)
     simulation.advance(35)
 
     assert device.shares.rejected == pool.totals.rejected["Some reason"] > 0

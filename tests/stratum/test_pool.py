@@ -943,12 +943,12 @@ def test_random_bit_errors_never_raise() -> None:
 def test_a_silent_pool_neither_hears_nor_speaks() -> None:
     miner = make_miner(make_pool(start_difficulty=1000.0))
 
-    miner.pool.set_silent(True)
+    miner.connection.is_silent = True
     miner.connection.receive(b'{"id":1,"method":"mining.ping"}\n', 1.0)
     miner.pool.step(100.0)
     assert miner.connection.data_to_send() == b""
 
-    miner.pool.set_silent(False)
+    miner.connection.is_silent = False
     assert miner.call("mining.ping", now=101.0)["result"] == "pong"
     miner.pool.step(119.0)
     assert miner.connection.difficulty == 1000.0
@@ -958,11 +958,12 @@ def test_shares_can_be_refused_on_request() -> None:
     miner = make_miner()
     share = miner.mine()
 
-    miner.pool.refuse_shares("Pool is in a bad mood")
+    bad_mood = PoolFaults(refusal="Pool is in a bad mood")
+    miner.connection.set_faults(bad_mood, 0.0)
     assert miner.submit(share) == [20, "Pool is in a bad mood", None]
     assert miner.pool.workers[USER].rejected == {"Pool is in a bad mood": 1}
 
-    miner.pool.refuse_shares(None)
+    miner.connection.set_faults(NO_POOL_FAULTS, 0.0)
     assert miner.submit(share) is True
 
 

@@ -376,10 +376,6 @@ class Miner(ABC):
         self.wants_close = True
         self._pool.note_unsent(self)
 
-    @property
-    def _is_mute(self) -> bool:
-        return self.is_silent or self._pool.is_silent
-
     def _write(self, data: bytes) -> None:
         self._out += data
         self._pool.note_unsent(self)
@@ -472,8 +468,6 @@ class Pool:
         self.target_share_interval_s = target_share_interval_s
         self._smallest_difficulty = smallest_difficulty
         self._difficulty_unit = difficulty_unit
-        self.is_silent = False
-        self.share_refusal: str | None = None
         self.log = log
         self._log_limit = LogLimit(
             most_lines=MOST_LOG_LINES, most_characters=MOST_LOG_CHARACTERS
@@ -582,14 +576,6 @@ class Pool:
         self.step(now)
         self.chain.extend_by_others(now)
         self._send_jobs(now, is_clean=True)
-
-    def set_silent(self, is_silent: bool) -> None:
-        """Hear and say nothing at all, or answer again."""
-        self.is_silent = is_silent
-
-    def refuse_shares(self, reason: str | None) -> None:
-        """Refuse every share with this reason, or check them again (None)."""
-        self.share_refusal = reason
 
     def drop_connections(self) -> None:
         """Want every connection closed."""
@@ -772,7 +758,7 @@ class PoolConnection(Miner):
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes from the miner, in any slices."""
         self._pool.step(now)
-        if self._is_mute:
+        if self.is_silent:
             return
         for line in self._lines.feed(data):
             if self.wants_close or self.is_closed:
@@ -857,7 +843,7 @@ class PoolConnection(Miner):
         """Make it easier for a miner that has sent nothing for long."""
         if now >= self._leaves_at:
             self._end("its user is not known")
-        elif self._is_mute:  # then it is not the miner's fault
+        elif self.is_silent:  # then it is not the miner's fault
             self._vardiff.set(self.difficulty, now)
         elif self.is_mining and self._vardiff.check_silence(now):
             self._send_difficulty()
@@ -1056,8 +1042,6 @@ class PoolConnection(Miner):
         self, request: _Request, now: float
     ) -> tuple[Job, VerifiedShare, float]:
         """Return the job, the share, and the difficulty that was asked of it."""
-        if self._pool.share_refusal is not None:
-            raise RequestError(OTHER, self._pool.share_refusal)
         if self.faults.refusal is not None:
             raise RequestError(OTHER, self.faults.refusal)
         job_id = _param(request, 1, str)
@@ -1157,7 +1141,7 @@ class PoolConnection(Miner):
         self._send(dialect.refusal % values)
 
     def _send(self, line: str) -> None:
-        if self._is_mute or self.wants_close:
+        if self.is_silent or self.wants_close:
             return
         self._write(line.encode() + b"\n")
 

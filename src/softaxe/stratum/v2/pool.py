@@ -261,7 +261,7 @@ class PoolConnection(Miner):
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes from the miner, in any slices."""
         self._pool.step(now)
-        if self._is_mute or self.wants_close or self.is_closed:
+        if self.is_silent or self.wants_close or self.is_closed:
             return
         if self._state is _State.HANDSHAKE:
             self._hello += data
@@ -293,7 +293,7 @@ class PoolConnection(Miner):
     def check_silence(self, now: float) -> None:
         """Make it easier for miners that have sent nothing for long."""
         for channel in self.channels.values():
-            if self._is_mute:  # then it is not the miner's fault
+            if self.is_silent:  # then it is not the miner's fault
                 channel.vardiff.set(channel.vardiff.difficulty, now)
             elif channel.vardiff.check_silence(now):
                 self._send_target(channel)
@@ -650,7 +650,7 @@ class PoolConnection(Miner):
         is_extended = isinstance(share, SubmitSharesExtended)
         if channel is None or channel.is_extended is not is_extended:
             raise _Refused(INVALID_CHANNEL_ID)
-        refusal = self._pool.share_refusal or self.faults.refusal
+        refusal = self.faults.refusal
         if refusal is not None:
             raise _Refused(refusal)
         job = channel.jobs.get(share.job_id)
@@ -697,7 +697,7 @@ class PoolConnection(Miner):
         return self._last_id
 
     def _send(self, message: Message) -> None:
-        if self._link is None or self._is_mute or self.wants_close:
+        if self._link is None or self.is_silent or self.wants_close:
             return
         self._write(self._link.seal(messages.frame(message)))
 
