@@ -91,6 +91,7 @@ def test_a_groups_own_board_goes_before_those_of_all(
             "allow_network = '100.64.0.1/10'\n[[group]]",
             "allow_network: '100.64.0.1/10' is no network, as 100.64.0.0/10",
         ),
+        ("pool_host = '::'\n[[group]]", "pool_host: :: is of IPv6 alone"),
         ("allow_network = [7]\n[[group]]", "allow_network: 7 is no network"),
         ("advertise = 'a:80'\n[[group]]", "advertise: 'a:80' is neither a host name"),
         ("advertise = '0.0.0.0'\n[[group]]", "advertise: '0.0.0.0' is neither"),

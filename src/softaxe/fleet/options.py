@@ -219,6 +219,14 @@ def _name_or_address(text: str) -> None:
         )
 
 
+def _check_pool_host(text: str) -> None:
+    if listens_everywhere(text) and ":" in text:
+        raise SettingError(
+            f"{text} is of IPv6 alone, which not every firmware speaks; 0.0.0.0 is all "
+            "addresses of this machine"
+        )
+
+
 def _network_texts(value: object) -> tuple[str, ...]:
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list | tuple):
@@ -287,9 +295,10 @@ class FleetFile(Groups, frozen=True, kw_only=True):
             schema=_ONE_OR_MORE,
         ),
     ] = ()
-    pool_host: Annotated[Host, about("Address at which the built-in pool listens.")] = (
-        ONE_HOST
-    )
+    pool_host: Annotated[
+        Host,
+        about("Address at which the built-in pool listens.", check=_check_pool_host),
+    ] = ONE_HOST
     control: Annotated[
         str,
         about(

@@ -97,7 +97,8 @@ class PoolServer:
             break
         self._servers.append(server)
         name = server.sockets[0].getsockname()
-        address = (found_at(name[0]), name[1])
+        # An event loop's server on :: takes IPv6 alone.
+        address = (name[0] if ":" in name[0] else found_at(name[0]), name[1])
         self.addresses.append(address)
         self.urls.append(self._url_of(*address, has_tls=tls is not None, is_v2=is_v2))
         return address
