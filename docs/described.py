@@ -19,6 +19,19 @@ from softaxe.fleet.miners import AnyDeed
 from softaxe.fleet.networks import WifiNetwork
 from softaxe.fleet.options import RUN_KEYS, FleetFile
 from softaxe.scenario import Expectation, Request, Step
+from softaxe.stratum.dialects import (
+    BITS_OUTSIDE_MASK,
+    CODES,
+    DIALECTS,
+    EVERYWHERE,
+    SOFTAXE,
+    STALE_JOB,
+    SUGGEST_DIFFICULTY,
+    UNKNOWN_JOB,
+    UNKNOWN_METHOD,
+    Dialect,
+)
+from softaxe.stratum.vardiff import VardiffRules
 
 DOCS = Path(__file__).parent
 OPTIONS = DOCS.parent / "src" / "softaxe" / "testing" / "options.py"
@@ -132,6 +145,94 @@ def rule_table() -> str:
     return members_table(OnRequests, names)
 
 
+def spelling_table() -> str:
+    """Return what each dialect's messages look like."""
+    rows = (
+        [
+            f"`{name}`",
+            f"`{dialect.reply % {'id': 5, 'result': 'true'}}`",
+            f"`{dialect.refused(5, *dialect.error(UNKNOWN_JOB))}`",
+            f"`{dialect.notification % _OWN}`",
+        ]
+        for name, dialect in DIALECTS.items()
+    )
+    return table(("dialect", "accepted", "refused", "of the pool's own"), rows)
+
+
+_OWN = {"method": "mining.set_difficulty", "params": "[1000]"}
+_SPELLED = {"reply", "refusal", "notification", "separators", "error_tail", "errors"}
+
+
+def refusals_table() -> str:
+    """Return code and text of every refusal, by dialect."""
+    rows = (
+        [words, *(_error(dialect, words) for dialect in DIALECTS.values())]
+        for words in CODES
+        if any(words in dialect.errors for dialect in DIALECTS.values())
+    )
+    return table(("what is wrong", *(f"`{name}`" for name in DIALECTS)), rows)
+
+
+_SAID_IF = {
+    UNKNOWN_METHOD: "answers_unknown",
+    STALE_JOB: "tells_stale",
+    BITS_OUTSIDE_MASK: "checks_mask",
+}
+_OF_SUGGESTIONS = {
+    "takes_suggestions",
+    "early_suggestion",
+    "answers_suggestion",
+    "tells_any_suggestion",
+    "suggestion_brings_job",
+}
+
+
+def _error(dialect: Dialect, words: str) -> str:
+    if words in _SAID_IF and not getattr(dialect, _SAID_IF[words]):
+        return "-"
+    code, text, *_ = dialect.error(words)
+    return f"{code} {text}".replace("%(difficulty)s", "...")
+
+
+def dialects_table() -> str:
+    """Return what else differs between dialects, a row for each."""
+    rows = [
+        [one.help, *(_member_of(dialect, one) for dialect in DIALECTS.values())]
+        for one in members(Dialect)
+        if one.help and one.field not in _SPELLED
+    ]
+    vardiffs = [dialect.vardiff for dialect in DIALECTS.values()]
+    rows += [
+        [one.help, *(_told_of(getattr(rules, one.field)) for rules in vardiffs)]
+        for one in members(VardiffRules)
+    ]
+    return table(("", *(f"`{name}`" for name in DIALECTS)), rows)
+
+
+def _member_of(dialect: Dialect, member: Member) -> str:
+    if member.field in _OF_SUGGESTIONS and SUGGEST_DIFFICULTY not in dialect.methods:
+        return "-"
+    return _told_of(getattr(dialect, member.field))
+
+
+def _told_of(value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case int() if value == SOFTAXE.job_version:
+            return f"{value:#x}"
+        case float():
+            return f"{value:g}"
+        case Mapping() | tuple():
+            names = [str(one) for one in value if one not in EVERYWHERE]
+            return ", ".join(one.removeprefix("mining.") for one in names) or "-"
+        case str() if {"%", "["} & set(value):
+            return f"`{value}`"
+    return str(value)
+
+
 def api_table() -> str:
     """Return one row per operation of the control API."""
     rows = (
@@ -161,7 +262,12 @@ TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "network": lambda: members_table(WifiNetwork),
         "operations": api_table,
     },
-    "pools.md": {"deeds": deeds_table},
+    "pools.md": {
+        "deeds": deeds_table,
+        "spelling": spelling_table,
+        "refusals": refusals_table,
+        "dialects": dialects_table,
+    },
     "scenarios.md": {
         "step": lambda: members_table(Step),
         "request": lambda: members_table(Request),

@@ -545,11 +545,11 @@ def test_our_device_reads_every_dialect_s_refusals(name: str) -> None:
     simulation.advance(15)
 
     (connection,) = pool.connections
-    connection.set_faults(PoolFaults(refusal="Some reason"), device.now)
+    connection.set_faults(PoolFaults(refusal="Job not found"), device.now)
     simulation.advance(35)
 
-    assert device.shares.rejected == pool.totals.rejected["Some reason"] > 0
-    assert device.shares.rejected_reasons[0].message == "Some reason"
+    assert device.shares.rejected == pool.totals.rejected["Job not found"] > 0
+    assert device.shares.rejected_reasons[0].message == "Job not found"
 
 
 # Names

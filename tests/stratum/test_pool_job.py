@@ -14,13 +14,16 @@ from softaxe.bitcoin.header import (
     target_for,
 )
 from softaxe.stratum.chain import Template
+from softaxe.stratum.dialects import (
+    BITS_OUTSIDE_MASK,
+    DUPLICATE_SHARE,
+    LOW_DIFFICULTY_SHARE,
+    MALFORMED_SHARE,
+)
 from softaxe.stratum.messages import swap_words
 from softaxe.stratum.pool_job import (
     ANYONE_CAN_SPEND,
-    DUPLICATE,
-    LOW_DIFFICULTY,
     MAX_SHARES,
-    OTHER,
     Job,
     RequestError,
     Submission,
@@ -154,7 +157,7 @@ def test_two_jobs_of_one_template_have_different_coinbases() -> None:
 
     with pytest.raises(RequestError) as caught:
         check(other, share)
-    assert caught.value.code == LOW_DIFFICULTY
+    assert caught.value.reason == LOW_DIFFICULTY_SHARE
 
 
 @pytest.mark.parametrize("version_bits", [0, 0x2000, VERSION_MASK])
@@ -200,10 +203,7 @@ def test_the_same_share_twice_is_a_duplicate_however_it_is_spelt() -> None:
     for submission in again:
         with pytest.raises(RequestError) as caught:
             check(job, submission)
-        assert (caught.value.code, caught.value.reason) == (
-            DUPLICATE,
-            "Duplicate share",
-        )
+        assert caught.value.reason == DUPLICATE_SHARE
 
 
 def test_a_refused_share_is_not_remembered() -> None:
@@ -213,7 +213,7 @@ def test_a_refused_share_is_not_remembered() -> None:
     for _ in range(2):
         with pytest.raises(RequestError) as caught:
             check(job, hopeless)
-        assert caught.value.code == LOW_DIFFICULTY
+        assert caught.value.reason == LOW_DIFFICULTY_SHARE
 
 
 def test_version_bits_outside_the_mask_are_refused() -> None:
@@ -223,8 +223,7 @@ def test_version_bits_outside_the_mask_are_refused() -> None:
     with pytest.raises(RequestError) as caught:
         check(job, share, version_mask=0x1FFFC000)
 
-    assert caught.value.code == OTHER
-    assert caught.value.reason == "Version bits outside the mask"
+    assert caught.value.reason == BITS_OUTSIDE_MASK
 
 
 @pytest.mark.parametrize("ntime", [0, NTIME - 1, NTIME + 7201, 0xFFFFFFFF])
@@ -267,7 +266,7 @@ def test_anything_but_hex_of_the_right_width_is_malformed(
     with pytest.raises(RequestError) as caught:
         check(job, replace(share, **changes))
 
-    assert (caught.value.code, caught.value.reason) == (OTHER, "Malformed share")
+    assert caught.value.reason == MALFORMED_SHARE
 
 
 def test_a_hash_below_the_network_target_is_a_block() -> None:

@@ -48,8 +48,10 @@ EVERYWHERE = (CONFIGURE, SUBSCRIBE, AUTHORIZE, SUBMIT)
 MALFORMED = "Malformed request"
 UNKNOWN_METHOD = "Unknown method"
 BAD_WORKER = "Bad worker name"
+TOO_MANY_WORKERS = "Too many workers"
 UNAUTHORIZED_WORKER = "Unauthorized worker"
 UNSUBSCRIBED = "Not subscribed"
+NOT_POSITIVE = "Difficulty must be positive"
 UNKNOWN_JOB = "Job not found"
 STALE_JOB = "Stale"
 NTIME_OUT_OF_RANGE = "ntime out of range"
@@ -58,6 +60,25 @@ MALFORMED_SHARE = "Malformed share"
 LOW_DIFFICULTY_SHARE = "Low difficulty share"
 DUPLICATE_SHARE = "Duplicate share"
 """What is wrong with a request, in our pool's words; the keys of `Dialect.errors`."""
+OTHER = 20
+CODES: Mapping[str, int] = {
+    MALFORMED: OTHER,
+    UNKNOWN_METHOD: OTHER,
+    BAD_WORKER: 24,
+    TOO_MANY_WORKERS: 24,
+    UNAUTHORIZED_WORKER: 24,
+    UNSUBSCRIBED: 25,
+    NOT_POSITIVE: OTHER,
+    UNKNOWN_JOB: 21,
+    STALE_JOB: 21,
+    NTIME_OUT_OF_RANGE: OTHER,
+    BITS_OUTSIDE_MASK: OTHER,
+    MALFORMED_SHARE: OTHER,
+    LOW_DIFFICULTY_SHARE: 23,
+    DUPLICATE_SHARE: 22,
+}
+"""And the codes of it; of whatever else, `OTHER`. Source: the Stratum v1 description of
+Slush Pool."""
 
 
 class Dialect(Struct, frozen=True, kw_only=True):
@@ -124,7 +145,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     ] = True
     declined: Annotated[
         tuple[str, ...] | None,
-        about("extensions answered with false; `null`: all that are not known"),
+        about("extensions answered with false; -: all that are not known"),
     ] = None
     tells_mask: Annotated[
         bool, about("`mining.set_version_mask` after `mining.configure`")
@@ -143,7 +164,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
         str | None, about("the reply to another user, if not as other refusals")
     ] = None
     wrong_user_stays_s: Annotated[
-        float | None, about("seconds until the pool hangs up on one; `null`: never")
+        float | None, about("seconds until the pool hangs up on one; -: never")
     ] = None
     serves_wrong_user: Annotated[bool, about("such a user gets jobs all the same")] = (
         False
@@ -178,7 +199,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     # Difficulty
 
     start_difficulty: Annotated[
-        float | None, about("to begin with; `null`: what suits a CPU, or a chip")
+        float | None, about("to begin with; -: what suits a CPU, or a chip")
     ] = None
     takes_suggestions: Annotated[
         Literal["every", "the first"], about("which suggested difficulties count")
@@ -205,6 +226,20 @@ class Dialect(Struct, frozen=True, kw_only=True):
     def json(self, value: object) -> str:
         """Return a value as it goes over the wire."""
         return _encoder(self.separators)(value)
+
+    def error(self, reason: str) -> Error:
+        """Return the error for what is wrong, in our own words or somebody's."""
+        usual = (CODES.get(reason, OTHER), reason, *self.error_tail)
+        return self.errors.get(reason, usual)
+
+    def refused(self, id_: int | str | None, *error: int | str | None) -> str:
+        """Return the line that answers a request with an error."""
+        values = {
+            "id": self.json(id_),
+            "error": self.json(error),
+            "reason": self.json(error[1]),
+        }
+        return self.refusal % values
 
     def start(self, usual: float, *, unit: float) -> float:
         """Return the difficulty to begin with, where nobody orders one.

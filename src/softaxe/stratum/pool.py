@@ -28,6 +28,8 @@ from softaxe.stratum.dialects import (
     BAD_WORKER,
     CONFIGURE,
     MALFORMED,
+    NOT_POSITIVE,
+    OTHER,
     PING,
     SOFTAXE,
     STALE_JOB,
@@ -35,6 +37,7 @@ from softaxe.stratum.dialects import (
     SUBSCRIBE,
     SUBSCRIBE_EXTRANONCE,
     SUGGEST_DIFFICULTY,
+    TOO_MANY_WORKERS,
     UNAUTHORIZED_WORKER,
     UNKNOWN_JOB,
     UNKNOWN_METHOD,
@@ -45,10 +48,6 @@ from softaxe.stratum.dialects import (
 from softaxe.stratum.messages import LineSplitter
 from softaxe.stratum.pool_job import (
     ANYONE_CAN_SPEND,
-    JOB_NOT_FOUND,
-    NOT_SUBSCRIBED,
-    OTHER,
-    UNAUTHORIZED,
     Job,
     RequestError,
     Submission,
@@ -854,7 +853,7 @@ class PoolConnection(Miner):
         try:
             request = _decode(line)
         except (ValueError, RecursionError):  # no UTF-8, no JSON, no request
-            self._refuse(None, RequestError(OTHER, MALFORMED))
+            self._refuse(None, RequestError(MALFORMED))
             self._malformed += 1
             if self._malformed > self._dialect.most_malformed:
                 self.close("too many malformed lines")
@@ -872,7 +871,7 @@ class PoolConnection(Miner):
             return
         try:
             if handler is None:
-                raise RequestError(OTHER, UNKNOWN_METHOD)
+                raise RequestError(UNKNOWN_METHOD)
             handler(self, request, now)
         except RequestError as refused:
             self._refuse(request.id, refused)
@@ -888,7 +887,7 @@ class PoolConnection(Miner):
         for name in names:
             wanted = values.get(f"{_ROLLING}.mask", "ffffffff")
             if not isinstance(name, str) or not isinstance(wanted, str):
-                raise RequestError(OTHER, MALFORMED)
+                raise RequestError(MALFORMED)
             if name == _ROLLING:
                 self.version_mask = VERSION_MASK & word(wanted)
                 result[name] = self.version_mask != 0
@@ -946,7 +945,7 @@ class PoolConnection(Miner):
     def _refuse_user(self, request: _Request, name: str, now: float) -> None:
         dialect = self._dialect
         if dialect.wrong_user is None:
-            raise RequestError(UNAUTHORIZED, BAD_WORKER)
+            raise RequestError(BAD_WORKER)
         address = self._dialect.json(name.partition(".")[0])[1:-1]
         values = {"id": self._dialect.json(request.id), "address": address}
         self._send(dialect.wrong_user % values)
@@ -957,11 +956,11 @@ class PoolConnection(Miner):
 
     def _add_worker(self, name: str) -> None:
         if not name or len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
-            raise RequestError(UNAUTHORIZED, BAD_WORKER)
+            raise RequestError(BAD_WORKER)
         is_full = len(self._workers) >= MAX_WORKERS_PER_CONNECTION
         worker = None if is_full else self._pool.worker_came(name, self.protocol)
         if worker is None:
-            raise RequestError(UNAUTHORIZED, "Too many workers")
+            raise RequestError(TOO_MANY_WORKERS)
         if not self._workers:
             self._payout = payout_script(name)
         self._workers[name] = worker
@@ -977,9 +976,9 @@ class PoolConnection(Miner):
         dialect = self._dialect
         wanted = (request.params or [None])[0]
         if not isinstance(wanted, int | float) or isinstance(wanted, bool):
-            raise RequestError(OTHER, MALFORMED)
+            raise RequestError(MALFORMED)
         if wanted <= 0 and dialect.answers_suggestion:
-            raise RequestError(OTHER, "Difficulty must be positive")
+            raise RequestError(NOT_POSITIVE)
         if self._has_suggested and dialect.takes_suggestions == "the first":
             return
         if not self.is_mining and dialect.early_suggestion == "ignored":
@@ -1030,12 +1029,12 @@ class PoolConnection(Miner):
 
     def _submitter(self, request: _Request) -> WorkerStatistics:
         if not self._is_subscribed:
-            raise RequestError(NOT_SUBSCRIBED, UNSUBSCRIBED)
+            raise RequestError(UNSUBSCRIBED)
         worker = self._workers.get(_param(request, 0, str))
         if worker is None and not self._dialect.checks_worker:
             worker = next(iter(self._workers.values()), None)
         if worker is None:
-            raise RequestError(UNAUTHORIZED, UNAUTHORIZED_WORKER)
+            raise RequestError(UNAUTHORIZED_WORKER)
         return worker
 
     def _check_share(
@@ -1043,7 +1042,7 @@ class PoolConnection(Miner):
     ) -> tuple[Job, VerifiedShare, float]:
         """Return the job, the share, and the difficulty that was asked of it."""
         if self.faults.refusal is not None:
-            raise RequestError(OTHER, self.faults.refusal)
+            raise RequestError(self.faults.refusal, is_ordered=True)
         job_id = _param(request, 1, str)
         submission = Submission(
             extranonce2=_param(request, 2, str),
@@ -1053,7 +1052,7 @@ class PoolConnection(Miner):
         )
         job = self._jobs.get(job_id)
         if job is None or self.faults.is_stale:
-            raise RequestError(JOB_NOT_FOUND, self._why_no_job(job_id))
+            raise RequestError(self._why_no_job(job_id))
         asked = self._asked_of(job)
         share = job.check(
             submission,
@@ -1129,16 +1128,14 @@ class PoolConnection(Miner):
 
     def _refuse(self, id_: int | str | None, refused: RequestError) -> None:
         dialect = self._dialect
-        usual = (refused.code, refused.reason, *dialect.error_tail)
-        code, reason, *tail = dialect.errors.get(refused.reason, usual)
+        code, reason, *tail = (
+            (OTHER, refused.reason, *dialect.error_tail)
+            if refused.is_ordered
+            else dialect.error(refused.reason)
+        )
         if isinstance(reason, str) and refused.difficulty:
             reason = reason.replace("%(difficulty)s", repr(refused.difficulty))
-        values = {
-            "id": self._dialect.json(id_),
-            "error": self._dialect.json([code, reason, *tail]),
-            "reason": self._dialect.json(reason),
-        }
-        self._send(dialect.refusal % values)
+        self._send(dialect.refused(id_, code, reason, *tail))
 
     def _send(self, line: str) -> None:
         if self.is_silent or self.wants_close:
@@ -1173,7 +1170,7 @@ def _param(
         return default
     value = params[index] if index < len(params) else None
     if not isinstance(value, kind):
-        raise RequestError(OTHER, MALFORMED)
+        raise RequestError(MALFORMED)
     return value
 
 

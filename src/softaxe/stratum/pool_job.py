@@ -34,14 +34,6 @@ from softaxe.stratum.dialects import (
 )
 from softaxe.stratum.messages import swap_words
 
-OTHER = 20
-JOB_NOT_FOUND = 21
-DUPLICATE = 22
-LOW_DIFFICULTY = 23
-UNAUTHORIZED = 24
-NOT_SUBSCRIBED = 25
-"""Error codes. Source: the Stratum v1 description of Slush Pool."""
-
 SCRIPTSIG_TAG = b"/softaxe/"
 ANYONE_CAN_SPEND = b"\x51"
 """Script (OP_TRUE) that is paid when the user's name is no address."""
@@ -60,14 +52,16 @@ class RequestError(StratumError):
     """A request is answered with this error; it never leaves the connection.
 
     Args:
-        code: Of the error.
         reason: In our pool's words.
         difficulty: Of the hash, where that is what is wrong.
+        is_ordered: Nothing is wrong; somebody wants these words to be said.
     """
 
-    def __init__(self, code: int, reason: str, *, difficulty: float = 0.0) -> None:
+    def __init__(
+        self, reason: str, *, difficulty: float = 0.0, is_ordered: bool = False
+    ) -> None:
         super().__init__(reason)
-        self.code = code
+        self.is_ordered = is_ordered
         self.reason = reason
         self.difficulty = difficulty
 
@@ -173,7 +167,7 @@ class Job:
         self.check_ntime(ntime, latest_ntime)
         bits = word(submission.version_bits)
         if self.dialect.checks_mask and bits & ~version_mask:
-            raise RequestError(OTHER, BITS_OUTSIDE_MASK)
+            raise RequestError(BITS_OUTSIDE_MASK)
         version_of = SHARE_VERSIONS[self.dialect.share_version]
         return self.check_header(
             _hex_bytes(submission.extranonce2, self.extranonce2_size),
@@ -190,7 +184,7 @@ class Job:
             RequestError: Before the template was made, or after `latest_ntime`.
         """
         if not self.template.ntime <= ntime <= latest_ntime:
-            raise RequestError(OTHER, NTIME_OUT_OF_RANGE)
+            raise RequestError(NTIME_OUT_OF_RANGE)
 
     def merkle_root(self, extranonce2: bytes) -> bytes:
         """The root of a block whose coinbase has this extranonce2."""
@@ -231,12 +225,10 @@ class Job:
         hash_ = sha256d(header)
         difficulty = difficulty_of(hash_)
         if difficulty < (self.difficulty if asked is None else asked):
-            raise RequestError(
-                LOW_DIFFICULTY, LOW_DIFFICULTY_SHARE, difficulty=difficulty
-            )
+            raise RequestError(LOW_DIFFICULTY_SHARE, difficulty=difficulty)
         key = int.from_bytes(hash_[:8])
         if key in self._known:
-            raise RequestError(DUPLICATE, DUPLICATE_SHARE)
+            raise RequestError(DUPLICATE_SHARE)
         self._known.append(key)
         target = nbits_target(self.template.nbits)
         is_block = int.from_bytes(hash_, "little") <= target
@@ -272,7 +264,7 @@ def _hex_bytes(text: str, size: int) -> bytes:
         data = b""
     # Both lengths: fromhex lets blanks through.
     if len(data) != size or len(text) != 2 * size:
-        raise RequestError(OTHER, MALFORMED_SHARE)
+        raise RequestError(MALFORMED_SHARE)
     return data
 
 

@@ -66,7 +66,7 @@ class VardiffRules(Struct, frozen=True, kw_only=True):
         ),
     ] = "doublings"
     smallest: Annotated[
-        float | None, about("the smallest; `null`: every hash may be a share")
+        float | None, about("the smallest; -: every hash may be a share")
     ] = None
     suggestion_is_smallest: Annotated[
         bool, about("a suggested one is not gone below")
