@@ -236,7 +236,7 @@ def test_the_log_tells_difficulties_below_1(
     bench.run(1)
     checked = bench.mining.check(bench.nonce)
     assert checked is not None
-    bench.mining.count(checked._replace(difficulty=0.84))
+    bench.mining.count(replace(checked, difficulty=0.84))
 
     assert "I create_jobs_task: New pool difficulty 0.02" in bench.lines
     assert any(line.endswith(" diff 0.84 of 0.02.") for line in bench.lines)

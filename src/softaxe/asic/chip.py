@@ -264,8 +264,9 @@ class Chain:
         self._cores = min(chip.core_count, CORES)
         self._rng = rng
         self._reader = frames.CommandReader(self._wire.job_bytes)
-        self._out: list[tuple[int, Reply]] = []
-        """Replies, each with its length in bytes."""
+        self.replies: list[tuple[int, Reply]] = []
+        """What the chips say, each with its length in bytes; `take_replies` or
+        `data_to_host` takes it."""
         self._core_voltage_v = 0.0
         self._job_at = 0.0
         self._ahead_s = SEARCH_AHEAD_S[1]
@@ -351,11 +352,11 @@ class Chain:
         self, *, core_voltage_v: float, temperatures_c: Sequence[float], now: float
     ) -> None:
         """Power of the chips and the heat of each; 0 V switches them off."""
-        self.step(now)
-        was_on = self.is_on
-        self._core_voltage_v = core_voltage_v
-        if was_on and not self.is_on:
+        if self.next_wake <= now:
+            self.step(now)
+        if core_voltage_v <= 0 and self.is_on:
             self._forget_everything()
+        self._core_voltage_v = core_voltage_v
         for asic, temperature_c in zip(self._all_asics, temperatures_c, strict=True):
             asic.temperature_c = temperature_c
             self._set_rate(asic, now)
@@ -412,7 +413,8 @@ class Chain:
 
     def receive(self, data: bytes, now: float) -> None:
         """Bytes came from the host."""
-        self.step(now)
+        if self.next_wake <= now:
+            self.step(now)
         if not self.is_on:
             return
         for header, body in self._reader.feed(data):
@@ -432,19 +434,20 @@ class Chain:
 
     def data_to_host(self) -> bytes:
         """Return and forget the bytes to send."""
-        if not self._out:
+        if not self.replies:
             return b""
         data = b"".join(
-            frames.reply_frame(reply_bytes, reply) for reply_bytes, reply in self._out
+            frames.reply_frame(reply_bytes, reply)
+            for reply_bytes, reply in self.replies
         )
-        self._out.clear()
+        self.replies.clear()
         return data
 
     def take_replies(self) -> list[tuple[int, Reply]]:
         """Return and forget the replies, each with its length, instead of bytes."""
-        if not self._out:
+        if not self.replies:
             return []
-        replies, self._out = self._out, []
+        replies, self.replies = self.replies, []
         return replies
 
     # Real work
@@ -471,7 +474,7 @@ class Chain:
         asic = self._all_asics[search.asic_index]
         asic.count(search.span.count * self._counts_per_search)
         for nonce in found:
-            self._out.append(self._reply(asic, nonce, search.job_id, search.span))
+            self.replies.append(self._reply(asic, nonce, search.job_id, search.span))
 
     # Commands
 
@@ -516,7 +519,7 @@ class Chain:
             value = frames.chip_id_value(self._wire, self._chip.chip_id, address)
         else:
             value = self._read(asic, register, now)
-        self._out.append((size, RegisterReply(value, address, register)))
+        self.replies.append((size, RegisterReply(value, address, register)))
 
     def _read(self, asic: _Asic, register: int, now: float) -> int:
         asic.go_on(now, self._counts_per_search)
@@ -602,7 +605,7 @@ class Chain:
 
     def _step_asic(self, asic: _Asic, due: float) -> None:
         if asic.hits:
-            self._out.append(asic.hits.popleft()[1])
+            self.replies.append(asic.hits.popleft()[1])
             return
         asic.go_on(due, self._counts_per_search)
         asic.progress = max(0.0, asic.progress - asic.batch)
@@ -664,9 +667,14 @@ class Chain:
         silicon = asic.silicon
         half_v = silicon.half_voltage_v(asic.frequency_mhz, asic.temperature_c)
         margin_v = self._core_voltage_v - half_v
-        defects = asic.defects
-        asic.domain_shares = defects.left_of(domain_shares(silicon, margin_v))
-        asic.errors = min(1.0, error_share(silicon, margin_v) + defects.errors)
+        shares, errors = (
+            domain_shares(silicon, margin_v),
+            error_share(silicon, margin_v),
+        )
+        if (defects := asic.defects) is not SOUND:
+            shares, errors = defects.left_of(shares), errors + defects.errors
+        asic.domain_shares = shares
+        asic.errors = min(1.0, errors)
         is_searched_here = asic.cursor is not None and not self.mode.is_real
         asic.rate = self._asic_hs(asic) / self.mode.scale if is_searched_here else 0.0
         if not asic.batch:
@@ -677,10 +685,7 @@ class Chain:
         return nominal_hs * sum(asic.domain_shares)
 
     def _schedule(self) -> None:
-        wake = NEVER
-        for asic in self._asics:
-            wake = min(wake, asic.next_wake)
-        self.next_wake = wake
+        self.next_wake = min([asic.next_wake for asic in self._asics], default=NEVER)
 
 
 def _thermometer(asic: _Asic) -> int:

@@ -176,8 +176,10 @@ class Driver:
             period_s=poll_s,
         )
         self._reader = frames.ReplyReader(self._wire.reply_bytes)
-        self._out: list[bytes] = []
-        self._events: list[DriverEvent] = []
+        self.out: list[bytes] = []
+        """Frames for the chips; `data_to_chip` takes them."""
+        self.happened: list[DriverEvent] = []
+        """What `events` takes."""
         self._phase = _Phase.NONE
         self._due = NEVER
         self._ramp: deque[float] = deque()
@@ -248,7 +250,7 @@ class Driver:
         Chips that take midstates are told with every job instead.
         """
         if not self._wire.takes_midstates:
-            self._out.append(self._roll_versions(mask))
+            self.out.append(self._roll_versions(mask))
 
     def send_work(self, work: Work) -> int:
         """Send one work; return the job id that its nonces will carry."""
@@ -258,7 +260,7 @@ class Driver:
             job = frames.midstate_job(self._job_id, work, _midstates(work))
         else:
             job = frames.job(self._job_id, work)
-        self._out.append(job)
+        self.out.append(job)
         return self._job_id
 
     def receive(self, data: bytes, now: float) -> None:
@@ -293,7 +295,9 @@ class Driver:
         reader.flush()  # also the count of what was skipped
         for _, reply in replies:
             self._take(reply, now)
-        self._await_frame(now, is_new=True)
+        self._read_since = now
+        if self._read_due != NEVER:
+            self._await_frame(now, is_new=True)
 
     def _await_frame(self, now: float, *, is_new: bool) -> None:
         """Note until when a frame that has begun must be complete."""
@@ -327,17 +331,17 @@ class Driver:
 
     def data_to_chip(self) -> bytes:
         """Return and forget the bytes to send."""
-        if not self._out:
+        if not self.out:
             return b""
-        data = b"".join(self._out)
-        self._out.clear()
+        data = b"".join(self.out)
+        self.out.clear()
         return data
 
     def events(self) -> list[DriverEvent]:
         """Return and forget what happened."""
-        if not self._events:
+        if not self.happened:
             return []
-        events, self._events = self._events, []
+        events, self.happened = self.happened, []
         return events
 
     # The way to READY
@@ -391,12 +395,12 @@ class Driver:
                 continue
             item = self._items.popleft()
             if isinstance(item, bytes):
-                self._out.append(item)
+                self.out.append(item)
             elif isinstance(item, float):
                 self._go(_Phase.INITIALISING, now + item)
                 return
             elif item is Step.ENUMERATE:
-                self._out.append(frames.read_all(Register.CHIP_ID))
+                self.out.append(frames.read_all(Register.CHIP_ID))
                 self._id_replies.clear()
                 self._bad_before = self._reader.bad_frames
                 self._go(_Phase.ENUMERATING, now + ENUMERATION_SILENCE_S)
@@ -508,7 +512,7 @@ class Driver:
         self._log(Level.ERROR, "asic_init", text)
         self.state = DriverState.FAILED
         self.failure = reason
-        self._events.append(DriverFailed(reason))
+        self.happened.append(DriverFailed(reason))
         self._go(_Phase.NONE, NEVER)
 
     def _finish_start(self, now: float) -> None:
@@ -541,7 +545,7 @@ class Driver:
             f"({mode})",
         )
         self.state = DriverState.READY
-        self._events.append(DriverReady(self.detected_count))
+        self.happened.append(DriverReady(self.detected_count))
         self._go(_Phase.NONE, NEVER)
 
     # Frequency
@@ -572,7 +576,7 @@ class Driver:
         if self.state is DriverState.STARTING:
             self._continue_startup(now)
         else:
-            self._events.append(FrequencyReached(self.frequency_mhz))
+            self.happened.append(FrequencyReached(self.frequency_mhz))
             self._go(_Phase.NONE, NEVER)
 
     def _write_frequency(self, frequency_mhz: float) -> None:
@@ -641,16 +645,16 @@ class Driver:
                 small_core=found.small_core,
                 version=version,
             )
-        self._events.append(found)
+        self.happened.append(found)
 
     # Helpers
 
     def _step_monitor(self) -> None:
         request = self.monitor.step()
         if request is None:
-            self._events.append(HashrateMeasured())
+            self.happened.append(HashrateMeasured())
         elif self.state is not DriverState.STARTING:  # its replies would be miscounted
-            self._out.append(request)
+            self.out.append(request)
 
     def _roll_versions(self, mask: int) -> bytes:
         """Frame the write after which the chips tell versions."""
@@ -662,7 +666,7 @@ class Driver:
         self._say("serial", f"Changing UART baud to {self._chip.max_baud}")
 
     def _write(self, register: Register, value: int) -> None:
-        self._out.append(frames.write_all(register, value))
+        self.out.append(frames.write_all(register, value))
 
     def _go(self, phase: _Phase, due: float) -> None:
         self._phase = phase

@@ -11,7 +11,6 @@ from enum import IntEnum
 from functools import lru_cache
 from math import ceil
 from struct import Struct
-from typing import NamedTuple
 
 import msgspec
 
@@ -382,7 +381,7 @@ def version_mask_value(mask: int) -> int:
     return 0x90000000 | mask >> VERSION_SHIFT & 0xFFFF
 
 
-class NonceReply(NamedTuple):
+class NonceReply(msgspec.Struct, frozen=True):
     """A nonce that met the ticket mask."""
 
     nonce: int
@@ -394,7 +393,7 @@ class NonceReply(NamedTuple):
     """Zero bits of the hash beyond the ticket's, see `Wire.result`."""
 
 
-class RegisterReply(NamedTuple):
+class RegisterReply(msgspec.Struct, frozen=True):
     """A register's value."""
 
     value: int
@@ -408,7 +407,7 @@ Reply = NonceReply | RegisterReply
 def reply_frame(reply_bytes: int, reply: Reply) -> bytes:
     """Frame a reply (chip's side)."""
     frame = nonce_reply if isinstance(reply, NonceReply) else register_reply
-    return frame(reply_bytes, *reply)
+    return frame(reply_bytes, *msgspec.structs.astuple(reply))
 
 
 def nonce_reply(

@@ -173,15 +173,16 @@ class Tps546:
     def step(self, vr_c: float, rng: random.Random | None) -> None:
         """Measure, and switch off what must not go on."""
         limits, power = self.board.regulator, self._power
+        input_v = power.input_voltage_v
         self._vr_c = vr_c
         self._noise_a = 0.0
         if rng is not None and power.core_current_a:
             self._noise_a = rng.gauss(0.0, CURRENT_NOISE_A)
-        if power.input_voltage_v < limits.vin_off_v:
+        if input_v < limits.vin_off_v:
             self._has_low_input = True
-        elif power.input_voltage_v > limits.vin_on_v:
+        elif input_v > limits.vin_on_v:
             self._has_low_input = False
-        self._has_high_input = power.input_voltage_v > limits.vin_ov_fault_v
+        self._has_high_input = input_v > limits.vin_ov_fault_v
         if vr_c >= limits.ot_fault_c:
             self._is_too_hot = True
         elif vr_c < limits.ot_fault_c - OT_RECOVERY_K:
@@ -192,14 +193,14 @@ class Tps546:
 
     def _present_faults(self) -> Status:
         limits, status = self.board.regulator, ALL_WELL
+        current_a = self._power.core_current_a
         if self._has_low_input:
             status |= Status.VIN_UV | Status.INPUT
         if self._has_high_input:
             status |= Status.INPUT
-        if self._power.core_current_a >= limits.iout_oc_warn_a:
+        if current_a >= limits.iout_oc_warn_a:
             status |= Status.IOUT  # only a warning, which the firmware does not tell
-        is_over = self._power.core_current_a >= limits.iout_oc_fault_a
-        if is_over or self._is_broken:
+        if current_a >= limits.iout_oc_fault_a or self._is_broken:
             status |= Status.IOUT_OC | Status.IOUT
         if self._is_too_hot or self._vr_c >= limits.ot_warn_c:
             status |= Status.TEMPERATURE

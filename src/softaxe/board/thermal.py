@@ -28,6 +28,9 @@ class Thermal:
         self._board = board
         cooling = board.cooling
         self._vr_share = cooling.vr_airflow_exponent / cooling.airflow_exponent
+        # Still air bounds the paths into it: without a fan, convection is left.
+        self._still = cooling.still_air_k_per_w / cooling.sink_to_air_k_per_w
+        self._chip_s = cooling.chip_j_per_k * cooling.chip_to_sink_k_per_w
         count, spread = board.asic_count, cooling.chip_spread
         self._spread = [
             1 + spread * (1 - 2 * index / (count - 1)) if count > 1 else 1.0
@@ -70,10 +73,8 @@ class Thermal:
         """
         cooling = self._board.cooling
         self._ambient_c = ambient_c
-        # Still air bounds both paths: without a fan, convection is left.
-        still = cooling.still_air_k_per_w / cooling.sink_to_air_k_per_w
         thinning = max(airflow, MIN_AIRFLOW) ** -cooling.airflow_exponent
-        thinning = min(thinning, still)
+        thinning = min(thinning, self._still)
         to_air = cooling.sink_to_air_k_per_w * thinning
         sink_end_c = ambient_c + core_power_w * to_air
         sink_s = cooling.sink_j_per_k * to_air
@@ -81,8 +82,7 @@ class Thermal:
 
         chip_w = core_power_w / self._board.asic_count
         over_end_k = chip_w * cooling.chip_to_sink_k_per_w
-        chip_s = cooling.chip_j_per_k * cooling.chip_to_sink_k_per_w
-        self._over_sink_k = _approach(self._over_sink_k, over_end_k, dt_s, chip_s)
+        self._over_sink_k = _approach(self._over_sink_k, over_end_k, dt_s, self._chip_s)
 
         vr_to_air = cooling.vr_to_air_k_per_w * thinning**self._vr_share
         vr_end_c = (

@@ -906,22 +906,19 @@ class Device(DeviceState):
         """Carry outputs to inputs until nothing moves any more."""
         self.revision += 1
         driver, chain, pools = self.driver, self.chain, self.pools
-        is_moving = True
-        while is_moving:
-            is_moving = False
+        while True:
             if driver.is_reset_low is not self._is_reset_low:
                 self._copy_reset_line()
-            if data := driver.data_to_chip():
-                chain.receive(data, self.now)
-            if replies := chain.take_replies():
-                driver.hear(replies, self.now)
-                is_moving = True
+            if driver.out:
+                chain.receive(driver.data_to_chip(), self.now)
+            if chain.replies:
+                driver.hear(chain.take_replies(), self.now)
+            elif not driver.happened and not pools.happened:
+                break
             for driver_event in driver.events():
                 self._take_driver_event(driver_event)
-                is_moving = True
             for session_event in pools.events():
                 self._take_session_event(session_event)
-                is_moving = True
         if pools.requests:
             self._events.extend(pools.requests)
             pools.requests.clear()

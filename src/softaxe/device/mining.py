@@ -8,7 +8,7 @@ ESP-Miner mining.c, create_jobs_task.c and asic_result_task.c.
 
 import re
 from collections import deque
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -78,7 +78,7 @@ class Payee(Struct, frozen=True):
     """Outputs are told of, not their sum alone."""
 
 
-class Share(NamedTuple):
+class Share(Struct, frozen=True):
     """A nonce with what makes its header, as `mining.submit` wants it."""
 
     job_id: str
@@ -88,7 +88,7 @@ class Share(NamedTuple):
     version_bits: int
 
 
-class Checked(NamedTuple):
+class Checked(Struct, frozen=True):
     """What hashing a nonce showed."""
 
     difficulty: float

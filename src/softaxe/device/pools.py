@@ -188,7 +188,7 @@ class Pools:
         self._most_difficulty = MOST_DIFFICULTY if is_bounded else inf
         self._rng = rng
         self._log = log
-        self._events: list[SessionEvent] = []
+        self.happened: list[SessionEvent] = []
         self._failures = 0
         self._main = _Main.IDLE
         self._main_due = NEVER
@@ -446,9 +446,9 @@ class Pools:
 
     def events(self) -> list[SessionEvent]:
         """Return and forget what the session told."""
-        if not self._events:
+        if not self.happened:
             return []
-        events, self._events = self._events, []
+        events, self.happened = self.happened, []
         return events
 
     # The main connection
@@ -504,11 +504,11 @@ class Pools:
         if self._heartbeat in (_Heartbeat.DIALLING, _Heartbeat.LISTENING):
             self.requests.append(ClosePool(Link.PROBE))
         if coordinator.has_no_pool:
-            self._events.append(PoolsReachable(False))
+            self.happened.append(PoolsReachable(False))
             self._wait_main(_Main.IDLE, NEVER)
         else:
             if self._main is _Main.IDLE:
-                self._events.append(PoolsReachable(True))
+                self.happened.append(PoolsReachable(True))
             elif self._main in (_Main.DIALLING, _Main.CONNECTED):
                 self._drop_main(is_open=True)
             self.is_using_fallback = coordinator.is_using_fallback
@@ -598,7 +598,7 @@ class Pools:
             self._error("Shutting down socket and restarting...")
             self._clean()
         elif self.session is not None:
-            self._events.append(PoolLost())
+            self.happened.append(PoolLost())
         self.session = None
         if is_open:
             self.requests.append(ClosePool(Link.MAIN))
@@ -606,7 +606,7 @@ class Pools:
     def _clean(self) -> None:
         """Let the queued work go, with the words of the firmware."""
         self._say(CLEAN_TEXT)
-        self._events.append(PoolLost())
+        self.happened.append(PoolLost())
 
     def _take(self, event: stratum.Event, now: float) -> None:
         match event:
@@ -638,7 +638,7 @@ class Pools:
                 self._wait_main(_Main.WAITING, now + LOST_RETRY_S)
             case _:
                 pass
-        self._events.append(event)
+        self.happened.append(event)
         session = self.session
         if session is not None and session.response_time_s is not None:
             self.response_time_ms = session.response_time_s * 1000
