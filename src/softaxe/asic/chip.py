@@ -256,8 +256,7 @@ class Chain:
     def __init__(
         self, chip: Chip, *, silicons: Sequence[Silicon], rng: random.Random
     ) -> None:
-        self.mode = SCALED
-        self._counts_per_search = SCALED.counts_per_search
+        self._use(SCALED)
         self.next_wake = NEVER
         self._chip = chip
         self._wire = frames.WIRES[chip.name]
@@ -330,8 +329,7 @@ class Chain:
     def set_mode(self, mode: WorkMode, now: float) -> None:
         """Change what a hash stands for; running work and counts are forgotten."""
         self.step(now)
-        self.mode = mode
-        self._counts_per_search = mode.counts_per_search
+        self._use(mode)
         self._epoch += 1
         for asic in self._asics:
             asic.forget_work()
@@ -342,11 +340,15 @@ class Chain:
         """Change how many hashes a searched one stands for, of the work to come."""
         self.step(now)
         for asic in self._asics:
-            asic.go_on(now, self.mode.counts_per_search)
-        self.mode = replace(self.mode, scale=scale)
+            asic.go_on(now, self._counts_per_search)
+        self._use(replace(self.mode, scale=scale))
         for asic in self._asics:
             self._set_rate(asic, now)
         self._schedule()
+
+    def _use(self, mode: WorkMode) -> None:
+        self.mode = mode
+        self._counts_per_search = mode.counts_per_search
 
     def set_operating_point(
         self, *, core_voltage_v: float, temperatures_c: Sequence[float], now: float
