@@ -64,6 +64,37 @@ def test_what_a_miner_has_sent_before_it_went_is_heard() -> None:
     run(main())
 
 
+def test_miners_may_come_from_one_port_to_two_of_the_pools() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            await server.listen("127.0.0.1", 0)
+            miners: list[socket.socket] = []
+            for address in server.addresses:
+                miner = socket.socket()
+                miner.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                own = miners[0].getsockname() if miners else ("127.0.0.1", 0)
+                miner.bind(own)
+                miner.setblocking(False)
+                await asyncio.get_running_loop().sock_connect(miner, address)
+                miners.append(miner)
+            place = "{}:{}".format(*miners[0].getsockname())
+            await until(lambda: server.connection_count == 2)
+            names = [one.name for one in server.pool.connections]
+            assert names == [place, f"{place}~2"]
+
+            for number, miner in enumerate(miners):
+                miner.send(b'{"id":%d,"method":"mining.ping"}\n' % number)
+            for number, miner in enumerate(miners):
+                loop = asyncio.get_running_loop()
+                assert json.loads(await loop.sock_recv(miner, 999))["id"] == number
+            miners[0].close()
+            await until(lambda: server.connection_count == 1)
+            assert server.connection(f"{place}~2") is not None
+            miners[1].close()
+
+    run(main())
+
+
 def test_a_flood_does_not_keep_another_miner_waiting() -> None:
     async def main() -> None:
         async with serving() as server:

@@ -1046,6 +1046,17 @@ def test_a_block_that_is_held_is_told_when_the_order_ends() -> None:
     assert miner.jobs[-1].is_clean
 
 
+def test_a_miner_that_has_gone_is_told_nothing_late() -> None:
+    miner = make_miner()
+    miner.connection.set_faults(PoolFaults(block_late_s=4.0), 0.0)
+    miner.pool.new_block(1.0)
+
+    miner.connection.closed(2.0)
+    miner.pool.step(6.0)
+
+    assert miner.connection.data_to_send() == b""
+
+
 def test_a_flood_of_jobs_leaves_the_latest_ten() -> None:
     miner = make_miner()
 

@@ -380,7 +380,13 @@ class MinerWorker(Struct, frozen=True, rename="camel"):
 class Miner(Struct, frozen=True, rename="camel"):
     """A connection to the built-in pool."""
 
-    id: Annotated[str, about("The miner's address and port, by which faults know it.")]
+    id: Annotated[
+        str,
+        about(
+            "The miner's address and port, by which faults know it, and a number where "
+            "there are two of the same."
+        ),
+    ]
     device: Annotated[str | None, about("Its id, for a device of the fleet.")]
     protocol: Literal["v1", "v2"]
     agent: Annotated[str, about("What it says that it is.")]

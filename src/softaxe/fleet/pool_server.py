@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
@@ -64,6 +65,8 @@ class PoolServer:
         self._clock = clock
         self._servers: list[asyncio.Server] = []
         self._clients: dict[str, _Client] = {}
+        """By the names of their miners."""
+        self._numbers = itertools.count(2)
 
     async def listen(
         self,
@@ -156,17 +159,24 @@ class PoolServer:
             with contextlib.suppress(asyncio.CancelledError):
                 await server.wait_closed()
 
-    def connect(self, client: "_Client", name: str, *, is_v2: bool) -> Miner | None:
-        """Take up a client; None when there are too many."""
+    def connect(self, client: "_Client", peer: str, *, is_v2: bool) -> Miner | None:
+        """Take up a client; None when there are too many.
+
+        A miner has the name of its address and port. To two ports of ours it may come
+        from the same one of its own: then the later has a number, too.
+        """
         if len(self._clients) >= MAX_CONNECTIONS:
             return None
+        name = peer
+        if name in self._clients:
+            name = f"{peer}~{next(self._numbers)}"
         self._clients[name] = client
         if is_v2 and self.entrance is not None:
             return self.entrance.connect(self.now(), name)
         return self.pool.connect(self.now(), name)
 
     def connection(self, name: str) -> Miner | None:
-        """Return the connection of the miner at `address:port`."""
+        """Return the connection of a miner."""
         client = self._clients.get(name)
         return None if client is None else client.connection
 
@@ -213,6 +223,7 @@ class _Client(asyncio.Protocol):
         self._is_v2 = is_v2
         self._has_spoken = False
         self._name = ""
+        """The miner's end, as `address:port`."""
         self._transport: asyncio.Transport | None = None
         self._inflow: Inflow | None = None
 
@@ -250,7 +261,7 @@ class _Client(asyncio.Protocol):
     def _gone(self) -> None:
         if self.connection is not None:
             self.connection.closed(self._server.now())
-            self._server.forget(self._name)
+            self._server.forget(self.connection.name)
 
     def flush(self) -> None:
         """Send what the pool has for this client."""

@@ -359,6 +359,7 @@ class Miner(ABC):
         if self.is_closed:
             return
         self.is_closed = True
+        self._block_due = NEVER
         self._pool.forget(self)
         for name in self._worker_names():
             self._pool.worker_went(name)
