@@ -437,6 +437,16 @@ def test_the_status_counts_the_chips_that_hash() -> None:
     assert chips(device)["hashing"] == 4
 
 
+def test_an_answer_with_a_difficulty_below_1_is_known_to_differ() -> None:
+    device = Device(seed=1, firmware="2.14.2")
+    device.pools.pool_difficulty = 0.5
+    assert list(views.info_that_differs(device)) == []
+
+    device.mining.exact_session_difficulty = 0.5
+
+    assert list(views.info_that_differs(device)) == ["small_difficulties_told"]
+
+
 @pytest.mark.parametrize("protocol", ["SV1", "SV2"])
 def test_the_status_tells_of_shares_without_an_answer(protocol: str) -> None:
     settings = {"stratumprot": protocol}

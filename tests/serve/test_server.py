@@ -793,7 +793,18 @@ def test_every_difference_that_an_answer_shows_is_marked() -> None:
 
     marked = set[str]().union(*(rows for *_, rows in MARKED))
     others = {name for name in shown if not ROWS[name].text(firmware())}
-    assert marked == shown - others - {"websocket_refused_early"}
+    elsewhere = {"websocket_refused_early", "small_difficulties_told"}
+    assert marked == shown - others - elsewhere
+
+
+def test_a_difficulty_below_1_is_marked(run_device: Any, tmp_path: Path) -> None:
+    with run_device(tmp_path) as device:
+        device.member.device.mining.exact_session_difficulty = 0.5
+
+        assert device.info()["bestDiff"] == 0.5
+        (entry, *_) = reversed(list(device.fleet.journal))
+        row = ROWS["small_difficulties_told"].text(firmware())
+        assert (entry.path, entry.differs) == ("/api/system/info", (row,))
 
 
 def test_nothing_is_marked_where_the_firmware_is_the_model(old_firmware: Any) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from softaxe.api.routes import HTML, JSON, routes_of
 from softaxe.api.schema import (
+    DIFFICULTIES,
     TIMESTAMP,
     Field,
     asic_fields,
@@ -192,8 +193,8 @@ def document(device: Device) -> Schema:
         "paths": {path: _tagged(path, one) for path, one in paths.items()},
         "components": {
             "schemas": {
-                "Info": _fields(info_fields(firmware), firmware),
-                "Asic": _fields(asic_fields(firmware), firmware),
+                "Info": _fields(info_fields(firmware), firmware, profile),
+                "Asic": _fields(asic_fields(firmware), firmware, profile),
                 "Settings": _settings(firmware, profile),
                 "Refusal": _object({"error": _STRING}),
                 "Message": _object({"message": _STRING}),
@@ -559,9 +560,11 @@ def _post_theme(theme: Schema) -> Schema:
 # Tables
 
 
-def _fields(rows: tuple[Field, ...], firmware: Firmware) -> Schema:
+def _fields(rows: tuple[Field, ...], firmware: Firmware, profile: Profile) -> Schema:
     chip = _CHIP_OR_BM1397 if firmware.rows.monitor == "raw" else _CHIP
     shapes = {**_SHAPES, "hashrateMonitor": _object({"asics": _array(chip)})}
+    if profile.small_difficulties_told and firmware.rows.best_difficulty == "number":
+        shapes |= dict.fromkeys(DIFFICULTIES, _NUMBER)
     properties = {
         row.name: {
             **shapes.get(row.name, _KINDS[row.kind]),

@@ -176,6 +176,12 @@ class Told(Struct, frozen=True):
     """What an array or object holds, in words."""
 
 
+DIFFICULTIES = frozenset(
+    {"bestDiff", "bestSessionDiff", "poolDifficulty", "stratumDiff"}
+)
+"""Members of info that are whole, or below 1 where that is told."""
+
+
 class Field(Struct, frozen=True):
     """One member of the info or asic answer of a version."""
 

@@ -120,6 +120,15 @@ def scoreboard_body(device: Device) -> bytes:
     return cjson.array(entries, is_compact=is_compact).encode()
 
 
+def info_that_differs(device: Device) -> Iterator[str]:
+    """Yield the rows of the profile table by which a device tells other values."""
+    told = [device.best_difficulty, device.best_session_difficulty]
+    if device.firmware.rows.pool_difficulty == "integer":
+        told.append(device.pool_difficulty)
+    if any(0 < one < 1 for one in told):
+        yield "small_difficulties_told"
+
+
 def columns_that_differ(
     query: str, firmware: Firmware, profile: Profile
 ) -> Iterator[str]:

@@ -171,7 +171,7 @@ class Profile:
         "a pool's difficulty counts as 2147483647 at most, as 32 bits hold",
         v2_14=None,
     )
-    small_difficulties_told: bool = _row(
+    small_difficulties_told: bool = _marked(
         "difficulties below 1, as of real work, are told as they are: the pool's, the "
         "best ones, and in the log",
         "0 is told: their whole part",

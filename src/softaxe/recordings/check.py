@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from softaxe.api.routes import routes_of
-from softaxe.api.schema import TIMESTAMP, Field, asic_fields, info_fields
+from softaxe.api.schema import (
+    DIFFICULTIES,
+    TIMESTAMP,
+    Field,
+    asic_fields,
+    info_fields,
+)
 from softaxe.api.views import chosen_columns
 from softaxe.catalog.firmware import Firmware, Kind, Route, is_known, nearest
 from softaxe.client import Client, Reply
@@ -74,9 +80,10 @@ def check(
     routes = {(one.method, one.path): one for one in routes_of(firmware, profile)}
     known = version if is_known(version) else f"a known one; judged as {firmware.tag}"
     yield Finding("firmware", known, _cut(version))
-    yield from _check_info(info, _object(asic), firmware)
+    yield from _check_info(info, _object(asic), firmware, profile)
     yield from _json_answer("asic", asic)
-    yield from _check_members("asic", _object(asic), asic_fields(firmware), firmware)
+    fields = asic_fields(firmware)
+    yield from _check_members("asic", _object(asic), fields, firmware, profile)
     yield from _check_statistics(client, firmware, profile)
     for where, member in _ANSWERS.items():
         route = routes.get(("GET", f"/api/{where}"))
@@ -108,11 +115,11 @@ _ANSWERS = {
 
 
 def _check_info(
-    reply: Reply, asic: dict[str, Any], firmware: Firmware
+    reply: Reply, asic: dict[str, Any], firmware: Firmware, profile: Profile
 ) -> Iterator[Finding]:
     yield from _json_answer("info", reply)
     info = _object(reply)
-    yield from _check_members("info", info, info_fields(firmware), firmware)
+    yield from _check_members("info", info, info_fields(firmware), firmware, profile)
     # The frequency that is reached is told by newer versions, on their way to another.
     mhz = _number(info, "actualFrequency") or _number(info, "frequency")
     told, cores = _number(info, "expectedHashrate"), _number(info, "smallCoreCount")
@@ -135,13 +142,23 @@ def _number(answer: dict[str, Any], name: str) -> float:
 
 
 def _check_members(
-    where: str, answer: dict[str, Any], rows: tuple[Field, ...], firmware: Firmware
+    where: str,
+    answer: dict[str, Any],
+    rows: tuple[Field, ...],
+    firmware: Firmware,
+    profile: Profile,
 ) -> Iterator[Finding]:
     for row in rows:
         if row.name in answer:
             value = answer[row.name]
             kind = _kind_name(row)
-            got = kind if _is_kind(row, value, firmware) else _show(value)
+            is_kind = _is_kind(row, value, firmware) or (
+                row.name in DIFFICULTIES
+                and row.kind is Kind.INTEGER
+                and profile.small_difficulties_told
+                and 0 < _number(answer, row.name) < 1
+            )
+            got = kind if is_kind else _show(value)
             yield Finding(f"{where}: {row.name}", kind, got)
         elif not row.is_optional:
             yield Finding(f"{where}: {row.name}", _kind_name(row), "missing")

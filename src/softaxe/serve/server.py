@@ -228,7 +228,8 @@ class Server:
         key = (device, device.revision, int(device.uptime_s))
         if self._info[0] != key:
             body = views.info_body(device)
-            self._info = key, Answer(body, content_type=JSON, headers=FULL_CORS)
+            answer = Answer(body, content_type=JSON, headers=FULL_CORS)
+            self._info = key, answer.differing(*views.info_that_differs(device))
         return self._info[1]
 
     def statistics(self, request: Request) -> Answer:
