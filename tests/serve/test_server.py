@@ -484,7 +484,7 @@ def test_nothing_is_answered_between_a_reset_and_the_port_s_end(
 
 def test_who_asked_before_a_reset_is_not_answered_after_it() -> None:
     device = SimpleNamespace(is_on_network=True)
-    server: Any = SimpleNamespace(host=SimpleNamespace(device=device))
+    server: Any = SimpleNamespace(host=SimpleNamespace(device=device, networks=()))
 
     async def reset_meanwhile(_server: object, _request: Request) -> Answer:
         device.is_on_network = False
