@@ -297,11 +297,14 @@ def options_module() -> str:
     shared = {name: of_groups[name] for name in of_groups.keys() - OF_RUNNING}
     own = {name: of_groups[name] for name in sorted(OF_RUNNING)}
     effects = "".join(f'    "{name}",\n' for name in EFFECTS)
+    deeds = "".join(
+        f'    "{one.__struct_config__.tag}",\n' for one in get_args(AnyDeed)
+    )
     return (
         '"""Keyword arguments as types; made by `make docs`, do not change by hand."""'
         "\n\nfrom collections.abc import Mapping, Sequence\n"
         "from typing import Literal, TypedDict\n\n"
-        f"EffectName = Literal[\n{effects}]\n\n\n"
+        f"EffectName = Literal[\n{effects}]\nDeedName = Literal[\n{deeds}]\n\n\n"
         + _typed_dict("FaultOptions", "What an order of a fault can say.", of_effects)
         + "\n\n"
         + _typed_dict("SharedOptions", "What devices have in common.", shared)

@@ -315,6 +315,19 @@ def test_a_miner_is_told_of_and_ordered_about(
         bitaxe_pool.disconnect("1")
 
 
+def test_miners_of_stratum_v2_are_answered(bitaxe_pool: RunningPool) -> None:
+    url = bitaxe_pool.v2_url
+    place = url.removeprefix("stratum2+tcp://").partition("/")[0]
+    host, _, port = place.rpartition(":")
+
+    with socket.create_connection((host, int(port)), 5) as miner:
+        miner.sendall(bytes(64))
+        answer = miner.recv(999)
+
+    assert len(answer) == 234, "a key, a sealed one and a sealed certificate"
+    assert bitaxe_pool.v2_url == url
+
+
 def test_a_miner_that_is_no_device_is_not_heard_while_the_pool_is_silent(
     bitaxe_pool: RunningPool, stranger: Miner
 ) -> None:

@@ -44,6 +44,15 @@ EffectName = Literal[
     "www_mismatch",
     "ota_failing",
 ]
+DeedName = Literal[
+    "reconnect",
+    "change_extranonce",
+    "flood",
+    "truncate_message",
+    "replay_message",
+    "close_channels",
+    "regroup",
+]
 
 
 class FaultOptions(TypedDict, total=False):

@@ -39,6 +39,7 @@ from softaxe.json_values import JsonValue
 from softaxe.serve.journal import Entry
 from softaxe.serve.member import Member
 from softaxe.testing.options import (
+    DeedName,
     EffectName,
     FaultOptions,
     GroupOptions,
@@ -548,6 +549,20 @@ class RunningPool:
         return f"stratum+tcp://{host}:{port}"
 
     @property
+    def v2_url(self) -> str:
+        """Where they connect by Stratum v2, as `stratum2+tcp://host:port/KEY`.
+
+        Nobody listens there before it is asked for, unless a device wants it.
+        """
+
+        async def work(fleet: Fleet) -> str:
+            await fleet.pool.start(take_up=fleet.faults.take_up, has_v2=True)
+            urls = miners.pool_of(fleet).urls
+            return next(url for url in urls if url.startswith("stratum2+tcp:"))
+
+        return self._fleet.run(work)
+
+    @property
     def address(self) -> tuple[str, int]:
         """Host and port."""
         return self._fleet.call(lambda fleet: miners.pool_of(fleet).addresses[0])
@@ -618,7 +633,7 @@ class RunningPool:
         """
         self._with_miner(miner_id, miners.set_difficulty, difficulty)
 
-    def do(self, miner_id: str, deed: str, **members: str | int) -> None:
+    def do(self, miner_id: str, deed: DeedName, **members: str | int) -> None:
         """Do something to one miner, once; docs/pools.md lists the deeds.
 
         Raises:
