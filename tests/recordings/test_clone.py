@@ -32,7 +32,7 @@ def info_after(duration_s: float, seed: int, **settings: Any) -> dict[str, Any]:
 
 @pytest.mark.unwatched
 def test_a_copy_lives_like_its_original() -> None:
-    theirs = info_after(2400, 4711, frequency=550, autofanspeed=0, manualFanSpeed=80)
+    theirs = info_after(1200, 4711, frequency=550, autofanspeed=0, manualFanSpeed=80)
 
     copy = copy_of(theirs)
     text = fleet_file(copy, "http://192.168.1.2")
@@ -44,7 +44,7 @@ def test_a_copy_lives_like_its_original() -> None:
         settings=options.defaults,
         ambient_c=options.ambient_c,
     )
-    Simulation(cloned, Pool.for_scaled_work(seed=1)).advance(2400)
+    Simulation(cloned, Pool.for_scaled_work(seed=1)).advance(1200)
     ours = json.loads(info_body(cloned))
 
     assert ours["boardVersion"] == theirs["boardVersion"]

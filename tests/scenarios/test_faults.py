@@ -26,6 +26,13 @@ def gamma() -> Iterator[RunningFleet]:
         yield device
 
 
+@pytest.fixture
+def fresh() -> Iterator[RunningFleet]:
+    """For what does not ask whether it mines, or is warm."""
+    with running(speed=0) as device:
+        yield device
+
+
 def info_after(device: RunningFleet, seconds: float) -> dict[str, Any]:
     device.clock.advance(seconds)
     return device.info()
@@ -80,10 +87,10 @@ def test_a_dead_chip_takes_those_behind_it_along() -> None:
     assert after["power"] < 0.65 * before["power"], "three of six no longer switch"
 
 
-def test_a_failed_regulator_is_told_and_stops_the_chip(gamma: RunningFleet) -> None:
-    gamma.faults.add("regulator_fault")
+def test_a_failed_regulator_is_told_and_stops_the_chip(fresh: RunningFleet) -> None:
+    fresh.faults.add("regulator_fault")
 
-    after = info_after(gamma, 1 * MINUTES)
+    after = info_after(fresh, 1 * MINUTES)
 
     assert after["power_fault"]
     assert after["coreVoltageActual"] == 0
@@ -104,17 +111,17 @@ def test_without_its_plug_a_board_may_keep_its_chip_off(
         assert (after["hashRate"] == 0) is stays_off
 
 
-def test_a_weak_supply_shows_in_the_voltage(gamma: RunningFleet) -> None:
-    before = gamma.info()["voltage"]
-    gamma.faults.add("supply_sag", v=0.3)
+def test_a_weak_supply_shows_in_the_voltage(fresh: RunningFleet) -> None:
+    before = fresh.info()["voltage"]
+    fresh.faults.add("supply_sag", v=0.3)
 
-    assert info_after(gamma, 10)["voltage"] == pytest.approx(before - 300, abs=60)
+    assert info_after(fresh, 10)["voltage"] == pytest.approx(before - 300, abs=60)
 
 
-def test_a_brown_out_switches_the_regulator_off(gamma: RunningFleet) -> None:
-    gamma.faults.add("supply_sag", v=1.0)
+def test_a_brown_out_switches_the_regulator_off(fresh: RunningFleet) -> None:
+    fresh.faults.add("supply_sag", v=1.0)
 
-    assert info_after(gamma, 1 * MINUTES)["power_fault"]
+    assert info_after(fresh, 1 * MINUTES)["power_fault"]
 
 
 @pytest.mark.parametrize(("board", "sag_v"), [("302", 3.0), ("601", 1.0)])
@@ -138,12 +145,12 @@ def test_after_a_brown_out_the_chips_are_silent_until_a_restart(
         assert info_after(device, 5 * MINUTES)["sharesAccepted"] > 5
 
 
-def test_a_stuck_sensor_shows_the_same_whatever_happens(gamma: RunningFleet) -> None:
-    gamma.faults.add("sensor_stuck", c=42.0)
-    gamma.faults.add("sensor_stuck", sensor="vr", c=50.0)
-    gamma.faults.add("fan_dead")
+def test_a_stuck_sensor_shows_the_same_whatever_happens(fresh: RunningFleet) -> None:
+    fresh.faults.add("sensor_stuck", c=42.0)
+    fresh.faults.add("sensor_stuck", sensor="vr", c=50.0)
+    fresh.faults.add("fan_dead")
 
-    after = info_after(gamma, 3 * MINUTES)
+    after = info_after(fresh, 3 * MINUTES)
 
     assert (after["temp"], after["vrTemp"]) == (42, 50)
     assert after["overheat_mode"] == 0
@@ -191,22 +198,22 @@ def test_a_silent_device_mines_on_and_is_back_at_once(gamma: RunningFleet) -> No
     assert httpx.get(url, timeout=5).json()["sharesAccepted"] > accepted
 
 
-def test_a_device_that_is_away_can_be_refused(gamma: RunningFleet) -> None:
-    url = f"{gamma.url}/api/system/info"
-    gamma.faults.add("away_refused")
+def test_a_device_that_is_away_can_be_refused(fresh: RunningFleet) -> None:
+    url = f"{fresh.url}/api/system/info"
+    fresh.faults.add("away_refused")
     assert httpx.get(url, timeout=5).status_code == 200
-    gamma.restart()
-    gamma.clock.advance(2)
+    fresh.restart()
+    fresh.clock.advance(2)
     with pytest.raises(httpx.ConnectError):
         httpx.get(url, timeout=5)
-    gamma.clock.advance(10)
+    fresh.clock.advance(10)
     assert httpx.get(url, timeout=5).status_code == 200
 
-    lost = gamma.faults.add("wifi_loss")
+    lost = fresh.faults.add("wifi_loss")
     with pytest.raises(httpx.ConnectError):
         httpx.get(url, timeout=5)
-    gamma.faults.remove(lost)
-    gamma.clock.advance(60)
+    fresh.faults.remove(lost)
+    fresh.clock.advance(60)
     assert httpx.get(url, timeout=5).status_code == 200
 
 
@@ -221,15 +228,15 @@ def test_the_others_answer_while_one_is_away(
     assert httpx.get(there.url, timeout=5).status_code == 200
 
 
-def test_the_primary_pool_goes_and_comes_back(gamma: RunningFleet) -> None:
-    down = gamma.faults.add("pool_down", which="primary")
-    assert info_after(gamma, 3 * MINUTES)["isUsingFallbackStratum"] == 1
-    accepted = gamma.info()["sharesAccepted"]
-    assert info_after(gamma, 2 * MINUTES)["sharesAccepted"] > accepted
+def test_the_primary_pool_goes_and_comes_back(fresh: RunningFleet) -> None:
+    down = fresh.faults.add("pool_down", which="primary")
+    assert info_after(fresh, 3 * MINUTES)["isUsingFallbackStratum"] == 1
+    accepted = fresh.info()["sharesAccepted"]
+    assert info_after(fresh, 2 * MINUTES)["sharesAccepted"] > accepted
 
-    gamma.faults.remove(down)
+    fresh.faults.remove(down)
 
-    assert info_after(gamma, 3 * MINUTES)["isUsingFallbackStratum"] == 0
+    assert info_after(fresh, 3 * MINUTES)["isUsingFallbackStratum"] == 0
 
 
 def test_without_any_pool_it_only_waits(gamma: RunningFleet) -> None:
@@ -240,11 +247,11 @@ def test_without_any_pool_it_only_waits(gamma: RunningFleet) -> None:
     assert info_after(gamma, 5 * MINUTES)["sharesAccepted"] in {accepted, 0}
 
 
-def test_a_silent_pool_brings_no_share_home(gamma: RunningFleet) -> None:
-    gamma.faults.add("pool_silent")
-    before = info_after(gamma, 5)["sharesAccepted"]
+def test_a_silent_pool_brings_no_share_home(fresh: RunningFleet) -> None:
+    fresh.faults.add("pool_silent")
+    before = info_after(fresh, 5)["sharesAccepted"]
 
-    assert info_after(gamma, 60)["sharesAccepted"] == before
+    assert info_after(fresh, 60)["sharesAccepted"] == before
 
 
 @pytest.mark.parametrize(
@@ -266,23 +273,23 @@ def test_rejected_shares_are_counted_with_their_reason(
     assert gamma.pool.info()["sharesRejected"][reason] == after["sharesRejected"]
 
 
-def test_the_pool_jumps_to_another_difficulty(gamma: RunningFleet) -> None:
-    before = gamma.info()["poolDifficulty"]
-    jump = gamma.faults.add("pool_difficulty", difficulty=123456)
-    assert info_after(gamma, 5)["poolDifficulty"] == 123456
+def test_the_pool_jumps_to_another_difficulty(fresh: RunningFleet) -> None:
+    before = fresh.info()["poolDifficulty"]
+    jump = fresh.faults.add("pool_difficulty", difficulty=123456)
+    assert info_after(fresh, 5)["poolDifficulty"] == 123456
 
-    gamma.faults.remove(jump)
+    fresh.faults.remove(jump)
 
-    assert info_after(gamma, 5)["poolDifficulty"] == before
+    assert info_after(fresh, 5)["poolDifficulty"] == before
 
 
-def test_it_connects_anew_when_the_pool_asks_to(gamma: RunningFleet) -> None:
-    connections = sum("worker" in line for line in gamma.pool.journal)
-    gamma.faults.add("pool_reconnect")
-    gamma.clock.advance(60)
+def test_it_connects_anew_when_the_pool_asks_to(fresh: RunningFleet) -> None:
+    connections = sum("worker" in line for line in fresh.pool.journal)
+    fresh.faults.add("pool_reconnect")
+    fresh.clock.advance(60)
 
-    assert sum("worker" in line for line in gamma.pool.journal) == connections + 1
-    assert gamma.pool.info()["connections"] == 1
+    assert sum("worker" in line for line in fresh.pool.journal) == connections + 1
+    assert fresh.pool.info()["connections"] == 1
 
 
 def test_answers_take_a_while_however_fast_time_goes(gamma: RunningFleet) -> None:
@@ -335,31 +342,31 @@ def test_the_next_share_is_a_block(gamma: RunningFleet) -> None:
     assert worker["bestDifficulty"] * 2**32 >= after["networkDifficulty"]
 
 
-def test_it_reboots_again_and_again(gamma: RunningFleet) -> None:
-    gamma.faults.add("reboot_loop", period_s=20)
+def test_it_reboots_again_and_again(fresh: RunningFleet) -> None:
+    fresh.faults.add("reboot_loop", period_s=20)
 
-    uptimes = [info_after(gamma, 7)["uptimeSeconds"] for _ in range(12)]
+    uptimes = [info_after(fresh, 7)["uptimeSeconds"] for _ in range(12)]
 
     assert max(uptimes[3:]) <= 20
     assert sum(b < a for a, b in pairwise(uptimes)) >= 3
-    assert gamma.info()["resetReason"] == "Software reset due to exception/panic"
+    assert fresh.info()["resetReason"] == "Software reset due to exception/panic"
 
 
-def test_memory_runs_out_and_it_crashes(gamma: RunningFleet) -> None:
-    before = gamma.info()["freeHeapInternal"]
-    gamma.faults.add("heap_exhaustion", bytes_per_s=500)
-    assert info_after(gamma, 60)["freeHeapInternal"] < before - 25_000
+def test_memory_runs_out_and_it_crashes(fresh: RunningFleet) -> None:
+    before = fresh.info()["freeHeapInternal"]
+    fresh.faults.add("heap_exhaustion", bytes_per_s=500)
+    assert info_after(fresh, 60)["freeHeapInternal"] < before - 25_000
 
-    after = info_after(gamma, 200)
+    after = info_after(fresh, 200)
 
     assert after["uptimeSeconds"] < 120
     assert after["resetReason"] == "Software reset due to exception/panic"
 
 
-def test_an_update_is_refused_while_it_is_written(gamma: RunningFleet) -> None:
-    gamma.faults.add("ota_failing")
+def test_an_update_is_refused_while_it_is_written(fresh: RunningFleet) -> None:
+    fresh.faults.add("ota_failing")
 
-    answer = httpx.post(f"{gamma.url}/api/system/OTA", content=b"x" * 100, timeout=60)
+    answer = httpx.post(f"{fresh.url}/api/system/OTA", content=b"x" * 100, timeout=60)
 
     assert (answer.status_code, answer.text) == (500, "Write Error")
 
@@ -367,69 +374,69 @@ def test_an_update_is_refused_while_it_is_written(gamma: RunningFleet) -> None:
 # Requests
 
 
-def test_an_answer_comes_late(gamma: RunningFleet) -> None:
-    rule_id = gamma.faults.add("latency", ms=150, route="/api/system/info")
+def test_an_answer_comes_late(fresh: RunningFleet) -> None:
+    rule_id = fresh.faults.add("latency", ms=150, route="/api/system/info")
 
-    get(gamma, "/api/system/asic")
+    get(fresh, "/api/system/asic")
     began = time.monotonic()
-    get(gamma)
+    get(fresh)
 
     assert time.monotonic() - began > 0.15
-    assert [entry.fault for entry in gamma.journal] == [None, rule_id]
+    assert [entry.fault for entry in fresh.journal] == [None, rule_id]
 
 
-def test_an_answer_is_an_error_and_the_journal_says_why(gamma: RunningFleet) -> None:
-    rule_id = gamma.faults.add("status", code=503)
+def test_an_answer_is_an_error_and_the_journal_says_why(fresh: RunningFleet) -> None:
+    rule_id = fresh.faults.add("status", code=503)
 
-    assert get(gamma).status_code == 503
-    assert gamma.journal[-1].fault == rule_id
+    assert get(fresh).status_code == 503
+    assert fresh.journal[-1].fault == rule_id
 
 
-def test_an_answer_breaks_off(gamma: RunningFleet) -> None:
-    gamma.faults.add("truncated_json")
+def test_an_answer_breaks_off(fresh: RunningFleet) -> None:
+    fresh.faults.add("truncated_json")
 
     with pytest.raises(httpx.RemoteProtocolError):
-        get(gamma)
+        get(fresh)
 
 
-def test_a_connection_is_reset(gamma: RunningFleet) -> None:
-    gamma.faults.add("reset")
+def test_a_connection_is_reset(fresh: RunningFleet) -> None:
+    fresh.faults.add("reset")
 
     with pytest.raises(httpx.TransportError):
-        get(gamma)
+        get(fresh)
 
 
-def test_a_request_is_never_answered(gamma: RunningFleet) -> None:
-    gamma.faults.add("timeout")
+def test_a_request_is_never_answered(fresh: RunningFleet) -> None:
+    fresh.faults.add("timeout")
 
     with pytest.raises(httpx.ReadTimeout):
-        httpx.get(f"{gamma.url}/api/system/info", timeout=0.3)
+        httpx.get(f"{fresh.url}/api/system/info", timeout=0.3)
 
 
-def test_an_answer_trickles(gamma: RunningFleet) -> None:
-    gamma.faults.add("bandwidth", bytes_per_s=10_000)
+def test_an_answer_trickles(fresh: RunningFleet) -> None:
+    fresh.faults.add("bandwidth", bytes_per_s=10_000)
 
     began = time.monotonic()
-    answer = get(gamma)
+    answer = get(fresh)
 
     assert json.loads(answer.content)
     assert time.monotonic() - began > len(answer.content) / 10_000 * 0.8
 
 
-def test_it_is_short_of_sockets(gamma: RunningFleet) -> None:
-    gamma.faults.add("socket_limit", sockets=1)
-    host, port = gamma.url.removeprefix("http://").split(":")
+def test_it_is_short_of_sockets(fresh: RunningFleet) -> None:
+    fresh.faults.add("socket_limit", sockets=1)
+    host, port = fresh.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as other:
         assert get_raw(other)
         with pytest.raises(httpx.TransportError):
-            get(gamma)
+            get(fresh)
         linger = struct.pack("ii", 1, 0)
         other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         try:
-            assert get(gamma).status_code == 200
+            assert get(fresh).status_code == 200
         except httpx.TransportError:
             continue
         break
@@ -521,26 +528,26 @@ def test_a_fan_without_tachometer_turns(gamma: RunningFleet) -> None:
     assert after["overheat_mode"] == 0
 
 
-def test_a_half_erased_page_makes_room_for_the_recovery(gamma: RunningFleet) -> None:
-    fault = gamma.faults.add("www_erased")
+def test_a_half_erased_page_makes_room_for_the_recovery(fresh: RunningFleet) -> None:
+    fault = fresh.faults.add("www_erased")
 
-    page = get(gamma, "/")
+    page = get(fresh, "/")
 
     assert "Recovery" in page.text
-    assert gamma.info()["axeOSVersion"] == ""
-    gamma.faults.remove(fault)
-    assert "Recovery" not in get(gamma, "/").text
+    assert fresh.info()["axeOSVersion"] == ""
+    fresh.faults.remove(fault)
+    assert "Recovery" not in get(fresh, "/").text
 
 
-def test_a_page_of_another_version_tells_it(gamma: RunningFleet) -> None:
-    fault = gamma.faults.add("www_mismatch", version="v2.11.0")
+def test_a_page_of_another_version_tells_it(fresh: RunningFleet) -> None:
+    fault = fresh.faults.add("www_mismatch", version="v2.11.0")
 
-    told = gamma.info()["axeOSVersion"], get(gamma, "/version.txt").text
+    told = fresh.info()["axeOSVersion"], get(fresh, "/version.txt").text
 
     assert told == ("v2.11.0", "v2.11.0")
-    assert gamma.info()["version"] == "v2.12.2"
-    gamma.faults.remove(fault)
-    assert gamma.info()["axeOSVersion"] == "v2.12.2"
+    assert fresh.info()["version"] == "v2.12.2"
+    fresh.faults.remove(fault)
+    assert fresh.info()["axeOSVersion"] == "v2.12.2"
 
 
 def test_faults_find_devices_by_all_their_names() -> None:

@@ -92,7 +92,7 @@ def test_counters_never_run_backwards() -> None:
 def test_energy_is_accounted_for() -> None:
     """What goes in comes out: heat balances power when nothing changes."""
     simulation = Simulation(Device(seed=3), Pool.for_scaled_work(seed=3))
-    simulation.advance(3600)
+    simulation.advance(900)
     body, board = simulation.device.body, simulation.device.board
     power = body.power
 
