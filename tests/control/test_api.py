@@ -24,6 +24,8 @@ def test_it_tells_the_sums_of_all_devices(
     assert found["power"] == pytest.approx(sum(i["power"] for i in single), abs=0.1)
     assert found["pool"]["connections"] == 3
     assert found["workers"] == 1
+    (worker,) = api.get("/control/workers").json()["workers"]
+    assert (worker["state"], worker["restarts"]) == ("up", 0)
 
 
 def test_the_load_on_pools_is_told(api: httpx.Client) -> None:

@@ -117,6 +117,12 @@ class Control:
         workers = {"workers": len(self._whole.parts)}
         return total | clock | workers | {"pool": pool, "faults": faults}
 
+    async def workers(self, _request: Request) -> object:
+        """GET /control/workers."""
+        return {
+            "workers": [msgspec.to_builtins(part.state) for part in self._whole.parts]
+        }
+
     async def load(self, _request: Request) -> object:
         """GET /control/load."""
         return load_to_json(merge.load(await self._whole.ask("load")))

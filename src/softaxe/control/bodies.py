@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from softaxe.description import about
 from softaxe.effects import EFFECTS, Layer, path_part_of
 from softaxe.fleet.clock import ADVANCES_S, SPEEDS
+from softaxe.fleet.parts.part import Life
 from softaxe.fleet.rows import State
 from softaxe.serve.journal import MOST_ENTRIES
 
@@ -233,6 +234,21 @@ class Fleet(Struct, frozen=True, rename="camel"):
     workers: Annotated[Count, about("Processes.")]
     pool: FleetPool | None
     faults: Annotated[Count, about("Rules.")]
+
+
+class Worker(Struct, frozen=True):
+    """Some of the devices, in a process of their own."""
+
+    devices: Annotated[str, about("The first and the last it was described with.")]
+    place: Annotated[str, about("Machine and process; empty before it has one.")]
+    state: Life
+    restarts: Annotated[Count, about("How often it has come back after it had died.")]
+
+
+class Workers(Struct, frozen=True):
+    """Who has the devices."""
+
+    workers: tuple[Worker, ...]
 
 
 class ReplyTimes(Struct, frozen=True):

@@ -67,6 +67,13 @@ OPERATIONS = (
     Operation("GET", "/control/fleet", "fleet", "Totals of all devices.", bodies.Fleet),
     Operation(
         "GET",
+        "/control/workers",
+        "workers",
+        "Who has which devices, and who is away.",
+        bodies.Workers,
+    ),
+    Operation(
+        "GET",
         "/control/load",
         "load",
         "How many shares pools were sent, and how fast they answered.",

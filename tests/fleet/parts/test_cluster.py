@@ -184,7 +184,9 @@ def test_an_actor_that_dies_comes_back_as_it_was(fleet: OnTwo) -> None:
     assert api.get("/control/clock").json()["now"] > then
     httpx.get(f"{url}/api/system/asic")
     assert api.get("/control/journal").json()["last"] == before + 1
-    assert fleet.whole.parts[1].state.restarts == 1
+    told = api.get("/control/workers").json()["workers"]
+    assert [one["restarts"] for one in told] == [0, 1]
+    assert told[1]["devices"] == "601-3 to 601-4"
 
     assert api.post("/control/reset").is_success
     assert fleet.row("601-4")["group"] == "devices"
@@ -230,6 +232,7 @@ def test_devices_of_a_machine_that_dies_come_back_on_another(fleet: OnTwo) -> No
     fleet.cluster.remove_node(fleet.node, allow_graceful=False)
     wait_until(lambda: bool(fleet.told))
     away = api.get("/control/fleet")
+    states = [one["state"] for one in api.get("/control/workers").json()["workers"]]
     then = api.get("/control/clock").json()["now"]
     fleet.node = fleet.cluster.add_node(
         **SMALL, env_vars={"SOFTAXE_RUN_HOST": "127.0.77.3"}
@@ -237,6 +240,7 @@ def test_devices_of_a_machine_that_dies_come_back_on_another(fleet: OnTwo) -> No
 
     assert "has died" in fleet.told[0]
     assert (away.status_code, "is started again" in away.text) == (503, True)
+    assert sorted(states) == ["starting again", "up"]
     wait_until(lambda: len(fleet.told) == 2)
     assert "is back on" in fleet.told[1]
     row = fleet.row(lost["id"])

@@ -37,7 +37,7 @@ class FakePart:
         self.halt_s = 0.001
         """So long it goes on when it is called off."""
         self.is_called_off = False
-        self.state = PartState("here", "up")
+        self.state = PartState("601-1", "here", "up")
 
     async def start(self) -> None:
         if self.fault is not None:

@@ -26,9 +26,9 @@ from softaxe.fleet.addresses import AddressPlan
 from softaxe.fleet.clock import SLICE_S, Clock
 from softaxe.fleet.fleet import ShowProgress
 from softaxe.fleet.options import FleetOptions
-from softaxe.fleet.parts.division import MOST_WORKERS, divided, ends
+from softaxe.fleet.parts.division import MOST_WORKERS, divided, in_words
 from softaxe.fleet.parts.hosted import Done, HostedPart, Keeper, Memory, News
-from softaxe.fleet.parts.part import ANSWER_S, PartState
+from softaxe.fleet.parts.part import ANSWER_S, Life, PartState
 from softaxe.fleet.parts.processes import BEAT_S, END_S, STILL_S
 from softaxe.fleet.parts.whole import Whole
 from softaxe.serve.storage import Storage, lock_directory
@@ -505,17 +505,17 @@ class RayPart:
     @property
     def state(self) -> PartState:
         """Where it is, and how it is."""
+        devices, restarts = in_words(self._options.groups), max(0, self._lives - 1)
+        state: Life
         if self._is_up:
-            return PartState(
-                self._at, "standing still" if self._is_still else "up", self._lives - 1
-            )
-        if not self._lives:
-            return PartState(self._at, "starting")
-        return PartState(self._at, "starting again", self._lives - 1)
+            state = "standing still" if self._is_still else "up"
+        else:
+            state = "starting again" if self._lives else "starting"
+        return PartState(devices, self._at, state, restarts)
 
     def _name(self) -> str:
         """Say which part it is, by its devices."""
-        devices = " to ".join(ends(self._options.groups))
+        devices = in_words(self._options.groups)
         return f"worker {self._number + 1} of the fleet, with {devices},"
 
 

@@ -46,12 +46,14 @@ def divided(options: FleetOptions, count: int) -> list[FleetOptions]:
     return found
 
 
-def ends(groups: Sequence[Group]) -> list[str]:
-    """Return the ids of the first and the last device; one when that is all."""
+def in_words(groups: Sequence[Group]) -> str:
+    """Name the devices of a part by the first id and the last."""
+    if not groups:
+        return ""
     first, last = groups[0], groups[-1]
     both = _piece(first, 0, 1), _piece(last, last.count - 1, last.count)
     ids = [one.id for group in both for one in member_options(group, pool_rows={})]
-    return list(dict.fromkeys(ids))
+    return " to ".join(dict.fromkeys(ids))
 
 
 def without(groups: Sequence[Group], number: int) -> tuple[Group, ...]:

@@ -4,6 +4,8 @@ import os
 from typing import Any
 
 from softaxe.fleet.fleet import Fleet
+from softaxe.fleet.groups import numbered
+from softaxe.fleet.parts.division import in_words
 from softaxe.fleet.parts.operations import Operations
 from softaxe.fleet.parts.part import ANSWER_S, PartState
 
@@ -27,8 +29,12 @@ class Here:
     @property
     def state(self) -> PartState:
         """Where it is, and how it is."""
-        is_ready = self._fleet.is_ready
-        return PartState(f"process {os.getpid()}", "up" if is_ready else "starting")
+        fleet = self._fleet
+        return PartState(
+            in_words(numbered(fleet.options.groups)),
+            f"process {os.getpid()}",
+            "up" if fleet.is_ready else "starting",
+        )
 
     async def start(self) -> None:
         """Return when all devices are up."""

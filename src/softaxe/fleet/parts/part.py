@@ -15,12 +15,17 @@ WORK_S = 3600.0
 stands still is noticed in seconds all the same."""
 
 
+Life = Literal["starting", "up", "standing still", "starting again", "ended"]
+
+
 class PartState(Struct, frozen=True):
     """Where a part is, and how it is."""
 
+    devices: str
+    """The first and the last that it was described with."""
     place: str
     """In words; empty before it has one."""
-    state: Literal["starting", "up", "standing still", "starting again", "ended"]
+    state: Life
     restarts: int = 0
     """How often it has come back after it had died; it then has no journal."""
 

@@ -30,7 +30,7 @@ from softaxe.fleet.clock import Clock, Pace
 from softaxe.fleet.event_loop import new_event_loop
 from softaxe.fleet.fleet import Fleet, ShowProgress, settle_memory
 from softaxe.fleet.options import FleetOptions
-from softaxe.fleet.parts.division import divided, ends
+from softaxe.fleet.parts.division import divided, in_words
 from softaxe.fleet.parts.operations import Operations
 from softaxe.fleet.parts.part import ANSWER_S, PartState
 from softaxe.fleet.parts.whole import Whole
@@ -139,14 +139,15 @@ class ProcessPart:
     @property
     def state(self) -> PartState:
         """Where it is, and how it is."""
+        devices = in_words(self._options.groups)
         if self._process is None or self._up is None:
-            return PartState("", "starting")
+            return PartState(devices, "", "starting")
         place = f"process {self._process.pid}"
         if self._listening is None or self._listening.done():
-            return PartState(place, "ended")
+            return PartState(devices, place, "ended")
         if self._is_still:
-            return PartState(place, "standing still")
-        return PartState(place, "up" if self._up.done() else "starting")
+            return PartState(devices, place, "standing still")
+        return PartState(devices, place, "up" if self._up.done() else "starting")
 
     def pace(self, until: float) -> None:
         """Let its devices live until this device time."""
@@ -307,7 +308,7 @@ class ProcessPart:
 
     def _name(self) -> str:
         """Say which part it is, by its devices."""
-        devices = " to ".join(ends(self._options.groups))
+        devices = in_words(self._options.groups)
         return f"process {self._number + 1} of the fleet, with {devices},"
 
 
