@@ -12,10 +12,11 @@ a loop itself (`async with`).
 
 import asyncio
 import json
+import logging
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,18 +27,18 @@ from softaxe.catalog import USUAL_BOARD
 from softaxe.description import read_number
 from softaxe.effects import EFFECTS, Layer
 from softaxe.errors import NotThere, SettingError
-from softaxe.faults import Rule
+from softaxe.faults import FaultRules
 from softaxe.flash.image import release_bytes
 from softaxe.fleet import miners
-from softaxe.fleet.clock import ADVANCES_S
+from softaxe.fleet.clock import ADVANCES_S, SPEEDS, Clock
 from softaxe.fleet.event_loop import new_event_loop
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import read_group
-from softaxe.fleet.options import FleetOptions
+from softaxe.fleet.options import ONE_HOST, FleetOptions
+from softaxe.fleet.parts.whole import Whole, here
 from softaxe.fleet.pool_server import MAX_CONNECTIONS
 from softaxe.json_values import JsonValue
 from softaxe.serve.journal import Entry
-from softaxe.serve.member import Member
 from softaxe.testing.options import (
     DeedName,
     EffectName,
@@ -54,9 +55,12 @@ START_S = 60.0
 """Real seconds after which a start has failed..."""
 START_S_PER_DEVICE = 0.3
 """...and as many more for each device; a busy machine takes a tenth of it."""
+RAY_START_S = 60.0
+"""...and for Ray, which takes up to a third of it."""
 STOP_S = 10.0
 """Real seconds for the end of a start that has failed."""
 MOST_POOL_LINES = 1000
+_LOG = logging.getLogger("softaxe")
 
 
 def firmware_image(version: str) -> bytes:
@@ -79,9 +83,11 @@ def running(
     groups: Sequence[GroupOptions] | None = None,
     speed: float = 1.0,
     seed: int = 1,
-    host: str = "127.0.0.1",
+    host: str | None = None,
     port: int = 0,
     control: bool = False,
+    ray: str | None = None,
+    workers: int | None = None,
     state: Path | None = None,
     warm_up_s: float = WARM_UP_S,
     pool_dialect: str = "softaxe",
@@ -97,10 +103,15 @@ def running(
         groups: Unlike devices instead: tables as in a fleet file.
         speed: Device seconds per real second; 0 stands still but for `advance`.
         seed: Of the first device, and of all chance.
-        host: Of the first device.
+        host: Of the first device; 127.0.0.1 when left out, or with `ray` the address of
+            each one's machine.
         port: 0 gives every device a free one; otherwise all have this one, on
             addresses from `host` on.
         control: Serve the control API too, at `control_url`.
+        ray: Spread the devices over the machines of a Ray cluster, `HOST:PORT` or
+            `auto` for this machine's; `local` makes one. A process that is connected to
+            a cluster uses that. There is no `pool` then, as each worker has its own.
+        workers: Over how many of its CPUs; all when left out.
         state: Where settings last; by default they are forgotten at the end.
         warm_up_s: Device time that has passed when the devices are handed out.
         pool_dialect: Pool that the built-in one speaks like, such as `ckpool`.
@@ -129,7 +140,7 @@ def running(
     options = FleetOptions(
         state=state or Path(),
         groups=tuple(chosen),
-        host=host,
+        host=ONE_HOST if host is None and ray is None else host,
         port=port,
         pool_port=0,
         has_pool=True,
@@ -142,7 +153,15 @@ def running(
         pool_share_version=pool_share_version,
     )
     options.check()
-    return RunningFleet(options, is_ephemeral=state is None, warm_up_s=warm_up_s)
+    if workers is not None and ray is None:
+        raise SettingError("workers: goes with ray")
+    return RunningFleet(
+        options,
+        is_ephemeral=state is None,
+        warm_up_s=warm_up_s,
+        ray=ray,
+        workers=workers,
+    )
 
 
 class MakeDevices(Protocol):
@@ -156,9 +175,11 @@ class MakeDevices(Protocol):
         groups: Sequence[GroupOptions] | None = ...,
         speed: float = ...,
         seed: int = ...,
-        host: str = ...,
+        host: str | None = ...,
         port: int = ...,
         control: bool = ...,
+        ray: str | None = ...,
+        workers: int | None = ...,
         state: Path | None = ...,
         warm_up_s: float = ...,
         pool_dialect: str = ...,
@@ -181,15 +202,21 @@ class RunningFleet:
         *,
         is_ephemeral: bool = True,
         warm_up_s: float = 0.0,
+        ray: str | None = None,
+        workers: int | None = None,
     ) -> None:
         self.control_url = ""
         self._options = options
+        self._ray = ray
+        self._workers = workers
         self._is_ephemeral = is_ephemeral
         self._warm_up_s = warm_up_s
         self._ready = threading.Event()
         self._is_ending = False
         self._error: BaseException | None = None
+        self._whole: Whole | None = None
         self._fleet: Fleet | None = None
+        """When it is in this process."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._pool_lines: deque[str] = deque(maxlen=MOST_POOL_LINES)
@@ -204,6 +231,8 @@ class RunningFleet:
         self._thread.start()
         devices = sum(group.count for group in self._options.groups)
         most_s = START_S + START_S_PER_DEVICE * devices
+        if self._ray is not None:
+            most_s += RAY_START_S
         try:
             if not self._ready.wait(most_s):
                 raise TimeoutError(f"the devices were not up after {most_s:g} s")
@@ -227,16 +256,16 @@ class RunningFleet:
 
     def _order_stop(self) -> None:
         self._is_ending = True
-        if self._loop is not None and self._fleet is not None:
+        if self._loop is not None and self._whole is not None:
             with suppress(RuntimeError):  # it has ended by itself
-                self._loop.call_soon_threadsafe(self._fleet.stop)
+                self._loop.call_soon_threadsafe(self._whole.stop)
 
     def _stop(self, most_s: float | None = None) -> None:
         """Stop the thread; a start that hangs is left alone after `most_s`."""
         self._order_stop()
         if self._thread is not None:
             self._thread.join(most_s)
-        self._loop = self._fleet = self._thread = None
+        self._loop = self._whole = self._fleet = self._thread = None
         self._is_ending = False
 
     async def __aenter__(self) -> Self:
@@ -273,25 +302,30 @@ class RunningFleet:
             self._ready.set()
 
     async def _serve(self, options: FleetOptions) -> None:
-        fleet = Fleet(options, show_pool_log=self._keep_pool_line)
+        if self._ray is None:
+            self._fleet = Fleet(options, show_pool_log=self._keep_pool_line)
+            whole = here(self._fleet)
+        else:
+            from softaxe.fleet.parts.cluster import in_cluster  # noqa: PLC0415 - has Ray
+
+            whole = in_cluster(options, self._ray, self._workers, tell=_LOG.warning)
         listener = None
         try:
-            self._fleet, self._loop = fleet, asyncio.get_running_loop()
+            self._whole, self._loop = whole, asyncio.get_running_loop()
             if self._is_ending:  # ordered before there was a fleet to stop
-                fleet.stop()
+                whole.stop()
             if options.control != "none":
                 from softaxe.control.api import open_control  # noqa: PLC0415 - if asked
-                from softaxe.fleet.parts.whole import here  # noqa: PLC0415 - for only
 
-                listener = await open_control(here(fleet))
+                listener = await open_control(whole)
             self.control_url = "" if listener is None else listener.url
-            await fleet.start()
+            await whole.start()
             if self._warm_up_s:
-                await fleet.ticker.advance(self._warm_up_s)
+                await whole.advance(seconds=self._warm_up_s)
             self._ready.set()
-            await fleet.run()
+            await whole.run()
         finally:
-            await fleet.close()
+            await whole.close()
             if listener is not None:
                 await listener.close()
 
@@ -301,23 +335,25 @@ class RunningFleet:
     # Devices
 
     def __len__(self) -> int:
-        return len(self._running().members)
+        return len(self._ids())
 
     def __iter__(self) -> "Iterator[RunningDevice]":
         """Iterate over the devices in their order."""
-        ids = self.call(lambda fleet: list(fleet.members))
-        return iter([RunningDevice(self, device_id) for device_id in ids])
+        return iter([RunningDevice(self, device_id) for device_id in self._ids()])
 
     def __getitem__(self, key: int | str) -> "RunningDevice":
         """Return a device by its place or its id."""
         devices = {device.id: device for device in self}
         return devices[key] if isinstance(key, str) else list(devices.values())[key]
 
+    def _ids(self) -> list[str]:
+        found: list[dict[str, str]] = self.order(lambda whole: whole.ask("ids"))
+        return [device_id for ids in found for device_id in ids]
+
     def add(self, **group: Unpack[GroupOptions]) -> "list[RunningDevice]":
         """Switch on more devices, described as a group; return them."""
-        chosen = read_group(group)
-        added = self.run(lambda fleet: fleet.add(chosen))
-        return [RunningDevice(self, member.id) for member in added]
+        added = self.order(lambda whole: whole.add_devices({**group}))
+        return [RunningDevice(self, row["id"]) for row in added["devices"]]
 
     @property
     def url(self) -> str:
@@ -349,7 +385,7 @@ class RunningFleet:
     @property
     def journal(self) -> list[Entry]:
         """Requests that clients made to any device, oldest first."""
-        return self.call(lambda fleet: list(fleet.journal))
+        return list(self.order(lambda whole: whole.journal()))
 
     @property
     def pool(self) -> "RunningPool":
@@ -358,8 +394,20 @@ class RunningFleet:
 
     # For the handles
 
+    def order(self, work: Callable[[Whole], Awaitable[T]]) -> T:
+        """Wait for something with the whole fleet, wherever it is, in its thread.
+
+        Raises:
+            RuntimeError: The devices do not run.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._whole is None:
+            raise RuntimeError("the devices run only inside `with`")
+        return self._wait(work, self._whole)
+
     def call(self, work: Callable[[Fleet], T]) -> T:
-        """Do something with the fleet, in its thread."""
+        """Do something with a fleet of this process, in its thread."""
 
         async def in_loop(fleet: Fleet) -> T:
             return work(fleet)
@@ -367,16 +415,24 @@ class RunningFleet:
         return self.run(in_loop)
 
     def run(self, work: Callable[[Fleet], Awaitable[T]]) -> T:
-        """Wait for something with the fleet, in its thread.
+        """Wait for something with a fleet of this process, in its thread.
 
         Raises:
-            RuntimeError: The devices do not run.
+            RuntimeError: The devices do not run, or are elsewhere.
         """
-        fleet = self._running()
+        if self._ray is not None:
+            raise RuntimeError("the devices are in other processes, by Ray")
+        return self.order(lambda _: work(self._running()))
+
+    def _running(self) -> Fleet:
+        assert self._fleet is not None
+        return self._fleet
+
+    def _wait(self, work: Callable[[Whole], Awaitable[T]], whole: Whole) -> T:
         assert self._loop is not None
 
         async def awaited() -> T:
-            return await work(fleet)
+            return await work(whole)
 
         waiting = asyncio.run_coroutine_threadsafe(awaited(), self._loop)
         try:
@@ -384,13 +440,6 @@ class RunningFleet:
         except BaseException:  # such as a test's time that is over
             waiting.cancel()
             raise
-
-    def _running(self) -> Fleet:
-        if self._error is not None:
-            raise self._error
-        if self._fleet is None:
-            raise RuntimeError("the devices run only inside `with`")
-        return self._fleet
 
 
 class RunningDevice:
@@ -403,17 +452,20 @@ class RunningDevice:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} at {self.url}>"
 
-    def _call(self, work: Callable[[Member], T]) -> T:
-        return self._fleet.call(lambda fleet: work(fleet.members[self.id]))
+    def _ask(self, name: str, **arguments: Any) -> dict[str, Any]:
+        return self._fleet.order(
+            lambda whole: whole.ask_home(self.id, name, **arguments)
+        )
 
     @property
     def url(self) -> str:
         """Where it is to be found, as `http://host:port`."""
-        return self._call(lambda member: member.url)
+        url: str = self._ask("device")["row"]["url"]
+        return url
 
     def info(self) -> dict[str, Any]:
         """What it answers at /api/system/info; not written into the journal."""
-        found: dict[str, Any] = json.loads(self._call(lambda m: m.info_body()))
+        found: dict[str, Any] = json.loads(self._ask("device")["info"])
         return found
 
     def patch(self, **settings: JsonValue) -> tuple[str, ...]:
@@ -425,15 +477,15 @@ class RunningDevice:
         Raises:
             SettingError: A value is not allowed; nothing has changed.
         """
-        return self._call(lambda member: member.patch(settings))
+        return tuple(self._ask("patch_device", settings=settings)["warnings"])
 
     def restart(self) -> None:
         """Restart it; it goes away and comes back."""
-        self._call(lambda member: member.restart())
+        self._ask("restart_device")
 
     def remove(self) -> None:
         """Switch it off for good."""
-        self._fleet.run(lambda fleet: fleet.remove(self.id))
+        self._ask("remove_device")
 
     @property
     def faults(self) -> "Faults":
@@ -465,33 +517,36 @@ class Faults:
             SettingError: There is no such effect, a value is not allowed, or no device
                 is like those that are named.
         """
-        rule: dict[str, object] = {"effect": effect, **members}
+        order: dict[str, object] = {"effect": effect, **members}
         if self._device is not None:
-            rule.setdefault("device", self._device)
+            order.setdefault("device", self._device)
+        rule = FaultRules().add(order, 0.0)
 
-        async def work(fleet: Fleet) -> str:
-            added = await fleet.faults.add(rule)
-            if _is_for_nobody(added, fleet):  # a test would pass and show nothing
-                await fleet.faults.remove(added.id)
-                raise SettingError(f"device: there is none like {added.in_words()}")
-            return added.id
+        async def work(whole: Whole) -> str:
+            if EFFECTS[rule.effect].layer is not Layer.POOL and not (
+                await _is_for_somebody(order, whole)  # or a test would show nothing
+            ):
+                raise SettingError(f"device: there is none like {rule.in_words()}")
+            added: str = (await whole.add_fault(order))["id"]
+            return added
 
-        return self._fleet.run(work)
+        return self._fleet.order(work)
 
     def remove(self, rule_id: str) -> None:
         """Take a fault back."""
-        self._fleet.run(lambda fleet: fleet.faults.remove(rule_id))
+        self._fleet.order(lambda whole: whole.ask("remove_fault", rule_id=rule_id))
 
     def clear(self) -> None:
         """Take all faults back, those of other devices too."""
-        self._fleet.run(lambda fleet: fleet.faults.clear())
+        self._fleet.order(lambda whole: whole.ask("clear_faults"))
 
 
-def _is_for_nobody(rule: Rule, fleet: Fleet) -> bool:
-    """True for a rule that names devices and means none; other miners may yet come."""
-    if not fleet.members or EFFECTS[rule.effect].layer is Layer.POOL:
-        return False
-    return not any(rule.is_for(member.whom) for member in fleet.members.values())
+async def _is_for_somebody(rule: Mapping[str, Any], whole: Whole) -> bool:
+    """True for a rule that means some of the devices, unless there are none yet."""
+    found = await whole.ask("named", rule=rule)
+    return any(one["named"] for one in found) or not any(
+        one["devices"] for one in found
+    )
 
 
 class RunningClock:
@@ -503,7 +558,18 @@ class RunningClock:
     @property
     def now(self) -> float:
         """Seconds since the devices were switched on."""
-        return self._fleet.call(lambda fleet: fleet.clock.advance())
+        return self._clock().now
+
+    def _clock(self) -> Clock:
+        async def look(whole: Whole) -> Clock:
+            return whole.look()
+
+        return self._fleet.order(look)
+
+    def _set(self, *, speed: float | None = None, is_paused: bool | None) -> None:
+        self._fleet.order(
+            lambda whole: whole.set_clock(speed=speed, is_paused=is_paused)
+        )
 
     @property
     def speed(self) -> float:
@@ -512,19 +578,19 @@ class RunningClock:
         Raises:
             SettingError: Another is set; `pause` lets time stand still.
         """
-        return self._fleet.call(lambda fleet: fleet.clock.speed)
+        return self._clock().speed
 
     @speed.setter
     def speed(self, speed: float) -> None:
-        self._fleet.call(lambda fleet: fleet.ticker.set_clock(speed=speed))
+        self._set(speed=read_number("speed", speed, SPEEDS), is_paused=None)
 
     def pause(self) -> None:
         """Let time stand still, but for `advance`."""
-        self._fleet.call(lambda fleet: fleet.ticker.set_clock(is_paused=True))
+        self._set(is_paused=True)
 
     def resume(self) -> None:
         """Let time go on."""
-        self._fleet.call(lambda fleet: fleet.ticker.set_clock(is_paused=False))
+        self._set(is_paused=False)
 
     def advance(self, seconds: float) -> None:
         """Let time pass at once; everything it brings has happened afterwards.
@@ -532,7 +598,7 @@ class RunningClock:
         Raises:
             SettingError: It is less than 0 or more than a year.
         """
-        self._fleet.run(lambda fleet: fleet.ticker.advance(seconds))
+        self._fleet.order(lambda whole: whole.advance(seconds=seconds))
 
 
 class RunningPool:

@@ -4,14 +4,12 @@ Actors and machines that die are what this is about, so all tests share one clus
 each leaves it with two machines.
 """
 
-import asyncio
 import logging
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,10 @@ import httpx
 import pytest
 
 import softaxe
-from softaxe.control.api import open_control
 from softaxe.errors import SettingError
 from softaxe.fleet.groups import Group
 from softaxe.fleet.options import FleetOptions
+from softaxe.testing.run import RunningFleet
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
 Cluster = pytest.importorskip("ray.cluster_utils").Cluster
@@ -36,62 +34,23 @@ ALIKE = ("id", "macAddr", "hostname", "expectedHashrate", "faults")
 class OnTwo:
     """A fleet of four on the cluster, with a client of its control port."""
 
-    def __init__(self, cluster: Any, node: Any, state: Path) -> None:
-        self.cluster, self.node = cluster, node
+    def __init__(self, cluster: Any, node: Any, running: RunningFleet) -> None:
+        self.cluster, self.node, self.running = cluster, node, running
         self.told: list[str] = []
-        self._options = FleetOptions(
-            state,
-            groups=(Group(count=4),),
-            port_base=9000,
-            pool_port=0,
-            seed=7,
-            control="127.0.0.1:0",
-        )
-        self._error: BaseException | None = None
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=asyncio.run, args=(self._main(),))
-        self._thread.start()
-        self._ready.wait(2 * WAIT_S)
-        if self._error is not None:
-            raise self._error
-        self.api = httpx.Client(base_url=self.url, timeout=WAIT_S)
-
-    async def _main(self) -> None:
-        listener = whole = None
-        try:
-            whole = in_cluster(self._options, "auto", 2, tell=self.told.append)
-            listener = await open_control(whole)
-            assert listener is not None
-            self.whole, self.url = whole, listener.url
-            self._loop = asyncio.get_running_loop()
-            await whole.start()
-            self._ready.set()
-            await whole.run()
-        except BaseException as error:  # noqa: BLE001 - raised by whoever waits
-            self._error = error
-        finally:
-            self._ready.set()
-            if whole is not None:
-                await whole.close()
-            if listener is not None:
-                await listener.close()
-
-    def end(self) -> None:
-        with suppress(RuntimeError):  # it has ended by itself
-            self._loop.call_soon_threadsafe(self.whole.stop)
-        self._thread.join()
-        self.api.close()
-        if self._error is not None:
-            raise self._error
+        self.api = httpx.Client(base_url=running.control_url, timeout=WAIT_S)
 
     def row(self, device: str) -> dict[str, Any]:
         found: dict[str, Any] = self.api.get(f"/control/devices/{device}").json()
         return found["row"]  # type: ignore[no-any-return]
 
+    def workers(self) -> list[dict[str, Any]]:
+        found: dict[str, Any] = self.api.get("/control/workers").json()
+        return found["workers"]  # type: ignore[no-any-return]
+
 
 def process_of(fleet: OnTwo, number: int) -> int:
     """Return the process of a part's actor."""
-    return int(fleet.whole.parts[number].state.place.rpartition(" ")[2])
+    return int(fleet.workers()[number]["place"].rpartition(" ")[2])
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
@@ -101,28 +60,37 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
+class Told(logging.Handler):
+    """Keeps what is told of the fleet."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(record.getMessage())
+
+
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnTwo]:
-    before = os.environ.get("RAY_USAGE_STATS_ENABLED")
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+def fleet() -> Iterator[OnTwo]:
     head = {**SMALL, "include_dashboard": False}
     head["env_vars"] = {"SOFTAXE_RUN_HOST": "127.0.77.1"}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    made = None
-    try:
-        node = cluster.add_node(**SMALL, env_vars={"SOFTAXE_RUN_HOST": "127.0.77.2"})
-        ray.init(
-            address=cluster.address, log_to_driver=False, logging_level=logging.ERROR
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        stack.callback(cluster.shutdown)
+        other = {"SOFTAXE_RUN_HOST": "127.0.77.2"}
+        node = cluster.add_node(**SMALL, env_vars=other)
+        running = softaxe.running(
+            count=4, seed=7, port=9000, control=True, ray=cluster.address, workers=2
         )
-        made = OnTwo(cluster, node, tmp_path_factory.mktemp("state"))
+        made = OnTwo(cluster, node, stack.enter_context(running))
+        handler = Told(made.told)
+        logging.getLogger("softaxe").addHandler(handler)
+        stack.callback(logging.getLogger("softaxe").removeHandler, handler)
+        stack.callback(made.api.close)
         yield made
-    finally:
-        if made is not None:
-            made.end()
-        ray.shutdown()
-        cluster.shutdown()
-        if before is None:
-            del os.environ["RAY_USAGE_STATS_ENABLED"]
 
 
 def test_one_api_speaks_for_all_machines(fleet: OnTwo) -> None:
@@ -148,7 +116,7 @@ def test_devices_and_shares_of_them_are_the_same_however_divided(
     rule = {"effect": "fan_blocked", "share": 0.5}
     with softaxe.running(count=4, seed=7, control=True) as whole:
         found = []
-        for url in (fleet.url, whole.control_url):
+        for url in (fleet.running.control_url, whole.control_url):
             with httpx.Client(base_url=url, timeout=WAIT_S) as api:
                 order = api.post("/control/faults", json=rule).json()
                 rows = api.get("/control/devices").json()["devices"]
@@ -184,9 +152,8 @@ def test_an_actor_that_dies_comes_back_as_it_was(fleet: OnTwo) -> None:
     assert api.get("/control/clock").json()["now"] > then
     httpx.get(f"{url}/api/system/asic")
     assert api.get("/control/journal").json()["last"] == before + 1
-    told = api.get("/control/workers").json()["workers"]
-    assert [one["restarts"] for one in told] == [0, 1]
-    assert told[1]["devices"] == "601-3 to 601-4"
+    assert [one["restarts"] for one in fleet.workers()] == [0, 1]
+    assert fleet.workers()[1]["devices"] == "601-3 to 601-4"
 
     assert api.post("/control/reset").is_success
     assert fleet.row("601-4")["group"] == "devices"
@@ -216,8 +183,11 @@ def test_an_advance_ends_on_all_machines_when_its_client_has_gone(
 
     now = api.post("/control/clock/advance", json={"until": 0}).json()["now"]
     assert before < now < before + 1e6
-    first, second = [part.now for part in fleet.whole.parts]
-    assert first == second == pytest.approx(now, abs=1e-3)
+    last = api.get("/control/journal").json()["last"]
+    for device in fleet.running:
+        httpx.get(f"{device.url}/api/system/asic")
+    entries = api.get("/control/journal", params={"after": last}).json()["entries"]
+    assert [entry["now"] for entry in entries] == 4 * [now]
     api.patch("/control/clock", json={"paused": False})
 
 
@@ -232,7 +202,7 @@ def test_devices_of_a_machine_that_dies_come_back_on_another(fleet: OnTwo) -> No
     fleet.cluster.remove_node(fleet.node, allow_graceful=False)
     wait_until(lambda: bool(fleet.told))
     away = api.get("/control/fleet")
-    states = [one["state"] for one in api.get("/control/workers").json()["workers"]]
+    states = [one["state"] for one in fleet.workers()]
     then = api.get("/control/clock").json()["now"]
     fleet.node = fleet.cluster.add_node(
         **SMALL, env_vars={"SOFTAXE_RUN_HOST": "127.0.77.3"}
@@ -249,9 +219,36 @@ def test_devices_of_a_machine_that_dies_come_back_on_another(fleet: OnTwo) -> No
     assert api.get("/control/clock").json()["now"] > then
 
 
+def test_devices_are_handled_wherever_they_are(fleet: OnTwo) -> None:
+    running = fleet.running
+    assert [device.id for device in running] == [f"601-{n}" for n in range(1, 5)]
+    first, last = running[0], running["601-4"]
+
+    assert last.patch(autofanspeed=0, manualFanSpeed=60) == ()
+    running.clock.advance(30)
+    assert (last.info()["manualFanSpeed"], first.info()["autofanspeed"]) == (60, 1)
+    rule = last.faults.add("fan_dead")
+    assert [row["faults"] for row in (fleet.row("601-1"), fleet.row("601-4"))] == [
+        [],
+        [rule],
+    ]
+    with pytest.raises(SettingError, match="there is none like"):
+        running.faults.add("fan_dead", device="601-9")
+    running.faults.clear()
+
+    (added,) = running.add(name="more")
+    assert (added.id, len(running)) == ("601-5", 5)
+    added.remove()
+    assert len(running) == 4
+    with pytest.raises(RuntimeError, match="in other processes"):
+        _ = running.pool.url
+
+
 def test_what_cannot_be_is_told_before_anything_starts(
     fleet: OnTwo, tmp_path: Path
 ) -> None:
     options = FleetOptions(tmp_path, groups=(Group(count=4),))
     with pytest.raises(SettingError, match="--workers: 3 is more than the cluster's 2"):
         in_cluster(options, "auto", 3)
+    with pytest.raises(SettingError, match="workers: goes with ray"):
+        softaxe.running(workers=2)

@@ -8,7 +8,7 @@ import pytest
 from softaxe.errors import SettingError
 from softaxe.fleet.groups import Group, member_options
 from softaxe.fleet.options import FleetOptions
-from softaxe.fleet.parts.division import divided
+from softaxe.fleet.parts.division import divided, in_words, without
 from softaxe.serve.member import MemberOptions
 
 OPTIONS = FleetOptions(
@@ -65,3 +65,21 @@ def test_parts_may_have_ports_of_one_address() -> None:
 def test_more_parts_than_devices_are_refused(count: int) -> None:
     with pytest.raises(SettingError, match=f"--workers: {count} is outside 1..10"):
         divided(OPTIONS, count)
+
+
+def test_a_part_is_named_by_its_first_device_and_its_last() -> None:
+    (whole,) = divided(OPTIONS, 1)
+    parts = divided(OPTIONS, 10)
+
+    assert in_words(whole.groups) == "601-1 to 601-10"
+    assert in_words(parts[5].groups) == "402-6"
+    assert in_words(()) == ""
+
+
+@pytest.mark.parametrize("number", range(1, 11))
+def test_the_others_stay_what_they_are_without_one(number: int) -> None:
+    (whole,) = divided(OPTIONS, 1)
+
+    left = replace(whole, groups=without(whole.groups, number))
+
+    assert made(left) == [one for one in made(whole) if one.number != number]

@@ -77,6 +77,11 @@ def test_one_api_speaks_for_all(spread: Spread) -> None:
     listed = api.get("/control/devices").json()
     assert (fleet["devices"], fleet["mining"], fleet["workers"]) == (4, 4, 2)
     assert fleet["pool"]["connections"] == 4
+    workers = api.get("/control/workers").json()["workers"]
+    assert [(one["devices"], one["state"]) for one in workers] == [
+        ("601-1 to 601-2", "up"),
+        ("601-3 to 601-4", "up"),
+    ]
     assert [row["id"] for row in listed["devices"]] == [f"601-{n}" for n in range(1, 5)]
     page = api.get("/control/devices", params={"offset": 1, "limit": 2}).json()
     assert [row["id"] for row in page["devices"]] == ["601-2", "601-3"]

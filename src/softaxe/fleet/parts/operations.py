@@ -12,11 +12,13 @@ from msgspec.structs import replace
 
 from softaxe import __version__
 from softaxe.errors import NotThere
+from softaxe.faults import FaultRules
 from softaxe.fleet import miners
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import read_group
 from softaxe.fleet.rows import row, state_of, sums
 from softaxe.fleet.turns import in_turns
+from softaxe.json_values import JsonValue
 from softaxe.serve.journal import MOST_ENTRIES
 from softaxe.serve.member import Member
 
@@ -179,6 +181,12 @@ class Operations:
         self._member(device_id).restart()
         return {}
 
+    async def patch_device(
+        self, *, device_id: str, settings: Mapping[str, JsonValue]
+    ) -> Table:
+        """Change a device's settings as PATCH does; tell what it warns of."""
+        return {"warnings": self._member(device_id).patch(settings)}
+
     async def pool(self) -> Table | None:
         """What the built-in pool has seen; None without one, here and below."""
         server = self._fleet.pool_server
@@ -222,6 +230,13 @@ class Operations:
     async def faults(self) -> Table:
         """All rules and all effects."""
         return await self._fleet.faults.describe()
+
+    async def named(self, *, rule: Mapping[str, Any]) -> Table:
+        """How many devices there are, and how many a rule names, whatever its share."""
+        members = list(self._fleet.members.values())
+        wanted = FaultRules().add(rule, 0.0)
+        count = sum([wanted.is_for(one.whom) async for one in in_turns(members)])
+        return {"devices": len(members), "named": count}
 
     async def add_fault(self, *, rule: Mapping[str, Any]) -> Table:
         """Take an order for a fault."""

@@ -209,7 +209,7 @@ class Whole:
                 raise one
         return found
 
-    async def ask_home(self, device_id: str, name: str, /) -> Table:
+    async def ask_home(self, device_id: str, name: str, /, **arguments: Any) -> Table:
         """Let the part that has a device do one of `Operations` with it.
 
         Raises:
@@ -219,7 +219,7 @@ class Whole:
         part = self.parts[0] if len(self.parts) == 1 else self._homes.get(device_id)
         if part is None:
             part = await self._home_of(device_id)
-        found: Table = await part.ask(name, device_id=device_id)
+        found: Table = await part.ask(name, device_id=device_id, **arguments)
         return found
 
     async def _home_of(self, device_id: str) -> Part:
