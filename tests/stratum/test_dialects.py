@@ -115,19 +115,21 @@ TRANSCRIPTS = {
         '{"error":null,"id":2,"result":[[["mining.notify","000000011"],'
         '["mining.set_difficulty","000000012"]],"00000001",8]}',
         '{"id":null,"method":"mining.set_difficulty","params":[16384]}',
-        '{"error":null,"id":3,"result":true}',
         NOTIFY,
+        '{"error":null,"id":3,"result":true}',
         '{"error":[-3,"Method not found",null],"id":4,"result":null}',
         '{"error":[-3,"Method not found",null],"id":5,"result":null}',
     ],
     "nomp": [
         '{"id":1,"result":{"version-rolling":true,"version-rolling.mask":"1fffe000"},'
         '"error":null}',
-        '{"id":2,"result":[[["mining.set_difficulty","deadbeefcafebabe00000001"],'
-        '["mining.notify","deadbeefcafebabe00000001"]],"00000001",4],"error":null}',
-        '{"id":3,"result":true,"error":null}',
+        '{"id":2,"result":['
+        '[["mining.set_difficulty","deadbeefcafebabe0000000100000000"],'
+        '["mining.notify","deadbeefcafebabe0000000100000000"]],"00000001",4],'
+        '"error":null}',
         '{"id":null,"method":"mining.set_difficulty","params":[0.001]}',
         NOTIFY,
+        '{"id":3,"result":true,"error":null}',
         '{"id":5,"result":false,"error":[20,"Not supported.",null]}',
     ],
 }
@@ -337,8 +339,6 @@ def test_who_is_no_address_is_answered_as_at_the_real_pool(name: str) -> None:
     assert bool(miner.jobs) is gets_jobs
     assert miner.connection.wants_close is (name == "blitzpool")
     if name == "nomp":
-        miner.pool.step(0.0)
-        miner.difficulty = EASY
         share = miner.mine(MinersJob(miner.jobs[-1].params, EASY, "00000001"))
         (refused,) = ask(miner, 4, "mining.submit", *share)
         expected = '{"id":4,"result":null,"error":[24,"unauthorized worker",null]}'
@@ -533,7 +533,7 @@ def test_our_device_mines_on_every_dialect(name: str, release: str) -> None:
 
     simulation.advance(300 if name == "datum" else 60)
 
-    assert device.shares.accepted == pool.accepted > 2
+    assert device.shares.accepted == pool.accepted > 1
     assert device.shares.rejected == pool.totals.rejected.total() == 0
 
 
@@ -546,7 +546,7 @@ def test_our_device_reads_every_dialect_s_refusals(name: str) -> None:
 
     (connection,) = pool.connections
     connection.set_faults(PoolFaults(refusal="Job not found"), device.now)
-    simulation.advance(35)
+    simulation.advance(300 if name == "datum" else 35)
 
     assert device.shares.rejected == pool.totals.rejected["Job not found"] > 0
     assert device.shares.rejected_reasons[0].message == "Job not found"

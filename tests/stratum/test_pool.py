@@ -114,6 +114,8 @@ class Miner:
             self.lines.append(line.decode())
             if "method" not in message:
                 self._replies[message["id"]] = message
+                if isinstance(message["result"], list):  # of mining.subscribe
+                    self.extranonce1, self.extranonce2_size = message["result"][1:]
                 continue
             assert message["id"] is None
             method, params = message["method"], message["params"]
@@ -128,10 +130,7 @@ class Miner:
     def begin(self, now: float = 0.0, *, mask: str = "ffffffff") -> None:
         configure = {"version-rolling.mask": mask}
         self.call("mining.configure", ["version-rolling"], configure, now=now)
-        reply = self.call("mining.subscribe", "bitaxe/BM1370/v2.12.2", now=now)
-        result = reply["result"]
-        assert isinstance(result, list)
-        self.extranonce1, self.extranonce2_size = result[1:]
+        self.call("mining.subscribe", "bitaxe/BM1370/v2.12.2", now=now)
         self.call("mining.authorize", self.user, "x", now=now)
 
     def mine(

@@ -213,6 +213,20 @@ def test_a_window_may_be_of_time_with_a_few_shares_at_least() -> None:
     assert vardiff.difficulty == 4.0
 
 
+def test_a_few_shares_are_no_reason_for_patience_where_more_are_wanted() -> None:
+    rules = VardiffRules(least_shares=5, silence_s=60.0, patience_intervals=None)
+    vardiff = make_vardiff(64.0, rules=rules)
+    for at in range(1, 5):
+        vardiff.share(64.0, float(at))
+
+    assert vardiff.check_silence(64.0)
+    assert vardiff.difficulty == 4.0
+
+    for at in range(65, 70):
+        vardiff.share(4.0, float(at))
+    assert not vardiff.check_silence(1e9)
+
+
 def test_difficulty_stays_between_lowest_and_network() -> None:
     vardiff = make_vardiff(1.0, highest=10.0)
 

@@ -166,9 +166,9 @@ class Dialect(Struct, frozen=True, kw_only=True):
     wrong_user_stays_s: Annotated[
         float | None, about("seconds until the pool hangs up on one; -: never")
     ] = None
-    serves_wrong_user: Annotated[bool, about("such a user gets jobs all the same")] = (
-        False
-    )
+    serves_anybody: Annotated[
+        bool, about("jobs come with the subscription, whoever the user is")
+    ] = False
     checks_worker: Annotated[
         bool, about("a share under another name than the authorized is refused")
     ] = True
@@ -394,12 +394,13 @@ DATUM = Dialect(
     subscription='[[["mining.notify","%(extranonce1)s1"],'
     '["mining.set_difficulty","%(extranonce1)s2"]],"%(extranonce1)s",%(size)d]',
     job_id="%016x",
-    on_subscribed=("difficulty",),
-    on_authorized=("job",),
+    on_subscribed=("difficulty", "job"),
+    on_authorized=(),
     methods=EVERYWHERE,
     most_malformed=0,
     declined=("minimum-difficulty",),
     tells_mask=True,
+    serves_anybody=True,
     checks_worker=False,
     errors={
         UNKNOWN_METHOD: (-3, "Method not found", None),
@@ -436,9 +437,12 @@ NOMP = Dialect(
     reply='{"id":%(id)s,"result":%(result)s,"error":null}',
     refusal='{"id":%(id)s,"result":null,"error":%(error)s}',
     error_tail=(),
-    subscription='[[["mining.set_difficulty","deadbeefcafebabe%(extranonce1)s"],'
-    '["mining.notify","deadbeefcafebabe%(extranonce1)s"]],"%(extranonce1)s",%(size)d]',
+    subscription='[[["mining.set_difficulty","deadbeefcafebabe%(extranonce1)s00000000"],'
+    '["mining.notify","deadbeefcafebabe%(extranonce1)s00000000"]],'
+    '"%(extranonce1)s",%(size)d]',
     extranonce2_size=4,
+    on_subscribed=("difficulty", "job"),
+    on_authorized=(),
     methods=EVERYWHERE,
     answers={
         SUBSCRIBE_EXTRANONCE: '{"id":%(id)s,"result":false,'
@@ -451,7 +455,7 @@ NOMP = Dialect(
     negotiates=False,
     users="addresses",
     wrong_user='{"id":%(id)s,"result":false,"error":null}',
-    serves_wrong_user=True,
+    serves_anybody=True,
     checks_worker=False,
     errors={
         UNSUBSCRIBED: (25, "not subscribed", None),

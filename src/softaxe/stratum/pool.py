@@ -733,8 +733,6 @@ class PoolConnection(Miner):
         self._lines = LineSplitter()
         self._malformed = 0
         self._is_subscribed = False
-        self._is_tolerated = False
-        """True for a miner without an allowed name that gets jobs all the same."""
         self._has_suggested = False
         self._wants_extranonce = False
         self._leaves_at = NEVER
@@ -752,7 +750,7 @@ class PoolConnection(Miner):
     @property
     def is_mining(self) -> bool:
         """True while the miner has introduced itself and gets jobs."""
-        is_known = bool(self._workers) or self._is_tolerated
+        is_known = bool(self._workers) or self._dialect.serves_anybody
         return self._is_subscribed and is_known and not self.wants_close
 
     def receive(self, data: bytes, now: float) -> None:
@@ -916,10 +914,12 @@ class PoolConnection(Miner):
             "size": dialect.extranonce2_size,
         }
         self._reply_text(request, dialect.subscription % values)
+        begins = not was_mining and self.is_mining
+        if begins:
+            self._vardiff.set(self.difficulty, now)
         if not was_subscribed:
             self._take(dialect.on_subscribed)
-        if not was_mining and self.is_mining:
-            self._vardiff.set(self.difficulty, now)
+        if begins:
             self._take(dialect.before_authorized)
             self._take(dialect.on_authorized)
 
@@ -930,8 +930,6 @@ class PoolConnection(Miner):
         is_known = dialect.users == "any name" or has_address(name)
         if is_known and name not in self._workers:
             self._add_worker(name)
-        elif not is_known:
-            self._is_tolerated = dialect.serves_wrong_user
         begins = not was_mining and self.is_mining
         if begins:
             self._vardiff.set(self.difficulty, now)

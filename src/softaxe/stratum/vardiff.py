@@ -48,7 +48,8 @@ class VardiffRules(Struct, frozen=True, kw_only=True):
         float | None, about("seconds without a share until it is lowered")
     ] = SILENCE_S
     patience_intervals: Annotated[
-        float | None, about("wanted intervals instead, once shares have come at it")
+        float | None,
+        about("wanted intervals instead, once so many shares have come at it"),
     ] = SILENCE_INTERVALS
     silence_divisor: Annotated[float, about("what it is then divided by")] = 16.0
     rounding: Annotated[
@@ -158,9 +159,10 @@ class Vardiff:
             return False
         rules = self._rules
         self._heard_at = now
-        patience_s = _or_never(rules.patience_intervals) * self._target_interval_s
-        self._silence_s = max(_or_never(rules.silence_s), patience_s)
         self._shares += 1
+        if self._shares >= rules.least_shares:
+            patience_s = _or_never(rules.patience_intervals) * self._target_interval_s
+            self._silence_s = max(_or_never(rules.silence_s), patience_s)
         self._easiest = min(self._easiest, share_difficulty)
         elapsed_s = max(now - self._began_at, SHORTEST_WINDOW_S)
         interval_s = elapsed_s / self._shares
