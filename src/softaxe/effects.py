@@ -270,6 +270,25 @@ class PoolSilent(OnPool, tag="pool_silent"):
     """The pool is deaf and mute; firmware before 2.13 leaves it after 180 or 600 s."""
 
 
+class PoolSlow(OnPool, tag="pool_slow"):
+    """The device is slow: it sends late and in halves to its pool, or reads slowly."""
+
+    ms: Annotated[
+        float, about("What it sends leaves so late.", within=(0, 600_000), unit="ms")
+    ] = 500.0
+    stall_ms: Annotated[
+        float,
+        about(
+            "The second half of it leaves so much later still.",
+            within=(0, 600_000),
+            unit="ms",
+        ),
+    ] = 0.0
+    bytes_per_s: Annotated[
+        float, about("It reads no faster.", within=(1, 1e9), unit="bytes/s")
+    ] = 1e9
+
+
 class PoolStaleJobs(OnPool, tag="pool_stale_jobs"):
     """Shares are refused as being for old jobs (built-in pool)."""
 
@@ -372,6 +391,7 @@ Fault = (
     | AwayRefused
     | PoolDown
     | PoolSilent
+    | PoolSlow
     | PoolStaleJobs
     | PoolReject
     | PoolDifficulty

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from math import inf
 from typing import Any
 
 from msgspec import Struct
@@ -120,6 +121,17 @@ class Rule:
         }
 
 
+class Slowness(Struct, frozen=True):
+    """How a slow miner sends to its pool, and reads; in device time."""
+
+    late_s: float = 0.0
+    """What it sends leaves so late..."""
+    stall_s: float = 0.0
+    """...and the second half so much later still."""
+    bytes_per_s: float = inf
+    """It reads no faster."""
+
+
 class LinkFaults(Struct, frozen=True):
     """What is wrong between a device and its pools, and its clients."""
 
@@ -130,6 +142,8 @@ class LinkFaults(Struct, frozen=True):
     """Nobody hears its clients."""
     is_away_refused: bool = False
     """Where nobody would, they are refused."""
+    slowness: Slowness | None = None
+    """With its pool."""
 
 
 class HttpFault(Struct, frozen=True):
@@ -214,6 +228,7 @@ class MetRules:
             is_silent="is_silent" in found,
             is_port_silent="is_port_silent" in found,
             is_away_refused="is_away_refused" in found,
+            slowness=found.get("slowness"),
         )
 
     def pool_faults(self, now: float, *, scale: float = 1.0) -> PoolFaults:
@@ -423,6 +438,10 @@ _COMBINE: Mapping[str, Callable[[Found, Values], None]] = {
     "ota_failing": _put("update", lambda v: UpdateFault(v["how"])),
     "pool_down": _gather("downs", set, lambda s, v: s.add(v["which"])),
     "pool_silent": _put("is_silent", lambda _: True),
+    "pool_slow": _put(
+        "slowness",
+        lambda v: Slowness(v["ms"] / 1000, v["stall_ms"] / 1000, v["bytes_per_s"]),
+    ),
     "pool_stale_jobs": _put("is_stale", lambda _: True),
     "pool_reject": _put("refusal", lambda v: str(v["reason"])),
     "pool_difficulty": _put("difficulty", lambda v: float(v["difficulty"])),

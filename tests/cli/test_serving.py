@@ -147,7 +147,7 @@ class AskedWhole:
 def test_who_asks_for_more_shares_than_can_be_searched_is_told_so_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole: Any = AskedWhole(ENOUGH, SHORT, SHORT, ENOUGH, ENOUGH)
+    whole: Any = AskedWhole(SHORT, ENOUGH, SHORT, SHORT, SHORT, ENOUGH, ENOUGH)
     monkeypatch.setattr(serving, "WATCH_S", 0)
 
     async def watch() -> None:

@@ -13,7 +13,9 @@ from tests.running import until
 from softaxe.device.faults import DeviceFaults, UpdateFault
 from softaxe.errors import SettingError, StorageError
 from softaxe.flash.image import release_bytes
+from softaxe.fleet.fleet import Fleet
 from softaxe.serve.storage import Storage
+from softaxe.testing.run import running
 
 Make = Callable[..., bytes]
 
@@ -230,3 +232,21 @@ def test_a_pool_by_tls_is_refused_by_the_firmware_that_runs(
         run_device(tmp_path / "new", pool=pool),
     ):
         pass
+
+
+def test_a_slow_miner_s_shares_come_late_and_are_accepted() -> None:
+    def counts(fleet: Fleet) -> tuple[int, int, float]:
+        (member,) = fleet.members.values()
+        response_ms = member.device.pools.response_time_ms
+        return fleet.share_load.accepted, fleet.share_load.submitted, response_ms
+
+    with running(share_rate=50, speed=100, warm_up_s=30.0) as bitaxe:
+        bitaxe.faults.add("pool_slow", ms=3000, stall_ms=500, bytes_per_s=500)
+        before = bitaxe.call(counts)[0]
+        until(lambda: bitaxe.call(counts)[0] > before + 10)
+        accepted, submitted, response_ms = bitaxe.call(counts)
+        bitaxe.faults.clear()
+        until(lambda: bitaxe.call(counts)[2] < 1000)
+
+    assert accepted <= submitted
+    assert response_ms > 3000

@@ -224,18 +224,21 @@ async def watch_load(whole: "Whole") -> None:
     from softaxe.fleet.load_report import shortage  # noqa: PLC0415
     from softaxe.fleet.parts.merge import load  # noqa: PLC0415
 
-    was_short = False
+    seen: str | None = None
+    is_told = False
     while True:
         await asyncio.sleep(WATCH_S)
         try:
-            short = shortage(load(await whole.ask("load")))
+            before, seen = seen, shortage(load(await whole.ask("load")))
         except NotNow:  # a process stands still, which is told elsewhere
             continue
-        if short is not None and not was_short:
-            warn(short)
-        elif short is None and was_short:
+        if seen is None and is_told:
             warn("all devices can submit as often as --share-rate says again")
-        was_short = short is not None
+        elif seen is not None and before is not None and not is_told:
+            warn(seen)  # not for a pool that is about to take a suggestion
+        else:
+            continue
+        is_told = not is_told
 
 
 async def _tell_load(whole: "Whole") -> None:

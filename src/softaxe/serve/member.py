@@ -38,7 +38,7 @@ from softaxe.device.profile import DOCUMENTED, Profile
 from softaxe.device.settings import overridden, sift_stored
 from softaxe.device.transport import NEEDS_TLS, NEEDS_V2
 from softaxe.errors import SettingError, StorageError
-from softaxe.faults import LinkFaults, Whom
+from softaxe.faults import LinkFaults, Slowness, Whom
 from softaxe.flash.partitions import Flash
 from softaxe.json_values import JsonValue
 from softaxe.serve.addresses import address_of, found_at, ipv4_of
@@ -59,6 +59,7 @@ from softaxe.serve.request import App
 from softaxe.serve.saver import Saver
 from softaxe.serve.server import Server
 from softaxe.serve.share_load import ShareLoad
+from softaxe.serve.slow_link import SlowLink
 from softaxe.serve.storage import SettingValue, State, read_www
 from softaxe.stratum.ledger import ShareLedger
 
@@ -96,6 +97,10 @@ class Timekeeper(Protocol):
     @property
     def is_paused(self) -> bool:
         """True while time stands still."""
+
+    @property
+    def is_held(self) -> bool:
+        """True while somebody else moves the time."""
 
     def advance(self) -> float:
         """Go on to the present and return it."""
@@ -259,6 +264,9 @@ class Member:
         self._connected_at: float | None = None
         """Device time at which its main connection began, while that stands."""
         self._has_connected = False
+        self._slow: SlowLink | None = None
+        """What its main connection goes through while it is slow."""
+        self._slow_timer: asyncio.TimerHandle | None = None
         self._fleet = fleet
         self._synced_at = -math.inf
         """Real time of the last look at the present."""
@@ -533,6 +541,10 @@ class Member:
     def _set_link_faults(self, faults: LinkFaults) -> None:
         """Cut or mute the connections to pools, or let them be."""
         self.link_faults = faults
+        if faults.slowness is not None and self._slow is None:
+            self._slow = SlowLink(faults.slowness)
+        elif self._slow is not None:
+            self._slow.slowness = faults.slowness or Slowness()
         self._mind_port()
         self._mind_name()
         for link, target in list(self._targets.items()):
@@ -572,13 +584,10 @@ class Member:
             self._take_event(event)
         for link in LINKS:
             data = device.data_to_pool(link)
-            if not data:
-                continue
-            if link is Link.MAIN and (ledger := self._ledger) is not None:
-                self._fleet.share_load.submitted += ledger.left(time.monotonic())
-            if not self.link_faults.is_silent:
-                self._sent(link, len(data))
-                self._links.send(link, data)
+            if data:
+                self._send(link, data)
+        if self._slow is not None:
+            self._pass_slowly(self._slow)
         if self._show_log is None and not self._logs:
             device.log.forget()
         else:
@@ -593,6 +602,48 @@ class Member:
                 self._show_log(self.id, line)
             for subscription in self._logs:
                 subscription.put(line.coloured)
+
+    def _send(self, link: Link, data: bytes) -> None:
+        """Let bytes leave, or see to it that they do so later."""
+        left_at, slow = time.monotonic(), self._slow
+        if link is Link.MAIN:
+            if slow is not None:
+                clock = self._fleet.clock
+                late_s = slow.send(data, clock.now) - clock.now
+                left_at += late_s / clock.speed
+            if (ledger := self._ledger) is not None:
+                self._fleet.share_load.submitted += ledger.left(left_at)
+        if slow is None or link is not Link.MAIN:
+            self._put_out(link, data)
+
+    def _put_out(self, link: Link, data: bytes) -> None:
+        if not self.link_faults.is_silent:
+            self._sent(link, len(data))
+            self._links.send(link, data)
+
+    def _pass_slowly(self, slow: SlowLink) -> None:
+        """Send and read what it is time for, on the connection of a slow miner."""
+        clock = self._fleet.clock
+        if data := slow.to_send(clock.now):
+            self._put_out(Link.MAIN, data)
+        if data := slow.to_read(clock.now):
+            self._hear(data, clock.now)
+            self.dispatch()
+        # Whoever lets time pass at once waits until what was sent has come in.
+        is_paused = slow.is_behind and not clock.is_held
+        self._links.pause(Link.MAIN, is_paused=is_paused)
+        if slow.is_idle and self.link_faults.slowness is None:
+            self._slow = None
+        elif self._slow_timer is None and not slow.is_idle and not clock.is_paused:
+            delay_s = max(LOOK_S, (slow.next_wake - clock.now) / clock.speed)
+            loop = asyncio.get_running_loop()
+            self._slow_timer = loop.call_later(delay_s, self._go_on_slowly)
+
+    def _go_on_slowly(self) -> None:
+        self._slow_timer = None
+        if not self._is_ended:
+            self.step(self._fleet.clock.advance())
+            self._fleet.wake(self)
 
     def _take_event(self, event: Event) -> None:
         match event:
@@ -638,11 +689,14 @@ class Member:
                 self._fleet.link_changed(self)
             case LinkReceived(data=data):
                 self._sent(link, -len(data))
-                if not self.link_faults.is_silent:
-                    ledger = self._ledger
+                if self.link_faults.is_silent:
+                    pass
+                elif link is not Link.MAIN:
                     device.pool_received(data, now, link=link)
-                    if link is Link.MAIN and ledger is not None:
-                        self._take_replies(ledger)
+                elif self._slow is None:
+                    self._hear(data, now)
+                else:
+                    self._slow.receive(data, now)
             case LinkClosed(reason=reason, detail=detail):
                 self._forget_link(link)
                 device.pool_closed(reason, now, link=link, detail=detail)
@@ -667,10 +721,15 @@ class Member:
             return 0.0
         return max(0.0, self._fleet.clock.now - self._connected_at)
 
-    def _take_replies(self, ledger: ShareLedger) -> None:
+    def _hear(self, data: bytes, now: float) -> None:
+        """Let the device have what its pool has sent."""
+        ledger = self._ledger
+        self.device.pool_received(data, now, link=Link.MAIN)
+        if ledger is None:
+            return
         load, heard_at = self._fleet.share_load, self._links.heard_at
         for left_at, reason in ledger.replies():
-            load.answered(heard_at - left_at, reason)
+            load.answered(max(0.0, heard_at - left_at), reason)
 
     def _note_link(self, link: Link, name: str, *, is_own: bool) -> None:
         self._fleet.dials.discard((self.id, link))
@@ -690,6 +749,8 @@ class Member:
         if link is Link.MAIN:
             self._fleet.share_load.connected_s += self.connected_s
             self._connected_at = None
+            if self._slow is not None:  # what it holds is of this connection
+                self._slow = SlowLink(self._slow.slowness)
         if name and self._fleet.pool_server is not None:
             self._fleet.pool_server.wire.closed(name)
 

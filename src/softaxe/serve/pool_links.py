@@ -30,6 +30,8 @@ NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL, for which `ssl` has no name."""
 KEPT_CONTEXTS = 64
 LOOPBACK = "127."
+LITTLE_BYTES = 1 << 12
+"""That the system takes for who does not read."""
 MAX_UNSENT_BYTES = 1 << 16
 """More than this unsent means that the pool no longer reads."""
 
@@ -140,6 +142,11 @@ class PoolLinks:
             connection.transport.write(data)
             if connection.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
                 self._end(link, connection, CloseReason.WRITE_FAILED, "errno 11: busy")
+
+    def pause(self, link: Link, *, is_paused: bool) -> None:
+        """Read nothing of a link for a while, so that the pool notices, or go on."""
+        if (connection := self._open.get(link)) is not None:
+            connection.pause(is_paused=is_paused)
 
     def close(self, link: Link) -> None:
         """Close a link, or stop opening it; nothing more is told of it."""
@@ -253,6 +260,7 @@ class _Connection(asyncio.Protocol):
         self._links = links
         self._intake = intake
         self._inflow: Inflow | None = None
+        self._is_paused = False
         self._early: list[bytes] | None = []
         self._early_end: Exception | bool | None = None
 
@@ -273,6 +281,20 @@ class _Connection(asyncio.Protocol):
             self.transport.abort()
         else:
             self.transport.close()
+
+    def pause(self, *, is_paused: bool) -> None:
+        """Let what comes wait in the system, which holds little of it, or go on."""
+        if self.transport is None or self.transport.is_closing():
+            return
+        if is_paused is self._is_paused:
+            return
+        self._is_paused = is_paused
+        if is_paused:
+            end = self.transport.get_extra_info("socket")
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LITTLE_BYTES)
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
 
     def keep_alive(self, idle_s: int, interval_s: int, count: int) -> None:
         """Let the system notice when the other end has vanished without a word."""

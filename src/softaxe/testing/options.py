@@ -31,6 +31,7 @@ EffectName = Literal[
     "away_refused",
     "pool_down",
     "pool_silent",
+    "pool_slow",
     "pool_stale_jobs",
     "pool_reject",
     "pool_difficulty",
@@ -85,6 +86,7 @@ class FaultOptions(TypedDict, total=False):
     sensor: Literal["chip", "chip2", "vr", "power", "fan"]
     share: float
     sockets: int
+    stall_ms: float
     start_s: float
     ths: float
     v: float
