@@ -90,6 +90,18 @@ def test_a_pool_that_asks_for_more_later_gets_as_many_shares() -> None:
     assert device.hashrate.one_minute_hs == pytest.approx(1.07e12, rel=0.1)
 
 
+def test_nothing_is_spent_on_what_a_pool_said_before_it_took_a_suggestion() -> None:
+    device = Device(seed=1, share_rate=30.0)
+    assert device.share_rate is not None
+    device.share_rate.most_hs = 1e5
+    pool = Pool(seed=1, start_difficulty=1e-3, network_difficulty=1e4)
+
+    Simulation(device, pool, is_own_pool=False).advance(20.0)
+
+    assert device.mining.sent_difficulty / device.mining.sent_scale > 1e-4
+    assert device.pools.pool_difficulty / device.chain.mode.scale < 1e-6
+
+
 def test_a_device_with_too_little_time_searches_so_much_and_no_more() -> None:
     device = Device(seed=1, share_rate=30.0, settings={"stratumdiff": 0})
     assert device.share_rate is not None

@@ -1074,6 +1074,8 @@ class Device(DeviceState):
                     driver=self.driver,
                     ordered_block=block if self._is_own_pool else 0.0,
                 )
+            case stratum.DifficultySet():
+                self._follow_scale()
             case stratum.ExtranonceSet(extranonce1=first, extranonce2_size=size):
                 mining.set_extranonce(first, size)
                 if self._restarts_counter:
@@ -1111,9 +1113,16 @@ class Device(DeviceState):
         self.mining.set_scale(mode.scale)
 
     def _follow_scale(self) -> None:
-        """Let the chip search the job that is sent to it at its own scale."""
-        scale = 0.0 if self.share_rate is None else self.mining.sent_scale
-        if scale and scale != self.chain.mode.scale:
+        """Let the chip search its job at the scale of that.
+
+        But no more than the pool asks for now: what it said first, of a pool that takes
+        a suggestion, may be for very much more.
+        """
+        scale, session = self.mining.sent_scale, self.pools.session
+        if self.share_rate is None or not scale or session is None:
+            return
+        scale = max(scale, session.scale)
+        if scale != self.chain.mode.scale:
             self.chain.set_scale(scale, self.now)
 
     def _scale_of(self, difficulty: float) -> float:

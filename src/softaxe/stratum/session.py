@@ -221,7 +221,8 @@ class Session:
         self._password = password
         self._suggested_difficulty = suggested_difficulty
         self._wants_extranonce_subscribe = wants_extranonce_subscribe
-        self._scale = self._first_scale = scale
+        self.scale = self._first_scale = scale
+        """Chip hashes per searched hash, of jobs to come."""
         self._scale_of = scale_of
         self._must_subscribe = must_subscribe
         self._tracks_shares = tracks_shares or rows.share_replies == "tracked"
@@ -377,8 +378,8 @@ class Session:
     def _set_difficulty(self, wire: float) -> None:
         before, rows = self.pool_difficulty, self._rows
         if self._scale_of is not None:
-            self._scale = self._scale_of(wire)
-        difficulty = min(wire * self._scale, self._most_difficulty)
+            self.scale = self._scale_of(wire)
+        difficulty = min(wire * self.scale, self._most_difficulty)
         self.pool_difficulty = difficulty
         whole = logged_difficulty(difficulty, tells_small=self._tells_small)
         if rows.difficulty_log == "pool":
@@ -410,11 +411,11 @@ class Session:
             return
         event = NotifyReceived(
             notify,
-            nbits_difficulty(notify.nbits) * self._scale,
+            nbits_difficulty(notify.nbits) * self.scale,
             self.pool_difficulty or float(self._rows.start_difficulty),
             self.version_mask,
             self.extranonce,
-            self._scale,
+            self.scale,
         )
         self._events.append(event)
 

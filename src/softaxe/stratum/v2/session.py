@@ -157,7 +157,8 @@ class Session:
         self._is_extended = is_extended
         self._authority = read_authority(authority)
         self._needs_authority = needs_authority and rows.v2_can_require_key
-        self._scale = scale
+        self.scale = scale
+        """Chip hashes per searched hash, of jobs to come."""
         self._scale_of = scale_of
         self._log = log
         self._is_wireless = is_wireless
@@ -339,7 +340,7 @@ class Session:
         )
         self._say(f"Opening {self._channel_name} mining channel (user={self._user})")
         self._state = _State.OPENING
-        rate = NOMINAL_HASH_RATE_HS / self._scale
+        rate = NOMINAL_HASH_RATE_HS / self.scale
         asked = (REQUEST_ID, self._user, rate, messages.ANY_TARGET)
         if self._is_extended:
             least = self._rows.v2_min_extranonce_bytes
@@ -476,7 +477,7 @@ class Session:
             merkle_root=root,
             is_v2=True,
         )
-        network_difficulty = nbits_difficulty(nbits) * self._scale
+        network_difficulty = nbits_difficulty(nbits) * self.scale
         self._events.append(
             NotifyReceived(
                 notify,
@@ -484,7 +485,7 @@ class Session:
                 self.pool_difficulty,
                 VERSION_MASK,
                 self._extranonce,
-                self._scale,
+                self.scale,
             )
         )
 
@@ -494,8 +495,8 @@ class Session:
     def _set_target(self, target: int) -> None:
         wire = DIFFICULTY_1_TARGET / max(target, 1)
         if self._scale_of is not None:
-            self._scale = self._scale_of(wire)
-        exact = wire * self._scale
+            self.scale = self._scale_of(wire)
+        exact = wire * self.scale
         told = exact
         if self._rows.v2_difficulty == "integer":
             # It is told as the firmware has it, but what a pool asks for counts as it
