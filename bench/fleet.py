@@ -27,6 +27,8 @@ block has come."""
 FIRST_ROUNDS = 3
 """Rounds before anything is counted."""
 ROUNDS = 4
+QUIET_S = 10.0
+"""How long the fleet is left alone before it is asked."""
 READY_S = 300.0
 FIRST_HOST = "127.0.0.2"
 END_S = 120
@@ -43,7 +45,10 @@ LIVE_DEVICES, LIVE_S = 200, 20.0
 """Devices with a client of their live socket each, and how long they are followed."""
 SATURATED_S = 5.0
 """How long a fleet is asked as fast as it answers."""
-GOAL = "goal: 10,000 devices, 2 cores, 1 GB, p99 under 100 ms"
+GOAL = (
+    "goal: 10,000 devices, 2 cores, 1 GB, speed 1.00x, p99 under 100 ms; "
+    "1,000 devices, 0.25 cores, p99 under 15 ms"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,12 @@ class Load:
     """Resident memory of all processes."""
     threads: int
     """Of all processes."""
+    quiet_cores: float
+    """CPU seconds per second, of all its processes, while nobody asks."""
     cores: float
-    """CPU seconds per second, of all its processes."""
+    """The same while every device is asked."""
+    speed: float
+    """Device seconds per second meanwhile."""
     requests_per_s: float
     p50_ms: float
     p99_ms: float
@@ -215,17 +224,22 @@ def measure(count: int, *, workers: int = 1) -> Load:
     with fleet_running(count, workers=workers) as fleet:
         targets, pids = fleet.targets(), fleet.pids()
         post(f"{fleet.url}/clock/advance", {"seconds": MINING_S})
+        quiet_cores = _cores_over(fleet, QUIET_S)
         before, clock = sum(map(_cpu_s, pids)), time.perf_counter()
+        now_s = get(f"{fleet.url}/clock")["now"]
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             times, took_s, failed = runner.run(_poll(targets))
-        cores = (sum(map(_cpu_s, pids)) - before) / (time.perf_counter() - clock)
+        real_s = time.perf_counter() - clock
+        cores = (sum(map(_cpu_s, pids)) - before) / real_s
         cuts = statistics.quantiles(times, n=100)
         return Load(
             devices=count,
             start_s=fleet.start_s,
             total_mb=fleet.memory_mb(),
             threads=fleet.threads(),
+            quiet_cores=quiet_cores,
             cores=cores,
+            speed=(get(f"{fleet.url}/clock")["now"] - now_s) / real_s,
             requests_per_s=len(times) / took_s,
             p50_ms=cuts[49] * 1000,
             p99_ms=cuts[98] * 1000,
@@ -374,7 +388,8 @@ def fleet_figures(counts: tuple[int, ...] = (1, 100, 1000, 10_000)) -> None:
     """Print one line per size of fleet."""
     print(
         f"{'fleet, every device asked every 5 s':38} {'ready':>7} {'memory':>9} "
-        f"{'each':>8} {'threads':>7} {'cores':>6} {'a core':>7} {'asked':>8} "
+        f"{'each':>8} {'threads':>7} {'quiet':>6} {'cores':>6} {'a core':>7} "
+        f"{'speed':>6} {'asked':>8} "
         f"{'p50':>8} {'p99':>8} {'failed':>6}"
     )
     one = measure(1)
@@ -385,8 +400,8 @@ def fleet_figures(counts: tuple[int, ...] = (1, 100, 1000, 10_000)) -> None:
         each_kb = (load.total_mb - workers * one.total_mb) / count * 1024
         print(
             f"{name:38} {load.start_s:5.1f} s {load.total_mb:6.0f} MB "
-            f"{max(0.0, each_kb):5.0f} kB {load.threads:7} {load.cores:6.2f} "
-            f"{count / load.cores:7,.0f} "
+            f"{max(0.0, each_kb):5.0f} kB {load.threads:7} {load.quiet_cores:6.2f} "
+            f"{load.cores:6.2f} {count / load.cores:7,.0f} {load.speed:5.2f}x "
             f"{load.requests_per_s:5.0f} /s {load.p50_ms:5.1f} ms "
             f"{load.p99_ms:5.1f} ms {load.failed:6}",
             flush=True,

@@ -69,6 +69,9 @@ PRESENT_S = 0.0005
 """Device time that passes unseen: half of the least that any answer tells."""
 WWW_SETTING = "use_custom_www"
 """NVS key of what lets firmware with a page of its own show another."""
+GATHER_S = 0.1
+"""Real seconds in which what nobody waits for, as a best difficulty, gathers for one
+transaction."""
 REOPEN_S = 1.0
 PORTS_S = 5.0
 """Real seconds for ports to open and close; more than a hung connection takes."""
@@ -865,6 +868,7 @@ async def ports_settled(
 
 async def _save_soon(saver: Saver) -> None:
     try:
+        await asyncio.sleep(GATHER_S)
         await saver.commit()
     except StorageError as error:
         sys.stderr.write(f"softaxe: {error}\n")
