@@ -321,13 +321,17 @@ def test_devices_are_added_kept_and_brought_back(
 
 
 def test_the_pool_shows_its_miners_and_takes_orders(
-    open_fleet: Open, few: RunningFleet, check_access: Callable[[Page], None]
+    open_fleet: Open,
+    few: RunningFleet,
+    picture: Callable[[Page, str], None],
+    check_access: Callable[[Page], None],
 ) -> None:
     page = open_fleet("pool", of=few)
     row = page.get_by_role("row", name=re.compile(few[0].id))
     expect(row).to_contain_text("bitaxe/BM1370/v2.12.2")
     expect(row).to_contain_text("1.00 k")
     check_access(page)
+    picture(page, "fleet-pool")
 
     height = few.pool.info()["height"]
     page.get_by_role("button", name="New block").click()
