@@ -190,6 +190,29 @@ def test_every_option_comes_from_the_environment_and_the_command_line_goes_first
     assert options.allow_host == ("a.example", ".b.example")
 
 
+def test_the_command_line_says_the_other_of_what_an_image_says(
+    served: list[FleetOptions], tmp_path: Path
+) -> None:
+    path = tmp_path / "fleet.toml"
+    path.write_text("[[group]]")
+    state = tmp_path / "state"
+    image = {
+        "SOFTAXE_RUN_PORT_BASE": "9000",
+        "SOFTAXE_RUN_STATE": str(state),
+        "SOFTAXE_RUN_CONFIG": "of-the-image.toml",
+    }
+    for arguments in (["--port", "81"], ["--port-base", "82"]):
+        command_line = ["run", str(path), "--ephemeral", *arguments]
+        result = CliRunner().invoke(app, command_line, env=image)
+        assert result.exit_code == 0, result.output
+
+    assert [(one.port_base, one.port) for one in served] == [(None, 81), (82, 8080)]
+    assert state not in {one.state for one in served}
+    lasting = ["run", str(path), "--state", str(state)]
+    CliRunner().invoke(app, lasting, env={"SOFTAXE_RUN_EPHEMERAL": "1"})
+    assert served[-1].state == state
+
+
 def test_what_a_fleet_file_says_is_refused_by_the_variable_s_name(
     served: list[FleetOptions],
 ) -> None:

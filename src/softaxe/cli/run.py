@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 
 CONTROL = "127.0.0.1:8100"
-WRITTEN = "COMMANDLINE"
 _OF_GROUPS = frozenset(
     {
         "count",
@@ -63,6 +62,14 @@ _OF_GROUPS = frozenset(
     }
 )
 """Options that a fleet file says for each group."""
+_OVERRULES = {
+    "port": "port_base",
+    "state": "ephemeral",
+    "ephemeral": "state",
+    "fleet_file": "config",
+}
+"""What is not meant any more by the environment, such as an image's, when the command
+line says the other."""
 _OF_REPLAY = frozenset({"replay", "host", "port", "log_format"})
 """All that a recording can be told."""
 
@@ -377,20 +384,20 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     from softaxe.fleet.options import FleetOptions  # noqa: PLC0415
     from softaxe.serve.www_source import read_source  # noqa: PLC0415
 
-    written = {name for name in context.params if _source(context, name) == WRITTEN}
-    given = written | {
-        name for name in context.params if _source(context, name) == "ENVIRONMENT"
-    }
+    written = _named(context, "COMMANDLINE")
+    overruled = {_OVERRULES[name] for name in written & _OVERRULES.keys()}
+    given = written | _named(context, "ENVIRONMENT") - overruled
+    ephemeral = ephemeral and "ephemeral" in given
     if replay is not None:
         # What the environment says may be meant for other runs.
         for name in sorted(written - _OF_REPLAY):
             fail(f"{_option(name)}: a recording has no use for it")
         serve_recording(replay, host or "127.0.0.1", port)
         return
-    if fleet_file is not None and config is not None:
+    if fleet_file is not None and "config" in given:
         fail(f"--config: {fleet_file} is given, too")
     fleet_file = fleet_file or config
-    if state is not None and ephemeral:
+    if "state" in given and ephemeral:
         fail("--ephemeral: forgets its state, so --state cannot be given with it")
     if fleet_file is not None:
         for name in given & _OF_GROUPS:
@@ -426,7 +433,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             groups=(group,),
             host=host,
             port=port,
-            port_base=port_base,
+            port_base=port_base if "port_base" in given else None,
             advertise=advertise,
             allow_network=tuple(allow_network or ()),
             pool_host=pool_host,
@@ -509,10 +516,10 @@ def _option(name: str) -> str:
     return "FLEET.TOML" if name == "fleet_file" else f"--{name.replace('_', '-')}"
 
 
-def _source(context: typer.Context, name: str) -> str:
-    """Tell where an option comes from, by click's name for it."""
-    source = context.get_parameter_source(name)
-    return "" if source is None else source.name
+def _named(context: typer.Context, origin: str) -> set[str]:
+    """Return the options that come from one place, by click's name for it."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, one in sources.items() if one and one.name == origin}
 
 
 def _variable(context: typer.Context, name: str) -> str:
