@@ -1,7 +1,8 @@
-"""What a miner says to the built-in pool."""
+"""What a miner says to the built-in pool, in any dialect."""
 
 import json
 
+from softaxe.stratum.dialects import DIALECTS
 from softaxe.stratum.pool import Pool
 
 CORPUS = [
@@ -20,7 +21,9 @@ RUNS = 30
 
 
 def one_input(data: bytes) -> None:
-    pool = Pool.for_scaled_work(seed=1)
+    dialects = tuple(DIALECTS.values())
+    dialect = dialects[len(data) % len(dialects)]
+    pool = Pool.for_scaled_work(seed=1, dialect=dialect)
     miner = pool.connect(0.0, "miner")
     miner.receive(CORPUS[0], 0.0)
     at = len(data) // 2

@@ -23,7 +23,7 @@ import softaxe
 from softaxe.errors import NotThere, SettingError
 from softaxe.testing import run as testing
 from softaxe.testing.options import FaultOptions
-from softaxe.testing.run import RunningPool
+from softaxe.testing.run import MakeDevices, RunningPool
 
 
 def test_a_device_is_ready_and_hashes_when_it_is_handed_out() -> None:
@@ -170,6 +170,8 @@ def test_settings_last_in_a_folder_of_ones_own(tmp_path: Path) -> None:
 def test_what_is_not_allowed_is_told_at_once() -> None:
     with pytest.raises(SettingError, match="board: '9000' is none of"):
         softaxe.running(board="9000")
+    with pytest.raises(SettingError, match="pool_dialect: 'x' is none of softaxe"):
+        softaxe.running(pool_dialect="x")
     with pytest.raises(SettingError, match="colour is none of"):
         softaxe.running(colour="red")  # type: ignore[call-arg]
     with pytest.raises(SettingError, match="frequency: 0"):
@@ -268,6 +270,15 @@ class Miner:
     def lines(self) -> Iterator[dict[str, Any]]:
         """What the pool says, until it hangs up."""
         return map(json.loads, self._lines)
+
+
+def test_the_pool_speaks_as_another(bitaxe_factory: MakeDevices) -> None:
+    pool = bitaxe_factory(groups=[], warm_up_s=0, pool_dialect="datum").pool
+    with socket.create_connection(pool.address, 10) as sock:
+        sock.sendall(b'{"id":1,"method":"mining.fly","params":[]}\n')
+        answer = sock.makefile("rb").readline()
+
+    assert answer == b'{"error":[-3,"Method not found",null],"id":1,"result":null}\n'
 
 
 @pytest.fixture
