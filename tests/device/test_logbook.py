@@ -135,3 +135,14 @@ def test_lines_with_values_are_limited_like_others() -> None:
         plain(Level.INFO, "a", f"line {number}")
 
     assert [line.plain for line in log.take()] == [line.plain for line in plain.take()]
+
+
+def test_lines_that_nobody_takes_are_not_kept() -> None:
+    log = Logbook()
+
+    log.is_taken = False
+    log(Level.INFO, "a", "unheard")
+    log.is_taken = True
+    log(Level.INFO, "a", "heard")
+
+    assert [line.text for line in log.take()] == ["heard"]

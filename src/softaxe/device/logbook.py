@@ -136,6 +136,8 @@ class Logbook:
         self.booted_at = 0.0
         self.ring: Ring | None = None
         """None in releases that keep nothing."""
+        self.is_taken = True
+        """False while nobody will `take` the lines: then there is only the ring."""
         self.ring_bytes = RING_BYTES
         """So much is kept; less where many devices share a memory."""
         self._lines: deque[LogLine] = deque(maxlen=KEPT_LINES)
@@ -161,6 +163,8 @@ class Logbook:
 
     def __call__(self, level: Level, tag: str, text: str, **values: object) -> None:
         """Write one line; satisfies `softaxe.units.Log`."""
+        if not self.is_taken and self.ring is None:
+            return
         if self._tags:
             tag = self._tags.get(tag, tag)
         boot_ms = round((self.now - self.booted_at) * 1000)
@@ -183,7 +187,3 @@ class Logbook:
         lines = list(self._lines)
         self._lines.clear()
         return lines
-
-    def forget(self) -> None:
-        """Let go of the lines that nobody takes."""
-        self._lines.clear()

@@ -287,6 +287,7 @@ class Member:
         )
         self._targets: dict[Link, tuple[str, int]] = {}
         self._logs: set[LogSubscription] = set()
+        self._mind_log()
         self._listener_lock = asyncio.Lock()
         self._is_ended = self._is_port_taken = self._has_booted = False
 
@@ -364,9 +365,21 @@ class Member:
 
     def subscribe_log(self) -> LogSubscription:
         """Start to receive log lines as the device prints them, colours included."""
-        subscription = LogSubscription(self._logs.discard)
+        subscription = LogSubscription(self._unsubscribe_log)
         self._logs.add(subscription)
+        self._mind_log()
         return subscription
+
+    def _unsubscribe_log(self, subscription: LogSubscription) -> None:
+        self._logs.discard(subscription)
+        self._mind_log()
+
+    def _mind_log(self) -> None:
+        """Have lines of the device's log only while somebody takes them."""
+        log = self.device.log
+        log.is_taken = self._show_log is not None or bool(self._logs)
+        if not log.is_taken:
+            log.take()
 
     @property
     def networks(self) -> Networks:
@@ -576,6 +589,7 @@ class Member:
         for link in Link:
             self._close_link(link)
         self.device = device
+        self._mind_log()
         self._mind_port()
         self._mind_name()
         self._fleet.wake(self)
@@ -591,9 +605,7 @@ class Member:
                 self._send(link, data)
         if self._slow is not None:
             self._pass_slowly(self._slow)
-        if self._show_log is None and not self._logs:
-            device.log.forget()
-        else:
+        if device.log.is_taken:
             self._tell_log(device.log.take())
         if self._has_booted:  # after all that the boot has asked for
             self._has_booted = False
