@@ -10,6 +10,7 @@ import pytest
 from websockets.sync.client import connect
 
 from softaxe import Device, Pool, Simulation
+from softaxe.api.access import Networks
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
 from softaxe.serve import streams
 from softaxe.serve.answers import Answer
@@ -29,6 +30,7 @@ class OneDevice:
         self.simulation = Simulation(self.device, Pool.for_scaled_work(seed=1))
         self.simulation.advance(10)
         self.device.log.take()
+        self.networks: Networks = ()
         self.speed = 1e9
         self.step_s = 0.0
         self.subscriptions: set[LogSubscription] = set()
