@@ -233,3 +233,27 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
         cjson.parse(body)
     except ValueError:
         return
+
+
+@pytest.mark.parametrize(
+    ("body", "members"),
+    [
+        (b'{"a":1}"\xe9\\u12', [("a", 1)]),
+        (b'{"a":1} "\\ud800"', [("a", 1)]),
+        (b'{"a":"b\\u12xyc"}', [("a", "b")]),
+        (b'{"a":1.}', [("a", 1)]),
+    ],
+)
+def test_what_is_behind_the_first_value_and_odd_codes_are_read_as_cjson_does(
+    body: bytes, members: list[tuple[str, object]]
+) -> None:
+    assert cjson.parse(body) == members
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"a":1..5}', b'{"a":"\\u12"}', b'{"a":"\\ud800"}', b'{"a":"\xff"}', b'{"a":"b'],
+)
+def test_what_is_no_number_and_no_text_is_refused(body: bytes) -> None:
+    with pytest.raises(ValueError, match=r"Unicode|delimiter|Unterminated"):
+        cjson.parse(body)

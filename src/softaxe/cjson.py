@@ -180,6 +180,9 @@ _DECODER = json.JSONDecoder(
 _TOKEN = re.compile(
     r'"[^"\\]*(?:\\.[^"\\]*)*"?|[-0-9][-+.0-9eE]*|[\x01-\x1f]', re.DOTALL
 )
+_ESCAPE = re.compile(r"\\u(?![0-9a-fA-F]{4})(?P<code>.{4})|\\.", re.DOTALL)
+_NO_STRING = "\0"
+"""Stands where a string cannot be read."""
 _STRTOD = re.compile(r"(-?)(?=\.?[0-9])0*([0-9]*)\.?([0-9]*)((?:[eE][-+]?[0-9]+)?)")
 
 
@@ -191,22 +194,29 @@ def _standard(token: re.Match[str]) -> str:
     if parts := _STRTOD.match(text):
         sign, whole, decimals, exponent = parts.groups()
         point = "." if decimals else ""
-        rest = text[parts.end() :]
-        return f"{sign}{whole or 0}{point}{decimals}{exponent}{rest}"
+        rest = text[parts.end() :]  # after a blank: together they may be a number
+        return f"{sign}{whole or 0}{point}{decimals}{exponent}{rest and f' {rest}'}"
     return " " if text < "!" else text
 
 
 def _standard_string(text: str) -> str:
     if text.isascii() and "\\u" not in text:
         return text
-    value: str = _DECODER.decode(text)
     try:
+        inner = _ESCAPE.sub(_standard_escape, text[1:-1])
+        value: str = _DECODER.decode(f'"{inner}{text[-1]}')
         value.encode()
-    except UnicodeEncodeError as error:
-        # Half a surrogate pair, or a byte that is no UTF-8.
-        raise ValueError("a string is not Unicode") from error
+    except ValueError:
+        # No string, or half a surrogate pair, or a byte that is no UTF-8: what comes
+        # behind the first value may be that.
+        return _NO_STRING
     # To C a string ends at its first NUL.
     return string(value.partition("\0")[0])
+
+
+def _standard_escape(escape: re.Match[str]) -> str:
+    """Write a code that is no hexadecimal as cJSON reads it: 0."""
+    return "\\u0000" if escape["code"] else escape.group()
 
 
 def parse(body: bytes) -> list[tuple[str, JsonValue]]:
@@ -231,6 +241,10 @@ def parse(body: bytes) -> list[tuple[str, JsonValue]]:
         return _members(text.lstrip(" "))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    except json.JSONDecodeError as error:
+        if error.doc.startswith(_NO_STRING, error.pos):
+            raise ValueError("a string is no Unicode text") from error
+        raise
 
 
 def _members(text: str) -> list[tuple[str, JsonValue]]:
