@@ -20,10 +20,12 @@ from softaxe.fleet.networks import WifiNetwork
 from softaxe.fleet.options import RUN_KEYS, FleetFile
 from softaxe.scenario import Expectation, Request, Step
 from softaxe.stratum.dialects import (
+    BELOW_1,
     BITS_OUTSIDE_MASK,
     CODES,
     DIALECTS,
     EVERYWHERE,
+    LOW_DIFFICULTY_SHARE,
     SOFTAXE,
     STALE_JOB,
     SUGGEST_DIFFICULTY,
@@ -151,7 +153,7 @@ def spelling_table() -> str:
         [
             f"`{name}`",
             f"`{dialect.reply % {'id': 5, 'result': 'true'}}`",
-            f"`{dialect.refused(5, *dialect.error(UNKNOWN_JOB))}`",
+            f"`{dialect.refused(5, UNKNOWN_JOB)}`",
             f"`{dialect.notification % _OWN}`",
         ]
         for name, dialect in DIALECTS.items()
@@ -190,6 +192,8 @@ _OF_SUGGESTIONS = {
 def _error(dialect: Dialect, words: str) -> str:
     if words in _SAID_IF and not getattr(dialect, _SAID_IF[words]):
         return "-"
+    if words == BELOW_1 and words not in dialect.errors:
+        words = LOW_DIFFICULTY_SHARE
     code, text, *_ = dialect.error(words)
     return f"{code} {text}".replace("%(difficulty)s", "...")
 

@@ -10,7 +10,9 @@ from softaxe import Device, Pool, Simulation
 from softaxe.errors import SettingError
 from softaxe.stratum.dialects import (
     DIALECTS,
+    LOW_DIFFICULTY_SHARE,
     SHARE_VERSIONS,
+    UNKNOWN_JOB,
     dialect_of,
     read_version,
 )
@@ -206,13 +208,11 @@ REFUSALS: dict[str, dict[str, list[str]]] = {
         "too early": [
             '{"reject-reason":"Ntime out of range","result":false,"error":null,"id":9}'
         ],
-        "outside the mask": [
-            '{"reject-reason":"Invalid version mask","result":false,'
-            '"error":null,"id":9}'
+        "outside the mask": ['{"result":false,"error":"Invalid version mask","id":9}'],
+        "short extranonce2": [
+            '{"reject-reason":"Above target","result":false,"error":null,"id":9}'
         ],
-        "other worker": [
-            '{"reject-reason":"Worker mismatch","result":false,"error":null,"id":9}'
-        ],
+        "other worker": ['{"result":false,"error":"Worker mismatch","id":9}'],
         "unknown method": [],
     },
     "ckpool-lhr": {
@@ -226,7 +226,7 @@ REFUSALS: dict[str, dict[str, list[str]]] = {
     "datum": {
         "unknown job": ['{"error":[20,"unknown-work",null],"id":9,"result":null}'],
         "stale job": ['{"error":[21,"stale-prevblk",null],"id":9,"result":null}'],
-        "too easy": ['{"error":[23,"high-hash",null],"id":9,"result":null}'],
+        "too easy": ['{"error":[23,"H-not-zero",null],"id":9,"result":null}'],
         "twice": ['{"error":[22,"duplicate",null],"id":9,"result":null}'],
         "too early": ['{"error":[21,"time-too-old",null],"id":9,"result":null}'],
         "outside the mask": ['{"error":[23,"bad-version",null],"id":9,"result":null}'],
@@ -299,6 +299,19 @@ def test_a_share_that_is_too_easy_is_told_how_easy_it_is_by_nomp() -> None:
 
     told = json.loads(line)["error"][1]
     assert 0 < float(told.removeprefix("low difficulty share of ")) < EASY
+
+
+def test_datum_tells_a_hash_below_difficulty_1_from_one_that_is_only_too_easy() -> None:
+    datum = DIALECTS["datum"]
+
+    assert "high-hash" in datum.refused(9, LOW_DIFFICULTY_SHARE, difficulty=1.0)
+    assert "H-not-zero" in datum.refused(9, LOW_DIFFICULTY_SHARE, difficulty=0.9)
+
+
+def test_what_is_ordered_is_told_as_it_is() -> None:
+    said = '{"id":9,"result":null,"error":[20,"Job not found"]}'
+
+    assert DIALECTS["nomp"].refused(9, UNKNOWN_JOB, is_ordered=True) == said
 
 
 # Users

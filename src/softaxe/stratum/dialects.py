@@ -58,6 +58,7 @@ NTIME_OUT_OF_RANGE = "ntime out of range"
 BITS_OUTSIDE_MASK = "Version bits outside the mask"
 MALFORMED_SHARE = "Malformed share"
 LOW_DIFFICULTY_SHARE = "Low difficulty share"
+BELOW_1 = "Low difficulty share, below 1"
 DUPLICATE_SHARE = "Duplicate share"
 """What is wrong with a request, in our pool's words; the keys of `Dialect.errors`."""
 OTHER = 20
@@ -75,10 +76,13 @@ CODES: Mapping[str, int] = {
     BITS_OUTSIDE_MASK: OTHER,
     MALFORMED_SHARE: OTHER,
     LOW_DIFFICULTY_SHARE: 23,
+    BELOW_1: 23,
     DUPLICATE_SHARE: 22,
 }
 """And the codes of it; of whatever else, `OTHER`. Source: the Stratum v1 description of
 Slush Pool."""
+UNJUDGED = frozenset({MALFORMED, UNAUTHORIZED_WORKER, BITS_OUTSIDE_MASK})
+"""What keeps a share from being hashed at all."""
 
 
 class Dialect(Struct, frozen=True, kw_only=True):
@@ -92,6 +96,10 @@ class Dialect(Struct, frozen=True, kw_only=True):
     refusal: Annotated[str, about("a request that is refused")] = (
         '{"id": %(id)s, "result": null, "error": %(error)s}'
     )
+    unjudged_refusal: Annotated[
+        str | None,
+        about("a share that is not even hashed, if not refused as others are"),
+    ] = None
     error_tail: Annotated[Error, about("what follows code and text in an error")] = (
         None,
     )
@@ -227,19 +235,46 @@ class Dialect(Struct, frozen=True, kw_only=True):
         """Return a value as it goes over the wire."""
         return _encoder(self.separators)(value)
 
-    def error(self, reason: str) -> Error:
-        """Return the error for what is wrong, in our own words or somebody's."""
-        usual = (CODES.get(reason, OTHER), reason, *self.error_tail)
-        return self.errors.get(reason, usual)
+    def error(self, reason: str, *, is_ordered: bool = False) -> Error:
+        """Return the error for what is wrong.
 
-    def refused(self, id_: int | str | None, *error: int | str | None) -> str:
-        """Return the line that answers a request with an error."""
+        Args:
+            reason: In our own words.
+            is_ordered: They are somebody's, who wants to see them as they are.
+        """
+        code = OTHER if is_ordered else CODES.get(reason, OTHER)
+        usual = (code, reason, *self.error_tail)
+        return usual if is_ordered else self.errors.get(reason, usual)
+
+    def refused(
+        self,
+        id_: int | str | None,
+        reason: str,
+        *,
+        difficulty: float = 0.0,
+        is_ordered: bool = False,
+    ) -> str:
+        """Return the line that answers a request with what is wrong.
+
+        Args:
+            id_: Of the request.
+            reason: In our own words.
+            difficulty: That of a share which is too easy, in the pool's unit.
+            is_ordered: As for `error`.
+        """
+        if reason == LOW_DIFFICULTY_SHARE and difficulty < 1 and BELOW_1 in self.errors:
+            reason = BELOW_1
+        code, text, *tail = self.error(reason, is_ordered=is_ordered)
+        if isinstance(text, str):
+            text = text.replace("%(difficulty)s", repr(difficulty))
         values = {
             "id": self.json(id_),
-            "error": self.json(error),
-            "reason": self.json(error[1]),
+            "error": self.json([code, text, *tail]),
+            "reason": self.json(text),
         }
-        return self.refusal % values
+        is_unjudged = reason in UNJUDGED and not is_ordered
+        template = self.unjudged_refusal if is_unjudged else None
+        return (template or self.refusal) % values
 
     def start(self, usual: float, *, unit: float) -> float:
         """Return the difficulty to begin with, where nobody orders one.
@@ -328,6 +363,7 @@ CKPOOL = Dialect(
     notification='{"params":%(params)s,"id":null,"method":"%(method)s"}',
     reply='{"result":%(result)s,"error":null,"id":%(id)s}',
     refusal='{"reject-reason":%(reason)s,"result":false,"error":null,"id":%(id)s}',
+    unjudged_refusal='{"result":false,"error":%(reason)s,"id":%(id)s}',
     subscription='[[["mining.notify","%(extranonce1)s"]],"%(extranonce1)s",%(size)d]',
     job_id="%016x",
     on_subscribed=("difficulty",),
@@ -342,6 +378,7 @@ CKPOOL = Dialect(
     wrong_user_stays_s=120,
     early_submit="ignored",
     errors={
+        MALFORMED: (20, "Invalid array size", None),
         UNAUTHORIZED_WORKER: (24, "Worker mismatch", None),
         UNKNOWN_JOB: (21, "Invalid JobID", None),
         STALE_JOB: (21, "Stale", None),
@@ -349,7 +386,7 @@ CKPOOL = Dialect(
         DUPLICATE_SHARE: (22, "Duplicate", None),
         LOW_DIFFICULTY_SHARE: (23, "Above target", None),
         BITS_OUTSIDE_MASK: (20, "Invalid version mask", None),
-        MALFORMED_SHARE: (20, "Invalid nonce2 length", None),
+        MALFORMED_SHARE: (23, "Above target", None),  # it is cut, or filled with 0
     },
     tells_stale=True,
     share_version="or",
@@ -377,6 +414,7 @@ CKPOOL_LHR = replace(
     # Source: github.com/Z3r0XG/ckpool-lhr, for low hash rates.
     CKPOOL,
     refusal='{"result":false,"error":%(error)s,"id":%(id)s}',
+    unjudged_refusal=None,
     answers={
         SUBSCRIBE_EXTRANONCE: '{"result":null,"error":[20,"Not supported.",null],'
         '"id":%(id)s}'
@@ -409,6 +447,7 @@ DATUM = Dialect(
         NTIME_OUT_OF_RANGE: (21, "time-too-old", None),
         DUPLICATE_SHARE: (22, "duplicate", None),
         LOW_DIFFICULTY_SHARE: (23, "high-hash", None),
+        BELOW_1: (23, "H-not-zero", None),
         BITS_OUTSIDE_MASK: (23, "bad-version", None),
         MALFORMED_SHARE: (20, "unknown-work", None),
     },

@@ -29,7 +29,6 @@ from softaxe.stratum.dialects import (
     CONFIGURE,
     MALFORMED,
     NOT_POSITIVE,
-    OTHER,
     PING,
     SOFTAXE,
     STALE_JOB,
@@ -467,7 +466,7 @@ class Pool:
         self.start_difficulty = start_difficulty
         self.target_share_interval_s = target_share_interval_s
         self._smallest_difficulty = smallest_difficulty
-        self._difficulty_unit = difficulty_unit
+        self.difficulty_unit = difficulty_unit
         self.log = log
         self._log_limit = LogLimit(
             most_lines=MOST_LOG_LINES, most_characters=MOST_LOG_CHARACTERS
@@ -603,7 +602,7 @@ class Pool:
             highest=self.chain.network_difficulty,
             target_interval_s=self.target_share_interval_s,
             floor=self._smallest_difficulty,
-            unit=self._difficulty_unit,
+            unit=self.difficulty_unit,
         )
 
     def worker_came(self, name: str, protocol: Protocol) -> WorkerStatistics | None:
@@ -1126,15 +1125,13 @@ class PoolConnection(Miner):
         self._send(self._dialect.reply % values)
 
     def _refuse(self, id_: int | str | None, refused: RequestError) -> None:
-        dialect = self._dialect
-        code, reason, *tail = (
-            (OTHER, refused.reason, *dialect.error_tail)
-            if refused.is_ordered
-            else dialect.error(refused.reason)
+        line = self._dialect.refused(
+            id_,
+            refused.reason,
+            difficulty=refused.difficulty / self._pool.difficulty_unit,
+            is_ordered=refused.is_ordered,
         )
-        if isinstance(reason, str) and refused.difficulty:
-            reason = reason.replace("%(difficulty)s", repr(refused.difficulty))
-        self._send(dialect.refused(id_, code, reason, *tail))
+        self._send(line)
 
     def _send(self, line: str) -> None:
         if self.is_silent or self.wants_close:
