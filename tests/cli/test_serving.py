@@ -160,8 +160,8 @@ def test_who_asks_for_more_shares_than_can_be_searched_is_told_so_once(
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 2
     assert told[0].startswith("softaxe: 2 of 2 devices cannot submit as often as ")
-    needed = "difficulties up to 1, for which 40 shares a minute in all take 2.9e+03"
-    assert f"{needed} MH/s; " in told[0]
+    needed = "difficulties up to 1, for which 40 shares a minute in all take 2.9 GH/s"
+    assert f"{needed}; " in told[0]
     assert "--cpu-percent gives 9 MH/s, about 0.5 a minute" in told[0]
     assert told[1] == (
         "softaxe: all devices can submit as often as --share-rate says again"

@@ -6,6 +6,7 @@ from typing import Any
 from softaxe.serve.share_load import quantile_s
 
 Table = dict[str, Any]
+UNITS = (("TH/s", 1e12), ("GH/s", 1e9), ("MH/s", 1e6), ("kH/s", 1e3))
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 
@@ -62,12 +63,12 @@ def shortage(load: Table) -> str | None:
     if not rate["short"]:
         return None
     wished, possible = (f"{rate[name]:.3g}" for name in ("wished", "possible"))
-    needed, most = (f"{rate[name] / 1e6:.3g}" for name in ("needed_hs", "most_hs"))
+    needed, most = _hash_rate(rate["needed_hs"]), _hash_rate(rate["most_hs"])
     return (
         f"{rate['short']} of {rate['devices']} devices cannot submit as often as "
         f"--share-rate says: their pools ask for difficulties up to "
         f"{rate['difficulty']:.3g}, for which {wished} shares a minute in all take "
-        f"{needed} MH/s; --cpu-percent gives {most} MH/s, about {possible} a minute"
+        f"{needed}; --cpu-percent gives {most}, about {possible} a minute"
     )
 
 
@@ -93,6 +94,11 @@ def report(load: Table) -> Iterator[str]:
     if short is not None:
         yield f"  too few      {short}"
     yield f"  connections  {told['connections']}, {told['reconnects']} of them again"
+
+
+def _hash_rate(rate_hs: float) -> str:
+    unit, of_hs = next(row for row in UNITS if rate_hs >= row[1] or row[1] == 1e3)
+    return f"{float(f'{rate_hs / of_hs:.3g}'):g} {unit}"
 
 
 def _ms(seconds: float | None) -> float | None:
