@@ -162,21 +162,12 @@ class Control:
     async def devices(self, request: Request) -> object:
         """GET /control/devices."""
         query = query_of(DevicesQuery, request)
-        offset, limit = query.offset, query.limit
-        wanted = {
-            "group": query.group,
-            "state": query.state,
-            "firmware": query.firmware,
-        }
-        if len(self._whole.parts) == 1:
-            (found,) = await self._whole.ask(
-                "devices", **wanted, first=offset, limit=limit
-            )
-            return found
-        return merge.devices(
-            await self._whole.ask("devices", **wanted, first=0, limit=offset + limit),
-            offset,
-            limit,
+        return await self._whole.devices(
+            first=query.offset,
+            limit=query.limit,
+            group=query.group,
+            state=query.state,
+            firmware=query.firmware,
         )
 
     async def add_devices(self, request: Request) -> object:

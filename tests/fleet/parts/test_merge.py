@@ -7,11 +7,6 @@ import pytest
 from softaxe.fleet.parts import merge
 
 
-def rows(*ids: str, total: int | None = None) -> dict[str, Any]:
-    devices = [{"id": device_id} for device_id in ids]
-    return {"total": len(ids) if total is None else total, "devices": devices}
-
-
 @pytest.mark.parametrize(
     ("first", "limit", "wanted"),
     [(0, 9, "abcde"), (1, 2, "bc"), (0, 0, ""), (3, 1, "d"), (4, 9, "e"), (7, 2, "")],
@@ -21,10 +16,14 @@ def test_rows_are_cut_out_of_those_of_all_parts(
 ) -> None:
     parts = ["ab", "", "cde"]
 
-    joined = merge.devices([rows(*part) for part in parts], first, limit)
+    windows = merge.windows([len(part) for part in parts], first, limit)
 
-    assert joined["total"] == 5
-    assert [row["id"] for row in joined["devices"]] == list(wanted)
+    found = [
+        part[begin:][:count]
+        for part, (begin, count) in zip(parts, windows, strict=True)
+    ]
+    assert "".join(found) == wanted
+    assert [count for _, count in windows] == [len(rows) for rows in found]
 
 
 def totals(**more: Any) -> dict[str, Any]:

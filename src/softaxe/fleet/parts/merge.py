@@ -82,15 +82,20 @@ def history(found: Sequence[Table]) -> Table:
     return joined
 
 
-def devices(found: Sequence[Table], first: int, limit: int) -> Table:
-    """Join the first rows of each part, and cut the wanted ones out.
+def windows(counts: Sequence[int], first: int, limit: int) -> list[tuple[int, int]]:
+    """Return which rows of each part are wanted: the first, and how many.
 
     Args:
-        found: The rows of each part from its first on, `first` + `limit` at most.
+        counts: How many rows each part has.
         first: Place of the first row that is wanted, among those of all parts.
         limit: How many are wanted.
     """
-    return _cut("devices", found, first, limit)
+    found = []
+    for count in counts:
+        wanted = max(0, min(count - first, limit))
+        found.append((first, wanted))
+        first, limit = max(0, first - count), limit - wanted
+    return found
 
 
 def miners(found: Sequence[Table], first: int, limit: int) -> Table:

@@ -21,6 +21,7 @@ from softaxe.fleet.clock import SLICE_S, Clock
 from softaxe.fleet.fleet import Fleet, ShowProgress
 from softaxe.fleet.options import FleetOptions
 from softaxe.fleet.parts.here import Here
+from softaxe.fleet.parts.merge import windows
 from softaxe.fleet.parts.part import WORK_S, Part
 from softaxe.serve.journal import ENTRY_BYTES, Entry, Journal
 from softaxe.serve.storage import Storage, lock_directory
@@ -246,6 +247,35 @@ class Whole:
         return found
 
     # What needs more than asking all
+
+    async def devices(self, *, first: int, limit: int, **wanted: Any) -> Table:
+        """Return rows of the devices of all parts, of those parts alone that have them.
+
+        Args:
+            first: Place of the first row.
+            limit: How many there are to be, at most.
+            **wanted: What the devices are like, as `Operations.devices` has it.
+
+        Raises:
+            NotNow: A part does not answer.
+        """
+        if len(self.parts) == 1:
+            only: Table
+            (only,) = await self.ask("devices", first=first, limit=limit, **wanted)
+            return only
+        found = await self.ask("devices", first=0, limit=0, **wanted)
+        counts = [one["total"] for one in found]
+        pieces = await asyncio.gather(
+            *(
+                part.ask("devices", first=begin, limit=count, **wanted)
+                for part, (begin, count) in zip(
+                    self.parts, windows(counts, first, limit), strict=True
+                )
+                if count
+            )
+        )
+        rows = [row for piece in pieces for row in piece["devices"]]
+        return {"total": sum(counts), "devices": rows}
 
     async def add_devices(self, table: Table) -> Table:
         """Switch on the devices of a group in the part that has fewest.
