@@ -49,15 +49,15 @@ FIRST = ("tests/testing/", "tests/test_examples.py", "tests/test_tuner.py")
 
 
 class Dealing(LoadScopeScheduling):  # type: ignore[misc]
-    """Deals single tests to the processes, but some by the file, and those first.
+    """Deals tests to the processes, each with all its cases, but some by the file.
 
-    Their tests share what is dear: a thousand devices, a fleet in processes, an
-    emulator's program, all modules parsed.
+    Those files come first. Their tests share what is dear: a thousand devices, a fleet
+    in processes, an emulator's program, all modules parsed.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, _ = nodeid.partition("::")
-        return file if file.startswith(BY_THE_FILE) else nodeid
+        return file if file.startswith(BY_THE_FILE) else nodeid.partition("[")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealing:
@@ -103,6 +103,15 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long."""
     items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Count no coverage of the process that only deals the tests to others."""
+    if not session.config.pluginmanager.has_plugin("dsession"):
+        return (yield)
+    with unwatched():
+        return (yield)
 
 
 def pytest_xdist_auto_num_workers() -> int:
