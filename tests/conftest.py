@@ -88,7 +88,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     gc.disable()
     if Coverage.current() and not session.config.pluginmanager.has_plugin("dsession"):
         for module in walk_packages(softaxe.__path__, "softaxe."):
-            if not module.name.endswith("__main__"):
+            if not module.name.endswith(("__main__", ".cluster")):  # it needs Ray
                 importlib.import_module(module.name)
     with unwatched():
         return (yield)

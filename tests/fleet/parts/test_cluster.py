@@ -1,7 +1,7 @@
 """A fleet on two machines of a cluster, both of which are this one.
 
 Actors and machines that die are what this is about, so all tests share one cluster, and
-each leaves it with two machines.
+each leaves it with two machines. Ray takes a second to import, so only these tests do.
 """
 
 import logging
@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,6 @@ from softaxe.errors import SettingError
 from softaxe.fleet.groups import Group
 from softaxe.fleet.options import FleetOptions
 from softaxe.testing.run import RunningFleet
-
-ray = pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
-Cluster = pytest.importorskip("ray.cluster_utils").Cluster
-in_cluster = pytest.importorskip("softaxe.fleet.parts.cluster").in_cluster
 
 SMALL: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 << 20}
 WAIT_S = 60.0
@@ -73,12 +70,14 @@ class Told(logging.Handler):
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[OnTwo]:
+    missing = "Ray is not installed: pip install ray"
+    make_cluster = pytest.importorskip("ray.cluster_utils", reason=missing).Cluster
     head = {**SMALL, "include_dashboard": False}
     head["env_vars"] = {"SOFTAXE_RUN_HOST": "127.0.77.1"}
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        cluster = Cluster(initialize_head=True, head_node_args=head)
+        cluster = make_cluster(initialize_head=True, head_node_args=head)
         stack.callback(cluster.shutdown)
         other = {"SOFTAXE_RUN_HOST": "127.0.77.2"}
         node = cluster.add_node(**SMALL, env_vars=other)
@@ -247,6 +246,7 @@ def test_devices_are_handled_wherever_they_are(fleet: OnTwo) -> None:
 def test_what_cannot_be_is_told_before_anything_starts(
     fleet: OnTwo, tmp_path: Path
 ) -> None:
+    in_cluster = import_module("softaxe.fleet.parts.cluster").in_cluster
     options = FleetOptions(tmp_path, groups=(Group(count=4),))
     with pytest.raises(SettingError, match="--workers: 3 is more than the cluster's 2"):
         in_cluster(options, "auto", 3)
