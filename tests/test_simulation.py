@@ -45,6 +45,7 @@ def test_facts_are_kept_and_requests_carried_out() -> None:
     assert not [event for event in simulation.events if isinstance(event, requests)]
 
 
+@pytest.mark.unwatched
 def test_a_pool_that_is_not_reachable_is_not_reached() -> None:
     asked: list[tuple[str, int]] = []
 
@@ -88,6 +89,7 @@ def test_a_dropped_connection_is_told_and_made_anew() -> None:
 PAID = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize(
     ("firmware", "no_shares"),
     [("2.8.1", 0), ("2.10.1", 2), ("2.13.2", 2), ("2.15.0", 0)],
@@ -139,6 +141,7 @@ def test_a_block_on_order_is_luck_however_late_its_job_comes() -> None:
     assert device.best_difficulty >= network_difficulty
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("version", ["2.14.2", "2.15.0"])
 @pytest.mark.parametrize("channel", ["extended", "standard"])
 def test_a_device_mines_by_stratum_v2(version: str, channel: str) -> None:

@@ -20,6 +20,8 @@ from softaxe.catalog import board
 from softaxe.catalog.lottery import draw
 from softaxe.device.steady import best_efficiency, steady_state
 
+pytestmark = pytest.mark.unwatched
+
 EXAMPLE = Path(__file__).parents[1] / "examples" / "tuner.py"
 GAMMA = board("601")
 

@@ -131,6 +131,7 @@ def test_a_power_fault_stands_before_the_block() -> None:
     ]
 
 
+@pytest.mark.unwatched
 def test_info_is_laid_out_as_the_page_shows_it(device: Device) -> None:
     text = views.info_body(device).decode()
 

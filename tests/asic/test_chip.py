@@ -141,6 +141,7 @@ def test_every_nonce_was_searched_and_meets_the_ticket() -> None:
     assert all(reply.id_byte & 0xF0 == 24 << 1 for reply in bench.nonces)
 
 
+@pytest.mark.unwatched
 def test_difficulties_are_spread_as_hashing_spreads_them() -> None:
     bench = Bench()
     job = bench.send_job(24, 0.0)
@@ -151,6 +152,7 @@ def test_difficulties_are_spread_as_hashing_spreads_them() -> None:
     assert above_1024 == pytest.approx(1 / 4, abs=4 * (3 / 16 / len(values)) ** 0.5)
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("interval_s", [0.05, 0.5, 2.0])
 def test_the_nonce_rate_is_that_of_the_hash_rate(interval_s: float) -> None:
     bench = Bench()
@@ -222,6 +224,7 @@ def test_counters_count_hashes_and_scatter() -> None:
     assert domain == pytest.approx(expected / 4, rel=0.1)
 
 
+@pytest.mark.unwatched
 def test_domains_differ_as_on_a_real_chip_and_add_up() -> None:
     bench = Bench()
     bench.mine(4000)
@@ -342,6 +345,7 @@ def test_a_host_that_writes_any_length_into_its_jobs_may_mine() -> None:
         bench.chain.set_mode(SCALED, 0.0)  # forgets it
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("name", ["BM1366", "BM1368", "BM1370", "BM1373"])
 def test_each_work_begins_with_the_lowest_versions(name: str) -> None:
     bench = Bench(chip=CHIPS[name], ticket=4)
@@ -374,6 +378,7 @@ def test_a_chip_not_told_to_roll_versions_rolls_none() -> None:
     assert all(difficulty(job, reply) >= 2.0**-33 for reply in bench.nonces)
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize(
     ("name", "chips", "reach"), [("BM1370", 1, 330_000), ("BM1366", 6, 42 << 17)]
 )

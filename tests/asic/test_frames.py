@@ -227,6 +227,7 @@ def busy_stream(count: int, seed: int = 1) -> list[bytes]:
     return replies
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("chunk", [1, 7, 11, 1024])
 def test_every_reply_of_a_busy_stream_is_taken_whatever_it_begins_with(
     chunk: int,
@@ -241,6 +242,7 @@ def test_every_reply_of_a_busy_stream_is_taken_whatever_it_begins_with(
     assert reader.bad_frames == 1
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("chunk", [1, 11, 1024])
 def test_lost_bytes_cost_the_replies_they_belong_to_and_few_others(chunk: int) -> None:
     replies, rng = busy_stream(8000), random.Random(2)

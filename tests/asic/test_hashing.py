@@ -194,6 +194,7 @@ def test_what_is_no_counter_has_no_value() -> None:
     assert counters.read(Register.PLL0, None) is None
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("mean", [0.01, 0.5, 5.0, 29.0, 31.0, 312.0])
 def test_poisson_draws_have_mean_and_variance_alike(mean: float) -> None:
     rng = random.Random(2)

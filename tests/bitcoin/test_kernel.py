@@ -132,6 +132,7 @@ class TestSearch:
         assert min(found) < 64
         assert max(found) >= 0xFFFFFFC0
 
+    @pytest.mark.unwatched
     @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 49])
     def test_counts_around_the_width_of_a_variant(
         self, search: kernel.Search, count: int

@@ -130,6 +130,7 @@ def test_an_altered_share_is_refused_by_a_pool_in_another_process(
     assert good["result"] is True
 
 
+@pytest.mark.unwatched
 def test_scaled_work_by_tls_on_a_pool_in_another_process(
     run_device: Any, tmp_path: Path, free_ports: Ports
 ) -> None:

@@ -139,6 +139,7 @@ def test_orders_are_described_as_they_are_read(name: str) -> None:
     assert complaints(body_of("add_fault"), {**order, "nothing": 1}) != []
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize(
     ("name", "body"),
     [

@@ -5,6 +5,7 @@ from softaxe.device.device import Device
 from softaxe.screen.pages import content_of
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize(
     ("minutes", "after_s", "is_dark"),
     [(-1, 1e6, False), (0, 0, True), (5, 299, False), (5, 301, True)],

@@ -716,6 +716,7 @@ CURRENT = "fanspeed"
 """In info what the fan is driven with, in a PATCH of old releases what it shall be."""
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("version", versions())
 def test_every_setting_of_a_release_is_taken_and_told(version: str) -> None:
     device = Device(firmware=version, profile=FIRMWARE)

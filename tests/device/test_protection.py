@@ -67,6 +67,7 @@ def test_a_board_with_a_tps546_recovers_at_lower_settings(version: str) -> None:
     assert device.chain.frequency_mhz == pytest.approx(before.frequency_mhz - 100)
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("version", ["205", "401"])
 def test_a_board_that_cannot_switch_on_again_stays_off_until_a_restart(
     version: str,
@@ -120,6 +121,7 @@ def test_a_board_with_a_sensor_of_its_own_waits_until_it_is_cool() -> None:
     assert all("(cycle 1)" in line for line in hot)
 
 
+@pytest.mark.unwatched
 def test_two_sensors_are_both_told() -> None:
     simulation = mining(90, board="801")
     stop_fan(simulation)
@@ -130,6 +132,7 @@ def test_two_sensors_are_both_told() -> None:
     assert " ASIC2: " in told
 
 
+@pytest.mark.unwatched
 def test_the_regulator_s_heat_alone_is_enough_and_is_waited_for() -> None:
     simulation = mining(90, board=hot_regulator("601"))
     device = simulation.device
@@ -307,6 +310,7 @@ def test_from_2_14_overheating_stops_mining_and_starts_it_at_less(
     assert device.actual_frequency_mhz == device.settings.frequency_mhz == after_mhz
 
 
+@pytest.mark.unwatched
 def test_from_2_14_a_line_that_is_opened_is_closed_again() -> None:
     simulation = mining(90, board="205", firmware="2.14")
     device = simulation.device
@@ -332,6 +336,7 @@ def test_a_start_that_finds_no_chip_shows_the_overheating() -> None:
     assert device.tells_overheat is True
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize(
     ("firmware", "is_live"), [("2.12.2", True), ("2.13", False), ("2.14", False)]
 )
@@ -345,6 +350,7 @@ def test_current_and_core_voltage_are_measured_when_asked_or_in_a_pass(
     assert (device.core_voltage_actual_v == 0) is is_live
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("firmware", ["2.12.2", "2.14"])
 def test_quick_passes_are_taken_when_there_is_something_new(firmware: str) -> None:
     simulation = mining(90, firmware=firmware)
@@ -358,6 +364,7 @@ def test_quick_passes_are_taken_when_there_is_something_new(firmware: str) -> No
     assert ("I setting new vcore voltage to 1100mV" in logged(device)) is is_quick
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("version", ["2.8.1", "2.9.0", "2.10.1"])
 def test_an_old_release_writes_the_least_and_restarts(version: str) -> None:
     simulation = mining(90, firmware=version)

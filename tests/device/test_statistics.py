@@ -212,6 +212,7 @@ def test_thinned_rows_cover_as_much_as_the_interval_says() -> None:
     assert spans == pytest.approx(720 * 3000, rel=0.01)
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize(("profile", "gap_s"), [(FIRMWARE, 55), (DOCUMENTED, 120)])
 def test_the_page_s_interval_holds_where_its_promises_do(
     profile: Profile, gap_s: int

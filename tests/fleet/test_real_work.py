@@ -15,6 +15,7 @@ from softaxe.fleet.real_work import RealWork
 from softaxe.testing.run import running
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("percent", [25, 80, 150])
 def test_real_work_keeps_to_its_budget(
     tmp_path: Path, run_device: Any, percent: int, monkeypatch: pytest.MonkeyPatch
@@ -47,6 +48,7 @@ def test_real_work_keeps_to_its_budget(
             searching.append(sum(took_s for _, took_s in some) / real_s)
 
 
+@pytest.mark.unwatched
 def test_real_work_is_dealt_out_fairly(monkeypatch: pytest.MonkeyPatch) -> None:
     turns = Counter[int]()
     finish = Device.finish_search

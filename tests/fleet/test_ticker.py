@@ -64,6 +64,7 @@ def test_it_moves_in_smaller_slices_until_it_keeps_up_again(
     asyncio.run(live())
 
 
+@pytest.mark.unwatched
 def test_devices_of_a_large_fleet_have_turns_at_moments_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +83,7 @@ def test_devices_of_a_large_fleet_have_turns_at_moments_of_their_own(
     asyncio.run(live())
 
 
+@pytest.mark.unwatched
 def test_all_has_happened_when_an_advance_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

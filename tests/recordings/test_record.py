@@ -343,6 +343,7 @@ def test_a_mac_of_any_shape_gets_a_standin(mac: str) -> None:
     assert found.upper() == "02:00:00:00:00:01"
 
 
+@pytest.mark.unwatched
 def test_a_device_of_many_names_is_hidden_in_bounded_time_and_memory() -> None:
     standins = Standins()
     for number in range(600):

@@ -314,6 +314,7 @@ def test_a_swarm_page_reads_and_changes_other_devices(page: Any) -> None:
     page.client.post("/api/system/identify", content="{}", headers=JSON)
 
 
+@pytest.mark.unwatched
 def test_a_firmware_upload_is_answered_before_the_restart(
     own_page: Any, make_app_image: Any
 ) -> None:
@@ -329,6 +330,7 @@ def test_a_firmware_upload_is_answered_before_the_restart(
     assert own_page.info()["version"] == "v2.13.0"
 
 
+@pytest.mark.unwatched
 def test_uploads_are_raw_bytes_and_their_answers_text(
     own_page: Any, make_www_image: Any
 ) -> None:

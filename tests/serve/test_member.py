@@ -100,6 +100,7 @@ def test_stored_values_that_nobody_wrote_are_named_and_replaced(
         assert line.startswith("softaxe: 601-1: ")
 
 
+@pytest.mark.unwatched
 def test_firmware_that_is_asked_for_is_flashed_and_lasts(
     run_device: Any, tmp_path: Path
 ) -> None:
@@ -205,6 +206,7 @@ def test_a_new_device_is_set_up_over_http_and_stays_so(
         until(lambda: device.info()["wifiStatus"] == "Connected!")
 
 
+@pytest.mark.unwatched
 def test_a_wrong_password_can_be_put_right_over_http(
     tmp_path: Path, run_device: Any
 ) -> None:

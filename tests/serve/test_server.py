@@ -194,6 +194,7 @@ def test_recovery_and_theme_and_openapi_are_there(bitaxe: Any) -> None:
     assert status["chips"]["badReplies"] == status["chips"]["badCommands"] == 0
 
 
+@pytest.mark.unwatched
 def test_the_status_tells_boots_apart_and_how_time_runs(bitaxe: Any) -> None:
     def status() -> dict[str, Any]:
         # Who asks just before it is reset would wait for ever.
@@ -257,6 +258,7 @@ def test_an_accepted_patch_answers_an_empty_object(bitaxe: Any) -> None:
     assert bitaxe.info()["hostname"] == "rig"
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -581,6 +583,7 @@ def test_odd_requests_do_no_harm(bitaxe: Any, request_bytes: bytes) -> None:
     assert bitaxe.info()["hostname"] == "bitaxe-f369"
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize(
     "body",
     [
@@ -629,6 +632,7 @@ def test_every_example_of_the_page_is_taken_by_a_fresh_device(
     )
 
 
+@pytest.mark.unwatched
 def test_every_example_of_the_page_in_its_order(
     run_device: Any, tmp_path: Path, make_app_image: Make, make_www_image: Make
 ) -> None:
@@ -770,6 +774,7 @@ MARKED: list[tuple[str, str, dict[str, Any], set[str]]] = [
 """Requests, and the rows of the profile table by which a device answers otherwise."""
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize(("method", "path", "content", "rows"), MARKED)
 def test_the_journal_marks_what_a_device_answers_otherwise(
     bitaxe: Any, method: str, path: str, content: dict[str, Any], rows: set[str]

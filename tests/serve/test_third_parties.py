@@ -57,6 +57,7 @@ def on_port_80() -> Iterator[RunningFleet]:
         pytest.skip(f"127.0.0.2:80 may not be bound here: {error}")
 
 
+@pytest.mark.unwatched
 def test_pyasic_finds_and_reads_every_release_and_sets_one(
     on_port_80: RunningFleet,
 ) -> None:
@@ -134,6 +135,7 @@ def test_schemathesis_finds_no_answer_that_is_not_documented(
 STUNNEL = shutil.which("stunnel4") or shutil.which("stunnel")
 
 
+@pytest.mark.unwatched
 @pytest.mark.skipif(STUNNEL is None, reason="apt-get install stunnel4")
 def test_stunnel_before_a_plain_pool(
     tmp_path: Path, free_ports: Callable[..., int]

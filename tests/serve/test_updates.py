@@ -72,6 +72,7 @@ def test_an_update_is_answered_however_long_it_takes_to_be_stored(
     assert answer.text == "Firmware update complete, rebooting now!\n"
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [

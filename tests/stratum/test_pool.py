@@ -379,6 +379,7 @@ def test_a_worker_stays_while_one_of_its_connections_does(
     assert third.call("mining.authorize", "v", "x")["result"] is True
 
 
+@pytest.mark.unwatched
 def test_a_miner_with_a_new_name_all_the_time_does_not_fill_the_log() -> None:
     lines: list[str] = []
     pool = Pool.for_scaled_work(log=lambda level, tag, text: lines.append(text))
@@ -922,6 +923,7 @@ def test_no_request_raises(requests: list[tuple[object, object, object]]) -> Non
         json.loads(answer)
 
 
+@pytest.mark.unwatched
 def test_random_bit_errors_never_raise() -> None:
     rng = random.Random(1)
     lines = [line.encode() + b"\n" for line in VECTORS["tx_lines_v2_12_2"]]

@@ -60,6 +60,7 @@ def mine(
     return asked
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("seed", range(5))
 def test_a_gamma_stays_at_what_it_suggests_for_a_day(seed: int) -> None:
     vardiff = make_vardiff(SUGGESTED)

@@ -312,6 +312,7 @@ UNPICKLING = {"Pipe", "Queue", "SimpleQueue", "JoinableQueue", "Manager", "recv"
 """Of multiprocessing: what comes out of them was unpickled."""
 
 
+@pytest.mark.unwatched
 def test_nothing_is_unpickled_but_by_the_process_that_pickled_it() -> None:
     """Whoever reads a pickle from elsewhere runs what is written there."""
     source = Path(str(softaxe.__file__)).parent
