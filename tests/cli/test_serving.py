@@ -121,6 +121,8 @@ SHORT: dict[str, Any] = {
         "wished": 40.0,
         "possible": 0.5,
         "short": 2,
+        "short_wished": 40.0,
+        "short_possible": 0.5,
         "difficulty": 1.0,
         "needed_hs": 2.9e9,
         "most_hs": 9e6,

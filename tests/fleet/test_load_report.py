@@ -20,6 +20,8 @@ def table(load: ShareLoad, **more: object) -> dict[str, object]:
             "wished": 0,
             "possible": 0,
             "short": 0,
+            "short_wished": 0,
+            "short_possible": 0,
             "difficulty": 0.0,
             "needed_hs": 0,
             "most_hs": 0,

@@ -6,6 +6,8 @@ from typing import Any
 from softaxe.serve.share_load import quantile_s
 
 Table = dict[str, Any]
+NAMES = ("wished", "possible")
+MANY = 100
 UNITS = (("TH/s", 1e12), ("GH/s", 1e9), ("MH/s", 1e6), ("kH/s", 1e3))
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
@@ -62,7 +64,7 @@ def shortage(load: Table) -> str | None:
     rate = load["rate"]
     if not rate["short"]:
         return None
-    wished, possible = (f"{rate[name]:.3g}" for name in ("wished", "possible"))
+    wished, possible = (_number(rate[f"short_{name}"]) for name in NAMES)
     needed, most = _hash_rate(rate["needed_hs"]), _hash_rate(rate["most_hs"])
     return (
         f"{rate['short']} of {rate['devices']} devices cannot submit as often as "
@@ -94,6 +96,10 @@ def report(load: Table) -> Iterator[str]:
     if short is not None:
         yield f"  too few      {short}"
     yield f"  connections  {told['connections']}, {told['reconnects']} of them again"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= MANY else f"{value:.3g}"
 
 
 def _hash_rate(rate_hs: float) -> str:

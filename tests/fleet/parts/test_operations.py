@@ -68,6 +68,17 @@ def test_another_process_could_be_told_every_answer(tmp_path: Path) -> None:
     with_fleet(tmp_path, ask)
 
 
+def test_the_load_is_that_of_one_moment(tmp_path: Path) -> None:
+    async def ask(fleet: Fleet) -> None:
+        load = await Operations(fleet).load()
+        fleet.share_load.submitted += 1
+        fleet.share_load.answered(0.1, "stale")
+
+        assert load["submitted"] == sum(load["bins"]) == len(load["rejected"]) == 0
+
+    with_fleet(tmp_path, ask)
+
+
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [

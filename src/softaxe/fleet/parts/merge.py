@@ -56,9 +56,8 @@ def load(found: Sequence[Table]) -> Table:
 
 
 def _rate(found: Sequence[Table]) -> Table:
-    names = ("devices", "wished", "possible", "short", "needed_hs", "most_hs")
     hardest = max(one["difficulty"] for one in found)
-    return {**_sums(found, *names), "difficulty": hardest}
+    return {**_sums(found, *found[0]), "difficulty": hardest}
 
 
 def history(found: Sequence[Table]) -> Table:

@@ -78,7 +78,7 @@ class Operations:
             "connected_s": load.connected_s + sum(m.connected_s for m in members),
             "sum_s": load.sum_s,
             "longest_s": load.longest_s,
-            "bins": load.bins,
+            "bins": list(load.bins),  # as they are now
             "rate": self._rate(),
         }
 
@@ -91,10 +91,12 @@ class Operations:
             "devices": len(rates),
             "wished": sum(rate.per_minute for rate in rates),
             "possible": sum(rate.possible for rate in rates),
-            "short": len(short),
             "difficulty": max((rate.difficulty for rate in rates), default=0.0),
-            "needed_hs": sum(rate.needed_hs for rate in rates),
-            "most_hs": sum(rate.most_hs for rate in rates),
+            "short": len(short),
+            "short_wished": sum(rate.per_minute for rate in short),
+            "short_possible": sum(rate.possible for rate in short),
+            "needed_hs": sum(rate.needed_hs for rate in short),
+            "most_hs": sum(rate.most_hs for rate in short),
         }
 
     async def history(self) -> Table:
