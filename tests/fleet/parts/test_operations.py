@@ -25,6 +25,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "do_deed": {"miner_id": "127.0.0.1:1", "deed": {"deed": "flood"}},
     "disconnect_miner": {"miner_id": "127.0.0.1:1"},
     "add_fault": {"rule": {"effect": "fan_dead", "id": "fans"}},
+    "named": {"rule": {"effect": "fan_dead"}},
+    "patch_device": {"device_id": "601-1", "settings": {"frequency": 525}},
     "remove_fault": {"rule_id": "fans"},
     "set_clock": {"speed": None, "is_paused": True},
     "advance": {"seconds": 5, "until": None},

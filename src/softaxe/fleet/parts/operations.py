@@ -187,7 +187,7 @@ class Operations:
         self, *, device_id: str, settings: Mapping[str, JsonValue]
     ) -> Table:
         """Change a device's settings as PATCH does; tell what it warns of."""
-        return {"warnings": self._member(device_id).patch(settings)}
+        return {"warnings": list(self._member(device_id).patch(settings))}
 
     async def pool(self) -> Table | None:
         """What the built-in pool has seen; None without one, here and below."""
