@@ -63,3 +63,34 @@ def test_too_few_files_are_told_before_anything_starts(
 
     with pytest.raises(SettingError, match="1000 devices need 6256 open files"):
         addresses.allow_open_files(1000)
+
+
+def test_as_many_files_are_taken_as_miners_of_others_may_need(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (1024, 20_000))
+    monkeypatch.setattr(resource, "setrlimit", lambda _which, new: taken.append(new))
+
+    addresses.allow_open_files(0)
+
+    assert taken == [(20_000, 20_000)]
+
+
+def test_a_kernel_that_gives_no_process_so_many_files_gives_what_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[tuple[int, int]] = []
+    endless = resource.RLIM_INFINITY
+
+    def grant(_which: int, new: tuple[int, int]) -> None:
+        if new[0] > 10_240:
+            raise ValueError("current limit exceeds maximum limit")
+        taken.append(new)
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (256, endless))
+    monkeypatch.setattr(resource, "setrlimit", grant)
+
+    addresses.allow_open_files(100)
+
+    assert taken == [(856, endless)]

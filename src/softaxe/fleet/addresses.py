@@ -10,6 +10,9 @@ PORTS = (0, 65535)
 FILES_PER_DEVICE = 6
 """A listener, both ends of a pool connection, and clients."""
 FILES_BESIDE = 256
+MOST_FILES = 65536
+"""Taken where the system allows it: nobody knows how many miners of others, or clients,
+will come, and those for whom there is no file are reset without a word."""
 UNUSABLE = (0, 255)
 """Last bytes of addresses that subnet scanners leave out."""
 
@@ -72,10 +75,10 @@ class AddressPlan:
 
 
 def allow_open_files(device_count: int) -> None:
-    """Raise this process's limit of open files to what a fleet needs.
+    """Raise this process's limit of open files for a fleet, and for who comes to it.
 
     Raises:
-        SettingError: The system does not allow it.
+        SettingError: The system does not allow what the devices need.
     """
     try:
         import resource  # noqa: PLC0415 - Windows has neither it nor such a limit
@@ -83,17 +86,21 @@ def allow_open_files(device_count: int) -> None:
         return
     needed = device_count * FILES_PER_DEVICE + FILES_BESIDE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= needed:
+    if soft == resource.RLIM_INFINITY:
         return
-    allowed = needed if hard == resource.RLIM_INFINITY else max(hard, needed)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, allowed))
-    except (OSError, ValueError) as error:
-        if device_count * 3 + FILES_BESIDE <= hard:
-            # Enough without clients; with few of them nobody will notice.
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            return
+    is_bounded = hard != resource.RLIM_INFINITY
+    most = min(MOST_FILES, hard) if is_bounded else MOST_FILES
+    for wanted in (max(soft, needed, most), max(soft, needed)):
+        try:
+            allowed = max(hard, wanted) if is_bounded else hard
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, allowed))
+        except (OSError, ValueError):  # more than a kernel gives to any process
+            continue
+        return
+    if device_count * 3 + FILES_BESIDE > hard:
         raise SettingError(
             f"{device_count} devices need {needed} open files, this system allows "
             f"{hard}; raise it (ulimit -n), or spread them with --workers"
-        ) from error
+        )
+    # Enough without clients; with few of them nobody will notice.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
