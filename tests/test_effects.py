@@ -9,6 +9,7 @@ from softaxe.effects import (
     effects_to_json,
     parameters,
 )
+from softaxe.errors import SettingError
 
 
 @pytest.mark.parametrize("name", EFFECTS)
@@ -47,3 +48,9 @@ def test_effects_are_told_with_what_they_take() -> None:
     (how,) = told["ota_failing"]["parameters"]
     assert how["choices"] == ["refused", "rolled back"]
     assert how["range"] is None
+
+
+@pytest.mark.parametrize("reason", ["ä" * 128, "half a pair \ud800"])
+def test_a_pool_says_nothing_that_stratum_v2_cannot_carry(reason: str) -> None:
+    with pytest.raises(SettingError, match="reason"):
+        read(Fault, {"effect": "pool_reject", "reason": reason})

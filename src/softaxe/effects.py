@@ -18,6 +18,8 @@ from softaxe.errors import SettingError
 from softaxe.stratum.pool import CertificateFault
 
 MAX_TEXT = 200
+MAX_POOL_TEXT_BYTES = 255
+"""Of a text in Stratum v2 (STR0_255), in UTF-8."""
 LONGEST_S = 366 * 86_400.0
 
 
@@ -41,7 +43,23 @@ def path_part_of(text: str) -> str:
     return text
 
 
+def pool_text(text: str) -> str:
+    """Read what a pool is to say, as far as either Stratum version can say it.
+
+    Raises:
+        SettingError: It is no text, or too long for the texts of v2.
+    """
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise SettingError(f"{text!a} has a surrogate in its text") from error
+    if size > MAX_POOL_TEXT_BYTES:
+        raise SettingError(f"{size} bytes are more than {MAX_POOL_TEXT_BYTES}")
+    return text
+
+
 Text = Annotated[str, about(length=(1, MAX_TEXT))]
+PoolText = Annotated[str, about(length=(0, MAX_POOL_TEXT_BYTES), check=pool_text)]
 Part = Annotated[float, about(within=(0, 1))]
 Seconds = Annotated[float, about(within=(0, LONGEST_S), unit="s")]
 Fan = Annotated[int, about("Which fan, from 1.", within=(1, 2))]
@@ -296,14 +314,14 @@ class PoolStaleJobs(OnPool, tag="pool_stale_jobs"):
 class PoolReject(OnPool, tag="pool_reject"):
     """Shares are refused (built-in pool)."""
 
-    reason: Annotated[Text, about("With these words.")] = "Rejected"
+    reason: Annotated[Text, about("With these words.", check=pool_text)] = "Rejected"
 
 
 class PoolDifficulty(OnPool, tag="pool_difficulty"):
     """The pool asks for this difficulty (built-in pool)."""
 
     difficulty: Annotated[
-        float, about("As the device sees it.", within=(0.001, 1e18))
+        float, about("As the miner sees it.", within=(1e-9, 1e18))
     ] = 1000000.0
 
 

@@ -305,6 +305,7 @@ def test_what_happens_once_is_seen_by_a_plain_miner(
     [
         ({"deed": "nothing"}, "deed: 'nothing' is none of reconnect, change_ext"),
         ({"deed": "flood", "jobs": 0}, "jobs: 0 is no whole number of 1..100"),
+        ({"deed": "close_channels", "reason": "ä" * 128}, "reason: 256 bytes are mo"),
         ({"deed": "regroup"}, "deed: regroup is for miners with open channels of"),
         ({"deed": "close_channels"}, "deed: close_channels is for miners with open"),
         ({"deed": "change_extranonce"}, "deed: change_extranonce is for miners that"),

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, get_args
 from msgspec import Struct
 
 from softaxe.description import about, read
+from softaxe.effects import PoolText
 from softaxe.errors import SettingError
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.pool_server import PoolServer
@@ -37,9 +38,7 @@ class Deed(Struct, kw_only=True, forbid_unknown_fields=True, tag_field="deed"):
 class Reconnect(Deed, tag="reconnect"):
     """Ask the miner to connect anew."""
 
-    host: Annotated[
-        str, about("Where; the same place when left out.", length=(0, 255))
-    ] = ""
+    host: Annotated[PoolText, about("Where; the same place when left out.")] = ""
     port: Annotated[int, about("Which there.", within=(0, 65535))] = 0
 
     def do(self, miner: Miner) -> None:
@@ -87,7 +86,7 @@ class CloseChannels(Deed, tag="close_channels"):
     """Close all channels, while the connection stays; Stratum v2 alone."""
 
     meant = "miners with open channels of Stratum v2"
-    reason: Annotated[str, about("With these words.", length=(0, 255))] = "closed"
+    reason: Annotated[PoolText, about("With these words.")] = "closed"
 
     def do(self, miner: Miner) -> bool:
         """Do it."""
