@@ -252,3 +252,20 @@ def test_what_cannot_be_is_told_before_anything_starts(
         in_cluster(options, "auto", 3)
     with pytest.raises(SettingError, match="workers: goes with ray"):
         softaxe.running(workers=2)
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("ray://127.0.0.1:10001", "neither HOST:PORT nor auto nor local"),
+        ("127.0.0.1", "neither HOST:PORT nor auto nor local"),
+        ("127.0.0.1:99999", "neither HOST:PORT nor auto nor local"),
+        ("127.0.0.1:1", "Connection refused"),
+    ],
+)
+def test_an_address_without_a_cluster_is_told(
+    address: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(SettingError, match=f"--ray: {address}: .*{told}"):
+        in_cluster(FleetOptions(tmp_path), address, 1)

@@ -129,3 +129,11 @@ def test_a_snapshot_is_as_large_as_its_pieces() -> None:
 
     whole = {"name": "x", "now": 1.0, "devices": 4, "bytes": 20}
     assert joined == {"snapshots": [whole]}
+
+
+def test_a_snapshot_that_a_part_has_lost_is_none() -> None:
+    kept, lost = [{"name": name, "devices": 2, "bytes": 10} for name in "xy"]
+
+    joined = merge.snapshots([{"snapshots": [kept]}, {"snapshots": [lost, kept]}])
+
+    assert [one["name"] for one in joined["snapshots"]] == ["x"]

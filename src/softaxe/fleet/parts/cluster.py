@@ -11,6 +11,7 @@ Ray moves what is said as pickles: whoever can speak to its cluster owns all of 
 import asyncio
 import logging
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from typing import Any, NamedTuple
 from softaxe import __version__
 from softaxe.device.logbook import LogLine
 from softaxe.errors import NotNow, SettingError, SoftaxeError, StorageError
-from softaxe.fleet.addresses import AddressPlan
+from softaxe.fleet.addresses import PORTS, AddressPlan
 from softaxe.fleet.clock import SLICE_S, Clock
 from softaxe.fleet.fleet import ShowProgress
 from softaxe.fleet.options import FleetOptions
@@ -42,7 +43,11 @@ except ModuleNotFoundError as error:
     raise SettingError("--ray: needs Ray: pip install 'softaxe[ray]'") from error
 
 LOCAL = "local"
-"""Instead of a cluster's address: one of this machine alone, for this run."""
+"""Instead of a cluster's address: one of this machine alone, for this run..."""
+AUTO = "auto"
+"""...and the one that this machine is part of."""
+CONNECT_S = 5.0
+"""Real seconds in which a cluster answers at its address."""
 PACE_S = 0.25
 """Real seconds between two words about the time, while it goes slowly; a word costs
 this process and the part half a millisecond of CPU each."""
@@ -125,13 +130,15 @@ def _connect(address: str) -> bool:
     if address == LOCAL:
         ray.init(address=LOCAL, include_dashboard=False, **quiet)
         return True
-    if "://" in address:
-        raise SettingError(
-            f"--ray: {address}: is no HOST:PORT; run softaxe on one of its machines"
-        )
     try:
+        if address != AUTO:  # Ray would look for it for minutes
+            host, _, port = address.rpartition(":")
+            is_port = port.isdecimal() and int(port) <= PORTS[1]
+            if not host or "/" in host or not is_port:
+                raise ValueError("is neither HOST:PORT nor auto nor local")
+            socket.create_connection((host, int(port)), CONNECT_S).close()
         ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         said = str(error).strip().partition("\n")[0]
         raise SettingError(f"--ray: {address}: {said}") from error
     return True

@@ -143,13 +143,16 @@ def faults(found: Sequence[Table]) -> Table:
 
 
 def snapshots(found: Sequence[Table]) -> Table:
-    """Join what is told of the snapshots, which all parts have."""
-    first, *others = found
-    named = {one["name"]: [one] for one in first["snapshots"]}
-    for other in others:
-        for one in other["snapshots"]:
-            named.get(one["name"], []).append(one)
-    return {"snapshots": [snapshot(pieces) for pieces in named.values()]}
+    """Join what is told of the snapshots that all parts have.
+
+    A part that has died and come back has none of those from before.
+    """
+    named: dict[str, list[Table]] = {}
+    for part in found:
+        for one in part["snapshots"]:
+            named.setdefault(one["name"], []).append(one)
+    whole = [pieces for pieces in named.values() if len(pieces) == len(found)]
+    return {"snapshots": [snapshot(pieces) for pieces in whole]}
 
 
 def snapshot(found: Sequence[Table]) -> Table:
