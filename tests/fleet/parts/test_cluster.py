@@ -4,11 +4,12 @@ Actors and machines that die are what this is about, so all tests share one clus
 each leaves it with two machines. Ray takes a second to import, so only these tests do.
 """
 
+import asyncio
 import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +19,8 @@ import httpx
 import pytest
 
 import softaxe
-from softaxe.errors import SettingError
+from softaxe.errors import SettingError, SoftaxeError
+from softaxe.fleet.clock import Clock
 from softaxe.fleet.groups import Group
 from softaxe.fleet.options import FleetOptions
 from softaxe.testing.run import RunningFleet
@@ -55,6 +57,13 @@ def wait_until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < late
         time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Any:
+    """The module that needs Ray."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
+    return import_module("softaxe.fleet.parts.cluster")
 
 
 class Told(logging.Handler):
@@ -244,12 +253,11 @@ def test_devices_are_handled_wherever_they_are(fleet: OnTwo) -> None:
 
 
 def test_what_cannot_be_is_told_before_anything_starts(
-    fleet: OnTwo, tmp_path: Path
+    fleet: OnTwo, cluster: Any, tmp_path: Path
 ) -> None:
-    in_cluster = import_module("softaxe.fleet.parts.cluster").in_cluster
     options = FleetOptions(tmp_path, groups=(Group(count=4),))
     with pytest.raises(SettingError, match="--workers: 3 is more than the cluster's 2"):
-        in_cluster(options, "auto", 3)
+        cluster.in_cluster(options, "auto", 3)
     with pytest.raises(SettingError, match="workers: goes with ray"):
         softaxe.running(workers=2)
 
@@ -264,8 +272,55 @@ def test_what_cannot_be_is_told_before_anything_starts(
     ],
 )
 def test_an_address_without_a_cluster_is_told(
-    address: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    address: str,
+    told: str,
+    cluster: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(cluster.ray, "is_initialized", lambda: False)
     with pytest.raises(SettingError, match=f"--ray: {address}: .*{told}"):
-        in_cluster(FleetOptions(tmp_path), address, 1)
+        cluster.in_cluster(FleetOptions(tmp_path), address, 1)
+
+
+class Dying:
+    """An actor that has a place, and dies whenever it is to start."""
+
+    def __init__(self, cluster: Any) -> None:
+        self._cluster = cluster
+        self.starts = 0
+        self.where, self.start = Method(self._where), Method(self._start)
+
+    async def _where(self) -> Any:
+        return self._cluster._Place("10.0.0.1", 1, softaxe.__version__, None, None)
+
+    async def _start(self) -> None:
+        self.starts += 1
+        raise self._cluster.RayActorError
+
+
+class Method:
+    """One of an actor's methods."""
+
+    def __init__(self, work: Callable[[], Coroutine[None, None, Any]]) -> None:
+        self._work = work
+
+    def remote(self, *_arguments: Any, **_more: Any) -> Coroutine[None, None, Any]:
+        return self._work()
+
+
+def test_a_part_that_dies_at_each_start_ends_the_fleet(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor = Dying(cluster)
+    monkeypatch.setattr(cluster, "_new_actor", lambda: actor)
+    monkeypatch.setattr(cluster, "_machine", lambda: "10.0.0.2")
+    options = FleetOptions(tmp_path, groups=(Group(count=2),))
+    shared = cluster._Cluster(options, Clock(), 1, print, frozenset(), print)
+    part = cluster.RayPart(0, options, shared)
+
+    with pytest.raises(SoftaxeError, match="601-1 to 601-2, has died 3 times before"):
+        asyncio.run(part.start())
+
+    assert actor.starts == 3
+    assert part.state.state == "starting"

@@ -226,6 +226,12 @@ class _Actor(HostedPart):
         return _Place(_machine(), os.getpid(), __version__, get(HOST), get(ADVERTISE))
 
 
+def _new_actor() -> Any:
+    """Let Ray make an actor where there is least to do, and anew when it dies."""
+    options: dict[str, Any] = {"max_restarts": -1, "scheduling_strategy": "SPREAD"}
+    return ray.remote(_Actor).options(num_cpus=1, **options).remote()
+
+
 def _machine() -> str:
     """Return the address that this machine has in the cluster."""
     found: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
@@ -279,11 +285,7 @@ class RayPart:
         Raises:
             SoftaxeError, OSError: They cannot be.
         """
-        self._actor = (
-            ray.remote(_Actor)
-            .options(num_cpus=1, max_restarts=-1, scheduling_strategy="SPREAD")
-            .remote()
-        )
+        self._actor = _new_actor()
         await self._begin()
 
     async def _begin(self) -> None:
