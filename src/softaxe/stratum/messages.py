@@ -487,9 +487,12 @@ def probe_lines(
     return "".join(f"{line}\n" for line in lines).encode()
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
+
 def quote(text: str) -> str:
     """A JSON string; the firmware's spelling for all that needs no escape."""
-    return json.dumps(text, ensure_ascii=False)
+    return _ENCODER.encode(text)
 
 
 def _line(
