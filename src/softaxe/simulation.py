@@ -71,12 +71,14 @@ class Simulation:
         end = self.now + duration_s
         while True:
             flight = self._in_flight[0][0] if self._in_flight else end
-            due = min(end, flight, self.device.next_wake, self.pool.next_wake)
+            pool_wake = self.pool.next_wake
+            due = min(end, flight, self.device.next_wake, pool_wake)
             self.now = max(self.now, due)
             while self._in_flight and self._in_flight[0][0] <= self.now:
                 heappop(self._in_flight)[2](self.now)
             self.device.step(self.now)
-            self.pool.step(self.now)
+            if pool_wake <= self.now:
+                self.pool.step(self.now)
             self._exchange()
             if due >= end and not self._is_due(end):
                 return
