@@ -7,7 +7,13 @@ from collections.abc import Callable
 import pytest
 
 from softaxe import Device, Pool, Simulation
-from softaxe.fleet.search_thread import Budget, run_timed, yield_to_others
+from softaxe.bitcoin import kernel
+from softaxe.fleet.search_thread import (
+    Budget,
+    run_timed,
+    searched_per_s,
+    yield_to_others,
+)
 
 
 def test_a_search_tells_its_own_cpu_time() -> None:
@@ -22,6 +28,14 @@ def test_a_search_tells_its_own_cpu_time() -> None:
 
     assert found == search.run()
     assert 0 < cpu_s <= took + 0.01
+
+
+def test_the_speed_of_a_search_is_that_without_the_choice_of_a_kernel() -> None:
+    kernel.chosen_variant.cache_clear()
+    first = searched_per_s()
+    later = max(searched_per_s() for _ in range(3))
+
+    assert first > later / 3
 
 
 def seen_in_a_search_thread(look: Callable[[], int], *niceness: int) -> list[int]:
