@@ -346,7 +346,7 @@ class RayPart:
         await _answer(up)
         self._lives += 1
         self._is_still = False
-        self._running = asyncio.wrap_future(self._actor.run.remote().future())
+        self._running = _answer_to(self._actor.run.remote())
         self._pacing = asyncio.ensure_future(self._keep_pace())
         self._is_up = True
 
@@ -357,9 +357,16 @@ class RayPart:
             SoftaxeError, OSError: Why it has ended by itself, or does not begin.
         """
         while True:
-            assert self._running is not None
+            running, pacing = self._running, self._pacing
+            assert running is not None
+            assert pacing is not None
             try:
-                await asyncio.shield(self._running)
+                await asyncio.wait(
+                    {running, pacing}, return_when=asyncio.FIRST_COMPLETED
+                )
+                if pacing.done():  # it goes on as long as the actor
+                    pacing.result()
+                await asyncio.shield(running)
             except RayTaskError as error:
                 raise _cause(error) from None
             except RayActorError:
@@ -399,7 +406,7 @@ class RayPart:
         if self._actor is None:
             return
         if self._is_up:
-            closing = asyncio.wrap_future(self._actor.close.remote().future())
+            closing = _answer_to(self._actor.close.remote())
             done, _ = await asyncio.wait([closing], timeout=END_S)
             if not done:
                 sys.stderr.write(
@@ -440,7 +447,7 @@ class RayPart:
         searching = self._cluster.searching
         others = sum(searching.values()) - searching.get(self._number, 0.0)
         ref = self._actor.pace.remote(self._until, searching=others)
-        answer = asyncio.wrap_future(ref.future())
+        answer = _answer_to(ref)
         while not answer.done():
             await asyncio.wait([answer], timeout=STILL_S)
             self._is_still = not answer.done()
@@ -471,7 +478,7 @@ class RayPart:
         """Let it do one of `Operations`; see `Part`."""
         self.check()
         ref = self._actor.ask.remote(name, arguments)
-        answer = asyncio.wrap_future(ref.future())
+        answer = _answer_to(ref)
         try:
             await self._watch(answer, within_s)
         except BaseException:
@@ -502,7 +509,6 @@ class RayPart:
 
     async def _call_off(self, ref: Any, answer: asyncio.Future[Any]) -> None:
         """Let a question be left undone, and wait until it is."""
-        answer.add_done_callback(_forget)
         if not answer.done():
             ray.cancel(ref, recursive=False)  # what is being saved, is
         if not self._is_still:
@@ -533,6 +539,13 @@ async def _answer(ref: Any) -> Any:
         return await ref
     except RayTaskError as error:
         raise _cause(error) from None
+
+
+def _answer_to(ref: Any) -> asyncio.Future[Any]:
+    """Return what comes of a call, which need not be waited for."""
+    answer = asyncio.wrap_future(ref.future())
+    answer.add_done_callback(_forget)
+    return answer
 
 
 def _forget(answer: asyncio.Future[Any]) -> None:
