@@ -14,6 +14,7 @@ from softaxe.bitcoin import kernel
 from softaxe.bitcoin.header import difficulty_of, nbits_difficulty, sha256d, target_for
 from softaxe.errors import SettingError
 from softaxe.stratum.dialects import SOFTAXE
+from softaxe.stratum.messages import MAX_LINE_BYTES
 from softaxe.stratum.pool import (
     MAX_JOBS,
     MAX_UNSENT_BYTES,
@@ -321,8 +322,7 @@ def test_a_malformed_configure_is_an_error(params: list[object]) -> None:
 
     error = miner.error("mining.configure", *params)
 
-    assert isinstance(error, list)
-    assert error[0] == 20
+    assert error == [20, "Malformed request", None]
 
 
 @pytest.mark.parametrize("name", ["", "x" * 129, "two\nlines", "\x1b[0m"])
@@ -842,6 +842,7 @@ def test_lines_may_come_in_any_slices() -> None:
         b'{"id":1,"method":"mining.ping","params":{}}',
         b'{"params":' + b"[" * 10_000,
         b'{"id":1,"method":"\\ud800"}',
+        b" " * (MAX_LINE_BYTES + 1),
     ],
 )
 def test_a_malformed_line_gets_an_error_and_does_no_harm(line: bytes) -> None:

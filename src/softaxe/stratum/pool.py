@@ -757,7 +757,11 @@ class PoolConnection(Miner):
         self._pool.step(now)
         if self.is_silent:
             return
-        for line in self._lines.feed(data):
+        dropped = self._lines.dropped
+        lines = self._lines.feed(data)
+        for _ in range(dropped, self._lines.dropped):  # for their length
+            self._refuse_malformed()
+        for line in lines:
             if self.wants_close or self.is_closed:
                 return
             if line.strip():
@@ -851,10 +855,7 @@ class PoolConnection(Miner):
         try:
             request = _decode(line)
         except (ValueError, RecursionError):  # no UTF-8, no JSON, no request
-            self._refuse(None, RequestError(MALFORMED))
-            self._malformed += 1
-            if self._malformed > self._dialect.most_malformed:
-                self.close("too many malformed lines")
+            self._refuse_malformed()
             return
         method = request.method
         if method is None or method == "pong":
@@ -874,6 +875,12 @@ class PoolConnection(Miner):
         except RequestError as refused:
             self._refuse(request.id, refused)
 
+    def _refuse_malformed(self) -> None:
+        self._refuse(None, RequestError(MALFORMED))
+        self._malformed += 1
+        if self._malformed > self._dialect.most_malformed:
+            self.close("too many malformed lines")
+
     def _configure(self, request: _Request, now: float) -> None:
         """Negotiate extensions. Source: BIP 310."""
         names = _param(request, 0, list)
@@ -887,7 +894,7 @@ class PoolConnection(Miner):
             if not isinstance(name, str) or not isinstance(wanted, str):
                 raise RequestError(MALFORMED)
             if name == _ROLLING:
-                self.version_mask = VERSION_MASK & word(wanted)
+                self.version_mask = VERSION_MASK & _mask(wanted)
                 result[name] = self.version_mask != 0
                 result[f"{_ROLLING}.mask"] = f"{self.version_mask:08x}"
             elif (
@@ -1156,6 +1163,13 @@ def difficulty_text(difficulty: float) -> str:
     if difficulty.is_integer() and difficulty < 2**53:
         return str(int(difficulty))
     return repr(difficulty)
+
+
+def _mask(text: str) -> int:
+    try:
+        return word(text)
+    except RequestError as error:  # which speaks of a share
+        raise RequestError(MALFORMED) from error
 
 
 def _param(
