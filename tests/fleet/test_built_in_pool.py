@@ -121,12 +121,21 @@ def test_it_is_found_where_it_listens() -> None:
     assert asyncio.run(found("0.0.0.0")) == (found_at("0.0.0.0"), True)
 
 
-def test_an_address_that_is_not_this_machine_s_is_told() -> None:
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"pool_host": "192.0.2.1"}, r"--pool-host: 192\.0\.2\.1: "),
+        ({"pool": PoolOptions(place=("no.invalid", 0))}, "--host: no.invalid: "),
+    ],
+)
+def test_an_address_that_is_not_this_machine_s_is_told(
+    options: dict[str, Any], complaint: str
+) -> None:
     async def main() -> None:
-        async with built_in(pool_host="192.0.2.1") as pool:
+        async with built_in(**options) as pool:
             await pool.start(take_up=lambda connection: None)
 
-    with pytest.raises(OSError, match=r"--pool-host: 192\.0\.2\.1: "):
+    with pytest.raises(OSError, match=complaint):
         asyncio.run(main())
 
 

@@ -55,5 +55,5 @@ def test_what_does_not_belong_together_is_refused() -> None:
     one, other = make(["a"]), make(["a"])
 
     for wrong in (Certificate(one.pem, other.key_pem), Certificate("", "")):
-        with pytest.raises(SettingError, match="certificate and key"):
+        with pytest.raises(SettingError, match="no certificate with its key"):
             server_context(wrong)

@@ -213,10 +213,10 @@ def _certificate(host: str, cert: Path | None, key: Path | None) -> "Certificate
     hosts += ["localhost", "127.0.0.1", "::1"]
     try:
         if cert is None or key is None:
-            own = certificates.make(hosts)
-        else:
-            own = certificates.kept(cert, key, hosts)
-        certificates.server_context(own)  # which looks whether it is one
+            return certificates.make(hosts)
+        own = certificates.kept(cert, key, hosts)
+        # Which looks whether it is one.
+        read_as(f"--cert {cert}, --key {key}", certificates.server_context, own)
     except SettingError as error:
         fail(str(error))
     return own

@@ -2,7 +2,8 @@
 
 import math
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Literal
 
@@ -115,10 +116,12 @@ class BuiltInPool:
 
             tls = server_context(pool.certificate)
         host, wanted = pool.place
-        await server.listen(host, wanted, tls=tls)
         if pool.has_v2:
             self._authority_of(server)
-            await server.listen(host, wanted + 1 if wanted else 0, is_v2=True)
+        with _told_of("--host", host):
+            await server.listen(host, wanted, tls=tls)
+            if pool.has_v2:
+                await server.listen(host, wanted + 1 if wanted else 0, is_v2=True)
 
     def _authority_of(self, server: PoolServer) -> str:
         """Let Stratum v2 be spoken; return the key by which the pool is known."""
@@ -139,11 +142,9 @@ class BuiltInPool:
         """Open two ports; return where a device finds them."""
         own = self._options.pool_host
         listen = partial(server.listen, tries=FIRST_PORT_TRIES, tls=tls, is_v2=is_v2)
-        try:
+        with _told_of("--pool-host", own):
             host, port = await listen(own, wanted)
             _, second = await listen(own, port + 1 if wanted else 0)
-        except OSError as error:
-            raise OSError(error.errno, f"--pool-host: {own}: {error}") from error
         return {
             "stratumurl": host,
             "stratumport": port,
@@ -215,3 +216,12 @@ class BuiltInPool:
             dialect=dialect,
             log=self._log,
         )
+
+
+@contextmanager
+def _told_of(option: str, host: str) -> Iterator[None]:
+    """Say which option named an address at which nobody can listen."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, f"{option}: {host}: {error.strerror}") from error

@@ -143,7 +143,7 @@ def server_context(certificate: Certificate) -> ssl.SSLContext:
         try:
             context.load_cert_chain(path, password="")  # asks nobody for one
         except (ssl.SSLError, OSError) as error:
-            raise SettingError(f"certificate and key: {error}") from error
+            raise SettingError(f"no certificate with its key: {error}") from error
     return context
 
 

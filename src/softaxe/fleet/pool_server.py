@@ -166,6 +166,7 @@ class PoolServer:
         from the same one of its own: then the later has a number, too.
         """
         if len(self._clients) >= MAX_CONNECTIONS:
+            self.pool.say(f"{peer}: not taken, {MAX_CONNECTIONS} are connected")
             return None
         name = peer
         if name in self._clients:
