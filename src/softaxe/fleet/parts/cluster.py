@@ -51,6 +51,8 @@ CONNECT_S = 5.0
 PACE_S = 0.25
 """Real seconds between two words about the time, while it goes slowly; a word costs
 this process and the part half a millisecond of CPU each."""
+PLACE_S = 20.0
+"""Real seconds until it is told that Ray has found no place for a part."""
 MOST_DEATHS = 3
 """Of a part, one after the other, before its devices were up; then the fleet ends."""
 HOST, ADVERTISE = "SOFTAXE_RUN_HOST", "SOFTAXE_RUN_ADVERTISE"
@@ -305,9 +307,19 @@ class RayPart:
 
     async def _find_place(self) -> _Place:
         """Wait until Ray has made the actor somewhere, which may need a new machine."""
+        asked_at, is_told = time.monotonic(), False
         while True:
+            answer = asyncio.ensure_future(_answer(self._actor.where.remote()))
+            while not answer.done():
+                await asyncio.wait([answer], timeout=BEAT_S)
+                if not is_told and time.monotonic() - asked_at > PLACE_S:
+                    is_told = True
+                    self._cluster.tell(
+                        f"{self._name()} waits for a machine of the cluster with a "
+                        "free CPU"
+                    )
             try:
-                found: _Place = await self._actor.where.remote()
+                found: _Place = answer.result()
             except ActorUnavailableError:
                 await asyncio.sleep(BEAT_S)
             else:
