@@ -181,6 +181,7 @@ def server_of(device: Device) -> Server:
     host = SimpleNamespace(
         host_name_for=host_name_for,
         device=device,
+        networks=(),
         profile=FIRMWARE,
         sync=lambda: device,
         commit=commit,
