@@ -263,6 +263,36 @@ def test_what_cannot_be_is_told_before_anything_starts(
         softaxe.running(workers=2)
 
 
+def test_a_fleet_may_have_more_devices_than_an_address_has_ports(
+    fleet: OnTwo, cluster: Any, tmp_path: Path
+) -> None:
+    options = FleetOptions(tmp_path, groups=(Group(count=100_000),), port_base=9000)
+
+    whole = cluster.in_cluster(options, "auto", 2)
+
+    devices = [part.state.devices for part in whole.parts]
+    assert devices == ["601-1 to 601-50000", "601-50001 to 601-100000"]
+
+
+def test_places_of_parts_on_one_machine_follow_each_other(
+    cluster: Any, tmp_path: Path
+) -> None:
+    options = FleetOptions(tmp_path, port_base=9000)
+    shared = cluster._Cluster(options, Clock(), 4, print, frozenset(), print)
+    here, there, own = [
+        cluster._Place(machine, 1, softaxe.__version__, host, None)
+        for machine, host in (("10.0.0.1", None), ("10.0.0.2", None), ("10.0.0.1", "x"))
+    ]
+
+    assert shared.place(0, here, 10) == ("10.0.0.1", 9000)
+    assert shared.place(1, here, 5) == ("10.0.0.1", 9010)
+    assert shared.place(2, there, 5) == ("10.0.0.2", 9000)
+    assert shared.place(3, own, 5) == ("x", 9000)
+    assert shared.place(0, there, 10) == ("10.0.0.2", 9005)
+    assert shared.place(3, here, 10) == ("10.0.0.1", 9000), "which nobody has now"
+    assert shared.place(2, here, 11) == ("10.0.0.1", 9015)
+
+
 @pytest.mark.parametrize(
     ("address", "told"),
     [

@@ -26,7 +26,7 @@ from softaxe.errors import NotNow, SettingError, SoftaxeError, StorageError
 from softaxe.fleet.addresses import PORTS, AddressPlan
 from softaxe.fleet.clock import SLICE_S, Clock
 from softaxe.fleet.fleet import ShowProgress
-from softaxe.fleet.options import FleetOptions
+from softaxe.fleet.options import ONE_HOST, FleetOptions
 from softaxe.fleet.parts.division import MOST_WORKERS, divided, in_words
 from softaxe.fleet.parts.hosted import Done, HostedPart, Keeper, Memory, News
 from softaxe.fleet.parts.part import ANSWER_S, Life, PartState
@@ -106,7 +106,8 @@ def in_cluster(
         if options.host is None and options.port_base is None:
             # A machine has one address and many devices.
             options = replace(options, port_base=options.port)
-        plans = divided(options, count)
+        # Where their addresses begin is known once Ray has chosen their machines.
+        plans = divided(replace(options, host=ONE_HOST, port_base=0), count)
     except BaseException:
         if is_ours:
             ray.shutdown()
@@ -340,7 +341,7 @@ class RayPart:
         options = replace(
             options,
             host=host,
-            port_base=None if options.port_base is None else port,
+            port_base=None if self._cluster.options.port_base is None else port,
             advertise=place.advertise or (options.advertise if is_here else None),
             speed=clock.speed,
             is_paused=clock.is_paused,
