@@ -214,9 +214,8 @@ def test_devices_of_a_machine_that_dies_come_back_on_another(fleet: OnTwo) -> No
     away = api.get("/control/fleet")
     states = [one["state"] for one in fleet.workers()]
     then = api.get("/control/clock").json()["now"]
-    fleet.node = fleet.cluster.add_node(
-        **SMALL, env_vars={"SOFTAXE_RUN_HOST": f"{NET}.3"}
-    )
+    other = {"SOFTAXE_RUN_HOST": f"{NET}.3", "SOFTAXE_RUN_ADVERTISE": "third.example"}
+    fleet.node = fleet.cluster.add_node(**SMALL, env_vars=other)
 
     assert "has died" in fleet.told[0]
     assert (away.status_code, "is started again" in away.text) == (503, True)
@@ -224,7 +223,9 @@ def test_devices_of_a_machine_that_dies_come_back_on_another(fleet: OnTwo) -> No
     wait_until(lambda: "is back on" in fleet.told[-1])
     row = fleet.row(lost["id"])
     assert (row["hostname"], row["macAddr"]) == ("kept-too", lost["macAddr"])
-    assert f"//{NET}.3:" in row["url"]
+    host, _, port = row["url"].rpartition(":")
+    assert host == "http://third.example"
+    assert httpx.get(f"http://{NET}.3:{port}/api/system/info").is_success
     assert api.get("/control/clock").json()["now"] > then
 
 
