@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import uvloop
 
+from softaxe.fleet import pool_server
 from softaxe.fleet.certificates import make, server_context
 from softaxe.fleet.clock import Clock
 from softaxe.fleet.pool_server import PoolServer
@@ -60,6 +61,36 @@ def test_what_a_miner_has_sent_before_it_went_is_heard() -> None:
             await until(lambda: server.connection_count)
             await until(lambda: not server.connection_count)
             assert sum(server.pool.totals.rejected.values()) == 500
+
+    run(main())
+
+
+def test_a_miner_that_does_not_read_is_disconnected_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_server, "SHUTDOWN_S", 0)
+    monkeypatch.setattr(pool_server, "MAX_UNSENT_BYTES", 1 << 30)
+
+    async def main() -> None:
+        async with serving() as server:
+            with socket.socket() as miner:
+                miner.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                miner.setblocking(False)
+                loop = asyncio.get_running_loop()
+                await loop.sock_connect(miner, server.addresses[0])
+                await loop.sock_sendall(miner, SETUP % b"w")
+                await until(
+                    lambda: any(one.is_mining for one in server.pool.connections)
+                )
+                [connection] = server.pool.connections
+                for _ in range(60):  # more than the system's own buffers take
+                    connection.flood(100)
+                    server.flush_all()
+
+                connection.close("on order")
+                server.flush_all()
+
+                await until(lambda: not server.connection_count)
 
     run(main())
 

@@ -279,6 +279,9 @@ class _Client(asyncio.Protocol):
             transport.abort()
         elif connection.wants_close:
             transport.close()
+            if transport.get_write_buffer_size():  # and perhaps it reads no more
+                loop = asyncio.get_running_loop()
+                loop.call_later(SHUTDOWN_S, transport.abort)
 
     def abort(self) -> None:
         """Drop the connection at once."""
