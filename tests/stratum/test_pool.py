@@ -1,4 +1,5 @@
 import json
+import pickle
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -365,18 +366,21 @@ def test_workers_longest_gone_make_room(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_worker_stays_while_one_of_its_connections_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("softaxe.stratum.pool.MAX_WORKERS", 1)
+    monkeypatch.setattr("softaxe.stratum.pool.MAX_WORKERS", 2)
     pool = make_pool()
-    one, other, third = (Miner(pool) for _ in range(3))
+    one, other, third, last = (Miner(pool) for _ in range(4))
     for miner in (one, other):
-        miner.call("mining.authorize", "w", "x")
-
-    one.connection.closed(1.0)
-    one.connection.closed(1.0)
+        assert miner.call("mining.authorize", "w", "x")["result"] is True
     assert third.error("mining.authorize", "v", "x") is not None
-    other.connection.closed(1.0)
 
+    one.connection.closed(1.0)
+    one.connection.closed(1.0)
     assert third.call("mining.authorize", "v", "x")["result"] is True
+    assert last.error("mining.authorize", "u", "x") is not None
+    third.connection.closed(2.0)
+
+    assert last.call("mining.authorize", "u", "x")["result"] is True
+    assert list(pool.workers) == ["w", "u"]
 
 
 @pytest.mark.unwatched
@@ -1057,6 +1061,21 @@ def test_a_miner_that_has_gone_is_told_nothing_late() -> None:
     miner.pool.step(6.0)
 
     assert miner.connection.data_to_send() == b""
+
+
+def test_miners_that_have_gone_are_not_kept_until_the_block_is_told() -> None:
+    pool = make_pool()
+
+    def come_and_go(miners: int) -> int:
+        for _ in range(miners):
+            miner = Miner(pool, user="w")
+            miner.begin()
+            miner.connection.set_faults(PoolFaults(block_late_s=1e6), 0.0)
+            pool.new_block(0.0)
+            miner.connection.closed(0.0)
+        return len(pickle.dumps(pool))
+
+    assert come_and_go(100) < 2 * come_and_go(10)
 
 
 def test_a_flood_of_jobs_leaves_the_latest_ten() -> None:

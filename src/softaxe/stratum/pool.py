@@ -12,7 +12,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import ClassVar, Literal, TypeVar, get_args
 
 import msgspec
@@ -94,8 +94,10 @@ MOST_LOG_CHARACTERS = 1 << 18
 """In ten seconds: a fleet's miners may all come at once."""
 MAX_NAME_CHARACTERS = 128
 MAX_WORKERS = 20_000
-"""In all, as many as there may be connections; those longest gone make room."""
-MAX_WORKERS_PER_CONNECTION = 8
+"""In all, as many as there may be connections, and as many that mine at a time; of the
+names that are kept, those longest gone make room."""
+MAX_WORKERS_PER_CONNECTION = 256
+"""A proxy brings the workers, or channels, of all its miners."""
 MAX_JOBS = 10
 """The latest jobs of a connection, for which shares are taken."""
 MAX_AGENT_CHARACTERS = 128
@@ -217,7 +219,7 @@ class Miner(ABC):
         self._out = bytearray()
         self._has_found = False
         """True once a block on order was found."""
-        self._block_due = NEVER
+        self.hears_at = NEVER
         """When it is told of a block that was found, where it hears of it late."""
 
     @property
@@ -330,19 +332,19 @@ class Miner(ABC):
         if not self.faults.block_late_s or not self.is_mining:
             return False
         if not self._is_held:
-            self._block_due = now + self.faults.block_late_s
-            self._pool.tell_later(self, self._block_due)
+            self.hears_at = now + self.faults.block_late_s
+            self._pool.tell_later(self, self.hears_at)
         return True
 
     def tell_block(self, due: float | None = None) -> None:
         """Tell of a block that was held back, or only of the one that is due."""
-        if self._is_held and due in {None, self._block_due}:
-            self._block_due = NEVER
+        if self._is_held and due in {None, self.hears_at}:
+            self.hears_at = NEVER
             self.send_job(is_clean=True)
 
     @property
     def _is_held(self) -> bool:
-        return self._block_due != NEVER
+        return self.hears_at != NEVER
 
     def data_to_send(self) -> bytes:
         """Return and forget the bytes for the miner."""
@@ -358,7 +360,7 @@ class Miner(ABC):
         if self.is_closed:
             return
         self.is_closed = True
-        self._block_due = NEVER
+        self.hears_at = NEVER
         self._pool.forget(self)
         for name in self._worker_names():
             self._pool.worker_went(name)
@@ -455,6 +457,8 @@ class Pool:
         self.dialect = dialect
         self.workers: dict[str, WorkerStatistics] = {}
         """By name, and kept when the worker has gone, until others need the room."""
+        self._mining = 0
+        """Workers on all connections, and channels."""
         self._gone: OrderedDict[str, None] = OrderedDict()
         """Names of workers without a connection, those longest gone first."""
         self.totals = WorkerStatistics()
@@ -590,6 +594,9 @@ class Pool:
 
     def tell_later(self, miner: Miner, due: float) -> None:
         """Let a miner `tell_block` at that time."""
+        if len(self._late) > 2 * len(self._connections):  # most have gone since
+            self._late = [one for one in self._late if one[2].hears_at == one[0]]
+            heapify(self._late)
         self._late_count += 1
         heappush(self._late, (due, self._late_count, miner))
 
@@ -611,14 +618,15 @@ class Pool:
         Returns:
             None when no more workers are taken.
         """
+        if self._mining >= MAX_WORKERS:
+            return None
         if name not in self.workers and len(self.workers) >= MAX_WORKERS:
-            if not self._gone:
-                return None
             longest_gone, _ = self._gone.popitem(last=False)
             del self.workers[longest_gone]
         now = self._now
         worker = self.workers.setdefault(name, WorkerStatistics(began_at=now))
         worker.connections += 1
+        self._mining += 1
         self._gone.pop(name, None)
         return WorkerStatistics((worker, self.by_protocol[protocol]), now)
 
@@ -626,6 +634,7 @@ class Pool:
         """One of a worker's connections has ended."""
         worker = self.workers[name]
         worker.connections -= 1
+        self._mining -= 1
         if not worker.connections:
             self._gone[name] = None
 

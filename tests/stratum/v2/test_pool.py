@@ -14,6 +14,7 @@ from softaxe.bitcoin.header import (
     target_for,
 )
 from softaxe.stratum.pool import (
+    MAX_WORKERS_PER_CONNECTION,
     NO_POOL_FAULTS,
     CertificateFault,
     Pool,
@@ -420,11 +421,26 @@ def test_a_channel_may_be_refused(
 def test_a_connection_has_so_many_channels(entrance: Entrance) -> None:
     client = Client(entrance)
 
-    for _ in range(9):
+    for _ in range(MAX_WORKERS_PER_CONNECTION + 1):
         client.say(OpenStandardMiningChannel(1, "u", 0.0, ANY_TARGET))
 
     assert client.heard[-1] == OpenMiningChannelError(1, "too-many-channels")
-    assert entrance.pool.workers["u"].connections == 8
+    assert entrance.pool.workers["u"].connections == MAX_WORKERS_PER_CONNECTION
+
+
+def test_all_connections_have_so_many_channels(
+    entrance: Entrance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("softaxe.stratum.pool.MAX_WORKERS", 2)
+    first, second = Client(entrance), Client(entrance)
+    for client in (first, second, second):
+        client.say(OpenStandardMiningChannel(1, "u", 0.0, ANY_TARGET))
+    assert second.heard[-1] == OpenMiningChannelError(1, "too-many-channels")
+
+    first.connection.closed(0.0)
+    second.say(OpenStandardMiningChannel(2, "u", 0.0, ANY_TARGET))
+
+    assert len(second.connection.channels) == 2
 
 
 def test_a_miner_may_ask_for_a_longer_extranonce_and_a_harder_target(
