@@ -382,6 +382,9 @@ def test_what_happens_once_is_seen_by_a_miner_of_v2(
     do(api, miner.id, "close_channels", reason="maintenance")
     assert miner.hear(v2.CloseChannel).reason_code == "maintenance"
     assert row(api, miner.id)["workers"] == []
+    answer = api.patch(f"/control/pool/miners/{miner.id}", json={"difficulty": 1})
+    assert answer.status_code == 400
+    assert answer.json()["error"] == f"difficulty: {miner.id} has no open channel"
 
 
 @pytest.mark.parametrize("deed", ["truncate_message", "replay_message"])

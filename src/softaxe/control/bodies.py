@@ -95,7 +95,10 @@ class NewSnapshot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class MinerChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is to be asked of a miner."""
 
-    difficulty: Annotated[float, about("As the miner sees it.", within=(1e-9, 1e18))]
+    difficulty: Annotated[
+        float,
+        about("As the miner sees it; that of a block at most.", within=(1e-9, 1e18)),
+    ]
 
 
 # What follows a path

@@ -233,10 +233,14 @@ def set_difficulty(fleet: Fleet, miner: Miner, difficulty: float) -> Table:
     """Ask it for another difficulty, as it sees it, and return its row.
 
     The difficulty goes on by the rate of shares.
+
+    Raises:
+        SettingError: It has no channel yet.
     """
     server = pool_of(fleet)
     _, scale = _own_by_name(fleet).get(miner.name, STRANGER)
-    miner.set_difficulty(difficulty / scale, server.now())
+    if not miner.set_difficulty(difficulty / scale, server.now()):
+        raise SettingError(f"difficulty: {miner.name} has no open channel")
     server.flush_all()
     return miner_to_json(fleet, miner)
 

@@ -289,12 +289,17 @@ class Miner(ABC):
         if self._is_held and not faults.block_late_s:
             self.tell_block()
 
-    def set_difficulty(self, difficulty: float, now: float) -> None:
-        """Ask for this difficulty, from which it goes on by the rate of shares."""
+    def set_difficulty(self, difficulty: float, now: float) -> bool:
+        """Ask for this difficulty, from which it goes on by the rate of shares.
+
+        A block's is the highest. False without anybody to ask.
+        """
         self._pool.step(now)
-        for vardiff in self._vardiffs():
+        vardiffs = tuple(self._vardiffs())
+        for vardiff in vardiffs:
             vardiff.set(difficulty, now)
         self._tell_difficulty()
+        return bool(vardiffs)
 
     def flood(self, jobs: int) -> None:
         """Send many jobs at once."""
