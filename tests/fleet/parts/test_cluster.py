@@ -84,13 +84,13 @@ def fleet() -> Iterator[OnTwo]:
     missing = "Ray is not installed: pip install ray"
     make_cluster = pytest.importorskip("ray.cluster_utils", reason=missing).Cluster
     head = {**SMALL, "include_dashboard": False}
-    head["env_vars"] = {"SOFTAXE_RUN_HOST": f"{NET}.1"}
+    head["env_vars"] = {"SOFTAXE_RUN_HOST": f"{NET}.10"}
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         cluster = make_cluster(initialize_head=True, head_node_args=head)
         stack.callback(cluster.shutdown)
-        other = {"SOFTAXE_RUN_HOST": f"{NET}.2"}
+        other = {"SOFTAXE_RUN_HOST": f"{NET}.20"}
         node = cluster.add_node(**SMALL, env_vars=other)
         running = softaxe.running(
             count=4, seed=7, port=9000, control=True, ray=cluster.address, workers=2
@@ -112,8 +112,8 @@ def test_one_api_speaks_for_all_machines(fleet: OnTwo) -> None:
 
     assert (found["devices"], found["mining"], found["workers"]) == (4, 4, 2)
     assert [row["id"] for row in rows] == [f"601-{n}" for n in range(1, 5)]
-    assert len({row["url"].rpartition(":")[0] for row in rows}) == 2
-    assert sum(row["url"].startswith(f"http://{NET}.2:") for row in rows) == 2
+    ends = sorted(row["url"].removeprefix(f"http://{NET}.") for row in rows)
+    assert ends == ["10:9000", "11:9000", "20:9000", "21:9000"]
     assert "softaxe_devices 4.0" in api.get("/metrics").text
     assert api.get("/control/devices/601-9").status_code == 404
     refused = api.post("/control/faults", json={"effect": "fire"})
@@ -204,7 +204,7 @@ def test_an_advance_ends_on_all_machines_when_its_client_has_gone(
 def test_devices_of_a_machine_that_dies_come_back_on_another(fleet: OnTwo) -> None:
     api = fleet.api
     rows = api.get("/control/devices").json()["devices"]
-    (lost, *_) = [row for row in rows if f"{NET}.2" in row["url"]]
+    (lost, *_) = [row for row in rows if f"{NET}.20:" in row["url"]]
     body = {"hostname": "kept-too"}
     assert httpx.patch(f"{lost['url']}/api/system", json=body).is_success
     fleet.told.clear()
@@ -214,7 +214,7 @@ def test_devices_of_a_machine_that_dies_come_back_on_another(fleet: OnTwo) -> No
     away = api.get("/control/fleet")
     states = [one["state"] for one in fleet.workers()]
     then = api.get("/control/clock").json()["now"]
-    other = {"SOFTAXE_RUN_HOST": f"{NET}.3", "SOFTAXE_RUN_ADVERTISE": "third.example"}
+    other = {"SOFTAXE_RUN_HOST": f"{NET}.30", "SOFTAXE_RUN_ADVERTISE": "third.example"}
     fleet.node = fleet.cluster.add_node(**SMALL, env_vars=other)
 
     assert "has died" in fleet.told[0]
@@ -225,7 +225,7 @@ def test_devices_of_a_machine_that_dies_come_back_on_another(fleet: OnTwo) -> No
     assert (row["hostname"], row["macAddr"]) == ("kept-too", lost["macAddr"])
     host, _, port = row["url"].rpartition(":")
     assert host == "http://third.example"
-    assert httpx.get(f"http://{NET}.3:{port}/api/system/info").is_success
+    assert httpx.get(f"http://{NET}.30:{port}/api/system/info").is_success
     assert api.get("/control/clock").json()["now"] > then
 
 
@@ -280,18 +280,39 @@ def test_places_of_parts_on_one_machine_follow_each_other(
 ) -> None:
     options = FleetOptions(tmp_path, port_base=9000)
     shared = cluster._Cluster(options, Clock(), 4, print, frozenset(), print)
-    here, there, own = [
-        cluster._Place(machine, 1, softaxe.__version__, host, None)
-        for machine, host in (("10.0.0.1", None), ("10.0.0.2", None), ("10.0.0.1", "x"))
-    ]
+    version = softaxe.__version__
+    here = cluster._Place("10.0.0.1", 1, version, None, None)
+    there = cluster._Place("10.0.0.2", 1, version, None, None)
+    own = cluster._Place("10.0.0.1", 1, version, "10.0.1.1", None)
 
-    assert shared.place(0, here, 10) == ("10.0.0.1", 9000)
-    assert shared.place(1, here, 5) == ("10.0.0.1", 9010)
-    assert shared.place(2, there, 5) == ("10.0.0.2", 9000)
-    assert shared.place(3, own, 5) == ("x", 9000)
-    assert shared.place(0, there, 10) == ("10.0.0.2", 9005)
-    assert shared.place(3, here, 10) == ("10.0.0.1", 9000), "which nobody has now"
-    assert shared.place(2, here, 11) == ("10.0.0.1", 9015)
+    def first(part: int, at: Any, count: int) -> tuple[str, int]:
+        plan = shared.place(part, at, count)
+        return plan.host, plan.port
+
+    assert first(0, here, 10) == ("10.0.0.1", 9000)
+    assert first(1, here, 5) == ("10.0.0.1", 9010)
+    assert first(2, there, 5) == ("10.0.0.2", 9000)
+    assert first(3, own, 5) == ("10.0.1.1", 9000)
+    assert first(0, there, 10) == ("10.0.0.2", 9005)
+    assert first(3, here, 10) == ("10.0.0.1", 9000), "which nobody has now"
+    assert first(2, here, 11) == ("10.0.0.1", 9015)
+
+
+def test_a_machine_may_have_an_address_for_each_device(
+    cluster: Any, tmp_path: Path
+) -> None:
+    options = FleetOptions(tmp_path, port=80)
+    shared = cluster._Cluster(options, Clock(), 3, print, frozenset(), print)
+
+    def plan(part: int, host: str | None, advertise: str | None) -> tuple[Any, ...]:
+        place = cluster._Place("10.0.0.1", 1, softaxe.__version__, host, advertise)
+        found = shared.place(part, place, 300)
+        return found.host, found.port, found.port_base
+
+    assert plan(0, "10.0.1.1", None) == ("10.0.1.1", 80, None)
+    assert plan(1, "10.0.1.1", None) == ("10.0.2.47", 80, None)
+    assert plan(1, None, None) == ("10.0.0.1", 80, 80)
+    assert plan(2, "0.0.0.0", "lab.example") == ("0.0.0.0", 80, 80)
 
 
 @pytest.mark.parametrize(

@@ -103,9 +103,6 @@ def in_cluster(
         storage = Storage(options.state)
         options = replace(options, seed=storage.keep_seed(options.seed))
         storage.close()
-        if options.host is None and options.port_base is None:
-            # A machine has one address and many devices.
-            options = replace(options, port_base=options.port)
         # Where their addresses begin is known once Ray has chosen their machines.
         plans = divided(replace(options, host=ONE_HOST, port_base=0), count)
     except BaseException:
@@ -190,8 +187,11 @@ class _Cluster:
             if is_ours:
                 ray.shutdown()
 
-    def place(self, part: int, at: "_Place", count: int) -> tuple[str, int]:
-        """Return the first address of a part's devices, which no other part has.
+    def place(self, part: int, at: "_Place", count: int) -> AddressPlan:
+        """Return a plan of addresses for a part's devices, which no other part has.
+
+        A machine that says where they begin, and no name for all, has an address for
+        each of them; another has ports of its own one.
 
         Raises:
             SettingError: Its machine has too few.
@@ -204,8 +204,12 @@ class _Cluster:
                 break
             first = max(first, begins + held)
         self.places[part] = here, first, count
-        plan = AddressPlan(host, self.options.port, self.options.port_base)
-        return list(islice(plan.places(()), first + count))[first]
+        port, base = self.options.port, self.options.port_base
+        if base is None and (host == at.machine or at.advertise is not None):
+            base = port
+        places = AddressPlan(host, port, base).places(())
+        host, port = list(islice(places, first + count))[first]
+        return AddressPlan(host, port, None if base is None else port)
 
 
 class _Place(NamedTuple):
@@ -336,12 +340,13 @@ class RayPart:
         memory = self._memory
         groups = options.groups if memory is None else memory.groups
         count = sum(group.count for group in groups)
-        host, port = self._cluster.place(self._number, place, count)
+        plan = self._cluster.place(self._number, place, count)
         is_here = place.machine == _machine()
         options = replace(
             options,
-            host=host,
-            port_base=None if self._cluster.options.port_base is None else port,
+            host=plan.host,
+            port=plan.port,
+            port_base=plan.port_base,
             advertise=place.advertise or (options.advertise if is_here else None),
             speed=clock.speed,
             is_paused=clock.is_paused,
