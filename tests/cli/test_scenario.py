@@ -8,11 +8,11 @@ from softaxe.cli.commands import app
 from softaxe.control.scenario_run import shipped_names
 
 
-def test_thirteen_come_with_softaxe() -> None:
+def test_sixteen_come_with_softaxe() -> None:
     listed = CliRunner().invoke(app, ["scenario"])
 
     assert listed.exit_code == 0
-    assert len(shipped_names()) == 14
+    assert len(shipped_names()) == 16
     assert [line.split()[0] for line in listed.stdout.splitlines()] == shipped_names()
 
 
