@@ -326,6 +326,7 @@ def test_the_pool_shows_its_miners_and_takes_orders(
     picture: Callable[[Page, str], None],
     check_access: Callable[[Page], None],
 ) -> None:
+    few.clock.advance(15)  # whom another test restarted is back
     page = open_fleet("pool", of=few)
     row = page.get_by_role("row", name=re.compile(few[0].id))
     expect(row).to_contain_text("bitaxe/BM1370/v2.12.2")
