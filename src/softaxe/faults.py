@@ -207,9 +207,13 @@ class MetRules:
             self._until = -NEVER
         return rule is not None
 
+    def active(self, now: float) -> list[Rule]:
+        """Those that are at work now."""
+        return [rule for rule in self if rule.is_active(now)]
+
     def names(self, now: float) -> list[str]:
         """Ids of those that are at work now."""
-        return [rule.id for rule in self if rule.is_active(now)]
+        return [rule.id for rule in self.active(now)]
 
     def device_faults(self, now: float) -> DeviceFaults:
         """What is wrong with the device now."""

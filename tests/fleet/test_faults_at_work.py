@@ -107,7 +107,7 @@ def test_rules_that_come_one_by_one_are_as_rules_that_were_there(
                 all_anew = fleet.faults.rules.that_meet(member.whom)
                 assert member.device.faults == all_anew.device_faults(now)
                 assert member.link_faults == all_anew.link_faults(now)
-                assert fleet.faults.names_for(member) == all_anew.names(now)
+                assert fleet.faults.at_work_on(member) == all_anew.active(now)
 
         for order in ORDERS:
             await fleet.faults.add(order)

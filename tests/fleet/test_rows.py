@@ -49,14 +49,37 @@ def test_a_pool_that_answers_no_share_is_told() -> None:
                 session.unanswered.submitted(1, member.device.now - ago_s)
                 told.append(state_of(member))
             session.unanswered.answered(1, member.device.now)
+            told.append(state_of(member))
+            for _ in range(2):
+                member.device.shares.reject("Above target")
+                told.append(state_of(member))
+            member.device.shares.accept(10)
             return [*told, state_of(member)]
 
-        assert fleet.call(look) == ["mining", "unanswered", "mining"]
+        assert fleet.call(look) == [
+            *("mining", "unanswered", "mining", "mining", "rejecting", "mining")
+        ]
+
+
+def test_a_device_is_starting_until_it_has_a_rate_and_slow_below_its_own() -> None:
+    with running(speed=0) as fleet:
+        fleet.clock.advance(10)
+
+        def look(f: Fleet) -> list[str]:
+            (member,) = f.members.values()
+            told = [state_of(member)]
+            member.device.hashrate.one_minute_hs = 0.0
+            return [*told, state_of(member)]
+
+        assert fleet.call(look) == ["mining", "starting"]
+        fleet[0].patch(overclockEnabled=1, coreVoltage=1000, frequency=800)
+        fleet.clock.advance(90)
+        assert fleet.call(look)[0] == "slow"
 
 
 def test_real_work_is_shown_and_mines_without_flicker() -> None:
     with running(speed=0, work="real") as fleet:
-        fleet.clock.advance(30)
+        fleet.clock.advance(61)
 
         def look(f: Fleet) -> tuple[str, float]:
             (member,) = f.members.values()

@@ -560,7 +560,7 @@ def test_faults_find_devices_by_all_their_names() -> None:
                 lambda fleet: [
                     member.id
                     for member in fleet.members.values()
-                    if fleet.faults.names_for(member)
+                    if fleet.faults.at_work_on(member)
                 ]
             )
             assert met == ["601-2"], pattern

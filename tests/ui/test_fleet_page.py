@@ -170,7 +170,7 @@ def test_a_fault_is_ordered_refused_and_removed(
     picture(page, "fleet-faults")
     page.goto(f"{fleet.control_url}/#/devices")
     page.get_by_label("Group").select_option("attic")
-    expect(page.locator("tbody tr[aria-rowindex='2']")).to_contain_text("fault-")
+    expect(page.locator("tbody tr[aria-rowindex='2']")).to_contain_text("ambient")
     page.goto(f"{fleet.control_url}/#/faults")
     page.get_by_role("button", name=re.compile("^Remove fault")).click()
     expect(page.get_by_text("Nothing is wrong anywhere.")).to_be_visible()
@@ -326,7 +326,7 @@ def test_the_pool_shows_its_miners_and_takes_orders(
     picture: Callable[[Page, str], None],
     check_access: Callable[[Page], None],
 ) -> None:
-    few.clock.advance(15)  # whom another test restarted is back
+    few.clock.advance(15)  # whom others restarted or brought back is there again
     page = open_fleet("pool", of=few)
     row = page.get_by_role("row", name=re.compile(few[0].id))
     expect(row).to_contain_text("bitaxe/BM1370/v2.12.2")

@@ -333,6 +333,7 @@ class Row(Struct, frozen=True, rename="camel"):
     is_using_fallback_stratum: bool
     uptime_seconds: Count
     faults: Annotated[tuple[str, ...], about("Ids of the rules that meet it.")]
+    effects: Annotated[tuple[EffectName, ...], about("What these do.")]
 
 
 class Rows(Struct, frozen=True):

@@ -649,7 +649,7 @@ class Pools:
         if isinstance(event, stratum.ShareRejected):
             self.shares.reject(event.reason)
             return
-        self.shares.accepted += event.count
+        self.shares.accept(event.count)
         if not isinstance(self.session, stratum.Session):
             self.response_batch = event.count
 

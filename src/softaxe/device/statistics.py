@@ -21,6 +21,8 @@ STATISTICS_SLACK_MS = 2500
 NARROW_BITS = 32
 REASON_BYTES = 63
 """Bytes of a reason that are kept and compared. Source: ESP-Miner system.c."""
+RECENT_SHARES = 30
+"""How many shares a pool's latest answers weigh against; an estimate."""
 MAX_REASONS = 10
 """Different rejection reasons counted. Source: ESP-Miner system.c."""
 
@@ -40,10 +42,18 @@ class ShareCounters:
     accepted: int = 0
     rejected: int = 0
     rejected_reasons: list[RejectedReason] = field(default_factory=list)
+    reject_part: float = 0.0
+    """Of the latest some thirty shares, the newest count most; no client is told."""
+
+    def accept(self, count: int) -> None:
+        """Count accepted shares."""
+        self.accepted += count
+        self.reject_part *= (1 - 1 / RECENT_SHARES) ** count
 
     def reject(self, reason: str) -> None:
         """Count a rejected share; a new reason sorts the list by count."""
         self.rejected += 1
+        self.reject_part += (1 - self.reject_part) / RECENT_SHARES
         message = reason.encode()[:REASON_BYTES].decode(errors="ignore")
         for known in self.rejected_reasons:
             if known.message == message:

@@ -196,11 +196,11 @@ class FaultsAtWork:
             is_stream=request.is_websocket,
         )
 
-    def names_for(self, member: Member) -> list[str]:
-        """Ids of the rules that are at work on a device."""
+    def at_work_on(self, member: Member) -> list[Rule]:
+        """The rules that are at work on a device."""
         if not self._rules.rules:
             return []
-        return self._met_by(member).names(self._clock.now)
+        return self._met_by(member).active(self._clock.now)
 
     async def matches(self, rule: Rule) -> int:
         """Count the devices that a rule meets, and other miners that are there."""

@@ -1,10 +1,11 @@
 """What a fleet shows of its devices: one row each, and sums."""
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Literal
 
 from softaxe.device.device import Device
+from softaxe.faults import Rule
 from softaxe.fleet.turns import in_turns
 from softaxe.serve.member import Member
 
@@ -14,10 +15,16 @@ HISTORY_POINTS = 720
 UNANSWERED_S = 300.0
 """A pool that answers no share for so long answers none; some answer many at once."""
 STARTING_S = 60.0
-"""A device that does not hash yet is starting for so long after its boot."""
+"""A device that has measured no rate yet is starting for so long after its boot."""
+REJECTING = 0.05
+"""A pool that refuses more than this part of the latest shares takes pay away."""
+SLOW = 0.9
+"""Less than this part of the rate that its chips should have."""
 
 State = Literal[
     "mining",
+    "slow",
+    "rejecting",
     "unanswered",
     "starting",
     "idle",
@@ -43,11 +50,23 @@ def state_of(member: Member) -> State:
         return "overheated"
     if device.power_fault:
         return "fault"
+    is_young = device.uptime_s < STARTING_S
     # Not by its reading: a counter of real work may stand still from poll to poll.
-    if device.chain.hashrate_hs > 0 and device.pools.session is not None:
-        _, unanswered_s = device.pools.unanswered(device.now)
-        return "mining" if unanswered_s < UNANSWERED_S else "unanswered"
-    return "starting" if device.uptime_s < STARTING_S else "idle"
+    if device.chain.hashrate_hs <= 0 or device.pools.session is None:
+        return "starting" if is_young else "idle"
+    return _mining_state(device, is_young=is_young)
+
+
+def _mining_state(device: Device, *, is_young: bool) -> State:
+    _, unanswered_s = device.pools.unanswered(device.now)
+    if unanswered_s >= UNANSWERED_S:
+        return "unanswered"
+    if device.shares.reject_part > REJECTING:
+        return "rejecting"
+    if is_young:
+        return "mining" if device.hashrate.one_minute_hs > 0 else "starting"
+    is_slow = device.chain.hashrate_hs < SLOW * device.expected_hashrate_hs
+    return "slow" if is_slow else "mining"
 
 
 def hashing_hs(device: Device) -> float:
@@ -66,8 +85,8 @@ def ghs(rate_hs: float) -> float:
     return round(rate, 3) if rate >= 1 else float(f"{rate:.4g}")
 
 
-def row(member: Member, faults: list[str]) -> Row:
-    """Return a device as the control API lists it; hash rates in GH/s."""
+def row(member: Member, rules: Collection[Rule]) -> Row:
+    """Return a device as the control API lists it, with the rules at work on it."""
     device = member.device
     read, shares = device.readings, device.shares
     rate = device.hashrate.current_hs / 1e9
@@ -95,7 +114,8 @@ def row(member: Member, faults: list[str]) -> Row:
         "bestDiff": device.best_difficulty,
         "isUsingFallbackStratum": device.is_using_fallback,
         "uptimeSeconds": int(device.uptime_s),
-        "faults": faults,
+        "faults": [rule.id for rule in rules],
+        "effects": list(dict.fromkeys(rule.effect for rule in rules)),
     }
 
 

@@ -22,7 +22,9 @@ export interface Row {
   bestDiff: number;
   isUsingFallbackStratum: boolean;
   uptimeSeconds: number;
+  /** Ids of the rules that meet it, and what these do. */
   faults: string[];
+  effects: string[];
 }
 
 export interface Sums {

@@ -329,7 +329,7 @@ class Operations:
         return {}
 
     def _row(self, member: Member) -> Table:
-        return row(member, self._fleet.faults.names_for(member))
+        return row(member, self._fleet.faults.at_work_on(member))
 
     def _member(self, device_id: str) -> Member:
         try:
