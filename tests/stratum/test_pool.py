@@ -949,12 +949,12 @@ def test_random_bit_errors_never_raise() -> None:
 def test_a_silent_pool_neither_hears_nor_speaks() -> None:
     miner = make_miner(make_pool(start_difficulty=1000.0))
 
-    miner.connection.is_silent = True
+    miner.connection.set_silent(is_so=True)
     miner.connection.receive(b'{"id":1,"method":"mining.ping"}\n', 1.0)
     miner.pool.step(100.0)
     assert miner.connection.data_to_send() == b""
 
-    miner.connection.is_silent = False
+    miner.connection.set_silent(is_so=False)
     assert miner.call("mining.ping", now=101.0)["result"] == "pong"
     miner.pool.step(119.0)
     assert miner.connection.difficulty == 1000.0

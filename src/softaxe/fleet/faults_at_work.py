@@ -262,7 +262,7 @@ class FaultsAtWork:
         """
         met, now = self._met_by(connection), self._clock.now
         links = met.link_faults(now)
-        connection.is_silent = links.is_silent
+        connection.set_silent(is_so=links.is_silent)
         if links.is_primary_down or links.is_fallback_down:
             connection.close("down on order")
         self._treat(connection, met.pool_faults(now), is_new=is_new)

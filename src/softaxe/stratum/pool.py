@@ -212,7 +212,7 @@ class Miner(ABC):
         """The pool is through with this miner; send what there is and close."""
         self.is_closed = False
         self.is_silent = False
-        """This miner is neither heard nor told anything."""
+        """This miner is neither heard nor told anything; see `set_silent`."""
         self.faults = NO_POOL_FAULTS
         """How this miner is treated; see `set_faults`."""
         self._pool = pool
@@ -288,6 +288,13 @@ class Miner(ABC):
             self.send_job(is_clean=True)
         if self._is_held and not faults.block_late_s:
             self.tell_block()
+
+    def set_silent(self, *, is_so: bool) -> None:
+        """Neither hear the miner nor tell it anything, or begin again."""
+        was_silent, self.is_silent = self.is_silent, is_so
+        if was_silent and not is_so:  # it may have missed both
+            self._tell_difficulty()
+            self.send_job(is_clean=True)
 
     def set_difficulty(self, difficulty: float, now: float) -> bool:
         """Ask for this difficulty, from which it goes on by the rate of shares.

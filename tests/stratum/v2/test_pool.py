@@ -685,13 +685,26 @@ def test_a_message_may_be_too_long_for_the_pool() -> None:
 
 def test_a_silent_pool_neither_hears_nor_speaks(entrance: Entrance) -> None:
     device = Device(entrance)
-    device.connection.is_silent = True
+    device.connection.set_silent(is_so=True)
 
     submit(device, next(shares(device)))
     entrance.pool.new_block(2.0)
 
     assert not device.connection.data_to_send()
     assert not entrance.pool.accepted
+
+
+def test_a_miner_mines_on_when_its_silent_pool_speaks_again(entrance: Entrance) -> None:
+    device = Device(entrance)
+    device.connection.set_silent(is_so=True)
+    submit(device, next(shares(device)))
+    entrance.pool.new_block(2.0)
+
+    device.connection.set_silent(is_so=False)
+    device.talk()
+    submit(device, next(shares(device)))
+
+    assert entrance.pool.accepted == 1
 
 
 def test_a_connection_that_ends_is_forgotten(entrance: Entrance) -> None:

@@ -261,9 +261,11 @@ class PoolConnection(Miner):
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes from the miner, in any slices."""
         self._pool.step(now)
-        if self.is_silent or self.wants_close or self.is_closed:
+        if self.wants_close or self.is_closed:
             return
         if self._state is _State.HANDSHAKE:
+            if self.is_silent:
+                return
             self._hello += data
             if len(self._hello) < HELLO_BYTES:
                 return
@@ -272,8 +274,9 @@ class PoolConnection(Miner):
         if self._link is None:
             return
         try:
-            for frame in self._link.feed(data):
-                self._take(frame, now)
+            for frame in self._link.feed(data):  # also in silence: each has its nonce
+                if not self.is_silent:
+                    self._take(frame, now)
                 if self.wants_close:
                     return
         except StratumError as error:
