@@ -24,10 +24,24 @@ def test_one_answer_may_be_for_all_shares_up_to_one() -> None:
         ledger.left(float(number))
     ledger.answered(1, "stale-share")
 
-    ledger.accepted(2)
+    ledger.accepted(2, count=2)
 
     assert ledger.replies() == [(1.0, "stale-share"), (0.0, None), (2.0, None)]
     assert ledger.waiting == 1
+
+
+def test_an_answer_for_few_shares_leaves_those_before_them_unanswered() -> None:
+    ledger = ShareLedger()
+    for number in range(4):
+        ledger.submitted(number)
+        ledger.left(float(number))
+
+    ledger.accepted(2, count=1)
+
+    assert ledger.replies() == [(2.0, None)]
+    assert ledger.waiting == 3
+    ledger.accepted(3, count=99)
+    assert ledger.waiting == 0
 
 
 def test_a_pool_that_never_answers_does_not_fill_the_memory() -> None:

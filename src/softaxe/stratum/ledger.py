@@ -81,9 +81,10 @@ class ShareLedger:
         if at is not None:
             self._replies.append((at, reason))
 
-    def accepted(self, last: int) -> None:
-        """The pool has accepted what waits up to a number."""
-        for number in [number for number in self._waiting if number <= last]:
+    def accepted(self, last: int, *, count: int) -> None:
+        """The pool has accepted the latest shares up to a number, so many of them."""
+        waiting = [number for number in self._waiting if number <= last]
+        for number in waiting[max(0, len(waiting) - count) :]:
             self.answered(number, None)
 
     def replies(self) -> list[Reply]:

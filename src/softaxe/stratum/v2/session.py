@@ -518,7 +518,7 @@ class Session:
         self._say(f"Shares accepted: {count}{took}")
         self._resolved += count
         self.unanswered.answered(number, now)
-        self.ledger.accepted(number)
+        self.ledger.accepted(number, count=count)
         self._events.append(ShareAccepted(count))
 
     def _take_error(self, frame: Frame, now: float) -> None:
