@@ -279,7 +279,7 @@ def test_places_of_parts_on_one_machine_follow_each_other(
     cluster: Any, tmp_path: Path
 ) -> None:
     options = FleetOptions(tmp_path, port_base=9000)
-    shared = cluster._Cluster(options, Clock(), 4, print, frozenset(), print)
+    shared = cluster._Cluster(options, Clock(), print, frozenset(), print)
     version = softaxe.__version__
     here = cluster._Place("10.0.0.1", 1, version, None, None)
     there = cluster._Place("10.0.0.2", 1, version, None, None)
@@ -302,7 +302,7 @@ def test_a_machine_may_have_an_address_for_each_device(
     cluster: Any, tmp_path: Path
 ) -> None:
     options = FleetOptions(tmp_path, port=80)
-    shared = cluster._Cluster(options, Clock(), 3, print, frozenset(), print)
+    shared = cluster._Cluster(options, Clock(), print, frozenset(), print)
 
     def plan(part: int, host: str | None, advertise: str | None) -> tuple[Any, ...]:
         place = cluster._Place("10.0.0.1", 1, softaxe.__version__, host, advertise)
@@ -313,6 +313,26 @@ def test_a_machine_may_have_an_address_for_each_device(
     assert plan(1, "10.0.1.1", None) == ("10.0.2.47", 80, None)
     assert plan(1, None, None) == ("10.0.0.1", 80, 80)
     assert plan(2, "0.0.0.0", "lab.example") == ("0.0.0.0", 80, 80)
+
+
+def test_devices_of_this_machine_alone_are_where_they_are_without_ray(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(cluster.ray, "init", lambda **options: None)
+    monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: {"CPU": 2.0})
+    options = FleetOptions(tmp_path, groups=(Group(count=4),), port=8080)
+
+    whole = cluster.in_cluster(options, cluster.LOCAL, None)
+
+    shared = whole.parts[0]._cluster
+    assert shared.is_local
+    at = cluster._Place("10.0.0.1", 1, softaxe.__version__, None, None)
+    plans = [shared.place(part, at, 2) for part in (0, 1)]
+    assert [(one.host, one.port_base) for one in plans] == [
+        ("127.0.0.2", None),
+        ("127.0.0.4", None),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -369,7 +389,7 @@ def test_a_part_that_dies_at_each_start_ends_the_fleet(
     monkeypatch.setattr(cluster, "_new_actor", lambda: actor)
     monkeypatch.setattr(cluster, "_machine", lambda: "10.0.0.2")
     options = FleetOptions(tmp_path, groups=(Group(count=2),))
-    shared = cluster._Cluster(options, Clock(), 1, print, frozenset(), print)
+    shared = cluster._Cluster(options, Clock(), print, frozenset(), print)
     part = cluster.RayPart(0, options, shared)
 
     with pytest.raises(SoftaxeError, match="601-1 to 601-2, has died 3 times before"):

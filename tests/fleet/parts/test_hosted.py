@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from softaxe.device.logbook import LogLine
-from softaxe.errors import NotNow, StorageError
+from softaxe.errors import StorageError
 from softaxe.fleet.groups import Group, numbered
 from softaxe.fleet.options import FleetOptions
 from softaxe.fleet.parts.hosted import (
@@ -19,6 +19,7 @@ from softaxe.fleet.parts.hosted import (
     KeptElsewhere,
     Memory,
     News,
+    NotBegun,
 )
 from softaxe.serve.storage import State, Storage
 from softaxe.units import Level
@@ -39,8 +40,10 @@ def live(
 
     async def main() -> None:
         part = HostedPart()
-        with pytest.raises(NotNow, match="starting"):
+        with pytest.raises(NotBegun):
             await part.ask("ids", {})
+        with pytest.raises(NotBegun):
+            await part.pace(now + 1.0, searching=0.0)
         options = FleetOptions(
             Path(),
             groups=tuple(numbered([Group(count=3)])),

@@ -28,7 +28,7 @@ from softaxe.fleet.clock import SLICE_S, Clock
 from softaxe.fleet.fleet import ShowProgress
 from softaxe.fleet.options import ONE_HOST, FleetOptions
 from softaxe.fleet.parts.division import MOST_WORKERS, divided, in_words
-from softaxe.fleet.parts.hosted import Done, HostedPart, Keeper, Memory, News
+from softaxe.fleet.parts.hosted import Done, HostedPart, Keeper, Memory, News, NotBegun
 from softaxe.fleet.parts.part import ANSWER_S, Life, PartState
 from softaxe.fleet.parts.processes import BEAT_S, END_S, STILL_S
 from softaxe.fleet.parts.whole import Whole
@@ -90,6 +90,9 @@ def in_cluster(
         StorageError: The state directory cannot be used.
     """
     is_ours = _connect(address)
+    is_local = is_ours and address == LOCAL
+    if is_local:
+        options = replace(options, host=options.first_host)
     try:
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         cpus = int(resources.get("CPU", 0))
@@ -110,7 +113,7 @@ def in_cluster(
             ray.shutdown()
         raise
     clock = Clock(speed=options.speed, is_paused=options.is_paused, tell_lost=show_stop)
-    cluster = _Cluster(options, clock, count, show_log, levels, tell)
+    cluster = _Cluster(options, clock, show_log, levels, tell, is_local=is_local)
     parts = [RayPart(number, plan, cluster) for number, plan in enumerate(plans)]
     return Whole(
         options,
@@ -126,6 +129,7 @@ def _connect(address: str) -> bool:
     if ray.is_initialized():
         return False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody else is told
+    os.environ.setdefault("RAY_COLOR_PREFIX", "0")  # not every output is a terminal
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:
         ray.init(address=LOCAL, include_dashboard=False, **quiet)
@@ -154,10 +158,11 @@ class _Cluster:
 
     options: FleetOptions
     clock: Clock
-    count: int
     show_log: ShowLog
     levels: frozenset[Level]
     tell: Callable[[str], None]
+    is_local: bool = False
+    """It is this machine alone, whose devices are where they are without Ray."""
     keeper: Any = None
     places: dict[int, tuple[tuple[str, str], int, int]] = field(default_factory=dict)
     searching: dict[int, float] = field(default_factory=dict)
@@ -337,6 +342,8 @@ class RayPart:
                 f"{__version__}"
             )
         options, clock = self._options, self._cluster.clock
+        if self._cluster.is_local:  # its environment is ours, which is in the options
+            place = place._replace(host=None, advertise=options.advertise)
         memory = self._memory
         groups = options.groups if memory is None else memory.groups
         count = sum(group.count for group in groups)
@@ -385,9 +392,8 @@ class RayPart:
                 if pacing.done():  # it goes on as long as the actor
                     pacing.result()
                 await asyncio.shield(running)
-            except RayTaskError as error:
-                raise _cause(error) from None
-            except RayActorError:
+            except (RayActorError, RayTaskError) as error:
+                _raise_but_death(error)
                 if self._is_told_to_end:
                     return
                 await self._come_back()
@@ -504,9 +510,8 @@ class RayPart:
             raise
         try:
             done: Done = answer.result()
-        except RayTaskError as error:
-            raise _cause(error) from None
-        except RayActorError as error:
+        except (RayActorError, RayTaskError) as error:
+            _raise_but_death(error)
             raise NotNow(f"{self._name()} has died") from error
         self._now = done.now
         if done.memory is not None:
@@ -532,7 +537,7 @@ class RayPart:
         if not self._is_still:
             await asyncio.wait([answer], timeout=STILL_S)
         if answer.done():
-            with suppress(RayActorError):
+            with suppress(RayActorError, RayTaskError):
                 await self._say_pace()  # it is not where it was
 
     @property
@@ -570,6 +575,15 @@ def _forget(answer: asyncio.Future[Any]) -> None:
     """Take what nobody wants to know any more."""
     if not answer.cancelled():
         answer.exception()
+
+
+def _raise_but_death(error: RayActorError | RayTaskError) -> None:
+    """Raise what was raised elsewhere, unless an actor has died.
+
+    It may be there again, with nothing to do, before Ray tells that it has died.
+    """
+    if isinstance(error, RayTaskError) and not isinstance(error.cause, NotBegun):
+        raise _cause(error) from None
 
 
 def _cause(error: RayTaskError) -> Exception:

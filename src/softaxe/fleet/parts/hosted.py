@@ -58,6 +58,10 @@ _CHANGES = frozenset(
 """Operations after which a part that came back would be another one."""
 
 
+class NotBegun(NotNow):
+    """It was made just now, perhaps instead of one that has died, and not begun."""
+
+
 class Memory(Struct, frozen=True):
     """What a part would need to become again what it is, beside what is stored."""
 
@@ -159,7 +163,11 @@ class HostedPart:
         Args:
             until: How far they may go.
             searching: How many devices of other parts do real work.
+
+        Raises:
+            NotBegun: There are no devices.
         """
+        self._there()
         self._pace.until = until
         self._searching[1] = searching
         late = time.monotonic() + ARRIVE_S
@@ -174,11 +182,9 @@ class HostedPart:
         """Do one of `Operations`.
 
         Raises:
-            NotNow: There are no devices yet.
+            NotBegun: There are no devices.
             SoftaxeError, OSError: What the operation raises.
         """
-        if self._operations is None:
-            raise NotNow("the fleet is starting")
         fleet = self._there()
         leaving = fleet.members.get(arguments.get("device_id", ""))
         found = await getattr(self._operations, name)(**arguments)
@@ -214,7 +220,8 @@ class HostedPart:
             self._lines.append((device_id, line))
 
     def _there(self) -> Fleet:
-        assert self._fleet is not None
+        if self._fleet is None:
+            raise NotBegun("a part of the fleet has not begun")
         return self._fleet
 
 
