@@ -786,6 +786,12 @@ def test_the_difficulty_is_told_before_the_job_it_holds_for() -> None:
     assert miner.difficulty == miner.connection.difficulty == 2.0**-30
 
 
+def test_a_miner_begins_with_no_more_than_makes_a_block() -> None:
+    pool = make_pool(start_difficulty=1.0, network_difficulty=2.0**-30)
+
+    assert pool.start_difficulty == make_miner(pool).difficulty == 2.0**-30
+
+
 def test_a_new_job_comes_every_thirty_seconds_and_the_clock_runs() -> None:
     miner = make_miner(make_pool(start_difficulty=LOWEST_DIFFICULTY))
 

@@ -479,7 +479,7 @@ class Pool:
             protocol: WorkerStatistics((self.totals,))
             for protocol in get_args(Protocol)
         }
-        self.start_difficulty = start_difficulty
+        self.start_difficulty = min(start_difficulty, self.chain.network_difficulty)
         self.target_share_interval_s = target_share_interval_s
         self._smallest_difficulty = smallest_difficulty
         self.difficulty_unit = difficulty_unit
