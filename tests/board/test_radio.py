@@ -212,6 +212,7 @@ def test_nothing_is_tried_again_while_a_client_is_on_the_access_point() -> None:
         wanted = refused if second < 11 else "Config AP connected!"
         assert made.status_text == wanted
     assert lines.count("Config AP connected!") == 1
+    assert made.trouble == "Incorrect password entered", "also meanwhile"
 
     run(made, 59.0 + 30.0)
     assert made.status_text == "Connecting..."

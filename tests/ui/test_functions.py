@@ -18,10 +18,13 @@ def asked(file: str, calls: str) -> Any:
     if node is None or not (UI / "node_modules/vite").exists():
         pytest.skip("needs Node.js and what `make page` installs")
     program = f"""
-        import {{ transformWithOxc }} from "vite";
-        import {{ readFileSync }} from "node:fs";
-        const text = readFileSync({json.dumps(f"src/lib/{file}")}, "utf8");
-        const code = encodeURIComponent((await transformWithOxc(text, "m.ts")).code);
+        import {{ build }} from "vite";
+        const lib = {{ entry: {json.dumps(f"src/lib/{file}")}, formats: ["es"] }};
+        const options = {{ lib: {{ ...lib, fileName: "m" }}, write: false }};
+        const made = await build(
+            {{ configFile: false, logLevel: "silent", build: options }}
+        );
+        const code = encodeURIComponent(made[0].output[0].code);
         const m = await import(`data:text/javascript,${{code}}`);
         console.log(JSON.stringify({calls}));
     """
@@ -87,3 +90,109 @@ def test_labels_tell_ticks_apart(
     calls = f"m.scaledTicks({json.dumps(ticks)}, {json.dumps(unit)})"
 
     assert asked("format.ts", calls) == labels
+
+
+def test_a_chart_tells_of_a_place_what_is_known_there_and_when_it_was() -> None:
+    rows, told, marks, texts, places = asked(
+        "drawing.ts",
+        """(() => {
+            const at = (time, boot) => ({ time, boot });
+            const samples = [at(0, "a"), at(5, "a"), at(100, "a"), at(105, "b"),
+                at(110, "b")];
+            const rows = m.rowsOf(samples, [(sample) => sample.time], 60);
+            const told = [-50, -2, 2, 4, 50, 98, 102.5, 107, 500];
+            const marks = m.marksBefore(1000, [100, 1000], 3);
+            const noon = new Date(2026, 0, 2, 12).getTime() / 1000;
+            const places = [[noon - 90, noon, true], [noon - 86400, noon, true],
+                [noon - 90, noon, false], [noon, noon, false]];
+            return [rows, told.map((time) => m.rowAt(rows, time, 2)),
+                marks, marks.map((time) => m.markText(time, 1000)),
+                places.map((place) => m.placeText(...place))];
+        })()""",
+    )
+
+    assert rows[0] == [0, 5, 52.5, 100, 102.5, 105, 110]
+    assert rows[1] == [0, 5, None, 100, None, 105, 110], "lines break in gaps"
+    assert told == [None, 0, 0, 1, None, 3, None, 5, None]
+    assert marks == [400, 700, 1000]
+    assert texts == ["\N{MINUS SIGN}10 min", "\N{MINUS SIGN}5 min", "now"]
+    assert places == ["11:58:30", "1 Jan, 12:00:00", "1 min 30 s ago", "now"]
+
+
+def test_what_is_wrong_now_is_told_and_no_longer() -> None:
+    answers = asked(
+        "problems.ts",
+        """(() => {
+            const info = { hashRate: 1000, hashRate_1m: 1000, errorPercentage: 1,
+                expectedHashrate: 1070, resetReason: "panic", ssid: "home" };
+            const status = { bootMs: 9e5, work: "scaled", pool: "p",
+                poolConnected: true, poolSilentSeconds: 1,
+                unansweredShares: 0, unansweredSeconds: 0,
+                chips: { answering: 1, hashing: 1 }, warnings: [], wifiTrouble: "" };
+            const none = { accepted: 100, rejected: 2 };
+            const tell = (i, s, shares, restarts = 0) => [
+                m.state({ ...info, ...i }, { ...status, ...s }, shares),
+                m.problems({ ...info, ...i }, { ...status, ...s }, undefined,
+                    { shares, restarts }).map((one) => `${one.title}. ${one.advice}`)];
+            return [
+                tell({}, {}, none),
+                tell({}, {}, { accepted: 16, rejected: 33 }),
+                tell({ hashRate: 500, hashRate_1m: 500 }, {}, none),
+                tell({ hashRate: 500, hashRate_1m: null }, {}, none),
+                tell({ hashRate: 0 }, { bootMs: 9e3 }, none),
+                tell({}, {}, none, 3),
+                tell({ apEnabled: 1 }, { wifiTrouble: "Incorrect password entered" },
+                    none),
+            ];
+        })()""",
+    )
+
+    healthy, rejected, slow, unknown, young, looping, locked_out = answers
+    assert healthy == unknown == [["good", "Mining"], []]
+    assert rejected[0] == ["bad", "Shares rejected"]
+    assert "33 of the last 49 shares, 67 %" in rejected[1][0]
+    assert (slow[0], "47 %" in slow[1][0]) == (["warn", "Too slow"], True)
+    assert young == [["warn", "Starting"], []]
+    assert looping[1] == [
+        "Restarts again and again. 3 times in the last 5 min. "
+        "The last time it said: panic."
+    ]
+    assert "could not join home: the password is wrong." in locked_out[1][0]
+
+
+def test_shares_of_long_ago_say_nothing_about_now() -> None:
+    found = asked(
+        "shares.ts",
+        """(() => {
+            let counts = [];
+            const look = (uptime, accepted, rejected) => {
+                counts = m.counted(counts, { uptime, accepted, rejected });
+                return m.lately(counts);
+            };
+            return [look(300, 0, 50), look(700, 40, 50), look(900, 60, 50),
+                look(1400, 110, 51), look(10, 1, 0)];
+        })()""",
+    )
+
+    since_boot = [{"accepted": n, "rejected": 50} for n in (0, 40)]
+    assert found[:2] == since_boot
+    assert found[2] == {"accepted": 60, "rejected": 0}
+    assert found[3] == {"accepted": 70, "rejected": 1}
+    assert found[4] == {"accepted": 1, "rejected": 0}
+
+
+def test_each_way_to_get_no_answer_has_its_words() -> None:
+    texts = asked(
+        "api.ts",
+        """[m.refusal(500, "Fault on order"), m.refusal(503, ""),
+            m.refusal(401, "Unauthorized"), m.inWords(new TypeError("x")),
+            m.inWords(new DOMException("x", "TimeoutError")),
+            m.inWords(new SyntaxError("x"))]""",
+    )
+
+    assert texts[:2] == [
+        "The device answers 500: Fault on order.",
+        "The device answers 503.",
+    ]
+    assert "--allow-network" in texts[2]
+    assert len(set(texts)) == len(texts)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, WebSocketRoute, expect
+from playwright.sync_api import Dialog, Page, Route, WebSocketRoute, expect
 
 PAGES = ("Dashboard", "Settings", "Update", "Logs", "Screen")
 PICTURES = os.environ.get("SOFTAXE_PICTURES")
@@ -304,6 +304,37 @@ def test_a_pool_that_answers_no_share_is_told(open_page: Open) -> None:
     expect(page.get_by_text("Unanswered", exact=True)).to_be_visible()
     row = page.get_by_text("251 shares without an answer for 50 min", exact=True)
     expect(row).to_be_visible()
+
+
+def test_changes_of_others_are_told_and_unsaved_ones_guarded(
+    open_page: Open, bitaxe: Any
+) -> None:
+    before = bitaxe.info()["stratumPort"]
+    page = open_page("settings")
+    target = page.get_by_label("Target of the automatic fan control")
+    target.click()
+    page.keyboard.type("1")  # no question is asked of somebody who touched nothing
+    typed = target.input_value()
+
+    bitaxe.patch(stratumPort=3344)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    told = page.get_by_text(
+        re.compile("^Changed elsewhere: Primary pool's port: .* → 3344")
+    )
+    expect(told).to_be_visible()
+    expect(page.get_by_label("Primary pool's port")).to_have_value("3344")
+    expect(target).to_have_value(typed)
+    asked: list[str] = []
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
+    page.reload()
+    assert asked == ["beforeunload"]
+    bitaxe.patch(stratumPort=before)
 
 
 def test_overclocking_is_behind_a_warning(open_page: Open, bitaxe: Any) -> None:

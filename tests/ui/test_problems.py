@@ -82,8 +82,8 @@ def test_what_is_wrong_is_said(
     expect(alert).to_contain_text(title)
     expect(alert).to_contain_text(advice)
     expect(alert.get_by_role("listitem")).to_have_count(1)
-    is_mining = title in {"Fallback pool in use.", "Hash errors."}
-    state = "Mining" if is_mining else "Not mining"
+    states = {"Fallback pool in use.": "Mining", "Hash errors.": "Too slow"}
+    state = states.get(title, "Not mining")
     expect(page.get_by_text(state, exact=True)).to_be_visible()
     check_access(page)
 

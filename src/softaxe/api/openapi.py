@@ -154,6 +154,7 @@ _STATUS = _object(
         "speaks": _STRING,
         "partitions": {"type": "array", "items": {"type": "object"}},
         "warnings": _array(_STRING),
+        "wifiTrouble": _STRING,
         "chips": _object(
             {
                 "answering": _INTEGER,

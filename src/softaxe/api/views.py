@@ -394,6 +394,7 @@ def status(device: Device) -> dict[str, object]:
         "speaks": device.firmware.tag,
         "partitions": partitions(device),
         "warnings": _warnings(device),
+        "wifiTrouble": device.radio.trouble,
     }
 
 

@@ -31,6 +31,7 @@ CLIENT_STAYS_S = 30.0
 """How long somebody who asked something is taken to stay on the access point, where
 nothing is tried again meanwhile; an estimate."""
 CLIENT_TEXT = "Config AP connected!"
+ADDRESS_TIMEOUT_TEXT = "IP Acquire Timeout"
 BEACON_TIMEOUT_S = 6.0
 """Until the loss of a network is noticed. Source: ESP-IDF."""
 RSSI_PERIOD_S = 5.0
@@ -190,6 +191,9 @@ class Radio:
         self._stage = _Stage.OFF
         self._stage_due = NEVER
         self._outcome: Reason | None = None
+        self.trouble = ""
+        """Why the last attempt to join failed, also while `status_text` tells of a
+        client of the access point; empty when it did not."""
         self._retries = 0
         self._client_until = -NEVER
         self._started_at = 0.0
@@ -326,7 +330,8 @@ class Radio:
             if not self._rows.tells_address_wait:
                 self._go(_Stage.LEASING, due + LEASE_TIMEOUT_S)
                 return
-            self._show("IP Acquire Timeout")
+            self.trouble = ADDRESS_TIMEOUT_TEXT
+            self._show(ADDRESS_TIMEOUT_TEXT)
             self._go(_Stage.WAITING, due + RETRY_S)
         else:
             is_first, self.has_had_lease = not self.has_had_lease, True
@@ -340,6 +345,7 @@ class Radio:
     def _join(self) -> None:
         self.is_connected = True
         self.is_given_up = False
+        self.trouble = ""
         self._retries = 0
         self._go(_Stage.JOINED, NEVER)
 
@@ -348,7 +354,7 @@ class Radio:
         self.is_connected = False
         self.is_given_up = True
         self._outcome = None
-        text = REASON_TEXTS[reason]
+        self.trouble = text = REASON_TEXTS[reason]
         self._show(f"{text} (Error {reason.value}, retry #{self._retries})")
         if is_lost and not self.is_ap_enabled:
             self._set_access_point(is_on=True, by_itself=True)

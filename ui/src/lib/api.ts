@@ -141,6 +141,8 @@ export interface Status {
   partitions: Partition[];
   /** What the API page has against the settings that somebody chose. */
   warnings: string[];
+  /** Why the last attempt to join the Wi-Fi failed; empty when it did not. */
+  wifiTrouble: string;
 }
 
 export interface Statistics {
@@ -176,15 +178,45 @@ const SUFFIXES = "kMGTPE";
 /** The device answered, but not with what was asked for. */
 export class Refused extends Error {}
 
+/** What went wrong between this page and the device, as a sentence. */
+export function inWords(problem: unknown): string {
+  if (problem instanceof Refused) return problem.message;
+  const name = (problem as Error).name;
+  if (name === "TimeoutError") return "The device takes too long to answer.";
+  if (name === "SyntaxError") return "What the device answers cannot be read.";
+  return "The device does not answer.";
+}
+
+/** Why a request was not granted, as a sentence. */
+export function refusal(status: number, body: string): string {
+  if (status === 401)
+    return (
+      "The device does not let this page in (401): like the firmware, it answers private addresses only. " +
+      "Open it at one, or start softaxe with --allow-network."
+    );
+  const told = reason(body);
+  return told ? `The device answers ${status}: ${told.replace(/\.?$/, ".")}` : `The device answers ${status}.`;
+}
+
 async function ask(path: string, init: RequestInit = {}, timeoutMs = TIMEOUT_MS): Promise<Response> {
   return fetch(path, { cache: "no-store", signal: AbortSignal.timeout(timeoutMs), ...init });
 }
 
+/** The whole of an answer; one that breaks off is not silence. */
+async function bodyOf(answer: Response): Promise<string> {
+  try {
+    return await answer.text();
+  } catch (problem) {
+    if ((problem as Error).name === "TimeoutError") throw problem;
+    throw new Refused("The device's answer breaks off.");
+  }
+}
+
 export async function read<T>(path: string, timeoutMs = TIMEOUT_MS): Promise<T> {
   const answer = await ask(path, {}, timeoutMs);
-  if (answer.status === 401) throw new Refused("The device does not let this page in (401).");
-  if (!answer.ok) throw new Refused(reason(await answer.text()) || `The device answers ${answer.status}.`);
-  return (await answer.json()) as T;
+  const body = await bodyOf(answer);
+  if (!answer.ok) throw new Refused(refusal(answer.status, body));
+  return JSON.parse(body) as T;
 }
 
 export async function readInfo(): Promise<Info> {
@@ -212,8 +244,9 @@ export async function patch(changes: Record<string, unknown>): Promise<{ refusal
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(changes),
   });
-  const body = await answer.text();
-  if (!answer.ok) return { refusal: reason(body) || `The device answers ${answer.status}.`, warnings: [] };
+  const body = await bodyOf(answer);
+  if (answer.status === 401) throw new Refused(refusal(401, body));
+  if (!answer.ok) return { refusal: reason(body) || refusal(answer.status, ""), warnings: [] };
   // Where firmware is the model the body is empty.
   const { warnings = [] } = (body ? JSON.parse(body) : {}) as { warnings?: string[] };
   return { refusal: "", warnings };
@@ -242,9 +275,9 @@ export async function boot(partition: string): Promise<void> {
 async function order(method: string, path: string, about?: unknown): Promise<string> {
   const body = about === undefined ? undefined : JSON.stringify(about);
   const answer = await ask(path, { method, headers: { "Content-Type": "application/json" }, body });
-  const text = reason(await answer.text());
-  if (!answer.ok) throw new Refused(text || `The device answers ${answer.status}.`);
-  return text;
+  const sent = await bodyOf(answer);
+  if (!answer.ok) throw new Refused(answer.status === 400 ? reason(sent) : refusal(answer.status, sent));
+  return reason(sent);
 }
 
 /** The picture on the device's screen, each dot so many pixels wide, or null where there is none. */

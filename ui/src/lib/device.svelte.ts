@@ -1,14 +1,18 @@
 /** The device as the page knows it: polled, with what it was like before. */
 
-import { act, read, readInfo, Refused, type Asic, type Info, type Statistics, type Status } from "./api";
+import { act, inWords, read, readInfo, type Asic, type Info, type Statistics, type Status } from "./api";
 import { History, type Sample } from "./history";
 import { logs } from "./logs.svelte";
-import type { Tone } from "./problems";
+import type { Past, Tone } from "./problems";
 import { credible, currentRate } from "./rates";
+import { counted, lately } from "./shares";
 
 const POLL_MS = 5000;
 const AWAY_POLL_MS = 1000;
 const LEAST_GAP_S = 150;
+/** Good news goes by itself. */
+const NOTICE_MS = 8000;
+const RESTARTS_S = 300;
 /** What is drawn, by its names: those of releases up to 2.10 come last. */
 const COLUMNS = {
   hashrate: ["hashrate", "hashRate"],
@@ -41,12 +45,15 @@ class Device {
   comingBack = $state("");
   /** Said once, politely. */
   notice = $state.raw<Notice>();
+  past = $state.raw<Past>({ shares: { accepted: 0, rejected: 0 }, restarts: 0 });
   /** Grows with every new sample. */
   revision = $state(0);
   history = new History();
   private timer = 0;
   private polls = 0;
   private askedAt = 0;
+  private counts: Parameters<typeof counted>[0] = [];
+  private noticeTimer = 0;
   private verdict: Verdict = () => BACK;
 
   start(): void {
@@ -86,7 +93,7 @@ class Device {
       await act("restart");
     } catch (error) {
       this.comingBack = "";
-      this.notice = { tone: "bad", text: error instanceof Refused ? error.message : "The device does not answer." };
+      this.say({ tone: "bad", text: inWords(error) });
     }
     void this.poll();
   }
@@ -94,9 +101,9 @@ class Device {
   /** Let it do something that leaves it there, and look what came of it. */
   async order(action: "pause" | "resume"): Promise<void> {
     try {
-      this.notice = { tone: "good", text: await act(action) };
+      this.say({ tone: "good", text: await act(action) });
     } catch (error) {
-      this.notice = { tone: "bad", text: error instanceof Refused ? error.message : "The device does not answer." };
+      this.say({ tone: "bad", text: inWords(error) });
     }
     await this.poll();
   }
@@ -107,6 +114,12 @@ class Device {
     this.verdict = verdict;
     this.askedAt = Date.now();
     this.notice = undefined;
+  }
+
+  private say(notice: Notice, passes = notice.tone === "good"): void {
+    this.notice = notice;
+    clearTimeout(this.noticeTimer);
+    if (passes) this.noticeTimer = setTimeout(() => (this.notice = undefined), NOTICE_MS);
   }
 
   /** Device seconds without a sample that break a chart's line. */
@@ -122,15 +135,23 @@ class Device {
     if (this.comingBack && isNew) {
       const waited = Math.round((Date.now() - this.askedAt) / 1000);
       const { tone, text } = this.verdict(info);
-      this.notice = { tone, text: `The device is back after ${waited} s. ${text}` };
+      this.say({ tone, text: `The device is back after ${waited} s. ${text}`.trim() });
       this.comingBack = "";
+    } else if (isNew && !this.comingBack) {
+      this.say({ tone: "warn", text: `The device has restarted by itself. ${info.resetReason}`.trim() }, true);
     } else if (this.lost && before) {
-      this.notice = { tone: "good", text: "The device answers again." };
+      this.say({ tone: "good", text: "The device answers again." });
     }
     this.lost = "";
     this.info = info;
     this.status = status;
     await this.remember(info, status, before === undefined);
+    this.counts = counted(isNew ? [] : this.counts, {
+      uptime: status.bootMs / 1000,
+      accepted: info.sharesAccepted,
+      rejected: info.sharesRejected,
+    });
+    this.past = { shares: lately(this.counts), restarts: this.history.restarts(RESTARTS_S) };
     this.revision += 1;
   }
 
@@ -144,7 +165,7 @@ class Device {
   }
 
   private miss(error: unknown): void {
-    this.lost = error instanceof Refused ? error.message : "The device does not answer.";
+    this.lost = inWords(error);
   }
 }
 

@@ -1,11 +1,11 @@
 /** What is typed into the settings; it lasts while the owner looks at other pages. */
 
-import { patch, read, Refused } from "./api";
+import { inWords, patch, read } from "./api";
 import { device } from "./device.svelte";
-import { byField, check, checkOverclock, optionsOf, type Rule, type Rules, type Value } from "./rules";
+import { byField, check, checkOverclock, labelOf, optionsOf, type Rule, type Rules, type Value } from "./rules";
 
-export const inWords = (problem: unknown): string =>
-  problem instanceof Refused ? problem.message : "The device does not answer.";
+/** So long "Saved." is to be read. */
+const SAID_MS = 8000;
 
 class Form {
   rules = $state.raw<Rules>();
@@ -15,6 +15,8 @@ class Form {
   /** What the device has against a value, by name. */
   refused = $state<Record<string, string>>({});
   answer = $state.raw<{ tone: "" | "good" | "warn" | "bad"; text: string }>({ tone: "", text: "" });
+  /** What somebody else has changed since, in words. */
+  foreign = $state.raw<string[]>([]);
   /** Why the rules could not be read. */
   unread = $state("");
   isSaving = $state(false);
@@ -22,7 +24,7 @@ class Form {
   byName = $derived(new Map(this.rules?.settings.map((rule) => [rule.name, rule])));
   changed = $derived([...this.byName.values()].filter((rule) => this.isChanged(rule)));
   /** What is stored but not yet in force. */
-  waiting = $derived([...this.byName.values()].filter((rule) => rule.is_waiting).map((rule) => rule.description));
+  waiting = $derived([...this.byName.values()].filter((rule) => rule.is_waiting).map(labelOf));
   errors = $derived.by(() => {
     const found: Record<string, string> = {};
     for (const rule of this.changed) {
@@ -46,6 +48,7 @@ class Form {
   async load(saved = new Map<string, string | boolean>()): Promise<void> {
     try {
       const loaded = await read<Rules>("/softaxe/settings.json");
+      this.noteForeign(loaded, saved);
       const unsaved = this.changed.filter((rule) => saved.get(rule.name) !== this.typed(rule));
       const kept = new Set(unsaved.map((rule) => rule.name));
       for (const rule of loaded.settings) {
@@ -59,6 +62,15 @@ class Form {
     } catch (problem) {
       this.unread = inWords(problem);
     }
+  }
+
+  private noteForeign(loaded: Rules, saved: Map<string, string | boolean>): void {
+    const news = loaded.settings.filter((rule) => {
+      const before = this.byName.get(rule.name);
+      return before && rule.kind !== "array" && !saved.has(rule.name) && before.value !== rule.value;
+    });
+    const told = news.map((rule) => `${labelOf(rule)}${rule.is_secret ? "" : `: ${shown(this.byName.get(rule.name))} → ${shown(rule)}`}`);
+    if (told.length) this.foreign = told;
   }
 
   /** Forget what is typed. */
@@ -87,6 +99,8 @@ class Form {
       this.answer = warnings.length
         ? { tone: "warn", text: `Saved, though the API page has something against it: ${warnings.join("; ")}.` }
         : { tone: "good", text: "Saved." };
+      const said = this.answer;
+      if (said.tone === "good") setTimeout(() => { if (this.answer === said) this.answer = { tone: "", text: "" }; }, SAID_MS);
       void device.poll();
     } catch (problem) {
       this.answer = { tone: "bad", text: inWords(problem) };
@@ -98,8 +112,19 @@ class Form {
 
   private refuse(refusal: string): string | undefined {
     this.refused = byField(refusal, [...this.byName.keys()]);
-    this.answer = { tone: "bad", text: `The device refused: ${refusal}` };
+    for (const [name, text] of Object.entries(this.refused)) this.refused[name] = this.inLabels(text);
+    const count = Object.keys(this.refused).length;
+    const text = count ? `The device refused ${count === 1 ? "a value" : `${count} values`}.` : `The device refused: ${this.inLabels(refusal)}`;
+    this.answer = { tone: "bad", text };
     return Object.keys(this.refused)[0];
+  }
+
+  /** A device's words, with its names of settings as they stand on the page. */
+  private inLabels(text: string): string {
+    return text.replace(/\w+/g, (word) => {
+      const rule = this.byName.get(word);
+      return rule ? `“${labelOf(rule)}”` : word;
+    });
   }
 
   private isChanged(rule: Rule): boolean {
@@ -135,6 +160,14 @@ class Form {
     const value = this.typed(rule);
     return typeof value === "boolean" || rule.kind === "string" ? value : Number(value);
   }
+}
+
+function shown(rule: Rule | undefined): string {
+  const value = rule ? asTyped(rule) : "";
+  if (typeof value === "boolean") return value ? "on" : "off";
+  // Of a float of 32 bits, the digits that somebody gave.
+  if (rule?.kind === "float") return `${Number(Number(value).toFixed(3))} ${rule.unit}`;
+  return value === "" ? "empty" : `${value} ${rule?.unit ?? ""}`.trim();
 }
 
 function asTyped(rule: Rule): string | boolean {

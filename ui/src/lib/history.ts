@@ -34,7 +34,7 @@ const KEPT_S = 12 * 3600;
 const DENSE_S = 3600;
 const BIN_S = 60;
 const SAVE_S = 30;
-/** Nearer samples are one. */
+/** Of nearer samples the last one stays: the page shows the same elsewhere. */
 const LEAST_STEP_S = 1;
 
 const wall = (): number => Date.now() / 1000;
@@ -61,6 +61,11 @@ export class History {
   /** Uptime of the last sample of a boot. */
   last(name: string): number | undefined {
     return this.boots.find((boot) => boot.name === name)?.samples.at(-1)?.uptime;
+  }
+
+  /** How often it has restarted in the last seconds, on our clock. */
+  restarts(seconds: number): number {
+    return Math.max(0, this.boots.filter((boot) => wall() - boot.seenAt < seconds).length - 1);
   }
 
   /** Note samples of a boot, and its uptime now. */
@@ -105,8 +110,10 @@ const isKept = (boot: Boot): boolean => boot.samples.length > 0 && wall() - boot
 export function thinned(samples: Sample[], uptime: number): Sample[] {
   const kept: Sample[] = [];
   let bin: Sample[] = [];
+  let isMinute = false;
   const flush = (): void => {
-    if (bin.length) kept.push(mean(bin));
+    const last = bin.at(-1);
+    if (last) kept.push(isMinute ? mean(bin) : last);
     bin = [];
   };
   for (const sample of samples) {
@@ -117,10 +124,29 @@ export function thinned(samples: Sample[], uptime: number): Sample[] {
     const width = uptime - minuteEnd >= DENSE_S ? BIN_S : LEAST_STEP_S;
     const first = bin[0];
     if (first && Math.floor(first.uptime / width) !== Math.floor(sample.uptime / width)) flush();
+    isMinute = width === BIN_S;
     bin.push(sample);
   }
   flush();
   return kept;
+}
+
+/** Of samples of more than an hour, those of each minute as one: as dense lately as before. */
+export function evened(placed: Placed[]): Placed[] {
+  const bins: Placed[][] = [];
+  let key = "";
+  for (const sample of placed) {
+    const minute = `${sample.boot} ${Math.floor(sample.uptime / BIN_S)}`;
+    if (minute !== key) bins.push([]);
+    key = minute;
+    bins.at(-1)?.push(sample);
+  }
+  return bins.flatMap((bin) => {
+    const [first] = bin;
+    if (!first) return [];
+    const made = mean(bin);
+    return [{ ...made, boot: first.boot, time: first.time + made.uptime - first.uptime }];
+  });
 }
 
 function mean(bin: Sample[]): Sample {

@@ -2,7 +2,8 @@
 
 import type { Asic, Info, Status } from "./api";
 import { duration, number } from "./format";
-import { errorPercent } from "./rates";
+import { currentRate, errorPercent } from "./rates";
+import { rejectedPercent, type Shares } from "./shares";
 
 /** After its boot a device may take so long to mine. */
 const SETTLED_S = 60;
@@ -12,6 +13,11 @@ const SILENT_S = 120;
 /** A pool that answers no share for so long answers none; some answer many at once. */
 const UNANSWERED_S = 300;
 const BAD_ERROR_PERCENT = 5;
+const LEAST_RATE_PERCENT = 90;
+const MOST_REJECTED_PERCENT = 5;
+const BAD_REJECTED_PERCENT = 50;
+/** A restart or two is somebody's wish. */
+const RESTARTS = 3;
 
 export type Tone = "good" | "warn" | "bad";
 
@@ -21,13 +27,22 @@ export interface Problem {
   advice: string;
   /** Where something can be done, and what that place is called. */
   links: [string, string][];
+  /** A restart may help. */
+  restarts?: boolean;
+}
+
+/** What only somebody knows who has looked for a while. */
+export interface Past {
+  /** Of the last minutes. */
+  shares: Shares;
+  /** Restarts of the last minutes. */
+  restarts: number;
 }
 
 const POOL: [string, string] = ["#/settings/pool", "Pool settings"];
 const CHIP: [string, string] = ["#/settings/chip", "Chip settings"];
 const COOLING: [string, string] = ["#/settings/cooling", "Cooling settings"];
 const WIFI: [string, string] = ["#/settings/wifi", "Wi-Fi settings"];
-const RESTART: [string, string] = ["#/settings", "Restart"];
 const SETTINGS: [string, string] = ["#/settings", "Settings"];
 
 /** Not to the second: a screen reader says an alert again when it changes. */
@@ -50,17 +65,59 @@ export function unanswered(status: Status): string {
   return seconds < UNANSWERED_S ? "" : `${number(shares)} ${shares === 1 ? "share" : "shares"} without an answer for ${roughly(seconds)}`;
 }
 
+/** How much of the expected rate is reached, in percent; null while that is not known.
+ *
+ * A single reading is too noisy to judge by; firmware that tells no mean of a minute is not judged.
+ */
+export function reachedPercent(info: Info, status: Status): number | null {
+  const rate = currentRate(info, status);
+  const isKnown = status.work !== "real" && info.expectedHashrate > 0 && status.bootMs / 1000 > SETTLED_S;
+  if (!rate || info.hashRate_1m === null || !isKnown) return null;
+  return (Math.max(rate, info.hashRate_1m) / info.expectedHashrate) * 100;
+}
+
+export const isSlow = (info: Info, status: Status): boolean => (reachedPercent(info, status) ?? 100) < LEAST_RATE_PERCENT;
+export const isRejected = (shares: Shares): boolean => rejectedPercent(shares) > MOST_REJECTED_PERCENT;
+
 /** What the device does, in a word. */
-export function state(info: Info, status: Status): [Tone, string] {
+export function state(info: Info, status: Status, shares: Shares): [Tone, string] {
   if (info.miningPaused) return ["warn", "Paused"];
-  if (status.chips.hashing && status.poolConnected && !poolTrouble(status))
-    return unanswered(status) ? ["warn", "Unanswered"] : ["good", "Mining"];
-  const isStarting = status.bootMs / 1000 <= SETTLED_S && !info.apEnabled && !info.overheat_mode;
+  const isYoung = status.bootMs / 1000 <= SETTLED_S;
+  if (status.chips.hashing && status.poolConnected && !poolTrouble(status)) {
+    if (isYoung && !info.hashRate) return ["warn", "Starting"];
+    if (isRejected(shares)) return [rejectedPercent(shares) > BAD_REJECTED_PERCENT ? "bad" : "warn", "Shares rejected"];
+    if (unanswered(status)) return ["warn", "Unanswered"];
+    return isSlow(info, status) ? ["warn", "Too slow"] : ["good", "Mining"];
+  }
+  const isStarting = isYoung && !info.apEnabled && !info.overheat_mode;
   return isStarting ? ["warn", "Starting"] : ["bad", "Not mining"];
 }
 
-export function problems(info: Info, status: Status, asic: Asic | undefined): Problem[] {
-  return [...chip(info, status, asic?.asicCount ?? 1), ...network(info, status), ...asked(status)];
+export function problems(info: Info, status: Status, asic: Asic | undefined, past: Past): Problem[] {
+  return [
+    ...loop(info, past),
+    ...chip(info, status, asic?.asicCount ?? 1),
+    ...network(info, status),
+    ...rejected(status, past.shares),
+    ...asked(status),
+  ];
+}
+
+function loop(info: Info, { restarts }: Past): Problem[] {
+  if (restarts < RESTARTS) return [];
+  const reason = info.resetReason ? ` The last time it said: ${info.resetReason}.` : "";
+  const advice = `${restarts} times in the last 5 min.${reason}`;
+  return [{ tone: "bad", title: "Restarts again and again", advice, links: [["#/logs", "Logs"]] }];
+}
+
+function rejected(status: Status, shares: Shares): Problem[] {
+  if (!isRejected(shares)) return [];
+  const percent = rejectedPercent(shares);
+  const advice =
+    `${status.pool} has rejected ${number(shares.rejected)} of the last ${number(shares.accepted + shares.rejected)} ` +
+    `shares, ${number(percent)} %. They earn nothing. Its reasons stand below.`;
+  const tone = percent > BAD_REJECTED_PERCENT ? "bad" : "warn";
+  return [{ tone, title: "Shares rejected", advice, links: [POOL] }];
 }
 
 function asked(status: Status): Problem[] {
@@ -84,7 +141,8 @@ function chip(info: Info, status: Status, count: number): Problem[] {
         (isRecovering
           ? "The recovery from overheating clears this."
           : "Check the supply; a restart clears the fault once its cause is gone."),
-      links: isRecovering ? [] : [RESTART],
+      links: [],
+      restarts: !isRecovering,
     });
   if (info.hardware_fault) found.push({ tone: "bad", title: "Hardware fault", advice: info.hardware_fault, links: [] });
   if (found.length || info.apEnabled || info.miningPaused || status.bootMs / 1000 <= SETTLED_S) return found;
@@ -94,14 +152,16 @@ function chip(info: Info, status: Status, count: number): Problem[] {
       tone: "bad",
       title: "No chip",
       advice: "No chip answered when the device started, so it does not mine. A restart tries again.",
-      links: [RESTART],
+      links: [],
+      restarts: true,
     });
   else if (!hashing && isWorking)
     found.push({
       tone: "bad",
       title: "The chip does not hash",
       advice: "It was found when the device started and has stopped since. A restart tries again.",
-      links: [RESTART],
+      links: [],
+      restarts: true,
     });
   else if (hashing && hashing < count)
     found.push({
@@ -115,6 +175,14 @@ function chip(info: Info, status: Status, count: number): Problem[] {
       tone: "bad",
       title: "Hash errors",
       advice: `${number(errors)} % of the hashes are wrong: the core voltage is too low for the frequency.`,
+      links: [CHIP],
+    });
+  const reached = reachedPercent(info, status) ?? 100;
+  if (!found.length && reached < LEAST_RATE_PERCENT)
+    found.push({
+      tone: "warn",
+      title: "Too slow",
+      advice: `The chip does ${number(reached)} % of the rate that is expected at its frequency.`,
       links: [CHIP],
     });
   return [...found, ...reduced(info, status)];
@@ -138,7 +206,8 @@ function overheated({ chips }: Status): Problem {
       advice:
         "The protection switched the chip off and could not start it again. Check the fan; raise frequency and core " +
         "voltage if they were lowered too far; then restart.",
-      links: [CHIP, RESTART],
+      links: [CHIP],
+      restarts: true,
     };
   return {
     tone: "bad",
@@ -167,6 +236,13 @@ function reduced(info: Info, status: Status): Problem[] {
   ];
 }
 
+/** What the radio says, and what an owner can do about it. */
+function wifiAdvice(trouble: string): string {
+  const pause = " While this page is open the device does not try again.";
+  if (trouble === "Incorrect password entered") return `the password is wrong.${pause}`;
+  return `${trouble}.${pause}`;
+}
+
 function network(info: Info, status: Status): Problem[] {
   const primary = `${info.stratumURL}:${info.stratumPort}`;
   if (info.apEnabled)
@@ -176,7 +252,7 @@ function network(info: Info, status: Status): Problem[] {
         title: "No Wi-Fi",
         advice:
           `The device is in setup mode and does not mine. Choose its network, save and restart.` +
-          (info.wifiStatus.startsWith("Initializing") ? "" : ` Its radio says: ${info.wifiStatus}`),
+          (status.wifiTrouble ? ` It could not join ${info.ssid}: ${wifiAdvice(status.wifiTrouble)}` : ""),
         links: [WIFI],
       },
     ];

@@ -54,6 +54,9 @@ export const PROTOCOLS: Words = [
 
 export const NEEDS_RESTART = "after a restart";
 
+/** What a setting is called where there is no room for a sentence. */
+export const labelOf = (rule: Rule): string => rule.description.split(/[:;]|, as /)[0] ?? rule.name;
+
 const bytes = (text: string): number => new TextEncoder().encode(text).length;
 
 /** Say what is wrong with a value as typed, or nothing. */
