@@ -4,6 +4,7 @@ import gc
 import importlib.util
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,11 +37,13 @@ over each line makes days.
 
 What they run has its own tests, one file for each module, and those are watched.
 """
+SLOWEST = "tests/fleet/parts/test_cluster.py"
+"""Machines start, die and start again there, one after the other, for a minute."""
 BY_THE_FILE = (
     "tests/ui/",
     "tests/bitcoin/test_kernel.py",
     "tests/control/test_api.py",
-    "tests/fleet/parts/test_cluster.py",
+    SLOWEST,
     "tests/fleet/parts/test_processes.py",
     "tests/test_architecture.py",
 )
@@ -48,16 +51,21 @@ FIRST = ("tests/testing/", "tests/test_examples.py", "tests/test_tuner.py")
 """One such test alone takes ten seconds, which the others should not wait for."""
 
 
+def dealt_as(nodeid: str) -> str:
+    """Return what all tests have in common that one process runs together."""
+    file, _, _ = nodeid.partition("::")
+    return file if file.startswith(BY_THE_FILE) else nodeid.partition("[")[0]
+
+
 class Dealing(LoadScopeScheduling):  # type: ignore[misc]
     """Deals tests to the processes, each with all its cases, but some by the file.
 
-    Those files come first. Their tests share what is dear: a thousand devices, a fleet
-    in processes, an emulator's program, all modules parsed.
+    Their tests share what is dear: a thousand devices, a fleet in processes, an
+    emulator's program, all modules parsed.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file, _, _ = nodeid.partition("::")
-        return file if file.startswith(BY_THE_FILE) else nodeid.partition("[")[0]
+        return dealt_as(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealing:
@@ -101,8 +109,15 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long."""
-    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
+    """Begin with what takes long, and go on with what has the most cases."""
+    cases = Counter(dealt_as(item.nodeid) for item in items)
+
+    def place(item: pytest.Item) -> tuple[bool, bool, int]:
+        name = item.nodeid
+        is_late = not name.startswith((*BY_THE_FILE, *FIRST))
+        return not name.startswith(SLOWEST), is_late, -cases[dealt_as(name)]
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

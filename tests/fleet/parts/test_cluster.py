@@ -25,7 +25,11 @@ from softaxe.fleet.groups import Group
 from softaxe.fleet.options import FleetOptions
 from softaxe.testing.run import RunningFleet
 
-SMALL: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 << 20}
+SMALL: dict[str, Any] = {
+    "num_cpus": 1,
+    "object_store_memory": 80 << 20,
+    "include_log_monitor": False,
+}
 WAIT_S = 60.0
 NET = f"127.{128 + (os.getpid() >> 8) % 128}.{os.getpid() % 256}"
 """Of this machine's addresses, those that no other run of these tests has."""
@@ -83,11 +87,13 @@ class Told(logging.Handler):
 def fleet() -> Iterator[OnTwo]:
     missing = "Ray is not installed: pip install ray"
     make_cluster = pytest.importorskip("ray.cluster_utils", reason=missing).Cluster
-    head = {**SMALL, "include_dashboard": False}
+    head = {**SMALL, "include_dashboard": False, "no_monitor": True}
     head["env_vars"] = {"SOFTAXE_RUN_HOST": f"{NET}.10"}
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # A machine whose Ray has gone is given up after five refusals.
+        patch.setenv("RAY_health_check_period_ms", "300")
         cluster = make_cluster(initialize_head=True, head_node_args=head)
         stack.callback(cluster.shutdown)
         other = {"SOFTAXE_RUN_HOST": f"{NET}.20"}
@@ -169,7 +175,10 @@ def test_an_actor_that_dies_comes_back_as_it_was(fleet: OnTwo) -> None:
     assert fleet.row("601-4")["group"] == "devices"
 
 
-def test_an_actor_that_stands_still_holds_nobody_up(fleet: OnTwo) -> None:
+def test_an_actor_that_stands_still_holds_nobody_up(
+    fleet: OnTwo, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "STILL_S", 2.0)
     process = process_of(fleet, 1)
     os.kill(process, signal.SIGSTOP)
     try:
