@@ -447,3 +447,18 @@ def test_the_process_ends_when_asked() -> None:
 
         assert answer.status_code == 200
         assert not thread.is_alive()
+
+
+def test_long_answers_are_packed_for_who_takes_that(api: httpx.Client) -> None:
+    path = "/control/openapi.json"
+
+    packed, plain = (
+        api.get(path, headers={"Accept-Encoding": wanted})
+        for wanted in ("gzip", "identity")
+    )
+
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in plain.headers
+    assert int(packed.headers["Content-Length"]) < len(plain.content) / 4
+    assert packed.json() == plain.json()
+    assert "Content-Encoding" not in api.get("/control/health").headers

@@ -1,13 +1,18 @@
 """Functions of the page that are easier to ask than to look at, in Node.js."""
 
+import ast
 import json
+import shlex
 import shutil
 import subprocess
+import tomllib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from softaxe.scenario import read_scenario
 
 UI = Path(__file__).parents[2] / "ui"
 
@@ -196,3 +201,97 @@ def test_each_way_to_get_no_answer_has_its_words() -> None:
     ]
     assert "--allow-network" in texts[2]
     assert len(set(texts)) == len(texts)
+
+
+def device(number: int, **members: object) -> dict[str, object]:
+    return {
+        "id": f"601-{number}",
+        "hostname": f"bitaxe-{number:04x}",
+        "url": f"http://127.0.0.{number}",
+        "macAddr": f"02:00:00:00:00:{number:02X}",
+        "group": "attic",
+        "board": "601",
+        "family": "Gamma",
+        "firmware": "2.12.2",
+        "state": "mining",
+        "sharesAccepted": 0,
+        "sharesRejected": 0,
+        "faults": [],
+        "effects": [],
+        **members,
+    }
+
+
+def test_devices_are_found_named_and_sorted() -> None:
+    rows = [
+        device(1, effects=["fan_dead"], faults=["fault-7"]),
+        device(2, state="rejecting", sharesAccepted=3, sharesRejected=9),
+        device(10, firmware="2.9.0"),
+    ]
+    patterns = ["601-1", "BITAXE-000?", "127.0.0.10", "02:*:0[!1a]", "[", ""]
+
+    found = asked(
+        "../fleet/table.ts",
+        f"""(() => {{
+            const rows = {json.dumps(rows)};
+            const ids = (some) => some.map((row) => row.id);
+            const view = {{ ...m.everything(), search: "FAN_dead attic", columns: [] }};
+            const address = "state=rejecting&sort=-power&columns=id+power";
+            return {{
+                found: ids(m.chosen(rows, view)),
+                rejecting: ids(m.chosen(rows, m.fromQuery(address))),
+                again: m.toQuery(m.fromQuery(address)),
+                usual: m.toQuery(m.everything()),
+                parts: rows.map(m.rejectPercent),
+                sorted: ids(m.sorted(rows, (row) => m.inOrder(row.firmware), false)),
+                named: {json.dumps(patterns)}.map((device) =>
+                    ids(m.named(rows, {{ device }}))),
+            }};
+        }})()""",
+    )
+
+    one, two, ten = (row["id"] for row in rows)
+    assert found["found"] == [one]
+    assert found["rejecting"] == [two]
+    assert found["again"] == "state=rejecting&sort=-power&columns=id+power"
+    assert found["usual"] == ""
+    assert found["parts"] == [None, 75, None]
+    assert found["sorted"] == [ten, one, two]
+    assert found["named"] == [[one], [one, two, ten], [ten], [two], [], [one, two, ten]]
+
+
+def test_what_was_done_is_told_as_code() -> None:
+    fault = {"effect": "pool_reject", "reason": 'it\'s "low"', "share": 0.5}
+    actions = [
+        {"method": "POST", "path": "/control/faults", "body": fault, "now": 12.2},
+        {"method": "PATCH", "path": "/control/clock", "body": {"speed": 60}, "now": 13},
+        {"method": "POST", "path": "/control/devices/601-1/restart", "now": 132},
+        {"method": "DELETE", "path": "/control/faults/a%20b", "now": 200},
+        {"method": "POST", "path": "/control/reset", "now": 201},
+    ]
+
+    told = asked(
+        "../fleet/code.ts",
+        f"""["curl", "pytest", "scenario"].map((kind) =>
+            m.asCode({json.dumps(actions)}, kind, "http://h:1", kind === "curl"))""",
+    )
+
+    curl, test, scenario = told
+    _, *words = shlex.split(curl.splitlines()[0])
+    token = "Authorization: Bearer $SOFTAXE_CONTROL_TOKEN"
+    assert words[:4] == ["-X", "POST", "-H", token]
+    assert words[4] == "http://h:1/control/faults"
+    assert json.loads(words[6]) == fault
+    assert ast.parse(test)
+    assert test.splitlines() == [
+        'fleet.faults.add("pool_reject", reason="it\'s \\"low\\"", share=0.5)',
+        "fleet.clock.speed = 60",
+        'fleet["601-1"].restart()',
+        'fleet.faults.remove("a b")',
+        'httpx.request("POST", fleet.control_url + "/control/reset")'
+        ".raise_for_status()",
+    ]
+    read = read_scenario(tomllib.loads(scenario), "copied")
+    assert [step.at_s for step in read.steps] == [0, 120, 188]
+    assert read.steps[0].fault == fault
+    assert (read.steps[1].device, read.steps[2].clear) == ("601-1", "a b")

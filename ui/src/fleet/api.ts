@@ -157,6 +157,7 @@ if (given) {
 }
 /** The control token: given once as `#token=...`, and kept as long as this tab. */
 const token = sessionStorage.getItem(KEPT);
+export const hasToken = Boolean(token);
 
 /** Ask; throws an Error whose message is the API's own. */
 export async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
@@ -173,4 +174,8 @@ export async function ask<T>(method: string, path: string, body?: unknown): Prom
   return found as T;
 }
 
-export const inWords = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** What went wrong; a browser has its own words for no answer at all. */
+export function inWords(error: unknown): string {
+  if (error instanceof TypeError) return "The fleet does not answer.";
+  return error instanceof Error ? error.message : String(error);
+}

@@ -52,6 +52,10 @@ export const hashrateTicks = (gigahashes: number[]): string[] =>
     "H/s",
   );
 
+/** So many of something: "1 device", "1,000 devices". */
+export const counted = (count: number, one: string, many = `${one}s`): string => `${number(count)} ${count === 1 ? one : many}`;
+
+/** In its two largest units: "1 h 5 min", "2 min". */
 export function duration(seconds: number): string {
   const steps: [number, string][] = [
     [86400, "d"],
@@ -65,8 +69,10 @@ export function duration(seconds: number): string {
     .slice(first, first + 2)
     .map(([length, unit], index) => {
       const rest = index ? seconds % (steps[first]?.[0] ?? 1) : seconds;
-      return `${Math.floor(rest / length)} ${unit}`;
+      return [Math.floor(rest / length), unit] as const;
     })
+    .filter(([count], index) => !index || count)
+    .map(([count, unit]) => `${count} ${unit}`)
     .join(" ");
 }
 
