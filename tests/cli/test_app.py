@@ -1,4 +1,5 @@
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,3 +16,17 @@ def test_the_version_is_answered_without_the_commands(
     main()
 
     assert capsys.readouterr().out == f"softaxe {__version__}\n"
+
+
+def test_ctrl_c_while_it_loads_leaves_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def app(prog_name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "softaxe.cli.commands", SimpleNamespace(app=app))
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == 130

@@ -4,6 +4,9 @@ import sys
 
 from softaxe import __version__
 
+INTERRUPTED = 130
+"""As shells have it: 128 and SIGINT's number."""
+
 
 def main() -> None:
     """Entry point of the `softaxe` command."""
@@ -11,6 +14,9 @@ def main() -> None:
         # Asked by scripts, and often: that is not worth importing Typer.
         sys.stdout.write(f"softaxe {__version__}\n")
         return
-    from softaxe.cli.commands import app  # noqa: PLC0415
+    try:
+        from softaxe.cli.commands import app  # noqa: PLC0415
 
-    app(prog_name="softaxe")
+        app(prog_name="softaxe")
+    except KeyboardInterrupt:  # while it loads; later the commands see to it
+        sys.exit(INTERRUPTED)
