@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from softaxe.cli.commands import app
 from softaxe.cli.terminal import (
     LogFormat,
     LogLevel,
@@ -114,6 +116,18 @@ def test_devices_and_pools_log_objects(capsys: pytest.CaptureFixture[str]) -> No
     ]
     assert all(abs((datetime.now(UTC) - then).total_seconds()) < 60 for then in times)
     assert printed.text.replace("\n", "").isprintable()
+
+
+def test_what_is_wrong_with_an_option_is_told_in_objects() -> None:
+    said = {"SOFTAXE_RUN_LOG_FORMAT": "json", "SOFTAXE_RUN_COUNT": "x"}
+    result = CliRunner().invoke(app, ["run"], env=said)
+
+    lines = [json.loads(line) for line in result.output.splitlines()]
+    assert result.exit_code == 2
+    assert {(one["level"], one["tag"]) for one in lines} == {("error", "softaxe")}
+    told = [one["text"] for one in lines]
+    assert told[2] == "Error"
+    assert told[3].startswith("Invalid value for '--count': ")
 
 
 def test_our_own_lines_are_objects_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,6 @@ from softaxe.cli.terminal import (
     LogFormatOption,
     fail,
     folder_that_ends,
-    print_as,
     print_pool_log,
     run_loop,
 )
@@ -129,7 +128,6 @@ def run_pool(  # noqa: PLR0917 - Typer reads the options from the arguments
     log_format: LogFormatOption = LogFormat.TEXT,
 ) -> None:
     """Run the built-in pool alone; it checks every share by hashing."""
-    print_as(log_format)
     if (cert is None) is not (key is None):
         fail("--cert: goes with --key")
     if cert is not None and not tls:

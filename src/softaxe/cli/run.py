@@ -375,7 +375,6 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     log_format: LogFormatOption = LogFormat.TEXT,
 ) -> None:
     """Run a Bitaxe, or many: web APIs, mining on a pool."""
-    print_as(log_format)
     from softaxe.board.radio import NETWORKS  # noqa: PLC0415
     from softaxe.catalog.firmware import release_named  # noqa: PLC0415
     from softaxe.device.transport import wants_tls  # noqa: PLC0415

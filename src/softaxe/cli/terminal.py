@@ -64,13 +64,8 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-LogFormatOption = Annotated[
-    LogFormat,
-    typer.Option(
-        help="json: every line that is printed is an object with time, device, level, "
-        "tag and text."
-    ),
-]
+BOX = " \t\r│╭╮╰╯─"
+"""Blanks, and what Typer draws around an error."""
 OURS = "softaxe"
 """Tag of lines that no device and no pool has written, and what they begin with."""
 
@@ -94,8 +89,8 @@ class JsonLines(io.TextIOBase):
         """Take text; whole lines go on."""
         *lines, self._begun = (self._begun + text).split("\n")
         for line in lines:
-            if line.strip():
-                level, said = self._level, line.strip()
+            if said := line.strip(BOX):
+                level = self._level
                 if said.startswith(f"{OURS}: "):
                     level, said = Level.WARNING, said.removeprefix(f"{OURS}: ")
                 self.put(level, OURS, said)
@@ -131,6 +126,22 @@ def print_as(log_format: LogFormat) -> None:
     if log_format is LogFormat.JSON:
         sys.stdout = JsonLines(sys.stdout, Level.INFO)
         sys.stderr = JsonLines(sys.stderr, Level.ERROR)
+
+
+def _print_as(log_format: LogFormat) -> LogFormat:
+    print_as(log_format)
+    return log_format
+
+
+LogFormatOption = Annotated[
+    LogFormat,
+    typer.Option(
+        help="json: every line that is printed is an object with time, device, level, "
+        "tag and text.",
+        callback=_print_as,
+        is_eager=True,  # for what is wrong with other options, too
+    ),
+]
 
 
 def print_pool_log(level: Level, tag: str, text: str) -> None:
