@@ -68,6 +68,36 @@ def test_a_lone_sample_is_a_point(visit: Visit) -> None:
         assert 3 <= line_columns(page) <= 12
 
 
+def test_a_part_is_dragged_out_of_all_charts_and_let_go(visit: Visit) -> None:
+    with running(speed=0, settings={"statsFrequency": 5}) as device:
+        device.clock.advance(20 * MINUTES)
+        page = visit(device.url, color_scheme="light")
+        assert line_columns(page) > 700
+        plot = page.locator(".u-over").first
+        box = plot.bounding_box()
+        assert box is not None
+
+        def point(part: float) -> None:
+            page.mouse.move(box["x"] + box["width"] * part, box["y"] + 50)
+
+        point(0.2)
+        page.mouse.down()
+        point(0.3)
+        point(0.4)
+        page.mouse.up()
+
+        out = page.get_by_role("button", name="Zoom out")
+        expect(out).to_be_visible()
+        point(0.5)  # 70 % of a quarter of an hour ago, in each of the charts
+        expect(page.get_by_text(re.compile("^10 min [23][0-9] s ago$"))).to_have_count(
+            4
+        )
+        plot.dblclick()
+        expect(out).to_have_count(0)
+        point(0.5)
+        expect(page.get_by_text(re.compile("^7 min [23][0-9] s ago$"))).to_have_count(4)
+
+
 def test_a_speed_that_is_not_reached_is_told(
     visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,20 @@ interface Notice {
   text: string;
 }
 
+/** A moment of the device: in its own time where that is not ours, which ends with a boot. */
+interface Moment {
+  boot: string;
+  uptime: number;
+  wall: number;
+}
+
+/** A part of a chart: seconds before a moment. */
+export interface Zoom {
+  from: number;
+  to: number;
+  at: Moment;
+}
+
 type Verdict = (info: Info) => Notice;
 
 const BACK: Notice = { tone: "good", text: "" };
@@ -120,6 +134,17 @@ class Device {
     this.notice = notice;
     clearTimeout(this.noticeTimer);
     if (passes) this.noticeTimer = setTimeout(() => (this.notice = undefined), NOTICE_MS);
+  }
+
+  moment(): Moment {
+    return { boot: this.status?.boot ?? "", uptime: (this.status?.bootMs ?? 0) / 1000, wall: Date.now() / 1000 };
+  }
+
+  /** How long ago a moment is on the charts; undefined when nobody can tell any more. */
+  secondsSince(then: Moment): number | undefined {
+    const now = this.moment();
+    if (this.status?.speed === 1) return now.wall - then.wall;
+    return now.boot === then.boot ? now.uptime - then.uptime : undefined;
   }
 
   /** Device seconds without a sample that break a chart's line. */

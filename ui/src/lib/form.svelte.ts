@@ -121,9 +121,11 @@ class Form {
 
   /** A device's words, with its names of settings as they stand on the page. */
   private inLabels(text: string): string {
-    return text.replace(/\w+/g, (word) => {
-      const rule = this.byName.get(word);
-      return rule ? `“${labelOf(rule)}”` : word;
+    return text.replace(/(\w+)( [01]\b)?/g, (words, name: string, bit: string | undefined) => {
+      const rule = this.byName.get(name);
+      if (!rule) return words;
+      const value = bit && rule.kind === "boolean" ? (bit === " 1" ? " on" : " off") : (bit ?? "");
+      return `“${labelOf(rule)}”${value}`;
     });
   }
 
