@@ -49,12 +49,13 @@ def read_as(name: str, read: Callable[[Any], T], value: object) -> T:
     """Read a value.
 
     Raises:
-        SettingError: It is not allowed; the complaint begins with its name.
+        SettingError: It is not allowed; the complaint begins with its name, once.
     """
     try:
         return read(value)
     except SettingError as error:
-        raise SettingError(f"{name}: {error}") from error
+        text = str(error).removeprefix(f"{name}: ")
+        raise SettingError(f"{name}: {text}") from error
 
 
 class ProtocolError(SoftaxeError):

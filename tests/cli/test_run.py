@@ -386,7 +386,7 @@ def test_devices_may_share_an_address(tmp_path: Path, free_ports: Ports) -> None
 @pytest.mark.parametrize(
     ("text", "arguments", "complaint"),
     [
-        ("[[group]]\nboard = '9'", [], "group 1: board: board: '9' is none of"),
+        ("[[group]]\nboard = '9'", [], "group 1: board: '9' is none of"),
         ("[[group]]", ["--board", "601"], "--board: write it into"),
         ("[[group]]", ["--control", "x"], "--control: 'x' is neither HOST:PORT"),
         ("[[group]]\n[[fault]]\neffect = 'x'", [], "effect: 'x' is none of"),

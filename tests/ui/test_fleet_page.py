@@ -226,6 +226,11 @@ def test_time_is_at_hand(open_fleet: Open, few: RunningFleet) -> None:
     page.get_by_role("button", name="Skip ahead").click()
     expect(page.get_by_text("5 s passed.")).to_be_visible(timeout=60_000)
     assert few.clock.now == pytest.approx(before + 5)
+    page.get_by_label("Seconds").fill("31000000")
+    page.get_by_role("button", name="Skip ahead").click()
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("passed: it was stopped")).to_be_visible()
 
     page.get_by_role("button", name="Resume time").click()
     expect(page.get_by_text("Time goes on.")).to_be_visible()

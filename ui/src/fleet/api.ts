@@ -114,6 +114,15 @@ export interface Entry {
   differs: string[];
 }
 
+/** Time that is being skipped. */
+export interface Advance {
+  id: string;
+  now: number;
+  until: number;
+  done: boolean;
+  error: string | null;
+}
+
 export interface Snapshot {
   name: string;
   now: number;

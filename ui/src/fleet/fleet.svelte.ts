@@ -1,10 +1,13 @@
 /** What the page knows of the fleet; asked for every two seconds, and only what is shown. */
 
-import { ask, inWords, type History, type Row, type Sums } from "./api";
+import { ask, inWords, type Advance, type History, type Row, type Sums } from "./api";
+import { duration } from "../lib/format";
 import type { Action } from "./code";
 import { inTurn, repeat } from "./turns";
 
 const EVERY_MS = 2000;
+/** Between two looks at how far skipped time is. */
+const SKIP_MS = 250;
 /** So long what went well stays on the page. */
 const NOTICE_MS = 8000;
 /** Of the things done here, for copying. */
@@ -20,6 +23,8 @@ class FleetState {
   notice = $state("");
   isBad = $state(false);
   isBusy = $state(false);
+  /** How far skipped time is, and where it began; undefined when none is. */
+  skip = $state.raw<Advance & { from: number }>();
   /** What was done here and went well, oldest first. */
   actions = $state.raw<Action[]>([]);
   /** What the notice is about, if anything was done. */
@@ -80,13 +85,43 @@ class FleetState {
         return found;
       },
       (found) => {
-        this.actions = [...this.actions, made as Action].slice(-MOST_ACTIONS);
+        this.remember(made as Action);
         return typeof done === "string" ? done : done(found);
       },
       refused,
     );
     if (made && this.notice) this.last = made;
     return isDone;
+  }
+
+  /** Let device time pass, and tell meanwhile how far it is. */
+  async skipAhead(seconds: number, done: string): Promise<void> {
+    const action = { method: "POST", path: "/control/clock/advance", body: { seconds }, now: this.sums?.now ?? 0 };
+    const isDone = await this.run(async () => {
+      try {
+        let job = await ask<Advance>("POST", action.path, { seconds, wait: false });
+        const from = job.now;
+        while (!job.done) {
+          this.skip = { ...job, from };
+          await new Promise((resolve) => setTimeout(resolve, SKIP_MS));
+          job = await ask<Advance>("GET", `/control/clock/advances/${job.id}`);
+        }
+        if (job.error) throw new Error(`Only ${duration(job.now - from)} passed: ${job.error}.`);
+        this.remember(action);
+      } finally {
+        this.skip = undefined;
+      }
+    }, done);
+    if (isDone && this.notice) this.last = action;
+  }
+
+  /** End what is being skipped; the time stays where it is. */
+  async stopSkip(): Promise<void> {
+    if (this.skip) await ask("DELETE", `/control/clock/advances/${this.skip.id}`);
+  }
+
+  private remember(action: Action): void {
+    this.actions = [...this.actions, action].slice(-MOST_ACTIONS);
   }
 
   say(text: string, isBad = false): void {
