@@ -71,8 +71,7 @@ def test_a_lone_sample_is_a_point(visit: Visit) -> None:
 def test_a_part_is_dragged_out_of_all_charts_and_let_go(visit: Visit) -> None:
     with running(speed=0, settings={"statsFrequency": 5}) as device:
         device.clock.advance(20 * MINUTES)
-        page = visit(device.url, color_scheme="light")
-        assert line_columns(page) > 700
+        page = visit(device.url, has_touch=True)
         plot = page.locator(".u-over").first
         box = plot.bounding_box()
         assert box is not None
@@ -94,7 +93,7 @@ def test_a_part_is_dragged_out_of_all_charts_and_let_go(visit: Visit) -> None:
         )
         plot.dblclick()
         expect(out).to_have_count(0)
-        point(0.5)
+        page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + 50)
         expect(page.get_by_text(re.compile("^7 min [23][0-9] s ago$"))).to_have_count(4)
 
 
