@@ -104,7 +104,7 @@ def running(
         speed: Device seconds per real second; 0 stands still but for `advance`.
         seed: Of the first device, and of all chance.
         host: Of the first device; 127.0.0.1 when left out, or with `ray` the address of
-            each one's machine.
+            each one's machine, which is one of 127.x for `local`.
         port: 0 gives every device a free one; otherwise all have this one, on
             addresses from `host` on.
         control: Serve the control API too, at `control_url`.

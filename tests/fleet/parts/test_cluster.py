@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack
@@ -363,6 +364,21 @@ def test_an_address_without_a_cluster_is_told(
     monkeypatch.setattr(cluster.ray, "is_initialized", lambda: False)
     with pytest.raises(SettingError, match=f"--ray: {address}: .*{told}"):
         cluster.in_cluster(FleetOptions(tmp_path), address, 1)
+
+
+def test_who_listens_but_does_not_let_in_may_want_another_token(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_options: Any) -> None:
+        raise ConnectionError("Failed to connect\nas it happens")
+
+    monkeypatch.setattr(cluster.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(cluster.ray, "init", refuse)
+    told = "Failed to connect; who listens there must be Ray, with RAY_AUTH_MODE and"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(SettingError, match=f"--ray: {address}: {told} token"):
+            cluster.in_cluster(FleetOptions(tmp_path), address, 1)
 
 
 class Dying:

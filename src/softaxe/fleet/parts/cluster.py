@@ -134,6 +134,7 @@ def _connect(address: str) -> bool:
     if address == LOCAL:
         ray.init(address=LOCAL, include_dashboard=False, **quiet)
         return True
+    hint = ""
     try:
         if address != AUTO:  # Ray would look for it for minutes
             host, _, port = address.rpartition(":")
@@ -141,10 +142,13 @@ def _connect(address: str) -> bool:
             if not host or "/" in host or not is_port:
                 raise ValueError("is neither HOST:PORT nor auto nor local")
             socket.create_connection((host, int(port)), CONNECT_S).close()
+            hint = (
+                "; who listens there must be Ray, with RAY_AUTH_MODE and token as here"
+            )
         ray.init(address=address, **quiet)
     except (OSError, ValueError, RuntimeError) as error:
         said = str(error).strip().partition("\n")[0]
-        raise SettingError(f"--ray: {address}: {said}") from error
+        raise SettingError(f"--ray: {address}: {said}{hint}") from error
     return True
 
 
