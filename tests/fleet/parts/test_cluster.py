@@ -328,7 +328,7 @@ def test_a_machine_may_have_an_address_for_each_device(
 def test_devices_of_this_machine_alone_are_where_they_are_without_ray(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(cluster, "is_initialized", lambda: False)
     monkeypatch.setattr(cluster.ray, "init", lambda **options: None)
     monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: {"CPU": 2.0})
     options = FleetOptions(tmp_path, groups=(Group(count=4),), port=8080)
@@ -361,7 +361,7 @@ def test_an_address_without_a_cluster_is_told(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cluster.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(cluster, "is_initialized", lambda: False)
     with pytest.raises(SettingError, match=f"--ray: {address}: .*{told}"):
         cluster.in_cluster(FleetOptions(tmp_path), address, 1)
 
@@ -372,7 +372,7 @@ def test_who_listens_but_does_not_let_in_may_want_another_token(
     def refuse(**_options: Any) -> None:
         raise ConnectionError("Failed to connect\nas it happens")
 
-    monkeypatch.setattr(cluster.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(cluster, "is_initialized", lambda: False)
     monkeypatch.setattr(cluster.ray, "init", refuse)
     told = "Failed to connect; who listens there must be Ray, with RAY_AUTH_MODE and"
     with socket.create_server(("127.0.0.1", 0)) as other:

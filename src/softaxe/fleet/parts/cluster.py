@@ -37,6 +37,7 @@ from softaxe.units import Level
 
 try:
     import ray
+    from ray import is_initialized
     from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 except ModuleNotFoundError as error:
@@ -126,7 +127,7 @@ def in_cluster(
 
 def _connect(address: str) -> bool:
     """Connect this process to a cluster; return whether it was not before."""
-    if ray.is_initialized():
+    if is_initialized():
         return False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody else is told
     os.environ.setdefault("RAY_COLOR_PREFIX", "0")  # not every output is a terminal
