@@ -14,6 +14,8 @@ import msgspec
 DIFFICULTY_1_TARGET = 0xFFFF << 208
 MAX_TARGET = (1 << 256) - 1
 _DIFFICULTY_1 = float(DIFFICULTY_1_TARGET)
+HASHES_PER_DIFFICULTY = 2**32
+"""That a share of difficulty 1 takes, to 0.002 %."""
 NONCE_AT = 76
 """Where a header's nonce begins."""
 _HEADER = Struct("<I32s32sIII")

@@ -9,8 +9,8 @@ is what a pool asks of such a board that wants shares at that rate.
 
 from math import inf
 
-HASHES_PER_DIFFICULTY = 2**32
-"""That a share of difficulty 1 takes, to 0.002 %."""
+from softaxe.bitcoin.header import HASHES_PER_DIFFICULTY
+
 RATES = (0.01, 600.0)
 """Shares a minute; a board's chips may not tell so many nonces."""
 EASIEST = 1 / HASHES_PER_DIFFICULTY

@@ -27,6 +27,7 @@ from typing import Annotated, Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from softaxe.bitcoin.header import HASHES_PER_DIFFICULTY
 from softaxe.board.radio import NETWORKS, Network
 from softaxe.catalog import USUAL_BOARD, Board, boards, firmware_for
 from softaxe.catalog import board as board_named
@@ -40,7 +41,7 @@ from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
 from softaxe.device.setting_rules import Kind, Rule, board_options, rules
 from softaxe.device.settings import Settings, nvs_rows, pool_rows_of
-from softaxe.device.share_rate import HASHES_PER_DIFFICULTY, RATES
+from softaxe.device.share_rate import RATES
 from softaxe.device.transport import Tls, authority_in, refused, wants_tls, wants_v2
 from softaxe.errors import SettingError, read_as
 from softaxe.fleet.seeds import member_seed

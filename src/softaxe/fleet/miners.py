@@ -238,11 +238,11 @@ def set_difficulty(fleet: Fleet, miner: Miner, difficulty: float) -> Table:
         SettingError: It has no channel yet.
     """
     server = pool_of(fleet)
-    _, scale = _own_by_name(fleet).get(miner.name, STRANGER)
+    device, scale = _own_by_name(fleet).get(miner.name, STRANGER)
     if not miner.set_difficulty(difficulty / scale, server.now()):
         raise SettingError(f"difficulty: {miner.name} has no open channel")
     server.flush_all()
-    return miner_to_json(fleet, miner)
+    return _row(miner, fleet.clock.now, device, scale)
 
 
 def do(fleet: Fleet, miner: Miner, members: Mapping[str, Any]) -> Table:

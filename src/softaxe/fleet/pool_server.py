@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from softaxe.fleet.clock import Clock
-from softaxe.serve.addresses import found_at
+from softaxe.serve.addresses import found_at, netloc
 from softaxe.serve.intake import Inflow, Intake
 from softaxe.serve.listener import close_server
 from softaxe.serve.pool_links import SHUTDOWN_S, Wire
@@ -107,7 +107,7 @@ class PoolServer:
         return address
 
     def _url_of(self, host: str, port: int, *, has_tls: bool, is_v2: bool) -> str:
-        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        place = netloc(host, port)
         if is_v2 and self.entrance is not None:
             return f"stratum2+tcp://{place}/{self.entrance.authority.text}"
         return f"stratum+{'ssl' if has_tls else 'tcp'}://{place}"

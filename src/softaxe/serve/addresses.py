@@ -53,6 +53,11 @@ def ipv4_of(host: str, advertised: str | None = None) -> str:
     return found_at(host)
 
 
+def netloc(host: str, port: int) -> str:
+    """Return what a URL has for a place; an IPv6 address is in brackets there."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _route() -> str:
     """Return this machine's address on the way to others.
 

@@ -24,6 +24,7 @@ from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 
+from softaxe.serve.addresses import netloc
 from softaxe.serve.answers import Answer, CutShort
 from softaxe.serve.protocol import (
     MAX_HEAD_BYTES,
@@ -694,8 +695,7 @@ class Listener:
     @property
     def url(self) -> str:
         """Where others find it."""
-        name = f"[{self.name}]" if ":" in self.name else self.name
-        return f"http://{name}:{self.port}"
+        return f"http://{netloc(self.name, self.port)}"
 
     @property
     def presence(self) -> Presence:

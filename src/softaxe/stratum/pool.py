@@ -19,7 +19,13 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from softaxe.bitcoin.header import nbits_difficulty, nbits_for, nbits_target, target_for
+from softaxe.bitcoin.header import (
+    HASHES_PER_DIFFICULTY,
+    nbits_difficulty,
+    nbits_for,
+    nbits_target,
+    target_for,
+)
 from softaxe.errors import SettingError
 from softaxe.log_limit import LogLimit
 from softaxe.stratum.chain import Chain, Template
@@ -59,7 +65,7 @@ from softaxe.stratum.vardiff import Vardiff
 from softaxe.units import NEVER, Level, Log
 
 TAG = "pool"
-SCALED_UNIT = 1 / 2**32
+SCALED_UNIT = 1 / HASHES_PER_DIFFICULTY
 """Difficulty 1, seen through work scaled by 2**32."""
 SCALED_START_DIFFICULTY = 1000 * SCALED_UNIT
 """What a factory Bitaxe suggests."""
@@ -101,7 +107,6 @@ MAX_WORKERS_PER_CONNECTION = 256
 MAX_JOBS = 10
 """The latest jobs of a connection, for which shares are taken."""
 MAX_AGENT_CHARACTERS = 128
-HASHES_PER_DIFFICULTY = 2**32
 RATE_S = 300.0
 """Hash rates are estimated from about so long a time; what is older counts e times
 less, and so on."""

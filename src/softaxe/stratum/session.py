@@ -211,8 +211,8 @@ class Session:
         self.response_time_s: float | None = None
         """Of the last answered message."""
         self.ledger = ShareLedger()
-        self.unanswered = Unanswered()
         """Follows shares for whoever measures the pool."""
+        self.unanswered = Unanswered()
         self._rows = rows
         self._is_compact = rows.stratum_json == "compact"
         self._asic_model = asic_model

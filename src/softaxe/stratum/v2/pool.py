@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from softaxe.bitcoin.header import (
     DIFFICULTY_1_TARGET,
+    HASHES_PER_DIFFICULTY,
     target_for,
 )
 from softaxe.errors import StratumError
@@ -32,7 +33,6 @@ from softaxe.stratum.dialects import (
 )
 from softaxe.stratum.pool import (
     EXTRANONCE2_SIZE,
-    HASHES_PER_DIFFICULTY,
     MAX_AGENT_CHARACTERS,
     MAX_AHEAD_S,
     MAX_JOBS,

@@ -147,8 +147,8 @@ class Session:
         self.response_time_s: float | None = None
         """Of the last accepted share."""
         self.ledger = ShareLedger()
-        self.unanswered = Unanswered()
         """Follows shares for whoever measures the pool."""
+        self.unanswered = Unanswered()
         self._rows = rows
         self._asic_model = asic_model
         self._host = host
