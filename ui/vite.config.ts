@@ -1,11 +1,13 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig, type Plugin } from "vite";
 
 const PAGE = "../src/softaxe/serve/static/page";
 const FLEET = "../src/softaxe/control/static";
+const LANGUAGE = process.env.SOFTAXE_PAGE_LANGUAGE ?? "en";
 
 /** Leaves scripts and styles gzipped only, as the device serves them. */
 function gzipped(out: string): Plugin {
@@ -23,6 +25,7 @@ function gzipped(out: string): Plugin {
 
 /** Two pages: a device's own by default, and the fleet's in mode `fleet`. */
 export default defineConfig(({ mode }) => ({
+  resolve: { alias: { $texts: fileURLToPath(new URL(`src/texts/${LANGUAGE}.ts`, import.meta.url)) } },
   plugins: [svelte(), gzipped(mode === "fleet" ? FLEET : PAGE)],
   build: {
     outDir: mode === "fleet" ? FLEET : PAGE,
