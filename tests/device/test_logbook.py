@@ -146,3 +146,28 @@ def test_lines_that_nobody_takes_are_not_kept() -> None:
     log(Level.INFO, "a", "heard")
 
     assert [line.text for line in log.take()] == ["heard"]
+
+
+def test_the_last_lines_are_kept_though_nobody_takes_them() -> None:
+    log = Logbook()
+    log.is_taken = False
+    log.keep(2)
+    for word in ("a", "b", "c"):
+        log(Level.INFO, "main", word)
+
+    assert log.last(9) == "I (0) main: b\nI (0) main: c\n"
+    assert log.last(1) == "I (0) main: c\n"
+    assert log.take() == []
+    log.keep(0)
+    log(Level.INFO, "main", "d")
+    assert log.last(9) == ""
+
+
+def test_the_last_lines_of_a_ring_have_no_colours() -> None:
+    log = Logbook()
+    log.boot(0.0, has_ring=True)
+    log(Level.ERROR, "a", "b")
+    log(Level.INFO, "a", "c")
+
+    assert log.last(1) == "I (0) a: c\n"
+    assert log.last(2).splitlines() == ["E (0) a: b", "I (0) a: c"]

@@ -1,4 +1,5 @@
 import time
+from base64 import b64decode
 from contextlib import suppress
 from typing import Any
 
@@ -35,3 +36,28 @@ def test_without_a_display_there_is_no_picture(bitaxe: Any) -> None:
         time.sleep(0.05)
 
     assert answer.json() == {"error": "display: NONE shows nothing"}
+
+
+def test_all_pages_are_told_and_the_button_turns_them(bitaxe: Any) -> None:
+    def screens() -> dict[str, Any]:
+        found: dict[str, Any] = bitaxe.client.get("/softaxe/screens.json").json()
+        return found
+
+    before = screens()
+    names = [page["name"] for page in before["pages"]]
+    assert names == ["bitaxe", "osmu", "urls", "stats", "mining", "wifi"]
+    for page in before["pages"]:
+        picture = b64decode(page["png"])
+        assert picture.startswith(b"\x89PNG")
+        assert int.from_bytes(picture[16:20]) == 256
+    seen = {before["shown"]}
+    for _ in range(6):
+        assert bitaxe.client.post("/softaxe/button/short").status_code == 200
+        seen.add(screens()["shown"])
+    assert seen >= {"urls", "stats", "mining", "wifi"}
+    log = bitaxe.client.get("/softaxe/log.txt")
+    assert log.headers["content-type"].startswith("text/plain")
+    assert "input: Short button click detected" in log.text
+    foreign = {"Origin": "http://example.com"}
+    refused = bitaxe.client.post("/softaxe/button/long", headers=foreign)
+    assert refused.status_code == 401

@@ -90,6 +90,10 @@ _OWN_ROUTES = (
         "What the API does not tell: work mode, pool, chips, partitions",
     ),
     ("GET /softaxe/settings.json", "Rules and values of the settings"),
+    ("GET /softaxe/screens.json", "All pages of the screen, and which is shown"),
+    ("GET /softaxe/log.txt", "The last lines of the log, 1,000 at most"),
+    ("POST /softaxe/button/short", "Press the device's button: the next page"),
+    ("POST /softaxe/button/long", "Hold it: the access point on or off"),
     ("GET /softaxe/screen.png", "The device's screen; `?scale=` 1 to 8"),
 )
 _ACCESS = (

@@ -155,6 +155,9 @@ _STATUS = _object(
         "partitions": {"type": "array", "items": {"type": "object"}},
         "warnings": _array(_STRING),
         "wifiTrouble": _STRING,
+        "limits": _object({"chip": _NUMBER, "regulator": _NUMBER}),
+        "choosesPool": {"type": "boolean"},
+        "block": {"type": ["object", "null"]},
         "chips": _object(
             {
                 "answering": _INTEGER,

@@ -21,6 +21,7 @@ from softaxe.device.device import Device
 from softaxe.device.patch import unmet_demands
 from softaxe.device.pool_slots import NAMES, SLOT_RULES, SlotRule
 from softaxe.device.profile import FIRMWARE, Profile
+from softaxe.device.protection import CHIP_LIMIT_C, VR_LIMIT_C
 from softaxe.device.setting_rules import Effect, Kind, Limits, Rule, rules
 from softaxe.flash.partitions import APP_SLOTS
 
@@ -365,6 +366,7 @@ def status(device: Device) -> dict[str, object]:
     pools, reduction = device.pools, device.power_management.reduction
     heard_at = pools.heard_at
     unanswered, unanswered_s = pools.unanswered(device.now)
+    block = device.found_block
     return {
         "bootMs": device.boot_ms,
         "poolConnected": pools.is_connected,
@@ -395,6 +397,10 @@ def status(device: Device) -> dict[str, object]:
         "partitions": partitions(device),
         "warnings": _warnings(device),
         "wifiTrouble": device.radio.trouble,
+        "limits": {"chip": CHIP_LIMIT_C, "regulator": VR_LIMIT_C},
+        "choosesPool": "use_fallback_stratum" in rules(device.firmware, device.profile),
+        "block": block
+        and {"height": block.height, "secondsAgo": device.now - block.at},
     }
 
 

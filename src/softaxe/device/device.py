@@ -61,7 +61,7 @@ from softaxe.device.identity import Identity
 from softaxe.device.load import NONCE_S, CpuLoad
 from softaxe.device.logbook import Logbook
 from softaxe.device.memory import Memory
-from softaxe.device.mining import Checked, Mining, Payee
+from softaxe.device.mining import Checked, FoundBlock, Mining, Payee
 from softaxe.device.patch import Patch, check_patch, unmet_demands
 from softaxe.device.pool_slots import PoolSlot
 from softaxe.device.pools import PoolLost, Pools, PoolsReachable, SessionEvent
@@ -712,6 +712,7 @@ class Device(DeviceState):
         self.memory.set_leak(self.faults.heap_leak_bytes_per_s, now)
         self._has_server = False
         self.is_paused = False
+        self.found_block = None
         self.load = CpuLoad(now) if rows.tells_load else None
         self.display = Display(self.settings, now, rows)
         self._has_started_asic = False
@@ -1016,6 +1017,9 @@ class Device(DeviceState):
             self._change_settings({"best_difficulty": self.mining.best_difficulty})
         if checked.is_block:
             self._events.append(BlockFound(checked.difficulty))
+            block = self.mining.block
+            height = None if block is None else block.height
+            self.found_block = FoundBlock(height, self.now)
         if self.firmware.rows.has_scoreboard:
             self._offer(checked)
 

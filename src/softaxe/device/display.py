@@ -101,6 +101,14 @@ class Display:
         self._marks: dict[Mark, float] = {}
 
     @property
+    def pages(self) -> tuple[Page, ...]:
+        """All pages, in the order in which they follow each other."""
+        pages = [Page.BITAXE]
+        while (after := self._after[pages[-1]]) not in pages:
+            pages.append(after)
+        return tuple(pages)
+
+    @property
     def has_start(self) -> bool:
         """True once it is known when the pages begin to turn."""
         return self._turn.since != NEVER

@@ -1,5 +1,6 @@
 """The device's log: the lines a Bitaxe prints on its console and `/api/ws`."""
 
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 
@@ -11,6 +12,8 @@ from softaxe.units import Level
 KEPT_LINES = 512
 """Lines kept until somebody takes them; the oldest go first."""
 
+LAST_LINES = 500
+"""Lines kept for who comes later, where the release itself keeps none."""
 RING_BYTES = 512 << 10
 """Of what was printed, kept from release 2.14 on. Source: ESP-Miner log_buffer.h."""
 PIECE_BYTES = 4096
@@ -31,6 +34,7 @@ OLD_TAGS = {
 }
 """What v2.8 calls them; those of the others are known of the BM1370 only."""
 
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _COLOURS = {Level.ERROR: "31", Level.WARNING: "33", Level.INFO: "32"}
 
 
@@ -141,6 +145,8 @@ class Logbook:
         self.ring_bytes = RING_BYTES
         """So much is kept; less where many devices share a memory."""
         self._lines: deque[LogLine] = deque(maxlen=KEPT_LINES)
+        self._last: deque[LogLine] = deque(maxlen=LAST_LINES)
+        """For the page of releases that have no ring."""
         self._limit = LogLimit()
         self._tags: Mapping[str, str] = {}
 
@@ -161,9 +167,22 @@ class Logbook:
         else:
             self.ring.write(RESTARTED, now, self.ring_bytes)
 
+    def keep(self, lines: int) -> None:
+        """Keep so many of the last lines in releases that keep none themselves."""
+        if lines != self._last.maxlen:
+            self._last = deque(self._last, maxlen=lines)
+
+    def last(self, lines: int) -> str:
+        """Return so many of the last lines, the oldest first, without colours."""
+        if self.ring is None:
+            kept = list(self._last)[-lines:]
+            return "".join([f"{line.plain}\n" for line in kept])
+        text = self.ring.whole.decode("utf-8", "replace")
+        return "".join(_COLOUR.sub("", text).splitlines(keepends=True)[-lines:])
+
     def __call__(self, level: Level, tag: str, text: str, **values: object) -> None:
         """Write one line; satisfies `softaxe.units.Log`."""
-        if not self.is_taken and self.ring is None:
+        if not self.is_taken and self.ring is None and not self._last.maxlen:
             return
         if self._tags:
             tag = self._tags.get(tag, tag)
@@ -171,14 +190,20 @@ class Logbook:
         line = LogLine(boot_ms, level, tag, text, values)
         characters = len(text) + VALUE_CHARACTERS * len(values)
         if self.ring is None and self._limit.lets_pass(characters, self.now):
-            self._lines.append(line)
+            self._add(line)
             return
         for words in self._limit.lines(level, tag, line.text, self.now):
             line = LogLine(boot_ms, *words)
-            self._lines.append(line)
+            self._add(line)
             if self.ring is not None:
                 printed = line.coloured.encode("utf-8", "replace")
                 self.ring.write(printed, self.now, self.ring_bytes)
+
+    def _add(self, line: LogLine) -> None:
+        if self.is_taken:
+            self._lines.append(line)
+        if self.ring is None:
+            self._last.append(line)
 
     def take(self) -> list[LogLine]:
         """Return the lines written since the last call, oldest first."""

@@ -69,6 +69,15 @@ class BlockInfo(Struct, frozen=True):
     """Proposals that its maker signals for."""
 
 
+class FoundBlock(Struct, frozen=True):
+    """A share that was a block."""
+
+    height: int | None
+    """None where the pool's jobs do not tell it."""
+    at: float
+    """Device time."""
+
+
 class Payee(Struct, frozen=True):
     """For whom a pool's jobs are read."""
 

@@ -16,7 +16,7 @@ from softaxe.device.hashrate import HashrateAverages
 from softaxe.device.identity import Identity
 from softaxe.device.load import CpuLoad
 from softaxe.device.memory import Heap, Memory
-from softaxe.device.mining import BlockInfo, Mining, whole_difficulty
+from softaxe.device.mining import BlockInfo, FoundBlock, Mining, whole_difficulty
 from softaxe.device.pools import Pools
 from softaxe.device.profile import Profile
 from softaxe.device.protection import PowerManagement, Readings
@@ -89,6 +89,8 @@ class DeviceState:
     driver: Driver
     power_management: PowerManagement
     mining: Mining
+    found_block: FoundBlock | None
+    """The last one since boot."""
     pools: Pools
     memory: Memory
     faults: DeviceFaults

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from softaxe.device.boot import ON_NETWORK_S
 from softaxe.device.device import Device
 from softaxe.device.events import CloseReason, Link, SaveFlash, SaveSettings
-from softaxe.device.logbook import RING_BYTES, LogLine
+from softaxe.device.logbook import LAST_LINES, RING_BYTES, LogLine
 from softaxe.device.setting_rules import Stored
 from softaxe.errors import FleetStopped, SettingError
 from softaxe.faults import FaultRules
@@ -56,7 +56,11 @@ GARBAGE_OBJECTS = 50_000
 """So many new objects are there before garbage is looked for; some 10 MB."""
 
 LOG_MEMORY_BYTES = 32 << 20
-"""Of what all devices of a process keep of their logs, from release 2.14 on."""
+"""Of what all devices of a process keep of their logs."""
+LINE_BYTES = 512
+"""Of a line that waits to be written out, about."""
+LEAST_LINES = 100
+"""With room for fewer, releases before 2.14 keep none: it would cost time as well."""
 
 
 def settle_memory() -> None:
@@ -237,6 +241,7 @@ class Fleet:
                     options, places, power_on_s=power_on_s, is_later=is_later
                 )
                 self.members[member.id] = member
+                self._limit_log(member, of=len(there) + len(plan))
                 self._known.add(member.key)
                 added.append(member)
                 self.faults.apply_to(member)
@@ -257,9 +262,15 @@ class Fleet:
 
     def _share_log_memory(self) -> None:
         """Let every device keep as much of its log as there is memory for."""
-        most = min(RING_BYTES, LOG_MEMORY_BYTES // max(1, len(self.members)))
         for member in self.members.values():
-            member.device.log.ring_bytes = most
+            self._limit_log(member, of=len(self.members))
+
+    def _limit_log(self, member: Member, *, of: int) -> None:
+        """Let a device keep as much of its log as there is memory for in so many."""
+        share, log = LOG_MEMORY_BYTES // of, member.device.log
+        log.ring_bytes = min(RING_BYTES, share)
+        lines = min(LAST_LINES, share // LINE_BYTES)
+        log.keep(lines if lines >= LEAST_LINES else 0)
 
     def _share_search_time(self) -> None:
         """Let devices that keep to a rate of shares search so fast that all can.

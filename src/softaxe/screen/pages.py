@@ -65,6 +65,19 @@ def content_of(device: Device, now: float) -> Content:
     return content
 
 
+def shown_page(device: Device, now: float) -> Page | None:
+    """Return the page that is shown, or None while something else is, or nothing."""
+    content = content_of(device, now)
+    if content.is_dark or content.is_saying_hi or _urgent(device, now) is not None:
+        return None
+    return Page.STATS if device.shows_block else device.display.turn(now).page
+
+
+def page_content(device: Device, page: Page) -> Content:
+    """Work out what a page says, whether it is shown or not."""
+    return Content(*_page(device, page))
+
+
 def _urgent(device: Device, now: float) -> Content | None:
     """What goes before the turning pages."""
     display, radio = device.display, device.radio

@@ -50,14 +50,24 @@ def panel_of(device: Device) -> Panel | None:
     return PANELS.get(device.display.panel_name)
 
 
-def draw(device: Device, panel: Panel, now: float) -> Image.Image:
-    """Draw the panel as it hangs: one bit per dot, turned and inverted as set."""
+def draw(
+    device: Device, panel: Panel, now: float, content: Content | None = None
+) -> Image.Image:
+    """Draw the panel as it hangs: one bit per dot, turned and inverted as set.
+
+    Args:
+        device: Whose.
+        panel: Which.
+        now: Device time.
+        content: What it says; by default what the device shows.
+    """
     display = device.display
     is_sideways = display.rotation_degrees in (90, 270)
     width, height = panel.width, panel.height
     if is_sideways:
         width, height = height, width
-    image = draw_content(content_of(device, now), width, height, now)
+    said = content_of(device, now) if content is None else content
+    image = draw_content(said, width, height, now)
     if turn := TURNS.get(display.rotation_degrees):
         image = image.transpose(turn)
     return ImageChops.invert(image) if display.is_inverted else image

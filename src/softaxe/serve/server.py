@@ -69,6 +69,7 @@ MAX_TARGET_BYTES = 2048
 """Of a request's target. Source: CONFIG_HTTPD_MAX_URI_LEN."""
 
 JSON = b"application/json"
+PLAIN = b"text/plain; charset=utf-8"
 METHOD_REFUSED = Answer(
     b"Specified method is invalid for this resource",
     status=405,
@@ -112,6 +113,10 @@ UNKNOWN_ROUTE = {
 THEME_STORED = Answer(b'{"status":"ok"}')
 PIECES_A_TURN = 64
 """Of an answer in small pieces: so many leave before others have their turn."""
+LOG_LINES = 1000
+"""The page keeps no more."""
+SMALL_SCALE = 2
+"""Pixels for a dot where all pages of the screen are shown at once."""
 LOGS_HEADERS = ((b"Content-Disposition", b'attachment; filename="bitaxe-logs.txt"'),)
 BOOT_NOT_RECEIVED = Answer(b"Empty request body", status=400)
 NO_PARTITION_LABEL = Answer(b"Missing partition label", status=400)
@@ -303,8 +308,7 @@ class Server:
         device = self.host.sync()
         panel = picture.panel_of(device)
         if panel is None:
-            text = f"display: {device.display.panel_name} shows nothing"
-            return Answer(views.error_body(text), status=404, content_type=JSON)
+            return no_picture(device)
         query = parse_qs(request.query)
         scale = query.get("scale", ["4"])[-1]
         if scale not in map(str, range(1, screen_png.MAX_SCALE + 1)):
@@ -314,6 +318,52 @@ class Server:
         body = await asyncio.to_thread(screen_png.png, image, int(scale))
         answer = Answer(body, content_type=b"image/png")
         return answer.with_headers(((b"Cache-Control", b"no-store"),))
+
+    async def screens(self, _request: Request) -> Answer:
+        """GET /softaxe/screens.json."""
+        from softaxe.screen import pages, picture  # noqa: PLC0415 - as above
+        from softaxe.serve import screen_png  # noqa: PLC0415
+
+        device = self.host.sync()
+        panel = picture.panel_of(device)
+        if panel is None:
+            return no_picture(device)
+        shown, drawn = pages.shown_page(device, device.now), {}
+        for page in device.display.pages:
+            content = pages.page_content(device, page)
+            drawn[page.name.lower()] = picture.draw(device, panel, device.now, content)
+
+        def encoded() -> bytes:
+            told = {
+                "shown": shown and shown.name.lower(),
+                "pages": [
+                    {"name": name, "png": screen_png.png(image, SMALL_SCALE)}
+                    for name, image in drawn.items()
+                ],
+            }
+            return msgspec.json.encode(told)
+
+        body = await asyncio.to_thread(encoded)
+        return Answer(body, content_type=JSON)
+
+    def log(self, _request: Request) -> Answer:
+        """GET /softaxe/log.txt."""
+        lines = self.host.sync().log.last(LOG_LINES)
+        return Answer(lines.encode("utf-8", "replace"), content_type=PLAIN)
+
+    def press(self, _request: Request) -> Answer:
+        """POST /softaxe/button/short."""
+        return self._press(is_long=False)
+
+    def press_long(self, _request: Request) -> Answer:
+        """POST /softaxe/button/long."""
+        return self._press(is_long=True)
+
+    def _press(self, *, is_long: bool) -> Answer:
+        device = self.host.sync()
+        device.press_button(device.now, is_long=is_long)
+        self.host.sync()
+        return Answer(b"{}", content_type=JSON)
 
     def settings(self, _request: Request) -> Answer:
         """GET /softaxe/settings.json."""
@@ -567,6 +617,12 @@ def patched(
     return replace(answer, body=body, warnings=patch.warnings)
 
 
+def no_picture(device: Device) -> Answer:
+    """Tell that a device's display shows nothing."""
+    text = f"display: {device.display.panel_name} shows nothing"
+    return Answer(views.error_body(text), status=404, content_type=JSON)
+
+
 def bad_request(text: str, *, is_compact: bool = False) -> Answer:
     """Answer a refusal as the API page promises it."""
     body = views.error_body(text, is_compact=is_compact)
@@ -664,6 +720,10 @@ _OWN_ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
     ("GET", "/openapi.json"): Endpoint(Server.openapi),
     ("GET", "/softaxe/status.json"): Endpoint(Server.status),
     ("GET", "/softaxe/screen.png"): Endpoint(Server.screen),
+    ("GET", "/softaxe/screens.json"): Endpoint(Server.screens),
+    ("GET", "/softaxe/log.txt"): Endpoint(Server.log),
+    ("POST", "/softaxe/button/short"): Endpoint(Server.press),
+    ("POST", "/softaxe/button/long"): Endpoint(Server.press_long),
     ("GET", "/softaxe/settings.json"): Endpoint(Server.settings),
 }
 """softaxe's own, outside the device's API."""
