@@ -136,6 +136,48 @@ def test_faults_are_ordered_listed_and_taken_back(api: httpx.Client) -> None:
     assert api.delete(f"/control/faults/{rule_id}").status_code == 404
 
 
+def test_several_devices_are_ordered_at_once_and_say_who_cannot(
+    api: httpx.Client, fleet: RunningFleet
+) -> None:
+    new = api.post("/control/devices", json={"firmware": "2.15.0"}).json()["devices"]
+    newest = new[0]["id"]
+    api.post("/control/clock/advance", json={"seconds": 15})
+
+    def order(name: str, *devices: str) -> dict[str, Any]:
+        body = {"order": name, "devices": devices}
+        told: dict[str, Any] = api.post("/control/devices/orders", json=body).json()
+        return told
+
+    def row() -> dict[str, Any]:
+        (found,) = (
+            one
+            for one in api.get("/control/devices").json()["devices"]
+            if one["id"] == newest
+        )
+        return dict(found)
+
+    assert (row()["canPause"], row()["rssi"] < 0) == (True, True)
+    assert row()["pool"] == api.get("/control/fleet").json()["pool"]["url"]
+    paused = order("pause", "601-1", newest, "601-999", newest)
+    assert paused["done"] == [newest]
+    assert paused["refused"] == {
+        "601-1": "order: firmware 2.12.2 has no 'pause'",
+        "601-999": "device: there is no '601-999'",
+    }
+    assert row()["state"] == "paused"
+    assert api.get("/control/fleet").json()["problems"] == 0
+    assert order("resume", newest)["done"] == [newest]
+    assert row()["state"] == "mining"
+    assert order("identify", "601-1", newest)["refused"] == {}
+    assert order("identify", "601-1", newest)["refused"] == {}
+    restarted = order("restart", newest, "601-1")
+    assert restarted == {"done": [newest, "601-1"], "refused": {}}
+    api.post("/control/clock/advance", json={"seconds": 15})
+    assert fleet["601-1"].info()["uptimeSeconds"] < 20
+    assert order("remove", newest)["done"] == [newest]
+    assert newest not in [device.id for device in fleet]
+
+
 def test_a_fault_for_nobody_tells_that_it_matches_none(api: httpx.Client) -> None:
     rule = {"effect": "fan_dead", "device": "nosuch"}
 
@@ -167,6 +209,8 @@ def test_an_hour_has_happened_when_the_call_returns() -> None:
         history = api.get("/control/history").json()
         assert len(history["now"]) >= 360
         assert set(history["mining"][-300:]) == {1}
+        assert set(history["problems"]) == {0}
+        assert history["sharesAccepted"][-1] > history["sharesAccepted"][0] + 400
 
 
 def test_the_clock_is_paused_and_sped_up(api: httpx.Client) -> None:
@@ -319,6 +363,12 @@ def test_prometheus_reads_the_metrics(api: httpx.Client) -> None:
         ("POST", "/control/devices", {"colour": 1}, "colour is none of"),
         ("POST", "/control/devices", {"seed": 1}, "seed: 1 of group devices is"),
         ("POST", "/control/devices", {"settings": {"frequency": 0}}, "frequency"),
+        (
+            "POST",
+            "/control/devices/orders",
+            {"order": "explode", "devices": ["601-1"]},
+            "order: 'explode' is none of restart, identify, pause, resume, remove",
+        ),
         ("POST", "/control/faults", {"effect": "x"}, "effect: 'x' is none of"),
         ("POST", "/control/clock/advance", {"seconds": -1}, "seconds: -1 is outside"),
         ("POST", "/control/clock/advance", {}, "has not one of seconds, until"),

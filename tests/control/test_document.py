@@ -73,6 +73,7 @@ ORDER = [
     ("advance", {"seconds": 1}),
     ("stop_advance", None),
     ("restart_device", None),
+    ("order_devices", {"order": "identify", "devices": ["601-1"]}),
     ("set_miner", {"difficulty": 2000}),
     ("do_deed", {"deed": "flood", "jobs": 5}),
     ("new_block", None),

@@ -151,7 +151,7 @@ def test_rules_follow_the_firmware_that_devices_run(tmp_path: Path) -> None:
         for member, version in ((old, "v2.15.3"), (new, "v2.9.0")):
             image = AppImage(version, "esp-miner", "v5.5.1", "", "", 4096, "ab" * 32)
             member.device.write_firmware(image, fleet.clock.now)
-            member.restart()
+            member.order("restart")
             await fleet.ticker.advance(1.0)
 
         assert old.firmware == "2.15.3"

@@ -132,7 +132,7 @@ def test_a_device_says_what_firmware_2_15_says(tmp_path: Path) -> None:
             assert member.device.mdns_hostname == hostname
             await until_answered(hostname, LOOPBACK)
 
-            member.restart()
+            member.order("restart")
             await fleet.ticker.advance(1.5)
             await until_answered(hostname, [])
             await fleet.ticker.advance(30)

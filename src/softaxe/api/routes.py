@@ -53,6 +53,15 @@ def routes_of(firmware: Firmware, profile: Profile) -> tuple[Route, ...]:
     )
 
 
+@cache
+def has_route(firmware: Firmware, profile: Profile, method: str, path: str) -> bool:
+    """True for a route of this very path; firmware and profile as of `routes_of`."""
+    return any(
+        (route.method, route.path) == (method, path)
+        for route in routes_of(firmware, profile)
+    )
+
+
 def _has(firmware: Firmware, route: Route) -> bool:
     paths = (route.path, "/api/*") if route.method == "OPTIONS" else (route.path,)
     return any(firmware.has_route(route.method, path) for path in paths)

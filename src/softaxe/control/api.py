@@ -20,6 +20,7 @@ from softaxe.control.app import (
 from softaxe.control.bodies import (
     Advance,
     ClockChange,
+    DevicesOrder,
     DevicesQuery,
     JournalQuery,
     MinerChange,
@@ -28,7 +29,7 @@ from softaxe.control.bodies import (
 )
 from softaxe.control.document import document
 from softaxe.description import read
-from softaxe.errors import NotThere
+from softaxe.errors import NotNow, NotThere, SettingError
 from softaxe.fleet.clock import Clock
 from softaxe.fleet.load_report import load_to_json
 from softaxe.fleet.options import control_address
@@ -115,7 +116,8 @@ class Control:
         pool, faults = total.pop("pool"), total.pop("faults")
         clock = clock_to_json(self._whole.clock)
         workers = {"workers": len(self._whole.parts)}
-        return total | clock | workers | {"pool": pool, "faults": faults}
+        start = {"startTime": self._whole.options.start_time}
+        return total | start | clock | workers | {"pool": pool, "faults": faults}
 
     async def workers(self, _request: Request) -> object:
         """GET /control/workers."""
@@ -185,7 +187,26 @@ class Control:
 
     async def restart_device(self, request: Request) -> object:
         """POST /control/devices/ID/restart."""
-        return await self._whole.ask_home(request.path_params["id"], "restart_device")
+        device_id = request.path_params["id"]
+        return await self._whole.ask_home(device_id, "order_device", order="restart")
+
+    async def order_devices(self, request: Request) -> object:
+        """POST /control/devices/orders."""
+        asked: DevicesOrder = read(DevicesOrder, await members_of(request))
+        done, refused = list[str](), dict[str, str]()
+        for device_id in dict.fromkeys(asked.devices):
+            try:
+                if asked.order == "remove":
+                    await self._whole.ask_home(device_id, "remove_device")
+                else:
+                    await self._whole.ask_home(
+                        device_id, "order_device", order=asked.order
+                    )
+            except (NotThere, NotNow, SettingError) as error:
+                refused[device_id] = str(error)
+            else:
+                done.append(device_id)
+        return {"done": done, "refused": refused}
 
     # The built-in pool
 

@@ -86,6 +86,19 @@ class Advance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = True
 
 
+class DevicesOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What some devices are to do."""
+
+    order: Annotated[
+        Literal["restart", "identify", "pause", "resume", "remove"],
+        about(
+            "remove switches them off for good; identify shows a greeting, or ends it; "
+            "pause and resume stop and start mining, from firmware 2.14 on."
+        ),
+    ]
+    devices: Annotated[tuple[str, ...], about("Ids.", length=(1, MOST_ROWS))]
+
+
 class NewSnapshot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a snapshot is to be called."""
 
@@ -220,6 +233,9 @@ class Fleet(Struct, frozen=True, rename="camel"):
     seed: Annotated[Count, about("Of the first device, and of chance; see --seed.")]
     devices: Count
     mining: Annotated[Count, about("Devices that mine.")]
+    problems: Annotated[
+        Count, about("Devices that neither mine well, nor start, nor are paused.")
+    ]
     hash_rate: GigaHashes
     expected_hashrate: GigaHashes
     power: Watts
@@ -230,6 +246,9 @@ class Fleet(Struct, frozen=True, rename="camel"):
     best_diff: Annotated[float, Meta(ge=0)]
     groups: Annotated[dict[str, Count], about("Devices of each group.")]
     now: Seconds
+    start_time: Annotated[
+        Count, about("Unix time at device time 0, as the built-in pool's blocks say.")
+    ]
     speed: float
     paused: bool
     reached_speed: ReachedSpeed
@@ -305,7 +324,10 @@ class History(Struct, frozen=True, rename="camel"):
     hash_rate: tuple[float, ...]
     power: tuple[float, ...]
     hottest: tuple[float, ...]
-    mining: tuple[float, ...]
+    mining: tuple[int, ...]
+    problems: tuple[int, ...]
+    shares_accepted: tuple[int, ...]
+    shares_rejected: tuple[int, ...]
 
 
 class Row(Struct, frozen=True, rename="camel"):
@@ -320,6 +342,10 @@ class Row(Struct, frozen=True, rename="camel"):
     hostname: str
     mac_addr: str
     state: State
+    can_pause: Annotated[bool, about("Whether its firmware can pause mining.")]
+    pool: Annotated[str, about("HOST:PORT that it mines on or tries; empty for none.")]
+    frequency: Annotated[float, about("As set.", unit="MHz")]
+    core_voltage: Annotated[int, about("As set.", unit="mV")]
     hash_rate: GigaHashes
     expected_hashrate: GigaHashes
     power: Watts
@@ -331,6 +357,7 @@ class Row(Struct, frozen=True, rename="camel"):
     shares_rejected: Count
     best_diff: Annotated[float, Meta(ge=0)]
     is_using_fallback_stratum: bool
+    rssi: Annotated[int | None, about("null while it is away.", unit="dBm")]
     uptime_seconds: Count
     faults: Annotated[tuple[str, ...], about("Ids of the rules that meet it.")]
     effects: Annotated[tuple[EffectName, ...], about("What these do.")]
@@ -347,6 +374,13 @@ class Added(Struct, frozen=True):
     """Devices that were switched on."""
 
     devices: tuple[Row, ...]
+
+
+class Ordered(Struct, frozen=True):
+    """Which devices have done what was ordered."""
+
+    done: Annotated[tuple[str, ...], about("Ids.")]
+    refused: Annotated[dict[str, str], about("Why the others have not, by id.")]
 
 
 class Device(Struct, frozen=True):

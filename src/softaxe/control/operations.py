@@ -118,6 +118,15 @@ OPERATIONS = (
         "POST", "/control/devices/{id}/restart", "restart_device", "Restart a device."
     ),
     Operation(
+        "POST",
+        "/control/devices/orders",
+        "order_devices",
+        "Order several devices to do something.",
+        bodies.Ordered,
+        body=bodies.DevicesOrder,
+        about="One that cannot holds no other up; the answer says which, and why.",
+    ),
+    Operation(
         "GET",
         "/control/pool",
         "pool",

@@ -230,7 +230,7 @@ class _Run:
                 await self._request(member, UPDATE, release_bytes(step.update))
         elif step.is_restart:
             for member in members:
-                member.restart()
+                member.order("restart")
         else:
             for member in members:
                 member.patch(step.settings or {})

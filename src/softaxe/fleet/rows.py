@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Collection, Iterable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from softaxe.device.device import Device
 from softaxe.faults import Rule
@@ -27,6 +27,7 @@ State = Literal[
     "rejecting",
     "unanswered",
     "starting",
+    "paused",
     "idle",
     "overheated",
     "fault",
@@ -34,6 +35,8 @@ State = Literal[
     "away",
 ]
 """What `state_of` tells."""
+WELL = frozenset[State]({"mining", "starting", "paused"})
+"""Nothing is wrong with a device of these."""
 BELIEVED = 2.0
 """A reading up to so many times what the chips can do is one of chance."""
 Row = dict[str, Any]
@@ -50,6 +53,8 @@ def state_of(member: Member) -> State:
         return "overheated"
     if device.power_fault:
         return "fault"
+    if device.is_paused:
+        return "paused"
     is_young = device.uptime_s < STARTING_S
     # Not by its reading: a counter of real work may stand still from poll to poll.
     if device.chain.hashrate_hs <= 0 or device.pools.session is None:
@@ -92,6 +97,7 @@ def row(member: Member, rules: Collection[Rule]) -> Row:
     rate = device.hashrate.current_hs / 1e9
     efficiency = read.power_w / rate * 1000 if rate > 1 else None
     vr_c = read.vr_temp_c
+    pool = device.pools.current
     return {
         "id": member.id,
         "group": member.group,
@@ -102,6 +108,10 @@ def row(member: Member, rules: Collection[Rule]) -> Row:
         "hostname": device.settings.hostname,
         "macAddr": device.identity.mac_text,
         "state": state_of(member),
+        "canPause": member.takes("pause"),
+        "pool": f"{pool.url}:{pool.port}" if pool.url else "",
+        "frequency": device.settings.frequency_mhz,
+        "coreVoltage": device.settings.core_voltage_mv,
         "hashRate": ghs(device.hashrate.current_hs),
         "expectedHashrate": round(device.expected_hashrate_hs / 1e9, 3),
         "power": round(read.power_w, 2),
@@ -113,6 +123,7 @@ def row(member: Member, rules: Collection[Rule]) -> Row:
         "sharesRejected": shares.rejected,
         "bestDiff": device.best_difficulty,
         "isUsingFallbackStratum": device.is_using_fallback,
+        "rssi": device.radio.rssi_dbm if device.radio.is_connected else None,
         "uptimeSeconds": int(device.uptime_s),
         "faults": [rule.id for rule in rules],
         "effects": list(dict.fromkeys(rule.effect for rule in rules)),
@@ -122,12 +133,12 @@ def row(member: Member, rules: Collection[Rule]) -> Row:
 async def sums(members: Iterable[Member]) -> Row:
     """Return a fleet's totals."""
     total = Counter[str]()
-    groups = Counter[str]()
+    groups, states = Counter[str](), Counter[State]()
     hottest, best = 0.0, 0.0
     async for member in in_turns(members):
         device = member.device
         groups[member.group] += 1
-        total["mining"] += state_of(member) == "mining"
+        states[state_of(member)] += 1
         total["hashrate"] += hashing_hs(device)  # type: ignore[assignment]
         total["expected"] += device.expected_hashrate_hs  # type: ignore[assignment]
         total["power"] += device.readings.power_w  # type: ignore[assignment]
@@ -138,7 +149,8 @@ async def sums(members: Iterable[Member]) -> Row:
     rate = total["hashrate"] / 1e9
     return {
         "devices": sum(groups.values()),
-        "mining": total["mining"],
+        "mining": states["mining"],
+        "problems": sum(n for state, n in states.items() if state not in WELL),
         "hashRate": ghs(total["hashrate"]),
         "expectedHashrate": round(total["expected"] / 1e9, 3),
         "power": round(total["power"], 2),
@@ -151,29 +163,32 @@ async def sums(members: Iterable[Member]) -> Row:
     }
 
 
+class Point(NamedTuple):
+    """A fleet's totals at one moment, by their names in the control API."""
+
+    now: float
+    hashRate: float  # noqa: N815
+    power: float
+    hottest: float
+    mining: int
+    problems: int
+    sharesAccepted: int  # noqa: N815
+    sharesRejected: int  # noqa: N815
+
+
 class History:
     """A fleet's totals over time, for charts."""
 
     def __init__(self) -> None:
         self.due = 0.0
         """Device time of the next point."""
-        self._points: deque[tuple[float, float, float, float, int]] = deque(
-            maxlen=HISTORY_POINTS
-        )
+        self._points = deque[Point](maxlen=HISTORY_POINTS)
 
     async def note(self, now: float, members: Iterable[Member]) -> None:
         """Add a point; the next one is due a while later."""
         self.due = now + HISTORY_S
-        now_sums = await sums(members)
-        self._points.append(
-            (
-                round(now, 1),
-                now_sums["hashRate"],
-                now_sums["power"],
-                now_sums["hottest"],
-                now_sums["mining"],
-            )
-        )
+        told = {**await sums(members), "now": round(now, 1)}
+        self._points.append(Point(*(told[name] for name in Point._fields)))
 
     def restart(self, now: float) -> None:
         """Forget everything: time has been set back to `now`."""
@@ -182,6 +197,6 @@ class History:
 
     def to_json(self) -> dict[str, list[float]]:
         """Return one list per quantity, oldest first."""
-        names = ("now", "hashRate", "power", "hottest", "mining")
+        names = Point._fields
         columns = list(zip(*self._points, strict=True)) or [()] * len(names)
         return {n: list(c) for n, c in zip(names, columns, strict=True)}

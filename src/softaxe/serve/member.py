@@ -12,6 +12,7 @@ from zlib import crc32
 
 from softaxe.api import views
 from softaxe.api.access import Networks, is_loopback
+from softaxe.api.routes import has_route
 from softaxe.asic.chip import REAL
 from softaxe.board.radio import NETWORKS, Network
 from softaxe.catalog import Board
@@ -72,6 +73,13 @@ WWW_SETTING = "use_custom_www"
 GATHER_S = 0.1
 """Real seconds in which what nobody waits for, as a best difficulty, gathers for one
 transaction."""
+ORDERS: Mapping[str, Callable[[Device, float], object]] = {
+    "restart": Device.restart,
+    "identify": Device.identify,
+    "pause": lambda device, now: device.set_paused(True, now),
+    "resume": lambda device, now: device.set_paused(False, now),
+}
+"""What POST /api/system/NAME does, by its name."""
 REOPEN_S = 1.0
 PORTS_S = 5.0
 """Real seconds for ports to open and close; more than a hung connection takes."""
@@ -509,10 +517,23 @@ class Member:
         self._fleet.wake(self)
         return patch.warnings
 
-    def restart(self) -> None:
-        """Restart the device, as POST /api/system/restart does."""
+    def takes(self, order: str) -> bool:
+        """True for one of `ORDERS` that its firmware has a route for."""
+        device = self.device
+        path = f"/api/system/{order}"
+        return has_route(device.firmware, device.profile, "POST", path)
+
+    def order(self, order: str) -> None:
+        """Do one of `ORDERS`, as a POST of its name does.
+
+        Raises:
+            SettingError: Its firmware knows nothing of it.
+        """
+        if not self.takes(order):
+            raise SettingError(f"order: firmware {self.firmware} has no {order!r}")
         device = self.sync()
-        device.restart(device.now)
+        ORDERS[order](device, device.now)
+        self.dispatch()
         self._fleet.wake(self)
 
     def info_body(self) -> bytes:

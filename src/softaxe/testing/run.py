@@ -481,7 +481,7 @@ class RunningDevice:
 
     def restart(self) -> None:
         """Restart it; it goes away and comes back."""
-        self._ask("restart_device")
+        self._ask("order_device", order="restart")
 
     def remove(self) -> None:
         """Switch it off for good."""

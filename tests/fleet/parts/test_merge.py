@@ -30,6 +30,7 @@ def totals(**more: Any) -> dict[str, Any]:
     return {
         "devices": 2,
         "mining": 1,
+        "problems": 1,
         "hashRate": 1000.5,
         "expectedHashrate": 2000.0,
         "power": 15.25,

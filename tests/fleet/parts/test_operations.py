@@ -18,7 +18,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "add_devices": {"group": {"seed": 7}},
     "device": {"device_id": "601-1"},
     "remove_device": {"device_id": "601-2"},
-    "restart_device": {"device_id": "601-1"},
+    "order_device": {"device_id": "601-1", "order": "restart"},
     "miners": {"first": 0, "limit": 9},
     "miner": {"miner_id": "127.0.0.1:1"},
     "set_miner": {"miner_id": "127.0.0.1:1", "difficulty": 2.0},
@@ -85,7 +85,7 @@ def test_the_load_is_that_of_one_moment(tmp_path: Path) -> None:
     ("name", "complaint"),
     [
         ("device", "device: there is no '601-1'"),
-        ("restart_device", "device: there is no '601-1'"),
+        ("order_device", "device: there is no '601-1'"),
         ("remove_device", "device: there is no '601-2'"),
         ("remove_fault", "fault: there is no 'fans'"),
         ("restore", "snapshot: there is no 'before'"),

@@ -184,10 +184,10 @@ def test_nothing_is_restored_that_only_some_have(tmp_path: Path) -> None:
 
 def test_a_device_is_asked_where_it_lives(tmp_path: Path) -> None:
     async def work(whole: Whole, first: FakePart, second: FakePart) -> None:
-        await whole.ask_home("601-2", "restart_device")
-        assert second.asked[-1] == ("restart_device", {"device_id": "601-2"})
+        await whole.ask_home("601-2", "order_device")
+        assert second.asked[-1] == ("order_device", {"device_id": "601-2"})
         with pytest.raises(NotThere, match="there is no '601-9'"):
-            await whole.ask_home("601-9", "restart_device")
+            await whole.ask_home("601-9", "order_device")
 
     live(tmp_path, work)
 

@@ -19,7 +19,7 @@ def totals(found: Sequence[Table]) -> Table:
     if len(found) == 1:
         return found[0]
     total = dict(found[0])
-    for name in ("devices", "mining", "sharesAccepted", "sharesRejected"):
+    for name in ("devices", "mining", "problems", "sharesAccepted", "sharesRejected"):
         total[name] = sum(one[name] for one in found)
     for name in ("hashRate", "expectedHashrate", "power"):
         total[name] = round(sum(one[name] for one in found), ROUNDED_TO)
@@ -70,12 +70,8 @@ def history(found: Sequence[Table]) -> Table:
         for one in found
     ]
     joined: Table = {"now": rows[0]["now"]}
-    for name, join in (
-        ("hashRate", sum),
-        ("power", sum),
-        ("hottest", max),
-        ("mining", sum),
-    ):
+    for name in rows[0].keys() - {"now"}:
+        join = max if name == "hottest" else sum
         columns = zip(*(row[name] for row in rows), strict=True)
         joined[name] = [round(join(values), ROUNDED_TO) for values in columns]
     return joined

@@ -178,9 +178,9 @@ class Operations:
             raise _no_device(device_id) from error
         return {}
 
-    async def restart_device(self, *, device_id: str) -> Table:
-        """Restart a device."""
-        self._member(device_id).restart()
+    async def order_device(self, *, device_id: str, order: str) -> Table:
+        """Let a device do one of `ORDERS`."""
+        self._member(device_id).order(order)
         return {}
 
     async def patch_device(
