@@ -83,6 +83,28 @@ def test_one_device_comes_with_what_it_says_itself(api: httpx.Client) -> None:
     assert found["info"]["boardVersion"] == "402"
 
 
+def test_only_what_is_new_is_told_of_what_is_asked_for(api: httpx.Client) -> None:
+    def look(since: str) -> dict[str, Any]:
+        query = {"since": since, "fields": "hostname,uptimeSeconds,startedAt"}
+        found: dict[str, Any] = api.get("/control/devices", params=query).json()
+        return found
+
+    first = look("0")
+    again = look(first["revision"])
+    api.post("/control/clock/advance", json={"seconds": 5})
+    later = look(again["revision"])
+
+    whole = {"id", "hostname", "uptimeSeconds", "startedAt"}
+    assert [set(row) for row in first["devices"]] == [whole] * 3
+    assert (first["since"], first["total"]) == (None, 3)
+    assert (again["devices"], again["removed"]) == ([], [])
+    assert [set(row) for row in later["devices"]] == [{"id", "uptimeSeconds"}] * 3
+    assert later["since"] == again["revision"]
+    now = api.get("/control/clock").json()["now"]
+    uptimes = [row["uptimeSeconds"] for row in later["devices"]]
+    assert uptimes == [int(now - row["startedAt"]) for row in first["devices"]]
+
+
 def test_devices_come_and_go_while_others_run(api: httpx.Client) -> None:
     group: dict[str, object] = {"count": 2, "board": "gamma", "name": "new"}
     group["settings"] = {"frequency": 490}
@@ -381,6 +403,8 @@ def test_prometheus_reads_the_metrics(api: httpx.Client) -> None:
         ("POST", "/control/devices", {"pool": "a b"}, "group: pool: 'a b' names no"),
         ("GET", "/control/devices?state=foo", None, "state: 'foo' is none of mining"),
         ("GET", "/control/devices?groups=a", None, "groups is none of group, state"),
+        ("GET", "/control/devices?fields=id,heat", None, "fields: 'heat' is none of"),
+        ("GET", "/control/devices?since=0&state=away", None, "since: it goes with"),
         ("GET", "/control/devices?limit=-1", None, "limit: '-1' is no whole number"),
         ("GET", "/control/journal?limit=0", None, "limit: 0 is no whole number of 1"),
         ("GET", "/control/journal?status=9999", None, "9999 is no whole number of 0"),

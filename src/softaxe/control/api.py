@@ -27,6 +27,7 @@ from softaxe.control.bodies import (
     MinersQuery,
     NewSnapshot,
 )
+from softaxe.control.changes import Changes
 from softaxe.control.document import document
 from softaxe.description import read
 from softaxe.errors import NotNow, NotThere, SettingError
@@ -94,6 +95,7 @@ class Control:
     def __init__(self, whole: Whole) -> None:
         self._whole = whole
         self._advances = Advances(whole)
+        self._changes = Changes()
 
     # The fleet
 
@@ -164,13 +166,21 @@ class Control:
     async def devices(self, request: Request) -> object:
         """GET /control/devices."""
         query = query_of(DevicesQuery, request)
-        return await self._whole.devices(
+        if query.since is not None and query != DevicesQuery(
+            since=query.since, fields=query.fields
+        ):
+            raise SettingError("since: it goes with fields alone, and with all devices")
+        found = await self._whole.devices(
             first=query.offset,
             limit=query.limit,
             group=query.group,
             state=query.state,
             firmware=query.firmware,
+            fields=query.fields,
         )
+        if query.since is None:
+            return found
+        return found | self._changes.take(found["devices"], query.since)
 
     async def add_devices(self, request: Request) -> object:
         """POST /control/devices."""

@@ -6,13 +6,14 @@ the API's document is made from them.
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, defstruct
 
-from softaxe.description import about
+from softaxe.description import about, shown
 from softaxe.effects import EFFECTS, Layer, path_part_of
+from softaxe.errors import SettingError
 from softaxe.fleet.clock import ADVANCES_S, SPEEDS
 from softaxe.fleet.parts.part import Life
-from softaxe.fleet.rows import State
+from softaxe.fleet.rows import ROW, State
 from softaxe.serve.journal import MOST_ENTRIES
 
 MOST_ROWS = 100_000
@@ -117,6 +118,14 @@ class MinerChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 # What follows a path
 
 
+def _fields_of(value: object) -> tuple[str, ...]:
+    names = str(value).split(",")
+    for name in names:
+        if name not in ROW:
+            raise SettingError(f"{shown(name)} is none of {', '.join(ROW)}")
+    return tuple(dict.fromkeys(("id", *names)))
+
+
 class NoQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Nothing follows the path."""
 
@@ -133,6 +142,26 @@ class DevicesQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         int, about("So many are left out first.", within=(0, MOST_ROWS))
     ] = 0
     limit: Annotated[int, about("At most so many.", within=(0, MOST_ROWS))] = MOST_ROWS
+    fields: Annotated[
+        tuple[str, ...] | None,
+        about(
+            "Members of the rows that are wanted, with commas between them; id always.",
+            read=_fields_of,
+            schema={"type": "string", "examples": ["hostname,hashRate,temp"]},
+        ),
+    ] = None
+    since: (
+        Annotated[
+            str,
+            about(
+                "The revision of an earlier answer with the same fields: only what is "
+                "new since then is told. Another text, as 0, is answered with all. It "
+                "goes with fields alone.",
+                length=(0, 64),
+            ),
+        ]
+        | None
+    ) = None
 
 
 class MinersQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -359,15 +388,36 @@ class Row(Struct, frozen=True, rename="camel"):
     is_using_fallback_stratum: bool
     rssi: Annotated[int | None, about("null while it is away.", unit="dBm")]
     uptime_seconds: Count
+    started_at: Annotated[Seconds, about("From which uptime counts.")]
     faults: Annotated[tuple[str, ...], about("Ids of the rules that meet it.")]
     effects: Annotated[tuple[EffectName, ...], about("What these do.")]
+
+
+SomeOfRow = defstruct(
+    "SomeOfRow",
+    [("id", str)]
+    + [
+        (name, hint, None) for name, hint in Row.__annotations__.items() if name != "id"
+    ],
+    frozen=True,
+    rename="camel",
+    namespace={"__doc__": "A device, or what was asked for of it, or what is new."},
+)
 
 
 class Rows(Struct, frozen=True):
     """Devices, perhaps not all that were chosen."""
 
     total: Annotated[Count, about("So many were chosen.")]
-    devices: tuple[Row, ...]
+    devices: tuple[SomeOfRow, ...]  # type: ignore[valid-type]
+    revision: Annotated[str | None, about("To be named as since the next time.")] = None
+    since: Annotated[
+        str | None,
+        about("As asked for; null when the devices are all there are, in their order."),
+    ] = None
+    removed: Annotated[
+        tuple[str, ...], about("Ids of devices that have gone since.")
+    ] = ()
 
 
 class Added(Struct, frozen=True):

@@ -119,6 +119,11 @@ class DeviceState:
         return max(0.0, self.now - self.booted_at - SYSTEM_INIT_S)
 
     @property
+    def started_at(self) -> float:
+        """Device time of system init."""
+        return self.booted_at + SYSTEM_INIT_S
+
+    @property
     def told_uptime_s(self) -> int:
         """Whole seconds, as the API tells them."""
         totals = self.totals

@@ -1,7 +1,7 @@
 """What a fleet shows of its devices: one row each, and sums."""
 
 from collections import Counter, deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from softaxe.device.device import Device
@@ -90,44 +90,65 @@ def ghs(rate_hs: float) -> float:
     return round(rate, 3) if rate >= 1 else float(f"{rate:.4g}")
 
 
-def row(member: Member, rules: Collection[Rule]) -> Row:
-    """Return a device as the control API lists it, with the rules at work on it."""
-    device = member.device
-    read, shares = device.readings, device.shares
+def _efficiency(device: Device) -> float | None:
     rate = device.hashrate.current_hs / 1e9
-    efficiency = read.power_w / rate * 1000 if rate > 1 else None
-    vr_c = read.vr_temp_c
+    return round(device.readings.power_w / rate * 1000, 2) if rate > 1 else None
+
+
+def _vr_temp(device: Device) -> float | None:
+    vr_c = device.readings.vr_temp_c
+    return round(vr_c, 1) if vr_c and vr_c > 0 else None
+
+
+def _pool(device: Device) -> str:
     pool = device.pools.current
-    return {
-        "id": member.id,
-        "group": member.group,
-        "board": device.board.version,
-        "family": device.board.family,
-        "firmware": member.firmware,
-        "url": member.url,
-        "hostname": device.settings.hostname,
-        "macAddr": device.identity.mac_text,
-        "state": state_of(member),
-        "canPause": member.takes("pause"),
-        "pool": f"{pool.url}:{pool.port}" if pool.url else "",
-        "frequency": device.settings.frequency_mhz,
-        "coreVoltage": device.settings.core_voltage_mv,
-        "hashRate": ghs(device.hashrate.current_hs),
-        "expectedHashrate": round(device.expected_hashrate_hs / 1e9, 3),
-        "power": round(read.power_w, 2),
-        "efficiency": None if efficiency is None else round(efficiency, 2),
-        "temp": round(read.temp_c, 1),
-        "vrTemp": round(vr_c, 1) if vr_c and vr_c > 0 else None,
-        "fanspeed": round(read.fan_percent, 1),
-        "sharesAccepted": shares.accepted,
-        "sharesRejected": shares.rejected,
-        "bestDiff": device.best_difficulty,
-        "isUsingFallbackStratum": device.is_using_fallback,
-        "rssi": device.radio.rssi_dbm if device.radio.is_connected else None,
-        "uptimeSeconds": int(device.uptime_s),
-        "faults": [rule.id for rule in rules],
-        "effects": list(dict.fromkeys(rule.effect for rule in rules)),
-    }
+    return f"{pool.url}:{pool.port}" if pool.url else ""
+
+
+def _rssi(device: Device) -> int | None:
+    return device.radio.rssi_dbm if device.radio.is_connected else None
+
+
+ROW: Mapping[str, Callable[[Member, Collection[Rule]], Any]] = {
+    "id": lambda m, _: m.id,
+    "group": lambda m, _: m.group,
+    "board": lambda m, _: m.device.board.version,
+    "family": lambda m, _: m.device.board.family,
+    "firmware": lambda m, _: m.firmware,
+    "url": lambda m, _: m.url,
+    "hostname": lambda m, _: m.device.settings.hostname,
+    "macAddr": lambda m, _: m.device.identity.mac_text,
+    "state": lambda m, _: state_of(m),
+    "canPause": lambda m, _: m.takes("pause"),
+    "pool": lambda m, _: _pool(m.device),
+    "frequency": lambda m, _: m.device.settings.frequency_mhz,
+    "coreVoltage": lambda m, _: m.device.settings.core_voltage_mv,
+    "hashRate": lambda m, _: ghs(m.device.hashrate.current_hs),
+    "expectedHashrate": lambda m, _: round(m.device.expected_hashrate_hs / 1e9, 3),
+    "power": lambda m, _: round(m.device.readings.power_w, 2),
+    "efficiency": lambda m, _: _efficiency(m.device),
+    "temp": lambda m, _: round(m.device.readings.temp_c, 1),
+    "vrTemp": lambda m, _: _vr_temp(m.device),
+    "fanspeed": lambda m, _: round(m.device.readings.fan_percent, 1),
+    "sharesAccepted": lambda m, _: m.device.shares.accepted,
+    "sharesRejected": lambda m, _: m.device.shares.rejected,
+    "bestDiff": lambda m, _: m.device.best_difficulty,
+    "isUsingFallbackStratum": lambda m, _: m.device.is_using_fallback,
+    "rssi": lambda m, _: _rssi(m.device),
+    "uptimeSeconds": lambda m, _: int(m.device.uptime_s),
+    "startedAt": lambda m, _: round(m.device.started_at, 3),
+    "faults": lambda _, rules: [rule.id for rule in rules],
+    "effects": lambda _, rules: list(dict.fromkeys(rule.effect for rule in rules)),
+}
+"""What the control API lists of a device, member by member, with the rules at work on
+it."""
+
+
+def row(
+    member: Member, rules: Collection[Rule], names: Iterable[str] = tuple(ROW)
+) -> Row:
+    """Return what the control API lists of a device, or some of it."""
+    return {name: ROW[name](member, rules) for name in names}
 
 
 async def sums(members: Iterable[Member]) -> Row:

@@ -3,7 +3,7 @@
 They are what MessagePack knows, so that another process can ask as well.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -16,7 +16,7 @@ from softaxe.faults import FaultRules
 from softaxe.fleet import miners
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import read_group
-from softaxe.fleet.rows import row, state_of, sums
+from softaxe.fleet.rows import ROW, row, state_of, sums
 from softaxe.fleet.turns import in_turns
 from softaxe.json_values import JsonValue
 from softaxe.serve.journal import MOST_ENTRIES
@@ -129,8 +129,12 @@ class Operations:
         firmware: str | None,
         first: int,
         limit: int,
+        fields: Sequence[str] | None = None,
     ) -> Table:
-        """How many devices there are like that, and some of their rows."""
+        """How many devices there are like that, and some of their rows.
+
+        `fields` says what of a row is wanted; None for all.
+        """
         chosen = [
             member
             for member in self._fleet.members.values()
@@ -138,7 +142,11 @@ class Operations:
             and state in {None, state_of(member)}
             and fnmatchcase(member.firmware, firmware or "*")
         ]
-        rows = [self._row(member) async for member in in_turns(chosen[first:][:limit])]
+        names = ROW if fields is None else fields
+        rows = [
+            self._row(member, names)
+            async for member in in_turns(chosen[first:][:limit])
+        ]
         return {"total": len(chosen), "devices": rows}
 
     async def kept(self) -> list[Table]:
@@ -328,8 +336,8 @@ class Operations:
         await self._fleet.reset()
         return {}
 
-    def _row(self, member: Member) -> Table:
-        return row(member, self._fleet.faults.at_work_on(member))
+    def _row(self, member: Member, names: Iterable[str] = ROW) -> Table:
+        return row(member, self._fleet.faults.at_work_on(member), names)
 
     def _member(self, device_id: str) -> Member:
         try:
