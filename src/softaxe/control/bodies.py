@@ -8,12 +8,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct, defstruct
 
-from softaxe.description import about, shown
+from softaxe.description import about
 from softaxe.effects import EFFECTS, Layer, path_part_of
-from softaxe.errors import SettingError
 from softaxe.fleet.clock import ADVANCES_S, SPEEDS
 from softaxe.fleet.parts.part import Life
-from softaxe.fleet.rows import ROW, State
+from softaxe.fleet.rows import State, names_of
 from softaxe.serve.journal import MOST_ENTRIES
 
 MOST_ROWS = 100_000
@@ -118,14 +117,6 @@ class MinerChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 # What follows a path
 
 
-def _fields_of(value: object) -> tuple[str, ...]:
-    names = str(value).split(",")
-    for name in names:
-        if name not in ROW:
-            raise SettingError(f"{shown(name)} is none of {', '.join(ROW)}")
-    return tuple(dict.fromkeys(("id", *names)))
-
-
 class NoQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Nothing follows the path."""
 
@@ -146,7 +137,7 @@ class DevicesQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         tuple[str, ...] | None,
         about(
             "Members of the rows that are wanted, with commas between them; id always.",
-            read=_fields_of,
+            read=names_of,
             schema={"type": "string", "examples": ["hostname,hashRate,temp"]},
         ),
     ] = None

@@ -4,7 +4,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
+from softaxe.description import shown
 from softaxe.device.device import Device
+from softaxe.errors import SettingError
 from softaxe.faults import Rule
 from softaxe.fleet.turns import in_turns
 from softaxe.serve.member import Member
@@ -149,6 +151,19 @@ def row(
 ) -> Row:
     """Return what the control API lists of a device, or some of it."""
     return {name: ROW[name](member, rules) for name in names}
+
+
+def names_of(value: object) -> tuple[str, ...]:
+    """Read names of a row's members with commas between them; the id is always one.
+
+    Raises:
+        SettingError: There is none of a name.
+    """
+    names = str(value).split(",")
+    for name in names:
+        if name not in ROW:
+            raise SettingError(f"{shown(name)} is none of {', '.join(ROW)}")
+    return tuple(dict.fromkeys(("id", *names)))
 
 
 async def sums(members: Iterable[Member]) -> Row:
