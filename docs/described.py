@@ -13,7 +13,7 @@ from msgspec import Struct
 from softaxe.cli.schema import FileKind, schema_text
 from softaxe.control.operations import OPERATIONS, Operation
 from softaxe.description import Member, Schemas, members
-from softaxe.effects import EFFECTS, OnRequests, help_of, parameters
+from softaxe.effects import EFFECTS, PRESETS, OnRequests, help_of, parameters
 from softaxe.fleet.groups import Group
 from softaxe.fleet.miners import AnyDeed
 from softaxe.fleet.networks import WifiNetwork
@@ -112,7 +112,7 @@ def effects_table() -> str:
     rows = (
         [
             f"`{name}`",
-            str(effect.layer),
+            str(effect.area),
             "; ".join(map(_parameter, parameters(effect))) or "none",
             help_of(effect),
         ]
@@ -139,6 +139,12 @@ def deeds_table() -> str:
         for deed in get_args(AnyDeed)
     )
     return table(("deed", "parameters", "what happens"), rows)
+
+
+def presets_table() -> str:
+    """Return one row per common trouble."""
+    rows = ([name, f"`{json.dumps(rule)}`"] for name, rule in PRESETS.items())
+    return table(("trouble", "rule"), rows)
 
 
 def rule_table() -> str:
@@ -259,7 +265,11 @@ def _told(row: Operation) -> str:
 
 
 TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
-    "faults.md": {"members": rule_table, "effects": effects_table},
+    "faults.md": {
+        "members": rule_table,
+        "effects": effects_table,
+        "presets": presets_table,
+    },
     "fleet.md": {
         "keys": lambda: members_table(FleetFile, RUN_KEYS),
         "group": lambda: members_table(Group),

@@ -4,8 +4,9 @@ from softaxe.description import read
 from softaxe.effects import (
     EFFECTS,
     HTTP_EFFECTS,
+    PRESETS,
+    Area,
     Fault,
-    Layer,
     effects_to_json,
     parameters,
 )
@@ -20,7 +21,7 @@ def test_every_effect_takes_its_defaults(name: str) -> None:
 
 
 def test_only_requests_have_routes() -> None:
-    assert all(EFFECTS[name].layer is Layer.NETWORK for name in HTTP_EFFECTS)
+    assert all(EFFECTS[name].area is Area.REQUESTS for name in HTTP_EFFECTS)
     whole = {"wifi_loss", "silent", "away_refused"}
     assert not whole & HTTP_EFFECTS
 
@@ -31,13 +32,13 @@ def test_effects_are_told_with_what_they_take() -> None:
     assert list(told) == list(EFFECTS)
     assert told["ambient"] == {
         "name": "ambient",
-        "layer": "body",
+        "area": "cooling",
         "of_requests": False,
         "help": "The air around the device has this temperature.",
         "parameters": [
             {
                 "name": "c",
-                "help": "Air.",
+                "help": "Temperature of the air.",
                 "default": 40.0,
                 "range": [-40, 100],
                 "choices": [],
@@ -48,6 +49,11 @@ def test_effects_are_told_with_what_they_take() -> None:
     (how,) = told["ota_failing"]["parameters"]
     assert how["choices"] == ["refused", "rolled back"]
     assert how["range"] is None
+
+
+def test_presets_are_orders() -> None:
+    for order in PRESETS.values():
+        read(Fault, order)
 
 
 @pytest.mark.parametrize("reason", ["ä" * 128, "half a pair \ud800"])

@@ -25,6 +25,9 @@ ALL = Whom("601-1", "gammas")
         ({"effect": "fan_dead", "id": 7}, "id: 7 is no text"),
         ({"effect": "fan_dead", "id": "a/b"}, "id: 'a/b' cannot be a part of a path"),
         ({"effect": "fan_dead", "id": ".."}, "id: '..' cannot be a part of a path"),
+        ({"effect": "fan_dead", "device": ["a", 7]}, "device: 7 is no text of 1 to"),
+        ({"effect": "fan_dead", "device": []}, "device: 0 patterns are none of 1.."),
+        ({"effect": "fan_dead", "every_s": 60}, "every_s: 60 needs a duration_s"),
     ],
 )
 def test_what_is_not_allowed_is_told_by_name(
@@ -64,6 +67,59 @@ def test_a_rule_begins_and_ends_in_device_time() -> None:
     assert rules.next_change(115) == NEVER
 
 
+@pytest.mark.parametrize("start", [0.0, 0.1, 12345.678])
+@pytest.mark.parametrize("every", [0.3, 7.0, 60.0])
+def test_a_rule_begins_again_so_often(start: float, every: float) -> None:
+    rules = FaultRules()
+    order = {"effect": "wifi_loss", "duration_s": every / 3, "every_s": every}
+    rule = rules.add(order, start)
+
+    now, states = start, [rule.is_active(start)]
+    for _ in range(200):
+        now = rules.next_change(now)
+        states.append(rule.is_active(now))
+
+    assert states == [True, False] * 100 + [True]
+    assert now == pytest.approx(start + 100 * every)
+
+
+def test_a_rule_is_changed_in_its_place() -> None:
+    rules = FaultRules()
+    rules.add({"id": "x", "effect": "ambient", "c": 50, "duration_s": 60}, 0.0)
+    rules.add({"effect": "fan_dead"}, 0.0)
+
+    def change(now: float, **changes: object) -> None:
+        rules.put(rules.changed("x", changes, now))
+
+    change(10.0, device=["601-9", "601-1"], paused=True)
+    rule = rules.rules["x"]
+    assert (rule.begins_at, rule.ends_at, rule.is_active(11.0)) == (0, 60, False)
+    assert rules.next_change(11.0) == NEVER
+    change(20.0, paused=None, duration_s=90)
+    rule = rules.rules["x"]
+    assert (rule.begins_at, rule.ends_at, rule.is_active(21.0)) == (0, 90, True)
+    change(30.0, c=55, effect="ambient", id="x")
+    assert rules.rules["x"].begins_at == 30
+    change(40.0, start_s=5)
+    rule = rules.rules["x"]
+    assert (rule.begins_at, rule.ends_at, list(rules.rules)) == (
+        45,
+        135,
+        ["x", "fault-2"],
+    )
+    assert rules.that_meet(ALL).device_faults(50.0).ambient_c == 55
+
+    for wrong, complaint in (
+        ({"c": 400, "device": "601-2"}, "c: 400 is outside"),
+        ({"effect": "fan_dead"}, "effect: 'fan_dead' is not 'ambient', which stays"),
+        ({"id": "y"}, "id: 'y' is not 'x', which stays"),
+        ({"fan": 1}, "fan: ambient takes effect, c"),
+    ):
+        with pytest.raises(SettingError, match=complaint):
+            change(60.0, **wrong)
+    assert rules.rules["x"] is rule
+
+
 def test_rules_add_up() -> None:
     rules = FaultRules()
     for rule in (
@@ -93,6 +149,12 @@ def test_devices_are_meant_by_pattern_group_and_share() -> None:
     rules.add({"id": "b", "effect": "fan_dead", "group": "hex*"}, 0.0)
     rules.add({"id": "c", "effect": "fan_dead", "share": 0.25}, 0.0)
 
+    listed = ["bitaxe-1", "127.0.0.*"]
+    rules.add({"id": "d", "effect": "fan_dead", "device": listed}, 0.0)
+
+    for name, is_met in (("Bitaxe-1", True), ("127.0.0.9", True), ("bitaxe-10", False)):
+        found = rules.that_meet(Whom("601-7", "gammas", ("", name))).names(0)
+        assert ("d" in found) is is_met
     assert "a" in rules.that_meet(Whom("601-7", "gammas")).names(0)
     assert "a" not in rules.that_meet(Whom("302-7", "hexes")).names(0)
     assert "b" in rules.that_meet(Whom("302-7", "hexes")).names(0)

@@ -115,6 +115,7 @@ def test_a_device_that_does_not_answer_has_no_field() -> None:
             {"step": [{"expect": {"field": "a", "unchanged": False, "for": "1s"}}]},
             "for = TIME",
         ),
+        ({"step": [{"change": {"paused": True}}]}, "step 1: change: id: says which"),
         ({"steps": []}, "steps is none of"),
         ({"group": [1], "step": [{"restart": True}]}, "x: group 1: 1 is no table"),
         ({"step": [{"settings": {"hostname": DAY}}]}, "settings: {'hostname': date"),

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from msgspec import Struct
 
-from softaxe.description import Member, about, members
+from softaxe.description import Member, about, members, shown
 from softaxe.device.faults import Instrument, Sensor, UpdateFault
 from softaxe.errors import SettingError
 from softaxe.stratum.pool import CertificateFault
@@ -23,13 +23,22 @@ MAX_POOL_TEXT_BYTES = 255
 LONGEST_S = 366 * 86_400.0
 
 
-class Layer(StrEnum):
+MOST_NAMES = 10_000
+"""Patterns of devices in one order."""
+
+
+class Area(StrEnum):
     """Where an effect acts."""
 
-    BODY = "body"
+    COOLING = "cooling"
+    CHIP = "chip"
+    POWER = "power"
+    SENSORS = "sensors"
+    REQUESTS = "requests"
     NETWORK = "network"
     POOL = "pool"
     FIRMWARE = "firmware"
+    UPDATES = "updates"
 
 
 def path_part_of(text: str) -> str:
@@ -58,7 +67,30 @@ def pool_text(text: str) -> str:
     return text
 
 
+def _names_of(value: object) -> tuple[str, ...]:
+    """Read one pattern of names, or a list of them."""
+    names = value if isinstance(value, list | tuple) else [value]
+    if not 1 <= len(names) <= MOST_NAMES:
+        raise SettingError(f"{len(names)} patterns are none of 1..{MOST_NAMES}")
+    for name in names:
+        if not isinstance(name, str) or not 1 <= len(name) <= MAX_TEXT:
+            raise SettingError(
+                f"{shown(name)} is no text of 1 to {MAX_TEXT} characters"
+            )
+    return tuple(names)
+
+
 Text = Annotated[str, about(length=(1, MAX_TEXT))]
+_NAME = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
+_NAMES = {"type": "array", "items": _NAME, "minItems": 1, "maxItems": MOST_NAMES}
+Names = Annotated[
+    tuple[str, ...],
+    about(
+        "Pattern of ids, host names, addresses or MAC addresses, or a list of them.",
+        read=_names_of,
+        schema={"anyOf": [_NAME, _NAMES], "default": "*"},
+    ),
+]
 PoolText = Annotated[str, about(length=(0, MAX_POOL_TEXT_BYTES), check=pool_text)]
 Part = Annotated[float, about(within=(0, 1))]
 Seconds = Annotated[float, about(within=(0, LONGEST_S), unit="s")]
@@ -67,17 +99,14 @@ Chip = Annotated[int, about("Which chip, from 1.", within=(1, 64))]
 Domain = Annotated[int, about("Which of its domains, from 1.", within=(1, 4))]
 
 
-class Order(Struct, kw_only=True, forbid_unknown_fields=True, tag_field="effect"):
-    """Whom an effect meets, and when."""
+class Whose(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Whom a rule meets, and when."""
 
     takes_null: ClassVar[bool] = True
-    layer: ClassVar[Layer]
     id: Annotated[
         Text | None, about("Names the rule; made up when left out.", check=path_part_of)
     ] = None
-    device: Annotated[
-        Text, about("Pattern of ids, host names, addresses or MAC addresses.")
-    ] = "*"
+    device: Names = ("*",)
     group: Annotated[Text, about("Pattern of group names.")] = "*"
     firmware: Annotated[
         Text, about("Pattern of the versions that devices run, as 2.15*.")
@@ -90,78 +119,131 @@ class Order(Struct, kw_only=True, forbid_unknown_fields=True, tag_field="effect"
     )
     start_s: Annotated[Seconds, about("Begins so much later, in device time.")] = 0.0
     duration_s: Annotated[Seconds, about("Until removed when left out.")] = math.inf
+    every_s: (
+        Annotated[
+            float,
+            about(
+                "Begins again so often; needs a duration_s that is shorter.",
+                within=(0.001, LONGEST_S),
+                unit="s",
+            ),
+        ]
+        | None
+    ) = None
+    paused: Annotated[
+        bool, about("Does nothing while true; its time goes on meanwhile.")
+    ] = False
+
+    def __post_init__(self) -> None:
+        if self.every_s is not None and not 0 < self.duration_s < self.every_s:
+            raise SettingError(
+                f"every_s: {self.every_s:g} needs a duration_s between 0 and it"
+            )
 
 
-class OnBody(Order):
-    """An effect on the metal."""
+class Order(Whose, tag_field="effect"):
+    """An effect, whom it meets, and when."""
 
-    layer = Layer.BODY
+    area: ClassVar[Area]
+
+
+class OnCooling(Order):
+    """An effect on fans and air."""
+
+    area = Area.COOLING
+
+
+class OnChip(Order):
+    """An effect on the chips."""
+
+    area = Area.CHIP
+
+
+class OnPower(Order):
+    """An effect on the supply and the regulator."""
+
+    area = Area.POWER
+
+
+class OnSensors(Order):
+    """An effect on what the board measures."""
+
+    area = Area.SENSORS
+
+
+class OnRequests(Order):
+    """An effect on single requests, which so have routes, methods and chances."""
+
+    area = Area.REQUESTS
+    route: Annotated[Text, about("Pattern of paths, of effects on requests.")] = "*"
+    method: Annotated[Text, about("Pattern of methods, of effects on requests.")] = "*"
 
 
 class OnNetwork(Order):
     """An effect on the network."""
 
-    layer = Layer.NETWORK
-
-
-class OnRequests(OnNetwork):
-    """An effect on single requests, which so have routes, methods and chances."""
-
-    route: Annotated[Text, about("Pattern of paths, of effects on requests.")] = "*"
-    method: Annotated[Text, about("Pattern of methods, of effects on requests.")] = "*"
+    area = Area.NETWORK
 
 
 class OnPool(Order):
     """An effect on the connection to the pool, or on the pool."""
 
-    layer = Layer.POOL
+    area = Area.POOL
 
 
 class OnFirmware(Order):
     """An effect on the firmware's luck."""
 
-    layer = Layer.FIRMWARE
+    area = Area.FIRMWARE
 
 
-class Ambient(OnBody, tag="ambient"):
+class OnUpdates(Order):
+    """An effect on updates and what they leave."""
+
+    area = Area.UPDATES
+
+
+class Ambient(OnCooling, tag="ambient"):
     """The air around the device has this temperature."""
 
-    c: Annotated[float, about("Air.", within=(-40, 100), unit="°C")] = 40.0
+    c: Annotated[
+        float, about("Temperature of the air.", within=(-40, 100), unit="°C")
+    ] = 40.0
 
 
-class FanBlocked(OnBody, tag="fan_blocked"):
+class FanBlocked(OnCooling, tag="fan_blocked"):
     """A fan turns but is covered: hardly any air moves."""
 
     fan: Fan = 1
 
 
-class FanDead(OnBody, tag="fan_dead"):
+class FanDead(OnCooling, tag="fan_dead"):
     """A fan stands still."""
 
     fan: Fan = 1
 
 
-class ChipDying(OnBody, tag="chip_dying"):
+class ChipDying(OnChip, tag="chip_dying"):
     """A chip needs more voltage than it did: errors rise, hash rate falls."""
 
     chip: Chip = 1
-    v: Annotated[float, about("How much more.", within=(0, 1), unit="V")] = 0.15
+    v: Annotated[float, about("So much more.", within=(0, 1), unit="V")] = 0.15
 
 
-class ChipDead(OnBody, tag="chip_dead"):
+class ChipDead(OnChip, tag="chip_dead"):
     """A chip answers no more, nor do those behind it on the chain."""
 
     chip: Chip = 1
 
 
-class DomainDead(OnBody, tag="domain_dead"):
+class DomainDead(OnChip, tag="domain_dead"):
     """A part of a chip finds and counts nothing; several rules kill several."""
 
     chip: Chip = 1
     domain: Domain = 1
 
 
-class CounterGlitch(OnBody, tag="counter_glitch"):
+class CounterGlitch(OnChip, tag="counter_glitch"):
     """A chip's counter jumps, once: one poll shows a rate that cannot be."""
 
     chip: Chip = 1
@@ -171,7 +253,7 @@ class CounterGlitch(OnBody, tag="counter_glitch"):
     ] = 200.0
 
 
-class Unstable(OnBody, tag="unstable"):
+class Unstable(OnChip, tag="unstable"):
     """A chip errs and loses nothing by it, or loses hash rate without an error."""
 
     chip: Chip = 1
@@ -184,40 +266,40 @@ class Unstable(OnBody, tag="unstable"):
     ] = 0.0
 
 
-class PlugMissing(OnBody, tag="plug_missing"):
+class PlugMissing(OnPower, tag="plug_missing"):
     """The barrel plug is out at the next start; a 204 leaves its chip off."""
 
 
-class RegulatorFault(OnBody, tag="regulator_fault"):
+class RegulatorFault(OnPower, tag="regulator_fault"):
     """The core regulator's output fails; a TPS546 reports an overcurrent."""
 
 
-class SupplySag(OnBody, tag="supply_sag"):
+class SupplySag(OnPower, tag="supply_sag"):
     """The power supply gives less than it should."""
 
-    v: Annotated[float, about("How much less.", within=(0, 12), unit="V")] = 0.8
+    v: Annotated[float, about("So much less.", within=(0, 12), unit="V")] = 0.8
 
 
-class SensorStuck(OnBody, tag="sensor_stuck"):
+class SensorStuck(OnSensors, tag="sensor_stuck"):
     """A temperature sensor shows always the same."""
 
-    sensor: Annotated[Sensor, about("Which.")] = Sensor.CHIP
+    sensor: Annotated[Sensor, about("Which sensor.")] = Sensor.CHIP
     c: Annotated[float, about("What it shows.", within=(-40, 200), unit="°C")] = 60.0
 
 
-class SensorAbsent(OnBody, tag="sensor_absent"):
+class SensorAbsent(OnSensors, tag="sensor_absent"):
     """A sensor answers no more: temperatures -1 (vr 0), power or fan speed 0."""
 
-    sensor: Annotated[Instrument, about("Which.")] = Instrument.CHIP
+    sensor: Annotated[Instrument, about("Which sensor.")] = Instrument.CHIP
 
 
-class TachDead(OnBody, tag="tach_dead"):
+class TachDead(OnCooling, tag="tach_dead"):
     """A fan turns, but its speed is not told, as one with three wires."""
 
     fan: Fan = 1
 
 
-class FanControllerDead(OnBody, tag="fan_controller_dead"):
+class FanControllerDead(OnCooling, tag="fan_controller_dead"):
     """What turns the fans takes no more orders: they keep their speed and tell none."""
 
 
@@ -226,15 +308,15 @@ class Latency(OnRequests, tag="latency"):
 
     ms: Annotated[float, about("How late.", within=(0, 600000), unit="ms")] = 500.0
     jitter_ms: Annotated[
-        float, about("More or less.", within=(0, 600000), unit="ms")
+        float, about("Jitter, more or less.", within=(0, 600000), unit="ms")
     ] = 0.0
 
 
 class Bandwidth(OnRequests, tag="bandwidth"):
-    """Answers trickle."""
+    """Answers come slowly, a few bytes at a time."""
 
     bytes_per_s: Annotated[
-        float, about("How fast.", within=(1, 1000000000.0), unit="bytes/s")
+        float, about("Speed.", within=(1, 1000000000.0), unit="bytes/s")
     ] = 1000.0
 
 
@@ -255,13 +337,13 @@ class TruncatedJson(OnRequests, tag="truncated_json"):
 class Status(OnRequests, tag="status"):
     """Requests are answered with an HTTP status of an error."""
 
-    code: Annotated[int, about("Which.", within=(400, 599))] = 500
+    code: Annotated[int, about("Status code.", within=(400, 599))] = 500
 
 
 class SocketLimit(OnRequests, tag="socket_limit"):
     """Only so many connections are served, as on a device short of sockets."""
 
-    sockets: Annotated[int, about("How many.", within=(0, 1000))] = 0
+    sockets: Annotated[int, about("Connections.", within=(0, 1000))] = 0
 
 
 class WifiLoss(OnNetwork, tag="wifi_loss"):
@@ -314,7 +396,7 @@ class PoolStaleJobs(OnPool, tag="pool_stale_jobs"):
 class PoolReject(OnPool, tag="pool_reject"):
     """Shares are refused (built-in pool)."""
 
-    reason: Annotated[Text, about("With these words.", check=pool_text)] = "Rejected"
+    reason: Annotated[Text, about("The pool's words.", check=pool_text)] = "Rejected"
 
 
 class PoolDifficulty(OnPool, tag="pool_difficulty"):
@@ -352,33 +434,33 @@ class BlockFound(OnPool, tag="block_found"):
 class RebootLoop(OnFirmware, tag="reboot_loop"):
     """The firmware crashes again and again."""
 
-    period_s: Annotated[float, about("After so long.", within=(1, 86400), unit="s")] = (
-        30.0
-    )
+    period_s: Annotated[
+        float, about("From one crash to the next.", within=(1, 86400), unit="s")
+    ] = 30.0
 
 
 class HeapExhaustion(OnFirmware, tag="heap_exhaustion"):
     """The firmware loses memory until it crashes."""
 
     bytes_per_s: Annotated[
-        float, about("How fast.", within=(1, 1000000.0), unit="bytes/s")
+        float, about("Memory lost.", within=(1, 1000000.0), unit="bytes/s")
     ] = 500.0
 
 
-class WwwErased(OnFirmware, tag="www_erased"):
+class WwwErased(OnUpdates, tag="www_erased"):
     """Half of the www partition is erased: the recovery page takes the page's place."""
 
 
-class WwwMismatch(OnFirmware, tag="www_mismatch"):
+class WwwMismatch(OnUpdates, tag="www_mismatch"):
     """The page says that it is of another version, as after half an update."""
 
-    version: Annotated[Text, about("What it says.")] = "v2.8.1"
+    version: Annotated[Text, about("The version that it says.")] = "v2.8.1"
 
 
-class OtaFailing(OnFirmware, tag="ota_failing"):
+class OtaFailing(OnUpdates, tag="ota_failing"):
     """Updates fail: refused while they are written, or rolled back at boot."""
 
-    how: Annotated[UpdateFault, about("Which.")] = UpdateFault.REFUSED
+    how: Annotated[UpdateFault, about("How they fail.")] = UpdateFault.REFUSED
 
 
 Fault = (
@@ -434,6 +516,43 @@ HTTP_EFFECTS = frozenset(
 """Those that meet single requests."""
 
 
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "Fan dies": {"effect": "fan_dead"},
+    "Fan clogged by dust": {"effect": "fan_blocked"},
+    "Overheats in hot air": {"effect": "ambient", "c": 70},
+    "Chip dies": {"effect": "chip_dead"},
+    "Chip wears out": {"effect": "chip_dying"},
+    "Impossible hash rate": {
+        "effect": "counter_glitch",
+        "duration_s": 10,
+        "every_s": 300,
+    },
+    "Brown-out": {"effect": "supply_sag", "v": 1.0, "duration_s": 30},
+    "Sensor fails": {"effect": "sensor_absent"},
+    "Slow answers": {"effect": "latency", "ms": 800, "jitter_ms": 400},
+    "One request in ten fails": {
+        "effect": "status",
+        "code": 503,
+        "probability": 0.1,
+    },
+    "Torn answers": {"effect": "truncated_json", "probability": 0.2},
+    "Wi-Fi flaps": {"effect": "wifi_loss", "duration_s": 15, "every_s": 60},
+    "Offline, but mining": {"effect": "silent"},
+    "Pool goes down": {"effect": "pool_down", "which": "primary"},
+    "Pool hangs": {"effect": "pool_silent"},
+    "Pool refuses a tenth": {
+        "effect": "pool_reject",
+        "duration_s": 6,
+        "every_s": 60,
+    },
+    "Reboot loop": {"effect": "reboot_loop"},
+    "Memory leak": {"effect": "heap_exhaustion", "bytes_per_s": 2000},
+    "Update rolled back": {"effect": "ota_failing", "how": "rolled back"},
+    "Block found": {"effect": "block_found", "duration_s": 60},
+}
+"""Common troubles, by what people call them."""
+
+
 def parameters(effect: type[Order]) -> tuple[Member, ...]:
     """What an effect itself can be told."""
     of_all = OnRequests.__struct_fields__
@@ -450,7 +569,7 @@ def effects_to_json() -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "layer": str(kind.layer),
+            "area": str(kind.area),
             "of_requests": name in HTTP_EFFECTS,
             "help": help_of(kind),
             "parameters": [

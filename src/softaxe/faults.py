@@ -6,16 +6,16 @@ time, and repeat from their seed.
 
 import hashlib
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from math import inf
+from math import floor, inf
 from typing import Any
 
 from msgspec import Struct
 
 from softaxe.catalog import Board
-from softaxe.description import read
+from softaxe.description import read, shown
 from softaxe.device.faults import (
     PARTS,
     DeviceFaults,
@@ -30,6 +30,8 @@ from softaxe.stratum.pool import CertificateFault, PoolFaults
 from softaxe.units import NEVER
 
 MOST_RULES = 1000
+MOST_NAMED = 10
+"""Of those that a rule meets, so many are told by name."""
 
 
 class Whom(Struct, frozen=True):
@@ -45,6 +47,35 @@ class Whom(Struct, frozen=True):
     """The version that a device runs, without the `v`."""
 
 
+class Patterns(Struct, frozen=True):
+    """Names of which one is to fit, in any case of letters."""
+
+    texts: tuple[str, ...]
+    whole: frozenset[str]
+    """Those that mean one name and no other."""
+    others: tuple[str, ...]
+
+    @classmethod
+    def of(cls, texts: tuple[str, ...]) -> "Patterns":
+        """Return them as they were written."""
+        lower = [text.lower() for text in texts]
+        others = tuple(text for text in lower if set(text) & set("*?["))
+        return cls(texts, frozenset(lower) - {*others}, others)
+
+    def fit(self, names: Iterable[str]) -> bool:
+        """True when one of the names is meant."""
+        found = [name.lower() for name in names]
+        return any(name in self.whole for name in found) or any(
+            fnmatchcase(name, text) for text in self.others for name in found
+        )
+
+    def in_words(self) -> str:
+        """Return them in short."""
+        first = " or ".join(map(repr, self.texts[:3]))
+        more = len(self.texts) - 3
+        return f"{first} or {more} more" if more > 0 else first
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One order: an effect, and whom it meets when."""
@@ -52,8 +83,8 @@ class Rule:
     id: str
     effect: str
     values: Mapping[str, float | int | str]
-    device: str
-    """A pattern for ids, as `*` and `601-*`, or for other names of devices."""
+    device: Patterns
+    """Of ids, as `*` and `601-*`, or of other names of devices."""
     group: str
     firmware: str
     """A pattern for the version that runs, as `2.15*`."""
@@ -64,27 +95,48 @@ class Rule:
     probability: float
     """Of a request, or of a device, to be met."""
     begins_at: float
-    ends_at: float
+    duration_s: float
+    every_s: float | None
+    """From one beginning to the next; None for a rule that begins once."""
+    is_paused: bool
     members: Mapping[str, Any] = field(repr=False)
     """As it was ordered."""
 
+    @property
+    def ends_at(self) -> float:
+        """When it has ended for good."""
+        end = self.begins_at + self.duration_s
+        return NEVER if self.every_s is not None else min(end, NEVER)
+
     def is_active(self, now: float) -> bool:
-        """True between its beginning and its end."""
-        return self.begins_at <= now < self.ends_at
+        """True between its beginning and its end, while it is not paused."""
+        begin, _ = self._turn(now)
+        return not self.is_paused and begin <= now < begin + self.duration_s
 
     def next_change(self, now: float) -> float:
         """When it next begins or ends."""
-        if now < self.begins_at:
-            return self.begins_at
-        return self.ends_at if now < self.ends_at else NEVER
+        begin, following = self._turn(now)
+        moments = (begin, begin + self.duration_s, following)
+        coming = (one for one in moments if now < one and not self.is_paused)
+        return min(coming, default=NEVER)
+
+    def _turn(self, now: float) -> tuple[float, float]:
+        """When it begins, or has begun last, and when it does so after that."""
+        if self.every_s is None:
+            return self.begins_at, NEVER
+        turn = max(0, floor((now - self.begins_at) / self.every_s))
+        # A moment is this sum, whichever way the division was rounded.
+        moments = [self.begins_at + (turn + n) * self.every_s for n in range(3)]
+        is_over = moments[1] <= now
+        return moments[is_over], moments[is_over + 1]
 
     def is_for(self, whom: Whom) -> bool:
         """True for one of those of which a share is meant; it has what is to break."""
-        wanted, board = self.device.lower(), whom.board
+        board = whom.board
         return (
             fnmatchcase(whom.group, self.group)
             and fnmatchcase(whom.firmware, self.firmware)
-            and any(fnmatchcase(n.lower(), wanted) for n in (whom.id, *whom.names))
+            and self.device.fit((whom.id, *whom.names))
             and (
                 board is None
                 or all(has_part(board, *value) for value in self.values.items())
@@ -102,7 +154,7 @@ class Rule:
 
     def in_words(self) -> str:
         """Return whom it is for, for a complaint that there is nobody."""
-        text = f"{self.device!r} in a group like {self.group!r}"
+        text = f"{self.device.in_words()} in a group like {self.group!r}"
         if self.firmware != "*":
             text += f" on firmware like {self.firmware!r}"
         parts = [f"{n} {v}" for n, v in self.values.items() if n in PARTS]
@@ -110,14 +162,20 @@ class Rule:
 
     def to_json(self) -> dict[str, Any]:
         """Return what the control API tells."""
-        end = None if self.ends_at == NEVER else round(self.ends_at, 3)
         return {
             **self.members,
             "id": self.id,
             "effect": self.effect,
             **self.values,
             "begins_at": round(self.begins_at, 3),
-            "ends_at": end,
+            "ends_at": _moment(self.ends_at),
+        }
+
+    def state_to_json(self, now: float) -> dict[str, Any]:
+        """Return what the control API tells of what it does now."""
+        return {
+            "active": self.is_active(now),
+            "changes_at": _moment(self.next_change(now)),
         }
 
 
@@ -181,7 +239,7 @@ class MetRules:
         return iter(self._rules.values())
 
     @property
-    def ids(self) -> Iterable[str]:
+    def ids(self) -> KeysView[str]:
         """Names of all of them, at work or not."""
         return self._rules.keys()
 
@@ -199,6 +257,11 @@ class MetRules:
         if rule.is_active(now):
             self._since = now
             _COMBINE[rule.effect](self._found, rule.values)
+
+    def replace(self, rule: Rule) -> None:
+        """Take a rule in the place of that with its id, which is there."""
+        self._rules[rule.id] = rule
+        self._until = -NEVER
 
     def remove(self, rule_id: str) -> bool:
         """Leave one out; True when it was among them."""
@@ -285,17 +348,59 @@ class FaultRules:
         Raises:
             SettingError: A value is not allowed, or there are too many rules.
         """
+        rule = self.made(members, now)
+        self._count = self._next_number()
+        self.rules[rule.id] = rule
+        return rule
+
+    def made(self, members: Mapping[str, Any], now: float) -> Rule:
+        """Return the rule that an order would become now.
+
+        Raises:
+            SettingError: A value is not allowed, or there are too many rules.
+        """
         if len(self.rules) >= MOST_RULES:
             raise SettingError(f"there are {MOST_RULES} rules; remove one")
+        rule = _read_rule(members, now, f"fault-{self._next_number()}")
+        if rule.id in self.rules:
+            raise SettingError(f"id: there is a rule {rule.id!r} already")
+        return rule
+
+    def changed(self, rule_id: str, changes: Mapping[str, Any], now: float) -> Rule:
+        """Return a rule as it would be after some changes.
+
+        It begins again where its effect is told something else, or `start_s` is given;
+        otherwise its time goes on.
+
+        Args:
+            rule_id: Which.
+            changes: Members of an order; None for what was not ordered.
+            now: Device time.
+
+        Raises:
+            KeyError: There is none with this id.
+            SettingError: A value is not allowed.
+        """
+        old = self.rules[rule_id]
+        for name, value in (("id", old.id), ("effect", old.effect)):
+            if changes.get(name, value) != value:
+                raise SettingError(
+                    f"{name}: {shown(changes[name])} is not {value!r}, which stays"
+                )
+        new = _read_rule({**old.members, **changes, "id": old.id}, now, old.id)
+        if new.values == old.values and "start_s" not in changes:
+            new = replace(new, begins_at=old.begins_at)
+        return new
+
+    def put(self, rule: Rule) -> None:
+        """Take a rule in the place of that with its id."""
+        self.rules[rule.id] = rule
+
+    def _next_number(self) -> int:
         count = self._count + 1
         while f"fault-{count}" in self.rules:  # somebody has chosen it
             count += 1
-        rule = _read_rule(members, now, f"fault-{count}")
-        if rule.id in self.rules:
-            raise SettingError(f"id: there is a rule {rule.id!r} already")
-        self._count = count
-        self.rules[rule.id] = rule
-        return rule
+        return count
 
     def remove(self, rule_id: str) -> None:
         """Take an order back.
@@ -467,23 +572,28 @@ def _copied(value: Any) -> Any:
 
 def _read_rule(members: Mapping[str, Any], now: float, default_id: str) -> Rule:
     order: Order = read(Fault, members)
-    begins_at = now + order.start_s
     of_requests = order if isinstance(order, OnRequests) else OnRequests()
     return Rule(
         id=order.id or default_id,
         effect=members["effect"],
         values={one.name: getattr(order, one.field) for one in parameters(type(order))},
-        device=order.device,
+        device=Patterns.of(order.device),
         group=order.group,
         firmware=order.firmware.removeprefix("v"),
         share=order.share,
         route=of_requests.route,
         method=of_requests.method.upper(),
         probability=order.probability,
-        begins_at=begins_at,
-        ends_at=min(begins_at + order.duration_s, NEVER),
+        begins_at=now + order.start_s,
+        duration_s=order.duration_s,
+        every_s=order.every_s,
+        is_paused=order.paused,
         members={key: value for key, value in members.items() if value is not None},
     )
+
+
+def _moment(at_s: float) -> float | None:
+    return None if at_s == NEVER else round(at_s, 3)
 
 
 def _place(text: str) -> float:

@@ -75,6 +75,11 @@ def _as_json(value: object) -> str:
         raise SettingError(message) from error
 
 
+def _check_change(change: Mapping[str, Any]) -> None:
+    if not isinstance(change.get("id"), str):
+        raise SettingError("id: says which fault is meant")
+
+
 def _check_number(value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise SettingError(f"{shown(value)} is no number")
@@ -269,6 +274,7 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     one_of: ClassVar[tuple[str, ...]] = (
         "fault",
         "clear",
+        "change",
         "settings",
         "restart",
         "update",
@@ -282,6 +288,10 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     )
     device: Annotated[Text, about("Whom it concerns: all, or a pattern of ids.")] = ALL
     fault: Annotated[dict[str, Any] | None, about("Order a fault.", kept=Fault)] = None
+    change: Annotated[
+        dict[str, Any] | None,
+        about("Change the fault of this id, or pause it.", check=_check_change),
+    ] = None
     clear: Annotated[Text | None, about("Take the fault of this id back, or all.")] = (
         None
     )

@@ -200,6 +200,34 @@ def test_several_devices_are_ordered_at_once_and_say_who_cannot(
     assert newest not in [device.id for device in fleet]
 
 
+def test_a_fault_is_tried_changed_and_paused(api: httpx.Client) -> None:
+    rule = {"effect": "ambient", "c": 45, "share": 0.5}
+    tried = api.post("/control/faults?dry_run=true", json=rule)
+    assert tried.status_code == 200
+    assert api.get("/control/faults").json()["faults"] == []
+    added = api.post("/control/faults", json=rule)
+    assert added.json() == tried.json(), "it meets whom it was said to meet"
+    path = f"/control/faults/{added.json()['id']}"
+    ids = [row["id"] for row in api.get("/control/devices").json()["devices"]]
+
+    change = {"device": ids[:2], "share": None}
+    tried = api.patch(f"{path}?dry_run=true", json=change)
+    assert tried.json()["devices"] == ids[:2]
+    assert api.patch(path, json=change).json() == tried.json()
+    refused = api.patch(path, json={"device": "*", "c": 400})
+    assert (refused.status_code, refused.json()["error"][:2]) == (400, "c:")
+    api.patch(path, json={"paused": True})
+    (told,) = api.get("/control/faults").json()["faults"]
+    assert (told["active"], told["matches"], told["devices"]) == (False, 2, ids[:2])
+    assert api.get("/control/devices").json()["devices"][0]["effects"] == []
+    api.patch(path, json={"paused": False, "duration_s": 60})
+    (told,) = api.get("/control/faults").json()["faults"]
+    assert told["active"]
+    assert told["changes_at"] == told["ends_at"] == told["begins_at"] + 60
+    assert api.patch("/control/faults/none", json={}).status_code == 404
+    assert api.patch("/control/faults/none?dry_run=true", json={}).status_code == 404
+
+
 def test_a_fault_for_nobody_tells_that_it_matches_none(api: httpx.Client) -> None:
     rule = {"effect": "fan_dead", "device": "nosuch"}
 

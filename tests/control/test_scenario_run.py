@@ -41,6 +41,8 @@ settings = { frequency = 0 }
 [[step]]
 clear = "nothing"
 [[step]]
+change = { id = "nothing", paused = true }
+[[step]]
 device = "nobody"
 restart = true
 [[step]]
@@ -68,16 +70,17 @@ def test_steps_that_cannot_be_done_fail_and_the_rest_goes_on(tmp_path: Path) -> 
     told = [
         "step 1: settings can be done; found frequency: 0 is outside 1..65535 MHz",
         "step 2: clear can be done; found there is no fault 'nothing'",
-        "step 3: restart can be done; found device: there is none like 'nobody'",
-        "step 4: fault can be done; found device: there is none like 'nobody'",
-        "step 5: fault can be done; found fault-1: there is no device like '*' in a "
+        "step 3: change can be done; found there is no fault 'nothing'",
+        "step 4: restart can be done; found device: there is none like 'nobody'",
+        "step 5: fault can be done; found device: there is none like 'nobody'",
+        "step 6: fault can be done; found fault-1: there is no device like '*' in a "
         "group like 'nobody'",
         "601-2: GET /api/system/nothing is answered with 404",
         "601-1: GET /api/system/nothing is answered with 200; found 404",
     ]
     assert [text for text in told if text not in result.stdout] == []
     mine, shipped = ElementTree.parse(report).getroot()
-    assert (mine.get("tests"), mine.get("failures")) == ("8", "7")
+    assert (mine.get("tests"), mine.get("failures")) == ("9", "8")
     assert (shipped.get("name"), shipped.get("failures")) == ("access-refused", "0")
 
 

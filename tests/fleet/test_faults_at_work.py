@@ -95,6 +95,14 @@ ORDERS: list[dict[str, object]] = [
     {"id": "g", "effect": "sensor_stuck", "c": 1, "duration_s": 7},
     {"id": "h", "effect": "pool_reconnect"},
 ]
+CHANGES: list[tuple[str, dict[str, object]]] = [
+    ("a", {"device": "601-1"}),
+    ("c", {"device": ["601-1", "601-2"], "c": 45}),
+    ("b", {"paused": True}),
+    ("f", {"share": None}),
+    ("b", {"paused": False}),
+    ("g", {"every_s": 8, "c": 2}),
+]
 
 
 def test_rules_that_come_one_by_one_are_as_rules_that_were_there(
@@ -111,6 +119,9 @@ def test_rules_that_come_one_by_one_are_as_rules_that_were_there(
 
         for order in ORDERS:
             await fleet.faults.add(order)
+            await compare()
+        for name, changes in CHANGES:
+            await fleet.faults.change(name, changes)
             await compare()
         for _ in range(4):
             await fleet.ticker.advance(4.0)
@@ -146,7 +157,7 @@ def test_rules_follow_the_firmware_that_devices_run(tmp_path: Path) -> None:
         old, new = fleet.members.values()
         assert old.device.faults.ambient_c is None
         assert new.device.faults.ambient_c == 50
-        assert await fleet.faults.matches(added) == 1
+        assert (await fleet.faults.met_by(added))["devices"] == [new.id]
 
         for member, version in ((old, "v2.15.3"), (new, "v2.9.0")):
             image = AppImage(version, "esp-miner", "v5.5.1", "", "", 4096, "ab" * 32)
@@ -187,9 +198,10 @@ def test_miners_that_are_no_devices_count_among_whom_a_rule_meets(
         await reader.readline()
 
         added = await fleet.faults.add({"effect": "pool_reject", "group": "strangers"})
-        assert await fleet.faults.matches(added) == 1
-        told = await fleet.faults.describe()
-        assert [one["matches"] for one in told["faults"]] == [1]
+        met = await fleet.faults.met_by(added)
+        assert (met["matches"], met["strangers"], len(met["devices"])) == (1, 1, 1)
+        (told,) = (await fleet.faults.describe())["faults"]
+        assert {name: told[name] for name in met} == met
         writer.close()
 
     live(tmp_path, work)

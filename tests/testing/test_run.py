@@ -200,11 +200,17 @@ def test_a_fault_for_nobody_is_refused_but_other_miners_may_come() -> None:
             with pytest.raises(SettingError, match="device: there is none like"):
                 fleet.faults.add("fan_dead", **whom)
         fleet.pool.faults.add("pool_reject", group="strangers")
-        fleet.faults.add("fan_dead", device="601-*", share=0.0)
+        added = fleet.faults.add("fan_dead", device="601-*", share=0.0)
+        fleet.faults.change(added, paused=True, device=["601-*"])
+        with pytest.raises(NotThere, match="fault: there is no 'none'"):
+            fleet.faults.change("none", paused=True)
 
         rules = fleet.call(lambda running: list(running.faults.rules.rules.values()))
 
-    assert [rule.effect for rule in rules] == ["pool_reject", "fan_dead"]
+    assert [(rule.effect, rule.is_paused) for rule in rules] == [
+        ("pool_reject", False),
+        ("fan_dead", True),
+    ]
 
 
 def test_times_that_cannot_be_are_told_at_once() -> None:

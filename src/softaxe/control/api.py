@@ -22,6 +22,7 @@ from softaxe.control.bodies import (
     ClockChange,
     DevicesOrder,
     DevicesQuery,
+    FaultQuery,
     JournalQuery,
     MinerChange,
     MinersQuery,
@@ -290,7 +291,21 @@ class Control:
 
     async def add_fault(self, request: Request) -> object:
         """POST /control/faults."""
-        return await self._whole.add_fault(await members_of(request))
+        rule = await members_of(request)
+        if query_of(FaultQuery, request).dry_run:
+            planned = await self._whole.order_fault("plan_fault", rule)
+            return json_answer(planned)
+        return await self._whole.order_fault("add_fault", rule)
+
+    async def change_fault(self, request: Request) -> object:
+        """PATCH /control/faults/ID."""
+        rule_id = request.path_params["id"]
+        is_plan = query_of(FaultQuery, request).dry_run
+        return await self._whole.order_fault(
+            "plan_fault" if is_plan else "change_fault",
+            await members_of(request),
+            rule_id=rule_id,
+        )
 
     async def clear_faults(self, _request: Request) -> object:
         """DELETE /control/faults."""

@@ -9,7 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta, Struct, defstruct
 
 from softaxe.description import about
-from softaxe.effects import EFFECTS, Layer, path_part_of
+from softaxe.effects import EFFECTS, Area, Whose, path_part_of
+from softaxe.faults import MOST_NAMED
 from softaxe.fleet.clock import ADVANCES_S, SPEEDS
 from softaxe.fleet.parts.part import Life
 from softaxe.fleet.rows import State, names_of
@@ -114,11 +115,26 @@ class MinerChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ]
 
 
+class FaultChange(Whose, forbid_unknown_fields=False):
+    """Of a rule, what is to change; its effect's own members as well.
+
+    null stands for what was not ordered.
+    """
+
+
 # What follows a path
 
 
 class NoQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Nothing follows the path."""
+
+
+class FaultQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a rule is meant."""
+
+    dry_run: Annotated[
+        bool, about("Only tell what would come of it; nothing changes.")
+    ] = False
 
 
 class DevicesQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -506,12 +522,21 @@ class Rule(Struct, frozen=True):
     matches: Annotated[
         Count, about("Devices that it meets, and other miners that are connected.")
     ]
+    strangers: Annotated[Count, about("Of these, the other miners.")]
+    devices: Annotated[
+        tuple[str, ...], about(f"Ids of those that it meets, {MOST_NAMED} at most.")
+    ]
 
 
 class ListedRule(Rule, frozen=True):
     """A rule, with all that was ordered, and what it does now."""
 
-    active: Annotated[bool, about("Whether it has begun and not ended.")]
+    active: Annotated[
+        bool, about("Whether it has begun, has not ended and is not paused.")
+    ]
+    changes_at: Annotated[
+        Seconds | None, about("When it next begins or ends; null for never.")
+    ]
 
 
 class Parameter(Struct, frozen=True):
@@ -529,18 +554,26 @@ class Effect(Struct, frozen=True):
     """What can go wrong."""
 
     name: EffectName
-    layer: Layer
+    area: Annotated[Area, about("What it acts on.")]
     of_requests: bool
     """It meets single requests, by route, method and chance."""
     help: str
     parameters: tuple[Parameter, ...]
 
 
+class Preset(Struct, frozen=True):
+    """An order for a common trouble."""
+
+    name: str
+    rule: Annotated[dict[str, Any], about("As POST /control/faults takes it.")]
+
+
 class Faults(Struct, frozen=True):
-    """The rules there are, and the effects there can be."""
+    """The rules there are, the effects there can be, and some ready orders."""
 
     faults: tuple[ListedRule, ...]
     effects: tuple[Effect, ...]
+    presets: tuple[Preset, ...]
 
 
 class JournalEntry(Struct, frozen=True):

@@ -174,7 +174,11 @@ OPERATIONS = (
         about="docs/pools.md tells what there is.",
     ),
     Operation(
-        "GET", "/control/faults", "faults", "The rules, and all effects.", bodies.Faults
+        "GET",
+        "/control/faults",
+        "faults",
+        "The rules, all effects, and presets.",
+        bodies.Faults,
     ),
     Operation(
         "POST",
@@ -182,9 +186,23 @@ OPERATIONS = (
         "add_fault",
         "Add a rule.",
         bodies.Rule,
+        query=bodies.FaultQuery,
         body=Fault,
         status=201,
-        about="docs/faults.md tells what the effects do.",
+        about="docs/faults.md tells what the effects do. With `dry_run` it answers 200 "
+        "and the rule as it would be: its id, and whom it would meet.",
+        other={200: bodies.Rule},
+    ),
+    Operation(
+        "PATCH",
+        "/control/faults/{id}",
+        "change_fault",
+        "Change a rule in its place, or pause it.",
+        bodies.Rule,
+        query=bodies.FaultQuery,
+        body=bodies.FaultChange,
+        about="Its effect's own members may be given, too; what is left out stays. It "
+        "begins again when its effect is told something else or `start_s` is given.",
     ),
     Operation("DELETE", "/control/faults", "clear_faults", "Remove all rules."),
     Operation("DELETE", "/control/faults/{id}", "remove_fault", "Remove a rule."),

@@ -216,6 +216,8 @@ class _Run:
     async def _act(self, step: Step, members: list[Member]) -> None:
         if step.fault is not None:
             await self._order(step.fault)
+        elif step.change is not None:
+            await self._change(step.change)
         elif step.clear is not None:
             await self._clear(step.clear)
         elif step.expect is not None:
@@ -240,6 +242,12 @@ class _Run:
         rule = await fleet.faults.add(fault)
         if not any(rule.is_for(member.whom) for member in fleet.members.values()):
             raise SettingError(f"{rule.id}: there is no device like {rule.in_words()}")
+
+    async def _change(self, change: Mapping[str, Any]) -> None:
+        faults = self._fleet.faults
+        if change["id"] not in faults.rules.rules:
+            raise SettingError(f"there is no fault {change['id']!r}")
+        await faults.change(change["id"], change)
 
     async def _clear(self, rule_id: str) -> None:
         faults = self._fleet.faults

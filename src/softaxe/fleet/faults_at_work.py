@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, KeysView, Mapping
 from math import inf
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from msgspec.structs import replace
 
-from softaxe.effects import HTTP_EFFECTS, effects_to_json
+from softaxe.effects import HTTP_EFFECTS, PRESETS, effects_to_json
 from softaxe.faults import (
+    MOST_NAMED,
     FaultRules,
     HttpFault,
     MetRules,
@@ -92,6 +93,37 @@ class FaultsAtWork:
             self._look_ahead()
             await ports_settled(self._members)
         return rule
+
+    async def change(self, rule_id: str, changes: Mapping[str, Any]) -> Rule:
+        """Let a rule be another from now on, as `FaultRules.changed` says.
+
+        Raises:
+            KeyError: There is none with this id.
+            SettingError: A value is not allowed; nothing has changed.
+        """
+        async with self._changing:
+            rule = self._rules.changed(rule_id, changes, self._clock.advance())
+            self._rules.put(rule)
+            async for member in in_turns(self._members.values()):
+                self._change_one(member, member.whom, rule)
+            for stranger in self._strangers():
+                self._change_one(stranger, Whom(stranger.name, STRANGERS), rule)
+            self._look_ahead()
+            await ports_settled(self._members)
+        return rule
+
+    def _change_one(self, one: Member | Miner, whom: Whom, rule: Rule) -> None:
+        met = self._met_by(one)
+        was_met, is_met = rule.id in met.ids, rule.meets(whom)
+        if not (was_met or is_met):
+            return
+        if was_met and is_met:
+            met.replace(rule)
+        elif was_met:
+            met.remove(rule.id)
+        else:
+            self._met.pop(one)  # it has its place among the others
+        self._apply_one(one, rule)
 
     async def remove(self, rule_id: str) -> None:
         """Take an order back.
@@ -202,27 +234,69 @@ class FaultsAtWork:
             return []
         return self._met_by(member).active(self._clock.now)
 
-    async def matches(self, rule: Rule) -> int:
-        """Count the devices that a rule meets, and other miners that are there."""
-        members = in_turns(self._members.values())
-        met = sum([rule.meets(member.whom) async for member in members])
-        return met + sum(rule.id in self._met_by(one).ids for one in self._strangers())
+    def planned(self, order: Mapping[str, Any], rule_id: str | None = None) -> Rule:
+        """Return the rule that an order would become, or changes make of one.
+
+        Raises:
+            KeyError: There is none with this id.
+            SettingError: A value is not allowed.
+        """
+        now = self._clock.advance()
+        if rule_id is None:
+            return self._rules.made(order, now)
+        return self._rules.changed(rule_id, order, now)
+
+    async def met_by(self, rule: Rule) -> dict[str, Any]:
+        """Tell whom a rule meets: devices, and other miners that are there."""
+        devices = [
+            member.id
+            async for member in in_turns(self._members.values())
+            if rule.meets(member.whom)
+        ]
+        strangers = [
+            one.name
+            for one in self._strangers()
+            if rule.meets(Whom(one.name, STRANGERS))
+        ]
+        return {
+            "matches": len(devices) + len(strangers),
+            "strangers": len(strangers),
+            "devices": (devices + strangers)[:MOST_NAMED],
+        }
 
     async def describe(self) -> dict[str, Any]:
-        """Return all rules, how many they meet, and all effects there are."""
-        rules = list(self._rules.rules.values())
-        met = Counter[str]()
+        """Return all rules, whom they meet, all effects there are, and some orders."""
+        rules = self._rules.rules
+        met, strangers = Counter[str](), Counter[str]()
+        named: dict[str, list[str]] = {rule_id: [] for rule_id in rules}
+        short = set(named)
+        """Rules of which more is to be named."""
+
+        def note(name: str, ids: KeysView[str], counts: Counter[str]) -> None:
+            counts.update(ids)
+            for rule_id in ids & short:
+                named[rule_id].append(name)
+                if len(named[rule_id]) == MOST_NAMED:
+                    short.remove(rule_id)
+
         if rules:
             async for member in in_turns(self._members.values()):
-                met.update(self._met_by(member).ids)
-            for stranger in self._strangers():
-                met.update(self._met_by(stranger).ids)
+                note(member.id, self._met_by(member).ids, met)
+            for one in self._strangers():
+                note(one.name, self._met_by(one).ids, strangers)
         now = self._clock.now
         told = [
-            {**rule.to_json(), "active": rule.is_active(now), "matches": met[rule.id]}
-            for rule in rules
+            {
+                **rule.to_json(),
+                **rule.state_to_json(now),
+                "matches": met[rule.id] + strangers[rule.id],
+                "strangers": strangers[rule.id],
+                "devices": named[rule.id],
+            }
+            for rule in rules.values()
         ]
-        return {"faults": told, "effects": effects_to_json()}
+        presets = [{"name": name, "rule": rule} for name, rule in PRESETS.items()]
+        return {"faults": told, "effects": effects_to_json(), "presets": presets}
 
     def _met_by(self, whom: Member | Miner) -> MetRules:
         met = self._met.get(whom)

@@ -63,11 +63,12 @@ class FaultOptions(TypedDict, total=False):
     c: float
     chip: int
     code: int
-    device: str
+    device: str | Sequence[str]
     difficulty: float
     domain: int
     duration_s: float
     errors_percent: float
+    every_s: float
     fan: int
     firmware: str
     group: str
@@ -79,6 +80,7 @@ class FaultOptions(TypedDict, total=False):
     loss_percent: float
     method: str
     ms: float
+    paused: bool
     period_s: float
     probability: float
     reason: str

@@ -25,7 +25,7 @@ from typing import Any, Protocol, Self, TypeVar, Unpack
 
 from softaxe.catalog import USUAL_BOARD
 from softaxe.description import read_number
-from softaxe.effects import EFFECTS, Layer
+from softaxe.effects import EFFECTS, Area
 from softaxe.errors import NotThere, SettingError
 from softaxe.faults import FaultRules
 from softaxe.flash.image import release_bytes
@@ -523,14 +523,26 @@ class Faults:
         rule = FaultRules().add(order, 0.0)
 
         async def work(whole: Whole) -> str:
-            if EFFECTS[rule.effect].layer is not Layer.POOL and not (
+            if EFFECTS[rule.effect].area is not Area.POOL and not (
                 await _is_for_somebody(order, whole)  # or a test would show nothing
             ):
                 raise SettingError(f"device: there is none like {rule.in_words()}")
-            added: str = (await whole.add_fault(order))["id"]
+            added: str = (await whole.order_fault("add_fault", order))["id"]
             return added
 
         return self._fleet.order(work)
+
+    def change(self, rule_id: str, **members: Unpack[FaultOptions]) -> None:
+        """Change a fault in its place, as with `paused=True`; what is left out stays.
+
+        Raises:
+            SettingError: A value is not allowed; nothing has changed.
+            NotThere: There is no such fault.
+        """
+        changes: dict[str, object] = {**members}
+        self._fleet.order(
+            lambda whole: whole.order_fault("change_fault", changes, rule_id=rule_id)
+        )
 
     def remove(self, rule_id: str) -> None:
         """Take a fault back."""

@@ -115,12 +115,16 @@ def test_the_history_is_as_long_as_that_of_every_part() -> None:
 
 def test_a_rule_meets_as_many_as_in_all_parts() -> None:
     def told(*matches: int) -> dict[str, Any]:
-        rules = [{"id": str(n), "matches": m} for n, m in enumerate(matches)]
+        rules = [
+            {"id": str(n), "matches": m, "strangers": 0, "devices": m * ["x"]}
+            for n, m in enumerate(matches)
+        ]
         return {"faults": rules, "effects": []}
 
-    joined = merge.faults([told(1, 0), told(2, 5)])
+    joined = merge.faults([told(1, 0), told(2, 55)])
 
-    assert [rule["matches"] for rule in joined["faults"]] == [3, 5]
+    assert [rule["matches"] for rule in joined["faults"]] == [3, 55]
+    assert [len(rule["devices"]) for rule in joined["faults"]] == [3, 10]
 
 
 def test_a_snapshot_is_as_large_as_its_pieces() -> None:

@@ -25,6 +25,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "do_deed": {"miner_id": "127.0.0.1:1", "deed": {"deed": "flood"}},
     "disconnect_miner": {"miner_id": "127.0.0.1:1"},
     "add_fault": {"rule": {"effect": "fan_dead", "id": "fans"}},
+    "change_fault": {"rule": {"paused": True}, "rule_id": "fans"},
+    "plan_fault": {"rule": {"effect": "fan_dead"}},
     "named": {"rule": {"effect": "fan_dead"}},
     "patch_device": {"device_id": "601-1", "settings": {"frequency": 525}},
     "remove_fault": {"rule_id": "fans"},
@@ -39,7 +41,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 """Of the operations that take any."""
 ORDER = (
     *("ready", "add_devices", "remove_device", "add_fault", "set_clock"),
-    *("take_snapshot", "keep_snapshot", "advance", "restore", "remove_fault"),
+    *("take_snapshot", "keep_snapshot", "advance", "restore"),
+    *("change_fault", "remove_fault"),
 )
 """These come first: others need what they do."""
 

@@ -81,7 +81,12 @@ class FakePart:
                 for id_, group in self.devices.items()
             ],
             "ready": {"ready": 1, "devices": 1, "is_ready": True},
-            "add_fault": {"id": "fault-1", "matches": 3},
+            "add_fault": {
+                "id": "fault-1",
+                "matches": 3,
+                "strangers": 0,
+                "devices": ["601-1"],
+            },
             "snapshots": {"snapshots": self.snapshots},
         }.get(name, {})
 
@@ -118,7 +123,7 @@ def test_nothing_is_asked_of_anybody_while_one_stands_still(tmp_path: Path) -> N
         second.is_there = False
         for asking in (
             whole.ask("totals"),
-            whole.add_fault({"effect": "fan_dead"}),
+            whole.order_fault("add_fault", {"effect": "fan_dead"}),
             whole.set_clock(speed=2.0, is_paused=None),
             whole.journal(),
             whole.take_snapshot("x"),
@@ -205,8 +210,8 @@ def test_numbers_are_dealt_out_and_the_emptiest_part_gets_them(tmp_path: Path) -
 
 def test_a_fault_has_one_name_in_all_parts(tmp_path: Path) -> None:
     async def work(whole: Whole, first: FakePart, second: FakePart) -> None:
-        added = await whole.add_fault({"effect": "fan_dead"})
-        assert added == {"id": "fault-1", "matches": 6}
+        added = await whole.order_fault("add_fault", {"effect": "fan_dead"})
+        assert (added["id"], added["matches"]) == ("fault-1", 6)
         rule = {"effect": "fan_dead", "id": "fault-1"}
         assert second.asked[-1] == ("add_fault", {"rule": rule})
 

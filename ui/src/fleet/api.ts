@@ -67,7 +67,8 @@ export interface Parameter {
 
 export interface Effect {
   name: string;
-  layer: string;
+  /** What it acts on. */
+  area: string;
   /** It meets single requests, by route, method and chance. */
   of_requests: boolean;
   help: string;

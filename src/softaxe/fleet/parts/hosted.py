@@ -49,6 +49,7 @@ _CHANGES = frozenset(
         "add_devices",
         "remove_device",
         "add_fault",
+        "change_fault",
         "remove_fault",
         "clear_faults",
         "restore",

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from softaxe.faults import MOST_NAMED
 from softaxe.serve.share_load import joined
 
 Table = dict[str, Any]
@@ -129,13 +130,24 @@ def _counts(found: Sequence[Table]) -> Table:
 
 
 def faults(found: Sequence[Table]) -> Table:
-    """Join the rules, which all parts have, and count whom they meet in all of them."""
+    """Join the rules, which all parts have, and whom they meet in all of them."""
     first, *others = found
-    for other in others:
-        matches = {rule["id"]: rule["matches"] for rule in other["faults"]}
-        for rule in first["faults"]:
-            rule["matches"] += matches.get(rule["id"], 0)
-    return first
+    told = [{rule["id"]: rule for rule in one["faults"]} for one in others]
+    same = (
+        fault([rule, *(one[rule["id"]] for one in told if rule["id"] in one)])
+        for rule in first["faults"]
+    )
+    return first | {"faults": list(same)}
+
+
+def fault(found: Sequence[Table]) -> Table:
+    """Join what the parts tell of one rule."""
+    named = [name for one in found for name in one["devices"]]
+    return (
+        found[0]
+        | _sums(found, "matches", "strangers")
+        | {"devices": named[:MOST_NAMED]}
+    )
 
 
 def snapshots(found: Sequence[Table]) -> Table:

@@ -3,7 +3,8 @@
 They are what MessagePack knows, so that another process can ask as well.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -250,8 +251,25 @@ class Operations:
 
     async def add_fault(self, *, rule: Mapping[str, Any]) -> Table:
         """Take an order for a fault."""
-        added = await self._fleet.faults.add(rule)
-        return {**added.to_json(), "matches": await self._fleet.faults.matches(added)}
+        faults = self._fleet.faults
+        added = await faults.add(rule)
+        return {**added.to_json(), **await faults.met_by(added)}
+
+    async def change_fault(self, *, rule: Mapping[str, Any], rule_id: str) -> Table:
+        """Change an order."""
+        faults = self._fleet.faults
+        with _there(rule_id):
+            changed = await faults.change(rule_id, rule)
+        return {**changed.to_json(), **await faults.met_by(changed)}
+
+    async def plan_fault(
+        self, *, rule: Mapping[str, Any], rule_id: str | None = None
+    ) -> Table:
+        """Tell what would come of an order, or of changes to one; nothing changes."""
+        faults = self._fleet.faults
+        with _there(rule_id):
+            planned = faults.planned(rule, rule_id)
+        return {**planned.to_json(), **await faults.met_by(planned)}
 
     async def clear_faults(self) -> Table:
         """Take all orders back."""
@@ -260,10 +278,8 @@ class Operations:
 
     async def remove_fault(self, *, rule_id: str) -> Table:
         """Take an order back."""
-        try:
+        with _there(rule_id):
             await self._fleet.faults.remove(rule_id)
-        except KeyError as error:
-            raise NotThere(f"fault: there is no {rule_id!r}") from error
         return {}
 
     async def set_clock(self, *, speed: float | None, is_paused: bool | None) -> Table:
@@ -344,6 +360,15 @@ class Operations:
             return self._fleet.members[device_id]
         except KeyError as error:
             raise _no_device(device_id) from error
+
+
+@contextmanager
+def _there(rule_id: str | None) -> Iterator[None]:
+    """Tell of a rule that there is none, where that is what it means."""
+    try:
+        yield
+    except KeyError as error:
+        raise NotThere(f"fault: there is no {rule_id!r}") from error
 
 
 def _no_device(device_id: str) -> NotThere:

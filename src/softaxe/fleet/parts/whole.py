@@ -20,8 +20,8 @@ from softaxe.errors import FleetStopped, NotNow, NotThere, SoftaxeError
 from softaxe.fleet.clock import SLICE_S, Clock
 from softaxe.fleet.fleet import Fleet, ShowProgress
 from softaxe.fleet.options import FleetOptions
+from softaxe.fleet.parts import merge
 from softaxe.fleet.parts.here import Here
-from softaxe.fleet.parts.merge import windows
 from softaxe.fleet.parts.part import WORK_S, Part
 from softaxe.serve.journal import ENTRY_BYTES, Entry, Journal
 from softaxe.serve.storage import Storage, lock_directory
@@ -269,7 +269,7 @@ class Whole:
             *(
                 part.ask("devices", first=begin, limit=count, **wanted)
                 for part, (begin, count) in zip(
-                    self.parts, windows(counts, first, limit), strict=True
+                    self.parts, merge.windows(counts, first, limit), strict=True
                 )
                 if count
             )
@@ -303,21 +303,27 @@ class Whole:
             )
         return added
 
-    async def add_fault(self, rule: Table) -> Table:
-        """Take an order for a fault.
+    async def order_fault(self, name: str, rule: Table, **which: Any) -> Table:
+        """Do something with one rule in every part, once the first has taken it.
+
+        Args:
+            name: `add_fault`, `change_fault` or `plan_fault` of `Operations`.
+            rule: What is ordered.
+            **which: What else that takes.
 
         Raises:
-            SettingError: Something is not allowed.
+            SettingError: Something is not allowed; nothing has changed.
+            NotThere: There is no such rule.
         """
         async with self._ordering:
             self.check()
             first, *others = self.parts
-            added: Table = await first.ask("add_fault", rule=rule)
+            found: list[Table] = [await first.ask(name, rule=rule, **which)]
             # One id for all: by it they agree whom a share of the devices means.
-            rule = rule | {"id": added["id"]}
+            rule = rule | {"id": found[0]["id"]}
             for part in others:
-                added["matches"] += (await part.ask("add_fault", rule=rule))["matches"]
-        return added
+                found.append(await part.ask(name, rule=rule, **which))
+        return merge.fault(found)
 
     async def journal(self) -> Journal:
         """Return what clients have asked, up to now."""
