@@ -439,6 +439,7 @@ def test_real_works_rates_have_their_digits(open_fleet: Open) -> None:
         "mining": [200, 200, 200],
     }
     page.route("**/control/history", lambda route: route.fulfill(json=history))
+    page.reload()
 
     chart = page.get_by_role("img", name="Hash rate: now 12.00 MH/s")
     expect(chart).to_be_visible()

@@ -10,6 +10,13 @@ export interface Row {
   hostname: string;
   macAddr: string;
   state: string;
+  /** Its firmware can pause mining. */
+  canPause: boolean;
+  /** HOST:PORT that it mines on; empty for none. */
+  pool: string;
+  /** MHz and mV, as set. */
+  frequency: number;
+  coreVoltage: number;
   hashRate: number;
   expectedHashrate: number;
   power: number;
@@ -21,10 +28,23 @@ export interface Row {
   sharesRejected: number;
   bestDiff: number;
   isUsingFallbackStratum: boolean;
+  /** dBm; null while it is away. */
+  rssi: number | null;
   uptimeSeconds: number;
+  /** Device time from which uptime counts. */
+  startedAt: number;
   /** Ids of the rules that meet it, and what these do. */
   faults: string[];
   effects: string[];
+}
+
+/** What is new of the devices. */
+export interface Rows {
+  revision: string;
+  /** null when the devices are all there are. */
+  since: string | null;
+  devices: (Partial<Row> & { id: string })[];
+  removed: string[];
 }
 
 export interface Sums {
@@ -159,6 +179,8 @@ export interface Miner {
   }[];
 }
 
+/** A fleet that says nothing for so long is told to be lost; orders may take longer. */
+const LOST_MS = 20_000;
 const KEPT = "softaxe-control-token";
 const given = new URLSearchParams(location.hash.slice(1)).get("token");
 if (given) {
@@ -177,6 +199,7 @@ export async function ask<T>(method: string, path: string, body?: unknown): Prom
   const answer = await fetch(path, {
     method,
     headers,
+    ...(method === "GET" ? { signal: AbortSignal.timeout(LOST_MS) } : {}),
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const found: unknown = await answer.json();
@@ -186,6 +209,6 @@ export async function ask<T>(method: string, path: string, body?: unknown): Prom
 
 /** What went wrong; a browser has its own words for no answer at all. */
 export function inWords(error: unknown): string {
-  if (error instanceof TypeError) return "The fleet does not answer.";
+  if (error instanceof TypeError || (error instanceof DOMException && error.name === "TimeoutError")) return "The fleet does not answer.";
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,11 +1,16 @@
 /** What the page knows of the fleet; asked for every two seconds, and only what is shown. */
 
-import { ask, inWords, type Advance, type History, type Row, type Sums } from "./api";
+import { ask, inWords, type Advance, type History, type Row, type Rows, type Sums } from "./api";
 import { duration } from "../lib/format";
 import type { Action } from "./code";
+import { rowsPath, updated } from "./rows";
 import { inTurn, repeat } from "./turns";
 
 const EVERY_MS = 2000;
+/** Where only the devices' names are shown. */
+const NAMES_EVERY_MS = 10_000;
+/** Between points of the history, of device time. Source: HISTORY_S of fleet/rows.py. */
+const POINT_S = 10;
 /** Between two looks at how far skipped time is. */
 const SKIP_MS = 250;
 /** So long what went well stays on the page. */
@@ -31,12 +36,17 @@ class FleetState {
   last = $state.raw<Action>();
   /** Name of the page that is looked at. */
   page = "";
+  #revision = "0";
+  #rowsAt = Number.NEGATIVE_INFINITY;
   #leaving: ReturnType<typeof setTimeout> | undefined;
 
   start(): void {
     repeat(async () => {
       if (!document.hidden) await this.look();
     }, EVERY_MS);
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden) void this.look();
+    });
   }
 
   /** Ask again at once. */
@@ -142,21 +152,38 @@ class FleetState {
   }
 
   private async ask(): Promise<void> {
-    const isTable = this.page === "devices";
-    const needsNames = isTable || ((this.page === "faults" || this.page === "journal") && this.rows.length !== this.sums?.devices);
     try {
-      const [sums, list, history] = await Promise.all([
+      const [sums, rows, history] = await Promise.all([
         ask<Sums>("GET", "/control/fleet"),
-        needsNames ? ask<{ devices: Row[] }>("GET", "/control/devices") : undefined,
-        isTable ? ask<History>("GET", "/control/history") : undefined,
+        this.needsRows() ? ask<Rows>("GET", rowsPath(this.#revision)) : undefined,
+        this.needsHistory() ? ask<History>("GET", "/control/history") : undefined,
       ]);
       this.sums = sums;
-      if (list) this.rows = list.devices;
+      if (rows) {
+        this.rows = updated(this.rows, rows, sums.now);
+        this.#revision = rows.revision;
+        this.#rowsAt = performance.now();
+      }
       if (history) this.history = history;
       this.lost = "";
     } catch (error) {
       this.lost = inWords(error);
     }
+  }
+
+  private needsRows(): boolean {
+    const page = this.page.split("/")[0] ?? "";
+    if (this.page === "devices") return true;
+    if (!["devices", "faults", "journal"].includes(page)) return false;
+    return this.rows.length !== this.sums?.devices || performance.now() - this.#rowsAt > NAMES_EVERY_MS;
+  }
+
+  /** Whether there can be a new point; time may also have been set back. */
+  private needsHistory(): boolean {
+    if (this.page !== "devices") return false;
+    const last = this.history?.now.at(-1);
+    const now = this.sums?.now;
+    return last === undefined || now === undefined || now < last || now >= last + POINT_S;
   }
 }
 
