@@ -105,6 +105,28 @@ def test_only_what_is_new_is_told_of_what_is_asked_for(api: httpx.Client) -> Non
     assert uptimes == [int(now - row["startedAt"]) for row in first["devices"]]
 
 
+def test_a_devices_page_has_its_log_its_history_and_its_button(
+    api: httpx.Client,
+) -> None:
+    api.post("/control/clock/advance", json={"seconds": 120})
+    whole = api.get("/control/devices/601-1/log").json()
+    order = {"order": "press", "devices": ["601-1"]}
+    assert api.post("/control/devices/orders", json=order).json()["done"] == ["601-1"]
+    query = {"after": whole["last"], "limit": 5}
+    news = api.get("/control/devices/601-1/log", params=query).json()
+    history = api.get("/control/devices/601-1/history").json()
+    status = api.get("/control/devices/601-1").json()["status"]
+
+    assert any("asic_result" in line for line in whole["lines"])
+    assert "Short button click detected" in "".join(news["lines"])
+    assert len(news["lines"]) <= 5
+    assert len(set(map(len, history.values()))) == 1
+    assert history["temp"][-1] > 30
+    assert status["poolConnected"]
+    assert api.get("/control/devices/601-9/log").status_code == 404
+    assert api.get("/control/devices/601-9/history").status_code == 404
+
+
 def test_devices_come_and_go_while_others_run(api: httpx.Client) -> None:
     group: dict[str, object] = {"count": 2, "board": "gamma", "name": "new"}
     group["settings"] = {"frequency": 490}
@@ -417,7 +439,7 @@ def test_prometheus_reads_the_metrics(api: httpx.Client) -> None:
             "POST",
             "/control/devices/orders",
             {"order": "explode", "devices": ["601-1"]},
-            "order: 'explode' is none of restart, identify, pause, resume, remove",
+            "order: 'explode' is none of restart, identify, pause, resume, press",
         ),
         ("POST", "/control/faults", {"effect": "x"}, "effect: 'x' is none of"),
         ("POST", "/control/clock/advance", {"seconds": -1}, "seconds: -1 is outside"),

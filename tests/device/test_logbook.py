@@ -4,6 +4,23 @@ from softaxe.log_limit import MOST_EQUAL, WINDOW_S
 from softaxe.units import Level
 
 
+def test_who_looks_again_gets_what_came_since() -> None:
+    for has_ring in (False, True):
+        log = Logbook()
+        log.boot(0.0, has_ring=has_ring)
+        for number in range(3):
+            log(Level.INFO, "t", "line {n}", n=number)
+        lines, end = log.after(0, 2)
+        log(Level.INFO, "t", "line 3")
+        newer, later = log.after(end, 9)
+
+        assert [line[-1] for line in lines] == ["1", "2"]
+        assert [line[-1] for line in newer] == ["3"]
+        assert log.after(later, 9) == ([], later)
+        assert len(log.after(later + 7, 9)[0]) == 4, "what is not known is told"
+        assert not any("\x1b" in line for line in newer)
+
+
 def test_a_line_looks_as_esp_idf_prints_it() -> None:
     log = Logbook()
     log.now = 12.345

@@ -216,3 +216,25 @@ def test_devices_that_keep_to_a_rate_share_the_time_to_search(tmp_path: Path) ->
 
     assert first == second
     assert 100 < first < 1e7
+
+
+def test_the_log_of_who_is_looked_at_is_kept_in_a_large_fleet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("softaxe.fleet.fleet.LOG_MEMORY_BYTES", 1)
+    monkeypatch.setattr("softaxe.fleet.fleet.WATCHED_LOGS", 1)
+    with running(count=2, speed=0, warm_up_s=0) as fleet:
+
+        def look(f: Fleet) -> list[int]:
+            f.watch_log(one := f.members["601-1"])
+            one.device.log(Level.INFO, "t", "kept")
+            f.watch_log(f.members["601-2"])
+            return [len(m.device.log.after(0, 9)[0]) for m in f.members.values()]
+
+        before = fleet.call(lambda f: len(f.members["601-1"].device.log.after(0, 9)[0]))
+        assert before == 0
+        assert fleet.call(look) == [0, 0]
+        fleet.clock.advance(30)
+        assert fleet.call(
+            lambda f: [len(m.device.log.after(0, 9)[0]) for m in f.members.values()]
+        ) == [0, 9]

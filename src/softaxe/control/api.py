@@ -24,6 +24,7 @@ from softaxe.control.bodies import (
     DevicesQuery,
     FaultQuery,
     JournalQuery,
+    LogQuery,
     MinerChange,
     MinersQuery,
     NewSnapshot,
@@ -190,7 +191,21 @@ class Control:
     async def device(self, request: Request) -> object:
         """GET /control/devices/ID."""
         found = await self._whole.ask_home(request.path_params["id"], "device")
-        return found | {"info": msgspec.Raw(found["info"])}
+        return found | {name: msgspec.Raw(found[name]) for name in ("info", "status")}
+
+    async def device_history(self, request: Request) -> object:
+        """GET /control/devices/ID/history."""
+        return await self._whole.ask_home(request.path_params["id"], "device_history")
+
+    async def device_log(self, request: Request) -> object:
+        """GET /control/devices/ID/log."""
+        query = query_of(LogQuery, request)
+        return await self._whole.ask_home(
+            request.path_params["id"],
+            "device_log",
+            after=query.after,
+            limit=query.limit,
+        )
 
     async def remove_device(self, request: Request) -> object:
         """DELETE /control/devices/ID."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta, Struct, defstruct
 
 from softaxe.description import about
+from softaxe.device.logbook import LAST_LINES
 from softaxe.effects import EFFECTS, Area, Whose, path_part_of
 from softaxe.faults import MOST_NAMED
 from softaxe.fleet.clock import ADVANCES_S, SPEEDS
@@ -91,10 +92,11 @@ class DevicesOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What some devices are to do."""
 
     order: Annotated[
-        Literal["restart", "identify", "pause", "resume", "remove"],
+        Literal["restart", "identify", "pause", "resume", "press", "hold", "remove"],
         about(
             "remove switches them off for good; identify shows a greeting, or ends it; "
-            "pause and resume stop and start mining, from firmware 2.14 on."
+            "pause and resume stop and start mining, from firmware 2.14 on; press and "
+            "hold are what is done to the button, shortly and for long."
         ),
     ]
     devices: Annotated[tuple[str, ...], about("Ids.", length=(1, MOST_ROWS))]
@@ -178,6 +180,17 @@ class MinersQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         int, about("So many are left out first.", within=(0, MOST_ROWS))
     ] = 0
     limit: Annotated[int, about("At most so many.", within=(0, MOST_ROWS))] = 1000
+
+
+class LogQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which lines are told."""
+
+    after: Annotated[
+        int, about("Only what came after what was last.", within=(0, 1 << 53))
+    ] = 0
+    limit: Annotated[
+        int, about("At most so many, the last.", within=(1, LAST_LINES))
+    ] = LAST_LINES
 
 
 class JournalQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -445,6 +458,28 @@ class Device(Struct, frozen=True):
 
     row: Row
     info: Annotated[dict[str, Any], about("What it answers at /api/system/info.")]
+    status: Annotated[
+        dict[str, Any], about("Of what /softaxe/status.json tells, what is its own.")
+    ]
+
+
+class DeviceHistory(Struct, frozen=True, rename="camel"):
+    """A device over time: one list for each quantity, the oldest value first."""
+
+    now: tuple[float, ...]
+    hash_rate: Annotated[tuple[float | None, ...], about(unit="GH/s")]
+    power: Annotated[tuple[float | None, ...], about(unit="W")]
+    temp: Annotated[tuple[float | None, ...], about("Chip; -1 when off.", unit="°C")]
+    vr_temp: Annotated[tuple[float | None, ...], about("Regulator.", unit="°C")]
+    fanspeed: Annotated[tuple[float | None, ...], about(unit="%")]
+    uptime_seconds: tuple[float | None, ...]
+
+
+class DeviceLog(Struct, frozen=True):
+    """The end of a device's log."""
+
+    lines: Annotated[tuple[str, ...], about("Oldest first, without colours.")]
+    last: Annotated[Count, about("To be named as after the next time.")]
 
 
 class PoolCounts(Struct, frozen=True, rename="camel"):

@@ -112,6 +112,23 @@ OPERATIONS = (
         bodies.Device,
     ),
     Operation(
+        "GET",
+        "/control/devices/{id}/history",
+        "device_history",
+        "One device over the last two hours, a point a minute.",
+        bodies.DeviceHistory,
+    ),
+    Operation(
+        "GET",
+        "/control/devices/{id}/log",
+        "device_log",
+        "The last lines of a device's log.",
+        bodies.DeviceLog,
+        query=bodies.LogQuery,
+        about="In a large fleet, firmware before 2.14 keeps it from the first time on "
+        "that somebody asks, and of the last 16 devices that were asked for.",
+    ),
+    Operation(
         "DELETE", "/control/devices/{id}", "remove_device", "Switch a device off."
     ),
     Operation(

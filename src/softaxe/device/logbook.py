@@ -106,6 +106,12 @@ class Ring:
         has_lost = self.written > len(self._bytes)
         return self._bytes.find(_LINE_END) + 1 if has_lost else 0
 
+    def after(self, position: int) -> bytes:
+        """Return what came after a position; all of it where no line ended there."""
+        at = position - (self.written - len(self._bytes))
+        is_known = 0 < at <= len(self._bytes) and self._bytes[at - 1] == _LINE_END[0]
+        return bytes(self._bytes[at:]) if is_known else self.whole
+
     def read(self, position: int) -> tuple[bytes, int]:
         """Return what is at a position, a line at most, and the position after it.
 
@@ -147,6 +153,8 @@ class Logbook:
         self._lines: deque[LogLine] = deque(maxlen=KEPT_LINES)
         self._last: deque[LogLine] = deque(maxlen=LAST_LINES)
         """For the page of releases that have no ring."""
+        self._count = 0
+        """Of the lines that there was somewhere to keep, since the first."""
         self._limit = LogLimit()
         self._tags: Mapping[str, str] = {}
 
@@ -174,11 +182,22 @@ class Logbook:
 
     def last(self, lines: int) -> str:
         """Return so many of the last lines, the oldest first, without colours."""
+        return "".join([f"{line}\n" for line in self.after(0, lines)[0]])
+
+    def after(self, position: int, lines: int) -> tuple[list[str], int]:
+        """Return so many of the last lines, those after a position, and the end's.
+
+        Of a position that is not known all that is kept counts. The oldest line is
+        first; none has colours.
+        """
         if self.ring is None:
-            kept = list(self._last)[-lines:]
-            return "".join([f"{line.plain}\n" for line in kept])
-        text = self.ring.whole.decode("utf-8", "replace")
-        return "".join(_COLOUR.sub("", text).splitlines(keepends=True)[-lines:])
+            new = self._count - position
+            if not 0 <= new <= len(self._last):
+                new = len(self._last)
+            kept = list(self._last)[len(self._last) - min(new, lines) :]
+            return [line.plain for line in kept], self._count
+        text = self.ring.after(position).decode("utf-8", "replace")
+        return _COLOUR.sub("", text).splitlines()[-lines:], self.ring.written
 
     def __call__(self, level: Level, tag: str, text: str, **values: object) -> None:
         """Write one line; satisfies `softaxe.units.Log`."""
@@ -204,6 +223,7 @@ class Logbook:
             self._lines.append(line)
         if self.ring is None:
             self._last.append(line)
+            self._count += 1
 
     def take(self) -> list[LogLine]:
         """Return the lines written since the last call, oldest first."""

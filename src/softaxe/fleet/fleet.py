@@ -59,6 +59,8 @@ LOG_MEMORY_BYTES = 32 << 20
 """Of what all devices of a process keep of their logs."""
 LINE_BYTES = 512
 """Of a line that waits to be written out, about."""
+WATCHED_LOGS = 16
+"""Devices whose log is kept, as somebody looks at it, however many there are."""
 LEAST_LINES = 100
 """With room for fewer, releases before 2.14 keep none: it would cost time as well."""
 
@@ -132,6 +134,8 @@ class Fleet:
         self.journal = Journal()
         self.share_load = ShareLoad()
         self.history = History()
+        self._watched: dict[str, None] = {}
+        """Ids of devices whose log somebody looks at, the latest last."""
         self.faults = FaultsAtWork(
             self.members, self.clock, self.pool, seed=self.seed, changed=woken
         )
@@ -265,11 +269,23 @@ class Fleet:
         for member in self.members.values():
             self._limit_log(member, of=len(self.members))
 
+    def watch_log(self, member: Member) -> None:
+        """Let a device keep its log for who looks at it, and one less of the others."""
+        self._watched.pop(member.id, None)
+        self._watched[member.id] = None
+        while len(self._watched) > WATCHED_LOGS:
+            oldest = next(iter(self._watched))
+            del self._watched[oldest]
+            if oldest in self.members:
+                self._limit_log(self.members[oldest], of=len(self.members))
+        self._limit_log(member, of=len(self.members))
+
     def _limit_log(self, member: Member, *, of: int) -> None:
         """Let a device keep as much of its log as there is memory for in so many."""
         share, log = LOG_MEMORY_BYTES // of, member.device.log
         log.ring_bytes = min(RING_BYTES, share)
-        lines = min(LAST_LINES, share // LINE_BYTES)
+        is_watched = member.id in self._watched
+        lines = LAST_LINES if is_watched else min(LAST_LINES, share // LINE_BYTES)
         log.keep(lines if lines >= LEAST_LINES else 0)
 
     def _share_search_time(self) -> None:

@@ -8,6 +8,7 @@ from softaxe.description import shown
 from softaxe.device.device import Device
 from softaxe.errors import SettingError
 from softaxe.faults import Rule
+from softaxe.fleet.device_histories import DeviceHistories
 from softaxe.fleet.turns import in_turns
 from softaxe.serve.member import Member
 
@@ -219,16 +220,20 @@ class History:
         self.due = 0.0
         """Device time of the next point."""
         self._points = deque[Point](maxlen=HISTORY_POINTS)
+        self.devices = DeviceHistories()
 
     async def note(self, now: float, members: Iterable[Member]) -> None:
         """Add a point; the next one is due a while later."""
         self.due = now + HISTORY_S
         told = {**await sums(members), "now": round(now, 1)}
+        if self.devices.due <= now:
+            await self.devices.note(now, members)
         self._points.append(Point(*(told[name] for name in Point._fields)))
 
     def restart(self, now: float) -> None:
         """Forget everything: time has been set back to `now`."""
         self._points.clear()
+        self.devices.restart(now)
         self.due = now
 
     def to_json(self) -> dict[str, list[float]]:

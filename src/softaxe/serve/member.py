@@ -80,6 +80,11 @@ ORDERS: Mapping[str, Callable[[Device, float], object]] = {
     "resume": lambda device, now: device.set_paused(False, now),
 }
 """What POST /api/system/NAME does, by its name."""
+BUTTON: Mapping[str, Callable[[Device, float], object]] = {
+    "press": Device.press_button,
+    "hold": lambda device, now: device.press_button(now, is_long=True),
+}
+"""What somebody does to the button of a device."""
 REOPEN_S = 1.0
 PORTS_S = 5.0
 """Real seconds for ports to open and close; more than a hung connection takes."""
@@ -518,13 +523,15 @@ class Member:
         return patch.warnings
 
     def takes(self, order: str) -> bool:
-        """True for one of `ORDERS` that its firmware has a route for."""
+        """True for what can be ordered of its firmware, and done to its button."""
+        if order in BUTTON:
+            return True
         device = self.device
         path = f"/api/system/{order}"
         return has_route(device.firmware, device.profile, "POST", path)
 
     def order(self, order: str) -> None:
-        """Do one of `ORDERS`, as a POST of its name does.
+        """Do one of `ORDERS`, as a POST of its name does, or of `BUTTON`.
 
         Raises:
             SettingError: Its firmware knows nothing of it.
@@ -532,7 +539,7 @@ class Member:
         if not self.takes(order):
             raise SettingError(f"order: firmware {self.firmware} has no {order!r}")
         device = self.sync()
-        ORDERS[order](device, device.now)
+        (BUTTON.get(order) or ORDERS[order])(device, device.now)
         self.dispatch()
         self._fleet.wake(self)
 

@@ -290,12 +290,8 @@ class Server:
         status = {
             "softaxe": __version__,
             "seed": self.host.fleet_seed,
-            "work": self.host.work_mode_name,
-            "speed": self.host.speed,
-            "reachedSpeed": self.host.reached_speed,
             "boot": f"{self._life}-{device.booted_at:.3f}",
-            "pool": self.host.pool_text,
-            **views.status(device),
+            **status_of(self.host),
         }
         return Answer(msgspec.json.encode(status), content_type=JSON)
 
@@ -615,6 +611,17 @@ def patched(
         told["warnings"] = list(patch.warnings)
     body = views.patched_body(told, is_compact=is_compact)
     return replace(answer, body=body, warnings=patch.warnings)
+
+
+def status_of(host: Host) -> dict[str, object]:
+    """Tell of a device, as it was last stepped, what its API does not."""
+    return {
+        "work": host.work_mode_name,
+        "speed": host.speed,
+        "reachedSpeed": host.reached_speed,
+        "pool": host.pool_text,
+        **views.status(host.device),
+    }
 
 
 def no_picture(device: Device) -> Answer:

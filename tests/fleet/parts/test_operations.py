@@ -17,6 +17,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "devices": {"group": None, "state": None, "firmware": None, "first": 0, "limit": 9},
     "add_devices": {"group": {"seed": 7}},
     "device": {"device_id": "601-1"},
+    "device_history": {"device_id": "601-1"},
+    "device_log": {"device_id": "601-1", "after": 0, "limit": 9},
     "remove_device": {"device_id": "601-2"},
     "order_device": {"device_id": "601-1", "order": "restart"},
     "miners": {"first": 0, "limit": 9},

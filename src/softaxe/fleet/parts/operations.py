@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Any
 
+import msgspec
 from msgspec import to_builtins
 from msgspec.structs import replace
 
@@ -22,6 +23,7 @@ from softaxe.fleet.turns import in_turns
 from softaxe.json_values import JsonValue
 from softaxe.serve.journal import MOST_ENTRIES
 from softaxe.serve.member import Member
+from softaxe.serve.server import status_of
 
 Table = dict[str, Any]
 
@@ -174,10 +176,27 @@ class Operations:
         return {"devices": [self._row(member) for member in added]}
 
     async def device(self, *, device_id: str) -> Table:
-        """A device's row, and what it answers at /api/system/info as it is."""
+        """A device's row, what it answers at /api/system/info, and what that lacks.
+
+        The latter two as they are sent: as JSON.
+        """
         member = self._member(device_id)
         info = member.info_body()
-        return {"row": self._row(member), "info": info}
+        status = msgspec.json.encode(status_of(member))
+        return {"row": self._row(member), "info": info, "status": status}
+
+    async def device_history(
+        self, *, device_id: str
+    ) -> Mapping[str, Sequence[float | None]]:
+        """What is remembered of a device, a list per quantity."""
+        return self._fleet.history.devices.to_json(self._member(device_id).id)
+
+    async def device_log(self, *, device_id: str, after: int, limit: int) -> Table:
+        """The last lines of a device's log that came after a position."""
+        member = self._member(device_id)
+        self._fleet.watch_log(member)
+        lines, last = member.sync().log.after(after, limit)
+        return {"lines": lines, "last": last}
 
     async def remove_device(self, *, device_id: str) -> Table:
         """Switch a device off for good."""
