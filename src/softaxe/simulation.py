@@ -69,10 +69,19 @@ class Simulation:
     def advance(self, duration_s: float) -> None:
         """Let `duration_s` seconds of device time pass."""
         end = self.now + duration_s
+        must_look = True  # somebody may have asked something of device or pool
         while True:
             flight = self._in_flight[0][0] if self._in_flight else end
             pool_wake = self.pool.next_wake
-            due = min(end, flight, self.device.next_wake, pool_wake)
+            due = min(end, flight, pool_wake)
+            if must_look:
+                due = min(due, self.device.next_wake)
+                must_look = False
+            elif self.device.next_wake < due:
+                self.device.step_to_output(due)
+                self.now = self.device.now
+                self._exchange()
+                continue
             self.now = max(self.now, due)
             while self._in_flight and self._in_flight[0][0] <= self.now:
                 heappop(self._in_flight)[2](self.now)

@@ -1,5 +1,5 @@
 from softaxe import Device
-from softaxe.device.logbook import KEPT_LINES, Logbook, Ring
+from softaxe.device.logbook import KEPT_LINES, LEVELS, Logbook, Ring
 from softaxe.log_limit import MOST_EQUAL, WINDOW_S
 from softaxe.units import Level
 
@@ -157,9 +157,9 @@ def test_lines_with_values_are_limited_like_others() -> None:
 def test_lines_that_nobody_takes_are_not_kept() -> None:
     log = Logbook()
 
-    log.is_taken = False
+    log.levels = (Level.ERROR,)
     log(Level.INFO, "a", "unheard")
-    log.is_taken = True
+    log.levels = LEVELS
     log(Level.INFO, "a", "heard")
 
     assert [line.text for line in log.take()] == ["heard"]
@@ -167,7 +167,7 @@ def test_lines_that_nobody_takes_are_not_kept() -> None:
 
 def test_the_last_lines_are_kept_though_nobody_takes_them() -> None:
     log = Logbook()
-    log.is_taken = False
+    log.levels = ()
     log.keep(2)
     for word in ("a", "b", "c"):
         log(Level.INFO, "main", word)

@@ -1,11 +1,16 @@
 """The same run from the same seed, however time is sliced."""
 
+import random
+from math import inf
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from softaxe import Device, Pool, Simulation
-from softaxe.api.views import info_body
+from softaxe.api.views import asic_body, info_body
+from softaxe.asic.driver import Driver
+from softaxe.device.faults import NO_FAULTS, DeviceFaults
 
 
 def trace(device: Device) -> tuple[object, ...]:
@@ -104,3 +109,45 @@ def test_energy_is_accounted_for() -> None:
     assert power.input_voltage_v * power.input_current_a == pytest.approx(
         power.input_power_w
     )
+
+
+LIVES = [
+    (board, firmware, seed)
+    for seed, (board, firmware) in enumerate(
+        [("601", "2.12.2"), ("204", "2.15.0"), ("303", "2.12.2"), ("102", "2.13.2")]
+    )
+]
+
+
+def lived(board: str, firmware: str, seed: int) -> tuple[object, ...]:
+    """What some minutes with changes and faults at random moments leave of a device."""
+    chance = random.Random(seed)
+    device = Device(board=board, firmware=firmware, seed=seed)
+    simulation = Simulation(device, Pool.for_scaled_work(seed=seed))
+    for _ in range(8):
+        simulation.advance(chance.uniform(5, 40))
+        now = device.now
+        match chance.randrange(5):
+            case 0:
+                device.set_faults(DeviceFaults(ambient_c=chance.uniform(0, 90)), now)
+            case 1:
+                device.set_faults(NO_FAULTS, now)
+            case 2:
+                device.patch([("frequency", chance.choice([400, 490, 525]))], now)
+            case 3:
+                device.restart(now)
+            case _:
+                device.set_paused(chance.random() < 0.5, now)
+    lines = [line.plain for line in device.log.take()]
+    return lines, info_body(device), asic_body(device), simulation.pool.accepted
+
+
+@pytest.mark.parametrize(("board", "firmware", "seed"), LIVES)
+def test_reading_counters_without_bytes_changes_nothing(
+    board: str, firmware: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_bytes = lived(board, firmware, seed)
+
+    monkeypatch.setattr(Driver, "poll", lambda self, chips, before: -inf)
+
+    assert lived(board, firmware, seed) == without_bytes

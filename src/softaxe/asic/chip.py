@@ -320,6 +320,14 @@ class Chain:
         )
 
     @property
+    def load(self) -> tuple[float, float]:
+        """Hash clock and activity: all that the power model asks."""
+        if len(self._all_asics) > 1 or not self.is_on:
+            return self.frequency_mhz, self.activity
+        asic = self._all_asics[0]
+        return asic.frequency_mhz, IDLE_ACTIVITY if asic.cursor is None else 1.0
+
+    @property
     def hashrate_hs(self) -> float:
         """Good hashes per second of the chain at this operating point."""
         return sum(self._asic_hs(asic) for asic in self._asics if asic.cursor)
@@ -425,6 +433,28 @@ class Chain:
             else:
                 self._take_command(header, body, now)
         self._schedule()
+
+    def answers(self, reply_bytes: int) -> bool:
+        """True when every chip would answer a read now, with as many bytes."""
+        return (
+            self.is_on
+            and not self._reader.is_waiting
+            and all(self._reply_bytes(asic) == reply_bytes for asic in self._asics)
+        )
+
+    def read(self, register: int, now: float) -> list[tuple[int, int]]:
+        """Read a register of every chip: `receive` and its replies without the bytes.
+
+        Nothing else may be due before `now`.
+
+        Returns:
+            The value and the address of each.
+        """
+        found = [
+            (self._read(asic, register, now), asic.address or 0) for asic in self._asics
+        ]
+        self._schedule()
+        return found
 
     def step(self, now: float) -> None:
         """Tell the hits that are due and search on."""
@@ -669,16 +699,15 @@ class Chain:
         silicon = asic.silicon
         half_v = silicon.half_voltage_v(asic.frequency_mhz, asic.temperature_c)
         margin_v = self._core_voltage_v - half_v
-        shares, errors = (
-            domain_shares(silicon, margin_v),
-            error_share(silicon, margin_v),
-        )
+        shares = domain_shares(silicon, margin_v)
+        errors = error_share(silicon, margin_v)
         if (defects := asic.defects) is not SOUND:
             shares, errors = defects.left_of(shares), errors + defects.errors
         asic.domain_shares = shares
-        asic.errors = min(1.0, errors)
-        is_searched_here = asic.cursor is not None and not self.mode.is_real
-        asic.rate = self._asic_hs(asic) / self.mode.scale if is_searched_here else 0.0
+        asic.errors = errors if errors < 1.0 else 1.0
+        scale = self.mode.scale
+        is_searched_here = asic.cursor is not None and scale != 1
+        asic.rate = self._asic_hs(asic) / scale if is_searched_here else 0.0
         if not asic.batch:
             self._search_ahead(asic)
 
@@ -687,7 +716,11 @@ class Chain:
         return nominal_hs * sum(asic.domain_shares)
 
     def _schedule(self) -> None:
-        self.next_wake = min([asic.next_wake for asic in self._asics], default=NEVER)
+        asics = self._asics
+        if len(asics) == 1:
+            self.next_wake = asics[0].next_wake
+        else:
+            self.next_wake = min([asic.next_wake for asic in asics], default=NEVER)
 
 
 def _thermometer(asic: _Asic) -> int:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from math import floor
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -117,6 +118,16 @@ class NonceFound(Struct, frozen=True):
 DriverEvent = (
     DriverReady | DriverFailed | FrequencyReached | HashrateMeasured | NonceFound
 )
+
+
+class Counters(Protocol):
+    """Chips in the same process, whose registers can be read without a wire."""
+
+    def answers(self, reply_bytes: int) -> bool:
+        """True when every chip would answer now, with as many bytes."""
+
+    def read(self, register: int, now: float) -> list[tuple[int, int]]:
+        """Return the register's value and the address of each."""
 
 
 class Driver:
@@ -288,7 +299,9 @@ class Driver:
         """
         reader = self._reader
         is_whole = not reader.is_waiting and self._phase is not _Phase.ENUMERATING
-        if not is_whole or any(size != reader.reply_bytes for size, _ in replies):
+        for size, _ in replies:
+            is_whole = is_whole and size == reader.reply_bytes
+        if not is_whole:
             sent = b"".join(frames.reply_frame(size, reply) for size, reply in replies)
             self.receive(sent, now)
             return
@@ -323,6 +336,43 @@ class Driver:
             else:
                 self._step_monitor()
             self._schedule()
+
+    def poll(self, chips: Counters, before: float) -> float:
+        """Read counters over a wire that damages nothing: `step` without the bytes.
+
+        Several reads follow each other by a millisecond, and nothing else happens then.
+
+        Args:
+            chips: Those at the other end.
+            before: Until then the rest of the device has nothing to do.
+
+        Returns:
+            When it has read last; before its `next_wake` if nothing can be read so.
+        """
+        monitor, reader, limit = self.monitor, self._reader, min(before, self._due)
+        at = -NEVER
+        if (
+            self.out
+            or reader.is_waiting
+            or self.state is not DriverState.READY
+            or not chips.answers(reader.reply_bytes)
+        ):
+            return at
+        interval, count = self._address_interval, len(monitor.asics)
+        while (due := monitor.next_wake) < limit and (asked := monitor.asked):
+            at = due
+            for register in asked:
+                for value, address in chips.read(register, at):
+                    if (number := address // interval) < count:
+                        monitor.note(register, value, number, at)
+                    else:
+                        self._take(RegisterReply(value, address, register), at)
+            monitor.step()
+        if at > -NEVER:
+            reader.flush()
+            self._read_since = at
+            self._schedule()
+        return at
 
     def start_monitor(self, now: float) -> None:
         """Begin to measure hash rates."""
@@ -621,16 +671,15 @@ class Driver:
             if reply.nonce == self._last_nonce:
                 return  # the chip tells some twice
             self._last_nonce = reply.nonce
+        nonce, id_byte = reply.nonce, reply.id_byte
         found = NonceFound(
-            job_id=(reply.id_byte & wire.job_id_mask) >> wire.job_id_shift,
-            nonce=int.from_bytes(reply.nonce.to_bytes(4), "little"),
-            version_bits=reply.version_field << frames.VERSION_SHIFT,
-            asic_number=(reply.nonce >> 17 & 0xFF) // self._nonce_interval,
-            core=reply.nonce >> 25 & 0x7F,
-            small_core=reply.id_byte & wire.small_core_mask,
-            midstate_index=(
-                reply.id_byte & MIDSTATE_INDEX_MASK if wire.takes_midstates else 0
-            ),
+            (id_byte & wire.job_id_mask) >> wire.job_id_shift,
+            int.from_bytes(nonce.to_bytes(4), "little"),
+            reply.version_field << frames.VERSION_SHIFT,
+            (nonce >> 17 & 0xFF) // self._nonce_interval,
+            nonce >> 25 & 0x7F,
+            id_byte & wire.small_core_mask,
+            id_byte & MIDSTATE_INDEX_MASK if wire.takes_midstates else 0,
         )
         if self._logs_results:
             work = self._works.get(found.job_id)

@@ -533,6 +533,11 @@ class CommandReader:
         self._job_bytes = job_bytes
         self._buffer = b""
 
+    @property
+    def is_waiting(self) -> bool:
+        """True while a part of a frame is there."""
+        return bool(self._buffer)
+
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """Return header and data of the complete, valid frames."""
         if not self._buffer and len(data) <= SHORT_BYTES and (one := _command(data)):

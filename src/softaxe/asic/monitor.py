@@ -62,8 +62,10 @@ class HashrateMonitor:
         self.hashes_per_count = float(COUNTER_MODULUS)
         self.next_wake = NEVER
         self._requests = [read_all(register) for register in polled]
+        self._asked: list[tuple[Register, ...]] = [(register,) for register in polled]
         if period_s < PERIOD_S:
             self._requests = [b"".join(self._requests)]
+            self._asked = [tuple(polled)]
         self._period_s = period_s
         count = len(self._requests)
         self._offsets_s = [index * REQUEST_S for index in range(count)]
@@ -90,6 +92,12 @@ class HashrateMonitor:
         self.asics = [AsicMeasurement([0.0] * self._domains) for _ in self.asics]
         self.total_hs = self.error_hs = 0.0
 
+    @property
+    def asked(self) -> Sequence[Register]:
+        """Registers that the next `step` requests; none where it adds up."""
+        place = self._place
+        return self._asked[place] if place < len(self._asked) else ()
+
     def step(self) -> bytes | None:
         """Do what is due at `next_wake`.
 
@@ -109,9 +117,13 @@ class HashrateMonitor:
 
     def take(self, reply: RegisterReply, asic_number: int, now: float) -> bool:
         """Take a counter's value; False when nobody knows the register."""
-        register, value = reply.register, reply.value
-        if register not in self._polled:
+        if reply.register not in self._polled:
             return False
+        self.note(reply.register, reply.value, asic_number, now)
+        return True
+
+    def note(self, register: int, value: int, asic_number: int, now: float) -> None:
+        """Take the value of a register that is polled."""
         asic = self.asics[asic_number]
         if register == Register.HASH_RATE:
             if not value & HASH_RATE_FLAG and value != HASH_RATE_INVALID:
@@ -119,14 +131,14 @@ class HashrateMonitor:
                 asic.total_hs = float32(hashes_per_s / GIGA) * GIGA
                 if asic.domains_hs:
                     asic.domains_hs[0] = asic.total_hs
-            return True
+            return
         arrival_ms = round(now * 1000)
         last = asic.readings.get(register)
         asic.readings[register] = (value, arrival_ms)
         if register == Register.ERROR_COUNT:
             asic.error_count = value
         if last is None:
-            return True
+            return
         counts = (value - last[0]) % COUNTER_MODULUS
         rate_hs = self._rate_hs(counts, arrival_ms - last[1])
         if register == Register.TOTAL:
@@ -135,7 +147,6 @@ class HashrateMonitor:
             asic.error_hs = rate_hs
         else:
             asic.domains_hs[register - Register.DOMAIN_0] = rate_hs
-        return True
 
     def _rate_hs(self, counts: int, duration_ms: int) -> float:
         if duration_ms <= 0:

@@ -85,6 +85,8 @@ class Fan:
         self._end_rpm = 0.0
         """Where the speed goes."""
         self._rpm = 0.0
+        self._kept_over_s, self._kept = 0.0, 1.0
+        """The latest seconds of a step, and what they leave of a difference."""
         self._flutter = 1.0
         self._turning = [1.0] * self._count
         self._told = [1.0] * self._count
@@ -138,8 +140,10 @@ class Fan:
             dt_s: Seconds, at least 0.
             rng: For the scatter of what is measured; None measures without.
         """
-        kept = exp(-dt_s / self._curve.inertia_s)
-        self._rpm = self._end_rpm + (self._rpm - self._end_rpm) * kept
+        if dt_s != self._kept_over_s:
+            self._kept_over_s = dt_s
+            self._kept = exp(-dt_s / self._curve.inertia_s)
+        self._rpm = self._end_rpm + (self._rpm - self._end_rpm) * self._kept
         if rng is not None:
             self._flutter = rng.gauss(1.0, FLUTTER)
 

@@ -44,6 +44,9 @@ class PowerStage:
         """What the supply is short of, when it is failing."""
         self._supply = board.supply
         self._wander_v = 0.0
+        self._kept_over_s, self._kept, self._kick_v = 0.0, 1.0, 0.0
+        """The latest seconds of wandering, what is left after them of where it was, and
+        the spread of what comes."""
         self._domains = board.voltage_domains
         self._fan_w = board.fan.power_w_at_full * board.fan_count
         self._switching = [
@@ -71,29 +74,31 @@ class PowerStage:
         for (farads, per_k), celsius in zip(
             self._switching, temperatures_c, strict=True
         ):
-            heat_k = min(celsius - REFERENCE_C, MOST_HEAT_K)
+            heat_k = celsius - REFERENCE_C
+            heat_k = min(heat_k, MOST_HEAT_K)
             switching_f += farads * exp(per_k * heat_k)
         hertz = frequency_mhz * 1e6 * activity
         # Chips of one domain are in parallel, domains in series.
-        self.core_current_a = switching_f * hertz * volts / self._domains
-        drop_v = supply.core_path_ohm * self.core_current_a
-        self.core_voltage_v = max(0.0, volts - drop_v)
-        total_v = self.core_voltage_v * self._domains
-        self.core_power_w = total_v * self.core_current_a
-        per_ampere_v = supply.loss_v + supply.loss_ohm * self.core_current_a
+        current_a = self.core_current_a = switching_f * hertz * volts / self._domains
+        drop_v = supply.core_path_ohm * current_a
+        self.core_voltage_v = core_v = max(0.0, volts - drop_v)
+        self.core_power_w = core_power_w = core_v * self._domains * current_a
+        per_ampere_v = supply.loss_v + supply.loss_ohm * current_a
         idle_w = supply.loss_w if volts else 0.0
-        self.regulator_heat_w = idle_w + per_ampere_v * self.core_current_a
+        self.regulator_heat_w = heat_w = idle_w + per_ampere_v * current_a
         fan_w = self._fan_w * airflow**3
-        core_w = self.core_power_w + self.regulator_heat_w
-        self.input_power_w = core_w + supply.aux_w + fan_w
-        self.input_voltage_v = self._loaded_input_v(self.input_power_w)
+        self.input_power_w = input_w = core_power_w + heat_w + supply.aux_w + fan_w
+        self.input_voltage_v = self._loaded_input_v(input_w)
 
     def wander(self, dt_s: float, rng: random.Random) -> None:
         """Let the supply's voltage wander for `dt_s` seconds."""
-        kept = exp(-dt_s / WANDER_S)
-        spread_v = WANDER_SHARE * self._supply.open_circuit_v
-        kick_v = rng.gauss(0.0, spread_v * sqrt(1 - kept * kept))
-        self._wander_v = kept * self._wander_v + kick_v
+        if dt_s != self._kept_over_s:
+            self._kept_over_s = dt_s
+            self._kept = kept = exp(-dt_s / WANDER_S)
+            spread_v = WANDER_SHARE * self._supply.open_circuit_v
+            self._kick_v = spread_v * sqrt(1 - kept * kept)
+        kick_v = rng.gauss(0.0, self._kick_v)
+        self._wander_v = self._kept * self._wander_v + kick_v
 
     def _loaded_input_v(self, power_w: float) -> float:
         supply_v = self._supply.open_circuit_v + self._wander_v

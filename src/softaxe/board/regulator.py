@@ -8,7 +8,7 @@ TPS546.c, DS4432U.c and INA260.c; noise without a source is an estimate.
 
 import random
 from enum import IntFlag
-from math import ceil, floor, frexp
+from math import ceil, floor, frexp, ldexp
 from typing import Protocol
 
 from msgspec import Struct
@@ -142,11 +142,13 @@ class Tps546:
         self._is_broken = False
         self._faults = ALL_WELL
         """Bits that stay, as PMBus has it, until it is commanded off and on."""
+        self._is_overloaded = False
+        """`IOUT_OC` is one of them: it does not start again by itself."""
 
     def boot(self, *, has_plug: bool = True, closes_line: bool = False) -> None:
         """Be initialised: output off, faults cleared. Nothing senses the plug."""
         self._commanded_v = 0.0
-        self._faults = ALL_WELL
+        self._clear_faults()
         self._apply()
 
     def set_core_voltage(self, volts: float) -> None:
@@ -160,7 +162,7 @@ class Tps546:
             self._log(Level.ERROR, "TPS546", text)
             return
         if not self._commanded_v:
-            self._faults = ALL_WELL
+            self._clear_faults()
         self._commanded_v = volts
         if total_v:
             self._log(Level.INFO, "TPS546", f"Vout changed to {total_v:1.2f} V")
@@ -187,8 +189,10 @@ class Tps546:
             self._is_too_hot = True
         elif vr_c < limits.ot_fault_c - OT_RECOVERY_K:
             self._is_too_hot = False
-        if present := self._present_faults():
+        present = self._present_faults()
+        if present is not ALL_WELL:
             self._faults |= present
+            self._is_overloaded = Status.IOUT_OC in self._faults
         self._apply()
 
     def _present_faults(self) -> Status:
@@ -206,6 +210,10 @@ class Tps546:
             status |= Status.TEMPERATURE
         return status
 
+    def _clear_faults(self) -> None:
+        self._faults = ALL_WELL
+        self._is_overloaded = False
+
     def _apply(self) -> None:
         self._power.core_voltage_setting_v = (
             0.0 if self._is_tripped else self._commanded_v
@@ -217,8 +225,7 @@ class Tps546:
             self._has_low_input
             or self._has_high_input
             or self._is_too_hot
-            # Does not start again by itself.
-            or (bool(self._faults) and bool(self._faults & Status.IOUT_OC))
+            or self._is_overloaded
         )
 
     @property
@@ -231,15 +238,16 @@ class Tps546:
     @property
     def reading(self) -> PowerReading:
         """Telemetry in its steps; the power is output and a fixed offset."""
-        power, domains = self._power, self.board.voltage_domains
+        power, board = self._power, self.board
+        domains = board.voltage_domains
         output_v = _quantise(power.core_voltage_v * domains, VOUT_STEP_V)
         current_a = max(0.0, slinear11(power.core_current_a + self._noise_a))
         return PowerReading(
-            power_w=output_v * current_a + self.board.power_offset_w,
-            input_voltage_v=slinear11(power.input_voltage_v),
-            current_a=current_a,
-            core_voltage_v=output_v / domains,
-            vr_temp_c=float(floor(self._vr_c)),
+            output_v * current_a + board.power_offset_w,
+            slinear11(power.input_voltage_v),
+            current_a,
+            output_v / domains,
+            float(floor(self._vr_c)),
         )
 
 
@@ -345,8 +353,8 @@ def slinear11(value: float) -> float:
     The exponent is the least with which the mantissa holds the value, so the step grows
     with the value: 1/128 from 4, 1/64 from 8, 1/32 from 16 on.
     """
-    _, exponent = frexp(value)
-    return _quantise(value, 2.0 ** (exponent - SLINEAR11_BITS))
+    step = ldexp(1.0, frexp(value)[1] - SLINEAR11_BITS)
+    return floor(value / step + 0.5) * step
 
 
 def _quantise(value: float, step: float) -> float:

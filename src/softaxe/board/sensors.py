@@ -41,14 +41,11 @@ def read_temperatures(
         noise_c: By how much each is wrong at this moment.
     """
     sources_c = thermal.chips_c if has_chip_sensor(board) else thermal.board_c
-    step_c = STEPS_C[board.temp_sensor]
-
-    def shown_c(source_c: float) -> float:
-        return floor(source_c / step_c) * step_c + board.temp_offset_c
-
-    first_c, second_c = shown_c(sources_c[0] + noise_c[0]), ABSENT_C
+    step_c, offset_c = STEPS_C[board.temp_sensor], board.temp_offset_c
+    first_c = floor((sources_c[0] + noise_c[0]) / step_c) * step_c + offset_c
+    second_c = ABSENT_C
     if board.sensor_count > 1:
-        second_c = shown_c(sources_c[-1] + noise_c[1])
+        second_c = floor((sources_c[-1] + noise_c[1]) / step_c) * step_c + offset_c
     return (second_c, first_c) if board.are_sensors_exchanged else (first_c, second_c)
 
 

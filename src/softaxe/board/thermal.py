@@ -32,6 +32,7 @@ class Thermal:
         self._still = cooling.still_air_k_per_w / cooling.sink_to_air_k_per_w
         self._chip_s = cooling.chip_j_per_k * cooling.chip_to_sink_k_per_w
         count, spread = board.asic_count, cooling.chip_spread
+        self._is_alone = count == 1
         self._spread = [
             1 + spread * (1 - 2 * index / (count - 1)) if count > 1 else 1.0
             for index in range(count)
@@ -45,7 +46,10 @@ class Thermal:
     @property
     def chips_c(self) -> list[float]:
         """Every chip, in the order of the chain."""
-        return [self.sink_c + share * self._over_sink_k for share in self._spread]
+        sink_c, over_k = self.sink_c, self._over_sink_k
+        if self._is_alone:
+            return [sink_c + over_k]
+        return [sink_c + share * over_k for share in self._spread]
 
     @property
     def board_c(self) -> list[float]:
@@ -73,7 +77,8 @@ class Thermal:
         """
         cooling = self._board.cooling
         self._ambient_c = ambient_c
-        thinning = max(airflow, MIN_AIRFLOW) ** -cooling.airflow_exponent
+        flow = airflow if airflow > MIN_AIRFLOW else MIN_AIRFLOW
+        thinning = flow**-cooling.airflow_exponent
         thinning = min(thinning, self._still)
         to_air = cooling.sink_to_air_k_per_w * thinning
         sink_end_c = ambient_c + core_power_w * to_air

@@ -43,7 +43,11 @@ async def serve(
     from softaxe.fleet.parts.whole import here  # noqa: PLC0415
 
     fleet = Fleet(
-        options, show_log=show_log, show_progress=show_progress, show_stop=_tell_stop
+        options,
+        show_log=show_log,
+        log_levels=show_log.levels,
+        show_progress=show_progress,
+        show_stop=_tell_stop,
     )
 
     def tell() -> None:
@@ -74,6 +78,7 @@ async def serve_parts(  # noqa: PLR0917 - as `serve`, and what its processes nee
         options,
         workers,
         show_log=show_log,
+        log_levels=show_log.levels,
         show_progress=show_progress,
         show_stop=_tell_stop,
         prepare=prepare,

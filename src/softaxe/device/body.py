@@ -152,9 +152,10 @@ class Body:
         fan.step(BODY_PERIOD_S, rng)
         power.wander(BODY_PERIOD_S, rng)
         airflow = fan.airflow
+        frequency_mhz, activity = chain.load
         power.step(
-            frequency_mhz=chain.frequency_mhz,
-            activity=chain.activity,
+            frequency_mhz=frequency_mhz,
+            activity=activity,
             temperatures_c=thermal.chips_c,
             airflow=airflow,
         )

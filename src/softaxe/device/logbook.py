@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -35,6 +35,7 @@ OLD_TAGS = {
 """What v2.8 calls them; those of the others are known of the BM1370 only."""
 
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
+LEVELS = tuple(Level)  # a tuple finds the most frequent ones by identity
 _COLOURS = {Level.ERROR: "31", Level.WARNING: "33", Level.INFO: "32"}
 
 
@@ -146,8 +147,9 @@ class Logbook:
         self.booted_at = 0.0
         self.ring: Ring | None = None
         """None in releases that keep nothing."""
-        self.is_taken = True
-        """False while nobody will `take` the lines: then there is only the ring."""
+        self.levels: Collection[Level] = LEVELS
+        """Of the lines that somebody will `take`; those of others are only for the
+        ring."""
         self.ring_bytes = RING_BYTES
         """So much is kept; less where many devices share a memory."""
         self._lines: deque[LogLine] = deque(maxlen=KEPT_LINES)
@@ -201,7 +203,8 @@ class Logbook:
 
     def __call__(self, level: Level, tag: str, text: str, **values: object) -> None:
         """Write one line; satisfies `softaxe.units.Log`."""
-        if not self.is_taken and self.ring is None and not self._last.maxlen:
+        is_taken = level in self.levels
+        if not is_taken and self.ring is None and not self._last.maxlen:
             return
         if self._tags:
             tag = self._tags.get(tag, tag)
@@ -209,17 +212,17 @@ class Logbook:
         line = LogLine(boot_ms, level, tag, text, values)
         characters = len(text) + VALUE_CHARACTERS * len(values)
         if self.ring is None and self._limit.lets_pass(characters, self.now):
-            self._add(line)
+            self._add(line, is_taken=is_taken)
             return
         for words in self._limit.lines(level, tag, line.text, self.now):
             line = LogLine(boot_ms, *words)
-            self._add(line)
+            self._add(line, is_taken=is_taken)
             if self.ring is not None:
                 printed = line.coloured.encode("utf-8", "replace")
                 self.ring.write(printed, self.now, self.ring_bytes)
 
-    def _add(self, line: LogLine) -> None:
-        if self.is_taken:
+    def _add(self, line: LogLine, *, is_taken: bool) -> None:
+        if is_taken:
             self._lines.append(line)
         if self.ring is None:
             self._last.append(line)

@@ -437,6 +437,12 @@ class Pools:
             self._main_closed(reason, now, detail)
         self._schedule()
 
+    @property
+    def has_data(self) -> bool:
+        """True while there are bytes to send."""
+        has_some = self.session is not None and self.session.has_data
+        return has_some or bool(self._probe_out)
+
     def data_to_pool(self, link: Link, now: float) -> bytes:
         """Return and forget the bytes to send; answers are waited for from `now` on."""
         if link is Link.PROBE:

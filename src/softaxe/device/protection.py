@@ -299,16 +299,16 @@ class PowerManagement:
             if not self._rows.reads_second_sensor:
                 temp2_c = ABSENT_C
         self.readings = Readings(
-            power_w=power.power_w,
-            input_voltage_v=power.input_voltage_v,
-            current_a=power.current_a,
-            core_voltage_v=power.core_voltage_v,
-            temp_c=temp_c,
-            temp2_c=temp2_c,
-            vr_temp_c=power.vr_temp_c,
-            fan_percent=self.readings.fan_percent,
-            fan_rpm=fan_rpm,
-            fan2_rpm=fan2_rpm,
+            power.power_w,
+            power.input_voltage_v,
+            power.current_a,
+            power.core_voltage_v,
+            temp_c,
+            temp2_c,
+            power.vr_temp_c,
+            self.readings.fan_percent,
+            fan_rpm,
+            fan2_rpm,
         )
 
     def _is_too_hot(self) -> bool:

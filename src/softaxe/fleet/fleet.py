@@ -7,14 +7,14 @@ wrong, what is kept to come back to, and real work have places of their own too.
 import asyncio
 import errno
 import gc
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
 from softaxe.device.boot import ON_NETWORK_S
 from softaxe.device.device import Device
 from softaxe.device.events import CloseReason, Link, SaveFlash, SaveSettings
-from softaxe.device.logbook import LAST_LINES, RING_BYTES, LogLine
+from softaxe.device.logbook import LAST_LINES, LEVELS, RING_BYTES, LogLine
 from softaxe.device.setting_rules import Stored
 from softaxe.errors import FleetStopped, SettingError
 from softaxe.faults import FaultRules
@@ -47,7 +47,7 @@ from softaxe.serve.request import App
 from softaxe.serve.saver import Saver
 from softaxe.serve.share_load import ShareLoad
 from softaxe.serve.storage import State, Storage
-from softaxe.units import Log
+from softaxe.units import Level, Log
 
 ShowProgress = Callable[[str, int, int], None]
 CLOSED_AT_ONCE = 256
@@ -85,7 +85,8 @@ class Fleet:
 
     Args:
         options: What to run.
-        show_log: Called with the id and every log line of every device.
+        show_log: Called with the id and log lines of every device.
+        log_levels: Of the lines that it is called with.
         show_progress: Called with what is under way, "starting" or "ending", and with
             how many devices of how many it is done.
         show_pool_log: Called with what the built-in pool says.
@@ -100,6 +101,7 @@ class Fleet:
         options: FleetOptions,
         *,
         show_log: Callable[[str, LogLine], None] | None = None,
+        log_levels: Collection[Level] = LEVELS,
         show_progress: ShowProgress = lambda what, done, of: None,
         show_pool_log: Log | None = None,
         show_stop: Callable[[float], None] = lambda stood_s: None,
@@ -153,6 +155,7 @@ class Fleet:
         self.is_ready = False
         """True once every device is up."""
         self._show_log = show_log
+        self._log_levels = log_levels
         self._show_progress = show_progress
         host = options.first_host
         self._addresses = AddressPlan(host, options.port, options.port_base)
@@ -322,6 +325,7 @@ class Fleet:
                 self,
                 power_on_s=power_on_s,
                 show_log=self._show_log,
+                log_levels=self._log_levels,
             )
             try:
                 await member.open()
@@ -420,7 +424,12 @@ class Fleet:
             for device_id, kept in snapshot.devices.items():
                 device = snapshot.device(device_id)
                 if device_id not in self.members:
-                    member = Member(kept.options, self, show_log=self._show_log)
+                    member = Member(
+                        kept.options,
+                        self,
+                        show_log=self._show_log,
+                        log_levels=self._log_levels,
+                    )
                     self.members[device_id] = member
                 self._put_back(self.members[device_id], device, kept.stored)
                 await asyncio.sleep(0)

@@ -4,7 +4,7 @@ import asyncio
 import math
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Protocol
@@ -33,7 +33,7 @@ from softaxe.device.events import (
     WentDown,
 )
 from softaxe.device.faults import DeviceFaults
-from softaxe.device.logbook import LogLine
+from softaxe.device.logbook import LEVELS, LogLine
 from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, Profile
 from softaxe.device.settings import overridden, sift_stored
@@ -63,6 +63,7 @@ from softaxe.serve.share_load import ShareLoad
 from softaxe.serve.slow_link import SlowLink
 from softaxe.serve.storage import SettingValue, State, read_www
 from softaxe.stratum.ledger import ShareLedger
+from softaxe.units import Level
 
 LOG_QUEUE_LINES = 128
 """Lines a slow log listener may fall behind. Source: ESP-Miner websocket.c."""
@@ -253,7 +254,8 @@ class Member:
         options: Which device.
         fleet: Where it lives.
         power_on_s: Device time at which it was switched on.
-        show_log: Called with the id and every log line of the device.
+        show_log: Called with the id and log lines of the device.
+        log_levels: Of the lines that it is called with.
     """
 
     def __init__(
@@ -263,6 +265,7 @@ class Member:
         *,
         power_on_s: float = -ON_NETWORK_S,
         show_log: Callable[[str, LogLine], None] | None = None,
+        log_levels: Collection[Level] = LEVELS,
     ) -> None:
         self.options = options
         self.id = options.id
@@ -287,6 +290,7 @@ class Member:
         self._synced_at = -math.inf
         """Real time of the last look at the present."""
         self._show_log = show_log
+        self._log_levels = () if show_log is None else tuple(log_levels)
         app = fleet.wrap(self, Server(self))
         self._listener = Listener(
             app,
@@ -390,8 +394,8 @@ class Member:
     def _mind_log(self) -> None:
         """Have lines of the device's log only while somebody takes them."""
         log = self.device.log
-        log.is_taken = self._show_log is not None or bool(self._logs)
-        if not log.is_taken:
+        log.levels = LEVELS if self._logs else self._log_levels
+        if not log.levels:
             log.take()
 
     @property
@@ -633,7 +637,7 @@ class Member:
                 self._send(link, data)
         if self._slow is not None:
             self._pass_slowly(self._slow)
-        if device.log.is_taken:
+        if device.log.levels:
             self._tell_log(device.log.take())
         if self._has_booted:  # after all that the boot has asked for
             self._has_booted = False

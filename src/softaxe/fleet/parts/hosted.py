@@ -140,6 +140,7 @@ class HostedPart:
         fleet = Fleet(
             options,
             show_log=self._keep_line if levels else None,
+            log_levels=levels,
             clock=Clock(start=now, pace=self._pace),
             budget=Budget(options.cpu_percent, self._searching),
             storage=KeptElsewhere(ask_keeper, options.seed, self._groups),

@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, MutableSequence
+from collections.abc import Callable, Collection, Iterator, MutableSequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from softaxe import errors
-from softaxe.device.logbook import LogLine
+from softaxe.device.logbook import LEVELS, LogLine
 from softaxe.errors import FleetStopped, NotNow, SoftaxeError
 from softaxe.fleet.clock import Clock, Pace
 from softaxe.fleet.event_loop import new_event_loop
@@ -36,6 +36,7 @@ from softaxe.fleet.parts.part import ANSWER_S, PartState
 from softaxe.fleet.parts.whole import Whole
 from softaxe.fleet.search_thread import Budget
 from softaxe.serve.storage import Storage
+from softaxe.units import Level
 
 ShowLog = Callable[[str, LogLine], None]
 END_S = 60.0
@@ -61,6 +62,7 @@ def in_processes(
     count: int,
     *,
     show_log: ShowLog | None = None,
+    log_levels: Collection[Level] = LEVELS,
     show_progress: ShowProgress = lambda what, done, of: None,
     show_stop: Callable[[float], None] = lambda stood_s: None,
     prepare: Callable[[], None] | None = None,
@@ -70,8 +72,9 @@ def in_processes(
     Args:
         options: Of the whole fleet.
         count: How many processes.
-        show_log: Called in the processes with the id and every log line; must bear
+        show_log: Called in the processes with the id and log lines; must bear
             pickling.
+        log_levels: Of the lines that it is called with.
         show_progress: As for `Fleet`.
         show_stop: As for `Fleet`; of this process or of one that all wait for.
         prepare: Called first in each process; must bear pickling.
@@ -86,7 +89,9 @@ def in_processes(
     context = multiprocessing.get_context("spawn")
     paces, budgets = context.RawArray("d", 2 * count), context.RawArray("d", count)
     parts = [
-        ProcessPart(number, plan, paces, budgets, show_log, prepare)
+        ProcessPart(
+            number, plan, paces, budgets, show_log, prepare, log_levels=log_levels
+        )
         for number, plan in enumerate(plans)
     ]
     clock = Clock(speed=options.speed, is_paused=options.is_paused, tell_lost=show_stop)
@@ -103,6 +108,7 @@ class ProcessPart:
         budgets: Shared by all; a number for each.
         show_log: Called in the process with the id and every log line.
         prepare: Called in the process, first.
+        log_levels: Of the lines that `show_log` is called with.
     """
 
     def __init__(  # noqa: PLR0917 - all that a process is started with
@@ -113,8 +119,11 @@ class ProcessPart:
         budgets: MutableSequence[float],
         show_log: ShowLog | None,
         prepare: Callable[[], None] | None = None,
+        *,
+        log_levels: Collection[Level] = LEVELS,
     ) -> None:
         self._prepare = prepare
+        self._log_levels = log_levels
         self._number = number
         self._options = options
         self._show_log = show_log
@@ -165,7 +174,9 @@ class ProcessPart:
         ours, theirs = socket.socketpair()
         arguments = self._options, self._show_log, theirs, self._pace, self._budget
         self._process = context.Process(
-            target=_be_part, args=arguments, kwargs={"prepare": self._prepare}
+            target=_be_part,
+            args=arguments,
+            kwargs={"prepare": self._prepare, "log_levels": self._log_levels},
         )
         with theirs, _deaf_to_its_terminal():
             self._process.start()
@@ -342,6 +353,7 @@ def _be_part(
     budget: Budget,
     *,
     prepare: Callable[[], None] | None,
+    log_levels: Collection[Level],
 ) -> None:
     """Be one part, in a process of its own."""
     if prepare is not None:
@@ -349,7 +361,13 @@ def _be_part(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too
 
     async def main() -> None:
-        fleet = Fleet(options, show_log=show_log, clock=Clock(pace=pace), budget=budget)
+        fleet = Fleet(
+            options,
+            show_log=show_log,
+            log_levels=log_levels,
+            clock=Clock(pace=pace),
+            budget=budget,
+        )
         fleet.ticker.set_clock(speed=options.speed, is_paused=options.is_paused)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, fleet.stop)
         reader, writer = await asyncio.open_connection(sock=parent)

@@ -274,6 +274,11 @@ class Session:
             self._send(SubmitSharesStandard(*head))
         return number
 
+    @property
+    def has_data(self) -> bool:
+        """True while there are bytes to send."""
+        return bool(self._out)
+
     def data_to_send(self, now: float | None = None) -> bytes:
         """Return and forget the bytes to send.
 
