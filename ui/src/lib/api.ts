@@ -1,5 +1,7 @@
 /** The device's HTTP interface, as far as the page uses it. */
 
+import { answers } from "$texts";
+
 /** What every firmware version tells, or what stands for it where one does not. */
 export interface Info {
   power: number;
@@ -66,6 +68,26 @@ export interface Info {
   pools?: Pool[];
   /** Undefined where mining cannot be paused. */
   miningPaused?: boolean;
+  /** Undefined where the news of a block cannot be dismissed. */
+  showNewBlock?: boolean;
+  nominalVoltage: number;
+  minFanSpeed?: number;
+  actualFrequency?: number;
+  smallCoreCount: number;
+  isPSRAMAvailable: number;
+  freeHeap: number;
+  freeHeapInternal?: number;
+  freeHeapSpiram?: number;
+  minFreeHeap?: number;
+  maxAllocHeap?: number;
+  /** In percent. */
+  cpuUsage?: number;
+  idfVersion: string;
+  ipv6?: string;
+  fullHostname?: string;
+  poolConnectionInfo?: string;
+  sharesPending?: number;
+  totalUptimeSeconds?: number;
   hashrateMonitor?: { asics: { total: number; domains: number[]; errorCount: number }[] };
 }
 
@@ -143,6 +165,20 @@ export interface Status {
   warnings: string[];
   /** Why the last attempt to join the Wi-Fi failed; empty when it did not. */
   wifiTrouble: string;
+  /** Of the overheat protection, in °C. */
+  limits: { chip: number; regulator: number };
+  /** Whether it can be set to start on the fallback pool. */
+  choosesPool: boolean;
+  /** The last one found since boot. */
+  block: { height: number | null; secondsAgo: number } | null;
+}
+
+/** All pages of a device's screen. */
+export interface Screens {
+  /** Undefined while something else is shown, or nothing. */
+  shown: string | null;
+  /** In their order, each a PNG as base64. */
+  pages: { name: string; png: string }[];
 }
 
 export interface Statistics {
@@ -182,20 +218,17 @@ export class Refused extends Error {}
 export function inWords(problem: unknown): string {
   if (problem instanceof Refused) return problem.message;
   const name = (problem as Error).name;
-  if (name === "TimeoutError") return "The device takes too long to answer.";
-  if (name === "SyntaxError") return "What the device answers cannot be read.";
-  return "The device does not answer.";
+  if (name === "TimeoutError") return answers.late;
+  if (name === "SyntaxError") return answers.unreadable;
+  return answers.none;
 }
 
 /** Why a request was not granted, as a sentence. */
 export function refusal(status: number, body: string): string {
   if (status === 401)
-    return (
-      "The device does not let this page in (401): like the firmware, it answers private addresses only. " +
-      "Open it at one, or start softaxe with --allow-network."
-    );
+    return answers.notLetIn;
   const told = reason(body);
-  return told ? `The device answers ${status}: ${told.replace(/\.?$/, ".")}` : `The device answers ${status}.`;
+  return told ? answers.refused(status, told.replace(/\.?$/, ".")) : answers.status(status);
 }
 
 async function ask(path: string, init: RequestInit = {}, timeoutMs = TIMEOUT_MS): Promise<Response> {
@@ -208,7 +241,7 @@ async function bodyOf(answer: Response): Promise<string> {
     return await answer.text();
   } catch (problem) {
     if ((problem as Error).name === "TimeoutError") throw problem;
-    throw new Refused("The device's answer breaks off.");
+    throw new Refused(answers.cutOff);
   }
 }
 
@@ -252,7 +285,7 @@ export async function patch(changes: Record<string, unknown>): Promise<{ refusal
   return { refusal: "", warnings };
 }
 
-export async function act(name: "restart" | "identify" | "pause" | "resume"): Promise<string> {
+export async function act(name: "restart" | "identify" | "pause" | "resume" | "blockFound/dismiss"): Promise<string> {
   return order("POST", `/api/system/${name}`);
 }
 
@@ -287,6 +320,25 @@ export async function screenPicture(scale: number): Promise<Blob | null> {
   return isPicture ? answer.blob() : null;
 }
 
+/** All pages of the screen, or null where there are none. */
+export async function readScreens(): Promise<Screens | null> {
+  const answer = await ask("/softaxe/screens.json", { redirect: "manual" });
+  return answer.ok && answer.headers.get("Content-Type") === "application/json" ? ((await answer.json()) as Screens) : null;
+}
+
+/** Press the device's button. */
+export async function press(kind: "short" | "long"): Promise<void> {
+  await order("POST", `/softaxe/button/${kind}`);
+}
+
+/** The last lines of the log before now, the oldest first. */
+export async function readLog(): Promise<string> {
+  const answer = await ask("/softaxe/log.txt");
+  const body = await bodyOf(answer);
+  if (!answer.ok) throw new Refused(refusal(answer.status, body));
+  return body;
+}
+
 /** What an answer says, whether it is JSON or plain text. */
 export function reason(body: string): string {
   try {
@@ -309,10 +361,10 @@ export function upload(
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.upload.onprogress = (event) => onProgress(event.loaded / Math.max(1, event.total));
     request.onload = () => {
-      const text = reason(request.responseText) || `The device answers ${request.status}.`;
+      const text = reason(request.responseText) || answers.status(request.status);
       resolve({ isTaken: request.status === 200, text });
     };
-    request.onerror = () => resolve({ isTaken: false, text: "The connection broke off during the upload." });
+    request.onerror = () => resolve({ isTaken: false, text: answers.uploadCutOff });
     request.send(file);
   });
 }

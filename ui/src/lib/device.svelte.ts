@@ -1,6 +1,7 @@
 /** The device as the page knows it: polled, with what it was like before. */
 
 import { act, inWords, read, readInfo, type Asic, type Info, type Statistics, type Status } from "./api";
+import { notices } from "$texts";
 import { History, type Sample } from "./history";
 import { logs } from "./logs.svelte";
 import type { Past, Tone } from "./problems";
@@ -101,8 +102,8 @@ class Device {
   }
 
   /** Restart the device and wait until it is back. */
-  async restart(): Promise<void> {
-    this.expectBack("restart");
+  async restart(cause = notices.restart): Promise<void> {
+    this.expectBack(cause);
     try {
       await act("restart");
     } catch (error) {
@@ -113,7 +114,7 @@ class Device {
   }
 
   /** Let it do something that leaves it there, and look what came of it. */
-  async order(action: "pause" | "resume"): Promise<void> {
+  async order(action: "pause" | "resume" | "blockFound/dismiss"): Promise<void> {
     try {
       this.say({ tone: "good", text: await act(action) });
     } catch (error) {
@@ -160,12 +161,12 @@ class Device {
     if (this.comingBack && isNew) {
       const waited = Math.round((Date.now() - this.askedAt) / 1000);
       const { tone, text } = this.verdict(info);
-      this.say({ tone, text: `The device is back after ${waited} s. ${text}`.trim() });
+      this.say({ tone, text: notices.back(waited, text) });
       this.comingBack = "";
     } else if (isNew && !this.comingBack) {
-      this.say({ tone: "warn", text: `The device has restarted by itself. ${info.resetReason}`.trim() }, true);
+      this.say({ tone: "warn", text: notices.restarted(info.resetReason) }, true);
     } else if (this.lost && before) {
-      this.say({ tone: "good", text: "The device answers again." });
+      this.say({ tone: "good", text: notices.again });
     }
     this.lost = "";
     this.info = info;

@@ -1,5 +1,7 @@
 /** Numbers as people read them. */
 
+import { format as texts } from "$texts";
+
 export function number(value: number, digits = 0): string {
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
@@ -7,7 +9,7 @@ export function number(value: number, digits = 0): string {
 /** What to say of a speed that is wished for and not reached; empty while it is. */
 export function shortfall(speed: number, reached: number | null): string {
   if (reached === null || reached >= 0.95 * speed) return "";
-  return `Only ${reached.toLocaleString("en", { maximumSignificantDigits: 2 })}× is reached`;
+  return texts.onlySpeed(reached.toLocaleString("en", { maximumSignificantDigits: 2 }));
 }
 
 const PREFIXES = ["", "k", "M", "G", "T", "P", "E"];
@@ -57,14 +59,9 @@ export const counted = (count: number, one: string, many = `${one}s`): string =>
 
 /** In its two largest units: "1 h 5 min", "2 min". */
 export function duration(seconds: number): string {
-  const steps: [number, string][] = [
-    [86400, "d"],
-    [3600, "h"],
-    [60, "min"],
-    [1, "s"],
-  ];
+  const steps = texts.times;
   const first = steps.findIndex(([length]) => seconds >= length);
-  if (first < 0) return "0 s";
+  if (first < 0) return texts.noTime;
   return steps
     .slice(first, first + 2)
     .map(([length, unit], index) => {
@@ -76,11 +73,16 @@ export function duration(seconds: number): string {
     .join(" ");
 }
 
+/** Not to the second: a screen reader says an alert again when it changes. */
+export function roughly(seconds: number): string {
+  return seconds < 60 ? texts.lessThanAMinute : duration(seconds < 3600 ? seconds - (seconds % 60) : seconds);
+}
+
+/** Bytes as memory is told: 205 kB, 8.1 MB. */
+export const bytesText = (value: number): string => scaledText(value, "B", value >= 999_500 ? 1 : 0);
+
 /** How much of a signal there is: 0 to 4 bars, and the word for it. */
 export function signal(rssi: number): [number, string] {
-  if (rssi >= -55) return [4, "excellent"];
-  if (rssi >= -65) return [3, "good"];
-  if (rssi >= -75) return [2, "fair"];
-  if (rssi >= -88) return [1, "weak"];
-  return [0, "none"];
+  const bars = [-88, -75, -65, -55].filter((least) => rssi >= least).length;
+  return [bars, texts.signal[bars] ?? ""];
 }

@@ -1,13 +1,27 @@
-/** The device's log: the last lines, kept while the page is open. */
+/** The device's log: the last lines, also those from before the page was opened. */
+
+import { inWords, read, readLog, type Status } from "./api";
 
 const MOST_LINES = 1000;
 const RETRY_MS = 2000;
 const SHOW_MS = 200;
+const LINE = /^([EWIDV]) \((\d+)\) ([^:]+): ?(.*)$/;
+const RESTARTED = "--- SYSTEM RESTART ---";
 
 export interface Line {
   id: number;
   level: string;
+  /** The part of the firmware that speaks; empty where nobody is named. */
+  tag: string;
+  /** Since the boot, in milliseconds. */
+  uptime: number | null;
+  /** On our clock, in milliseconds since 1970; null where that cannot be told. */
+  at: number | null;
+  message: string;
+  /** All of it, as it was printed but for its colour. */
   text: string;
+  /** The first of another boot. */
+  isNewBoot: boolean;
 }
 
 class Logs {
@@ -16,7 +30,12 @@ class Logs {
   isPaused = $state(false);
   /** Lines that came during a pause. */
   heldCount = $state(0);
+  /** Why there are none from before the page was opened; empty while there are. */
+  trouble = $state("");
   private held: Line[] = [];
+  /** Text and uptime of the last line that was taken, whether it is still shown or not. */
+  private last = "";
+  private lastUptime = 0;
   private next = 0;
   private socket: WebSocket | undefined;
   private timers: number[] = [];
@@ -54,8 +73,19 @@ class Logs {
     const socket = new WebSocket(`${scheme}://${location.host}/api/ws`);
     this.socket = socket;
     this.isConnected = false;
-    socket.onopen = () => (this.isConnected = this.socket === socket);
-    socket.onmessage = (event) => this.take(String(event.data));
+    const waiting: string[] = [];
+    let isReading = true;
+    socket.onopen = async () => {
+      if (this.socket !== socket) return;
+      this.isConnected = true;
+      await this.readBefore(waiting);
+      isReading = false;
+    };
+    socket.onmessage = (event) => {
+      const texts = plain(String(event.data));
+      if (isReading) waiting.push(...texts);
+      else if (this.socket === socket) this.take(texts, () => Date.now());
+    };
     socket.onclose = () => {
       if (this.socket !== socket) return;
       this.isConnected = false;
@@ -63,11 +93,36 @@ class Logs {
     };
   }
 
-  private take(frame: string): void {
-    // eslint-disable-next-line no-control-regex -- ESC starts a colour
-    for (const text of frame.replace(/\u001b\[[\d;]*m/g, "").split("\n")) {
-      if (text) this.held.push({ id: this.next++, level: /^[EWIDV](?= \()/.exec(text)?.[0] ?? "I", text });
+  /** Take what was printed since the last line that is known, and then what has come meanwhile. */
+  private async readBefore(waiting: string[]): Promise<void> {
+    let before: string[] = [];
+    let zero: number | null = null;
+    try {
+      const [text, status] = await Promise.all([readLog(), read<Status>("/softaxe/status.json")]);
+      before = plain(text);
+      // Where its time is not ours, nobody can tell when that was.
+      zero = status.speed === 1 ? Date.now() - status.bootMs : null;
+      this.trouble = "";
+    } catch (problem) {
+      this.trouble = inWords(problem);
     }
+    const boot = before.findLastIndex((text, index) => text === RESTARTED || uptimeOf(text) < uptimeOf(before[index - 1]));
+    const known = this.last ? before.lastIndexOf(this.last) : -1;
+    const isOfThisBoot = (index: number): boolean => zero !== null && known + 1 + index >= boot;
+    this.take(before.slice(known + 1), (uptime, index) => (isOfThisBoot(index) ? (zero ?? 0) + uptime : null));
+    this.take(waiting.slice(waiting.lastIndexOf(before.at(-1) ?? "") + 1), () => Date.now());
+  }
+
+  private take(texts: string[], at: (uptime: number, index: number) => number | null): void {
+    texts.forEach((text, index) => {
+      const [, level = "I", digits, tag = "", message = text] = LINE.exec(text) ?? [];
+      const uptime = digits === undefined ? null : Number(digits);
+      const isNewBoot = text === RESTARTED || (uptime !== null && uptime < this.lastUptime);
+      if (uptime !== null || isNewBoot) this.lastUptime = uptime ?? 0;
+      const when = uptime === null ? null : at(uptime, index);
+      this.held.push({ id: this.next++, level, tag, uptime, at: when, message, text, isNewBoot });
+    });
+    this.last = texts.at(-1) ?? this.last;
     if (this.held.length > MOST_LINES) this.held.splice(0, this.held.length - MOST_LINES);
   }
 
@@ -81,5 +136,16 @@ class Logs {
     }
   }
 }
+
+/** Lines without their colours. */
+function plain(text: string): string[] {
+  // eslint-disable-next-line no-control-regex -- ESC starts a colour
+  return text
+    .replace(/\u001b\[[\d;]*m/g, "")
+    .split("\n")
+    .filter(Boolean);
+}
+
+const uptimeOf = (text: string | undefined): number => Number(LINE.exec(text ?? "")?.[2] ?? NaN);
 
 export const logs = new Logs();

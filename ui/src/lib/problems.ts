@@ -1,7 +1,8 @@
 /** What the device does, and what is wrong with it, in words. */
 
 import type { Asic, Info, Status } from "./api";
-import { duration, number } from "./format";
+import { problems as texts } from "$texts";
+import { counted, number, roughly } from "./format";
 import { currentRate, errorPercent } from "./rates";
 import { rejectedPercent, type Shares } from "./shares";
 
@@ -39,30 +40,24 @@ export interface Past {
   restarts: number;
 }
 
-const POOL: [string, string] = ["#/settings/pool", "Pool settings"];
-const CHIP: [string, string] = ["#/settings/chip", "Chip settings"];
-const COOLING: [string, string] = ["#/settings/cooling", "Cooling settings"];
-const WIFI: [string, string] = ["#/settings/wifi", "Wi-Fi settings"];
-const SETTINGS: [string, string] = ["#/settings", "Settings"];
-
-/** Not to the second: a screen reader says an alert again when it changes. */
-function roughly(seconds: number): string {
-  if (seconds < 60) return "less than a minute";
-  return seconds < 3600 ? `${Math.floor(seconds / 60)} min` : duration(seconds);
-}
+const POOL: [string, string] = ["#/settings/pool", texts.links.pool];
+const CHIP: [string, string] = ["#/settings/chip", texts.links.chip];
+const COOLING: [string, string] = ["#/settings/cooling", texts.links.cooling];
+const WIFI: [string, string] = ["#/settings/wifi", texts.links.wifi];
+const SETTINGS: [string, string] = ["#/settings", texts.links.settings];
 
 /** How the pool is, or an empty text when it is well. */
 export function poolTrouble(status: Status): string {
   const silent = status.poolSilentSeconds;
-  if (silent === null) return status.bootMs / 1000 > SETTLED_S ? "no answer since the start" : "";
-  if (!status.poolConnected) return silent > RECONNECT_S ? `not connected for ${roughly(silent)}` : "";
-  return silent > SILENT_S ? `silent for ${roughly(silent)}` : "";
+  if (silent === null) return status.bootMs / 1000 > SETTLED_S ? texts.neverAnswered : "";
+  if (!status.poolConnected) return silent > RECONNECT_S ? texts.notConnected(roughly(silent)) : "";
+  return silent > SILENT_S ? texts.silent(roughly(silent)) : "";
 }
 
 /** Whether the pool answers shares; an empty text when it does. */
 export function unanswered(status: Status): string {
   const { unansweredShares: shares, unansweredSeconds: seconds } = status;
-  return seconds < UNANSWERED_S ? "" : `${number(shares)} ${shares === 1 ? "share" : "shares"} without an answer for ${roughly(seconds)}`;
+  return seconds < UNANSWERED_S ? "" : texts.unanswered(counted(shares, texts.share), roughly(seconds));
 }
 
 /** How much of the expected rate is reached, in percent; null while that is not known.
@@ -81,16 +76,16 @@ export const isRejected = (shares: Shares): boolean => rejectedPercent(shares) >
 
 /** What the device does, in a word. */
 export function state(info: Info, status: Status, shares: Shares): [Tone, string] {
-  if (info.miningPaused) return ["warn", "Paused"];
+  if (info.miningPaused) return ["warn", texts.states.paused];
   const isYoung = status.bootMs / 1000 <= SETTLED_S;
   if (status.chips.hashing && status.poolConnected && !poolTrouble(status)) {
-    if (isYoung && !info.hashRate) return ["warn", "Starting"];
-    if (isRejected(shares)) return [rejectedPercent(shares) > BAD_REJECTED_PERCENT ? "bad" : "warn", "Shares rejected"];
-    if (unanswered(status)) return ["warn", "Unanswered"];
-    return isSlow(info, status) ? ["warn", "Too slow"] : ["good", "Mining"];
+    if (isYoung && !info.hashRate) return ["warn", texts.states.starting];
+    if (isRejected(shares)) return [rejectedPercent(shares) > BAD_REJECTED_PERCENT ? "bad" : "warn", texts.states.rejected];
+    if (unanswered(status)) return ["warn", texts.states.unanswered];
+    return isSlow(info, status) ? ["warn", texts.states.slow] : ["good", texts.states.mining];
   }
   const isStarting = isYoung && !info.apEnabled && !info.overheat_mode;
-  return isStarting ? ["warn", "Starting"] : ["bad", "Not mining"];
+  return isStarting ? ["warn", texts.states.starting] : ["bad", texts.states.notMining];
 }
 
 export function problems(info: Info, status: Status, asic: Asic | undefined, past: Past): Problem[] {
@@ -105,157 +100,109 @@ export function problems(info: Info, status: Status, asic: Asic | undefined, pas
 
 function loop(info: Info, { restarts }: Past): Problem[] {
   if (restarts < RESTARTS) return [];
-  const reason = info.resetReason ? ` The last time it said: ${info.resetReason}.` : "";
-  const advice = `${restarts} times in the last 5 min.${reason}`;
-  return [{ tone: "bad", title: "Restarts again and again", advice, links: [["#/logs", "Logs"]] }];
+  const [title, advice] = texts.loop;
+  return [{ tone: "bad", title, advice: advice(restarts, info.resetReason), links: [["#/logs", texts.links.logs]] }];
 }
 
 function rejected(status: Status, shares: Shares): Problem[] {
   if (!isRejected(shares)) return [];
   const percent = rejectedPercent(shares);
-  const advice =
-    `${status.pool} has rejected ${number(shares.rejected)} of the last ${number(shares.accepted + shares.rejected)} ` +
-    `shares, ${number(percent)} %. They earn nothing. Its reasons stand below.`;
-  const tone = percent > BAD_REJECTED_PERCENT ? "bad" : "warn";
-  return [{ tone, title: "Shares rejected", advice, links: [POOL] }];
+  const [title, words] = texts.rejected;
+  const all = number(shares.accepted + shares.rejected);
+  const advice = words(status.pool, number(shares.rejected), all, number(percent));
+  return [{ tone: percent > BAD_REJECTED_PERCENT ? "bad" : "warn", title, advice, links: [POOL] }];
 }
 
 function asked(status: Status): Problem[] {
   if (!status.warnings.length) return [];
-  const advice = `${status.warnings.join("; ")}. A device takes it all the same.`;
-  return [{ tone: "warn", title: "Not as the API page asks", advice, links: [SETTINGS] }];
+  const [title, advice] = texts.asked;
+  return [{ tone: "warn", title, advice: advice(status.warnings.join("; ")), links: [SETTINGS] }];
 }
 
 function chip(info: Info, status: Status, count: number): Problem[] {
   const found: Problem[] = [];
   const { answering, hashing } = status.chips;
   const errors = errorPercent(info, status) ?? 0;
-  const isRecovering = info.overheat_mode && answering > 0;
+  const isRecovering = info.overheat_mode > 0 && answering > 0;
   if (info.overheat_mode) found.push(overheated(status));
   if (info.power_fault)
     found.push({
       tone: "bad",
-      title: "Power fault",
-      advice:
-        `${info.power_fault} The regulator gives the chip no power. ` +
-        (isRecovering
-          ? "The recovery from overheating clears this."
-          : "Check the supply; a restart clears the fault once its cause is gone."),
+      title: texts.powerFault[0],
+      advice: texts.powerFault[1](info.power_fault, isRecovering),
       links: [],
       restarts: !isRecovering,
     });
-  if (info.hardware_fault) found.push({ tone: "bad", title: "Hardware fault", advice: info.hardware_fault, links: [] });
+  if (info.hardware_fault) found.push({ tone: "bad", title: texts.hardwareFault, advice: info.hardware_fault, links: [] });
   if (found.length || info.apEnabled || info.miningPaused || status.bootMs / 1000 <= SETTLED_S) return found;
   const isWorking = status.poolConnected && !poolTrouble(status);
   if (!answering)
     found.push({
       tone: "bad",
-      title: "No chip",
-      advice: "No chip answered when the device started, so it does not mine. A restart tries again.",
+      title: texts.noChip[0],
+      advice: texts.noChip[1],
       links: [],
       restarts: true,
     });
   else if (!hashing && isWorking)
     found.push({
       tone: "bad",
-      title: "The chip does not hash",
-      advice: "It was found when the device started and has stopped since. A restart tries again.",
+      title: texts.notHashing[0],
+      advice: texts.notHashing[1],
       links: [],
       restarts: true,
     });
   else if (hashing && hashing < count)
     found.push({
       tone: "bad",
-      title: `${count - hashing} of ${count} chips do not hash`,
-      advice: "A dead chip cuts off those behind it.",
+      title: texts.deadChips[0](count - hashing, count),
+      advice: texts.deadChips[1],
       links: [],
     });
   if (errors > BAD_ERROR_PERCENT)
     found.push({
       tone: "bad",
-      title: "Hash errors",
-      advice: `${number(errors)} % of the hashes are wrong: the core voltage is too low for the frequency.`,
+      title: texts.hashErrors[0],
+      advice: texts.hashErrors[1](number(errors)),
       links: [CHIP],
     });
   const reached = reachedPercent(info, status) ?? 100;
   if (!found.length && reached < LEAST_RATE_PERCENT)
     found.push({
       tone: "warn",
-      title: "Too slow",
-      advice: `The chip does ${number(reached)} % of the rate that is expected at its frequency.`,
+      title: texts.slow[0],
+      advice: texts.slow[1](number(reached)),
       links: [CHIP],
     });
   return [...found, ...reduced(info, status)];
 }
 
 function overheated({ chips }: Status): Problem {
-  const title = "Overheated";
-  if (chips.hashing)
-    return {
-      tone: "bad",
-      title,
-      advice:
-        "The protection has acted, and a restart ended it: the chip runs at its old frequency and core voltage, with " +
-        "the fan by hand. Check the fan, then clear the mark of the protection.",
-      links: [COOLING],
-    };
-  if (!chips.answering)
-    return {
-      tone: "bad",
-      title,
-      advice:
-        "The protection switched the chip off and could not start it again. Check the fan; raise frequency and core " +
-        "voltage if they were lowered too far; then restart.",
-      links: [CHIP],
-      restarts: true,
-    };
-  return {
-    tone: "bad",
-    title,
-    advice:
-      "The protection switched the chip off. Where the board can, it starts again once it is cool, with a lower " +
-      "frequency and core voltage; else restart it then. Until then it reads neither power nor heat. Check the fan.",
-    links: [COOLING],
-  };
+  const [title, advice] = texts.overheated;
+  if (chips.hashing) return { tone: "bad", title, advice: advice.restarted, links: [COOLING] };
+  if (!chips.answering) return { tone: "bad", title, advice: advice.failed, links: [CHIP], restarts: true };
+  return { tone: "bad", title, advice: advice.off, links: [COOLING] };
 }
 
 /** What a recovery has left behind, until somebody changes it. */
 function reduced(info: Info, status: Status): Problem[] {
   const left = status.overheatReduction;
   if (!left || info.frequency !== left.frequency || info.coreVoltage !== left.coreVoltage) return [];
-  const fan = info.autofanspeed ? "" : " The fan is set by hand since.";
-  return [
-    {
-      tone: "warn",
-      title: "Slower after overheating",
-      advice:
-        `The protection lowered the frequency from ${left.frequencyBefore} to ${left.frequency} MHz and the core ` +
-        `voltage from ${left.coreVoltageBefore} to ${left.coreVoltage} mV, and does not raise them again.${fan}`,
-      links: [CHIP, COOLING],
-    },
-  ];
+  const [title, advice] = texts.reduced;
+  const frequency = texts.change(left.frequencyBefore, left.frequency, "MHz");
+  const voltage = texts.change(left.coreVoltageBefore, left.coreVoltage, "mV");
+  return [{ tone: "warn", title, advice: advice(frequency, voltage, !info.autofanspeed), links: [CHIP, COOLING] }];
 }
 
-/** What the radio says, and what an owner can do about it. */
-function wifiAdvice(trouble: string): string {
-  const pause = " While this page is open the device does not try again.";
-  if (trouble === "Incorrect password entered") return `the password is wrong.${pause}`;
-  return `${trouble}.${pause}`;
-}
+/** The radio's words where they are an owner's own mistake. */
+const WRONG_PASSWORD = "Incorrect password entered";
 
 function network(info: Info, status: Status): Problem[] {
-  const primary = `${info.stratumURL}:${info.stratumPort}`;
-  if (info.apEnabled)
-    return [
-      {
-        tone: "bad",
-        title: "No Wi-Fi",
-        advice:
-          `The device is in setup mode and does not mine. Choose its network, save and restart.` +
-          (status.wifiTrouble ? ` It could not join ${info.ssid}: ${wifiAdvice(status.wifiTrouble)}` : ""),
-        links: [WIFI],
-      },
-    ];
+  if (info.apEnabled) {
+    const [title, advice] = texts.noWifi;
+    const why = status.wifiTrouble === WRONG_PASSWORD ? texts.wrongPassword : status.wifiTrouble;
+    return [{ tone: "bad", title, advice: advice(why && texts.notJoined(info.ssid, why)), links: [WIFI] }];
+  }
   if (info.miningPaused) return []; // it leaves its pool then
   const trouble = poolTrouble(status);
   // Without a chip the device does not even look for a pool.
@@ -263,8 +210,8 @@ function network(info: Info, status: Status): Problem[] {
     return [
       {
         tone: "bad",
-        title: status.poolConnected ? "The pool is silent" : "No pool",
-        advice: `${status.pool}: ${trouble}. What is hashed meanwhile counts nowhere. The device goes on trying.`,
+        title: status.poolConnected ? texts.pool.silent : texts.pool.none,
+        advice: texts.pool.advice(status.pool, trouble),
         links: [POOL],
       },
     ];
@@ -272,8 +219,8 @@ function network(info: Info, status: Status): Problem[] {
     return [
       {
         tone: "warn",
-        title: "The pool answers no shares",
-        advice: `${status.pool}: ${unanswered(status)}. It sends jobs, but whether it counts what it gets is not known.`,
+        title: texts.poolUnanswered[0],
+        advice: texts.poolUnanswered[1](status.pool, unanswered(status)),
         links: [POOL],
       },
     ];
@@ -281,8 +228,8 @@ function network(info: Info, status: Status): Problem[] {
     return [
       {
         tone: "warn",
-        title: "Fallback pool in use",
-        advice: `The device mines there instead of on ${primary}.`,
+        title: texts.fallback[0],
+        advice: texts.fallback[1](`${info.stratumURL}:${info.stratumPort}`),
         links: [POOL],
       },
     ];
