@@ -110,7 +110,7 @@ def test_fast_device_time_is_told_and_draws_one_history(visit: Visit) -> None:
     with running(speed=60, settings={"statsFrequency": 5}) as device:
         device.clock.advance(20 * MINUTES)
         page = visit(device.url, color_scheme="light")
-        expect(page.get_by_text("Time runs 60×", exact=True)).to_be_visible()
+        expect(page.get_by_text("Speed 60×", exact=True)).to_be_visible()
         for _ in range(3):
             page.reload()
             expect(page.get_by_role("img", name=CHART)).to_be_visible()

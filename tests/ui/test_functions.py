@@ -14,6 +14,34 @@ import pytest
 
 from softaxe.scenario import read_scenario
 
+REASONS = {
+    "Above target": "below the pool's",
+    "low difficulty share of 3": "below the pool's",
+    "high-hash": "below the pool's",
+    "difficulty-too-low": "below the pool's",
+    "Low difficulty share": "below the pool's",
+    "Stale": "new block",
+    "stale-prevblk": "new block",
+    "stale-share": "new block",
+    "Job not found": "does not know the job",
+    "Invalid JobID": "does not know the job",
+    "invalid-job-id": "does not know the job",
+    "unknown-work": "does not know the job",
+    "Duplicate share": "came twice",
+    "Worker mismatch": "does not know this user",
+    "Unauthorized worker": "does not know this user",
+    "Not subscribed": "had not set up",
+    "invalid-channel-id": "had not set up",
+    "Ntime out of range": "time is outside",
+    "time-too-old": "time is outside",
+    "Invalid version mask": "version bits",
+    "version-rolling-not-allowed": "version bits",
+    "Malformed share": "could not read",
+    "bad-extranonce-size": "could not read",
+    "unknown": "gives no reason",
+    "because": "not known here",
+}
+"""What pools say when they refuse a share, and a word of what that means."""
 UI = Path(__file__).parents[2] / "ui"
 
 
@@ -26,9 +54,10 @@ def asked(file: str, calls: str) -> Any:
         import {{ build }} from "vite";
         const lib = {{ entry: {json.dumps(f"src/lib/{file}")}, formats: ["es"] }};
         const options = {{ lib: {{ ...lib, fileName: "m" }}, write: false }};
-        const made = await build(
-            {{ configFile: false, logLevel: "silent", build: options }}
-        );
+        const alias = {{ $texts: {json.dumps(str(UI / "src/texts/en.ts"))} }};
+        const made = await build({{
+            configFile: false, logLevel: "silent", resolve: {{ alias }}, build: options
+        }});
         const code = encodeURIComponent(made[0].output[0].code);
         const m = await import(`data:text/javascript,${{code}}`);
         console.log(JSON.stringify({calls}));
@@ -295,3 +324,30 @@ def test_what_was_done_is_told_as_code() -> None:
     assert [step.at_s for step in read.steps] == [0, 120, 188]
     assert read.steps[0].fault == fault
     assert (read.steps[1].device, read.steps[2].clear) == ("601-1", "a b")
+
+
+def test_a_pools_page_of_a_worker_is_known_by_the_pools_host() -> None:
+    pools = [
+        ("public-pool.io", "bc1qme.one"),
+        ("EUsolo.ckpool.org", "bc1qme"),
+        ("mine.ocean.xyz", "a/b?c.x"),
+        ("evilpublic-pool.io", "bc1qme"),
+        ("127.0.0.1", "bc1qme"),
+        ("ocean.xyz", ""),
+    ]
+    pages, meanings = asked(
+        "pool.ts",
+        f"""[
+            {json.dumps(pools)}.map(([host, user]) => m.poolPage(host, user) ?? null),
+            {json.dumps(list(REASONS))}.map((reason) => m.meaning(reason)),
+        ]""",
+    )
+
+    assert pages == [
+        "https://web.public-pool.io/#/app/bc1qme",
+        "https://eusolostats.ckpool.org/users/bc1qme",
+        "https://ocean.xyz/stats/a%2Fb%3Fc",
+        *(None, None, None),
+    ]
+    for reason, meaning in zip(REASONS, meanings, strict=True):
+        assert REASONS[reason] in meaning, reason

@@ -28,8 +28,9 @@ def test_every_page_is_accessible(
     for title in PAGES:
         page.get_by_label("Pages").get_by_role("link", name=title).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(title)
+        part = "" if title == "Dashboard" else f" · {title}"
         expect(page).to_have_title(
-            re.compile(rf"^{title} · bitaxe.* · AxeOS on softaxe")
+            re.compile(rf"^1\.\d\d TH/s · \d\d °C · bitaxe[^·]*{part}$")
         )
         check_access(page)
 
@@ -61,7 +62,18 @@ def test_the_dashboard_tells_what_the_device_says(open_page: Open, bitaxe: Any) 
     for title in ("Hash rate", "Temperature", "Power", "Fan"):
         chart = page.get_by_role("img", name=re.compile(f"^{title}: .* now .*between"))
         expect(chart).to_be_visible()
-    expect(page.get_by_text(bitaxe.info()["macAddr"])).to_be_visible()
+    for name, told in (
+        ("Power", "W, supply limit 40 W"),
+        ("Chip", r"°C, target \d+ °C, limit 75 °C"),
+        ("Voltage regulator", "°C, limit 105 °C"),
+        ("Core voltage", r"mV, set [\d,]+ mV, limit 1,250 mV"),
+        ("Fan", "rpm, automatic, minimum 25 %"),
+    ):
+        meter = readings.get_by_role("meter", name=name, exact=True)
+        expect(meter).to_have_attribute("aria-valuetext", re.compile(told))
+    info = bitaxe.info()
+    for told in (info["macAddr"], info["idfVersion"], info["ipv6"]):
+        expect(page.get_by_text(told)).to_be_visible()
     expect(page.get_by_role("alert")).to_have_count(0)
     footer = page.get_by_role("contentinfo")
     expect(footer).to_contain_text("This is softaxe")
@@ -301,7 +313,7 @@ def test_a_pool_that_answers_no_share_is_told(open_page: Open) -> None:
     page.route("**/softaxe/status.json", unanswered)
 
     expect(page.get_by_role("alert")).to_contain_text("The pool answers no shares.")
-    expect(page.get_by_text("Unanswered", exact=True)).to_be_visible()
+    expect(page.get_by_text("Shares unanswered", exact=True)).to_be_visible()
     row = page.get_by_text("251 shares without an answer for 50 min", exact=True)
     expect(row).to_be_visible()
 
@@ -398,9 +410,69 @@ def test_a_lost_device_is_told_and_regained(open_page: Open) -> None:
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.get_by_text("The device does not answer.")).to_be_visible()
     expect(page.get_by_text("No answer")).to_be_visible()
+    expect(page.locator(".view")).to_have_class(re.compile("stale"))
+    expect(page).to_have_title(re.compile("^⚠ bitaxe"))
 
     page.context.set_offline(False)
     expect(page.get_by_text("The device answers again.")).to_be_visible()
+    expect(page.locator(".view")).not_to_have_class(re.compile("stale"))
+
+
+def test_refused_shares_are_explained_and_the_pools_page_is_linked(
+    open_page: Open,
+) -> None:
+    page = open_page("settings")
+    reasons = [
+        {"message": "Above target", "count": 3},
+        {"message": "Job not found", "count": 1},
+    ]
+    told = {
+        "sharesAccepted": 36,
+        "sharesRejected": 4,
+        "sharesRejectedReasons": reasons,
+        "stratumURL": "public-pool.io",
+        "stratumUser": "bc1qme.one",
+    }
+
+    def tell(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | told)
+
+    page.route("**/api/system/info", tell)
+    page.get_by_label("Pages").get_by_role("link", name="Dashboard").click()
+
+    expect(page.get_by_label("Readings")).to_contain_text("4 rejected, 10 %")
+    reason = page.locator(".reason", has_text="Above target")
+    expect(reason).to_contain_text(re.compile(r"3\s*7.5 %.*below the pool's"))
+    expect(page.get_by_text("does not know the job any more")).to_be_visible()
+    link = page.get_by_role("link", name="Statistics at web.public-pool.io")
+    expect(link).to_have_attribute("href", "https://web.public-pool.io/#/app/bc1qme")
+    expect(link).to_have_attribute("rel", "noreferrer")
+
+
+def test_names_and_addresses_are_hidden_for_a_screenshot(
+    open_page: Open, bitaxe: Any
+) -> None:
+    info = bitaxe.info()
+    names = ("hostname", "macAddr", "ipv4", "ipv6", "stratumUser")
+    owned = [info[name] for name in names]
+    page = open_page()
+    expect(page.get_by_text(info["macAddr"])).to_be_visible()
+
+    page.get_by_role("button", name="Hide names and addresses").click()
+
+    expect(page.get_by_text(info["macAddr"])).to_have_count(0)
+    text = page.locator("body").inner_text() + page.title()
+    assert [one for one in owned if one in text] == []
+    network = page.locator("dl div", has=page.get_by_text("Wi-Fi", exact=True))
+    expect(network).to_contain_text("•••••")
+    page.reload()  # it is remembered
+    page.get_by_role("link", name="Logs").click()
+    expect(page.get_by_role("log")).to_contain_text("mining.submit")
+    text = page.get_by_role("log").inner_text()
+    assert [one for one in owned if one in text] == []
+    page.get_by_role("button", name="Hide names and addresses").click()
+    expect(page.get_by_role("log")).to_contain_text(info["stratumUser"])
 
 
 def test_logs_are_live_filtered_and_paused(
@@ -409,21 +481,29 @@ def test_logs_are_live_filtered_and_paused(
     page = open_page("logs")
     log = page.get_by_role("log")
     expect(log).to_contain_text("asic_result")
+    # What was before the page came, at this speed, has no time that can be told.
+    expect(log.locator("time").first).to_be_empty()
+    expect(log.locator("time").last).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))
     if PICTURES:
         expect(
             page.get_by_text(re.compile(r"of the last [6-9]\d lines"))
         ).to_be_visible()
     picture(page, "logs")
 
-    page.get_by_placeholder("Filter").fill("power_management")
+    page.get_by_label("Tag").select_option("power_management")
     expect(log).not_to_contain_text("asic_result")
     expect(log).to_contain_text("power_management")
+    page.get_by_role("button", name="Wrap lines").click()
+    expect(log).not_to_have_class(re.compile("wraps"))
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
     download.value.save_as(tmp_path / "log.txt")
     lines = (tmp_path / "log.txt").read_text(encoding="utf-8").splitlines()
     assert lines
     assert all("power_management" in line and "\x1b" not in line for line in lines)
+    page.get_by_label("Tag").select_option("")
+    page.get_by_placeholder("Filter").fill("asic_result")
+    expect(log).not_to_contain_text("power_management")
     page.get_by_placeholder("Filter").fill("")
     page.get_by_role("button", name="Pause").click()
     expect(
@@ -432,7 +512,7 @@ def test_logs_are_live_filtered_and_paused(
     page.get_by_role("button", name="Clear").click()
     expect(log).to_contain_text("Nothing yet")
     page.get_by_label("Level").select_option("E")
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("Live.")).to_be_visible()
 
 
@@ -496,6 +576,12 @@ def test_the_screen_is_shown(
     first = shown.get_attribute("src")
     expect(shown).not_to_have_attribute("src", first or "")  # it is live
     picture(page, "screen")
+    expect(page.get_by_role("listitem")).to_have_count(6)
+    now = page.locator("li[aria-current]")
+    expect(now).to_contain_text("shown now")
+    before = now.inner_text()
+    page.get_by_role("button", name="Short press").click()
+    expect(now).not_to_have_text(before)
 
     page.route("**/softaxe/screen.png?scale=*", lambda route: route.fulfill(status=404))
     expect(page.get_by_text("shows no picture")).to_be_visible()
@@ -507,6 +593,8 @@ def test_the_keyboard_is_enough(open_page: Open) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the page")).to_be_focused()
     page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Hide names")).to_be_focused()
+    page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     settings = page.get_by_label("Pages").get_by_role("link", name="Settings")
     expect(settings).to_be_focused()
@@ -514,7 +602,7 @@ def test_the_keyboard_is_enough(open_page: Open) -> None:
 
     heading = page.get_by_role("heading", level=1, name="Settings")
     expect(heading).to_be_focused()
-    assert page.title().startswith("Settings")
+    assert page.title().endswith("Settings")
 
 
 def test_what_is_typed_while_it_saves_is_not_lost(open_page: Open, bitaxe: Any) -> None:

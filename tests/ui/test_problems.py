@@ -49,7 +49,7 @@ def test_nothing_is_wrong_with_a_healthy_device(
         (
             {"effect": "chip_dead"},
             2,
-            "The chip does not hash.",
+            "Not hashing.",
             "A restart tries again",
         ),
         ({"effect": "chip_dying", "v": 0.15}, 5, "Hash errors.", "voltage is too low"),
@@ -100,12 +100,32 @@ def test_a_chip_that_is_off_has_no_rate_and_no_efficiency(
 
     readings = page.get_by_label("Readings")
     expect(readings).to_contain_text(re.compile(r"Hash rate\s*–"))
-    expect(readings).to_contain_text(re.compile(r"Efficiency\s*– J/TH"))
-    expect(readings).to_contain_text("The chip finds nothing now.")
+    expect(readings).to_contain_text(re.compile(r"Efficiency\s*–\s*Unknown"))
+    expect(readings).to_contain_text("Not hashing")
     if effect == "fan_dead":
-        expect(readings).to_contain_text("chip is off, regulator")
+        expect(readings).to_contain_text(re.compile(r"Chip\s*off"))
         chart = page.get_by_role("figure", name="Temperature")
         expect(chart).to_contain_text(re.compile(r"Chip\s*–"))
+
+
+def test_a_found_block_is_celebrated_until_that_is_dismissed(
+    visit: Visit, check_access: Check
+) -> None:
+    with running(firmware="2.14.2", speed=0) as device:
+        device.clock.advance(2 * MINUTES)
+        fault = device.faults.add("block_found")
+        while not device.info()["blockFound"]:
+            device.clock.advance(5)
+        device.faults.remove(fault)
+        device.clock.advance(3 * MINUTES)
+        page = visit(device.url)
+        news = page.get_by_role("region", name="Block found!")
+        expect(news).to_contain_text(re.compile(r"At height [\d,]+, 3 min ago\."))
+        check_access(page)
+
+        news.get_by_role("button", name="Dismiss").click()
+
+        expect(news).to_have_count(0)
 
 
 def test_a_recovery_that_fails_says_what_to_do(
@@ -182,7 +202,7 @@ def test_what_overheating_has_cost_is_told_until_it_is_changed(
     expect(alert).to_contain_text("Slower after overheating.")
     expect(alert).to_contain_text("from 525 to 425 MHz")
     expect(alert).to_contain_text("from 1150 to 1050 mV")
-    expect(alert).to_contain_text("The fan is set by hand")
+    expect(alert).to_contain_text("The fan speed is manual")
     check_access(page)
 
     gamma[0].patch(frequency=490)
@@ -202,7 +222,7 @@ def test_a_counter_that_was_reset_makes_no_hash_rate(
     page = visit(gamma.url)
     readings = page.get_by_label("Readings")
     expect(readings).to_contain_text(re.compile(r"Hash rate\s*–"))
-    expect(readings).to_contain_text("– % hash errors")
+    expect(readings).to_contain_text("Unknown while nothing is hashed")
     gamma.clock.advance(2 * MINUTES)
 
     page.reload()

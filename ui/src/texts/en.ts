@@ -55,7 +55,7 @@ export const app = {
   restarting: "Restarting",
   noAnswer: "No answer",
   connecting: "Connecting",
-  stands: "Paused time",
+  stands: "Time paused",
   speed: (speed: string) => `Speed ${speed}×`,
   itsTime: "Charts and uptimes are in the device's time.",
   unsaved: "Changes not saved",
