@@ -272,6 +272,8 @@ def test_an_hour_has_happened_when_the_call_returns() -> None:
         after = api.get("/control/fleet").json()
         assert clock["now"] == pytest.approx(before["now"] + 3600)
         assert one.info()["uptimeSeconds"] == uptime + 3600
+        status = httpx.get(f"{one.url}/softaxe/status.json").json()
+        assert status["fleetPage"] == f"{one.control_url}/#/devices/601-1"
         assert after["sharesAccepted"] > before["sharesAccepted"] + 400
         pool, told = after["pool"], before["pool"]
         devices = after["sharesAccepted"] + after["sharesRejected"]

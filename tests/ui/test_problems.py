@@ -111,7 +111,7 @@ def test_a_chip_that_is_off_has_no_rate_and_no_efficiency(
 def test_a_found_block_is_celebrated_until_that_is_dismissed(
     visit: Visit, check_access: Check
 ) -> None:
-    with running(firmware="2.14.2", speed=0) as device:
+    with running(firmware="2.14.2", speed=0, control=True) as device:
         device.clock.advance(2 * MINUTES)
         fault = device.faults.add("block_found")
         while not device.info()["blockFound"]:
@@ -122,6 +122,9 @@ def test_a_found_block_is_celebrated_until_that_is_dismissed(
         news = page.get_by_role("region", name="Block found!")
         expect(news).to_contain_text(re.compile(r"At height [\d,]+, 3 min ago\."))
         check_access(page)
+        there = f"{device.control_url}/#/devices/601-1"
+        fleet = page.get_by_role("link", name="Fleet", exact=True)
+        expect(fleet).to_have_attribute("href", there)
 
         news.get_by_role("button", name="Dismiss").click()
 

@@ -135,6 +135,7 @@ _STATUS = _object(
     {
         "softaxe": _STRING,
         "seed": _INTEGER,
+        "fleetPage": _STRING,
         "work": _STRING,
         "speed": _NUMBER,
         "reachedSpeed": {"type": ["number", "null"]},

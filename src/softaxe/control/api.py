@@ -83,6 +83,7 @@ async def open_control(whole: Whole, token: str = "") -> Listener | None:
             if attempt + 1 == tries:
                 raise
         else:
+            whole.tell_control(listener.url)
             return listener
     return None
 

@@ -116,6 +116,7 @@ class Fleet:
             options.state, is_shared=options.is_part
         )
         self.seed = self.storage.keep_seed(options.seed)
+        self.control_url = options.control_url
         """Of the first device, and of chance."""
         self.options = options = replace(options, seed=self.seed)
         self.saver = Saver(self.storage)

@@ -118,6 +118,8 @@ class FleetOptions:
     what a seed brings."""
     faults: tuple[Mapping[str, Any], ...] = ()
     """Rules from the beginning on."""
+    control_url: str = ""
+    """Where the control API was opened, for those who look from a device's page."""
     is_part: bool = False
     """The fleet is a part of one that several processes share."""
 

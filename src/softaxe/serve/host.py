@@ -37,6 +37,10 @@ class Host(Protocol):
         """What makes the run again, for `--seed`."""
 
     @property
+    def fleet_page(self) -> str:
+        """Address of the device's place on the fleet's page; empty without one."""
+
+    @property
     def work_mode_name(self) -> str:
         """What a hash stands for at present: `scaled` or `real`."""
 

@@ -145,6 +145,8 @@ class Surroundings(Protocol):
     share_load: ShareLoad
     seed: int
     """Of its first device, and of chance."""
+    control_url: str
+    """Where its control API is; empty without one."""
 
     @property
     def dials(self) -> set[tuple[str, Link]]:
@@ -407,6 +409,12 @@ class Member:
     def fleet_seed(self) -> int:
         """What makes this fleet again."""
         return self._fleet.seed
+
+    @property
+    def fleet_page(self) -> str:
+        """Address of the device's place on the fleet's page; empty without one."""
+        url = self._fleet.control_url
+        return f"{url}/#/devices/{self.id}" if url else ""
 
     @property
     def work_mode_name(self) -> str:

@@ -290,6 +290,7 @@ class Server:
         status = {
             "softaxe": __version__,
             "seed": self.host.fleet_seed,
+            "fleetPage": self.host.fleet_page,
             "boot": f"{self._life}-{device.booted_at:.3f}",
             **status_of(self.host),
         }

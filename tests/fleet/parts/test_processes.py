@@ -85,7 +85,10 @@ def test_one_api_speaks_for_all(spread: Spread) -> None:
     assert [row["id"] for row in listed["devices"]] == [f"601-{n}" for n in range(1, 5)]
     page = api.get("/control/devices", params={"offset": 1, "limit": 2}).json()
     assert [row["id"] for row in page["devices"]] == ["601-2", "601-3"]
-    assert api.get("/control/devices/601-3").json()["row"]["id"] == "601-3"
+    row = api.get("/control/devices/601-3").json()["row"]
+    assert row["id"] == "601-3"
+    status = httpx.get(f"{row['url']}/softaxe/status.json").json()
+    assert status["fleetPage"] == str(api.base_url.join("/#/devices/601-3"))
     assert api.get("/control/devices/601-9").status_code == 404
     assert api.get("/control/ready").status_code == 200
     assert "softaxe_devices 4.0" in api.get("/metrics").text

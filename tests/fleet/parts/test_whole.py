@@ -90,6 +90,9 @@ class FakePart:
             "snapshots": {"snapshots": self.snapshots},
         }.get(name, {})
 
+    def tell_control(self, url: str) -> None:
+        raise AssertionError("nobody opens it here")
+
     def pace(self, until: float) -> None:
         self.until = until
         self.now = max(self.now, until)

@@ -129,6 +129,8 @@ export interface Partition {
 
 export interface Status {
   softaxe: string;
+  /** Where the fleet that the device belongs to shows it; empty without a control port. */
+  fleetPage: string;
   work: string;
   /** Device seconds per real second; 0 while its time stands still. */
   speed: number;

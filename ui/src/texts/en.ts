@@ -70,6 +70,7 @@ export const app = {
   hideHint: "For screenshots: hides users, addresses, names and networks",
   softaxe: (version: string) => `This is softaxe${version}`,
   model: ", a Bitaxe in software. API, pool link and searched nonces are real; chip, power and heat are a model.",
+  fleet: "Fleet",
   api: "API",
   recovery: "Recovery",
   colours: "Colours",
@@ -215,7 +216,6 @@ export const dashboard = {
     ipv6: "IPv6",
     mac: "MAC",
     noAddress: "none",
-    fleet: "This device's fleet",
   },
   system: {
     title: "System",

@@ -294,6 +294,10 @@ class RayPart:
         self._lives = 0
         self._at = ""
 
+    def tell_control(self, url: str) -> None:
+        """Let its devices tell where the control API is; before `start`."""
+        self._options = replace(self._options, control_url=url)
+
     # Life
 
     async def start(self) -> None:

@@ -44,6 +44,10 @@ class Here:
         """Keep the devices going until `stop`."""
         await self._fleet.run()
 
+    def tell_control(self, url: str) -> None:
+        """Let its devices tell where the control API is."""
+        self._fleet.control_url = url
+
     def check(self) -> None:
         """It can be asked at any time."""
 

@@ -58,6 +58,9 @@ class Part(Protocol):
             SoftaxeError: It has ended by itself, and does not come back.
         """
 
+    def tell_control(self, url: str) -> None:
+        """Let its devices tell where the control API is; before `start`."""
+
     def check(self) -> None:
         """Return when it can be asked.
 

@@ -162,6 +162,10 @@ class ProcessPart:
         """Let its devices live until this device time."""
         self._pace.until = until
 
+    def tell_control(self, url: str) -> None:
+        """Let its devices tell where the control API is; before `start`."""
+        self._options = replace(self._options, control_url=url)
+
     # Life
 
     async def start(self) -> None:

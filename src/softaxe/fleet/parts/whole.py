@@ -85,6 +85,11 @@ class Whole:
         """Devices that the fleet is described with."""
         return sum(group.count for group in self.options.groups)
 
+    def tell_control(self, url: str) -> None:
+        """Let all devices tell where the control API is; before `start`."""
+        for part in self.parts:
+            part.tell_control(url)
+
     # Life
 
     async def start(self) -> None:
