@@ -1,5 +1,6 @@
 """The fleet's page in Chromium, with many devices behind it."""
 
+import csv
 import os
 import re
 import subprocess
@@ -75,8 +76,12 @@ def open_fleet(browser: Browser, fleet: RunningFleet) -> Iterator[Open]:
 
 
 def first_names(page: Page, count: int = 3) -> list[str]:
-    cells = page.locator("tbody th[scope=row] button")
+    cells = page.locator("tbody th[scope=row] a")
     return [cells.nth(index).inner_text() for index in range(count)]
+
+
+LEFT_EDGES = """box => [...box.querySelectorAll("thead th")]
+    .map((head) => head.getBoundingClientRect().left)"""
 
 
 def test_a_thousand_devices_are_one_scroll_away(
@@ -92,19 +97,22 @@ def test_a_thousand_devices_are_one_scroll_away(
         before = first_names(page)
         picture(page, "fleet")
 
-        table = page.get_by_role("region", name="Table of devices")
+        table = page.locator(".table")
+        edges = table.evaluate(LEFT_EDGES)
         table.evaluate("box => box.scrollTo(0, box.scrollHeight)")
 
-        expect(page.get_by_role("row").last).to_be_visible()
         expect(page.locator("tr[aria-rowindex='1001']")).to_be_visible()
+        assert table.evaluate(LEFT_EDGES) == edges, "nothing moves sideways"
         top = table.evaluate("box => box.scrollTop")
         page.wait_for_timeout(2500)
         assert table.evaluate("box => box.scrollTop") == top, "news moves nothing"
         assert first_names(page) != before
+        height = page.evaluate("document.documentElement.scrollHeight")
+        assert height == 1000, "the page itself does not scroll"
         page.close()
 
 
-def test_it_sorts_and_filters(open_fleet: Open) -> None:
+def test_it_sorts_and_filters_and_the_address_says_so(open_fleet: Open) -> None:
     page = open_fleet()
     page.get_by_role("button", name=re.compile("^Chip")).click()
     header = page.get_by_role("columnheader", name=re.compile("^Chip"))
@@ -112,62 +120,96 @@ def test_it_sorts_and_filters(open_fleet: Open) -> None:
     hottest = page.locator("tbody tr[aria-rowindex='2']")
     expect(hottest).to_contain_text("attic")
 
-    page.get_by_label("Group").select_option("supras")
+    page.get_by_label("Group", exact=True).select_option("supras")
     expect(page.get_by_text("30 of 100 shown")).to_be_visible()
     expect(page.locator("tbody tr[aria-rowindex='2']")).to_contain_text("402 Supra")
-
-    page.get_by_label("Firmware").select_option("2.15.0")
+    page.get_by_label("Firmware", exact=True).select_option("2.15.0")
     expect(page.get_by_text("15 of 100 shown")).to_be_visible()
-    page.get_by_label("Firmware").select_option("")
+
+    page.go_back()
+    expect(page.get_by_text("30 of 100 shown")).to_be_visible()
+    expect(page.get_by_label("Firmware", exact=True)).to_have_value("")
+    page.go_back()
     page.get_by_role("button", name=re.compile("^Firmware")).click()
-    expect(page.locator("tbody tr[aria-rowindex='2']")).to_contain_text("2.9.0")
-    page.get_by_label("Search").fill("2.15 402")
-    expect(page.get_by_text("15 of 100 shown")).to_be_visible()
-
-    page.get_by_label("Group").select_option("")
-    page.get_by_label("Search").fill("601-1 ")
-    page.get_by_label("Search").fill("ATTIC")
+    page.get_by_role("searchbox").press_sequentially("ATTIC")
     expect(page.get_by_text("10 of 100 shown")).to_be_visible()
     page.get_by_role("link", name="Manage").click()
     page.get_by_role("link", name="Devices").click()
     expect(page.get_by_text("10 of 100 shown")).to_be_visible()
     assert page.url.endswith("#/devices?search=ATTIC&sort=firmware")
-    page.get_by_text("Columns", exact=True).click()
-    page.get_by_label("MAC").check()
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_label("MAC", exact=True).check()
     page.reload()
     expect(page.get_by_role("columnheader", name="MAC")).to_be_visible()
     expect(page.get_by_text("10 of 100 shown")).to_be_visible()
-
-    page.locator("tbody th[scope=row] button").first.press("End")
-    last = page.locator("tr[aria-rowindex='11'] th button")
-    expect(last).to_be_focused()
-    stops = page.locator("tbody :is(button, a)[tabindex='0']")
-    expect(stops).to_have_count(2)
-    page.get_by_label("Search").fill("nobody")
-    expect(page.get_by_text("No device is like that.")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    lines = list(csv.reader(download.value.path().read_text().splitlines()))
+    assert (len(lines), lines[0][0], "MAC" in lines[0]) == (11, "Device", True)
+    page.get_by_role("searchbox").fill("nobody")
+    expect(page.get_by_text("No device matches.")).to_be_visible()
 
 
-def test_a_device_tells_about_itself(
+def test_rows_are_selected_and_ordered_by_keys_and_pointer(
     open_fleet: Open, few: RunningFleet, check_access: Callable[[Page], None]
 ) -> None:
+    newest = few.add(firmware="2.15.0")[0]
+    few.clock.advance(15)
     page = open_fleet(of=few)
-    page.locator("tbody th[scope=row] button").first.click()
-    dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_text("BM1370")).to_be_visible()
-    expect(dialog.get_by_role("link")).to_have_attribute("href", few[0].url)
+    expect(page.locator("tbody tr[data-id]")).to_have_count(4)
+    table = page.get_by_role("grid")
+    table.focus()
+    assert table.get_attribute("aria-activedescendant") == "row-601-1"
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    state = page.get_by_role("columnheader", name=re.compile("^State"))
+    expect(state).to_have_attribute("aria-sort", "ascending")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    page.keyboard.press("Shift+End")
+    chosen = page.locator("tr[aria-selected=true]")
+    expect(chosen).to_have_count(4)
     check_access(page)
-    dialog.get_by_role("button", name="Delete…").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("for good")
+    page.keyboard.press("Escape")
+    expect(chosen).to_have_count(0)
+
+    page.get_by_role("checkbox", name=re.compile("^Select bitaxe")).nth(1).click()
+    page.get_by_role("checkbox", name=re.compile("^Select bitaxe")).nth(3).click(
+        modifiers=["Shift"]
+    )
+    expect(page.get_by_text("3 selected")).to_be_visible()
+    page.get_by_role("button", name="Pause mining").click()
+    said = "2 cannot, such as 601-2: order: firmware 2.12.2 has no 'pause'"
+    expect(page.get_by_text(f"{newest.id} is paused. {said}")).to_be_visible()
+    expect(page.locator(f"#row-{newest.id}")).to_contain_text("paused")
+    page.get_by_role("button", name="Add fault…").click()
+    assert page.url.endswith(f"#/faults?device=601-2%2C601-3%2C{newest.id}")
+    page.go_back()
+
+    page.locator(f"#row-{newest.id}").click(button="right")
+    page.get_by_role("menuitem", name="Delete…").click()
+    expect(page.get_by_role("heading", name="Delete 1 device?")).to_be_visible()
     check_access(page)
-    dialog.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel").click()
+    assert len(few) == 4
+    table.focus()
+    page.keyboard.press("End")
+    page.keyboard.press("Shift+F10")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Delete it").click()
+    expect(page.get_by_text(f"{newest.id} is deleted.")).to_be_visible()
+    copied = page.get_by_role("status").get_by_text("a scenario's devices are its")
+    expect(copied).to_be_visible()
     assert len(few) == 3
-    dialog.get_by_role("button", name="Restart").click()
-    few.clock.advance(3)
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    assert page.url.endswith("#/devices/601-1")
+    page.get_by_role("button", name="Restart").click()
     expect(page.get_by_text("601-1 restarts.")).to_be_visible()
-    copy = page.get_by_role("button", name="pytest", exact=True)
-    expect(copy).to_have_attribute("title", 'fleet["601-1"].restart()')
-    page.get_by_role("link", name="Journal").click()
-    expect(page.get_by_text("601-1 restarts.")).to_be_hidden()
+    few.clock.advance(15)
 
 
 def test_a_fault_is_ordered_refused_and_removed(
@@ -194,7 +236,7 @@ def test_a_fault_is_ordered_refused_and_removed(
     expect(page.get_by_text("all devices of attic on 2.12*; meets 10")).to_be_visible()
     picture(page, "fleet-faults")
     page.goto(f"{fleet.control_url}/#/devices")
-    page.get_by_label("Group").select_option("attic")
+    page.get_by_label("Group", exact=True).select_option("attic")
     expect(page.locator("tbody tr[aria-rowindex='2']")).to_contain_text("ambient")
     page.goto(f"{fleet.control_url}/#/faults")
     page.get_by_role("button", name=re.compile("^Remove fault")).click()
@@ -220,36 +262,42 @@ def test_two_faults_of_a_kind_can_be_told_apart(
 
 
 def test_time_is_at_hand(open_fleet: Open, few: RunningFleet) -> None:
-    page = open_fleet(of=few)
+    page = open_fleet("manage", of=few)
     before = few.clock.now
-    page.get_by_label("Seconds").fill("5")
-    page.get_by_role("button", name="Skip ahead").click()
-    expect(page.get_by_text("5 s passed.")).to_be_visible(timeout=60_000)
-    assert few.clock.now == pytest.approx(before + 5)
-    page.get_by_label("Seconds").fill("31000000")
-    page.get_by_role("button", name="Skip ahead").click()
+    page.get_by_role("button", name="Skip 1 min").click()
+    expect(page.get_by_text("1 min passed.")).to_be_visible()
+    assert few.clock.now == pytest.approx(before + 60)
+    page.get_by_role("button", name="Until…").click()
+    until = page.get_by_label("Device time")
+    until.fill("soon")
+    until.press("Enter")
+    expect(page.get_by_text('"soon" is no time such as')).to_be_visible()
+    until.fill("1 s")
+    until.press("Enter")
+    expect(page.get_by_text("That is over: device time is")).to_be_visible()
+    until.fill("360 d")
+    until.press("Enter")
     expect(page.get_by_role("progressbar")).to_be_visible()
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("passed: it was stopped")).to_be_visible()
 
     page.get_by_role("button", name="Resume time").click()
-    expect(page.get_by_text("Time goes on.")).to_be_visible()
+    expect(page.get_by_text("Time runs.")).to_be_visible()
     page.get_by_role("button", name="Pause time").click()
-    expect(page.get_by_text("Time stands still.")).to_be_visible()
-    for nothing in ("Speed", "Seconds"):
-        page.get_by_label(nothing).fill("")
-        page.get_by_label(nothing).press("Enter")
-        expect(page.locator("input:invalid:focus")).to_be_visible()
-        expect(page.get_by_text("Time stands still.")).to_be_visible()
+    expect(page.get_by_text("Time is paused.")).to_be_visible()
+    page.get_by_label("Speed").fill("")
+    page.get_by_label("Speed").press("Enter")
+    expect(page.locator("input:invalid:focus")).to_be_visible()
     page.get_by_label("Speed").fill("0")
-    page.get_by_role("button", name="Set").click()
+    page.get_by_role("button", name="Set", exact=True).click()
+    expect(page.get_by_text("Time is paused.")).to_be_visible()
     assert few.clock.speed == 1
 
 
 def test_a_speed_that_is_not_reached_is_told(
     open_fleet: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = open_fleet()
+    page = open_fleet("pool")
     behind = page.get_by_text("Only 0.54× is reached")
     expect(page.get_by_text("paused", exact=True)).to_be_visible()
     expect(behind).to_be_hidden()
@@ -342,12 +390,21 @@ def test_devices_are_added_kept_and_brought_back(
     assert few["601-4"].info()["version"] == "v2.15.0"
 
     page.get_by_role("button", name="Restore before").click()
+    expect(page.get_by_text("What has happened since is lost")).to_be_visible()
+    assert len(few) == 4
+    page.get_by_role("button", name="Restore", exact=True).last.click()
 
     expect(page.get_by_text("Back at before.")).to_be_visible(timeout=60_000)
     assert len(few) == 3
     page.get_by_role("button", name="Reset fleet").click()
+    expect(page.get_by_text("3 devices start over.")).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Delete before").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("before", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Delete before").click()
+    page.get_by_role("button", name="Delete", exact=True).last.click()
+    expect(page.get_by_text("before is deleted.")).to_be_visible()
 
 
 def test_the_pool_shows_its_miners_and_takes_orders(
@@ -398,7 +455,7 @@ def test_on_a_phone_every_page_begins_with_itself(
 ) -> None:
     httpx.get(f"{fleet[7].url}/api/system/info")
     page = open_fleet(viewport=PHONE)
-    expect(page.locator("tbody th[scope=row]").first).to_be_in_viewport()
+    expect(page.locator("main li").first).to_be_in_viewport()
 
     page.goto(f"{fleet.control_url}/#/journal")
     row = page.get_by_role("button", name="GET /api/system/info").first
@@ -408,25 +465,29 @@ def test_on_a_phone_every_page_begins_with_itself(
     expect(page.get_by_label("Speed")).to_be_hidden()
     page.get_by_role("button", name="Change").click()
     page.get_by_label("Speed").fill("2")
-    page.get_by_role("button", name="Set").click()
+    page.get_by_role("button", name="Set", exact=True).click()
     expect(page.get_by_text("Time runs at 2×.")).to_be_in_viewport()
     fleet.clock.speed = 1
 
 
-def test_on_a_phone_nothing_is_broken_or_out_of_sight(open_fleet: Open) -> None:
+def test_on_a_phone_devices_are_cards(open_fleet: Open) -> None:
     page = open_fleet(viewport=PHONE)
-    page.locator("tbody th[scope=row] button").first.click()
-    number = page.locator("dd", has_text=re.compile(r"^\d+\.\d{5,}$")).first
-    expect(number).to_be_visible()
-    box = number.bounding_box()
-    assert box is not None
-    assert box["height"] < 30, "a number stands in one line"
-    page.get_by_role("button", name="Close", exact=True).click()
-
-    table = page.get_by_role("region", name="Table of devices")
-    table.evaluate("box => box.scrollTo(box.scrollWidth, 0)")
-    page.get_by_label("Search").fill("nobody")
-    expect(page.get_by_text("No device is like that.")).to_be_in_viewport()
+    cards = page.locator("main li")
+    expect(cards.first).to_contain_text("H/s")
+    assert cards.count() < 60, "only what is seen is drawn"
+    cards.first.get_by_role("checkbox").click()
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    expect(cards.last).to_be_in_viewport()
+    expect(cards.last).to_contain_text("601-100")
+    expect(page.get_by_role("button", name="Clear selection")).to_be_in_viewport()
+    cards.last.get_by_role("button", name=re.compile("^Menu of")).click()
+    expect(page.get_by_role("menuitem", name="Identify")).to_be_in_viewport()
+    page.keyboard.press("Escape")
+    page.evaluate("scrollTo(0, 0)")
+    page.get_by_label("Sort", exact=True).select_option("uptime")
+    expect(cards.first).to_contain_text("Uptime")
+    page.get_by_role("searchbox").fill("nobody")
+    expect(page.get_by_text("No device matches.")).to_be_in_viewport()
 
 
 def test_real_works_rates_have_their_digits(open_fleet: Open) -> None:
@@ -437,10 +498,14 @@ def test_real_works_rates_have_their_digits(open_fleet: Open) -> None:
         "power": [0, 0, 0],
         "hottest": [0, 0, 0],
         "mining": [200, 200, 200],
+        "problems": [0, 0, 0],
+        "sharesAccepted": [0, 1, 2],
+        "sharesRejected": [0, 0, 0],
     }
     page.route("**/control/history", lambda route: route.fulfill(json=history))
     page.reload()
 
+    page.get_by_role("button", name="Charts").click()
     chart = page.get_by_role("img", name="Hash rate: now 12.00 MH/s")
     expect(chart).to_be_visible()
 

@@ -1,6 +1,7 @@
 """Functions of the page that are easier to ask than to look at, in Node.js."""
 
 import ast
+import csv
 import json
 import shlex
 import shutil
@@ -269,6 +270,10 @@ def test_devices_are_found_named_and_sorted() -> None:
             return {{
                 found: ids(m.chosen(rows, view)),
                 rejecting: ids(m.chosen(rows, m.fromQuery(address))),
+                problems: ids(m.chosen(rows, m.fromQuery("state=problems"))),
+                range: m.between(rows, "601-10", "601-2"),
+                gone: m.between(rows, "601-9", "601-2"),
+                kept: m.fromQuery("state=away", ["id"]).columns,
                 again: m.toQuery(m.fromQuery(address)),
                 usual: m.toQuery(m.everything()),
                 parts: rows.map(m.rejectPercent),
@@ -281,7 +286,8 @@ def test_devices_are_found_named_and_sorted() -> None:
 
     one, two, ten = (row["id"] for row in rows)
     assert found["found"] == [one]
-    assert found["rejecting"] == [two]
+    assert found["rejecting"] == found["problems"] == found["gone"] == [two]
+    assert (found["range"], found["kept"]) == ([two, ten], ["id"])
     assert found["again"] == "state=rejecting&sort=-power&columns=id+power"
     assert found["usual"] == ""
     assert found["parts"] == [None, 75, None]
@@ -297,6 +303,18 @@ def test_what_was_done_is_told_as_code() -> None:
         {"method": "POST", "path": "/control/devices/601-1/restart", "now": 132},
         {"method": "DELETE", "path": "/control/faults/a%20b", "now": 200},
         {"method": "POST", "path": "/control/reset", "now": 201},
+        {
+            "method": "POST",
+            "path": "/control/devices/orders",
+            "body": {"order": "identify", "devices": ["601-1", "601-2"]},
+            "now": 212,
+        },
+        {
+            "method": "POST",
+            "path": "/control/clock/advance",
+            "body": {"until": 7200},
+            "now": 213,
+        },
     ]
 
     told = asked(
@@ -319,9 +337,23 @@ def test_what_was_done_is_told_as_code() -> None:
         'fleet.faults.remove("a b")',
         'httpx.request("POST", fleet.control_url + "/control/reset")'
         ".raise_for_status()",
+        'for device in ["601-1", "601-2"]:',
+        '    httpx.post(fleet[device].url + "/api/system/identify").raise_for_status()',
+        "fleet.clock.advance(7200 - fleet.clock.now)",
     ]
     read = read_scenario(tomllib.loads(scenario), "copied")
-    assert [step.at_s for step in read.steps] == [0, 120, 188]
+    assert [step.at_s for step in read.steps] == [0, 120, 188, 200, 200]
+    identify = read.steps[4]
+    assert identify.request is not None
+    assert (identify.device, identify.request.path) == ("601-2", "/api/system/identify")
+    assert [line for line in scenario.splitlines() if line.startswith("#")] == [
+        "# 1s: PATCH /control/clock: Not a scenario step: time passes by each step's "
+        "at.",
+        "# 189s: POST /control/reset: Not a scenario step: every scenario starts from "
+        "new.",
+        "# 201s: POST /control/clock/advance: Not a scenario step: time passes by each "
+        "step's at.",
+    ]
     assert read.steps[0].fault == fault
     assert (read.steps[1].device, read.steps[2].clear) == ("601-1", "a b")
 
@@ -351,3 +383,51 @@ def test_a_pools_page_of_a_worker_is_known_by_the_pools_host() -> None:
     ]
     for reason, meaning in zip(REASONS, meanings, strict=True):
         assert REASONS[reason] in meaning, reason
+
+
+def test_columns_fit_and_go_into_a_file() -> None:
+    row = device(1, power=17.25, hashRate=1070.0, expectedHashrate=1000.0, temp=-1)
+
+    narrow, wide, chosen, file = asked(
+        "../fleet/columns.ts",
+        f"""[
+            m.columnsFor([], 400).map((one) => one.name),
+            m.columnsFor([], 9000).length === m.COLUMNS.length,
+            m.columnsFor(["power", "nosuch"], 9).map((one) => one.name),
+            m.csv(m.columnsFor(["board", "power", "expected", "temp"], 0),
+                [{{ ...{json.dumps(row)}, board: 'a "b", c' }}]),
+        ]""",
+    )
+
+    assert narrow == ["hostname", "state", "hashRate"]
+    assert wide is True
+    assert chosen == ["hostname", "power"]
+    assert list(csv.reader(file.splitlines())) == [
+        ["Device", "Board", "Expected (%)", "Power (W)", "Chip (°C)"],
+        ["bitaxe-0001", 'a "b", c', "107", "17.25", ""],
+    ]
+
+
+def test_moments_are_read_as_people_write_them() -> None:
+    texts = ["90", "2 h 5 min", "1d4h", "1.5h", "2 h x", "soon", "5 parsecs", ""]
+
+    told = asked("../fleet/moments.ts", f"{json.dumps(texts)}.map(m.secondsOf)")
+
+    assert told == [90, 7500, 100_800, 5400, None, None, None, None]
+
+
+def test_a_line_of_the_past_has_gaps_and_its_last_point() -> None:
+    paths = asked(
+        "../fleet/spark.ts",
+        """[
+            m.line([1, null, 3, 2], 100, 24),
+            m.line([5, 5], 100, 24),
+            m.line(Array.from({ length: 720 }, (_, place) => place), 100, 24)
+                .split("L").length,
+            m.line([null], 100, 24),
+        ]""",
+    )
+
+    assert paths[:2] == ["M0.0 24.0M66.7 0.0L100.0 12.0", "M0.0 12.0L100.0 12.0"]
+    assert paths[2] == 60
+    assert paths[3] == ""

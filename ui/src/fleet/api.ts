@@ -51,7 +51,10 @@ export interface Sums {
   softaxe: string;
   devices: number;
   mining: number;
+  /** Devices that neither mine well, nor start, nor are paused. */
+  problems: number;
   hashRate: number;
+  expectedHashrate: number;
   power: number;
   efficiency: number | null;
   hottest: number;
@@ -60,10 +63,14 @@ export interface Sums {
   bestDiff: number;
   groups: Record<string, number>;
   now: number;
+  /** Unix time at device time 0. */
+  startTime: number;
   speed: number;
   /** What of it is reached; null while it stands, or has just begun to go. */
   reachedSpeed: number | null;
   paused: boolean;
+  /** Processes. */
+  workers: number;
   pool: { url: string; connections: number; sharesAccepted: number; sharesRejected: number } | null;
   faults: number;
 }
@@ -74,6 +81,24 @@ export interface History {
   power: number[];
   hottest: number[];
   mining: number[];
+  problems: number[];
+  sharesAccepted: number[];
+  sharesRejected: number[];
+}
+
+/** Which devices have done what several were ordered. */
+export interface Ordered {
+  done: string[];
+  /** Why the others have not, by id. */
+  refused: Record<string, string>;
+}
+
+/** A process, or one on another machine, with some of the devices. */
+export interface Worker {
+  devices: string;
+  place: string;
+  state: string;
+  restarts: number;
 }
 
 export interface Parameter {

@@ -1,5 +1,7 @@
 /** What was done on the page, as code that does it again. */
 
+import { code as texts } from "$texts";
+
 export interface Action {
   method: string;
   path: string;
@@ -47,15 +49,30 @@ export function asPytest(action: Action): string {
     return `fleet.faults.add(${[python(effect), given(others)].filter(Boolean).join(", ")})`;
   }
   if (kind === "faults") return name === undefined ? "fleet.faults.clear()" : `fleet.faults.remove(${one})`;
+  if (kind === "devices" && name === "orders") return pytestOrder(members as unknown as DevicesOrder);
   if (kind === "devices" && more === "restart") return `fleet[${one}].restart()`;
   if (kind === "devices") return method === "DELETE" ? `fleet[${one}].remove()` : `fleet.add(${given(members)})`;
   if (kind === "pool" && name === "blocks") return "fleet.pool.new_block()";
   if (kind === "pool" && method === "DELETE") return `fleet.pool.disconnect(${JSON.stringify(more)})`;
-  if (kind === "clock" && name === "advance") return `fleet.clock.advance(${python(members.seconds)})`;
+  if (kind === "clock" && name === "advance")
+    return `fleet.clock.advance(${members.until === undefined ? python(members.seconds) : `${python(members.until)} - fleet.clock.now`})`;
   if (kind === "clock" && members.speed !== undefined) return `fleet.clock.speed = ${python(members.speed)}`;
   if (kind === "clock") return members.paused ? "fleet.clock.pause()" : "fleet.clock.resume()";
   const json = action.body === undefined ? "" : `, json=${python(members)}`;
   return `httpx.request("${method}", fleet.control_url + ${JSON.stringify(action.path)}${json}).raise_for_status()`;
+}
+
+interface DevicesOrder {
+  order: "restart" | "identify" | "pause" | "resume" | "remove";
+  devices: string[];
+}
+
+function pytestOrder({ order, devices }: DevicesOrder): string {
+  const [only] = devices;
+  const one = devices.length === 1 ? JSON.stringify(only) : "device";
+  const isOwn = order === "restart" || order === "remove";
+  const call = isOwn ? `fleet[${one}].${order}()` : `httpx.post(fleet[${one}].url + "/api/system/${order}").raise_for_status()`;
+  return devices.length === 1 ? call : `for device in ${python(devices)}:\n    ${call}`;
 }
 
 const table = (members: Members): string =>
@@ -63,14 +80,44 @@ const table = (members: Members): string =>
     .map(([name, value]) => `${name} = ${JSON.stringify(value)}`)
     .join(", ")} }`;
 
-/** A scenario's step at a time from its start in seconds; empty for what no step does. */
-export function asStep(action: Action, atS: number): string {
-  const at = `[[step]]\nat = "${Math.max(0, Math.round(atS))}s"\n`;
+/** Why no step does it, by what the path begins with; what is left has no step either. */
+const NO_STEP: [start: string, why: string][] = [
+  ["/control/clock", texts.noStepClock],
+  ["/control/devices", texts.noStepDevices],
+  ["/control/snapshots", texts.noStepSnapshots],
+  ["/control/reset", texts.noStepSnapshots],
+];
+
+/** Why a scenario has no step for it; empty when it has one. */
+export function whyNoStep(action: Action): string {
+  if (stepsOf(action).length) return "";
+  return NO_STEP.find(([start]) => action.path.startsWith(start))?.[1] ?? texts.noStep;
+}
+
+/** What a scenario's steps for it hold, beside the time. */
+function stepsOf(action: Action): string[] {
   const [kind, name, more] = partsOf(action);
-  if (kind === "faults" && action.method === "POST") return `${at}fault = ${table(membersOf(action))}`;
-  if (kind === "faults" && action.method === "DELETE") return `${at}clear = ${JSON.stringify(name ?? "all")}`;
-  if (kind === "devices" && more === "restart") return `${at}device = ${JSON.stringify(name)}\nrestart = true`;
-  return "";
+  if (kind === "faults" && action.method === "POST" && name === undefined) return [`fault = ${table(membersOf(action))}`];
+  if (kind === "faults" && action.method === "DELETE") return [`clear = ${JSON.stringify(name ?? "all")}`];
+  if (kind === "devices" && more === "restart") return [stepOrder(name ?? "", "restart")];
+  if (kind !== "devices" || name !== "orders") return [];
+  const { order, devices } = membersOf(action) as unknown as DevicesOrder;
+  return order === "remove" ? [] : devices.map((device) => stepOrder(device, order));
+}
+
+function stepOrder(device: string, order: string): string {
+  const what = order === "restart" ? "restart = true" : `request = { method = "POST", path = "/api/system/${order}" }`;
+  return `device = ${JSON.stringify(device)}\n${what}`;
+}
+
+/** A scenario's steps at a time from its start in seconds; a remark where none does it. */
+export function asSteps(action: Action, atS: number): string {
+  const at = `${Math.max(0, Math.round(atS))}s`;
+  const why = whyNoStep(action);
+  if (why) return `# ${at}: ${action.method} ${action.path}: ${why}`;
+  return stepsOf(action)
+    .map((what) => `[[step]]\nat = "${at}"\n${what}`)
+    .join("\n\n");
 }
 
 /** All of them: a script, a test and a scenario. */
@@ -78,8 +125,5 @@ export function asCode(actions: Action[], kind: "curl" | "pytest" | "scenario", 
   if (kind === "curl") return actions.map((one) => asCurl(one, base, hasToken)).join("\n");
   if (kind === "pytest") return actions.map(asPytest).join("\n");
   const start = actions[0]?.now ?? 0;
-  return actions
-    .map((one) => asStep(one, one.now - start))
-    .filter(Boolean)
-    .join("\n\n");
+  return actions.map((one) => asSteps(one, one.now - start)).join("\n\n");
 }

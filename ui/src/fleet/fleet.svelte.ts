@@ -105,11 +105,11 @@ class FleetState {
   }
 
   /** Let device time pass, and tell meanwhile how far it is. */
-  async skipAhead(seconds: number, done: string): Promise<void> {
-    const action = { method: "POST", path: "/control/clock/advance", body: { seconds }, now: this.sums?.now ?? 0 };
+  async skipAhead(asked: { seconds: number } | { until: number }, done: string): Promise<void> {
+    const action = { method: "POST", path: "/control/clock/advance", body: asked, now: this.sums?.now ?? 0 };
     const isDone = await this.run(async () => {
       try {
-        let job = await ask<Advance>("POST", action.path, { seconds, wait: false });
+        let job = await ask<Advance>("POST", action.path, { ...asked, wait: false });
         const from = job.now;
         while (!job.done) {
           this.skip = { ...job, from };

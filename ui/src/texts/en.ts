@@ -401,10 +401,195 @@ export const screen = {
 // ---------------------------------------------------------------- the fleet's page
 
 /** fleet/Fleet.svelte */
+export const fleetPage = {
+  title: "softaxe fleet",
+  skip: "Skip to the page",
+  nav: "Pages",
+  pages: { devices: "Devices", pool: "Pool", faults: "Faults", journal: "Journal", manage: "Manage" },
+  counted: (name: string, count: number) => `${name} (${count})`,
+  devices: (count: string) => count,
+  tryingAgain: "Trying again every two seconds.",
+  working: "Working…",
+  close: "Close",
+  charts: "Charts",
+  softaxe: (version: string) => `This is softaxe ${version}`.trim(),
+  what: "Bitaxes in software. Their APIs, pool links and searched nonces are real; chips, power and heat are a model.",
+  api: "Control API",
+  metrics: "Metrics",
+  colours: "Colours",
+  colour: { auto: "System colours", light: "Light", dark: "Dark" },
+};
 
-/** fleet/Devices.svelte, fleet/table.ts */
+/** fleet/Strip.svelte */
+export const strip = {
+  label: "Totals",
+  none: "–",
+  mining: "Mining",
+  of: (devices: number) => `/ ${devices.toLocaleString("en")}`,
+  miners: (count: number) => (count === 1 ? "1 pool connection" : `${count.toLocaleString("en")} pool connections`),
+  noPool: "no built-in pool",
+  hashRate: "Hash rate",
+  ofExpected: (percent: string) => `${percent} % of expected`,
+  power: "Power",
+  efficiency: (value: string) => `${value} J/TH`,
+  hottest: "Hottest chip",
+  rejected: "Rejected",
+  shares: (rejected: number, all: number) => `${rejected.toLocaleString("en")} of ${all.toLocaleString("en")}`,
+  problems: "Problems",
+  faults: (count: number) => (count === 1 ? "1 fault rule" : `${count.toLocaleString("en")} fault rules`),
+  noFaults: "no fault rules",
+};
+
+/** fleet/Clock.svelte */
+export const clock = {
+  locale: "en-GB",
+  label: "Clock",
+  deviceTime: "Device time",
+  paused: "paused",
+  pause: "Pause time",
+  resume: "Resume time",
+  goesOn: "Time runs.",
+  stands: "Time is paused.",
+  speed: (speed: number) => `Speed ${speed}×`,
+  speedLabel: "Speed",
+  speedSet: (speed: number) => `Time runs at ${speed}×.`,
+  set: "Set",
+  change: "Change",
+  less: "Less",
+  skipAhead: "Skip ahead",
+  skip: (length: string) => `Skip ${length}`,
+  skipping: "Skipping ahead",
+  soFar: (passed: string, all: string) => `${passed} of ${all} passed`,
+  passed: (length: string) => `${length} passed.`,
+  reached: (moment: string) => `Device time is ${moment}.`,
+  cancel: "Cancel",
+  until: "Until…",
+  untilTitle: "Skip ahead until",
+  untilTime: "Device time",
+  untilExample: "such as 2 h 30 min",
+  untilDate: "or a date",
+  noMoment: (text: string) => `"${text}" is no time such as 2 h 30 min, 1 d or 90 s.`,
+  past: (now: string) => `That is over: device time is ${now}.`,
+};
+
+/** fleet/Processes.svelte */
+export const processes = {
+  count: (count: number) => `${count} processes`,
+  away: (count: number) => `${count} not up`,
+  restarts: (count: number) => (count === 1 ? "restarted once" : `restarted ${count} times`),
+};
+
+/** fleet/Question.svelte */
+export const question = {
+  cancel: "Cancel",
+};
+
+
+/** fleet/Devices.svelte, Cards.svelte */
+export const devices = {
+  title: "Devices",
+  shown: (shown: number, all: number) => `${shown.toLocaleString("en")} of ${all.toLocaleString("en")} shown`,
+  search: "Search",
+  searched: "name, id, address, MAC, board, group, state, fault …",
+  group: "Group",
+  state: "State",
+  firmware: "Firmware",
+  allGroups: "All groups",
+  allStates: "All states",
+  allFirmware: "All firmware",
+  withProblems: "with problems",
+  sort: "Sort",
+  unsorted: "Not sorted",
+  by: (column: string) => `By ${column}`,
+  columns: "Columns",
+  asFits: "As many as fit",
+  compact: "Compact rows",
+  csv: "CSV",
+  table: "Table of devices",
+  selectAll: "Select all",
+  selectShown: "Select all that are shown",
+  select: (name: string) => `Select ${name}`,
+  menu: (name: string) => `Menu of ${name}`,
+  noSuch: "No device matches.",
+  noDevices: "There are no devices.",
+  looking: "Looking…",
+  selection: "Selected devices",
+  selected: (count: number) => `${count.toLocaleString("en")} selected`,
+  notShown: (count: number) => `${count.toLocaleString("en")} of them not shown`,
+  clear: "Clear selection",
+  copyAs: "Copy as…",
+  open: "Open",
+  openOwn: "Open its own page",
+  addFault: "Add fault…",
+  journal: "Journal",
+  identify: "Identify",
+  pause: "Pause mining",
+  resume: "Resume mining",
+  restart: "Restart",
+  remove: "Delete…",
+  fan: (percent: string) => `Fan ${percent} %`,
+  sure: (count: number, names: string[], others: number) => ({
+    title: count === 1 ? "Delete 1 device?" : `Delete ${count.toLocaleString("en")} devices?`,
+    more: `${names.join(", ")}${others ? ` and ${others.toLocaleString("en")} more` : ""}: they are switched off for good, with all that they have stored.`,
+    button: count === 1 ? "Delete it" : `Delete ${count.toLocaleString("en")} devices`,
+  }),
+};
+
+/** fleet/columns.ts */
+export const columns = {
+  hostname: "Device",
+  id: "Id",
+  url: "Address",
+  macAddr: "MAC",
+  state: "State",
+  group: "Group",
+  board: "Board",
+  firmware: "Firmware",
+  pool: "Pool",
+  frequency: "MHz",
+  coreVoltage: "mV",
+  hashRate: "Hash rate",
+  expected: "Expected",
+  power: "Power",
+  efficiency: "J/TH",
+  temp: "Chip",
+  vrTemp: "VR",
+  fanspeed: "Fan",
+  accepted: "Accepted",
+  rejected: "Rejected",
+  best: "Best diff.",
+  rssi: "Wi-Fi",
+  uptime: "Uptime",
+  faults: "Faults",
+};
+
+/** fleet/orders.ts */
+const some = (count: number, name: string, one: string, many: string): string =>
+  count === 1 ? `${name} ${one}.` : `${count.toLocaleString("en")} devices ${many}.`;
+export const orders = {
+  done: {
+    restart: (count: number, name: string) => some(count, name, "restarts", "restart"),
+    identify: (count: number, name: string) => some(count, name, "says hi, or stops", "say hi, or stop"),
+    pause: (count: number, name: string) => some(count, name, "is paused", "are paused"),
+    resume: (count: number, name: string) => some(count, name, "mines again", "mine again"),
+    remove: (count: number, name: string) => some(count, name, "is deleted", "are deleted"),
+  },
+  refused: (count: number, name: string, why: string) =>
+    count === 1 ? `${name} cannot: ${why}.` : `${count.toLocaleString("en")} cannot, such as ${name}: ${why}.`,
+};
+
 
 /** fleet/Device.svelte: one device of the fleet */
+export const device = {
+  addFault: "Add fault…",
+  journal: "Journal",
+  restart: "Restart",
+  identify: "Identify",
+  remove: "Delete…",
+  faults: (effects: string) => `Faults: ${effects}`,
+  noFaults: "No faults are on it.",
+  sure: (name: string) => ({ title: `Delete ${name}?`, more: "It is switched off for good, with all that it has stored.", button: "Delete it" }),
+};
 
 /** fleet/Faults.svelte */
 
@@ -413,10 +598,63 @@ export const screen = {
 /** fleet/Pool.svelte */
 
 /** fleet/Manage.svelte */
+export const manage = {
+  title: "Manage",
+  add: "Add devices",
+  howMany: "How many",
+  board: "Board or family",
+  firmware: "Firmware",
+  group: "Group",
+  addButton: "Add",
+  added: (ids: string[]) =>
+    ids.length > 3
+      ? `${ids.length.toLocaleString("en")} devices, ${ids[0]} to ${ids.at(-1)}, are on.`
+      : `${ids.join(", ")} ${ids.length > 1 ? "are" : "is"} on.`,
+  snapshots: "Snapshots",
+  whatSnapshots: "The state of all devices, the pool and the clock, to come back to.",
+  name: "Name",
+  save: "Save snapshot",
+  saved: (name: string) => `Saved as ${name}.`,
+  at: (moment: string, devices: string) => `at ${moment}, ${devices}`,
+  restore: "Restore",
+  restoreName: (name: string) => `Restore ${name}`,
+  restored: (name: string) => `Back at ${name}.`,
+  sureRestore: (name: string, moment: string) => ({
+    title: `Restore ${name}?`,
+    more: `All devices, faults, the pool and the clock go back to device time ${moment}. What has happened since is lost, unless you save it first.`,
+    button: "Restore",
+  }),
+  drop: "Delete",
+  dropName: (name: string) => `Delete ${name}`,
+  dropped: (name: string) => `${name} is deleted.`,
+  sureDrop: (name: string) => ({ title: `Delete snapshot ${name}?`, more: "There is no other way back to that moment.", button: "Delete" }),
+  done: "Your actions as code",
+  whatDone: (actions: string) => `${actions} since this page was opened. In the test, the fleet is called fleet; the scenario begins with the first.`,
+  copyAll: "Copy all as",
+  forget: "Clear list",
+  nothingDone: "Faults, restarts, skips of time and all else that you do on these pages, to be copied for a shell, a test or a scenario.",
+  reset: "Reset fleet",
+  whatReset: "All devices as the fleet was described: stored settings, faults, journal and snapshots are lost.",
+  resetButton: "Reset fleet…",
+  wasReset: "The fleet is reset.",
+  sureReset: (devices: string) => ({
+    title: "Reset the fleet?",
+    more: `${devices} start over. Their settings, best difficulties, all faults, the journal and the snapshots are lost.`,
+    button: "Reset fleet",
+  }),
+};
+
 
 /** fleet/CopyAs.svelte */
 export const copyAs = {
   label: "Copy as",
   copied: "copied",
-  noStep: "No step of a scenario does this.",
+};
+
+/** fleet/code.ts */
+export const code = {
+  noStep: "No scenario step does this.",
+  noStepClock: "Not a scenario step: time passes by each step's at.",
+  noStepDevices: "Not a scenario step: a scenario's devices are its [[group]] tables.",
+  noStepSnapshots: "Not a scenario step: every scenario starts from new.",
 };
