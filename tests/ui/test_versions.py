@@ -57,14 +57,18 @@ def test_tls_and_stratum_v2_are_chosen_where_pools_have_no_slots(
         page.goto(f"{device.url}/#/settings/pool")
         first = page.get_by_role("group", name="Primary")
         second = page.get_by_role("group", name="Fallback")
-        expect(first.get_by_label("Certificate of the primary pool")).to_have_count(0)
-        first.get_by_label("TLS to").select_option("on, by this certificate")
-        first.get_by_label("Certificate of the primary pool").fill(pem)
-        expect(second.get_by_label("Channel")).to_have_count(0)
-        second.get_by_label("Protocol").select_option("Stratum v2")
-        expect(second.get_by_label("TLS to")).to_have_count(0)
-        second.get_by_label("Channel").select_option("standard")
-        page.get_by_role("button", name="Save").click()
+        first.get_by_text("Advanced").click()  # both sides unfold
+        certificate = first.get_by_label("Certificate", exact=True)
+        tls = "Encryption (TLS)"
+        expect(certificate).to_have_count(0)
+        words = "On, certificate below"
+        first.get_by_label(tls, exact=True).select_option(words)
+        certificate.fill(pem)
+        expect(second.get_by_label("Channel", exact=True)).to_have_count(0)
+        second.get_by_label("Protocol", exact=True).select_option("Stratum v2")
+        expect(second.get_by_label(tls, exact=True)).to_have_count(0)
+        second.get_by_label("Channel", exact=True).select_option("Standard")
+        page.get_by_role("button", name="Save", exact=True).click()
         expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
         page.close()
 
@@ -80,13 +84,23 @@ def test_pool_slots_are_filled_chosen_and_cleared(
     with run_device(tmp_path, speed=20.0, firmware=("2.15.0",)) as device:
         page = browser.new_page()
         page.goto(f"{device.url}/#/settings/pool")
-        expect(page.get_by_text("holds with the next connection")).to_be_visible()
-        page.get_by_role("button", name="Add a pool").click()
+        expect(page.get_by_text("used with the next connection")).to_be_visible()
+        page.get_by_role("button", name="Add pool").click()
         third = page.get_by_role("group", name="Pool 3")
-        third.get_by_label("Host").fill("pool.example")
-        third.get_by_label("Port").fill("4444")
-        third.get_by_label("User").fill("me.third")
-        third.get_by_role("button", name="Save pool").click()
+        save = third.get_by_role("button", name="Save pool")
+        third.get_by_label("Host", exact=True).fill("pool.example")
+        third.get_by_label("Port", exact=True).fill("0")
+        third.get_by_label("User", exact=True).fill("me.third")
+        expect(third.get_by_text("Allowed is 1 to 65535.")).to_be_visible()
+        expect(save).to_be_disabled()
+        page.get_by_role("link", name="Logs").click()
+        expect(page.get_by_title("Changes not saved")).to_be_visible()
+        page.get_by_role("link", name="Settings").click()
+        expect(page.get_by_role("button", name="Edit").first).to_be_disabled()
+        third.get_by_label("Port", exact=True).fill("4444")
+        third.get_by_text("Advanced").click()
+        third.get_by_label("Suggested difficulty", exact=True).fill("512")
+        save.click()
         expect(page.get_by_text("pool.example:4444")).to_be_visible()
         found = device.info()["pools"][2]
         assert (found["id"], found["stratumPort"], found["stratumUser"]) == (
@@ -100,8 +114,21 @@ def test_pool_slots_are_filled_chosen_and_cleared(
         expect(row.get_by_role("button", name="Clear")).to_have_count(0)
         row = page.locator("li", has_text="Pool 2")
         row.get_by_role("button", name="Clear").click()
+        question = page.get_by_role("dialog", name="Clear Pool 2?")
+        question.get_by_role("button", name="Clear").click()
         expect(page.get_by_text("Pool 2", exact=True)).to_have_count(0)
         assert [one["id"] for one in device.info()["pools"]] == [0, 2]
+        expect(page.get_by_text("Changed meanwhile:")).to_have_count(0)
+
+        page.locator("li", has_text="Pool 3").get_by_role("button", name="Edit").click()
+        third.get_by_label("User", exact=True).fill("me.typed")
+        changed = device.info()["pools"][1] | {"stratumPort": 5555}
+        del changed["id"]
+        device.client.put("/api/system/pools/2", json=changed)
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        expect(page.get_by_text("Pool 3: Port: 4444 → 5555")).to_be_visible()
+        expect(third.get_by_label("Port", exact=True)).to_have_value("5555")
+        expect(third.get_by_label("User", exact=True)).to_have_value("me.typed")
         page.close()
 
 
