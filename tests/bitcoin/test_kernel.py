@@ -2,6 +2,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,7 @@ def search(request: pytest.FixtureRequest) -> Iterator[kernel.Search]:
     emulated.close()
 
 
+@cache  # each variant is asked the same
 def reference(header: bytes, first: int, count: int, target: int) -> list[int]:
     """The plainest search there is."""
     nonces = [n & 0xFFFFFFFF for n in range(first, first + count)]

@@ -7,6 +7,8 @@ import shlex
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -46,32 +48,63 @@ REASONS = {
 UI = Path(__file__).parents[2] / "ui"
 
 
-def asked(file: str, calls: str) -> Any:
-    """Return what an expression of a module `m` of ours comes to."""
+PROGRAM = """
+import { createInterface } from "node:readline";
+import { build } from "vite";
+
+async function made(file) {
+    const lib = { entry: `src/lib/${file}`, formats: ["es"], fileName: "m" };
+    const alias = { $texts: `${process.cwd()}/src/texts/en.ts` };
+    const usual = { configFile: false, logLevel: "silent", resolve: { alias } };
+    const [{ output }] = await build({ ...usual, build: { lib, write: false } });
+    return import(`data:text/javascript,${encodeURIComponent(output[0].code)}`);
+}
+
+const modules = {};
+for await (const line of createInterface({ input: process.stdin })) {
+    const { file, calls } = JSON.parse(line);
+    const m = await (modules[file] ??= made(file));
+    console.log(JSON.stringify(eval(calls)));
+}
+"""
+"""Makes each module once: to load Vite takes longer than all that is asked."""
+
+
+@cache
+def asking() -> "subprocess.Popen[str]":
+    """Start the process that answers."""
     node = shutil.which("node")
     if node is None or not (UI / "node_modules/vite").exists():
         pytest.skip("needs Node.js and what `make page` installs")
-    program = f"""
-        import {{ build }} from "vite";
-        const lib = {{ entry: {json.dumps(f"src/lib/{file}")}, formats: ["es"] }};
-        const options = {{ lib: {{ ...lib, fileName: "m" }}, write: false }};
-        const alias = {{ $texts: {json.dumps(str(UI / "src/texts/en.ts"))} }};
-        const made = await build({{
-            configFile: false, logLevel: "silent", resolve: {{ alias }}, build: options
-        }});
-        const code = encodeURIComponent(made[0].output[0].code);
-        const m = await import(`data:text/javascript,${{code}}`);
-        console.log(JSON.stringify({calls}));
-    """
-    ended = subprocess.run(
-        [node, "--input-type=module", "--eval", program],
+    return subprocess.Popen(
+        [node, "--input-type=module", "--eval", PROGRAM],
         cwd=UI,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=True,
     )
-    return json.loads(ended.stdout)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ends() -> Iterator[None]:
+    yield
+    if asking.cache_info().currsize:
+        asking().communicate(timeout=60)
+        asking.cache_clear()
+
+
+def asked(file: str, calls: str) -> Any:
+    """Return what an expression of a module `m` of ours comes to."""
+    node = asking()
+    assert node.stdin is not None
+    assert node.stdout is not None
+    node.stdin.write(json.dumps({"file": file, "calls": calls}) + "\n")
+    node.stdin.flush()
+    if not (answer := node.stdout.readline()):
+        asking.cache_clear()
+        pytest.fail(node.communicate(timeout=60)[1])
+    return json.loads(answer)
 
 
 def test_an_old_minute_is_the_mean_of_its_samples() -> None:
