@@ -76,6 +76,7 @@ LIBRARY_OF = {"PIL": "pillow"}
 """Where the name of a library is not that of its package."""
 
 
+@cache
 def modules() -> list[Path]:
     return sorted(SOURCE.rglob("*.py"))
 
@@ -90,12 +91,17 @@ def dotted(path: Path) -> str:
 
 
 @cache
+def nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@cache
 def imports(path: Path) -> tuple[str, ...]:
     return tuple(_imports(path))
 
 
 def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -103,16 +109,23 @@ def _imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
-def test_imports_go_one_way(path: Path) -> None:
+# One test for all modules: hundreds take longer to be dealt out than to be run.
+def test_imports_go_one_way() -> None:
+    assert [
+        f"{dotted(path)} imports {name}"
+        for path in modules()
+        for name in imports(path)
+        if not _is_below(path, name)
+    ] == []
+
+
+def _is_below(path: Path, name: str) -> bool:
     here = layer_name(path)
     floor = LAYERS["serve" if path in PURE_RECORDINGS else here]
-    for name in imports(path):
-        parts = name.split(".")
-        if parts[0] != "softaxe" or len(parts) == 1 or parts[1] not in LAYERS:
-            continue
-        there = parts[1]
-        assert there == here or LAYERS[there] < floor, f"{here} imports {name}"
+    parts = name.split(".")
+    if parts[0] != "softaxe" or len(parts) == 1 or parts[1] not in LAYERS:
+        return True
+    return parts[1] == here or LAYERS[parts[1]] < floor
 
 
 def test_there_is_no_circle() -> None:
@@ -151,33 +164,45 @@ def test_libraries_are_named() -> None:
     assert {LIBRARY_OF.get(one, one.replace("_", "-")) for one in libraries} == named
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
-def test_names_of_others_are_public(path: Path) -> None:
-    private = {name for name in imports(path) if re.search(r"(^|\.)_[a-z]", name)}
+def test_names_of_others_are_public() -> None:
+    private = [
+        f"{dotted(path)} imports {name}"
+        for path in modules()
+        for name in imports(path)
+        if re.search(r"(^|\.)_[a-z]", name) and name != "softaxe.bitcoin._kernel"
+    ]
 
-    assert private <= {"softaxe.bitcoin._kernel"}
+    assert private == []
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
-def test_everything_left_of_the_rooms_is_pure(path: Path) -> None:
+def test_everything_left_of_the_rooms_is_pure() -> None:
+    assert [
+        f"{dotted(path)} imports {name}"
+        for path in filter(_is_pure, modules())
+        for name in imports(path)
+        if name.split(".")[0] in IMPURE
+    ] == []
+
+
+def _is_pure(path: Path) -> bool:
     is_room = LAYERS[layer_name(path)] >= LAYERS["serve"]
-    is_pure_half = path in PURE_RECORDINGS
-    if path in {DOCUMENTATION_WRITER, CLIENT} or (is_room and not is_pure_half):
-        return
-    used = {name.split(".")[0] for name in imports(path)}
-    assert not used & IMPURE, f"{path.name} imports {used & IMPURE}"
+    return path in PURE_RECORDINGS or not (
+        is_room or path in {DOCUMENTATION_WRITER, CLIENT}
+    )
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
-def test_a_module_that_does_something_has_a_test_file_of_its_own(path: Path) -> None:
-    if path.name.startswith("__") or not any(map(_does_something, functions(path))):
-        return
-    place = path.relative_to(SOURCE).with_name(f"test_{path.name}")
-    assert (ROOT / "tests" / place).exists()
+def test_a_module_that_does_something_has_a_test_file_of_its_own() -> None:
+    places = [
+        path.relative_to(SOURCE).with_name(f"test_{path.name}")
+        for path in modules()
+        if not path.name.startswith("__") and any(map(_does_something, functions(path)))
+    ]
+
+    assert [one for one in places if not (ROOT / "tests" / one).exists()] == []
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 

@@ -135,15 +135,13 @@ class TestSearch:
         assert max(found) >= 0xFFFFFFC0
 
     @pytest.mark.unwatched
-    @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 49])
-    def test_counts_around_the_width_of_a_variant(
-        self, search: kernel.Search, count: int
-    ) -> None:
+    def test_counts_around_the_width_of_a_variant(self, search: kernel.Search) -> None:
         header = bytes(range(80, 160))
-        for target in (1 << 255, (1 << 256) - 1, 0):
-            found = search(header, 5, count, target)
+        for count in (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 49):
+            for target in (1 << 255, (1 << 256) - 1, 0):
+                found = search(header, 5, count, target)
 
-            assert found == reference(header, 5, count, target)
+                assert found == reference(header, 5, count, target), count
 
     def test_the_target_itself_is_met(self, search: kernel.Search) -> None:
         header = bytes(80)
