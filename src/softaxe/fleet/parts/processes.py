@@ -373,7 +373,9 @@ def _be_part(
             budget=budget,
         )
         fleet.ticker.set_clock(speed=options.speed, is_paused=options.is_paused)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, fleet.stop)
+        if sys.platform != "win32":  # there a process is only ever killed
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGTERM, fleet.stop)
         reader, writer = await asyncio.open_connection(sock=parent)
         answering = _Answering(Operations(fleet), writer)
         listening = asyncio.ensure_future(answering.listen(reader))
