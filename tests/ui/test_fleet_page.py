@@ -506,7 +506,7 @@ def test_real_works_rates_have_their_digits(open_fleet: Open) -> None:
     page.reload()
 
     page.get_by_role("button", name="Charts").click()
-    chart = page.get_by_role("img", name="Hash rate: now 12.00 MH/s")
+    chart = page.get_by_role("img", name="Hash rate: now 12.0 MH/s")
     expect(chart).to_be_visible()
 
 

@@ -222,8 +222,7 @@ def test_what_is_wrong_now_is_told_and_no_longer() -> None:
     assert (slow[0], "47 %" in slow[1][0]) == (["warn", "Too slow"], True)
     assert young == [["warn", "Starting"], []]
     assert looping[1] == [
-        "Restarts again and again. 3 times in the last 5 min. "
-        "The last time it said: panic."
+        "Restarts again and again. 3 times in the last 5 min. Last reset reason: panic."
     ]
     assert "could not join home: the password is wrong." in locked_out[1][0]
 

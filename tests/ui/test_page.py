@@ -67,7 +67,7 @@ def test_the_dashboard_tells_what_the_device_says(open_page: Open, bitaxe: Any) 
         ("Chip", r"°C, target \d+ °C, limit 75 °C"),
         ("Voltage regulator", "°C, limit 105 °C"),
         ("Core voltage", r"mV, set [\d,]+ mV, limit 1,250 mV"),
-        ("Fan", "rpm, automatic, minimum 25 %"),
+        ("Fan", "rpm, auto, min 25 %"),
     ):
         meter = readings.get_by_role("meter", name=name, exact=True)
         expect(meter).to_have_attribute("aria-valuetext", re.compile(told))

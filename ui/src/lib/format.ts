@@ -34,7 +34,12 @@ export const scaledText = (value: number, unit = "", digits = 2): string =>
 export const difficultyText = (value: number): string =>
   value > 0 && value < 1 ? `${Number(value.toPrecision(2))}` : scaledText(value);
 
-export const hashrate = (gigahashes: number): [string, string] => scaled(gigahashes * 1e9, "H/s");
+/** A rate of hashes, in three digits: 1.07 TH/s, 965 GH/s. */
+export function hashrate(gigahashes: number): [string, string] {
+  const hashes = gigahashes * 1e9;
+  const shown = hashes / 1000 ** magnitude(hashes);
+  return scaled(hashes, "H/s", shown >= 99.95 ? 0 : shown >= 9.995 ? 1 : 2);
+}
 
 export const hashrateText = (gigahashes: number): string => hashrate(gigahashes).join(" ");
 

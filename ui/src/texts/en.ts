@@ -108,6 +108,7 @@ export const dashboard = {
   counterReset: "The chip's counter was reset; wait for the next reading.",
   paused: "Mining is paused.",
   notHashing: "Not hashing",
+  noRateYet: "No hash rate measured yet",
   realWork: (expected: string) => `Hashes of a CPU; the chip itself would do ${expected}.`,
   averages: { hashRate_1m: "1 min", hashRate_10m: "10 min", hashRate_1h: "1 h" },
   efficiency: "Efficiency",
@@ -138,7 +139,7 @@ export const dashboard = {
     nominal: (value: string) => `nominal ${value}`,
     set: (value: string) => `set ${value}`,
     manual: "manual",
-    automatic: (least: string) => (least ? `automatic, minimum ${least}` : "automatic"),
+    automatic: (least: string) => (least ? `auto, min ${least}` : "auto"),
     off: "off",
     stands: "does not turn",
     /** For those who do not see colours. */
