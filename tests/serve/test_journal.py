@@ -142,8 +142,14 @@ def test_an_app_is_served_and_watched() -> None:
         body = Body()
         body.feed(b'{"wifiPass":"x"}')
         body.finish()
+        headers = ((b"host", b"bitaxe"), (b"cookie", b"x"), (b"x-wifipass", b"x"))
         request = Request(
-            "PATCH", "/api/system", "wifiPass=x", client="127.0.0.9", body=body
+            "PATCH",
+            "/api/system",
+            "wifiPass=x",
+            headers,
+            client="127.0.0.9",
+            body=body,
         )
         found = JournaledApp(app, journal, "601-1", lambda: 5.0, firmware)(request)
         return await reply_of(found)
@@ -158,6 +164,8 @@ def test_an_app_is_served_and_watched() -> None:
     assert (told["bytes"], len(told["answer"])) == (3000, 1024)
     assert told["query"] == "wifiPass=***"
     assert json.loads(told["body"]) == {"wifiPass": "***"}
+    kept = [["host", "bitaxe"], ["cookie", "***"], ["x-wifipass", "***"]]
+    assert told["headers"] == kept
 
 
 def test_what_is_answered_at_once_is_noted_too() -> None:

@@ -1,8 +1,10 @@
 """The fleet's page in Chromium, with many devices behind it."""
 
 import csv
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -212,53 +214,97 @@ def test_rows_are_selected_and_ordered_by_keys_and_pointer(
     few.clock.advance(15)
 
 
-def test_a_fault_is_ordered_refused_and_removed(
+def test_a_fault_is_found_tried_and_added(
     open_fleet: Open,
     fleet: RunningFleet,
     picture: Callable[[Page, str], None],
     check_access: Callable[[Page], None],
 ) -> None:
     page = open_fleet("faults")
-    page.get_by_label("Effect").select_option("ambient")
-    page.get_by_label(re.compile("^c in °C")).fill("400")
-    page.get_by_role("button", name="Add fault").click()
-    expect(page.get_by_role("alert")).to_contain_text("c: 400 is outside -40..100 °C")
-    expect(page.get_by_label(re.compile("^c in °C"))).to_have_attribute(
-        "aria-invalid", "true"
-    )
+    page.get_by_label("Search effects").fill("overheats")
     check_access(page)
-
-    page.get_by_label(re.compile("^c in °C")).fill("55")
+    page.get_by_role("button", name="The air around the device").click()
+    page.get_by_label("Temperature of the air").fill("400")
+    expect(page.get_by_role("alert")).to_contain_text("c: 400 is outside -40..100 °C")
+    wrong = page.get_by_label("Temperature of the air")
+    expect(wrong).to_have_attribute("aria-invalid", "true")
+    check_access(page)
+    wrong.fill("55")
+    page.get_by_label("Devices", exact=True).fill("nobody")
+    expect(page.get_by_text("Meets no device now.")).to_be_visible()
+    first, second = fleet[0], fleet[99]
+    names = f"{first.info()['hostname'].upper()}, {second.id}"
+    page.get_by_label("Devices", exact=True).fill(names)
+    expect(page.get_by_text("Meets 2 of 100 devices: bitaxe-")).to_be_visible()
+    page.get_by_label("Devices", exact=True).fill("")
     page.get_by_label("Group").select_option("attic")
     page.get_by_label("Firmware", exact=True).fill("2.12*")
+    page.get_by_label("Share of them").fill("0.5")
+    preview = page.get_by_text(re.compile(r"Meets \d of 100 devices: "))
+    expect(preview).to_be_visible()
+    said = preview.inner_text()
     page.get_by_role("button", name="Add fault").click()
 
-    expect(page.get_by_text("all devices of attic on 2.12*; meets 10")).to_be_visible()
+    item = page.get_by_role("listitem").filter(has_text="50 % of all devices of attic")
+    expect(item).to_contain_text("on 2.12*")
+    (rule,) = httpx.get(f"{fleet.control_url}/control/faults").json()["faults"]
+    expect(item.locator("a[href^='#/devices/']")).to_have_count(rule["matches"])
+    assert said.startswith(f"Meets {rule['matches']} of")
     picture(page, "fleet-faults")
-    page.goto(f"{fleet.control_url}/#/devices")
-    page.get_by_label("Group", exact=True).select_option("attic")
+    page.goto(f"{fleet.control_url}/#/devices?search=ambient")
     expect(page.locator("tbody tr[aria-rowindex='2']")).to_contain_text("ambient")
-    page.goto(f"{fleet.control_url}/#/faults")
-    page.get_by_role("button", name=re.compile("^Remove fault")).click()
-    expect(page.get_by_text("No faults active.")).to_be_visible()
 
 
-def test_two_faults_of_a_kind_can_be_told_apart(
-    open_fleet: Open, fleet: RunningFleet
+def test_a_fault_is_edited_paused_and_removed(
+    open_fleet: Open, fleet: RunningFleet, check_access: Callable[[Page], None]
 ) -> None:
     fleet.faults.add("latency", id="one", ms=300, share=0.5)
-    fleet.faults.add(
-        "latency", id="two", ms=20, device="601-*", route="/api/*", probability=0.1
-    )
-
+    whom = {"device": ["601-*", "402-63"], "route": "/api/*", "probability": 0.1}
+    fleet.faults.add("latency", id="two", ms=20, duration_s=10, every_s=60, **whom)  # type: ignore[arg-type]
     page = open_fleet("faults")
-
-    one = page.get_by_role("listitem").filter(has_text="one")
+    rules = page.get_by_role("region", name="Active faults").get_by_role("listitem")
+    one = rules.filter(has_text="one")
     expect(one).to_contain_text("ms 300, jitter_ms 0")
     expect(one).to_contain_text("50 % of all devices")
-    two = page.get_by_role("listitem").filter(has_text="two")
-    expect(two).to_contain_text("ms 20, jitter_ms 0")
-    expect(two).to_contain_text("devices 601-*, on /api/*, probability 0.1")
+    two = rules.filter(has_text="two")
+    expect(two).to_contain_text("devices 601-*, 402-63, on /api/*, probability 0.1")
+    expect(two).to_contain_text("for 10 s every 1 min, stops in 10 s")
+
+    page.get_by_role("button", name="Edit two").click()
+    late = page.get_by_label("How late")
+    expect(late).to_have_value("20")
+    expect(page.get_by_label("Devices", exact=True)).to_have_value("601-*, 402-63")
+    late.fill("900")
+    page.get_by_label("Lasts").fill("70")
+    expect(page.get_by_role("alert")).to_contain_text("every_s: 60 needs a duration_s")
+    page.get_by_label("Lasts").fill("20")
+    check_access(page)
+    page.get_by_role("button", name="Save changes").click()
+    expect(two).to_contain_text("ms 900")
+    copies = page.get_by_role("status").filter(has_text="two is changed.")
+    expect(copies.get_by_role("button", name="scenario")).to_be_enabled()
+
+    page.get_by_role("button", name="Pause two").click()
+    expect(two).to_contain_text("Paused")
+    page.get_by_role("button", name="Resume two").click()
+    expect(two).to_contain_text("Active")
+    page.get_by_role("button", name="Remove two").click()
+    expect(two).to_have_count(0)
+    page.get_by_role("button", name="Remove all").click()
+    expect(page.get_by_text("No faults active.")).to_be_visible()
+
+    page.goto(f"{fleet.control_url}/#/faults?device=601-1,402-61")
+    page.get_by_role("button", name="Wi-Fi flaps").click()
+    expect(page.get_by_text("Meets 2 of 100 devices: ")).to_be_visible()
+    expect(page.get_by_label("Repeats every")).to_have_value("60")
+    page.get_by_role("button", name="Save as preset").click()
+    page.get_by_label("Name of the preset").fill("My flaps")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.reload()
+    page.get_by_role("button", name="My flaps", exact=True).click()
+    expect(page.get_by_label("Devices", exact=True)).to_have_value("601-1, 402-61")
+    page.get_by_role("button", name="Forget My flaps").click()
+    expect(page.get_by_role("button", name="My flaps", exact=True)).to_have_count(0)
 
 
 def test_time_is_at_hand(open_fleet: Open, few: RunningFleet) -> None:
@@ -343,7 +389,41 @@ def test_the_journal_shows_requests_as_they_come(
     expect(page.get_by_text("Warning: hostname: 'My Bitaxe' may hold")).to_be_visible()
     expect(page.get_by_text("v2.12.2: an empty chunked body")).to_be_visible()
     check_access(page)
-    page.get_by_role("button", name="Clear").click()
+    httpx.patch(f"{fleet[6].url}/api/system", json={"statsFrequency": 77})
+    page.get_by_label("Only what a device or the API page sees otherwise").uncheck()
+    page.get_by_label("Search").fill("STATS 77")
+    expect(page.get_by_text("1 request of 5 shown.")).to_be_visible()
+    page.get_by_role("button", name="PATCH /api/system").click()
+    expect(page.get_by_text("content-type: application/json")).to_be_visible()
+    copy = page.get_by_role("button", name="Copy as curl").get_attribute("title")
+    assert copy is not None
+    words = shlex.split(copy)
+    assert words[words.index("-X") + 1] == "PATCH"
+    assert f"{fleet[6].url}/api/system" in words
+    assert json.loads(words[words.index("--data-raw") + 1]) == {"statsFrequency": 77}
+    name = fleet[6].info()["hostname"]
+    link = page.get_by_role("link", name=name)
+    expect(link).to_have_attribute("href", f"#/devices/{fleet[6].id}")
+    page.get_by_role("button", name=f"Only {name}", exact=True).click()
+    page.get_by_label("Search").fill("")
+    page.get_by_label("Status").select_option("2")
+    query = f"device={fleet[6].id}&status=2"
+    page.wait_for_url(f"{fleet.control_url}/#/journal?{query}")
+    page.reload()
+    expect(page.get_by_text("1 request of 5 shown.")).to_be_visible()
+    page.get_by_role("button", name="Freeze list").click()
+    httpx.get(f"{fleet[6].url}/api/system/asic")
+    page.get_by_role("button", name="Follow again").click()
+    expect(page.get_by_text("2 requests of 6 shown.")).to_be_visible()
+    page.get_by_role("button", name="Clear…").click()
+    check_access(page)
+    page.get_by_role("button", name="Cancel").click()
+    clear(page)
+
+
+def clear(page: Page) -> None:
+    page.get_by_role("button", name="Clear…").click()
+    page.get_by_role("button", name="Clear journal").click()
     expect(page.get_by_text("No request has come yet.")).to_be_visible()
 
 
@@ -367,8 +447,7 @@ def test_the_journal_bears_slow_answers(open_fleet: Open, fleet: RunningFleet) -
 
     rows = page.get_by_role("row").filter(has_text="/api/slow/")
     expect(rows).to_have_count(4)
-    page.get_by_role("button", name="Clear").click()
-    expect(page.get_by_text("No request has come yet.")).to_be_visible()
+    clear(page)
 
 
 def test_devices_are_added_kept_and_brought_back(

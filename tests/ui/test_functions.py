@@ -290,7 +290,6 @@ def test_devices_are_found_named_and_sorted() -> None:
         device(2, state="rejecting", sharesAccepted=3, sharesRejected=9),
         device(10, firmware="2.9.0"),
     ]
-    patterns = ["601-1", "BITAXE-000?", "127.0.0.10", "02:*:0[!1a]", "[", ""]
 
     found = asked(
         "../fleet/table.ts",
@@ -310,8 +309,6 @@ def test_devices_are_found_named_and_sorted() -> None:
                 usual: m.toQuery(m.everything()),
                 parts: rows.map(m.rejectPercent),
                 sorted: ids(m.sorted(rows, (row) => m.inOrder(row.firmware), false)),
-                named: {json.dumps(patterns)}.map((device) =>
-                    ids(m.named(rows, {{ device }}))),
             }};
         }})()""",
     )
@@ -324,7 +321,6 @@ def test_devices_are_found_named_and_sorted() -> None:
     assert found["usual"] == ""
     assert found["parts"] == [None, 75, None]
     assert found["sorted"] == [ten, one, two]
-    assert found["named"] == [[one], [one, two, ten], [ten], [two], [], [one, two, ten]]
 
 
 def test_what_was_done_is_told_as_code() -> None:
@@ -335,6 +331,12 @@ def test_what_was_done_is_told_as_code() -> None:
         {"method": "POST", "path": "/control/devices/601-1/restart", "now": 132},
         {"method": "DELETE", "path": "/control/faults/a%20b", "now": 200},
         {"method": "POST", "path": "/control/reset", "now": 201},
+        {
+            "method": "PATCH",
+            "path": "/control/faults/two",
+            "body": {"paused": True, "device": ["a", "b"]},
+            "now": 205,
+        },
         {
             "method": "POST",
             "path": "/control/devices/orders",
@@ -369,13 +371,15 @@ def test_what_was_done_is_told_as_code() -> None:
         'fleet.faults.remove("a b")',
         'httpx.request("POST", fleet.control_url + "/control/reset")'
         ".raise_for_status()",
+        'fleet.faults.change("two", paused=True, device=["a", "b"])',
         'for device in ["601-1", "601-2"]:',
         '    httpx.post(fleet[device].url + "/api/system/identify").raise_for_status()',
         "fleet.clock.advance(7200 - fleet.clock.now)",
     ]
     read = read_scenario(tomllib.loads(scenario), "copied")
-    assert [step.at_s for step in read.steps] == [0, 120, 188, 200, 200]
-    identify = read.steps[4]
+    assert [step.at_s for step in read.steps] == [0, 120, 188, 193, 200, 200]
+    assert read.steps[3].change == {"id": "two", "paused": True, "device": ["a", "b"]}
+    identify = read.steps[5]
     assert identify.request is not None
     assert (identify.device, identify.request.path) == ("601-2", "/api/system/identify")
     assert [line for line in scenario.splitlines() if line.startswith("#")] == [
@@ -388,6 +392,54 @@ def test_what_was_done_is_told_as_code() -> None:
     ]
     assert read.steps[0].fault == fault
     assert (read.steps[1].device, read.steps[2].clear) == ("601-1", "a b")
+
+
+def test_a_fault_is_read_from_a_form_and_told_by_what_changes() -> None:
+    effect = {
+        "name": "latency",
+        "area": "requests",
+        "of_requests": True,
+        "help": "Answers come late.",
+        "parameters": [
+            {"name": "ms", "help": "How late.", "default": 500, "choices": []},
+        ],
+    }
+    other = {**effect, "name": "x", "of_requests": False, "help": "", "parameters": []}
+    typed = {"ms": "20", "device": "a, b-*,", "share": "0.5", "route": "/api/*"}
+    rule = {"begins_at": 100, "ends_at": None, "changes_at": 130, "duration_s": 10}
+    found = asked(
+        "../fleet/rules.ts",
+        f"""(() => {{
+            const [effect, other] = {json.dumps([effect, other])};
+            const order = m.orderOf(effect, {json.dumps(typed)});
+            const presets = [{{ name: "Slow answers", rule: {{ effect: "latency" }} }}];
+            const rule = {json.dumps(rule)};
+            return {{
+                order,
+                other: m.orderOf(other, {{ route: "/", method: "", every_s: "60" }}),
+                again: m.orderOf(effect, m.typedOf(order)),
+                changes: m.changesOf({{ ...order, id: "x", paused: true }}, {{
+                    ...order, device: "a", share: undefined, group: "g" }}),
+                same: m.changesOf(order, order),
+                like: ["late ms", "SLOW", "fan"].map((words) =>
+                    m.effectsLike([effect, other], presets, words).length),
+                once: m.turns(rule, 0, 200),
+                often: m.turns({{ ...rule, every_s: 60 }}, 100, 200),
+                span: m.span([rule], 90),
+            }};
+        }})()""",
+    )
+
+    order = {"effect": "latency", "ms": 20, "share": 0.5, "route": "/api/*"}
+    order["device"] = ["a", "b-*"]
+    assert found["order"] == found["again"] == order
+    assert found["other"] == {"effect": "x", "every_s": 60}
+    assert found["changes"] == {"device": "a", "share": None, "group": "g"}
+    assert found["same"] == {}
+    assert found["like"] == [1, 1, 0]
+    assert found["once"] == [[0.5, 0.55]]
+    assert found["often"] == [[0, 0.1], [0.6, 0.7]]
+    assert found["span"] == [90, 135]
 
 
 def test_a_pools_page_of_a_worker_is_known_by_the_pools_host() -> None:

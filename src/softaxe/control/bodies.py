@@ -622,6 +622,10 @@ class JournalEntry(Struct, frozen=True):
     method: Annotated[str, about("Empty when it was no HTTP.")]
     path: str
     query: str
+    headers: Annotated[
+        tuple[tuple[str, ...], ...],
+        about("Name, in lower case, and value of each; without secrets."),
+    ]
     body: Annotated[str, about("Without secrets; may be cut.")]
     status: Annotated[Count, about("0 when nothing was answered.")]
     bytes: Count

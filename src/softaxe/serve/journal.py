@@ -17,7 +17,7 @@ from softaxe.catalog.firmware import Firmware
 from softaxe.device.profile import differences
 from softaxe.device.setting_rules import SETTINGS
 from softaxe.serve.answers import Answer
-from softaxe.serve.request import NO_BODY, App, Reply, Request, reply_of
+from softaxe.serve.request import NO_BODY, App, Headers, Reply, Request, reply_of
 
 MOST_ENTRIES = 10_000
 MOST_BYTES = 16 << 20
@@ -45,6 +45,7 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 """What the device knows as a secret, and what anybody would call one."""
+SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 _UNICODE_ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})")
 
 
@@ -67,6 +68,8 @@ class Entry(Struct, frozen=True):
     """No route and no page of the device was meant."""
     method: str = ""
     """Empty when what came is no HTTP request; it is the body then."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Names in lower case, in the order in which they came; without secrets."""
     path: str = ""
     query: str = ""
     size: int = 0
@@ -91,6 +94,7 @@ class Entry(Struct, frozen=True):
             "method": self.method,
             "path": self.path,
             "query": self.query,
+            "headers": [list(pair) for pair in self.headers],
             "body": self.body.decode("utf-8", "replace"),
             "status": self.status,
             "bytes": self.size,
@@ -114,6 +118,7 @@ class Exchange(Struct, frozen=True):
     method: str
     path: str
     query: str
+    headers: Headers
     body: bytes
     status: int
     size: int
@@ -147,6 +152,7 @@ def _read(note: Note) -> Entry:
         method=kept.method,
         path=kept.path,
         query=query_without_secrets(kept.query),
+        headers=headers_without_secrets(kept.headers),
         body=kept.body,
         status=kept.status,
         size=kept.size,
@@ -316,12 +322,14 @@ class JournaledApp:
             body = without_secrets(bytes(request.body.heard))[:KEPT_BODY_BYTES]
         texts = len(request.path) + len(request.query) + len(answer) + len(body)
         texts += sum(map(len, warnings))
+        texts += sum(len(name) + len(value) for name, value in request.headers)
         return Exchange(
             self._device,
             request.client,
             request.method,
             request.path,
             request.query,
+            request.headers,
             body,
             status,
             size or 0,
@@ -383,6 +391,22 @@ def query_without_secrets(query: str) -> str:
     return "&".join(
         f"{part.partition('=')[0]}={REMOVED}" if _names_secret(part) else part
         for part in parts
+    )
+
+
+def headers_without_secrets(headers: Headers) -> tuple[tuple[str, str], ...]:
+    """Return a request's headers as text, with the values of secret ones removed."""
+    texts = (
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in headers
+    )
+    return tuple(
+        (
+            name,
+            REMOVED
+            if name in SECRET_HEADERS or _names_secret(f"{name}\n{value}")
+            else value,
+        )
+        for name, value in texts
     )
 
 

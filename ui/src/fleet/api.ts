@@ -123,19 +123,34 @@ export interface Effect {
 export interface Rule {
   id: string;
   effect: string;
-  device?: string;
+  device?: string | string[];
   group?: string;
   firmware?: string;
   share?: number;
   probability?: number;
   method?: string;
   route?: string;
+  every_s?: number;
+  duration_s?: number;
+  paused?: boolean;
   active: boolean;
-  matches: number;
+  /** When it next begins or ends; null for never. */
+  changes_at: number | null;
   begins_at: number;
   ends_at: number | null;
+  matches: number;
+  /** Of these, miners that are no devices of the fleet. */
+  strangers: number;
+  /** Ids of the first ten. */
+  devices: string[];
   /** What the effect takes, by its parameters' names. */
   [parameter: string]: unknown;
+}
+
+/** An order for a common trouble. */
+export interface Preset {
+  name: string;
+  rule: Record<string, unknown>;
 }
 
 export interface Entry {
@@ -147,6 +162,8 @@ export interface Entry {
   method: string;
   path: string;
   query: string;
+  /** Name, in lower case, and value of each; without secrets. */
+  headers: [string, string][];
   body: string;
   status: number;
   bytes: number;

@@ -1,6 +1,7 @@
 /** What was done on the page, as code that does it again. */
 
 import { code as texts } from "$texts";
+import type { Entry } from "./api";
 
 export interface Action {
   method: string;
@@ -48,6 +49,7 @@ export function asPytest(action: Action): string {
     const { effect, ...others } = members;
     return `fleet.faults.add(${[python(effect), given(others)].filter(Boolean).join(", ")})`;
   }
+  if (kind === "faults" && method === "PATCH") return `fleet.faults.change(${[one, given(members)].filter(Boolean).join(", ")})`;
   if (kind === "faults") return name === undefined ? "fleet.faults.clear()" : `fleet.faults.remove(${one})`;
   if (kind === "devices" && name === "orders") return pytestOrder(members as unknown as DevicesOrder);
   if (kind === "devices" && more === "restart") return `fleet[${one}].restart()`;
@@ -98,6 +100,11 @@ export function whyNoStep(action: Action): string {
 function stepsOf(action: Action): string[] {
   const [kind, name, more] = partsOf(action);
   if (kind === "faults" && action.method === "POST" && name === undefined) return [`fault = ${table(membersOf(action))}`];
+  if (kind === "faults" && action.method === "PATCH") {
+    const change: Members = { id: name, ...membersOf(action) };
+    // TOML has no null, by which something is no longer ordered.
+    return Object.values(change).includes(null) ? [] : [`change = ${table(change)}`];
+  }
   if (kind === "faults" && action.method === "DELETE") return [`clear = ${JSON.stringify(name ?? "all")}`];
   if (kind === "devices" && more === "restart") return [stepOrder(name ?? "", "restart")];
   if (kind !== "devices" || name !== "orders") return [];
@@ -126,4 +133,17 @@ export function asCode(actions: Action[], kind: "curl" | "pytest" | "scenario", 
   if (kind === "pytest") return actions.map(asPytest).join("\n");
   const start = actions[0]?.now ?? 0;
   return actions.map((one) => asSteps(one, one.now - start)).join("\n\n");
+}
+
+/** Headers that curl writes itself, or that hold for one connection. */
+const NOT_COPIED = new Set(["host", "content-length", "connection", "accept-encoding", "user-agent", "upgrade"]);
+
+/** What a client asked, to be asked again; `url` is the device's. */
+export function requestAsCurl(entry: Entry, url: string): string {
+  const headers = entry.headers
+    .filter(([name]) => !NOT_COPIED.has(name) && !name.startsWith("sec-"))
+    .map(([name, value]) => ` -H ${quoted(`${name}: ${value}`)}`);
+  const body = entry.body ? ` --data-raw ${quoted(entry.body)}` : "";
+  const method = entry.method === "GET" && !body ? "" : ` -X ${entry.method}`;
+  return `curl${method}${headers.join("")} ${quoted(`${url}${entry.path}${entry.query ? `?${entry.query}` : ""}`)}${body}`;
 }

@@ -84,26 +84,3 @@ export function between(rows: Row[], one: string, other: string): string[] {
   const [first = 0, last = 0] = places.includes(-1) ? [Math.max(...places), Math.max(...places)] : places.sort((a, b) => a - b);
   return rows.slice(Math.max(0, first), last + 1).map((row) => row.id);
 }
-
-/** True for a name that a pattern with `*`, `?` and `[...]` means, as the control API reads it. */
-export function isLike(name: string, pattern: string): boolean {
-  const text = pattern.replace(/\[(!?)(\]?[^\]]*)\]|[\s\S]/g, (part: string, not: string | undefined, letters: string | undefined) => {
-    if (letters !== undefined) return `[${not ? "^" : ""}${letters.replace(/[\\\]^]/g, "\\$&")}]`;
-    if (part === "*") return "[\\s\\S]*";
-    return part === "?" ? "[\\s\\S]" : part.replace(/[.+^${}()|[\]\\]/g, "\\$&");
-  });
-  return new RegExp(`^${text}$`).test(name);
-}
-
-/** The devices that a rule names, whatever its share; a part that it breaks may be missing on some. */
-export function named(rows: Row[], rule: { device?: string; group?: string; firmware?: string }): Row[] {
-  const wanted = (rule.device || "*").toLowerCase();
-  return rows.filter((row) => {
-    const names = [row.id, row.hostname, new URL(row.url).hostname, new URL(row.url).host, row.macAddr];
-    return (
-      names.some((name) => isLike(name.toLowerCase(), wanted)) &&
-      isLike(row.group, rule.group || "*") &&
-      isLike(row.firmware, rule.firmware || "*")
-    );
-  });
-}

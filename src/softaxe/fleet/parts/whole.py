@@ -532,7 +532,12 @@ class Whole:
 
 def _size(entry: Entry) -> int:
     """About what an entry takes, in bytes."""
-    texts = (entry.path, entry.query, entry.body, entry.answer, *entry.warnings)
+    headers = [text for pair in entry.headers for text in pair]
+    texts = (
+        *(entry.path, entry.query, entry.body, entry.answer),
+        *entry.warnings,
+        *headers,
+    )
     return ENTRY_BYTES + sum(map(len, texts))
 
 
