@@ -569,7 +569,9 @@ def test_on_a_phone_devices_are_cards(open_fleet: Open) -> None:
     expect(page.get_by_text("No device matches.")).to_be_in_viewport()
 
 
-def test_real_works_rates_have_their_digits(open_fleet: Open) -> None:
+def test_real_works_rates_have_their_digits_and_processes_their_restarts(
+    open_fleet: Open, fleet: RunningFleet
+) -> None:
     page = open_fleet()
     history = {
         "now": [0, 10, 20],
@@ -581,8 +583,20 @@ def test_real_works_rates_have_their_digits(open_fleet: Open) -> None:
         "sharesAccepted": [0, 1, 2],
         "sharesRejected": [0, 0, 0],
     }
-    page.route("**/control/history", lambda route: route.fulfill(json=history))
+    totals = httpx.get(f"{fleet.control_url}/control/fleet").json()
+    up = {"devices": "601-1 to 601-50", "place": "process 7", "state": "up"}
+    away = {"devices": "601-51 to 601-100", "place": "", "state": "starting again"}
+    workers = [{**up, "restarts": 0}, {**away, "restarts": 2}]
+    for path, told in (
+        ("history", history),
+        ("fleet", {**totals, "workers": 2}),
+        ("workers", {"workers": workers}),
+    ):
+        page.route(
+            f"**/control/{path}", lambda route, told=told: route.fulfill(json=told)
+        )
     page.reload()
+    expect(page.get_by_text("2 processes, 1 not up, restarted 2 times")).to_be_visible()
 
     page.get_by_role("button", name="Charts").click()
     chart = page.get_by_role("img", name="Hash rate: now 12.0 MH/s")

@@ -2,8 +2,12 @@
 
 import { format as texts } from "$texts";
 
+/** By digits: making one takes longer than many numbers. */
+const FORMATS: Intl.NumberFormat[] = [];
+
 export function number(value: number, digits = 0): string {
-  return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const format = (FORMATS[digits] ??= new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+  return format.format(value);
 }
 
 /** What to say of a speed that is wished for and not reached; empty while it is. */
