@@ -587,14 +587,13 @@ def test_real_works_rates_have_their_digits_and_processes_their_restarts(
     up = {"devices": "601-1 to 601-50", "place": "process 7", "state": "up"}
     away = {"devices": "601-51 to 601-100", "place": "", "state": "starting again"}
     workers = [{**up, "restarts": 0}, {**away, "restarts": 2}]
-    for path, told in (
-        ("history", history),
-        ("fleet", {**totals, "workers": 2}),
-        ("workers", {"workers": workers}),
-    ):
-        page.route(
-            f"**/control/{path}", lambda route, told=told: route.fulfill(json=told)
-        )
+
+    def answer(path: str, told: object) -> None:
+        page.route(f"**/control/{path}", lambda route: route.fulfill(json=told))
+
+    answer("history", history)
+    answer("fleet", {**totals, "workers": 2})
+    answer("workers", {"workers": workers})
     page.reload()
     expect(page.get_by_text("2 processes, 1 not up, restarted 2 times")).to_be_visible()
 
