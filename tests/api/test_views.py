@@ -528,6 +528,11 @@ def test_the_partitions_tell_what_runs_and_what_is_empty() -> None:
     assert [row["label"] for row in rows] == ["factory", "ota_0", "ota_1"]
     assert [row["is_running"] for row in rows] == [True, False, False]
     assert [row["version"] for row in rows] == ["v2.12.2", None, None]
+    factory, *empty = rows
+    assert str(factory["compiled"]).endswith("2026 00:00:00")
+    assert 0 < cast("int", factory["bytes"]) < cast("int", factory["slot_bytes"])
+    for name in ("project", "compiled", "bytes"):
+        assert [row[name] for row in empty] == [None, None]
 
 
 def told(version: str, seconds: float, board: str = "601") -> Any:

@@ -167,6 +167,14 @@ def test_a_change_is_saved_and_read_back(
     waiting = "Waiting for a restart: Primary pool: Suggested difficulty."
     expect(page.get_by_text(waiting)).to_be_visible()
     expect(page.get_by_role("button", name="Restart to apply")).to_have_count(2)
+    for width in (390, 1280, 1920, 2560):
+        page.set_viewport_size({"width": width, "height": 900})
+        edges = page.evaluate(
+            """[...document.querySelectorAll(".page-head, .waiting, .card, .save")]
+                .map((one) => one.getBoundingClientRect())
+                .map(({ left, right }) => `${left} ${right}`)"""
+        )
+        assert len(set(edges)) == 1, (width, edges)
     info = bitaxe.info()
     assert (info["temptarget"], info["frequency"]) == (58, 490)
     assert info["stratumSuggestedDifficulty"] == 512

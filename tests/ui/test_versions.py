@@ -143,4 +143,8 @@ def test_an_unknown_version_is_told_on_a_phone(
         expect(page.get_by_text("speaks as v2.15.0")).to_be_visible()
         expect(page.get_by_text("Web page: part of the firmware.")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+        page.get_by_role("button", name="Start from factory").click()
+        expect(page.get_by_text("Now v2.14.2 runs in factory.")).to_be_visible()
+        assert device.info()["runningPartition"] == "factory"
         page.close()

@@ -23,6 +23,7 @@ from softaxe.device.pool_slots import NAMES, SLOT_RULES, SlotRule
 from softaxe.device.profile import FIRMWARE, Profile
 from softaxe.device.protection import CHIP_LIMIT_C, VR_LIMIT_C
 from softaxe.device.setting_rules import Effect, Kind, Limits, Rule, rules
+from softaxe.flash.image import SLOT_BYTES
 from softaxe.flash.partitions import APP_SLOTS
 
 
@@ -418,7 +419,7 @@ def _warnings(device: Device) -> list[str]:
 
 
 def partitions(device: Device) -> list[dict[str, object]]:
-    """List the application partitions; the version of an empty one is None."""
+    """List the application partitions; what an image would tell is None without."""
     flash = device.flash
     rows: list[dict[str, object]] = []
     for label in APP_SLOTS:
@@ -426,7 +427,11 @@ def partitions(device: Device) -> list[dict[str, object]]:
         rows.append(
             {
                 "label": label,
-                "version": None if image is None else image.version,
+                "version": image and image.version,
+                "project": image and image.project_name,
+                "compiled": image and f"{image.compile_date} {image.compile_time}",
+                "bytes": image and image.size,
+                "slot_bytes": SLOT_BYTES,
                 "boots": slot is None or slot.boots,
                 "is_running": label == flash.running,
                 "is_next": label == flash.boot_label,

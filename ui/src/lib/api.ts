@@ -119,9 +119,14 @@ export interface Asic {
   voltageOptions: number[];
 }
 
+/** A slot for firmware; what is of its image is null while it is empty. */
 export interface Partition {
   label: string;
   version: string | null;
+  project: string | null;
+  compiled: string | null;
+  bytes: number | null;
+  slot_bytes: number;
   boots: boolean;
   is_running: boolean;
   is_next: boolean;
