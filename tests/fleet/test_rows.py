@@ -2,8 +2,9 @@
 
 import pytest
 
+from softaxe.fleet.device_histories import hashing_hs
 from softaxe.fleet.fleet import Fleet
-from softaxe.fleet.rows import hashing_hs, row, state_of, sums
+from softaxe.fleet.rows import row, state_of, sums
 from softaxe.stratum.ledger import Unanswered
 from softaxe.testing.run import running
 

@@ -492,6 +492,60 @@ def test_columns_fit_and_go_into_a_file() -> None:
     ]
 
 
+def test_rows_are_kept_up_to_date_by_what_is_new() -> None:
+    old = [{**device(number), "startedAt": 0, "power": 20.0} for number in (1, 2)]
+    new = {**device(3), "startedAt": 100}
+    changed = {"id": old[1]["id"], "hashRate": 1000, "power": 17}
+    empty = {"revision": "a-1", "removed": []}
+    news = {**empty, "since": "a-1", "devices": [changed, new]}
+    gone = {**empty, "since": "a-1", "devices": [], "removed": [old[0]["id"]]}
+
+    same, found, left = asked(
+        "../fleet/rows.ts",
+        f"""(() => {{
+            const all = {{ since: null, devices: {json.dumps(old)} }};
+            const first = m.updated([], all, 60);
+            const found = m.updated(first, {json.dumps(news)}, 60.5);
+            return [found[0] === first[0] && found[1] !== first[1], found,
+                m.updated(found, {json.dumps(gone)}, 70).map((row) => row.id)];
+        }})()""",
+    )
+
+    assert same is True
+    assert [row["uptimeSeconds"] for row in found] == [60, 60, 0]
+    assert (found[1]["efficiency"], found[1]["hostname"]) == (17, old[1]["hostname"])
+    assert left == [old[1]["id"], new["id"]]
+
+
+def test_what_a_device_says_is_grouped_and_has_units() -> None:
+    info = {
+        "coreVoltageActual": 1144,
+        "voltage": 5156.25,
+        "temp": -1,
+        "statsFrequency": 0,
+        "autofanspeed": 1,
+        "stratumPort": 3333,
+        "fanTwist": 0.123456789,
+        "new": {"a": [1]},
+    }
+
+    groups = dict(asked("../fleet/members.ts", f"m.grouped({json.dumps(info)})"))
+
+    told = {one["name"]: one["value"] for group in groups.values() for one in group}
+    assert told == {
+        "coreVoltageActual": "1,144 mV",
+        "voltage": "5.16 V",
+        "temp": "–",
+        "statsFrequency": "off",
+        "autofanspeed": "yes",
+        "stratumPort": "3333",
+        "fanTwist": "0.123457",
+        "new": '{"a":[1]}',
+    }
+    assert [one["label"] for one in groups["Pool"]] == ["Port"]
+    assert [one["name"] for one in groups["Other"]] == ["new"]
+
+
 def test_moments_are_read_as_people_write_them() -> None:
     texts = ["90", "2 h 5 min", "1d4h", "1.5h", "2 h x", "soon", "5 parsecs", ""]
 

@@ -12,8 +12,22 @@ from softaxe.serve.member import Member
 EVERY_S = 60.0
 MOST_POINTS = 120
 """Two hours of points; of a device they take 2.9 kB."""
+BELIEVED = 2.0
+"""A reading up to so many times what the chips can do is one of chance."""
+
+
+def hashing_hs(device: Device) -> float:
+    """What a device adds to its fleet: its reading, if that can be true.
+
+    A device shows what it has last measured when its chips are off, and an immense rate
+    when a counter has run over; fidelity is for the device, not for sums of many.
+    """
+    told_hs, can_hs = device.hashrate.current_hs, device.chain.hashrate_hs
+    return told_hs if told_hs <= BELIEVED * can_hs else can_hs
+
+
 QUANTITIES: Mapping[str, Callable[[Device], float | None]] = {
-    "hashRate": lambda device: device.hashrate.current_hs / 1e9,
+    "hashRate": lambda device: hashing_hs(device) / 1e9,
     "power": lambda device: device.readings.power_w,
     "temp": lambda device: device.readings.temp_c,
     "vrTemp": lambda device: device.readings.vr_temp_c,

@@ -8,7 +8,7 @@ from softaxe.description import shown
 from softaxe.device.device import Device
 from softaxe.errors import SettingError
 from softaxe.faults import Rule
-from softaxe.fleet.device_histories import DeviceHistories
+from softaxe.fleet.device_histories import DeviceHistories, hashing_hs
 from softaxe.fleet.turns import in_turns
 from softaxe.serve.member import Member
 
@@ -40,8 +40,6 @@ State = Literal[
 """What `state_of` tells."""
 WELL = frozenset[State]({"mining", "starting", "paused"})
 """Nothing is wrong with a device of these."""
-BELIEVED = 2.0
-"""A reading up to so many times what the chips can do is one of chance."""
 Row = dict[str, Any]
 
 
@@ -75,16 +73,6 @@ def _mining_state(device: Device, *, is_young: bool) -> State:
         return "mining" if device.hashrate.one_minute_hs > 0 else "starting"
     is_slow = device.chain.hashrate_hs < SLOW * device.expected_hashrate_hs
     return "slow" if is_slow else "mining"
-
-
-def hashing_hs(device: Device) -> float:
-    """What a device adds to its fleet: its reading, if that can be true.
-
-    A device shows what it has last measured when its chips are off, and an immense rate
-    when a counter has run over; fidelity is for the device, not for sums of many.
-    """
-    told_hs, can_hs = device.hashrate.current_hs, device.chain.hashrate_hs
-    return told_hs if told_hs <= BELIEVED * can_hs else can_hs
 
 
 def ghs(rate_hs: float) -> float:

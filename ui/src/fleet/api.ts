@@ -101,6 +101,17 @@ export interface Worker {
   restarts: number;
 }
 
+/** One device over time: one list for each quantity, oldest first. */
+export interface DeviceHistory {
+  now: number[];
+  hashRate: (number | null)[];
+  power: (number | null)[];
+  temp: (number | null)[];
+  vrTemp: (number | null)[];
+  fanspeed: (number | null)[];
+  uptimeSeconds: (number | null)[];
+}
+
 export interface Parameter {
   name: string;
   help: string;
@@ -233,6 +244,9 @@ if (given) {
 const token = sessionStorage.getItem(KEPT);
 export const hasToken = Boolean(token);
 
+/** What was asked for is not there, or no more. */
+export class NotThere extends Error {}
+
 /** Ask; throws an Error whose message is the API's own. */
 export async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
   const headers: Record<string, string> = {};
@@ -245,7 +259,10 @@ export async function ask<T>(method: string, path: string, body?: unknown): Prom
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const found: unknown = await answer.json();
-  if (!answer.ok) throw new Error((found as { error?: string }).error ?? `HTTP ${answer.status}`);
+  if (!answer.ok) {
+    const text = (found as { error?: string }).error ?? `HTTP ${answer.status}`;
+    throw answer.status === 404 ? new NotThere(text) : new Error(text);
+  }
   return found as T;
 }
 

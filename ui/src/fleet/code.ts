@@ -2,6 +2,7 @@
 
 import { code as texts } from "$texts";
 import type { Entry } from "./api";
+import type { Order } from "./orders";
 
 export interface Action {
   method: string;
@@ -65,15 +66,21 @@ export function asPytest(action: Action): string {
 }
 
 interface DevicesOrder {
-  order: "restart" | "identify" | "pause" | "resume" | "remove";
+  order: Order;
   devices: string[];
+}
+
+/** Where a device itself takes an order, by POST. */
+function pathOf(order: Order): string {
+  if (order === "press") return "/softaxe/button/short";
+  return order === "hold" ? "/softaxe/button/long" : `/api/system/${order}`;
 }
 
 function pytestOrder({ order, devices }: DevicesOrder): string {
   const [only] = devices;
   const one = devices.length === 1 ? JSON.stringify(only) : "device";
   const isOwn = order === "restart" || order === "remove";
-  const call = isOwn ? `fleet[${one}].${order}()` : `httpx.post(fleet[${one}].url + "/api/system/${order}").raise_for_status()`;
+  const call = isOwn ? `fleet[${one}].${order}()` : `httpx.post(fleet[${one}].url + "${pathOf(order)}").raise_for_status()`;
   return devices.length === 1 ? call : `for device in ${python(devices)}:\n    ${call}`;
 }
 
@@ -112,8 +119,8 @@ function stepsOf(action: Action): string[] {
   return order === "remove" ? [] : devices.map((device) => stepOrder(device, order));
 }
 
-function stepOrder(device: string, order: string): string {
-  const what = order === "restart" ? "restart = true" : `request = { method = "POST", path = "/api/system/${order}" }`;
+function stepOrder(device: string, order: Order): string {
+  const what = order === "restart" ? "restart = true" : `request = { method = "POST", path = "${pathOf(order)}" }`;
   return `device = ${JSON.stringify(device)}\n${what}`;
 }
 

@@ -175,7 +175,8 @@ class FleetState {
     const page = this.page.split("/")[0] ?? "";
     if (this.page === "devices") return true;
     if (!["devices", "faults", "journal"].includes(page)) return false;
-    return this.rows.length !== this.sums?.devices || performance.now() - this.#rowsAt > NAMES_EVERY_MS;
+    if (this.rows.length !== this.sums?.devices) return true;
+    return page !== "devices" && performance.now() - this.#rowsAt > NAMES_EVERY_MS;
   }
 
   /** Whether there can be a new point; time may also have been set back. */

@@ -4,7 +4,7 @@ import { orders as texts } from "$texts";
 import type { Ordered } from "./api";
 import { fleet } from "./fleet.svelte";
 
-export type Order = "restart" | "identify" | "pause" | "resume" | "remove";
+export type Order = "restart" | "identify" | "pause" | "resume" | "press" | "hold" | "remove";
 
 /** Order it; those that refuse are told, with the reason of the first. */
 export async function orderDevices(order: Order, devices: string[]): Promise<void> {
