@@ -1,7 +1,6 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.commands import ended
 from typer.testing import CliRunner
 
 from softaxe.cli.commands import app
@@ -31,9 +30,9 @@ def test_what_does_not_come_true_is_told_and_reported(tmp_path: Path) -> None:
     path, report = tmp_path / "mine.toml", tmp_path / "report.xml"
     path.write_text(FAILING)
 
-    result = ended("scenario", str(path), "--junit", str(report))
+    result = CliRunner().invoke(app, ["scenario", str(path), "--junit", str(report)])
 
-    assert result.returncode == 1
+    assert result.exit_code == 1
     assert "temp of all is above 500 within 3 s; found" in result.stdout
     assert "1 as expected, 1 not" in result.stdout
     suite = ElementTree.parse(report).getroot()[0]

@@ -64,9 +64,10 @@ def test_steps_that_cannot_be_done_fail_and_the_rest_goes_on(tmp_path: Path) -> 
     path, report = tmp_path / "mine.toml", tmp_path / "report.xml"
     path.write_text(REFUSED)
 
-    result = ended("scenario", str(path), "access-refused", "--junit", str(report))
+    arguments = ["scenario", str(path), "access-refused", "--junit", str(report)]
+    result = CliRunner().invoke(app, arguments)
 
-    assert result.returncode == 1, result.stderr
+    assert result.exit_code == 1, result.stderr
     told = [
         "step 1: settings can be done; found frequency: 0 is outside 1..65535 MHz",
         "step 2: clear can be done; found there is no fault 'nothing'",

@@ -19,11 +19,23 @@ from softaxe.testing.run import MakeDevices, RunningFleet, running
 MINUTES = 60
 
 
-@pytest.fixture
-def gamma() -> Iterator[RunningFleet]:
-    with running(speed=0) as device:
+@pytest.fixture(scope="module")
+def warm() -> Iterator[RunningFleet]:
+    """A device that has mined for a while; its time stands still between steps."""
+    with running(speed=0, control=True) as device:
         device.clock.advance(5 * MINUTES)
+        body = {"name": "warm"}
+        httpx.post(f"{device.control_url}/control/snapshots", json=body)
         yield device
+
+
+@pytest.fixture
+def gamma(warm: RunningFleet) -> RunningFleet:
+    """That device, as it was when nobody had done anything to it."""
+    url = f"{warm.control_url}/control/snapshots/warm/restore"
+    httpx.post(url).raise_for_status()
+    warm.clock.advance(10)  # it logs in to its pool again
+    return warm
 
 
 @pytest.fixture

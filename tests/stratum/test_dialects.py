@@ -537,6 +537,7 @@ def test_a_bitaxe_where_the_job_has_bits_inside_the_mask(
 # Our own device
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("name", DIALECTS)
 @pytest.mark.parametrize("release", ["2.12.2", "2.15.0"])
 def test_our_device_mines_on_every_dialect(name: str, release: str) -> None:
@@ -550,6 +551,7 @@ def test_our_device_mines_on_every_dialect(name: str, release: str) -> None:
     assert device.shares.rejected == pool.totals.rejected.total() == 0
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("name", DIALECTS)
 def test_our_device_reads_every_dialect_s_refusals(name: str) -> None:
     pool = Pool.for_scaled_work(seed=1, dialect=dialect_of(name))

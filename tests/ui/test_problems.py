@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -15,12 +16,23 @@ Visit = Callable[..., Page]
 Check = Callable[[Page], None]
 
 
-@pytest.fixture
-def gamma() -> Iterator[RunningFleet]:
-    """A device that mines; its time stands still between steps."""
-    with running(speed=0) as device:
+@pytest.fixture(scope="module")
+def warm() -> Iterator[RunningFleet]:
+    """A device that has mined for a while; its time stands still between steps."""
+    with running(speed=0, control=True) as device:
         device.clock.advance(5 * MINUTES)
+        body = {"name": "warm"}
+        httpx.post(f"{device.control_url}/control/snapshots", json=body)
         yield device
+
+
+@pytest.fixture
+def gamma(warm: RunningFleet) -> RunningFleet:
+    """That device, as it was when nobody had done anything to it."""
+    url = f"{warm.control_url}/control/snapshots/warm/restore"
+    httpx.post(url).raise_for_status()
+    warm.clock.advance(10)  # it logs in to its pool again
+    return warm
 
 
 def overheat(device: RunningFleet) -> str:
