@@ -237,9 +237,7 @@ def test_the_help_tells_the_variables() -> None:
         assert options
 
 
-def test_run_says_what_runs_and_ends_cleanly(
-    tmp_path: Path, free_ports: Ports
-) -> None:
+def test_run_says_what_runs_and_ends_cleanly(tmp_path: Path, free_ports: Ports) -> None:
     port = free_ports()
     with command("run", "--port", str(port), "--state", str(tmp_path)) as process:
         info = wait_for(f"http://127.0.0.1:{port}/api/system/info")
