@@ -185,6 +185,35 @@ def test_a_change_is_saved_and_read_back(
     expect(open_page("settings").get_by_text(waiting)).to_be_visible()
 
 
+def test_a_setting_is_found_explained_and_unfolded(open_page: Open) -> None:
+    page = open_page("settings", has_touch=True)
+    frequency = page.get_by_label("Frequency", exact=True)
+    difficulty = page.get_by_label("Suggested difficulty", exact=True)
+    expect(frequency).to_be_visible()
+    find = page.get_by_label("Find a setting")
+    find.fill("fallback suggest")
+    expect(difficulty).to_have_count(1)
+    expect(difficulty).to_be_visible()
+    expect(frequency).to_have_count(0)
+    find.fill("minfanspeed")
+    expect(page.get_by_label("Minimum fan speed", exact=True)).to_be_visible()
+    find.fill("nonsense")
+    expect(page.get_by_text("No setting is called “nonsense”.")).to_be_visible()
+    page.get_by_role("button", name="Show all").click()
+
+    expect(difficulty).to_have_count(2)
+    expect(difficulty.first).to_be_hidden()
+    page.evaluate("location.hash = '#/settings/pool/stratumSuggestedDifficulty'")
+    expect(difficulty.first).to_be_focused()
+    hint = page.locator("#field-stratumSuggestedDifficulty-hint")
+    expect(hint).to_be_visible()
+    expect(hint).to_contain_text("Allowed: 0 to 65535. Takes effect after a restart.")
+    page.keyboard.press("Escape")
+    expect(hint).to_be_hidden()
+    page.get_by_role("button", name="What is Temperature target?").tap()
+    expect(page.locator("#field-temptarget-hint")).to_be_visible()
+
+
 def test_what_is_typed_lasts_while_another_page_is_open(open_page: Open) -> None:
     page = open_page("settings")
     target = page.get_by_label("Temperature target", exact=True)
