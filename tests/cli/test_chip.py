@@ -36,7 +36,7 @@ def test_it_offers_the_chips_and_ends_cleanly() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (("--board", "9000"), 1, "softaxe: board: '9000' is none of"),
+        (("--board", "9000"), 2, "softaxe: board: '9000' is none of"),
         (("--ease-bits", "41"), 2, "40"),
     ],
 )

@@ -34,7 +34,7 @@ def test_what_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, of)
     nowhere = CliRunner().invoke(app, ["image", "-o", str(tmp_path / "no" / "image")])
 
-    assert (done.exit_code, nowhere.exit_code) == (1, 1)
+    assert (done.exit_code, nowhere.exit_code) == (2, 2)
     assert "31 bytes" in done.stderr
     assert "No such file" in nowhere.stderr
     assert list(tmp_path.iterdir()) == []

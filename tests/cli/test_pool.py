@@ -176,7 +176,7 @@ def test_scaled_work_by_tls_on_a_pool_in_another_process(
 def test_what_does_not_fit_is_refused(options: list[str], complaint: str) -> None:
     result = CliRunner().invoke(app, ["pool", *options])
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert complaint in re.sub(r"\s+", " ", result.stderr)
 
 

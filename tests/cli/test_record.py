@@ -1,3 +1,4 @@
+import json
 import re
 import signal
 import tomllib
@@ -49,9 +50,18 @@ def test_the_command_is_content_with_softaxe(bitaxe: Any) -> None:
     assert result.output.endswith(", 0 differ\n")
 
 
+def test_a_program_reads_what_differs(bitaxe: Any) -> None:
+    few = CliRunner().invoke(app, ["check", bitaxe.url, "--json"])
+    all_of_it = CliRunner().invoke(app, ["check", bitaxe.url, "--json", "--all"])
+
+    assert json.loads(few.stdout) == []
+    found = json.loads(all_of_it.stdout)
+    assert {"what": "info: power", "expected": "number", "got": "number"} in found
+
+
 def test_nobody_there_is_said_in_a_line() -> None:
     result = CliRunner().invoke(app, ["check", "http://127.0.0.1:1"])
 
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "GET http://127.0.0.1:1/api/system/info" in result.output
     assert "Traceback" not in result.output

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from softaxe.cli import run
 from softaxe.cli.commands import app
 from softaxe.fleet.options import FleetOptions
+from softaxe.serve.storage import Storage
 
 Ports = Callable[..., int]
 
@@ -52,7 +53,7 @@ def test_what_does_not_fit_is_refused_in_one_line(
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, ["run", *arguments])
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr.startswith("softaxe: ")
     assert result.stderr.count("\n") == 1
     assert complaint in result.stderr
@@ -292,8 +293,11 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
         arguments = ["run", "--port", str(port), "--state", str(tmp_path)]
         result = CliRunner().invoke(app, arguments)
 
-    assert result.exit_code == 1
-    assert re.fullmatch("softaxe: .*in use\n", result.stderr)
+    assert result.exit_code == 2
+    assert (
+        result.stderr
+        == f"softaxe: --port: 127.0.0.1 port {port}: Address already in use\n"
+    )
 
 
 def test_a_second_process_on_one_state_is_refused(
@@ -305,7 +309,7 @@ def test_a_second_process_on_one_state_is_refused(
         arguments = ["run", "--port", "0", "--state", str(tmp_path)]
         second = CliRunner().invoke(app, arguments)
 
-    assert second.exit_code == 1
+    assert second.exit_code == 2
     assert f"{tmp_path} is in use by another softaxe" in second.stderr
 
 
@@ -458,6 +462,45 @@ def test_a_fleet_ends_in_the_middle_of_a_long_advance(
 def test_the_command_says_it_in_a_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["run", "--www", str(tmp_path / "no")])
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.output.startswith("softaxe: --www: ")
     assert "Traceback" not in result.output
+
+
+def test_a_fault_that_meets_nobody_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.toml"
+    path.write_text(
+        "[[group]]\n[[fault]]\neffect = 'fan_dead'\ndevice = '602-*'\n"
+        "[[fault]]\neffect = 'fan_dead'\ndevice = '601-1'\nid = 'met'\n"
+        "[[fault]]\neffect = 'latency'\nfirmware = '2.15*'\nid = 'new'\n"
+    )
+    arguments = ("--ephemeral", "--port", "0", "--control", "none")
+    with command("run", str(path), *arguments) as process:
+        read_until(process, lambda text: "Ctrl-C" in text)
+        process.terminate()
+        _, errors = end_of(process)
+
+    assert errors.splitlines() == [
+        "softaxe: fault fault-1 (fan_dead): it meets no device so far",
+        "softaxe: fault new (latency): it meets no device so far",
+    ]
+
+
+def test_a_start_afresh_forgets_settings_but_is_the_same_device(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    seed = storage.keep_seed(None)
+    storage.save_settings("601-1", {"wifissid": "Nowhere"})
+    storage.close()
+
+    assert run._state(tmp_path, is_reset=False) == tmp_path
+    assert stored(tmp_path) == (seed, {"wifissid": "Nowhere"})
+    assert run._state(tmp_path, is_reset=True) == tmp_path
+    assert stored(tmp_path) == (seed, {})
+
+
+def stored(directory: Path) -> tuple[int, dict[str, object]]:
+    """What a state directory has: its seed, and a device's settings."""
+    storage = Storage(directory)
+    found = storage.keep_seed(None), storage.load_settings("601-1")
+    storage.close()
+    return found

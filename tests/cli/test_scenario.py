@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -53,6 +54,22 @@ def test_a_bad_name_or_file_is_told(tmp_path: Path) -> None:
     bad = CliRunner().invoke(app, ["scenario", str(path)])
 
     assert type(missing.exception) is type(bad.exception) is SystemExit
-    assert missing.exit_code == bad.exit_code == 1
+    assert missing.exit_code == bad.exit_code == 2
     assert "nothing is no file and none of access-refused" in missing.stderr
     assert "bad: step 1: has not one of fault" in bad.stderr
+
+
+def test_programs_read_json(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(FAILING)
+
+    listed = CliRunner().invoke(app, ["scenario", "--json"])
+    found = CliRunner().invoke(app, ["scenario", str(path), "--json"])
+
+    names = [one["name"] for one in json.loads(listed.stdout)]
+    assert names == sorted(names)
+    assert "fan-failure" in names
+    (report,) = json.loads(found.stdout)
+    assert report["name"] == "mine"
+    assert [one["is_met"] for one in report["outcomes"]] == [True, False]
+    assert found.exit_code == 1

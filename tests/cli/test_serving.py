@@ -184,3 +184,55 @@ def test_a_run_ends_with_how_pools_bore_its_load(
     assert any(line.startswith("  reply after  p50 ") for line in lines)
     assert any(line.startswith("  too few      2 of 2 devices ") for line in lines)
     assert "no word on the load" in capsys.readouterr().err
+
+
+def test_whoever_runs_one_device_is_told_when_it_stops_mining_and_mines_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    device = Device()
+    member: Any = SimpleNamespace(device=device)
+    lost = "primary pool lost; mining on the fallback pool (b:1)"
+    looks = ["", lost, "not mining", "not mining", "not mining", "", lost, "", ""]
+
+    def trouble(_: Any) -> str:
+        if not looks:
+            raise asyncio.CancelledError
+        return looks.pop(0)
+
+    monkeypatch.setattr(serving, "LOOK_S", 0)
+    monkeypatch.setattr(serving, "_trouble", trouble)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(serving.watch_mining(member))
+
+    assert capsys.readouterr().err.splitlines() == [
+        "softaxe: not mining; softaxe run --reset starts afresh",
+        "softaxe: mining again",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        (
+            {"wifissid": "Nowhere", "wifipass": "12345678"},
+            "no Wi-Fi: 'Nowhere' is not in range, or its password is wrong; the device "
+            "is an access point",
+        ),
+        (
+            {"wifissid": "", "wifipass": ""},
+            "no Wi-Fi: none is set; the device is an access point",
+        ),
+        (
+            {"stratumurl": "pool.example.com", "fbstratumurl": ""},
+            "not mining: no answer from the pool (pool.example.com:21496)",
+        ),
+    ],
+)
+def test_why_a_device_does_not_mine_is_said_in_words(
+    settings: dict[str, str], why: str
+) -> None:
+    device = Device(settings=settings)
+    for now in range(200):
+        device.step(float(now))
+
+    assert serving._trouble(member_with(device)) == why

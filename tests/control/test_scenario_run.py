@@ -108,7 +108,7 @@ def test_groups_are_checked_before_anything_happens(
     result = CliRunner().invoke(app, ["scenario", "flatline", str(path)])
 
     assert type(result.exception) is SystemExit
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert complaint in result.stderr
     assert result.stdout == ""
 

@@ -222,7 +222,7 @@ def test_what_a_recording_cannot_be_told_is_refused(recording: Path) -> None:
     for option in (["--count", "3"], ["--control", "none"], ["x.toml"]):
         result = CliRunner().invoke(app, ["run", "--replay", str(recording), *option])
 
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         assert f"{option[0].replace('x.toml', 'FLEET.TOML')}: a rec" in result.output
 
 

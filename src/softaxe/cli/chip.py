@@ -52,7 +52,7 @@ def run_chip(
     try:
         row = board_named(board)
     except SoftaxeError as error:
-        fail(str(error))
+        fail(error)
 
     async def main() -> None:
         stopped = asyncio.Event()

@@ -16,9 +16,11 @@ from softaxe.cli.schema import print_schema
 app = typer.Typer(
     help="A complete Bitaxe in software: real HTTP, Stratum and SHA-256d.",
     no_args_is_help=True,
-    add_completion=False,
-    # Every option of every command: SOFTAXE_RUN_PORT, SOFTAXE_POOL_PORT, ...
-    context_settings={"auto_envvar_prefix": "SOFTAXE"},
+    context_settings={
+        # Every option of every command: SOFTAXE_RUN_PORT, SOFTAXE_POOL_PORT, ...
+        "auto_envvar_prefix": "SOFTAXE",
+        "help_option_names": ["-h", "--help"],
+    },
     pretty_exceptions_enable=False,
 )
 

@@ -29,7 +29,7 @@ def make_image(
         image, data = release_image(firmware), release_bytes(firmware)
         output.write_bytes(data)
     except (SoftaxeError, OSError) as error:
-        fail(str(error))
+        fail(error)
     typer.echo(f"{output}: {image.version}, {len(data)} bytes.")
     typer.echo(
         "There is no firmware in it: softaxe's devices take it for the release, a real "

@@ -182,7 +182,7 @@ def run_pool(  # noqa: PLR0917 - Typer reads the options from the arguments
         try:
             options.check(lambda name: f"--{name.replace('_', '-')}")
         except SettingError as error:
-            fail(str(error))
+            fail(error)
         warn_of_open_control(options, control_token)
         run_loop(serve_pool(options, print_pool_log, tell, control_token))
 
@@ -198,7 +198,7 @@ def _check_dialect(
         if job_version is not None:
             return read_as("--job-version", read_version, job_version)
     except SettingError as error:
-        fail(str(error))
+        fail(error)
     return None
 
 
@@ -216,5 +216,5 @@ def _certificate(host: str, cert: Path | None, key: Path | None) -> "Certificate
         # Which looks whether it is one.
         read_as(f"--cert {cert}, --key {key}", certificates.server_context, own)
     except SettingError as error:
-        fail(str(error))
+        fail(error)
     return own

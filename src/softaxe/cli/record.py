@@ -5,7 +5,7 @@ import sys
 import time
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,16 +13,21 @@ from softaxe import __version__
 from softaxe.cli.serving import serve
 from softaxe.cli.terminal import (
     PROFILES,
+    JsonOption,
     LogLevel,
     ProfileName,
     ShowLog,
     fail,
     folder_that_ends,
+    print_json,
     run_loop,
     stop_on_signals,
 )
 from softaxe.errors import SoftaxeError, read_as
 from softaxe.units import printable
+
+if TYPE_CHECKING:
+    from softaxe.recordings.clone import Copy
 
 LEAST_INTERVAL_S = 0.1
 
@@ -46,7 +51,7 @@ def run_record(
             fail(f"--interval: {interval} is under {LEAST_INTERVAL_S:g} s")
         done = record(url, output, duration_s=duration_s, interval_s=interval_s)
     except SoftaxeError as error:
-        fail(str(error))
+        fail(error)
     if done.is_full:
         typer.echo("It is as long as a recording may be, and ends here.")
     typer.echo(
@@ -54,7 +59,7 @@ def run_record(
     )
 
 
-def run_clone(
+def run_clone(  # noqa: PLR0917 - Typer reads the options from the arguments
     url: Annotated[str, typer.Argument(help="Of a Bitaxe, as http://HOST[:PORT].")],
     output: Annotated[
         Path | None,
@@ -67,9 +72,9 @@ def run_clone(
     is_run: Annotated[
         bool, typer.Option("--run/--no-run", help="Run it, or only write the file.")
     ] = True,
+    json: JsonOption = False,
 ) -> None:
     """Make a live virtual device like a real one: board, settings, and body."""
-    from softaxe.catalog.firmware import is_known  # noqa: PLC0415
     from softaxe.client import Client  # noqa: PLC0415
     from softaxe.fleet.groups import read_groups  # noqa: PLC0415
     from softaxe.fleet.options import FleetOptions  # noqa: PLC0415
@@ -81,21 +86,19 @@ def run_clone(
         text = fleet_file(copy, client.url)
         groups = read_groups(tomllib.loads(text), "clone")
     except SoftaxeError as error:
-        fail(str(error))
-    count = len(copy.settings)
-    release = copy.release.tag
-    runs = release if is_known(copy.version) else f"{release}, nearest to what it has"
-    typer.echo(f"{copy.board.version} {copy.board.family}, {runs}, {count} settings")
-    for reading in copy.readings:
-        typer.echo(
-            f"  {reading.name:10} {reading.theirs:10.2f}  copy {reading.ours:10.2f} "
-            f"{reading.unit}"
+        fail(error)
+    if json:
+        print_json(
+            {
+                "board": copy.board.version,
+                "firmware": copy.release.tag,
+                "settings": copy.settings,
+                "readings": copy.readings,
+                "leftOut": copy.left_out,
+            }
         )
-    if not copy.readings:
-        typer.echo("  it does not hash, so nothing tells its body")
-    if copy.left_out:
-        typer.echo(f"  not allowed here: {', '.join(copy.left_out)}")
-    typer.echo("  pool, user and Wi-Fi are not copied")
+    else:
+        _tell_copy(copy)
     if output is not None:
         try:
             output.write_text(text, encoding="utf-8")
@@ -115,6 +118,25 @@ def run_clone(
             run_loop(serve(options, show_log, "forgotten at the end", token=""))
 
 
+def _tell_copy(copy: "Copy") -> None:
+    from softaxe.catalog.firmware import is_known  # noqa: PLC0415
+
+    count = len(copy.settings)
+    release = copy.release.tag
+    runs = release if is_known(copy.version) else f"{release}, nearest to what it has"
+    typer.echo(f"{copy.board.version} {copy.board.family}, {runs}, {count} settings")
+    for reading in copy.readings:
+        typer.echo(
+            f"  {reading.name:10} {reading.theirs:10.2f}  copy {reading.ours:10.2f} "
+            f"{reading.unit}"
+        )
+    if not copy.readings:
+        typer.echo("  it does not hash, so nothing tells its body")
+    if copy.left_out:
+        typer.echo(f"  not allowed here: {', '.join(copy.left_out)}")
+    typer.echo("  pool, user and Wi-Fi are not copied")
+
+
 def run_check(
     url: Annotated[str, typer.Argument(help="Of a Bitaxe, as http://HOST[:PORT].")],
     profile: Annotated[
@@ -127,6 +149,7 @@ def run_check(
     everything: Annotated[
         bool, typer.Option("--all", help="Show what is as promised, too.")
     ] = False,
+    json: JsonOption = False,
 ) -> None:
     """Check a real or virtual Bitaxe against the API; exit 1 when it differs."""
     from rich.console import Console  # noqa: PLC0415
@@ -137,14 +160,19 @@ def run_check(
     from softaxe.recordings.check import check  # noqa: PLC0415
 
     findings = []
-    lost = ""
+    lost: SoftaxeError | None = None
     try:
         chosen = PROFILES[profile]
         for finding in check(Client(url), profile=chosen, may_change=change):
             findings.append(finding)
     except SoftaxeError as error:
-        lost = str(error)
+        lost = error
     differing = [finding for finding in findings if not finding.is_fine]
+    if json:
+        print_json(findings if everything else differing)
+        if lost is not None:
+            fail(lost)
+        raise typer.Exit(1 if differing else 0)
     table = Table("what", "expected", "got")
     for finding in findings if everything else differing:
         # What a device says is text, whatever brackets or escapes are in it.
@@ -156,7 +184,7 @@ def run_check(
         told = findings[0]  # the version by which the others are judged
         release = f"firmware {told.got}: " if told.is_fine else ""
         typer.echo(f"{release}{len(findings)} looked at, {len(differing)} differ")
-    if lost:
+    if lost is not None:
         fail(lost)
     raise typer.Exit(1 if differing else 0)
 
@@ -168,7 +196,7 @@ def serve_recording(path: Path, host: str, port: int) -> None:
     try:
         entries = load_recording(path)
     except SoftaxeError as error:
-        fail(str(error))
+        fail(error)
 
     async def main() -> None:
         stopped = asyncio.Event()

@@ -292,6 +292,14 @@ StateOption = Annotated[
         help="Where settings and images last; by default the user's data folder.",
     ),
 ]
+ResetOption = Annotated[
+    bool,
+    typer.Option(
+        "--reset",
+        help="Start afresh: forget the settings and images that are stored, of all "
+        "devices of the state directory.",
+    ),
+]
 EphemeralOption = Annotated[
     bool, typer.Option("--ephemeral", help="Forget everything at the end.")
 ]
@@ -366,6 +374,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     erase_www: EraseWwwOption = False,
     first_boot: FirstBootOption = False,
     state: StateOption = None,
+    reset: ResetOption = False,
     ephemeral: EphemeralOption = False,
     firmware: FirmwareOption = None,
     mdns: MdnsOption = None,
@@ -446,7 +455,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         )
         options = _judged(options, fleet_file, given)
     except SoftaxeError as error:
-        fail(str(error))
+        fail(error)
     if kernel.chosen_variant() == kernel.PYTHON:
         warn("no C kernel was built; searching with the slower Python one")
     warn_of_open_control(options, control_token)
@@ -454,7 +463,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         folder_that_ends() if ephemeral else nullcontext(str(state or _data_folder()))
     )
     with folder as directory:
-        chosen = replace(options, state=Path(directory))
+        chosen = replace(options, state=_state(Path(directory), is_reset=reset))
         where = "forgotten at the end" if ephemeral else directory
         is_many = sum(group.count for group in chosen.groups) > 1
         show_log = ShowLog(log_level, is_many=is_many)
@@ -496,6 +505,21 @@ def _judged(
         for group in options.groups
     )
     return replace(options, groups=groups)
+
+
+def _state(directory: Path, *, is_reset: bool) -> Path:
+    """Return the state directory, in which perhaps all but its seed is forgotten."""
+    from softaxe.serve.storage import Storage, lock_directory  # noqa: PLC0415
+
+    if is_reset:
+        try:
+            with lock_directory(directory):
+                storage = Storage(directory, is_shared=True)
+                storage.forget_others(())
+                storage.close()
+        except SoftaxeError as error:
+            fail(error)
+    return directory
 
 
 def _trusting(cert: Path) -> dict[str, str | int]:

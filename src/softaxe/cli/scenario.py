@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softaxe.cli.terminal import fail, run_loop
+from softaxe.cli.terminal import JsonOption, fail, print_json, run_loop
 from softaxe.errors import SoftaxeError
 from softaxe.fleet.clock import SPEEDS
 from softaxe.units import printable
@@ -35,28 +35,39 @@ def run_scenario(
         Path | None,
         typer.Option(metavar="FILE", help="Write a JUnit report, for CI systems."),
     ] = None,
+    json: JsonOption = False,
 ) -> None:
     """Let faults happen and check what comes of them; exit 1 when it is not so."""
     from softaxe.control import scenario_run  # noqa: PLC0415
 
     if not names:
-        for name in scenario_run.shipped_names():
-            typer.echo(f"{name:20} {scenario_run.load_scenario(name).description}")
+        there = {
+            name: scenario_run.load_scenario(name).description
+            for name in scenario_run.shipped_names()
+        }
+        if json:
+            print_json([{"name": name, "description": there[name]} for name in there])
+            return
+        for name, description in there.items():
+            typer.echo(f"{name:20} {description}")
         return
     try:
         scenarios = [scenario_run.load_scenario(name) for name in names]
     except SoftaxeError as error:
-        fail(str(error))
+        fail(error)
     reports = []
     failed = 0
 
     def tell(outcome: "Outcome") -> None:
+        if json:
+            return
         mark = "ok    " if outcome.is_met else "FAILED"
         found = "" if outcome.is_met else f"; found {printable(outcome.found)}"
         typer.echo(f"  {outcome.at_s:8.1f} s  {mark}  {outcome.what}{found}")
 
     for scenario in scenarios:
-        typer.echo(f"{scenario.name}: {scenario.description}")
+        if not json:
+            typer.echo(f"{scenario.name}: {scenario.description}")
         began = time.monotonic()
         outcomes = run_loop(scenario_run.run_scenario(scenario, speed=speed, tell=tell))
         failed += sum(not outcome.is_met for outcome in outcomes)
@@ -68,5 +79,8 @@ def run_scenario(
         except OSError as error:
             fail(f"--junit: {error}")
     met = sum(len(report.outcomes) for report in reports) - failed
-    typer.echo(f"{met} as expected, {failed} not")
+    if json:
+        print_json(reports)
+    else:
+        typer.echo(f"{met} as expected, {failed} not")
     raise typer.Exit(1 if failed else 0)

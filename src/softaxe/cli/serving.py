@@ -3,9 +3,11 @@
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -17,6 +19,9 @@ from softaxe.errors import FleetStopped, NotNow
 from softaxe.units import Log, printable
 
 WATCH_S = 10.0
+LOOK_S = 2.0
+"""Real seconds between two looks at what a device does; what lasts for two is told."""
+_NO_PORT = {EACCES, EADDRINUSE, EADDRNOTAVAIL}
 ENOUGH = 0.95
 """Of a speed that is wished; what is below is told."""
 
@@ -57,7 +62,11 @@ async def serve(
             _tell_fleet(fleet)
         settle_memory()
 
-    await _serve(here(fleet), tell, where, token)
+    async def watch() -> None:
+        if len(fleet.members) == 1:
+            await watch_mining(next(iter(fleet.members.values())))
+
+    await _serve(here(fleet), tell, where, token, watch)
 
 
 async def serve_parts(  # noqa: PLR0917 - as `serve`, and what its processes need
@@ -147,16 +156,26 @@ async def serve_cluster(  # noqa: PLR0917 - as the others, and where
     await _serve(whole, tell, where, token)
 
 
+async def _nothing() -> None:
+    """There is nothing more to watch."""
+
+
 async def _serve(
-    whole: "Whole", tell: Callable[[], None], where: str, token: str
+    whole: "Whole",
+    tell: Callable[[], None],
+    where: str,
+    token: str,
+    watch: Callable[[], Coroutine[Any, Any, None]] = _nothing,
 ) -> None:
     from softaxe.control.api import open_control  # noqa: PLC0415
 
     stop_on_signals(whole.stop)
     listener = None
     try:
-        listener = await open_control(whole, token)
-        await whole.start()
+        with _told_of_port("--control"):
+            listener = await open_control(whole, token)
+        with _told_of_port("--port"):
+            await whole.start()
         if whole.options.faults:
             await _warn_of_idle_faults(whole)
         typer.echo(f"softaxe {__version__}")
@@ -169,7 +188,7 @@ async def _serve(
         typer.echo("Ctrl-C stops it.")
         sys.stdout.flush()
         is_load = any(group.share_rate for group in whole.options.groups)
-        watching = [asyncio.ensure_future(watch_speed(whole))]
+        watching = [asyncio.ensure_future(one) for one in (watch_speed(whole), watch())]
         if is_load:
             watching.append(asyncio.ensure_future(watch_load(whole)))
         try:
@@ -207,6 +226,66 @@ async def _warn_of_idle_faults(whole: "Whole") -> None:
         is_for_all = patterns == {"*"} and not rule.keys() & PARTS.keys()
         if not rule["matches"] and not is_for_all:
             warn(f"fault {rule['id']} ({rule['effect']}): it meets no device so far")
+
+
+@contextmanager
+def _told_of_port(option: str) -> Iterator[None]:
+    """Say by which option another port is to be had when one is taken."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_PORT or str(error.strerror).startswith("--"):
+            raise
+        raise OSError(error.errno, f"{option}: {error.strerror}") from error
+
+
+async def watch_mining(member: "Member") -> None:
+    """Tell when the device no longer mines where it shall, why, and when it does."""
+    seen, told = "", ""
+    while True:
+        await asyncio.sleep(LOOK_S)
+        before, seen = seen, _trouble(member)
+        if seen != before or seen == told:
+            continue  # perhaps it passes
+        if seen:
+            warn(f"{seen}; softaxe run --reset starts afresh")
+        else:
+            warn("mining again")
+        told = seen
+
+
+def _trouble(member: "Member") -> str:
+    """Tell why a device does not mine where it shall, or an empty text."""
+    from softaxe.fleet.rows import state_of  # noqa: PLC0415
+
+    device = member.device
+    settings = device.settings
+    pool = device.pools.current
+    where = f"{pool.url}:{pool.port}" if pool.url else "none is set"
+    match state_of(member):
+        case "access point":
+            return (
+                f"no Wi-Fi: {settings.ssid!r} is not in range, or its password is "
+                "wrong; the device is an access point"
+                if settings.ssid
+                else "no Wi-Fi: none is set; the device is an access point"
+            )
+        case "away":
+            return f"Wi-Fi lost: {settings.ssid!r}"
+        case "overheated":
+            return "not mining: the device has overheated"
+        case "fault":
+            return "not mining: the core voltage has failed"
+        case "idle" if device.pools.session is None:
+            return f"not mining: no answer from the pool ({where})"
+        case "idle":
+            return "not mining: the chip does not hash"
+        case "unanswered":
+            return f"the pool ({where}) does not answer shares"
+        case _ if device.is_using_fallback:
+            return f"primary pool lost; mining on the fallback pool ({where})"
+        case _:
+            return ""
 
 
 async def watch_speed(whole: "Whole") -> None:

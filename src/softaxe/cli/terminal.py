@@ -14,17 +14,20 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, TypeVar
 
+import msgspec
 import typer
 from msgspec.structs import replace
 
 from softaxe.device.profile import DOCUMENTED, FIRMWARE
-from softaxe.errors import SoftaxeError
+from softaxe.errors import DeviceError, SoftaxeError
 from softaxe.units import Level, printable
 
 if TYPE_CHECKING:
     from softaxe.device.logbook import LogLine
 
 T = TypeVar("T")
+WRONG, UNREACHABLE = 2, 3
+"""Statuses of a command that could not do what it shall; see `fail`."""
 PRINT_S = 0.1
 """Real seconds that a device's log line may wait to be printed."""
 MANY_DEVICES = 50
@@ -253,7 +256,16 @@ def run_loop(work: Coroutine[Any, Any, T]) -> T:
         with asyncio.Runner(loop_factory=new_event_loop) as loop:
             return loop.run(work)
     except (SoftaxeError, OSError) as error:
-        fail(str(error))
+        fail(error)
+
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+
+
+def print_json(value: object) -> None:
+    """Print what a program reads instead of a table."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2)
+    typer.echo(text.decode())
 
 
 def warn(text: str) -> None:
@@ -261,10 +273,16 @@ def warn(text: str) -> None:
     typer.echo(f"{OURS}: {printable(text)}", err=True)
 
 
-def fail(text: str) -> NoReturn:
-    """Leave with status 1 and a line that says why."""
+def fail(why: str | Exception) -> NoReturn:
+    """Leave with a line that says why.
+
+    The status is 2 for what was asked for (an option, a file, a port), and 3 for a
+    device that does not answer as one; 1 is for what was looked at and found wanting.
+    """
+    text = why.strerror if isinstance(why, OSError) and not why.filename else None
+    text = text or str(why)
     if isinstance(sys.stderr, JsonLines):
         sys.stderr.put(Level.ERROR, OURS, text)
     else:
         warn(text)
-    raise typer.Exit(1)
+    raise typer.Exit(UNREACHABLE if isinstance(why, DeviceError) else WRONG)

@@ -1,9 +1,11 @@
 """The pool that comes with a fleet: started when the first device needs it."""
 
 import math
+import os
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from errno import EADDRINUSE
 from functools import partial
 from typing import Literal
 
@@ -118,7 +120,7 @@ class BuiltInPool:
         host, wanted = pool.place
         if pool.has_v2:
             self._authority_of(server)
-        with _told_of("--host", host):
+        with _told_of("--host", host, wanted):
             await server.listen(host, wanted, tls=tls)
             if pool.has_v2:
                 await server.listen(host, wanted + 1 if wanted else 0, is_v2=True)
@@ -219,9 +221,13 @@ class BuiltInPool:
 
 
 @contextmanager
-def _told_of(option: str, host: str) -> Iterator[None]:
-    """Say which option named an address at which nobody can listen."""
+def _told_of(option: str, host: str, port: int = 0) -> Iterator[None]:
+    """Say which option named an address, or a port, at which nobody can listen."""
     try:
         yield
     except OSError as error:
-        raise OSError(error.errno, f"{option}: {host}: {error.strerror}") from error
+        why = os.strerror(error.errno) if error.errno else str(error)
+        where = f"{option}: {host}"
+        if port and error.errno == EADDRINUSE:
+            where = f"--port: {host} port {port}"
+        raise OSError(error.errno, f"{where}: {why}") from error

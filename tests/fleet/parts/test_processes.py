@@ -26,7 +26,7 @@ def test_why_a_part_cannot_start_is_told(tmp_path: Path) -> None:
             *("--control", "none", "--host", "127.0.0.2", "--port", str(port)),
         )
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f"127.0.0.3 port {port}: Address already in use" in done.stderr
 
 
