@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from softaxe.fleet.clock import Clock
 from softaxe.testing.run import running
@@ -68,11 +68,31 @@ def test_a_lone_sample_is_a_point(visit: Visit) -> None:
         assert 3 <= line_columns(page) <= 12
 
 
-def test_a_part_is_dragged_out_of_all_charts_and_let_go(visit: Visit) -> None:
+def tip(page: Page) -> Locator:
+    """What is told of the place that is pointed at."""
+    return page.locator(".tip")
+
+
+def cursors(page: Page) -> list[float]:
+    """Where the cursor is in each chart, as a part of its width."""
+    found: list[float] = page.evaluate(
+        """[...document.querySelectorAll(".u-over")].map((over) => {
+            const line = over.querySelector(".u-cursor-x");
+            const x = new DOMMatrix(getComputedStyle(line).transform).e;
+            return Math.round((x / over.clientWidth) * 100) / 100;
+        })"""
+    )
+    return found
+
+
+def test_a_chart_is_read_and_looked_into_by_mouse_and_keys(
+    visit: Visit, check_access: Callable[[Page], None]
+) -> None:
     with running(speed=0, settings={"statsFrequency": 5}) as device:
         device.clock.advance(20 * MINUTES)
-        page = visit(device.url, has_touch=True)
+        page = visit(device.url)
         plot = page.locator(".u-over").first
+        plot.scroll_into_view_if_needed()
         box = plot.bounding_box()
         assert box is not None
 
@@ -87,14 +107,120 @@ def test_a_part_is_dragged_out_of_all_charts_and_let_go(visit: Visit) -> None:
 
         out = page.get_by_role("button", name="Zoom out")
         expect(out).to_be_visible()
-        point(0.5)  # 70 % of a quarter of an hour ago, in each of the charts
-        expect(page.get_by_text(re.compile("^10 min [23][0-9] s ago$"))).to_have_count(
-            4
+        point(0.5)  # 70 % of a quarter of an hour ago
+        expect(tip(page)).to_have_count(1)
+        expect(tip(page)).to_contain_text(
+            re.compile(r"^.10 min [23]\d s of device time")
         )
+        expect(tip(page)).to_contain_text(re.compile(r"Hash rate \d.*TH/s"))
+        assert cursors(page) == [0.5] * 4, "the others show the same moment"
         plot.dblclick()
         expect(out).to_have_count(0)
-        page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + 50)
-        expect(page.get_by_text(re.compile("^7 min [23][0-9] s ago$"))).to_have_count(4)
+
+        page.mouse.move(0, 0)
+        chart = page.get_by_role("application", name="Power")
+        chart.focus()
+        page.keyboard.press("End")
+        expect(tip(page)).to_contain_text(re.compile(r"^now.*Power [\d.]+ W"))
+        spoken = chart.locator("[aria-live]")
+        expect(spoken).to_have_text(re.compile(r"^now, Power [\d.]+ W$"))
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("ArrowLeft")
+        expect(spoken).to_have_text(re.compile(r"^.[1-9] s of device time, Power"))
+        page.keyboard.press("+")
+        expect(out).to_be_visible()
+        check_access(page)
+        page.keyboard.press("Escape")
+        expect(out).to_have_count(0)
+        page.keyboard.press("Escape")
+        expect(tip(page)).to_have_count(0)
+
+
+def test_fingers_read_and_zoom(visit: Visit) -> None:
+    with running(speed=0, settings={"statsFrequency": 5}) as device:
+        device.clock.advance(20 * MINUTES)
+        page = visit(device.url, has_touch=True)
+        plot = page.locator(".u-over").first
+        plot.scroll_into_view_if_needed()
+        box = plot.bounding_box()
+        assert box is not None
+        hand = page.context.new_cdp_session(page)
+
+        def touch(kind: str, *parts: float) -> None:
+            points = [
+                {"x": box["x"] + box["width"] * part, "y": box["y"] + 50, "id": number}
+                for number, part in enumerate(parts)
+            ]
+            order = {"type": f"touch{kind}", "touchPoints": points}
+            hand.send("Input.dispatchTouchEvent", order)
+
+        out = page.get_by_role("button", name="Zoom out")
+        touch("Start", 0.2)
+        for part in (0.25, 0.4, 0.5):
+            touch("Move", part)
+        touch("End")
+        expect(tip(page)).to_contain_text(re.compile("^.7 min [23][0-9] s of device"))
+        expect(out).to_have_count(0)
+
+        touch("Start", 0.4, 0.6)
+        touch("Move", 0.3, 0.7)
+        touch("Move", 0.2, 0.8)
+        touch("End")
+        expect(out).to_be_visible()
+        plot.tap()
+        plot.tap()
+        expect(out).to_have_count(0)
+
+        touch("Start", 0.4)
+        page.wait_for_timeout(600)
+        touch("Move", 0.5)
+        touch("Move", 0.6)
+        touch("End")
+        expect(out).to_be_visible()
+
+
+def test_any_statistics_are_chosen_and_marks_tell_what_happened(visit: Visit) -> None:
+    with running(speed=0, settings={"statsFrequency": 5}) as device:
+        device.clock.advance(10 * MINUTES)
+        page = visit(device.url)
+        expect(page.get_by_role("img", name=CHART)).to_be_visible()
+        device[0].patch(frequency=575, hostname="attic")
+        chart = page.get_by_role("application", name="Hash rate")
+
+        page.get_by_label("Series of Hash rate").click()
+        choice = page.get_by_role("figure", name="Hash rate").locator(".choice")
+        expect(choice.get_by_role("checkbox")).to_have_count(17)
+        choice.get_by_label("Core voltage").check()
+        expect(choice.get_by_label("Power")).to_be_disabled()
+        expect(choice.get_by_label("Hash rate, 10 min")).to_be_enabled()
+        page.keyboard.press("Escape")
+        expect(choice).to_be_hidden()
+        lines = re.compile(r"Hash rate now .*; Core voltage now [\d,]+ mV")
+        expect(page.get_by_role("img", name=lines)).to_be_visible()
+
+        def at_end(text: str) -> None:
+            chart.focus()
+            page.keyboard.press("Home")
+            page.keyboard.press("End")
+            expect(tip(page)).to_contain_text(text)
+
+        expect(page.get_by_text("attic").first).to_be_visible()
+        at_end("Settings: frequency 525 MHz → 575 MHz")
+        device[0].restart()
+        device.clock.advance(MINUTES)
+        page.reload()
+        expect(page.get_by_role("img", name=lines)).to_be_visible()
+        page.get_by_role("button", name="5 min", exact=True).click()
+        chart.focus()
+        page.keyboard.press("Home")
+        for _ in range(200):
+            page.keyboard.press("ArrowRight")
+            if "Restart" in tip(page).inner_text():
+                break
+        expect(tip(page)).to_contain_text("Restart: Software reset")
+        page.get_by_label("Series of Hash rate").click()
+        choice.get_by_role("button", name="Default series").click()
+        expect(page.get_by_role("img", name=lines)).to_have_count(0)
 
 
 def test_a_speed_that_is_not_reached_is_told(
@@ -115,7 +241,7 @@ def test_fast_device_time_is_told_and_draws_one_history(visit: Visit) -> None:
             page.reload()
             expect(page.get_by_role("img", name=CHART)).to_be_visible()
 
-        ((_, _, uptime, rows),) = stored(page)
+        ((_, _, uptime, rows, *_),) = stored(page)
 
     times = [row[0] for row in rows]
     assert times == sorted(set(times))
@@ -157,6 +283,6 @@ def test_time_that_is_set_back_takes_its_samples_along(visit: Visit) -> None:
         expect(page.get_by_role("img", name=CHART)).to_be_visible()
         page.wait_for_timeout(500)
 
-        ((_, _, uptime, rows),) = stored(page)
+        ((_, _, uptime, rows, *_),) = stored(page)
         assert uptime < 6 * MINUTES
         assert rows[-1][0] <= uptime

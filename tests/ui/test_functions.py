@@ -107,22 +107,29 @@ def asked(file: str, calls: str) -> Any:
     return json.loads(answer)
 
 
-def test_an_old_minute_is_the_mean_of_its_samples() -> None:
+def test_an_old_minute_is_the_mean_of_its_samples_with_the_least_and_the_most() -> None:
     kept = asked(
         "history.ts",
         """(() => {
             let samples = [];
             for (let uptime = 0; uptime < 3800; uptime += 5) {
-                const hashrate = uptime < 30 ? 100 : 0;
-                const sample = { uptime, hashrate, temp: 0, vr: 0, power: 0, fan: 0 };
-                samples = m.thinned([...samples, sample], uptime);
+                const values = [uptime < 30 ? 100 : 0, uptime < 30 ? null : 7, null];
+                samples = m.thinned([...samples, { uptime, values }], uptime);
             }
-            return samples;
+            const thinner = m.joined(samples.slice(0, 2));
+            return { samples, thinner };
         })()""",
     )
 
-    assert (kept[0]["uptime"], kept[0]["hashrate"]) == (27.5, 50)
-    steps = [b["uptime"] - a["uptime"] for a, b in pairwise(kept)]
+    samples = kept["samples"]
+    assert samples[0] == {
+        "uptime": 27.5,
+        "values": [50, 7, None],
+        "low": [0, 7, None],
+        "high": [100, 7, None],
+    }
+    assert (kept["thinner"]["low"][0], kept["thinner"]["high"][0]) == (0, 100)
+    steps = [b["uptime"] - a["uptime"] for a, b in pairwise(samples)]
     assert (min(steps), max(steps[:-700])) == (5, 60)
 
 
@@ -161,30 +168,65 @@ def test_labels_tell_ticks_apart(
 
 
 def test_a_chart_tells_of_a_place_what_is_known_there_and_when_it_was() -> None:
-    rows, told, marks, texts, places = asked(
+    found = asked(
         "drawing.ts",
         """(() => {
-            const at = (time, boot) => ({ time, boot });
-            const samples = [at(0, "a"), at(5, "a"), at(100, "a"), at(105, "b"),
+            const at = (time, boot) =>
+                ({ time, uptime: time, boot, values: [time, null] });
+            const points = [at(0, "a"), at(5, "a"), at(100, "a"), at(105, "b"),
                 at(110, "b")];
-            const rows = m.rowsOf(samples, [(sample) => sample.time], 60);
+            const rows = m.rowsOf(points, [0, 1], 60);
             const told = [-50, -2, 2, 4, 50, 98, 102.5, 107, 500];
             const marks = m.marksBefore(1000, [100, 1000], 3);
             const noon = new Date(2026, 0, 2, 12).getTime() / 1000;
             const places = [[noon - 90, noon, true], [noon - 86400, noon, true],
                 [noon - 90, noon, false], [noon, noon, false]];
-            return [rows, told.map((time) => m.rowAt(rows, time, 2)),
-                marks, marks.map((time) => m.markText(time, 1000)),
-                places.map((place) => m.placeText(...place))];
+            const steps = [[null, 1], [null, -1], [1, 1], [3, 1], [6, 1], [3, -9]];
+            const noise = [0, 5, 10, 59, 61].map((time) => at(time, "a"));
+            noise[1].values[0] = 50;
+            const minutes = m.rowsOf(m.minutely(noise), [0], 60);
+            const plain = { ofNothing: 10 };
+            const percent = { ofNothing: 100, least: 20, high: 100 };
+            const ranges = [[0, 0, plain], [100, 102, plain], [98, 99, percent],
+                [-50, -49, { ofNothing: 0, least: 20, low: -Infinity, high: 0 }]];
+            return {
+                times: rows.times,
+                values: rows.lines.map(({ values }) => values),
+                told: told.map((time) => m.rowAt(rows, time, 2)),
+                marks,
+                texts: marks.map((time) => m.markText(time, 1000)),
+                places: places.map((place) => m.placeText(...place)),
+                midnight: [noon - 43200, noon].map((time) => m.clockText(time, 3600)),
+                steps: steps.map(([row, by]) => m.rowFrom(rows, row, by)),
+                minutes,
+                bands: m.bands(minutes.lines[0]),
+                ranges: ranges.map((one) => m.axisRange(...one)),
+                zoomed: [m.zoomed([0, 100], 50, 0.5, [0, 100], 5),
+                    m.zoomed([40, 60], 60, 10, [0, 100], 5)],
+            };
         })()""",
     )
 
-    assert rows[0] == [0, 5, 52.5, 100, 102.5, 105, 110]
-    assert rows[1] == [0, 5, None, 100, None, 105, 110], "lines break in gaps"
-    assert told == [None, 0, 0, 1, None, 3, None, 5, None]
-    assert marks == [400, 700, 1000]
-    assert texts == ["\N{MINUS SIGN}10 min", "\N{MINUS SIGN}5 min", "now"]
-    assert places == ["11:58:30", "1 Jan, 12:00:00", "1 min 30 s ago", "now"]
+    assert found["times"] == [0, 5, 52.5, 100, 102.5, 105, 110]
+    first, second = found["values"]
+    assert first == [0, 5, None, 100, None, 105, 110], "lines break in gaps"
+    assert second == [None] * 7
+    assert found["told"] == [None, 0, 0, 1, None, 3, None, 5, None]
+    assert found["marks"] == [400, 700, 1000]
+    assert found["texts"] == ["\N{MINUS SIGN}10 min", "\N{MINUS SIGN}5 min", "now"]
+    ago = "\N{MINUS SIGN}1 min 30 s of device time"
+    assert found["places"] == ["11:58:30", "1 Jan, 12:00:00", ago, "now"]
+    assert found["midnight"] == ["2 Jan", "12:00"]
+    assert found["steps"] == [0, 6, 3, 5, 6, 0], "keys go past gaps"
+    assert found["minutes"]["times"] == [18.5, 61]
+    (line,) = found["minutes"]["lines"]
+    assert line == {"values": [29.75, 61], "low": [0, 61], "high": [59, 61]}
+    assert found["bands"] == [[0, 1]]
+    assert found["ranges"][0] == [0, 10], "nothing but 0 has an axis"
+    assert found["ranges"][1] == pytest.approx([90.8, 111.2], abs=0.01)
+    assert found["ranges"][2] == [80, 100]
+    assert found["ranges"][3] == [-59.5, -39.5]
+    assert found["zoomed"] == [[25, 75], [0, 100]]
 
 
 def test_what_is_wrong_now_is_told_and_no_longer() -> None:

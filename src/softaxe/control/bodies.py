@@ -369,7 +369,8 @@ class Load(Struct, frozen=True, rename="camel"):
 class History(Struct, frozen=True, rename="camel"):
     """Totals over time: one list for each, oldest first."""
 
-    now: tuple[float, ...]
+    now: Annotated[tuple[float, ...], about("Device time, in seconds.")]
+    time: Annotated[tuple[float, ...], about("Unix time then.")]
     hash_rate: tuple[float, ...]
     power: tuple[float, ...]
     hottest: tuple[float, ...]

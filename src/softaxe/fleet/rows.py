@@ -1,5 +1,6 @@
 """What a fleet shows of its devices: one row each, and sums."""
 
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
@@ -192,6 +193,8 @@ class Point(NamedTuple):
     """A fleet's totals at one moment, by their names in the control API."""
 
     now: float
+    time: float
+    """Unix time then, which tells how fast device time ran."""
     hashRate: float  # noqa: N815
     power: float
     hottest: float
@@ -213,7 +216,8 @@ class History:
     async def note(self, now: float, members: Iterable[Member]) -> None:
         """Add a point; the next one is due a while later."""
         self.due = now + HISTORY_S
-        told = {**await sums(members), "now": round(now, 1)}
+        moment = {"now": round(now, 1), "time": round(time.time(), 1)}
+        told = {**await sums(members), **moment}
         if self.devices.due <= now:
             await self.devices.note(now, members)
         self._points.append(Point(*(told[name] for name in Point._fields)))

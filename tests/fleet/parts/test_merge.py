@@ -99,13 +99,20 @@ def test_what_one_part_says_is_left_as_it_is() -> None:
 
 
 def test_the_history_is_as_long_as_that_of_every_part() -> None:
-    one = {"now": [1, 2], "hashRate": [1, 2], "power": [1, 1], "hottest": [9, 1]}
-    two = {"now": [2], "hashRate": [5], "power": [1], "hottest": [3]}
+    one = {
+        "now": [1, 2],
+        "time": [8, 9],
+        "hashRate": [1, 2],
+        "power": [1, 1],
+        "hottest": [9, 1],
+    }
+    two = {"now": [2], "time": [9], "hashRate": [5], "power": [1], "hottest": [3]}
 
     joined = merge.history([one | {"mining": [1, 1]}, two | {"mining": [1]}])
 
     assert joined == {
         "now": [2],
+        "time": [9],
         "hashRate": [7],
         "power": [2],
         "hottest": [3],

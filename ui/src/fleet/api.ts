@@ -76,7 +76,9 @@ export interface Sums {
 }
 
 export interface History {
+  /** Device time, and Unix time then. */
   now: number[];
+  time: number[];
   hashRate: number[];
   power: number[];
   hottest: number[];

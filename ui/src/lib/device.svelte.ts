@@ -2,10 +2,11 @@
 
 import { act, inWords, read, readInfo, type Asic, type Info, type Statistics, type Status } from "./api";
 import { notices } from "$texts";
+import { happened } from "./happenings";
 import { History, type Sample } from "./history";
 import { logs } from "./logs.svelte";
 import type { Past, Tone } from "./problems";
-import { credible, currentRate } from "./rates";
+import { CORE_VOLTAGE, QUANTITIES, type Value } from "./quantities";
 import { counted, lately } from "./shares";
 
 const POLL_MS = 5000;
@@ -14,36 +15,13 @@ const LEAST_GAP_S = 150;
 /** Good news goes by itself. */
 const NOTICE_MS = 8000;
 const RESTARTS_S = 300;
-/** What is drawn, by its names: those of releases up to 2.10 come last. */
-const COLUMNS = {
-  hashrate: ["hashrate", "hashRate"],
-  temp: ["asicTemp", "temp"],
-  vr: ["vrTemp"],
-  voltage: ["asicVoltage", "coreVoltageActual"],
-  power: ["power"],
-  fan: ["fanSpeed", "fanspeed"],
-  timestamp: ["timestamp"],
-};
+const TIMESTAMP = "timestamp";
 /** With less on its core a chip is off. */
 const LEAST_CORE_MV = 100;
 
 interface Notice {
   tone: Tone;
   text: string;
-}
-
-/** A moment of the device: in its own time where that is not ours, which ends with a boot. */
-interface Moment {
-  boot: string;
-  uptime: number;
-  wall: number;
-}
-
-/** A part of a chart: seconds before a moment. */
-export interface Zoom {
-  from: number;
-  to: number;
-  at: Moment;
 }
 
 type Verdict = (info: Info) => Notice;
@@ -64,6 +42,8 @@ class Device {
   /** Grows with every new sample. */
   revision = $state(0);
   history = new History();
+  /** Keys of the quantities that this version keeps statistics of. */
+  offered = $state.raw<string[]>([]);
   private timer = 0;
   private polls = 0;
   private askedAt = 0;
@@ -137,17 +117,6 @@ class Device {
     if (passes) this.noticeTimer = setTimeout(() => (this.notice = undefined), NOTICE_MS);
   }
 
-  moment(): Moment {
-    return { boot: this.status?.boot ?? "", uptime: (this.status?.bootMs ?? 0) / 1000, wall: Date.now() / 1000 };
-  }
-
-  /** How long ago a moment is on the charts; undefined when nobody can tell any more. */
-  secondsSince(then: Moment): number | undefined {
-    const now = this.moment();
-    if (this.status?.speed === 1) return now.wall - then.wall;
-    return now.boot === then.boot ? now.uptime - then.uptime : undefined;
-  }
-
   /** Device seconds without a sample that break a chart's line. */
   get gapS(): number {
     const interval = Math.max(this.info?.statsFrequency ?? 0, (POLL_MS / 1000) * (this.status?.speed ?? 1));
@@ -169,9 +138,14 @@ class Device {
       this.say({ tone: "good", text: notices.again });
     }
     this.lost = "";
+    const last = this.info;
     this.info = info;
     this.status = status;
-    await this.remember(info, status, before === undefined);
+    await this.remember(info, status, before?.boot !== status.boot);
+    if (last && last.macAddr === info.macAddr) {
+      const uptime = status.bootMs / 1000;
+      this.history.note(happened(last, info).map((one) => ({ ...one, uptime })));
+    }
     this.counts = counted(isNew ? [] : this.counts, {
       uptime: status.bootMs / 1000,
       accepted: info.sharesAccepted,
@@ -185,9 +159,11 @@ class Device {
     const uptime = status.bootMs / 1000;
     this.history.open(info.macAddr);
     const since = uptime - (this.history.last(status.boot) ?? -Infinity);
-    const hasMore = info.statsFrequency > 0 && (isFirst || since > 2 * info.statsFrequency);
-    const samples = hasMore ? await recorded(info) : [];
-    this.history.merge(status.boot, uptime, [...samples, sample(info, status)]);
+    const hasMore = info.statsFrequency > 0 && since > 2 * info.statsFrequency;
+    const found = isFirst || hasMore ? await recorded(info) : undefined;
+    if (found) this.offered = found.offered;
+    const samples = [...(found?.samples ?? []), sample(info, status)];
+    this.history.merge(status.boot, uptime, samples, { speed: status.speed, cause: info.resetReason });
   }
 
   private miss(error: unknown): void {
@@ -196,34 +172,25 @@ class Device {
 }
 
 function sample(info: Info, status: Status): Sample {
-  return {
-    uptime: status.bootMs / 1000,
-    hashrate: currentRate(info, status),
-    temp: info.temp,
-    vr: info.vrTemp,
-    power: info.power,
-    fan: info.fanspeed,
-  };
+  return { uptime: status.bootMs / 1000, values: QUANTITIES.map(({ now }) => now(info, status)) };
 }
 
-/** The samples the device took itself. */
-async function recorded(info: Info): Promise<Sample[]> {
-  const asked = Object.values(COLUMNS).flat().join(",");
-  const answer = await read<Statistics>(`/api/system/statistics?columns=${asked}`);
-  const column = (names: string[]): number => answer.labels.findIndex((label) => names.includes(label));
-  const { hashrate, temp, vr, voltage, power, fan, timestamp } = Object.fromEntries(
-    Object.entries(COLUMNS).map(([name, names]) => [name, column(names)]),
-  ) as Record<keyof typeof COLUMNS, number>;
-  const at = (row: number[], index: number): number => row[index] ?? 0;
-  return answer.statistics.map((row) => ({
-    uptime: at(row, timestamp) / 1000,
-    // With the chip off, the firmware records the last rate it had.
-    hashrate: at(row, voltage) > LEAST_CORE_MV ? credible(at(row, hashrate), info.expectedHashrate) : 0,
-    temp: at(row, temp),
-    vr: at(row, vr),
-    power: at(row, power),
-    fan: at(row, fan),
-  }));
+/** What the device keeps statistics of, and the samples that it took itself. */
+async function recorded(info: Info): Promise<{ offered: string[]; samples: Sample[] }> {
+  const asked = [...QUANTITIES.flatMap(({ columns }) => columns), TIMESTAMP].join(",");
+  const { labels, statistics } = await read<Statistics>(`/api/system/statistics?columns=${asked}`);
+  const places = QUANTITIES.map(({ columns }) => labels.findIndex((label) => columns.includes(label)));
+  const core = places[QUANTITIES.findIndex(({ key }) => key === CORE_VOLTAGE)] ?? -1;
+  const time = labels.indexOf(TIMESTAMP);
+  const samples = statistics.map((row) => {
+    const isOn = (row[core] ?? 0) > LEAST_CORE_MV;
+    const values = QUANTITIES.map(({ recorded }, index): Value => {
+      const value = row[places[index] ?? -1] ?? null;
+      return value === null || !recorded ? value : recorded(value, isOn, info);
+    });
+    return { uptime: (row[time] ?? 0) / 1000, values };
+  });
+  return { offered: QUANTITIES.filter((_, index) => (places[index] ?? -1) >= 0).map(({ key }) => key), samples };
 }
 
 export const device = new Device();

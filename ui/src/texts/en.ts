@@ -7,7 +7,49 @@
 
 // ---------------------------------------------------------------- both pages
 
-/** Chart.svelte */
+/** Chart.svelte, Ranges.svelte, lib/drawing.ts */
+export const chart = {
+  series: "Series",
+  seriesOf: (title: string) => `Series of ${title}`,
+  usual: "Default series",
+  twoUnits: "Lines of two units at a time: each has an axis.",
+  nothing: "no data yet",
+  unknown: "unknown",
+  inWords: (label: string, now: string, low: string, high: string) => `${label} now ${now}, between ${low} and ${high}`,
+  now: "now",
+  before: (time: string) => `−${time} of device time`,
+  from: (low: string, high: string) => `${low} to ${high}`,
+  more: (count: number) => `and ${count} more`,
+  marks: { restart: "Restart", fault: "Fault", setting: "Settings", block: "Block found" },
+  history: "Time range",
+  minutes: (minutes: number) => (minutes < 60 ? `${minutes} min` : `${minutes / 60} h`),
+  zoomOut: "Zoom out",
+  keys: "Arrow keys read the chart, plus and minus zoom, Home and End go to its ends, Escape goes back.",
+  hint: "Drag over a chart to zoom in, double-click to zoom out. On a touch screen: slide to read, pinch or press, hold and drag to zoom.",
+};
+
+/** lib/quantities.ts */
+export const quantities = {
+  hashrate: "Hash rate",
+  hashrate_1m: "Hash rate, 1 min",
+  hashrate_10m: "Hash rate, 10 min",
+  hashrate_1h: "Hash rate, 1 h",
+  errorPercentage: "Hash errors",
+  asicTemp: "Chip",
+  asicTemp2: "Second chip",
+  vrTemp: "Regulator",
+  power: "Power",
+  current: "Current",
+  voltage: "Input voltage",
+  asicVoltage: "Core voltage",
+  fanSpeed: "Fan",
+  fanRpm: "Fan rpm",
+  fan2Rpm: "Second fan rpm",
+  wifiRssi: "Wi-Fi signal",
+  freeHeap: "Free heap",
+  responseTime: "Pool response",
+  devices: "devices",
+};
 
 /** Units and counts: lib/format.ts, Bars.svelte */
 export const format = {
@@ -42,6 +84,50 @@ export const answers = {
 };
 
 // ---------------------------------------------------------------- a device's page
+
+/** Charts.svelte */
+export const charts = {
+  hashrate: "Hash rate",
+  temperature: "Temperature",
+  power: "Power",
+  fan: "Fan",
+  collecting: "Collecting…",
+  unrecorded: "Collecting; this page draws what it sees while it is open.",
+  nothing: "Nothing is known of this time.",
+  statisticsOff: "The device records no statistics itself, so the charts hold only what this browser has seen.",
+  interval: "Statistics interval",
+};
+
+/** lib/happenings.ts */
+export const happenings = {
+  changed: (what: string, before: string, now: string) => `${what} ${before} → ${now}`,
+  on: "on",
+  off: "off",
+  none: "none",
+  members: {
+    frequency: "frequency",
+    coreVoltage: "core voltage",
+    autofanspeed: "automatic fan",
+    temptarget: "target temperature",
+    statsFrequency: "statistics interval",
+    hostname: "hostname",
+    ssid: "Wi-Fi network",
+    version: "firmware",
+    stratumURL: "pool",
+    stratumPort: "pool port",
+    stratumUser: "pool user",
+    fallbackStratumURL: "fallback pool",
+    fallbackStratumPort: "fallback pool port",
+    fallbackStratumUser: "fallback pool user",
+  },
+  paused: "mining paused",
+  resumed: "mining resumed",
+  overheated: "overheated",
+  powerFault: (text: string) => `power fault: ${text}`,
+  hardwareFault: (text: string) => `hardware fault: ${text}`,
+  fallback: "on the fallback pool",
+  over: (fault: string) => `over: ${fault}`,
+};
 
 /** App.svelte */
 export const app = {
@@ -91,8 +177,6 @@ export const dashboard = {
   asking: "Asking the device…",
   pause: "Pause mining",
   resume: "Resume mining",
-  history: "History shown",
-  zoomOut: "Zoom out",
   restart: "Restart",
   readings: "Readings",
   block: {
@@ -147,16 +231,6 @@ export const dashboard = {
     over: "over the limit",
     low: "too low",
     high: "too high",
-  },
-  charts: {
-    chip: "Chip",
-    regulator: "Regulator",
-    temperature: "Temperature",
-    power: "Power",
-    fan: "Fan",
-    hint: "Drag over a chart to zoom in; double click to zoom out.",
-    noStatistics: "The device records no statistics itself; the charts hold what this browser has seen.",
-    interval: "Statistics interval",
   },
   pool: {
     title: "Pool",
@@ -829,6 +903,19 @@ export const orders = {
     count === 1 ? `${name} cannot: ${why}.` : `${count.toLocaleString("en")} cannot, such as ${name}: ${why}.`,
 };
 
+
+/** fleet/Totals.svelte, fleet/totals.svelte.ts */
+export const totals = {
+  charts: "Charts",
+  hashrate: "Hash rate",
+  power: "Power",
+  hottest: "Hottest chip",
+  mining: "Mining",
+  problems: "With problems",
+  efficiency: "Efficiency",
+  rejected: "Rejected shares",
+  collecting: "Collecting; a point is kept every ten seconds of device time.",
+};
 
 /** fleet/Device.svelte, DeviceLog.svelte, DeviceValues.svelte: one device of the fleet */
 export const device = {

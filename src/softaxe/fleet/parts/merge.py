@@ -70,8 +70,8 @@ def history(found: Sequence[Table]) -> Table:
         {name: values[-length:] if length else [] for name, values in one.items()}
         for one in found
     ]
-    joined: Table = {"now": rows[0]["now"]}
-    for name in rows[0].keys() - {"now"}:
+    joined: Table = {name: rows[0][name] for name in ("now", "time")}
+    for name in rows[0].keys() - joined.keys():
         join = max if name == "hottest" else sum
         columns = zip(*(row[name] for row in rows), strict=True)
         joined[name] = [round(join(values), ROUNDED_TO) for values in columns]
