@@ -234,7 +234,8 @@ def test_what_is_wrong_now_is_told_and_no_longer() -> None:
         "problems.ts",
         """(() => {
             const info = { hashRate: 1000, hashRate_1m: 1000, errorPercentage: 1,
-                expectedHashrate: 1070, resetReason: "panic", ssid: "home" };
+                expectedHashrate: 1070, resetReason: "panic", ssid: "home",
+                fanspeed: 40, fanrpm: 3000, voltage: 5100, nominalVoltage: 5 };
             const status = { bootMs: 9e5, work: "scaled", pool: "p",
                 poolConnected: true, poolSilentSeconds: 1,
                 unansweredShares: 0, unansweredSeconds: 0,
@@ -253,11 +254,14 @@ def test_what_is_wrong_now_is_told_and_no_longer() -> None:
                 tell({}, {}, none, 3),
                 tell({ apEnabled: 1 }, { wifiTrouble: "Incorrect password entered" },
                     none),
+                tell({ fanrpm: 0 }, {}, none),
+                tell({ voltage: 4400 }, {}, none),
             ];
         })()""",
     )
 
-    healthy, rejected, slow, unknown, young, looping, locked_out = answers
+    healthy, rejected, slow, unknown, young, looping, locked_out, *bad = answers
+    fan, supply = bad
     assert healthy == unknown == [["good", "Mining"], []]
     assert rejected[0] == ["bad", "Shares rejected"]
     assert "33 of the last 49 shares, 67 %" in rejected[1][0]
@@ -267,6 +271,8 @@ def test_what_is_wrong_now_is_told_and_no_longer() -> None:
         "Restarts again and again. 3 times in the last 5 min. Last reset reason: panic."
     ]
     assert "could not join home: the password is wrong." in locked_out[1][0]
+    assert fan[1][0].startswith("The fan does not turn. It is set to 40 %.")
+    assert supply[1][0].startswith("Input voltage too low. 4.40 V instead of 5 V.")
 
 
 def test_shares_of_long_ago_say_nothing_about_now() -> None:

@@ -199,7 +199,7 @@ def test_a_restart_in_the_cool_down_leaves_a_mark_to_clear(
     check_access(page)
 
     alert.get_by_role("link", name="Cooling settings").click()
-    page.get_by_label("Overheat mode").click()
+    page.get_by_label("Overheat mode", exact=True).click()
     page.get_by_role("button", name="Save").click()
 
     expect(page.get_by_text("Saved.", exact=True)).to_be_visible()

@@ -15,6 +15,8 @@ const SILENT_S = 120;
 const UNANSWERED_S = 300;
 const BAD_ERROR_PERCENT = 5;
 const LEAST_RATE_PERCENT = 90;
+/** Of the nominal input voltage: an estimate, as for the bar of it. */
+const LEAST_INPUT = 0.9;
 const MOST_REJECTED_PERCENT = 5;
 const BAD_REJECTED_PERCENT = 50;
 /** A restart or two is somebody's wish. */
@@ -135,6 +137,15 @@ function chip(info: Info, status: Status, count: number): Problem[] {
     });
   if (info.hardware_fault) found.push({ tone: "bad", title: texts.hardwareFault, advice: info.hardware_fault, links: [] });
   if (found.length || info.apEnabled || info.miningPaused || status.bootMs / 1000 <= SETTLED_S) return found;
+  if (info.fanspeed > 0 && !info.fanrpm)
+    found.push({ tone: "bad", title: texts.fan[0], advice: texts.fan[1](number(info.fanspeed)), links: [COOLING] });
+  if (info.voltage / 1000 < LEAST_INPUT * info.nominalVoltage)
+    found.push({
+      tone: "bad",
+      title: texts.input[0],
+      advice: texts.input[1](number(info.voltage / 1000, 2), number(info.nominalVoltage)),
+      links: [],
+    });
   const isWorking = status.poolConnected && !poolTrouble(status);
   if (!answering)
     found.push({

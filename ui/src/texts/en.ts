@@ -368,6 +368,14 @@ export const problems = {
         : "Check the power supply; a restart clears the fault once its cause is gone."),
   ],
   hardwareFault: "Hardware fault",
+  fan: [
+    "The fan does not turn",
+    (percent: string) => `It is set to ${percent} %. Check its plug and whether it is blocked: without it the chip overheats.`,
+  ],
+  input: [
+    "Input voltage too low",
+    (volts: string, nominal: string) => `${volts} V instead of ${nominal} V. The power supply or its cable is too weak.`,
+  ],
   noChip: ["No chip", "No chip answered when the device started, so it does not mine. A restart tries again."],
   notHashing: ["Not hashing", "The chip was found when the device started and has stopped since. A restart tries again."],
   deadChips: [(dead: number, of: number) => `${dead} of ${of} chips do not hash`, "A dead chip cuts off those behind it."],
