@@ -4,6 +4,7 @@ from typer.testing import CliRunner
 
 from softaxe.cli.commands import app
 from softaxe.flash.image import release_bytes
+from softaxe.flash.spiffs import read_spiffs
 
 
 def test_an_image_is_written_and_says_what_it_is(tmp_path: Path) -> None:
@@ -38,3 +39,18 @@ def test_what_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
     assert "31 bytes" in done.stderr
     assert "No such file" in nowhere.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_becomes_an_image_that_a_device_serves(tmp_path: Path) -> None:
+    path = tmp_path / "www.bin"
+    folder = Path(__file__).parents[2] / "examples" / "www"
+
+    done = CliRunner().invoke(app, ["image", "--www", str(folder), "-o", str(path)])
+    lost = CliRunner().invoke(app, ["image", "--www", str(tmp_path / "none")])
+
+    assert done.exit_code == 0
+    page = (folder / "index.html").read_bytes()
+    assert read_spiffs(path.read_bytes()) == {"/index.html": page}
+    assert f"1 file, {len(page)} bytes" in done.stdout
+    assert lost.exit_code == 2
+    assert "softaxe: --www: " in lost.stderr

@@ -1,13 +1,14 @@
 import struct
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from softaxe.errors import ImageError
-from softaxe.flash.spiffs import AXEOS, Geometry, read_spiffs
+from softaxe.flash.spiffs import AXEOS, Geometry, read_spiffs, write_spiffs
 
 Make = Callable[..., bytes]
 
@@ -247,3 +248,30 @@ def test_any_pages_behind_a_valid_magic_get_files_or_a_refusal(
 def test_bytes_of_another_length_are_refused(data: bytes) -> None:
     with pytest.raises(ImageError, match="not exactly"):
         read_spiffs(data)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"/index.html": b"<p>"},
+        {"/empty": b"", "/one": b"x"},
+        # More pages than one index page lists, and than one block holds.
+        {"/big": bytes(range(256)) * 400, "/a/b.js": b"y" * 251, "/c": b"z" * 252},
+    ],
+)
+def test_what_is_written_is_read_and_is_as_another_tool_lays_it_out(
+    files: dict[str, bytes], builders: Any
+) -> None:
+    image = write_spiffs(files)
+
+    assert read_spiffs(image) == files
+    assert image == builders.spiffs_image(files)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    small = Geometry(image_bytes=0x4000)
+
+    with pytest.raises(ImageError, match="'/b' does not fit any more into 16384 bytes"):
+        write_spiffs({"/a": b"a", "/b": bytes(15000)}, small)
+    with pytest.raises(ImageError, match="a name has 63 bytes at most"):
+        write_spiffs({"/" + "n" * 63: b""}, small)

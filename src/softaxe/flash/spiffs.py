@@ -1,4 +1,4 @@
-"""A reader of SPIFFS images, the file system of the www partition.
+"""Reads and writes SPIFFS images, the file system of the www partition.
 
 Each block begins with look-up pages: one 16-bit object id per following page. A page
 whose id has the top bit set is an index of a file; index page 0 of a file holds its
@@ -11,8 +11,9 @@ lacks its magic, and one that holds no file or a damaged one. An image is checke
 while somebody can still be told.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from struct import Struct, unpack_from
 
 from softaxe.errors import ImageError
@@ -108,6 +109,84 @@ def read_spiffs(
     if not files:
         raise ImageError("www: the file system holds no file")
     return files
+
+
+def write_spiffs(files: Mapping[str, bytes], geometry: Geometry = AXEOS) -> bytes:
+    """Return an image of files by name; each name starts with a slash.
+
+    They lie one behind the other, an index page before the pages it lists.
+
+    Raises:
+        ImageError: They do not fit, or a name is too long.
+    """
+    writer = _Writer(geometry)
+    for object_id, (name, content) in enumerate(files.items(), start=1):
+        writer.add(object_id, name, content)
+    return bytes(writer.image)
+
+
+class _Writer:
+    """Fills the pages of an image from its begin."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        self.geometry = geometry
+        self.image = bytearray(b"\xff" * geometry.image_bytes)
+        self._free = (
+            number
+            for number in range(geometry.image_bytes // geometry.page_bytes)
+            if number % geometry.pages_per_block >= geometry.lookup_pages
+        )
+        magic_at = geometry.lookup_pages * geometry.page_bytes - 2 * _ID.size
+        for block in range(geometry.blocks):
+            at = block * geometry.block_bytes + magic_at
+            _ID.pack_into(self.image, at, geometry.magic(block))
+
+    def add(self, object_id: int, name: str, content: bytes) -> None:
+        geometry = self.geometry
+        encoded = name.encode()
+        if len(encoded) >= geometry.name_bytes:
+            most = geometry.name_bytes - 1
+            raise ImageError(f"www: {name!r}: a name has {most} bytes at most")
+        first = bytearray(b"\xff" * geometry.page_bytes)
+        _SIZE_AND_TYPE.pack_into(first, _INDEX_HEADER_BYTES, len(content), 1)
+        named = encoded.ljust(geometry.name_bytes, b"\0") + bytes(geometry.meta_bytes)
+        first[geometry.name_at : geometry.table_at(0)] = named
+        starts = range(0, len(content), geometry.data_bytes)
+        pages = iter(
+            (span, content[at : at + geometry.data_bytes])
+            for span, at in enumerate(starts)
+        )
+        index_span, left, page = 0, len(starts), first
+        while index_span == 0 or left:
+            place = self._next(name)
+            table_at = geometry.table_at(index_span)
+            room = (geometry.page_bytes - table_at) // _ID.size
+            for entry, (span, data) in enumerate(islice(pages, room)):
+                number = self._next(name)
+                head = _HEADER.pack(object_id, span, 0xFF & ~(_USED | _FINAL))
+                self._put(number, object_id, head + data)
+                _ID.pack_into(page, table_at + entry * _ID.size, number)
+                left -= 1
+            flags = 0xFF & ~(_USED | _FINAL | _INDEX)
+            _HEADER.pack_into(page, 0, object_id | INDEX_BIT, index_span, flags)
+            self._put(place, object_id | INDEX_BIT, page)
+            page = bytearray(b"\xff" * geometry.page_bytes)
+            index_span += 1
+
+    def _next(self, name: str) -> int:
+        number = next(self._free, None)
+        if number is None:
+            size = self.geometry.image_bytes
+            raise ImageError(f"www: {name!r} does not fit any more into {size} bytes")
+        return number
+
+    def _put(self, number: int, entry: int, page: bytes | bytearray) -> None:
+        geometry = self.geometry
+        at = number * geometry.page_bytes
+        self.image[at : at + len(page)] = page
+        block, within = divmod(number, geometry.pages_per_block)
+        entry_at = (within - geometry.lookup_pages) * _ID.size
+        _ID.pack_into(self.image, block * geometry.block_bytes + entry_at, entry)
 
 
 @dataclass(frozen=True, slots=True)
