@@ -24,7 +24,7 @@ def make_image(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Make an image of this web page instead, which real devices take, too.",
+            help="Make an image of this web page instead; real devices take it, too.",
         ),
     ] = None,
     output: Annotated[
