@@ -1252,7 +1252,31 @@ export const journal = {
 
 /** fleet/Pool.svelte */
 export const pool = {
-  oldest: (shown: string, all: string) => `The oldest ${shown} of ${all}.`,
+  title: "Pool",
+  newBlock: "New block",
+  isMined: (height: string) => `Block ${height} is being mined.`,
+  isDisconnected: (id: string) => `${id} is disconnected.`,
+  facts: { height: "Block height", found: "Blocks found here", accepted: "Shares accepted", rejected: "Shares rejected", address: "Address" },
+  rejected: (count: string, percent: string) => `${count} (${percent} %)`,
+  region: "Miners",
+  heads: {
+    miner: "Miner",
+    user: "User",
+    agent: "Agent",
+    stratum: "Stratum",
+    difficulty: "Difficulty",
+    hashRate: "Hash rate",
+    accepted: "Accepted",
+    rejected: "Rejected",
+    connected: "Connected for",
+    orders: "Orders",
+  },
+  channel: (kind: string, id: string) => `, ${kind} ${id}`,
+  disconnect: "Disconnect",
+  disconnectOne: (id: string) => `Disconnect ${id}`,
+  none: "No miner is connected.",
+  oldest: (most: string, all: string) => `The oldest ${most} of ${all}.`,
+  unknown: "–",
   more: (count: number) => `Show ${count} more`,
 };
 
