@@ -136,14 +136,14 @@ def test_a_midstate_is_searched_as_its_header_is() -> None:
     assert found
 
 
-def test_a_hash_is_as_good_as_the_bits_it_begins_with() -> None:
+def test_a_hash_is_the_number_that_a_target_is_compared_with() -> None:
     header = Header(WORK.header())
     (nonce, *_) = header.search(0, 1 << 10, (1 << 249) - 1)
 
-    assert header.zero_bits(nonce) >= 7
-    tight = (1 << 256 - header.zero_bits(nonce)) - 1
+    assert header.hash(nonce) < 1 << 256 - 7
+    tight = header.hash(nonce)
     assert header.search(nonce, 1, tight) == [nonce]
-    assert header.search(nonce, 1, tight >> 1) == []
+    assert header.search(nonce, 1, tight - 1) == []
 
 
 def test_a_chip_keeps_to_its_addresses() -> None:

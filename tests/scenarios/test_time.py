@@ -151,3 +151,19 @@ def test_reading_counters_without_bytes_changes_nothing(
     monkeypatch.setattr(Driver, "poll", lambda self, chips, before: -inf)
 
     assert lived(board, firmware, seed) == without_bytes
+
+
+@pytest.mark.parametrize("board", ["601", "303"])
+def test_nothing_is_said_before_the_next_word(board: str) -> None:
+    device = Device(board=board, seed=6)
+    Simulation(device, Pool.for_scaled_work(seed=6)).advance(40)
+    shares, moments = 0, 60
+
+    for _ in range(moments):
+        word = device.next_word
+        device.step(max(device.now, word - 0.1))
+        assert not device.pools.has_data
+        device.step(word + 0.1)
+        shares += bool(device.data_to_pool())
+
+    assert shares > moments / 4

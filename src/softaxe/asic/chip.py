@@ -38,6 +38,7 @@ from softaxe.asic.hashing import (
     error_share,
 )
 from softaxe.asic.pll import CRYSTAL_MHZ, Pll
+from softaxe.bitcoin.header import target_for
 from softaxe.catalog import Chip, Silicon
 from softaxe.units import NEVER
 
@@ -201,8 +202,8 @@ class _Asic:
         self.as_of = 0.0
         self.progress = 0.0
         self.batch = 0
-        self.hits: deque[tuple[int, tuple[int, Reply]]] = deque()
-        """Each with its number in the batch and the length of its reply."""
+        self.hits: deque[tuple[int, tuple[int, Reply], int]] = deque()
+        """Each with its number in the batch, the length of its reply and its hash."""
 
     @property
     def version_field_mask(self) -> int:
@@ -434,6 +435,24 @@ class Chain:
                 self._take_command(header, body, now)
         self._schedule()
 
+    def next_hit(self, difficulty: float) -> float:
+        """When a nonce is told that is so good, or may be, of those found so far.
+
+        Args:
+            difficulty: Of a searched hash; 0 for any.
+        """
+        target = target_for(difficulty)
+        return min(
+            (
+                asic.as_of + (place - asic.progress) / asic.rate
+                for asic in self._asics
+                if asic.rate
+                for place, _, hash_ in asic.hits
+                if hash_ <= target
+            ),
+            default=NEVER,
+        )
+
     def answers(self, reply_bytes: int) -> bool:
         """True when every chip would answer a read now, with as many bytes."""
         return (
@@ -506,7 +525,8 @@ class Chain:
         asic = self._all_asics[search.asic_index]
         asic.count(search.span.count * self._counts_per_search)
         for nonce in found:
-            self.replies.append(self._reply(asic, nonce, search.job_id, search.span))
+            reply, _ = self._reply(asic, nonce, search.job_id, search.span)
+            self.replies.append(reply)
 
     # Commands
 
@@ -652,23 +672,28 @@ class Chain:
                 break
             for nonce in span.search(asic.target):
                 place = asic.batch + nonce - span.first_nonce + 1
-                reply = self._reply(asic, nonce, asic.job_id, span)
-                asic.hits.append((place, reply))
+                reply, hash_ = self._reply(asic, nonce, asic.job_id, span)
+                asic.hits.append((place, reply, hash_))
             asic.batch += span.count
 
     def _reply(
         self, asic: _Asic, nonce: int, job_id: int, span: Span
-    ) -> tuple[int, NonceReply]:
+    ) -> tuple[tuple[int, NonceReply], int]:
+        """Make what a chip tells of a nonce; also return its hash.
+
+        That is not known of a midstate, and 0, which is as good as may be.
+        """
         wire, size = self._wire, self._reply_bytes(asic)
         told = nonce
         if self._rng.random() < asic.errors:
             told ^= self._rng.randrange(1, FREE_NONCES)  # an undervolted chip's rubbish
         if not isinstance(span.head, Header):  # a midstate
-            return size, NonceReply(told, job_id | span.field, 0, 0)
-        excess = max(0, span.head.zero_bits(nonce) - asic.zero_bits)
+            return (size, NonceReply(told, job_id | span.field, 0, 0)), 0
+        hash_ = span.head.hash(nonce)
+        excess = max(0, HASH_BITS - hash_.bit_length() - asic.zero_bits)
         excess_byte, id_byte = wire.result(job_id, span.field, excess)
         field = span.field if asic.is_rolling else 0  # a short reply has no room
-        return size, NonceReply(told, id_byte, field, excess_byte)
+        return (size, NonceReply(told, id_byte, field, excess_byte)), hash_
 
     # State
 

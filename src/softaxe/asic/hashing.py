@@ -88,10 +88,10 @@ class Header(Struct, frozen=True):
         """See `Head`."""
         return kernel.search(self.header, first_nonce, count, target)
 
-    def zero_bits(self, nonce: int) -> int:
-        """How many bits the hash begins with that are 0."""
+    def hash(self, nonce: int) -> int:
+        """The hash, as the number that a target is compared with."""
         hash_ = sha256d(self.header[:NONCE_AT] + nonce.to_bytes(4))
-        return 8 * len(hash_) - int.from_bytes(hash_, "little").bit_length()
+        return int.from_bytes(hash_, "little")
 
 
 class Midstate(Struct, frozen=True):

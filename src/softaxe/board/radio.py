@@ -164,6 +164,8 @@ class Radio:
         self.status_text = "Initializing..."
         self.is_ap_enabled = True
         self.is_connected = False
+        self.is_in_reach = False
+        """True while it is joined and its network is there, which it notices late."""
         self.has_had_lease = False
         """True once a network has given an address, also after its loss."""
         self.is_given_up = not ssid
@@ -199,11 +201,6 @@ class Radio:
         self._started_at = 0.0
         self._periods = 0
         self._wander_due = NEVER
-
-    @property
-    def is_in_reach(self) -> bool:
-        """True while it is joined and its network is there, which it notices late."""
-        return self._stage is _Stage.JOINED
 
     @property
     def rssi_dbm(self) -> int:
@@ -389,6 +386,7 @@ class Radio:
 
     def _go(self, stage: _Stage, due: float) -> None:
         self._stage = stage
+        self.is_in_reach = stage is _Stage.JOINED
         self._stage_due = due
         self._schedule()
 

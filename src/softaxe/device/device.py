@@ -236,6 +236,33 @@ class Device(DeviceState):
             if self._events or self.pools.has_data:
                 return
 
+    @property
+    def next_word(self) -> float:
+        """About when it next has something for others, which until then only reads it.
+
+        While it mines as usual that is a share that its chips have found, or else its
+        next job, after which it is known what they find in that. What comes of heat is
+        told when it is stepped.
+        """
+        mining, chain = self.mining, self.chain
+        if (
+            chain.mode.is_real
+            or self.driver.state is not DriverState.READY
+            or not self.power_management.is_in_routine
+            or not self.radio.is_in_reach
+            or not mining.sent_scale
+        ):
+            return self.next_wake
+        return min(
+            self._boot_due,
+            self._restart_at,
+            self._crash_at,
+            self._identify_until,
+            self.pools.next_wake,
+            mining.next_wake,
+            chain.next_hit(mining.sent_difficulty / mining.sent_scale),
+        )
+
     def _step_due(self, due: float, now: float) -> None:
         if self._restart_at <= due:
             self._reset(due, SOFTWARE_RESET)
@@ -267,20 +294,8 @@ class Device(DeviceState):
 
     def _step_driver(self, due: float, now: float) -> None:
         """Step it; reads of the counters in a row, as far as they are due, at once."""
-        others = self._next_but_driver()
-        read_at = self.driver.poll(self.chain, min(others, nextafter(now, NEVER)))
-        if read_at >= due:
-            self.log.now = self.now = read_at
-        else:
-            self.driver.step(due)
-
-    def _plan(self) -> None:
-        """Note when something is due next; after all that may have changed it."""
-        others, own = self._next_but_driver(), self.driver.next_wake
-        self.next_wake = own if own < others else others
-
-    def _next_but_driver(self) -> float:
-        return min(
+        before = min(
+            nextafter(now, NEVER),
             self._boot_due,
             self._body_due,
             self._restart_at,
@@ -288,6 +303,28 @@ class Device(DeviceState):
             self._identify_until,
             self.radio.next_wake,
             self.chain.next_wake,
+            self.power_management.next_wake,
+            self.mining.next_wake,
+            self.pools.next_wake,
+            self.statistics.next_wake,
+        )
+        read_at = self.driver.poll(self.chain, before)
+        if read_at >= due:
+            self.log.now = self.now = read_at
+        else:
+            self.driver.step(due)
+
+    def _plan(self) -> None:
+        """Note when something is due next; after all that may have changed it."""
+        self.next_wake = min(
+            self._boot_due,
+            self._body_due,
+            self._restart_at,
+            self._crash_at,
+            self._identify_until,
+            self.radio.next_wake,
+            self.chain.next_wake,
+            self.driver.next_wake,
             self.power_management.next_wake,
             self.mining.next_wake,
             self.pools.next_wake,

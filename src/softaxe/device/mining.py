@@ -363,7 +363,8 @@ class Mining:
         version = nonce.version(work)
         header = work.header(nonce=nonce.nonce, version=version)
         difficulty = difficulty_of(sha256d(header)) * template.scale
-        needed = template.pool_difficulty or DEFAULT_DIFFICULTY * template.scale
+        pool_difficulty = template.pool_difficulty
+        needed = pool_difficulty or DEFAULT_DIFFICULTY * template.scale
         is_share = difficulty >= needed
         if is_share and template.is_block_ordered:
             difficulty += template.network_difficulty
@@ -382,7 +383,7 @@ class Mining:
             network,
             nonce,
             version,
-            template.pool_difficulty,
+            pool_difficulty,
         )
 
     def count(self, checked: Checked) -> bool:
@@ -415,8 +416,7 @@ class Mining:
     def _rate(self, checked: Checked) -> bool:
         difficulty, network_difficulty = checked.difficulty, checked.network_difficulty
         whole = whole_difficulty(difficulty)
-        best = max(self.exact_session_difficulty, difficulty)
-        self.exact_session_difficulty = best
+        self.exact_session_difficulty = max(self.exact_session_difficulty, difficulty)
         if checked.is_block:
             self.blocks_found += 1
             self.shows_block = True

@@ -144,6 +144,11 @@ class PowerManagement:
         self._changes: dict[str, bool | int | float] = {}
         self._expect()
 
+    @property
+    def is_in_routine(self) -> bool:
+        """True while pass follows pass and mining goes on."""
+        return self._phase is _Phase.RUNNING and self.switch.is_on
+
     def changes(self) -> Mapping[str, bool | int | float]:
         """Return and forget the settings to change, by their Python names."""
         changes, self._changes = self._changes, {}

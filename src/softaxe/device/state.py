@@ -144,10 +144,9 @@ class DeviceState:
         joined its access point, but for one that came back when the network was lost.
         """
         radio = self.radio
-        has_ap = radio.is_ap_enabled and not radio.is_ap_back
-        return (
-            radio.is_in_reach or (radio.is_given_up and has_ap)
-        ) and self._has_server
+        if radio.is_in_reach or not self._has_server:
+            return self._has_server
+        return radio.is_given_up and radio.is_ap_enabled and not radio.is_ap_back
 
     @property
     def mdns_hostname(self) -> str | None:

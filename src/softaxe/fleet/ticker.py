@@ -25,6 +25,9 @@ SHORTEST_SLICE_S = 0.1
 on the way to many a pool; the devices' own work is more exact."""
 LAG_PER_DEVICE_S = 0.002
 LONGEST_LAG_S = 1.0
+ROUTINE_S = 5.0
+"""So long a device of a large fleet goes without a turn while nothing of it concerns
+anybody else: what a turn costs is to get at a device's memory, more than its steps."""
 TICK_S = 0.005
 """Shortest sleep of the ticker."""
 ROUND_S = 0.04
@@ -177,7 +180,7 @@ class Ticker:
 
     def wake(self, member: Member) -> None:
         """Plan a device's next step anew; it may be earlier than it was."""
-        if max(member.device.next_wake, self._earliest(member)) < member.wake_at:
+        if self._due(member) < member.wake_at:
             before = self._next_wake()
             self.schedule(member)
             if member.wake_at < before:
@@ -187,7 +190,7 @@ class Ticker:
         """Plan a device's next step."""
         if not self._is_here(member):
             return
-        member.wake_at = max(member.device.next_wake, self._earliest(member))
+        member.wake_at = self._due(member)
         self._order += 1
         member.wake_order = self._order
         heappush(self._heap, (member.wake_at, self._order, member))
@@ -199,6 +202,18 @@ class Ticker:
         """Step a device no more."""
         member.wake_order = -1
 
+    def _due(self, member: Member) -> float:
+        """When a device is to be stepped next."""
+        device = member.device
+        due = max(device.next_wake, self._earliest(member))
+        if self._lag_s < LONGEST_LAG_S or member.is_read:
+            return due
+        return max(due, min(device.next_word, device.now + ROUTINE_S))
+
+    @property
+    def _lag_s(self) -> float:
+        return min(LONGEST_LAG_S, max(1, len(self._members)) * LAG_PER_DEVICE_S)
+
     def _earliest(self, member: Member) -> float:
         """When a device may be stepped again that has just been.
 
@@ -207,8 +222,7 @@ class Ticker:
         Nobody notices: the steps happen in their order and at their moments, and who
         asks gets the present.
         """
-        count = max(1, len(self._members))
-        lag = min(LONGEST_LAG_S, count * LAG_PER_DEVICE_S)
+        lag = self._lag_s
         turn = math.floor(self._clock.now / lag - member.phase) + 1
         return (turn + member.phase) * lag
 

@@ -69,9 +69,11 @@ LOG_QUEUE_LINES = 128
 """Lines a slow log listener may fall behind. Source: ESP-Miner websocket.c."""
 PRESENT_S = 0.0005
 """Device time that passes unseen: half of the least that any answer tells."""
+LATE_S = 1.0
+"""Device time by which who asks in a fleet that is late is behind, at most."""
 WWW_SETTING = "use_custom_www"
 """NVS key of what lets firmware with a page of its own show another."""
-GATHER_S = 0.1
+GATHER_S = 1.0
 """Real seconds in which what nobody waits for, as a best difficulty, gathers for one
 transaction."""
 ORDERS: Mapping[str, Callable[[Device, float], object]] = {
@@ -363,12 +365,13 @@ class Member:
     def sync(self) -> Device:
         """Step the device to the present and carry its events out.
 
-        In a fleet that is late the device stays where it is, until its turn comes: who
-        asks would otherwise wait for all who have asked before.
+        In a fleet that is late the device stays where it is, if it is not too far
+        behind: who asks would otherwise wait for all who have asked before.
         """
         fleet, real = self._fleet, time.monotonic()
-        is_present = (real - self._synced_at) * fleet.clock.speed < PRESENT_S
-        if not is_present and not fleet.is_late:
+        if (real - self._synced_at) * fleet.clock.speed < PRESENT_S:
+            return self.device
+        if not fleet.is_late or fleet.clock.now - self.device.now > LATE_S:
             self._synced_at = real
             self.step(fleet.clock.advance())
         return self.device
@@ -513,6 +516,11 @@ class Member:
         return self._listener.connection_count
 
     @property
+    def is_read(self) -> bool:
+        """True while somebody reads its log as it is written."""
+        return bool(self._logs or self._log_levels)
+
+    @property
     def is_real(self) -> bool:
         """True while its hashes are real ones."""
         return self.device.work_mode is REAL
@@ -639,10 +647,10 @@ class Member:
         device = self.device
         for event in device.events():
             self._take_event(event)
-        for link in LINKS:
-            data = device.data_to_pool(link)
-            if data:
-                self._send(link, data)
+        if device.pools.has_data:
+            for link in LINKS:
+                if data := device.data_to_pool(link):
+                    self._send(link, data)
         if self._slow is not None:
             self._pass_slowly(self._slow)
         if device.log.levels:
