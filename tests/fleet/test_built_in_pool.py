@@ -216,6 +216,7 @@ def test_its_certificate_is_the_same_in_every_run() -> None:
     assert asyncio.run(main()) == asyncio.run(main())
 
 
+@pytest.mark.unwatched
 def test_devices_mine_on_it_by_stratum_v2() -> None:
     groups: list[GroupOptions] = [
         {

@@ -290,25 +290,11 @@ def test_a_part_that_stands_still_holds_nobody_up(spread: Spread) -> None:
     api.patch("/control/clock", json={"paused": False})
 
 
-def test_it_ends_when_asked_and_takes_its_parts_along(tmp_path: Path) -> None:
-    spread = Spread(tmp_path)
-    children = spread.children()
-    url = spread.api.get("/control/devices/601-3").json()["row"]["url"]
-    change = {"statsFrequency": 77}
-    assert httpx.patch(f"{url}/api/system", json=change).is_success
-
-    os.kill(children[-1], signal.SIGSTOP)  # that one is woken to end
-
-    spread.api.post("/control/shutdown")
-    _, errors = spread.process.communicate(timeout=30)
-    spread.api.close()
-
-    assert (spread.process.returncode, errors) == (0, "")
-    _wait_until_ended(children)  # multiprocessing's own tracker is the last
-
-
-def test_parts_are_as_strict_and_as_talkative_as_asked_for(tmp_path: Path) -> None:
+def test_parts_are_as_strict_and_as_talkative_as_asked_for_and_end_when_asked(
+    tmp_path: Path,
+) -> None:
     spread = Spread(tmp_path, "--log-level", "warning", "--strict")
+    children = spread.children()
     for row in spread.api.get("/control/devices").json()["devices"]:
         change = {"hostname": "My Bitaxe", "statsFrequency": 77}
         answer = httpx.patch(f"{row['url']}/api/system", json=change)
@@ -316,12 +302,18 @@ def test_parts_are_as_strict_and_as_talkative_as_asked_for(tmp_path: Path) -> No
     told = spread.api.get("/control/journal", params={"differs": True}).json()
     assert len(told["entries"]) == 4
     assert told["entries"][0]["differs"] == [ROWS["hostname_checked"].text(firmware())]
+
+    change = {"statsFrequency": 77}
+    assert httpx.patch(f"{row['url']}/api/system", json=change).is_success
+    os.kill(children[-1], signal.SIGSTOP)  # that one is woken to end
     spread.api.post("/control/shutdown")
     assert spread.process.stdout is not None
     output = spread.process.stdout.read()  # what was read ahead, too
-    spread.process.communicate(timeout=60)
+    _, errors = spread.process.communicate(timeout=60)
     spread.api.close()
 
+    assert (spread.process.returncode, errors) == (0, "")
+    _wait_until_ended(children)  # multiprocessing's own tracker is the last
     lines = [line.split() for line in [*spread.log, *output.splitlines()]]
     shown = [words for words in lines if words[0].startswith("601-")]
     assert {words[0] for words in shown} == {f"601-{n}" for n in range(1, 5)}, (
