@@ -569,6 +569,7 @@ def test_logs_are_live_filtered_and_paused(
     lines = (tmp_path / "log.txt").read_text(encoding="utf-8").splitlines()
     assert lines
     assert all("power_management" in line and "\x1b" not in line for line in lines)
+    assert len(set(lines)) == len(lines), "none came both before and live"
     page.get_by_label("Tag").select_option("")
     page.get_by_placeholder("Filter").fill("asic_result")
     expect(log).not_to_contain_text("power_management")

@@ -74,17 +74,24 @@ class Logs {
     this.socket = socket;
     this.isConnected = false;
     const waiting: string[] = [];
-    let isReading = true;
+    let before: Set<string> | undefined;
+    const takeNew = (texts: string[]): void => {
+      // What was printed while the lines before were read comes both ways.
+      const first = before?.size ? texts.findIndex((text) => !before?.has(text)) : 0;
+      if (first < 0 || !texts.length) return;
+      before?.clear();
+      this.take(texts.slice(first), () => Date.now());
+    };
     socket.onopen = async () => {
       if (this.socket !== socket) return;
       this.isConnected = true;
-      await this.readBefore(waiting);
-      isReading = false;
+      before = new Set(await this.readBefore());
+      takeNew(waiting);
     };
     socket.onmessage = (event) => {
       const texts = plain(String(event.data));
-      if (isReading) waiting.push(...texts);
-      else if (this.socket === socket) this.take(texts, () => Date.now());
+      if (!before) waiting.push(...texts);
+      else if (this.socket === socket) takeNew(texts);
     };
     socket.onclose = () => {
       if (this.socket !== socket) return;
@@ -93,8 +100,8 @@ class Logs {
     };
   }
 
-  /** Take what was printed since the last line that is known, and then what has come meanwhile. */
-  private async readBefore(waiting: string[]): Promise<void> {
+  /** Take what was printed since the last line that is known; returns all that was printed. */
+  private async readBefore(): Promise<string[]> {
     let before: string[] = [];
     let zero: number | null = null;
     try {
@@ -110,7 +117,7 @@ class Logs {
     const known = this.last ? before.lastIndexOf(this.last) : -1;
     const isOfThisBoot = (index: number): boolean => zero !== null && known + 1 + index >= boot;
     this.take(before.slice(known + 1), (uptime, index) => (isOfThisBoot(index) ? (zero ?? 0) + uptime : null));
-    this.take(waiting.slice(waiting.lastIndexOf(before.at(-1) ?? "") + 1), () => Date.now());
+    return before;
   }
 
   private take(texts: string[], at: (uptime: number, index: number) => number | null): void {
