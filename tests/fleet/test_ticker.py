@@ -17,6 +17,7 @@ from softaxe.fleet.groups import Group
 from softaxe.fleet.options import FleetOptions
 from softaxe.fleet.ticker import LONGEST_LAG_S, ROUND_S, ROUTINE_S
 from softaxe.fleet.turns import WORK_S
+from softaxe.serve.member import LATE_S
 
 
 def fleet_of(count: int, state: Path, *, speed: float = 1.0) -> Fleet:
@@ -129,23 +130,24 @@ def test_what_is_removed_while_others_catch_up_is_not_stepped_again(
     asyncio.run(live())
 
 
+@pytest.mark.parametrize("is_far_behind", [False, True])
 def test_who_asks_it_gets_a_device_as_it_was_at_its_last_step(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_far_behind: bool
 ) -> None:
     async def ask() -> None:
         fleet = fleet_of(1, tmp_path)
         await fleet.start()
         (member,) = fleet.members.values()
         before = member.device.now
-        fleet.clock.move(before + 0.5)
+        fleet.clock.move(before + LATE_S / 2)
 
         monkeypatch.setattr(Fleet, "is_late", True)
         assert member.sync().now == before
-        monkeypatch.setattr(Fleet, "is_late", False)
-        assert member.sync().now == pytest.approx(before + 0.5, abs=0.25)
-        monkeypatch.setattr(Fleet, "is_late", True)
-        fleet.clock.move(before + 5.0)
-        assert member.sync().now == pytest.approx(before + 5.0, abs=0.25)
+        if is_far_behind:
+            fleet.clock.move(before + 5.0)
+        else:
+            monkeypatch.setattr(Fleet, "is_late", False)
+        assert member.sync().now == pytest.approx(fleet.clock.now)
         await fleet.close()
 
     asyncio.run(ask())
