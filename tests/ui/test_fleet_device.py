@@ -32,6 +32,7 @@ def test_a_devices_page_shows_it_and_acts_on_it(
     expect(
         page.get_by_role("link", name=one.url.removeprefix("http://"))
     ).to_be_visible()
+    expect(page.get_by_role("figure", name="Temperature")).to_be_visible()
     expect(page.get_by_text("GET /api/system/asic")).to_be_visible()
     log = page.get_by_role("region", name="Lines of the log")
     expect(log).to_contain_text("asic_result")

@@ -181,7 +181,7 @@ class FleetState {
 
   /** Whether there can be a new point; time may also have been set back. */
   private needsHistory(): boolean {
-    if (this.page !== "devices") return false;
+    if (!this.page.startsWith("devices")) return false;
     const last = this.history?.now.at(-1);
     const now = this.sums?.now;
     return last === undefined || now === undefined || now < last || now >= last + POINT_S;

@@ -1,11 +1,16 @@
 /** What the page of one device shows; asked for every two seconds. */
 
 import { complete, type Asic, type Info, type Status } from "../lib/api";
+import type { Mark, Point } from "../lib/drawing";
+import { happened } from "../lib/happenings";
 import { problems, type Problem } from "../lib/problems";
 import { currentRate } from "../lib/rates";
 import { counted, lately } from "../lib/shares";
 import { ask, inWords, NotThere, type DeviceHistory, type Effect, type Entry, type Row, type Rule } from "./api";
+import { fleet } from "./fleet.svelte";
+import { totals } from "./totals.svelte";
 import { inTurn, repeat } from "./turns";
+import { device as texts } from "$texts";
 
 const EVERY_MS = 2000;
 const RULES_EVERY_MS = 10_000;
@@ -15,6 +20,7 @@ const POINT_S = 60;
 const MOST_LOOKS = 900;
 const MOST_LINES = 500;
 const MOST_ENTRIES = 20;
+const MOST_MARKS = 100;
 /** In which restarts count as a loop. */
 const LOOP_S = 300;
 
@@ -54,6 +60,7 @@ export class Watch {
   failed = $state("");
   private history = $state.raw<Look[]>([]);
   private looks = $state.raw<Look[]>([]);
+  private seen = $state.raw<{ now: number; kind: Mark["kind"]; label: string }[]>([]);
   private counts = $state.raw<ReturnType<typeof counted>>([]);
   private position = 0;
   private count = 0;
@@ -96,7 +103,11 @@ export class Watch {
     const now = this.nowOf(found);
     if (this.looks.length && now < (this.looks.at(-1)?.now ?? 0)) {
       this.looks = []; // time was set back
+      this.seen = [];
       this.historyAt = Number.NEGATIVE_INFINITY;
+    } else if (this.info) {
+      const news = happened(this.info, info).map((one) => ({ ...one, now }));
+      if (news.length) this.seen = [...this.seen, ...news].slice(-MOST_MARKS);
     }
     this.counts = counted(this.counts, { uptime: row.uptimeSeconds, accepted: row.sharesAccepted, rejected: row.sharesRejected });
     const look = { now, uptime: row.uptimeSeconds, values: valuesOf(currentRate(info, found.status), row.power, row.temp, row.vrTemp, row.fanspeed) };
@@ -152,6 +163,8 @@ export class Watch {
     }));
   }
 
+  // For the charts
+
   private readonly boots = $derived.by(() => {
     const all = [...this.history, ...this.looks].sort((one, other) => one.now - other.now);
     let boot = 0;
@@ -161,8 +174,24 @@ export class Watch {
     });
   });
 
+  readonly points = $derived(
+    this.boots.map(({ now, boot, values }): Point => ({ time: totals.zero + now, uptime: now, boot: String(boot), values })),
+  );
+
   /** In GH/s, as far as what the device tells can be true; null for unknown. */
   readonly rate = $derived(this.info && this.found ? currentRate(this.info, this.found.status) : null);
+
+  readonly latest = $derived(this.looks.at(-1)?.values);
+
+  readonly gapS = $derived(2.5 * Math.max(POINT_S, (EVERY_MS / 1000) * (fleet.sums?.speed ?? 1)));
+
+  readonly marks = $derived.by((): Mark[] => {
+    const restarts = this.boots
+      .filter(({ boot }, index) => index && boot !== this.boots[index - 1]?.boot)
+      .map(({ now, uptime }) => ({ now: now - uptime, kind: "restart" as const, label: "" }));
+    const begun = this.active.map((rule) => ({ now: rule.begins_at, kind: "fault" as const, label: texts.added(rule.effect) }));
+    return [...restarts, ...begun, ...this.seen].map(({ now, kind, label }) => ({ time: totals.zero + now, kind, label }));
+  });
 
   // In words
 
@@ -173,7 +202,7 @@ export class Watch {
     const { found, info } = this;
     if (!found || !info || found.row.state === "away") return [];
     const now = this.nowOf(found);
-    const restarts = this.boots.filter(({ now: at, boot }, index, all) => index && boot !== all[index - 1]?.boot && at > now - LOOP_S).length;
+    const restarts = this.marks.filter(({ kind, time }) => kind === "restart" && time > totals.zero + now - LOOP_S).length;
     const asic = { asicCount: info.hashrateMonitor?.asics.length ?? 1 } as Asic;
     return problems(info, found.status, asic, { shares: lately(this.counts), restarts });
   });
