@@ -226,7 +226,7 @@ def test_what_is_typed_lasts_while_another_page_is_open(open_page: Open) -> None
 
     expect(target).to_have_value("57")
     expect(page.get_by_text("1 change not saved.")).to_be_visible()
-    page.get_by_role("button", name="Undo all").click()
+    page.get_by_role("button", name="Undo all", exact=True).click()
     expect(target).not_to_have_value("57")
 
 
