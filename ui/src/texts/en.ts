@@ -1142,6 +1142,7 @@ export const faults = {
   resume: "Resume",
   restart: "Begin again",
   remove: "Remove",
+  moreRules: (count: string) => `Show more of ${count} others`,
   isPaused: (id: string) => `${id} is paused.`,
   isResumed: (id: string) => `${id} goes on.`,
   isRestarted: (id: string) => `${id} begins again.`,
