@@ -366,6 +366,16 @@ class Load(Struct, frozen=True, rename="camel"):
     wished: Annotated[WishedRate | None, about("null when no device has a share_rate.")]
 
 
+class Happening(Struct, frozen=True):
+    """A restart, a fault that begins or ends, a change of settings or a block."""
+
+    now: Annotated[float, about("Device time, in seconds.")]
+    kind: Annotated[str, about("restart, fault, setting or block.")]
+    label: str
+    device: Annotated[str, about("The first one; empty for a fault's rule.")]
+    devices: Annotated[int, about("To how many it happened.")]
+
+
 class History(Struct, frozen=True, rename="camel"):
     """Totals over time: one list for each, oldest first."""
 
@@ -378,6 +388,7 @@ class History(Struct, frozen=True, rename="camel"):
     problems: tuple[int, ...]
     shares_accepted: tuple[int, ...]
     shares_rejected: tuple[int, ...]
+    happenings: Annotated[tuple[Happening, ...], about("The last 500, oldest first.")]
 
 
 class Row(Struct, frozen=True, rename="camel"):

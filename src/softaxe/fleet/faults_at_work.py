@@ -20,6 +20,7 @@ from softaxe.faults import (
 )
 from softaxe.fleet.built_in_pool import BuiltInPool
 from softaxe.fleet.clock import Clock
+from softaxe.fleet.happenings import Happenings
 from softaxe.fleet.turns import in_turns
 from softaxe.serve.member import Member, ports_settled
 from softaxe.serve.request import Request
@@ -51,6 +52,7 @@ class FaultsAtWork:
         *,
         seed: int,
         changed: asyncio.Event,
+        happenings: Happenings | None = None,
     ) -> None:
         self.due = inf
         """Device time at which a rule begins or ends; `apply` then."""
@@ -59,6 +61,7 @@ class FaultsAtWork:
         self._pool = pool
         self._seed = seed
         self._changed = changed
+        self._happenings = happenings or Happenings()
         self._rules = FaultRules(seed)
         self._met: WeakKeyDictionary[Member | Miner, MetRules] = WeakKeyDictionary()
         self._connecting: WeakValueDictionary[str, Member] = WeakValueDictionary()
@@ -177,7 +180,10 @@ class FaultsAtWork:
         self._look_ahead()
 
     def _look_ahead(self) -> None:
-        self.due = self._rules.next_change(self._clock.now)
+        now, rules = self._clock.now, self._rules.rules.values()
+        self.due = self._rules.next_change(now)
+        active = {rule.id: rule.effect for rule in rules if rule.is_active(now)}
+        self._happenings.note_faults(now, active)
         self._changed.set()
 
     def _apply_one(self, whom: Member | Miner, rule: Rule) -> None:

@@ -12,8 +12,14 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from softaxe.device.boot import ON_NETWORK_S
-from softaxe.device.device import Device
-from softaxe.device.events import CloseReason, Link, SaveFlash, SaveSettings
+from softaxe.device.device import POWER_ON, Device
+from softaxe.device.events import (
+    BlockFound,
+    CloseReason,
+    Link,
+    SaveFlash,
+    SaveSettings,
+)
 from softaxe.device.logbook import LAST_LINES, LEVELS, RING_BYTES, LogLine
 from softaxe.device.setting_rules import Stored
 from softaxe.errors import FleetStopped, SettingError
@@ -140,7 +146,12 @@ class Fleet:
         self._watched: dict[str, None] = {}
         """Ids of devices whose log somebody looks at, the latest last."""
         self.faults = FaultsAtWork(
-            self.members, self.clock, self.pool, seed=self.seed, changed=woken
+            self.members,
+            self.clock,
+            self.pool,
+            seed=self.seed,
+            changed=woken,
+            happenings=self.history.happenings,
         )
         self.ticker = Ticker(
             self.clock, self.members, self.pool, self.faults, self.history, woken=woken
@@ -532,8 +543,19 @@ class Fleet:
         self.real_work.note(member, is_here=self.members.get(member.id) is member)
         self.faults.connected(member)
 
+    def happened(self, member: Member, event: SaveSettings | BlockFound) -> None:
+        """The device has new settings, or has found a block."""
+        now, happenings = self.clock.now, self.history.happenings
+        if isinstance(event, BlockFound):
+            happenings.note(now, "block", "", member.id)
+        elif event.values_before:
+            happenings.note_settings(now, member.device, member.id, event)
+
     def booted(self, member: Member) -> None:
         """The device has started a firmware, perhaps another than before."""
+        if member.device.reset_reason != POWER_ON:
+            reason = member.device.reset_reason
+            self.history.happenings.note(self.clock.now, "restart", reason, member.id)
         if self.members.get(member.id) is member:
             self.faults.look_again(member)
 

@@ -5,11 +5,14 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
+from msgspec import to_builtins
+
 from softaxe.description import shown
 from softaxe.device.device import Device
 from softaxe.errors import SettingError
 from softaxe.faults import Rule
 from softaxe.fleet.device_histories import DeviceHistories, hashing_hs
+from softaxe.fleet.happenings import Happenings
 from softaxe.fleet.turns import in_turns
 from softaxe.serve.member import Member
 
@@ -212,6 +215,7 @@ class History:
         """Device time of the next point."""
         self._points = deque[Point](maxlen=HISTORY_POINTS)
         self.devices = DeviceHistories()
+        self.happenings = Happenings()
 
     async def note(self, now: float, members: Iterable[Member]) -> None:
         """Add a point; the next one is due a while later."""
@@ -226,10 +230,12 @@ class History:
         """Forget everything: time has been set back to `now`."""
         self._points.clear()
         self.devices.restart(now)
+        self.happenings.restart(now)
         self.due = now
 
-    def to_json(self) -> dict[str, list[float]]:
-        """Return one list per quantity, oldest first."""
+    def to_json(self) -> dict[str, Any]:
+        """Return one list per quantity, oldest first, and what has happened."""
         names = Point._fields
         columns = list(zip(*self._points, strict=True)) or [()] * len(names)
-        return {n: list(c) for n, c in zip(names, columns, strict=True)}
+        told: dict[str, Any] = {n: list(c) for n, c in zip(names, columns, strict=True)}
+        return {**told, "happenings": to_builtins(self.happenings.to_json())}

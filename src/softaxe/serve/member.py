@@ -21,6 +21,7 @@ from softaxe.device.boot import ON_NETWORK_S
 from softaxe.device.device import Device, WorkChoice
 from softaxe.device.events import (
     LINKS,
+    BlockFound,
     Booted,
     CameUp,
     ClosePool,
@@ -177,6 +178,9 @@ class Surroundings(Protocol):
 
     def link_changed(self, member: "Member") -> None:
         """A pool connection of the device stands."""
+
+    def happened(self, member: "Member", event: SaveSettings | BlockFound) -> None:
+        """The device has new settings, or has found a block."""
 
     def booted(self, member: "Member") -> None:
         """The device has started a firmware, perhaps another than before."""
@@ -729,13 +733,17 @@ class Member:
                 if saver.is_idle:
                     self._fleet.spawn(_save_soon(saver))
                 saver.add(self.key, self.device, event)
-                if isinstance(event, SaveSettings) and "hostname" in event.rows:
-                    self._take_rename()
+                if isinstance(event, SaveSettings):
+                    self._fleet.happened(self, event)
+                    if "hostname" in event.rows:
+                        self._take_rename()
             case WentDown() | CameUp():
                 self._mind_port()
                 self._mind_name()
             case Booted():
                 self._has_booted = True
+            case BlockFound():
+                self._fleet.happened(self, event)
             case _:
                 pass
 

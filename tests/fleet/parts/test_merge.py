@@ -99,14 +99,25 @@ def test_what_one_part_says_is_left_as_it_is() -> None:
 
 
 def test_the_history_is_as_long_as_that_of_every_part() -> None:
-    one = {
+    one: dict[str, Any] = {
         "now": [1, 2],
         "time": [8, 9],
         "hashRate": [1, 2],
         "power": [1, 1],
         "hottest": [9, 1],
     }
-    two = {"now": [2], "time": [9], "hashRate": [5], "power": [1], "hottest": [3]}
+    begun = {"now": 1.0, "kind": "fault", "label": "silent begins", "devices": 0}
+    boot = {"now": 0.5, "kind": "restart", "label": "panic", "devices": 1}
+    one["happenings"] = [begun]
+    two: dict[str, Any] = {
+        "now": [2],
+        "time": [9],
+        "hashRate": [5],
+        "power": [1],
+        "hottest": [3],
+    }
+
+    two["happenings"] = [boot, {**begun, "now": 1.1}]
 
     joined = merge.history([one | {"mining": [1, 1]}, two | {"mining": [1]}])
 
@@ -117,6 +128,7 @@ def test_the_history_is_as_long_as_that_of_every_part() -> None:
         "power": [2],
         "hottest": [3],
         "mining": [2],
+        "happenings": [boot, begun],
     }
 
 

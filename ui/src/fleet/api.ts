@@ -86,6 +86,7 @@ export interface History {
   problems: number[];
   sharesAccepted: number[];
   sharesRejected: number[];
+  happenings: { now: number; kind: "restart" | "fault" | "setting" | "block"; label: string; device: string; devices: number }[];
 }
 
 /** Which devices have done what several were ordered. */

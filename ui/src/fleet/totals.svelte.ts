@@ -89,7 +89,12 @@ class Totals {
     return sums && SERIES.map(({ of }) => of(sums, this.moments.at(-1)));
   });
   readonly gapS = $derived(2.5 * Math.max(EVERY_S, (fleet.sums?.speed ?? 1) * 0.1));
-  readonly marks: Mark[] = [];
+  readonly marks = $derived(
+    (fleet.history?.happenings ?? []).map(({ now, kind, label, device, devices }): Mark => {
+      const whom = devices > 1 ? words.devices(devices) : device;
+      return { time: this.zero + now, kind, label: [whom, label].filter(Boolean).join(", ") };
+    }),
+  );
 }
 
 export const totals = new Totals();

@@ -922,6 +922,7 @@ export const totals = {
   problems: "With problems",
   efficiency: "Efficiency",
   rejected: "Rejected shares",
+  devices: (count: number) => `${count.toLocaleString("en")} devices`,
   collecting: "Collecting; a point is kept every ten seconds of device time.",
 };
 

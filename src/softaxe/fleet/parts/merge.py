@@ -5,6 +5,7 @@ It does not matter how the parts are reached.
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from softaxe.faults import MOST_NAMED
@@ -71,11 +72,22 @@ def history(found: Sequence[Table]) -> Table:
         for one in found
     ]
     joined: Table = {name: rows[0][name] for name in ("now", "time")}
+    joined["happenings"] = happenings([one["happenings"] for one in found])
     for name in rows[0].keys() - joined.keys():
         join = max if name == "hottest" else sum
         columns = zip(*(row[name] for row in rows), strict=True)
         joined[name] = [round(join(values), ROUNDED_TO) for values in columns]
     return joined
+
+
+def happenings(found: Sequence[Sequence[Table]]) -> list[Table]:
+    """Join what has happened in the parts; a rule of faults is in all of them."""
+    told: dict[Any, Table] = {}
+    for number, part in enumerate(found):
+        for one in part:
+            place = number if one["devices"] else -1
+            told.setdefault((round(one["now"]), one["kind"], one["label"], place), one)
+    return sorted(told.values(), key=itemgetter("now"))
 
 
 def windows(counts: Sequence[int], first: int, limit: int) -> list[tuple[int, int]]:
