@@ -91,10 +91,12 @@ def unwatched() -> Iterator[None]:
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Watch how softaxe is imported, but not how thousands of tests come to be.
 
-    Nor look for garbage meanwhile: they stay.
+    Nor look for garbage meanwhile: they stay. Of several processes, one watches.
     """
     gc.disable()
-    if Coverage.current() and not session.config.pluginmanager.has_plugin("dsession"):
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    deals = session.config.pluginmanager.has_plugin("dsession")
+    if Coverage.current() and worker == "gw0" and not deals:
         for module in walk_packages(softaxe.__path__, "softaxe."):
             if not module.name.endswith(("__main__", ".cluster")):  # it needs Ray
                 importlib.import_module(module.name)
