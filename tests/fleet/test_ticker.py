@@ -18,11 +18,13 @@ from softaxe.fleet.options import FleetOptions
 from softaxe.fleet.ticker import LONGEST_LAG_S, ROUND_S, ROUTINE_S
 from softaxe.fleet.turns import WORK_S
 from softaxe.serve.member import LATE_S
+from softaxe.units import Level
 
 
 def fleet_of(count: int, state: Path, *, speed: float = 1.0) -> Fleet:
     groups = (Group(count=count),)
-    return Fleet(FleetOptions(state=state, groups=groups, port=0, speed=speed))
+    options = FleetOptions(state=state, groups=groups, port=0, speed=speed)
+    return Fleet(options, show_log=lambda _, line: None, log_levels={Level.ERROR})
 
 
 async def paused_after(seconds: float, fleet: Fleet) -> Fleet:

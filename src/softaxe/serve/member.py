@@ -521,8 +521,8 @@ class Member:
 
     @property
     def is_read(self) -> bool:
-        """True while somebody reads its log as it is written."""
-        return bool(self._logs or self._log_levels)
+        """True while somebody reads all of its log as it is written."""
+        return bool(self._logs) or Level.INFO in self._log_levels
 
     @property
     def is_real(self) -> bool:
