@@ -1,5 +1,7 @@
 /** The control API, as typed calls. */
 
+import { fleetAnswers as words } from "$texts";
+
 export interface Row {
   id: string;
   group: string;
@@ -271,6 +273,6 @@ export async function ask<T>(method: string, path: string, body?: unknown): Prom
 
 /** What went wrong; a browser has its own words for no answer at all. */
 export function inWords(error: unknown): string {
-  if (error instanceof TypeError || (error instanceof DOMException && error.name === "TimeoutError")) return "The fleet does not answer.";
+  if (error instanceof TypeError || (error instanceof DOMException && error.name === "TimeoutError")) return words.none;
   return error instanceof Error ? error.message : String(error);
 }

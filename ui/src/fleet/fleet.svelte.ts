@@ -4,6 +4,7 @@ import { ask, inWords, type Advance, type History, type Row, type Rows, type Sum
 import { duration } from "../lib/format";
 import type { Action } from "./code";
 import { rowsPath, updated } from "./rows";
+import { fleetAnswers as words } from "$texts";
 import { inTurn, repeat } from "./turns";
 
 const EVERY_MS = 2000;
@@ -116,7 +117,7 @@ class FleetState {
           await new Promise((resolve) => setTimeout(resolve, SKIP_MS));
           job = await ask<Advance>("GET", `/control/clock/advances/${job.id}`);
         }
-        if (job.error) throw new Error(`Only ${duration(job.now - from)} passed: ${job.error}.`);
+        if (job.error) throw new Error(words.cutShort(duration(job.now - from), job.error));
         this.remember(action);
       } finally {
         this.skip = undefined;

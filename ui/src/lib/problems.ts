@@ -206,12 +206,12 @@ function reduced(info: Info, status: Status): Problem[] {
 }
 
 /** The radio's words where they are an owner's own mistake. */
-const WRONG_PASSWORD = "Incorrect password entered";
+const WRONG_PASSWORD = /^Incorrect password entered$/;
 
 function network(info: Info, status: Status): Problem[] {
   if (info.apEnabled) {
     const [title, advice] = texts.noWifi;
-    const why = status.wifiTrouble === WRONG_PASSWORD ? texts.wrongPassword : status.wifiTrouble;
+    const why = WRONG_PASSWORD.test(status.wifiTrouble) ? texts.wrongPassword : status.wifiTrouble;
     return [{ tone: "bad", title, advice: advice(why && texts.notJoined(info.ssid, why)), links: [WIFI] }];
   }
   if (info.miningPaused) return []; // it leaves its pool then

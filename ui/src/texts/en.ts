@@ -810,6 +810,12 @@ export const processes = {
   restarts: (count: number) => (count === 1 ? "restarted once" : `restarted ${count} times`),
 };
 
+/** What is between the page and the fleet: fleet/api.ts, fleet/fleet.svelte.ts */
+export const fleetAnswers = {
+  none: "The fleet does not answer.",
+  cutShort: (passed: string, why: string) => `Only ${passed} passed: ${why}.`,
+};
+
 /** fleet/Question.svelte */
 export const question = {
   cancel: "Cancel",
