@@ -59,13 +59,19 @@ def test_samples_that_are_far_apart_make_a_line_too(visit: Visit) -> None:
         assert line_columns(page) > width * 0.06
 
 
-def test_a_lone_sample_is_a_point(visit: Visit) -> None:
+def test_a_lone_sample_is_a_point_but_the_first_is_no_chart_yet(visit: Visit) -> None:
     with running(speed=0) as device:
         device.clock.advance(5 * MINUTES)
-
         page = visit(device.url, color_scheme="light")
+        expect(page.get_by_text("Collecting", exact=False)).to_have_count(4)
+        assert line_columns(page) == 0
+        device[0].restart()
+        device.clock.advance(MINUTES)
 
-        assert 3 <= line_columns(page) <= 12
+        page.reload()
+
+        expect(page.get_by_text("Collecting", exact=False)).to_have_count(0)
+        assert 6 <= line_columns(page) <= 24
 
 
 def tip(page: Page) -> Locator:

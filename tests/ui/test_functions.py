@@ -244,14 +244,18 @@ def test_what_is_wrong_now_is_told_and_no_longer() -> None:
             const tell = (i, s, shares, restarts = 0) => [
                 m.state({ ...info, ...i }, { ...status, ...s }, shares),
                 m.problems({ ...info, ...i }, { ...status, ...s }, undefined,
-                    { shares, restarts }).map((one) => `${one.title}. ${one.advice}`)];
+                    { shares, restarts }).map((one) => `${one.title}. ${one.advice}${
+                        one.restarts ? " [Restart]" : ""}`)];
             return [
                 tell({}, {}, none),
                 tell({}, {}, { accepted: 16, rejected: 33 }),
                 tell({ hashRate: 500, hashRate_1m: 500 }, {}, none),
                 tell({ hashRate: 500, hashRate_1m: null }, {}, none),
                 tell({ hashRate: 0 }, { bootMs: 9e3 }, none),
-                tell({}, {}, none, 3),
+                tell({}, {}, none, 2),
+                tell({ resetReason: "Software reset" }, {}, none, 2),
+                tell({ overheat_mode: 1, power_fault: "x" },
+                    { chips: { answering: 0, hashing: 0 } }, none),
                 tell({ apEnabled: 1 }, { wifiTrouble: "Incorrect password entered" },
                     none),
                 tell({ fanrpm: 0 }, {}, none),
@@ -260,16 +264,19 @@ def test_what_is_wrong_now_is_told_and_no_longer() -> None:
         })()""",
     )
 
-    healthy, rejected, slow, unknown, young, looping, locked_out, *bad = answers
-    fan, supply = bad
-    assert healthy == unknown == [["good", "Mining"], []]
+    healthy, rejected, slow, unknown, young, looping, twice, *bad = answers
+    off, locked_out, fan, supply = bad
+    assert healthy == unknown == twice == [["good", "Mining"], []]
     assert rejected[0] == ["bad", "Shares rejected"]
     assert "33 of the last 49 shares, 67 %" in rejected[1][0]
     assert (slow[0], "47 %" in slow[1][0]) == (["warn", "Too slow"], True)
     assert young == [["warn", "Starting"], []]
     assert looping[1] == [
-        "Restarts again and again. 3 times in the last 5 min. Last reset reason: panic."
+        "Restarts again and again. 2 times in the last 5 min. Last reset reason: panic."
     ]
+    assert ["[Restart]" in one for one in off[1]] == [True, False], (
+        "one button is enough"
+    )
     assert "could not join home: the password is wrong." in locked_out[1][0]
     assert fan[1][0].startswith("The fan does not turn. It is set to 40 %.")
     assert supply[1][0].startswith("Input voltage too low. 4.40 V instead of 5 V.")

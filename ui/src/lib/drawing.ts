@@ -92,16 +92,16 @@ export function rowsOf(points: Point[], indices: number[], gapS: number): Rows {
 }
 
 /** No line knows anything in this row. */
-export const isEmpty = ({ lines }: Rows, row: number): boolean => lines.every(({ values }) => typeof values[row] !== "number");
+export const isUnknown = ({ lines }: Rows, row: number): boolean => lines.every(({ values }) => typeof values[row] !== "number");
 
 /** The row that a place tells of: of a line the nearer end, in a gap and outside none. */
 export function rowAt(rows: Rows, time: number, nearS: number): number | null {
   const { times } = rows;
   const after = times.findIndex((one) => one >= time);
   const around = (after < 0 ? [times.length - 1] : [after - 1, after]).filter((index) => index >= 0);
-  const near = around.filter((index) => Math.abs((times[index] ?? 0) - time) <= nearS && !isEmpty(rows, index));
+  const near = around.filter((index) => Math.abs((times[index] ?? 0) - time) <= nearS && !isUnknown(rows, index));
   // Between two values of one line it does not matter how far they are.
-  const isLine = around.length === 2 && around.every((index) => !isEmpty(rows, index));
+  const isLine = around.length === 2 && around.every((index) => !isUnknown(rows, index));
   const found = isLine ? around : near;
   const far = (index: number): number => Math.abs((times[index] ?? 0) - time);
   return found.toSorted((a, b) => far(a) - far(b))[0] ?? null;
@@ -109,7 +109,7 @@ export function rowAt(rows: Rows, time: number, nearS: number): number | null {
 
 /** The next row that knows something, so many steps on; the last one there is at the end. */
 export function rowFrom(rows: Rows, row: number | null, steps: number): number | null {
-  const known = [...rows.times.keys()].filter((index) => !isEmpty(rows, index));
+  const known = [...rows.times.keys()].filter((index) => !isUnknown(rows, index));
   if (!known.length) return null;
   const here = row === null ? (steps < 0 ? known.length : -1) : known.indexOf(row);
   return known[Math.min(known.length - 1, Math.max(0, here + steps))] ?? null;
@@ -192,11 +192,14 @@ export function placeText(time: number, now: number, isOurs: boolean): string {
   return isToday ? clock : `${dayOf(at)}, ${clock}`;
 }
 
+/** Of so short a span the seconds are told. */
+export const SECONDS_S = 300;
+
 /** What stands along an axis of our clock: the date at midnight. */
 export function clockText(time: number, spanS: number): string {
   const at = new Date(time * 1000);
   if (!at.getHours() && !at.getMinutes() && !at.getSeconds()) return dayOf(at);
-  const seconds = spanS <= 300 ? ({ second: "2-digit" } as const) : {};
+  const seconds = spanS <= SECONDS_S ? ({ second: "2-digit" } as const) : {};
   return at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", ...seconds });
 }
 

@@ -88,7 +88,9 @@ export class History {
 
   /** How often it has restarted in the last seconds, on our clock. */
   restarts(seconds: number): number {
-    return Math.max(0, this.boots.filter((boot) => wall() - boot.seenAt < seconds).length - 1);
+    const [first, ...more] = this.boots.filter((boot) => wall() - boot.seenAt < seconds);
+    // Before the first one nobody looked, but it may tell itself.
+    return more.length + (first && first.uptime < seconds && isCrash(first.cause) ? 1 : 0);
   }
 
   /** Note samples of a boot, and its uptime now; at what speed time runs, and why it booted. */
@@ -149,6 +151,9 @@ export class History {
     }
   }
 }
+
+/** A reason to have restarted, in the firmware's words, that is nobody's wish. */
+export const isCrash = (reason: string): boolean => /panic|watchdog|brownout/i.test(reason);
 
 const isKept = (boot: Boot): boolean => boot.samples.length > 0 && wall() - boot.seenAt < KEPT_S;
 

@@ -4,6 +4,7 @@ import type { Asic, Info, Status } from "./api";
 import { problems as texts } from "$texts";
 import { counted, number, roughly } from "./format";
 import { currentRate, errorPercent } from "./rates";
+import { isCrash } from "./history";
 import { rejectedPercent, type Shares } from "./shares";
 
 /** After its boot a device may take so long to mine. */
@@ -19,8 +20,9 @@ const LEAST_RATE_PERCENT = 90;
 const LEAST_INPUT = 0.9;
 const MOST_REJECTED_PERCENT = 5;
 const BAD_REJECTED_PERCENT = 50;
-/** A restart or two is somebody's wish. */
+/** A restart or two is somebody's wish, but not by a crash. */
 const RESTARTS = 3;
+const CRASHES = 2;
 
 export type Tone = "good" | "warn" | "bad";
 
@@ -30,7 +32,7 @@ export interface Problem {
   advice: string;
   /** Where something can be done, and what that place is called. */
   links: [string, string][];
-  /** A restart may help. */
+  /** A restart may help; of several only the first says so. */
   restarts?: boolean;
 }
 
@@ -91,17 +93,19 @@ export function state(info: Info, status: Status, shares: Shares): [Tone, string
 }
 
 export function problems(info: Info, status: Status, asic: Asic | undefined, past: Past): Problem[] {
-  return [
+  const found = [
     ...loop(info, past),
     ...chip(info, status, asic?.asicCount ?? 1),
     ...network(info, status),
     ...rejected(status, past.shares),
     ...asked(status),
   ];
+  const first = found.findIndex(({ restarts }) => restarts);
+  return found.map((problem, at) => ({ ...problem, restarts: at === first }));
 }
 
 function loop(info: Info, { restarts }: Past): Problem[] {
-  if (restarts < RESTARTS) return [];
+  if (restarts < (isCrash(info.resetReason) ? CRASHES : RESTARTS)) return [];
   const [title, advice] = texts.loop;
   return [{ tone: "bad", title, advice: advice(restarts, info.resetReason), links: [["#/logs", texts.links.logs]] }];
 }

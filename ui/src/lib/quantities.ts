@@ -98,7 +98,7 @@ export const QUANTITIES: Quantity[] = [
     columns: ["hashrate_1m"], now: (info) => rate(info.hashRate_1m, info), recorded: (value, _isOn, info) => rate(value, info),
   },
   {
-    key: "hashrate_10m", label: words.hashrate_10m, color: "--line7", unit: UNITS.hashrate,
+    key: "hashrate_10m", label: words.hashrate_10m, color: "--heat2", unit: UNITS.hashrate,
     columns: ["hashrate_10m"], now: (info) => rate(info.hashRate_10m, info), recorded: (value, _isOn, info) => rate(value, info),
   },
   {
