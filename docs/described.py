@@ -4,12 +4,15 @@ The tables of pages, the schemas of files, and the types of keyword arguments.
 """
 
 import json
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from msgspec import Struct
 
+from softaxe.api.schema import DIFFICULTIES, Field, asic_fields, info_fields
+from softaxe.catalog.firmware import Firmware, Kind, families, firmware
 from softaxe.cli.schema import FileKind, schema_text
 from softaxe.control.operations import OPERATIONS, Operation
 from softaxe.description import Member, Schemas, members
@@ -37,6 +40,7 @@ from softaxe.stratum.vardiff import VardiffRules
 
 DOCS = Path(__file__).parent
 OPTIONS = DOCS.parent / "src" / "softaxe" / "testing" / "options.py"
+INFO = DOCS.parent / "src" / "softaxe" / "client" / "info.py"
 OF_RUNNING = frozenset({"count", "board", "seed"})
 """Members of a group that `running` has as arguments of its own."""
 SCHEMAS = Schemas("", is_openapi=False)
@@ -361,6 +365,78 @@ def _type_of(schema: Mapping[str, Any]) -> str:
     return kinds[kind]
 
 
+# Types of answers
+
+
+def info_module() -> str:
+    """Return the module of types that a client reads answers into."""
+    return (
+        '"""Answers as types; made by `make docs`, do not change by hand.\n\n'
+        "One class for all firmware versions, with the members as JSON has them. One\n"
+        'that is not told of, or not by this version, is None.\n"""\n\n'
+        "from msgspec import Struct\n\n"
+        "from softaxe.client.members import (\n    CoinbaseOutput,\n    "
+        "HashrateMonitor,\n    Partition,\n    Pool,\n    Rejection,\n)\n\n\n"
+        + _answer("Info", "/api/system/info", info_fields)
+        + "\n\n"
+        + _answer("Asic", "/api/system/asic", asic_fields)
+    )
+
+
+_OF_MEMBERS = {
+    "sharesRejectedReasons": "list[Rejection]",
+    "coinbaseOutputs": "list[CoinbaseOutput]",
+    "blockSignals": "list[str]",
+    "hashrateMonitor": "HashrateMonitor",
+    "partitions": "list[Partition]",
+    "pools": "list[Pool]",
+}
+_OF_KINDS = {
+    Kind.INTEGER: "int",
+    Kind.BOOLEAN01: "bool",
+    Kind.BOOLEAN: "bool",
+    Kind.STRING: "str",
+    Kind.INTEGERS: "list[int]",
+}
+
+
+def _answer(
+    name: str, path: str, fields_of: Callable[[Firmware], Iterable[Field]]
+) -> str:
+    found: dict[str, dict[str, Field]] = {}
+    for family in families():
+        for field in fields_of(firmware(family)):
+            found.setdefault(field.name, {})[family] = field
+    lines = [f"class {name}(Struct, frozen=True, kw_only=True):"]
+    lines += [f'    """What `{path}` tells."""', ""]
+    for member, by_family in found.items():
+        lines.append(f"    {member}: {_type_of_fields(by_family)} | None = None")
+        *_, newest = by_family.values()
+        unit = f" ({newest.unit})" if newest.unit else ""
+        text = f"{newest.description}{unit}. {_since(by_family)}".strip()
+        lines += textwrap.wrap(
+            f'"""{text}"""', 88, initial_indent="    ", subsequent_indent="    "
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _type_of_fields(by_family: Mapping[str, Field]) -> str:
+    *_, newest = by_family.values()
+    if newest.name in _OF_MEMBERS:
+        return _OF_MEMBERS[newest.name]
+    kinds = {field.kind for field in by_family.values()}
+    is_float = newest.name in DIFFICULTIES or not kinds <= _OF_KINDS.keys()
+    return "float" if is_float else _OF_KINDS[newest.kind]
+
+
+def _since(by_family: Mapping[str, Field]) -> str:
+    """Tell which versions have it, where not all do."""
+    had, known = list(by_family), families()
+    since = "" if had[0] == known[0] else f"From {had[0]} on."
+    until = "" if had[-1] == known[-1] else f"Up to {had[-1]}."
+    return f"{since} {until}".strip()
+
+
 # All of it
 
 
@@ -372,6 +448,7 @@ def outputs() -> Iterator[tuple[Path, str]]:
     for kind in FileKind:
         yield DOCS / "schemas" / f"{kind}.json", f"{schema_text(kind)}\n"
     yield OPTIONS, options_module()
+    yield INFO, info_module()
 
 
 if __name__ == "__main__":

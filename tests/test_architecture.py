@@ -68,8 +68,6 @@ IMPURE = {
     "uuid",
 }
 DOCUMENTATION_WRITER = SOURCE / "api" / "docs.py"
-CLIENT = SOURCE / "client.py"
-"""Talks to devices and waits only so long."""
 PURE_RECORDINGS = {SOURCE / "recordings" / name for name in ("record.py", "clone.py")}
 """The half of the room that knows no device on a network."""
 LIBRARY_OF = {"PIL": "pillow"}
@@ -185,10 +183,10 @@ def test_everything_left_of_the_rooms_is_pure() -> None:
 
 
 def _is_pure(path: Path) -> bool:
-    is_room = LAYERS[layer_name(path)] >= LAYERS["serve"]
-    return path in PURE_RECORDINGS or not (
-        is_room or path in {DOCUMENTATION_WRITER, CLIENT}
+    is_room = (
+        layer_name(path) == "client" or LAYERS[layer_name(path)] >= LAYERS["serve"]
     )
+    return path in PURE_RECORDINGS or not (is_room or path == DOCUMENTATION_WRITER)
 
 
 def test_a_module_that_does_something_has_a_test_file_of_its_own() -> None:

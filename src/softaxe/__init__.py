@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from softaxe.client.axeos import AsyncAxeOS, AxeOS
     from softaxe.device.device import Device
     from softaxe.simulation import Simulation
     from softaxe.stratum.pool import Pool
@@ -11,9 +12,19 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Device", "Pool", "Simulation", "__version__", "running"]
+__all__ = [
+    "AsyncAxeOS",
+    "AxeOS",
+    "Device",
+    "Pool",
+    "Simulation",
+    "__version__",
+    "running",
+]
 
 _HOMES = {
+    "AsyncAxeOS": "softaxe.client.axeos",
+    "AxeOS": "softaxe.client.axeos",
     "Device": "softaxe.device.device",
     "Pool": "softaxe.stratum.pool",
     "Simulation": "softaxe.simulation",

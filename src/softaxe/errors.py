@@ -16,6 +16,7 @@ SoftaxeError
     ├── DeviceUnreachable
     ├── DeviceTimeout
     └── BadResponse
+        └── NoSuchRoute           its firmware does not have the route
 """
 
 from collections.abc import Callable
@@ -108,3 +109,7 @@ class DeviceTimeout(DeviceError):
 
 class BadResponse(DeviceError):
     """It answered, but not in a way that can be used."""
+
+
+class NoSuchRoute(BadResponse):
+    """Its firmware does not have the route; the text names both, and since when."""

@@ -14,7 +14,7 @@ from softaxe.catalog import board
 from softaxe.catalog.firmware import Firmware, firmware, versions
 from softaxe.device.device import Device
 from softaxe.device.events import SaveSettings
-from softaxe.device.patch import Patch, check_patch, unmet_demands
+from softaxe.device.patch import Patch, check_patch, check_sent, unmet_demands
 from softaxe.device.pools import dial_target
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
 from softaxe.device.setting_rules import PAGE_NAMES, Kind, Stored, Value, rules
@@ -738,3 +738,31 @@ def test_every_setting_of_a_release_is_taken_and_told(version: str) -> None:
         if key in info and key not in AS_AT_BOOT | {CURRENT}:
             assert info[key] == value, key
         assert (key in info) is not device.firmware.settings[key].is_write_only
+
+
+@pytest.mark.parametrize("version", versions())
+def test_what_is_sent_is_checked_by_the_release(version: str) -> None:
+    release = firmware(version)
+    sent = {"frequency": 512.4, "autofanspeed": 1}
+
+    assert check_sent(sent, release) == {
+        "frequency": float32(512.4),
+        "autofanspeed": True,
+    }
+    with pytest.raises(PatchRefused) as refused:
+        check_sent({"coreVoltage": -5, "coreVoltag": 1, "ssid": 3}, release)
+    low, unknown, kind = str(refused.value).split("; ", 1)[0], "coreVoltag: ", "ssid: 3"
+    assert low.startswith("coreVoltage: -5 is outside")
+    assert f"{unknown}{release.tag} has no such setting; coreVoltage" in str(
+        refused.value
+    )
+    assert f"{kind} is no string" in str(refused.value)
+
+
+def test_pools_that_are_sent_are_checked() -> None:
+    slot = {"id": 9, "stratumURL": "a", "stratumPort": 1, "stratumUser": "b"}
+
+    with pytest.raises(PatchRefused, match=r"pools\[0\].id: 9"):
+        check_sent({"pools": [slot]}, firmware("2.15.0"))
+    with pytest.raises(PatchRefused, match=r"v2.8.0 has no such setting; there are "):
+        check_sent({"zzz": 1}, firmware("2.8.0"))

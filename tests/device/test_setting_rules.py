@@ -2,7 +2,7 @@ from typing import Any
 
 from softaxe.catalog.firmware import firmware, versions
 from softaxe.device.profile import DOCUMENTED, FIRMWARE
-from softaxe.device.setting_rules import Effect, Kind, Limits, rules
+from softaxe.device.setting_rules import Effect, Kind, Limits, rules, shown_later
 
 KINDS = {
     "str": Kind.STRING,
@@ -76,3 +76,10 @@ def test_a_release_names_what_it_has_and_the_page_what_it_promises() -> None:
     assert (promised.is_own, promised.is_checked) == (False, False)
     fan = rules(firmware("2.11.0"), DOCUMENTED)["fan_manual_percent"]
     assert fan.names == ("manualFanSpeed", "fanspeed")
+
+
+def test_some_settings_show_after_a_restart() -> None:
+    later = shown_later(firmware())
+
+    assert "stratumURL" in later
+    assert "frequency" not in later

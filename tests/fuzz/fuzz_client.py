@@ -1,11 +1,12 @@
 """HTTP answers of anything that listens, to softaxe's own commands."""
 
+import asyncio
 import socket
 from contextlib import suppress
 from typing import Any
 from unittest import mock
 
-from softaxe.client import Client
+from softaxe.client.axeos import AsyncAxeOS
 from softaxe.errors import DeviceError
 
 CORPUS = [
@@ -21,13 +22,18 @@ def one_input(data: bytes) -> None:
     ours, theirs = socket.socketpair()
     theirs.sendall(data[: 1 << 16])
     theirs.shutdown(socket.SHUT_WR)
+    join = asyncio.open_connection
 
-    def connected(*args: Any) -> socket.socket:
-        return ours
+    def connected(*_args: Any) -> Any:
+        return join(sock=ours)
 
     with (
         theirs,
-        mock.patch.object(socket, "create_connection", connected),
+        mock.patch.object(asyncio, "open_connection", connected),
         suppress(DeviceError),
     ):
-        Client("http://device").request("GET", "/").json()
+        asyncio.run(_asked())
+
+
+async def _asked() -> None:
+    (await AsyncAxeOS("http://device").request("GET", "/")).json()

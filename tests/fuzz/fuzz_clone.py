@@ -5,7 +5,7 @@ import math
 import tomllib
 from pathlib import Path
 
-from softaxe.client import Reply
+from softaxe.client.http import Reply
 from softaxe.errors import SoftaxeError
 from softaxe.fleet.groups import read_groups
 from softaxe.recordings.check import check

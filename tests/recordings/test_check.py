@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from softaxe.cli.commands import app
-from softaxe.client import Client
+from softaxe.client.axeos import AxeOS
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
 from softaxe.errors import BadResponse, DeviceUnreachable, SettingError
 from softaxe.recordings.check import Finding, check
@@ -53,7 +53,7 @@ def differing(findings: list[Finding]) -> list[Finding]:
 
 
 def test_softaxe_keeps_its_own_promises(bitaxe: Any) -> None:
-    findings = list(check(Client(bitaxe.url), profile=DOCUMENTED, may_change=True))
+    findings = list(check(AxeOS(bitaxe.url), profile=DOCUMENTED, may_change=True))
 
     assert len(findings) > 120
     assert differing(findings) == []
@@ -67,7 +67,7 @@ def test_each_release_is_what_its_release_is(
     devices = list(releases)[half:] if profile is FIRMWARE else list(releases)[:half]
 
     for device in devices:
-        findings = list(check(Client(device.url), profile=profile, may_change=True))
+        findings = list(check(AxeOS(device.url), profile=profile, may_change=True))
 
         assert len(findings) > 90
         assert differing(findings) == [], device.info()["version"]
@@ -81,7 +81,7 @@ def test_a_release_is_not_taken_for_another(releases: RunningFleet) -> None:
         info: ClassVar = {**newest, "version": "v2.12.2"}
 
     with serving(Older) as url:
-        found = {each.what: each for each in differing(list(check(Client(url))))}
+        found = {each.what: each for each in differing(list(check(AxeOS(url))))}
 
     assert found["info: miningPaused"].expected == "not there"
     assert found["info: poolAddrFamily"].got == "missing"
@@ -93,14 +93,14 @@ def test_an_unknown_version_is_judged_by_the_nearest() -> None:
         info: ClassVar = {"version": "v2.15.3"}
 
     with serving(Newer) as url:
-        (first, *_) = check(Client(url))
+        (first, *_) = check(AxeOS(url))
 
     assert first == Finding("firmware", "a known one; judged as v2.15.0", "v2.15.3")
 
 
 def test_checking_changes_nothing_unless_told(bitaxe: Any) -> None:
     before = bitaxe.info()
-    list(check(Client(bitaxe.url)))
+    list(check(AxeOS(bitaxe.url)))
     after = bitaxe.info()
 
     settings = ("temptarget", "minFanSpeed", "hostname", "frequency", "coreVoltage")
@@ -153,7 +153,7 @@ def test_who_takes_everything_is_given_nothing_to_take() -> None:
     Yes.held = {"temptarget": 61, "hostname": "mine", "minFanSpeed": 25}
     Yes.log = []
     with serving(Yes) as url:
-        found = {each.what: each for each in differing(list(check(Client(url))))}
+        found = {each.what: each for each in differing(list(check(AxeOS(url))))}
 
     assert Yes.held == {"temptarget": 61, "hostname": "mine", "minFanSpeed": 25}
     assert Yes.log == []
@@ -164,7 +164,7 @@ def test_who_takes_everything_is_given_no_harm_and_its_own_back() -> None:
     Yes.held = {"temptarget": 61, "hostname": "mine", "minFanSpeed": 25}
     Yes.log = []
     with serving(Yes) as url:
-        findings = differing(list(check(Client(url), may_change=True)))
+        findings = differing(list(check(AxeOS(url), may_change=True)))
         found = {each.what: each for each in findings}
 
     assert Yes.held == {"temptarget": 61, "hostname": "mine", "minFanSpeed": 25}
@@ -178,7 +178,7 @@ def test_who_takes_everything_is_given_no_harm_and_its_own_back() -> None:
 def test_what_was_there_is_put_back_when_the_check_ends_early() -> None:
     Yes.held = {"temptarget": 61}
     with serving(Yes) as url:
-        for finding in check(Client(url), may_change=True):
+        for finding in check(AxeOS(url), may_change=True):
             if finding.what == "PATCH out of range: status":
                 break
         gc.collect()
@@ -191,13 +191,13 @@ def test_the_firmware_profile_keeps_the_firmware_s(
 ) -> None:
     with run_device(tmp_path, profile=FIRMWARE) as device:
         # The firmware does not let a loopback client in.
-        found = differing(list(check(Client(device.url), profile=FIRMWARE)))
+        found = differing(list(check(AxeOS(device.url), profile=FIRMWARE)))
         assert Finding("info: status", "200", "401") in found
 
 
 def test_a_mock_is_told_what_it_lacks() -> None:
     with serving(Mock) as url:
-        found = {each.what: each for each in differing(list(check(Client(url))))}
+        found = {each.what: each for each in differing(list(check(AxeOS(url))))}
 
     assert found["info: hashRate"] == Finding("info: hashRate", "number", '"1070"')
     assert found["info: temp"].got == "missing"
@@ -257,7 +257,7 @@ def test_a_terminal_is_told_nothing_by_a_device() -> None:
 
 def test_members_without_end_are_counted() -> None:
     with serving(Escaping) as url:
-        found = [f for f in check(Client(url)) if f.what.startswith("info: more")]
+        found = [f for f in check(AxeOS(url)) if f.what.startswith("info: more")]
 
     assert len(found) == 50
     assert found[-1] == Finding("info: more members", "not there", "951")
@@ -273,7 +273,7 @@ def test_brackets_are_shown_as_they_came() -> None:
 @pytest.mark.parametrize("url", ["https://10.0.0.5", "http://", "http://x:99999"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(SettingError):
-        Client(url)
+        AxeOS(url)
 
 
 class Half(Mock):
@@ -308,9 +308,9 @@ class Garbage(Mock):
 
 def test_answers_that_are_none_have_a_name() -> None:
     with pytest.raises(DeviceUnreachable):
-        Client("127.0.0.1:1").get_json("/")
+        AxeOS("127.0.0.1:1").get_json("/")
     with serving(Garbage) as url, pytest.raises(BadResponse, match="no JSON"):
-        Client(url).get_json("/")
+        AxeOS(url).get_json("/")
 
 
 def test_numbers_beyond_all_bounds_are_told_not_reckoned_with() -> None:
@@ -329,7 +329,7 @@ def test_numbers_beyond_all_bounds_are_told_not_reckoned_with() -> None:
             self.wfile.write(body)
 
     with serving(Endless) as url:
-        found = {finding.what: finding for finding in check(Client(url))}
+        found = {finding.what: finding for finding in check(AxeOS(url))}
 
     assert found["info: power"].got == '"x"'
     assert "info: expectedHashrate" in found

@@ -18,7 +18,7 @@ from websockets.sync.client import connect
 
 from softaxe.catalog.firmware import firmware
 from softaxe.cli.commands import app
-from softaxe.client import Client
+from softaxe.client.axeos import AxeOS
 from softaxe.errors import SettingError
 from softaxe.recordings.record import Entry, Standins, ask_all, cleaned
 from softaxe.recordings.replay import Replay, load_recording
@@ -138,7 +138,7 @@ def test_each_release_is_recorded_and_played_as_what_it_is(
     releases: RunningFleet, number: int
 ) -> None:
     device, standins = releases[number], Standins()
-    client = Client(device.url)
+    client = AxeOS(device.url)
     release = firmware(RELEASES[number])
     entries = [cleaned(one, standins) for one in ask_all(client, 0.0, is_first=True)]
 

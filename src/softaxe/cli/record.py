@@ -75,13 +75,13 @@ def run_clone(  # noqa: PLR0917 - Typer reads the options from the arguments
     json: JsonOption = False,
 ) -> None:
     """Make a live virtual device like a real one: board, settings, and body."""
-    from softaxe.client import Client  # noqa: PLC0415
+    from softaxe.client.axeos import AxeOS  # noqa: PLC0415
     from softaxe.fleet.groups import read_groups  # noqa: PLC0415
     from softaxe.fleet.options import FleetOptions  # noqa: PLC0415
     from softaxe.recordings.clone import copy_of, fleet_file  # noqa: PLC0415
 
     try:
-        client = Client(url)
+        client = AxeOS(url)
         copy = copy_of(client.get_json("/api/system/info"))
         text = fleet_file(copy, client.url)
         groups = read_groups(tomllib.loads(text), "clone")
@@ -156,14 +156,14 @@ def run_check(
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    from softaxe.client import Client  # noqa: PLC0415
+    from softaxe.client.axeos import AxeOS  # noqa: PLC0415
     from softaxe.recordings.check import check  # noqa: PLC0415
 
     findings = []
     lost: SoftaxeError | None = None
     try:
         chosen = PROFILES[profile]
-        for finding in check(Client(url), profile=chosen, may_change=change):
+        for finding in check(AxeOS(url), profile=chosen, may_change=change):
             findings.append(finding)
     except SoftaxeError as error:
         lost = error

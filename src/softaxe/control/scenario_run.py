@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import httptools
-
-from softaxe.errors import SettingError, SoftaxeError
+from softaxe.client.http import address_of, exchange
+from softaxe.errors import DeviceError, SettingError, SoftaxeError
 from softaxe.flash.image import release_bytes
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import (
@@ -262,11 +261,20 @@ class _Run:
         self, member: Member, request: Request, body: bytes | None = None
     ) -> None:
         what = f"{member.id}: {request.method} {request.path}"
+        if body is None:
+            body = (request.body or "").encode()
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                status, answer = await ask(member.url, request, body)
-        except (OSError, TimeoutError, EOFError, httptools.HttpParserError) as error:
-            status, answer = 0, f"{type(error).__name__} {error}".encode()
+            reply = await exchange(
+                address_of(member.url),
+                request.method,
+                request.path,
+                body=body,
+                headers=request.headers,
+                timeout_s=PATIENCE_S,
+            )
+            status, answer = reply.status, reply.body
+        except DeviceError as error:
+            status, answer = 0, str(error).encode()
         found = f"{status} {answer[:200].decode('utf-8', 'replace')}"
         is_met = request.status in {None, status}
         if request.contains is not None:
@@ -311,59 +319,6 @@ class _Run:
         outcome = Outcome(self._now_s, what, is_met, "" if is_met else found)
         self.outcomes.append(outcome)
         self._tell(outcome)
-
-
-class _Answer:
-    """Collects an answer, for httptools."""
-
-    def __init__(self) -> None:
-        self.body = bytearray()
-        self.is_complete = False
-
-    def on_body(self, body: bytes) -> None:
-        self.body += body
-
-    def on_message_complete(self) -> None:
-        self.is_complete = True
-
-
-async def ask(
-    url: str, request: Request, body: bytes | None = None
-) -> tuple[int, bytes]:
-    """Make a request on a connection of its own.
-
-    Args:
-        url: Of the device.
-        request: Which.
-        body: What is sent with it, where that is no text.
-
-    Raises:
-        OSError: There is no connection.
-        EOFError: It ended before the answer did.
-    """
-    host, _, port = url.removeprefix("http://").rpartition(":")
-    reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-    try:
-        body = (request.body or "").encode() if body is None else body
-        headers = {
-            "Host": f"{host}:{port}",
-            "Connection": "close",
-            "Content-Length": str(len(body)),
-            **request.headers,
-        }
-        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        line = f"{request.method} {request.path} HTTP/1.1\r\n"
-        writer.write(f"{line}{head}\r\n".encode() + body)
-        answer = _Answer()
-        parser = httptools.HttpResponseParser(answer)
-        while not answer.is_complete:
-            data = await reader.read(65_536)
-            if not data:
-                raise EOFError("the connection ended before the answer did")
-            parser.feed_data(data)
-        return parser.get_status_code(), bytes(answer.body)
-    finally:
-        writer.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,18 @@ older ones take whatever comes. Source: ESP-Miner http_server.c, nvs_config.c.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
 
 from msgspec import Struct
 
 from softaxe.catalog import Board
 from softaxe.catalog.firmware import Firmware, firmware
 from softaxe.catalog.firmware.rows import Rows
-from softaxe.device.pool_slots import check_pools
-from softaxe.device.profile import Profile
+from softaxe.device.pool_slots import SLOTS, PoolSlot, check_pools
+from softaxe.device.profile import FIRMWARE, Profile
 from softaxe.device.setting_rules import (
     BY_NAME,
     MOST_FLOAT,
@@ -337,3 +339,45 @@ def _off_options(name: str, value: Value, options: tuple[int, ...]) -> str:
         f"{row.rest_name}: {value:g} {row.unit} is none of the board's options "
         f"{', '.join(map(str, options))}; the API page asks for overclockEnabled 1"
     )
+
+
+def check_sent(members: Mapping[str, Any], release: Firmware) -> dict[str, Value]:
+    """Check settings before they are sent to a device.
+
+    Stricter than devices: what they ignore is a mistake of the sender's, and releases
+    that take anything are asked for what later ones take.
+
+    Args:
+        members: By the names of a PATCH.
+        release: Of the device.
+
+    Returns:
+        What the device makes of every value: rounded to what it stores.
+
+    Raises:
+        PatchRefused: Names every member that is not allowed, its value and what is.
+    """
+    known = {
+        name: rule for rule in rules(release, FIRMWARE).values() for name in rule.names
+    }
+    taken: dict[str, Value] = {}
+    errors = []
+    for name, value in members.items():
+        try:
+            if name not in known:
+                raise SettingError(_unknown(name, known, release))
+            if known[name].kind is Kind.POOLS:
+                taken[name] = check_pools(value, (PoolSlot(),) * SLOTS)
+            else:
+                taken[name] = _checked(known[name], name, value, known[name].own_limits)
+        except SettingError as error:
+            errors.append(str(error))
+    if errors:
+        raise PatchRefused("; ".join(errors))
+    return taken
+
+
+def _unknown(name: str, known: Iterable[str], release: Firmware) -> str:
+    near = get_close_matches(name, known, 1)
+    meant = f"; {near[0]} is one" if near else f"; there are {', '.join(sorted(known))}"
+    return f"{name}: {release.tag} has no such setting{meant}"

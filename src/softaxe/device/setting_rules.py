@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from softaxe.catalog import Board
 from softaxe.catalog.firmware import Firmware, SettingRow, firmware
 from softaxe.device.pool_slots import PoolSlot
-from softaxe.device.profile import ROWS, Profile
+from softaxe.device.profile import FIRMWARE, ROWS, Profile
 from softaxe.device.profile import Kind as RowKind
 
 Stored = str | int | float
@@ -400,6 +400,14 @@ def rules(release: Firmware, profile: Profile) -> Mapping[str, Rule]:
     profile = profile.on(release)
     found = (_rule(row, release, profile) for row in SETTINGS)
     return {rule.name: rule for rule in found if rule is not None}
+
+
+def shown_later(release: Firmware) -> frozenset[str]:
+    """Return what a PATCH calls the settings that are felt after a restart only."""
+    found = rules(release, FIRMWARE).values()
+    return frozenset(
+        name for rule in found if rule.effect is Effect.RESTART for name in rule.names
+    )
 
 
 def _rule(row: Setting, release: Firmware, profile: Profile) -> Rule | None:

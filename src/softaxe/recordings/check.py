@@ -21,7 +21,8 @@ from softaxe.api.schema import (
 )
 from softaxe.api.views import chosen_columns
 from softaxe.catalog.firmware import Firmware, Kind, Route, is_known, nearest
-from softaxe.client import Client, Reply
+from softaxe.client.axeos import AxeOS
+from softaxe.client.http import Reply
 from softaxe.device.profile import DOCUMENTED, Profile
 from softaxe.device.setting_rules import rules
 from softaxe.errors import BadResponse
@@ -60,7 +61,7 @@ class Finding:
 
 
 def check(
-    client: Client, *, profile: Profile = DOCUMENTED, may_change: bool = False
+    client: AxeOS, *, profile: Profile = DOCUMENTED, may_change: bool = False
 ) -> Iterator[Finding]:
     """Look at everything in turn.
 
@@ -234,7 +235,7 @@ def _is_integer(value: object) -> bool:
 
 
 def _check_statistics(
-    client: Client, firmware: Firmware, profile: Profile
+    client: AxeOS, firmware: Firmware, profile: Profile
 ) -> Iterator[Finding]:
     reply = _ask(client, "GET", "/api/system/statistics")
     yield from _json_answer("statistics", reply, "statistics")
@@ -302,7 +303,7 @@ def _object(reply: Reply) -> dict[str, Any]:
 # Other behaviour
 
 
-def _check_scoreboard(client: Client, routes: Routes) -> Iterator[Finding]:
+def _check_scoreboard(client: AxeOS, routes: Routes) -> Iterator[Finding]:
     route = routes.get(("GET", "/api/system/scoreboard"))
     if route is None:
         return
@@ -317,14 +318,14 @@ def _check_scoreboard(client: Client, routes: Routes) -> Iterator[Finding]:
     yield Finding("scoreboard", kind, kind if is_kind else _show(entries))
 
 
-def _check_logs(client: Client, routes: Routes) -> Iterator[Finding]:
+def _check_logs(client: AxeOS, routes: Routes) -> Iterator[Finding]:
     route = routes.get(("GET", "/api/system/logs"))
     if route is not None:
         reply = _ask(client, "GET", route.path)
         yield from _answer("logs", reply, "text/plain")
 
 
-def _check_unknown(client: Client, firmware: Firmware) -> Iterator[Finding]:
+def _check_unknown(client: AxeOS, firmware: Firmware) -> Iterator[Finding]:
     # Of what is there nothing but GET is asked: others may take a DELETE seriously.
     for method, path in (
         ("GET", "/api/nothing"),
@@ -340,7 +341,7 @@ def _check_unknown(client: Client, firmware: Firmware) -> Iterator[Finding]:
             yield Finding(f"{where}: status", status, str(reply.status))
 
 
-def _check_preflight(client: Client, routes: Routes) -> Iterator[Finding]:
+def _check_preflight(client: AxeOS, routes: Routes) -> Iterator[Finding]:
     for path in ("/api/system", "/api/system/restart", "/api/system/identify"):
         if ("OPTIONS", path) not in routes and ("OPTIONS", "/api/*") not in routes:
             continue
@@ -350,12 +351,12 @@ def _check_preflight(client: Client, routes: Routes) -> Iterator[Finding]:
         yield Finding(f"OPTIONS {path}: CORS methods", CORS["full"], got)
 
 
-def _check_no_json(client: Client) -> Iterator[Finding]:
+def _check_no_json(client: AxeOS) -> Iterator[Finding]:
     reply = _patch(client, b"{")
     yield Finding("PATCH no JSON: status", "400", str(reply.status))
 
 
-def _check_websocket(client: Client, path: str) -> Iterator[Finding]:
+def _check_websocket(client: AxeOS, path: str) -> Iterator[Finding]:
     upgrade = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
@@ -370,7 +371,7 @@ def _check_websocket(client: Client, path: str) -> Iterator[Finding]:
 
 
 def _check_changes(
-    client: Client, firmware: Firmware, profile: Profile, routes: Routes
+    client: AxeOS, firmware: Firmware, profile: Profile, routes: Routes
 ) -> Iterator[Finding]:
     identify = routes.get(("POST", "/api/system/identify"))
     for turn in ("on", "off") if identify is not None else ():
@@ -389,7 +390,7 @@ def _check_changes(
 
 
 def _check_refusals(
-    client: Client, firmware: Firmware, profile: Profile, before: object
+    client: AxeOS, firmware: Firmware, profile: Profile, before: object
 ) -> Iterator[Finding]:
     below = rules(firmware, profile)["target_temperature_c"].limits.minimum - 1
     for name, value in (("wrong type", str(before)), ("out of range", below)):
@@ -403,7 +404,7 @@ def _check_refusals(
         yield Finding(f"PATCH {name}: read back", expected, got)
 
 
-def _check_acceptance(client: Client, before: object) -> Iterator[Finding]:
+def _check_acceptance(client: AxeOS, before: object) -> Iterator[Finding]:
     other = LOW_C + (before == LOW_C)
     for value in (other, before):
         reply = _send(client, value)
@@ -413,7 +414,7 @@ def _check_acceptance(client: Client, before: object) -> Iterator[Finding]:
 
 
 def _ask(
-    client: Client,
+    client: AxeOS,
     method: str,
     path: str,
     *,
@@ -427,15 +428,15 @@ def _ask(
         return Reply(0, {}, b"")
 
 
-def _changed(client: Client) -> object:
+def _changed(client: AxeOS) -> object:
     return _object(_ask(client, "GET", "/api/system/info")).get(CHANGED)
 
 
-def _send(client: Client, value: object) -> Reply:
+def _send(client: AxeOS, value: object) -> Reply:
     return _patch(client, json.dumps({CHANGED: value}).encode())
 
 
-def _patch(client: Client, body: bytes) -> Reply:
+def _patch(client: AxeOS, body: bytes) -> Reply:
     headers = {"Content-Type": "application/json"}
     return _ask(client, "PATCH", "/api/system", body=body, headers=headers)
 

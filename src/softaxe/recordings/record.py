@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from softaxe.catalog.firmware import Firmware, firmware, nearest
-from softaxe.client import Client
+from softaxe.client.axeos import AxeOS
 from softaxe.device.profile import DOCUMENTED, FIRMWARE
 from softaxe.errors import BadResponse, DeviceError, SettingError
 
@@ -337,7 +337,7 @@ def header(url: str, interval_s: float) -> str:
     return json.dumps({**about, "port": int(port) if port.isdigit() else 80})
 
 
-def ask_all(client: Client, at_s: float, *, is_first: bool) -> Iterator[Entry]:
+def ask_all(client: AxeOS, at_s: float, *, is_first: bool) -> Iterator[Entry]:
     """Ask a device for everything, or for what changes.
 
     Raises:

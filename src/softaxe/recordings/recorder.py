@@ -11,7 +11,7 @@ from typing import NamedTuple
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from softaxe.client import Client
+from softaxe.client.axeos import AxeOS
 from softaxe.errors import StorageError
 from softaxe.log_limit import LogLimit
 from softaxe.recordings.record import (
@@ -70,7 +70,7 @@ def record(
         DeviceError: Nothing answered at first.
         StorageError: The file cannot be written.
     """
-    client, standins = Client(url), Standins()
+    client, standins = AxeOS(url), Standins()
     lines: queue.Queue[Entry] = queue.Queue(LOG_LINES)
     began, stopped = time.monotonic(), threading.Event()
     first = [cleaned(entry, standins) for entry in ask_all(client, 0.0, is_first=True)]

@@ -1,0 +1,1 @@
+"""A client of the AxeOS API, for programs and for softaxe's own commands."""
