@@ -34,6 +34,7 @@ LAYERS = {
     "screen": 5,
     "simulation": 5,
     "effects": 5,
+    "expected": 5,
     "faults": 6,
     "scenario": 6,
     "client": 6,

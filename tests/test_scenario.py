@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from softaxe.errors import SettingError
-from softaxe.scenario import Expectation, read_scenario, seconds_of
+from softaxe.scenario import Expectation, read_scenario
 
 
 def expect(**members: Any) -> Expectation:
@@ -31,19 +31,6 @@ def test_steps_come_in_the_order_of_their_time() -> None:
     assert [step.is_restart for step in scenario.steps] == [False, True, False]
     assert scenario.steps[2].meets("601-1")
     assert not scenario.steps[2].meets("302-1")
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("1h30m", 5400), ("0.5s", 0.5), ("250ms", 0.25)]
-)
-def test_durations_are_read_as_people_write_them(text: str, seconds: float) -> None:
-    assert seconds_of(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "90", "s", "1h 30m", "-1s", "1e9s", 90, "99d"])
-def test_what_is_no_duration_is_refused(text: object) -> None:
-    with pytest.raises(SettingError, match=r"is no duration|is over"):
-        seconds_of(text)
 
 
 DAY = date(2020, 1, 1)

@@ -271,7 +271,12 @@ def _one_of(kind: type[Struct]) -> tuple[str, ...]:
 
 def _read_named(member: Member, name: str, value: object) -> Any:
     kind = member.kind
-    if isinstance(kind, inspect.VarTupleType) and _is_table(kind.item_type):
+    is_written_so = "read" not in member.extra
+    if (
+        is_written_so
+        and isinstance(kind, inspect.VarTupleType)
+        and _is_table(kind.item_type)
+    ):
         return _read_tables(kind, name, value)
     return read_as(name, lambda v: _read(kind, v, member.extra), value)
 

@@ -15,7 +15,6 @@ devices answer. `control.scenario_run` lets it happen.
 """
 
 import json as json_text
-import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, ClassVar
@@ -28,66 +27,31 @@ from softaxe.description import about, read, shown
 from softaxe.device.identity import MAX_SEED
 from softaxe.effects import Fault
 from softaxe.errors import SettingError, read_as
+from softaxe.expected import (
+    ALL,
+    ANY,
+    COMPARISONS,
+    MOST_TEXT,
+    Duration,
+    Json,
+    Method,
+    Number,
+    Text,
+    as_json,
+    holds,
+    inner,
+)
 from softaxe.flash.image import release_image
 
-UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_DURATION = r"(\d+(?:\.\d+)?)(ms|s|m|h|d)"
-LONGEST_S = 31 * 86_400.0
 MOST_STEPS = 1000
-MOST_TEXT = 10_000
-METHODS = ("GET", "POST", "PATCH", "OPTIONS", "PUT", "DELETE")
-ALL = "all"
-ANY = "any"
 Infos = Mapping[str, Mapping[str, Any] | None]
 """What devices answer at /api/system/info, by id; None when they do not."""
-_COMPARISONS = {
-    "equals": "is {}",
-    "is_not": "is not {}",
-    "above": "is above {}",
-    "below": "is below {}",
-    "contains": "contains {}",
-    "unchanged": "is unchanged",
-}
-"""In words, with the value."""
-
-
-def seconds_of(value: object) -> float:
-    """Read a duration: `90s`, `2m`, `1h30m`.
-
-    Raises:
-        SettingError: It is none.
-    """
-    text = value if isinstance(value, str) else ""
-    parts = re.findall(_DURATION, text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise SettingError(f"{shown(value)} is no duration such as 90s, 2m or 1h30m")
-    total = sum(float(number) * UNITS_S[unit] for number, unit in parts)
-    if total > LONGEST_S:
-        raise SettingError(f"{shown(value)} is over {LONGEST_S / 86_400:g} days")
-    return total
-
-
-def _as_json(value: object) -> str:
-    try:
-        return json_text.dumps(value)
-    except (TypeError, ValueError) as error:  # nor a number of thousands of digits
-        message = f"{shown(value)} holds what JSON has not, such as a date"
-        raise SettingError(message) from error
+_COMPARISONS = COMPARISONS | {"unchanged": "is unchanged"}
 
 
 def _check_change(change: Mapping[str, Any]) -> None:
     if not isinstance(change.get("id"), str):
         raise SettingError("id: says which fault is meant")
-
-
-def _check_number(value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SettingError(f"{shown(value)} is no number")
-
-
-def _check_method(method: str) -> None:
-    if method not in METHODS:
-        raise SettingError(f"{method!r} is none of {', '.join(METHODS)}")
 
 
 def _check_path(path: str) -> None:
@@ -101,25 +65,11 @@ def _true_of(value: object) -> bool:
     return True
 
 
-Text = Annotated[str, about(length=(1, MOST_TEXT))]
 FirmwareName = Annotated[
     str,
     about(length=(1, 31), check=release_image, told={"examples": ["2.14.2", "2.15.0"]}),
 ]
-Json = Annotated[Any, about(check=_as_json)]
-Number = Annotated[Any, about(check=_check_number, schema={"type": "number"})]
 TRUE = about(read=_true_of, schema={"type": "boolean", "enum": [True]})
-Duration = Annotated[
-    float,
-    about(
-        read=seconds_of,
-        schema={
-            "type": "string",
-            "pattern": f"^({_DURATION})+$",
-            "examples": ["90s", "2m", "1h30m"],
-        },
-    ),
-]
 
 
 class Expectation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -211,41 +161,21 @@ class Expectation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def _read(self, info: Mapping[str, Any] | None) -> Any:
         if self.field == "answers":
             return info is not None
-        return _inner(info, self.field)
+        return inner(info, self.field)
 
     def _judge(
         self, info: Mapping[str, Any] | None, before: Mapping[str, Any] | None
     ) -> bool:
         found = self._read(info)
-        if found is None:
-            return False
-        match self.comparison:
-            case "equals":
-                return bool(found == self.value)
-            case "is_not":
-                return bool(found != self.value)
-            case "contains":
-                return str(self.value) in json_text.dumps(found)
-            case "unchanged":
-                return bool(found == self._read(before))
-            case _:
-                if isinstance(found, bool) or not isinstance(found, int | float):
-                    return False
-                is_above = self.comparison == "above"
-                return bool(found > self.value if is_above else found < self.value)
+        if self.comparison == "unchanged":
+            return found is not None and bool(found == self._read(before))
+        return holds(self.comparison, found, self.value)
 
 
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request that a client makes, and what is to come of it."""
 
-    method: Annotated[
-        str,
-        about(
-            "Of HTTP.",
-            check=_check_method,
-            schema={"type": "string", "enum": list(METHODS)},
-        ),
-    ] = "GET"
+    method: Annotated[Method, about("Of HTTP.")] = "GET"
     path: Annotated[
         Text, about("With what follows it.", pattern="^/", check=_check_path)
     ]
@@ -265,7 +195,7 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def body(self) -> str | None:
         """What is sent."""
-        return self.text if self.json is None else _as_json(self.json)
+        return self.text if self.json is None else as_json(self.json)
 
 
 class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -297,7 +227,7 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     )
     settings: Annotated[
         dict[str, Any] | None,
-        about("Change settings, by the names of PATCH /api/system.", check=_as_json),
+        about("Change settings, by the names of PATCH /api/system.", check=as_json),
     ] = None
     is_restart: Annotated[bool, TRUE, about("Restart.")] = member(
         default=False, name="restart"
@@ -363,15 +293,3 @@ def _placed(step: Step, number: int) -> Step:
     if expect is not None and not expect.device:
         expect = replace(expect, device=step.device)
     return replace(step, number=number, fault=fault, expect=expect)
-
-
-def _inner(info: Mapping[str, Any] | None, path: str) -> Any:
-    found: Any = info
-    for name in path.split("."):
-        if isinstance(found, list) and name.isdigit() and int(name) < len(found):
-            found = found[int(name)]
-        elif isinstance(found, Mapping):
-            found = found.get(name)
-        else:
-            return None
-    return found

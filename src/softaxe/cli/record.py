@@ -41,8 +41,8 @@ def run_record(
     interval: Annotated[str, typer.Option(help="Between two looks.")] = "5s",
 ) -> None:
     """Record a device's answers, without what is private, to replay them."""
+    from softaxe.expected import seconds_of  # noqa: PLC0415
     from softaxe.recordings.recorder import record  # noqa: PLC0415
-    from softaxe.scenario import seconds_of  # noqa: PLC0415
 
     try:
         duration_s = read_as("--duration", seconds_of, duration)

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 from softaxe.client.http import address_of, exchange
 from softaxe.errors import DeviceError, SettingError, SoftaxeError
+from softaxe.expected import ALL
 from softaxe.flash.image import release_bytes
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import (
@@ -25,7 +26,6 @@ from softaxe.fleet.groups import (
 )
 from softaxe.fleet.options import FleetOptions
 from softaxe.scenario import (
-    ALL,
     Expectation,
     Infos,
     Request,
