@@ -167,6 +167,12 @@ def test_labels_tell_ticks_apart(
     assert asked("format.ts", calls) == labels
 
 
+def test_labels_of_an_axis_are_not_rounded() -> None:
+    labels = asked("quantities.ts", "m.UNITS.celsius.ticks([40, 42.5, 45])")
+
+    assert labels == ["40.0 °C", "42.5 °C", "45.0 °C"]
+
+
 def test_a_chart_tells_of_a_place_what_is_known_there_and_when_it_was() -> None:
     found = asked(
         "drawing.ts",

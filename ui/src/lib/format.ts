@@ -47,13 +47,18 @@ export function hashrate(gigahashes: number): [string, string] {
 
 export const hashrateText = (gigahashes: number): string => hashrate(gigahashes).join(" ");
 
+/** How many digits tell the marks of an axis as they are. */
+export function digitsOf([first = 0, second = first + 1]: number[]): number {
+  let digits = 0;
+  for (let step = second - first; digits < 6 && Math.abs(step - Math.round(step)) > 1e-6; step *= 10) digits += 1;
+  return digits;
+}
+
 /** The values along an axis, all in the unit of the largest and as exact as their steps. */
 export function scaledTicks(ticks: number[], unit: string): string[] {
   const index = magnitude(Math.max(...ticks, 0));
   const values = ticks.map((value) => value / 1000 ** index);
-  const [first = 0, second = first + 1] = values;
-  let digits = 0;
-  for (let step = second - first; digits < 6 && Math.abs(step - Math.round(step)) > 1e-6; step *= 10) digits += 1;
+  const digits = digitsOf(values);
   return values.map((value) => `${number(value, digits)} ${PREFIXES[index]}${unit}`);
 }
 

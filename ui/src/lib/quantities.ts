@@ -1,7 +1,7 @@
 /** What charts can show: units, and the statistics that a device keeps. */
 
 import type { Info, Status } from "./api";
-import { hashrateText, hashrateTicks, number, scaledText, scaledTicks } from "./format";
+import { digitsOf, hashrateText, hashrateTicks, number, scaledText, scaledTicks } from "./format";
 import { credible, currentRate, errorPercent } from "./rates";
 import { quantities as words } from "$texts";
 
@@ -33,12 +33,8 @@ export interface Series {
   isDashed?: boolean;
 }
 
-/** As many digits as tell the marks of an axis apart. */
-function evenTicks(values: number[], unit: string): string[] {
-  const step = (values[1] ?? 1) - (values[0] ?? 0);
-  const digits = step >= 1 || step <= 0 ? 0 : Math.min(3, Math.ceil(-Math.log10(step) - 1e-9));
-  return values.map((value) => `${number(value, digits)} ${unit}`);
-}
+const evenTicks = (values: number[], unit: string): string[] =>
+  values.map((value) => `${number(value, digitsOf(values))} ${unit}`);
 
 /** A unit whose values are written with so many digits. */
 function plain(name: string, digits: number, ofNothing: number, more: Partial<Unit> = {}): Unit {

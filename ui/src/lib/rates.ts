@@ -14,9 +14,9 @@ export function credible(gigahashes: number, expected: number): number | null {
   return gigahashes > MOST_TIMES * Math.max(expected, 1) ? null : gigahashes;
 }
 
-/** The rate now: the firmware goes on to show the last one of a chip that is off. */
+/** The rate now: the firmware goes on to show the last one of a chip that is off, or that is paused. */
 export function currentRate(info: Info, status: Status): number | null {
-  return status.chips.hashing ? credible(info.hashRate, info.expectedHashrate) : 0;
+  return status.chips.hashing && !info.miningPaused ? credible(info.hashRate, info.expectedHashrate) : 0;
 }
 
 /** Wrong hashes in percent, or null when the rate they are a part of is none. */
