@@ -12,6 +12,7 @@ from typing import Any, get_args
 from msgspec import Struct
 
 from softaxe.api.schema import DIFFICULTIES, Field, asic_fields, info_fields
+from softaxe.bending import KNOWN, Break, Conversion, KnownBreak
 from softaxe.catalog.firmware import Firmware, Kind, families, firmware
 from softaxe.cli.schema import FileKind, schema_text
 from softaxe.control.operations import OPERATIONS, Operation
@@ -44,6 +45,8 @@ INFO = DOCS.parent / "src" / "softaxe" / "client" / "info.py"
 OF_RUNNING = frozenset({"count", "board", "seed"})
 """Members of a group that `running` has as arguments of its own."""
 SCHEMAS = Schemas("", is_openapi=False)
+ALIASES = {Conversion: "ConversionName", KnownBreak: "BreakName"}
+"""Names of types whose values do not fit into a line."""
 
 
 # Tables of pages
@@ -129,7 +132,19 @@ def _parameter(member: Member) -> str:
     allowed = takes(SCHEMAS.of_member(member), member.unit).replace("`", "")
     default = member.default
     shown = f"{default:g}" if isinstance(default, float) else str(default)
+    if default is None or default in ({}, ()):
+        shown = ""
     return f"`{member.name}` ({'; '.join(filter(None, (allowed, shown)))})"
+
+
+def breaks_table() -> str:
+    """Return one row per known break of answers."""
+    rows = ([f"`{name}`", f"`{_asked(row)}`", row.help] for name, row in KNOWN.items())
+    return table(("known", "requests", "the answer"), rows)
+
+
+def _asked(row: Break) -> str:
+    return row.route if row.method == "*" else f"{row.method} {row.route}"
 
 
 def deeds_table() -> str:
@@ -272,6 +287,7 @@ TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "faults.md": {
         "members": rule_table,
         "effects": effects_table,
+        "breaks": breaks_table,
         "presets": presets_table,
     },
     "fleet.md": {
@@ -314,21 +330,28 @@ def options_module() -> str:
     of_groups = dict(_written(members(Group)))
     shared = {name: of_groups[name] for name in of_groups.keys() - OF_RUNNING}
     own = {name: of_groups[name] for name in sorted(OF_RUNNING)}
-    effects = "".join(f'    "{name}",\n' for name in EFFECTS)
-    deeds = "".join(
-        f'    "{one.__struct_config__.tag}",\n' for one in get_args(AnyDeed)
-    )
+    named = {
+        "EffectName": EFFECTS,
+        "DeedName": [str(one.__struct_config__.tag) for one in get_args(AnyDeed)],
+        **{alias: kind for kind, alias in ALIASES.items()},
+    }
+    literals = "".join(map(_literal, named, named.values()))
     return (
         '"""Keyword arguments as types; made by `make docs`, do not change by hand."""'
         "\n\nfrom collections.abc import Mapping, Sequence\n"
         "from typing import Literal, TypedDict\n\n"
-        f"EffectName = Literal[\n{effects}]\nDeedName = Literal[\n{deeds}]\n\n\n"
+        f"{literals}\n\n"
         + _typed_dict("FaultOptions", "What an order of a fault can say.", of_effects)
         + "\n\n"
         + _typed_dict("SharedOptions", "What devices have in common.", shared)
         + "\n\n"
         + _typed_dict("GroupOptions", "A group of devices.", own, of="SharedOptions")
     )
+
+
+def _literal(name: str, values: Iterable[str]) -> str:
+    lines = "".join(f"    {json.dumps(one)},\n" for one in values)
+    return f"{name} = Literal[\n{lines}]\n"
 
 
 def _written(found: Iterable[Member]) -> Iterator[tuple[str, Member]]:
@@ -349,9 +372,14 @@ def _typed_dict(
 def _type_of(schema: Mapping[str, Any]) -> str:
     """Return the Python type of what a schema allows."""
     if "enum" in schema:
-        return f"Literal[{', '.join(json.dumps(one) for one in schema['enum'])}]"
+        values = tuple(schema["enum"])
+        named = {tuple(kind): name for kind, name in ALIASES.items()}
+        of = f"Literal[{', '.join(json.dumps(one) for one in values)}]"
+        return named.get(values, of)
     if "anyOf" in schema:
         return " | ".join(map(_type_of, schema["anyOf"]))
+    if not schema:
+        return "object"
     kind = schema["type"]
     if isinstance(kind, list):
         # To Python false and true are numbers, too.
@@ -360,9 +388,15 @@ def _type_of(schema: Mapping[str, Any]) -> str:
     if kind == "array":
         return f"Sequence[{_type_of(schema['items'])}]"
     if kind == "object":
-        return f"Mapping[str, {_type_of(schema['additionalProperties'])}]"
+        return f"Mapping[str, {_type_of(_values(schema))}]"
     kinds = {"boolean": "bool", "integer": "int", "number": "float", "string": "str"}
     return kinds[kind]
+
+
+def _values(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the schema of the values of a table; empty where they are anything."""
+    values: Mapping[str, Any] | bool = schema["additionalProperties"]
+    return {} if isinstance(values, bool) else values
 
 
 # Types of answers

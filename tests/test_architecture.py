@@ -24,6 +24,7 @@ LAYERS = {
     "catalog": 1,
     "json_values": 1,
     "cjson": 2,
+    "bending": 3,
     "bitcoin": 2,
     "stratum": 3,
     "asic": 3,

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from softaxe.description import read
@@ -16,8 +18,11 @@ from softaxe.errors import SettingError
 @pytest.mark.parametrize("name", EFFECTS)
 def test_every_effect_takes_its_defaults(name: str) -> None:
     own = {one.name: one.default for one in parameters(EFFECTS[name])}
+    told: dict[str, Any] = {}
+    if name == "bend":  # or nothing would change
+        told["null"] = ("temp",)
 
-    assert read(Fault, {"effect": name, **own}) == EFFECTS[name]()
+    assert read(Fault, {"effect": name, **own, **told}) == EFFECTS[name](**told)
 
 
 def test_only_requests_have_routes() -> None:
@@ -39,6 +44,7 @@ def test_effects_are_told_with_what_they_take() -> None:
             {
                 "name": "c",
                 "help": "Temperature of the air.",
+                "kind": "number",
                 "default": 40.0,
                 "range": [-40, 100],
                 "choices": [],
@@ -49,6 +55,13 @@ def test_effects_are_told_with_what_they_take() -> None:
     (how,) = told["ota_failing"]["parameters"]
     assert how["choices"] == ["refused", "rolled back"]
     assert how["range"] is None
+    kinds = {one["name"]: one["kind"] for one in told["bend"]["parameters"]}
+    assert [kinds[name] for name in ("status", "known", "null", "set")] == [
+        "number",
+        "text",
+        "names",
+        "table",
+    ]
 
 
 def test_presets_are_orders() -> None:

@@ -46,7 +46,8 @@ def test_every_effect_works_as_it_comes() -> None:
     rules = FaultRules()
 
     for name in EFFECTS:
-        rule = rules.add({"effect": name}, 0.0)
+        told = {"null": "temp"} if name == "bend" else {}
+        rule = rules.add({"effect": name, **told}, 0.0)
         rules.add({"effect": name, **rule.values}, 0.0)
         rules.remove(rule.id)
 
@@ -214,6 +215,52 @@ def test_latency_adds_to_what_else_happens() -> None:
     assert fault is not None
     assert (fault.rule_id, fault.values["code"]) == ("no", 503)
     assert 1.15 <= fault.delay_s <= 1.25
+
+
+def test_changes_of_an_answer_add_up_beside_what_else_happens() -> None:
+    rules = FaultRules()
+    rules.add({"id": "a", "effect": "bend", "null": "temp"}, 0.0)
+    rules.add({"effect": "latency", "ms": 100}, 0.0)
+    rules.add({"id": "b", "effect": "bend", "known": "empty PATCH"}, 0.0)
+    rules.add({"id": "c", "effect": "bend", "status": 500}, 0.0)
+
+    fault = rules.http_fault(rules.that_meet(ALL), "GET", "/api/system/info", 0)
+
+    assert fault is not None
+    assert [rule_id for rule_id, _ in fault.bends] == ["a", "c"]
+    assert (fault.effect, fault.delay_s) == ("latency", 0.1)
+
+
+def test_a_rule_ends_after_so_many_requests_of_each_device() -> None:
+    rules = FaultRules()
+    again = {"every_s": 60, "duration_s": 30}
+    rules.add({"id": "x", "effect": "status", "count": 2, **again}, 0.0)
+    met = rules.that_meet(ALL)
+
+    def ask(device: str, now: float) -> bool:
+        return rules.http_fault(met, "GET", "/", now, device=device) is not None
+
+    assert [ask("a", 1.0) for _ in range(3)] == [True, True, False]
+    assert ask("b", 1.0), "each device has its own"
+    rules.give_back("x", "a", 1.0)
+    assert [ask("a", 2.0) for _ in range(2)] == [True, False]
+    assert rules.is_spent(rules.rules["x"], "a", 2.0)
+    assert ask("a", 61.0), "it has begun again"
+    rules.remove("x")
+    rules.give_back("x", "a", 62.0)
+    rules.add({"id": "x", "effect": "status", "count": 1}, 1.0)
+    assert not rules.is_spent(rules.rules["x"], "a", 2.0)
+
+
+def test_only_the_rule_that_decides_has_met_a_request() -> None:
+    rules = FaultRules()
+    rules.add({"effect": "timeout", "count": 1}, 0.0)
+    rules.add({"effect": "status", "count": 1}, 0.0)
+    met = rules.that_meet(ALL)
+
+    found = [rules.http_fault(met, "GET", "/", 0.0, device="a") for _ in range(3)]
+
+    assert [one and one.effect for one in found] == ["timeout", "status", None]
 
 
 def test_a_rule_that_does_not_strike_leaves_room_for_others() -> None:

@@ -12,6 +12,19 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from msgspec import Struct
 
+from softaxe.bending import (
+    KNOWN,
+    MOST_PATH_TEXT,
+    MOST_PATHS,
+    MOST_TEXT,
+    Conversion,
+    KnownBreak,
+    check_body,
+    read_conversions,
+    read_headers,
+    read_paths,
+    read_values,
+)
 from softaxe.description import Member, about, members, shown
 from softaxe.device.faults import Instrument, Sensor, UpdateFault
 from softaxe.errors import SettingError
@@ -177,6 +190,16 @@ class OnRequests(Order):
     area = Area.REQUESTS
     route: Annotated[Text, about("Pattern of paths, of effects on requests.")] = "*"
     method: Annotated[Text, about("Pattern of methods, of effects on requests.")] = "*"
+    count: (
+        Annotated[
+            int,
+            about(
+                "Ends after so many requests of each device, of effects on requests.",
+                within=(1, 1_000_000_000),
+            ),
+        ]
+        | None
+    ) = None
 
 
 class OnNetwork(Order):
@@ -340,6 +363,84 @@ class Status(OnRequests, tag="status"):
     code: Annotated[int, about("Status code.", within=(400, 599))] = 500
 
 
+_PATH = {"type": "string", "minLength": 1, "maxLength": MOST_PATH_TEXT}
+_PATHS: Mapping[str, Any] = {
+    "anyOf": [_PATH, {"type": "array", "items": _PATH, "maxItems": MOST_PATHS}]
+}
+
+
+class Bend(OnRequests, tag="bend"):
+    """Answers are not as the device made them: members, body, headers or status."""
+
+    known: (
+        Annotated[
+            KnownBreak,
+            about("A known break; has its route and method, unless others are told."),
+        ]
+        | None
+    ) = None
+    set: Annotated[
+        Mapping[str, Any],
+        about(
+            "JSON values by the members that have them then, or that there are more.",
+            read=read_values,
+            schema={"type": "object", "additionalProperties": True},
+        ),
+    ] = {}
+    null: Annotated[
+        tuple[str, ...], about("Members that are null.", read=read_paths, schema=_PATHS)
+    ] = ()
+    remove: Annotated[
+        tuple[str, ...],
+        about("Members that are left out.", read=read_paths, schema=_PATHS),
+    ] = ()
+    convert: Annotated[
+        Mapping[str, Conversion],
+        about(
+            "What becomes of members' values: "
+            f"{', '.join(Conversion)}; text and number read and write numbers.",
+            read=read_conversions,
+            schema={
+                "type": "object",
+                "additionalProperties": {"type": "string", "enum": [*Conversion]},
+            },
+        ),
+    ] = {}
+    body: (
+        Annotated[
+            str, about("The whole body.", length=(0, MOST_TEXT), check=check_body)
+        ]
+        | None
+    ) = None
+    headers: Annotated[
+        Mapping[str, str],
+        about(
+            "Headers; an empty text leaves one out.",
+            read=read_headers,
+            schema={"type": "object", "additionalProperties": {"type": "string"}},
+        ),
+    ] = {}
+    status: Annotated[int, about("The status.", within=(200, 599))] | None = None
+    only_status: (
+        Annotated[
+            int,
+            about("Only of answers that had this status.", within=(200, 599)),
+        ]
+        | None
+    ) = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        changes = (self.set, self.null, self.remove, self.convert, self.headers)
+        if self.known is not None:
+            known = KNOWN[self.known]
+            self.route = known.route if self.route == "*" else self.route
+            self.method = known.method if self.method == "*" else self.method
+        elif not any(changes) and self.body is None and self.status is None:
+            names = "known, set, null, remove, convert, body, headers and status"
+            raise SettingError(f"set: bend needs at least one of {names}")
+
+
 class SocketLimit(OnRequests, tag="socket_limit"):
     """Only so many connections are served, as on a device short of sockets."""
 
@@ -485,6 +586,7 @@ Fault = (
     | Reset
     | TruncatedJson
     | Status
+    | Bend
     | SocketLimit
     | WifiLoss
     | Silent
@@ -536,6 +638,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "probability": 0.1,
     },
     "Torn answers": {"effect": "truncated_json", "probability": 0.2},
+    "Answers of old firmware": {"effect": "bend", "known": "text difficulties"},
+    "Answers with null": {"effect": "bend", "known": "null readings"},
+    "HTML instead of JSON": {"effect": "bend", "known": "html instead of JSON"},
     "Wi-Fi flaps": {"effect": "wifi_loss", "duration_s": 15, "every_s": 60},
     "Offline, but mining": {"effect": "silent"},
     "Pool goes down": {"effect": "pool_down", "which": "primary"},
@@ -564,6 +669,14 @@ def help_of(effect: type[Order]) -> str:
     return str(effect.__doc__)
 
 
+def _kind(parameter: Member) -> str:
+    """Tell in short what it takes: `names` is a text or a list of texts."""
+    schema = parameter.extra.get("schema")
+    if schema is not None:
+        return "table" if schema.get("type") == "object" else "names"
+    return "number" if parameter.limits else "text"
+
+
 def effects_to_json() -> list[dict[str, Any]]:
     """Return what the control API tells of all effects."""
     return [
@@ -576,6 +689,7 @@ def effects_to_json() -> list[dict[str, Any]]:
                 {
                     "name": one.name,
                     "help": one.help,
+                    "kind": _kind(one),
                     "default": one.default,
                     "range": one.limits and list(one.limits),
                     "choices": list(one.choices),

@@ -82,7 +82,7 @@ class Rule:
 
     id: str
     effect: str
-    values: Mapping[str, float | int | str]
+    values: Mapping[str, Any]
     device: Patterns
     """Of ids, as `*` and `601-*`, or of other names of devices."""
     group: str
@@ -94,6 +94,8 @@ class Rule:
     method: str
     probability: float
     """Of a request, or of a device, to be met."""
+    count: int | None
+    """Requests of each device that it meets before it ends."""
     begins_at: float
     duration_s: float
     every_s: float | None
@@ -119,6 +121,10 @@ class Rule:
         moments = (begin, begin + self.duration_s, following)
         coming = (one for one in moments if now < one and not self.is_paused)
         return min(coming, default=NEVER)
+
+    def began_at(self, now: float) -> float:
+        """When it has begun last, or will begin first."""
+        return self._turn(now)[0]
 
     def _turn(self, now: float) -> tuple[float, float]:
         """When it begins, or has begun last, and when it does so after that."""
@@ -209,9 +215,11 @@ class HttpFault(Struct, frozen=True):
 
     rule_id: str
     effect: str
-    values: Mapping[str, float | int | str]
+    values: Mapping[str, Any]
     delay_s: float = 0.0
     """Before the answer."""
+    bends: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    """Rules that bend the answer, and what they say."""
 
 
 Found = dict[str, Any]
@@ -341,6 +349,8 @@ class FaultRules:
         self.rules: dict[str, Rule] = {}
         self._rng = random.Random(f"faults {seed}")
         self._count = 0
+        self._struck: dict[str, dict[str, tuple[float, int]]] = {}
+        """By rules with a count and devices: a beginning, and requests since."""
 
     def add(self, members: Mapping[str, Any], now: float) -> Rule:
         """Take an order as JSON and TOML write it.
@@ -409,10 +419,12 @@ class FaultRules:
             KeyError: There is none with this id.
         """
         del self.rules[rule_id]
+        self._struck.pop(rule_id, None)
 
     def clear(self) -> None:
         """Take everything back."""
         self.rules.clear()
+        self._struck.clear()
 
     def next_change(self, now: float) -> float:
         """When a rule next begins or ends."""
@@ -423,6 +435,26 @@ class FaultRules:
         """Return what concerns one device or miner; it is to be told of changes."""
         return MetRules(rule for rule in self.rules.values() if rule.meets(whom))
 
+    def is_spent(self, rule: Rule, device: str, now: float) -> bool:
+        """True for a rule that has met as many requests of a device as it should."""
+        return rule.count is not None and self._strikes(rule, device, now) >= rule.count
+
+    def _strikes(self, rule: Rule, device: str, now: float) -> int:
+        """Requests of a device that a rule has met since it last began."""
+        begin, strikes = self._struck.get(rule.id, {}).get(device, (NEVER, 0))
+        return strikes if begin == rule.began_at(now) else 0
+
+    def _count_strike(self, rule: Rule, device: str, now: float, step: int = 1) -> None:
+        if rule.count is not None:
+            strikes = max(0, self._strikes(rule, device, now) + step)
+            struck = self._struck.setdefault(rule.id, {})
+            struck[device] = rule.began_at(now), strikes
+
+    def give_back(self, rule_id: str, device: str, now: float) -> None:
+        """Do not count a request to which a rule could do nothing."""
+        if rule_id in self.rules:
+            self._count_strike(self.rules[rule_id], device, now, step=-1)
+
     def http_fault(
         self,
         met_rules: MetRules,
@@ -430,22 +462,25 @@ class FaultRules:
         path: str,
         now: float,
         *,
+        device: str = "",
         connection_count: int = 0,
         is_stream: bool = False,
     ) -> HttpFault | None:
         """What happens to a request that has just come; the first rule that meets it.
 
-        Delays of several rules add up.
+        Delays of several rules add up, and so do changes of the answer.
 
         Args:
             met_rules: Of the device that is asked.
             method: As sent.
             path: As sent.
             now: Device time.
+            device: Its id, for rules that end after some requests.
             connection_count: Connections the device has, with this one.
             is_stream: It asks for the log stream, which has no body to break off.
         """
-        met: HttpFault | None = None
+        met: Rule | None = None
+        bends: list[Rule] = []
         delay_s = 0.0
         for rule in met_rules:
             if (
@@ -453,6 +488,7 @@ class FaultRules:
                 or not rule.is_active(now)
                 or not fnmatchcase(path, rule.route)
                 or not fnmatchcase(method, rule.method)
+                or self.is_spent(rule, device, now)
                 or (rule.effect == "truncated_json" and is_stream)
                 or (
                     rule.effect == "socket_limit"
@@ -465,11 +501,23 @@ class FaultRules:
                 jitter_ms = float(rule.values["jitter_ms"])
                 late_ms = self._rng.uniform(-jitter_ms, jitter_ms)
                 delay_s += max(0.0, float(rule.values["ms"]) + late_ms) / 1000
-            if met is None or met.effect == "latency":
-                met = HttpFault(rule.id, rule.effect, rule.values)
-        if met is None:
+            if rule.effect == "bend":
+                bends.append(rule)
+            elif met is None or met.effect == "latency":
+                met = rule
+            elif rule.effect != "latency":
+                continue  # another has decided
+            self._count_strike(rule, device, now)
+        first = met or next(iter(bends), None)
+        if first is None:
             return None
-        return HttpFault(met.rule_id, met.effect, met.values, delay_s)
+        return HttpFault(
+            first.id,
+            first.effect,
+            first.values,
+            delay_s,
+            tuple((rule.id, rule.values) for rule in bends),
+        )
 
 
 Values = Mapping[str, Any]
@@ -584,6 +632,7 @@ def _read_rule(members: Mapping[str, Any], now: float, default_id: str) -> Rule:
         route=of_requests.route,
         method=of_requests.method.upper(),
         probability=order.probability,
+        count=of_requests.count,
         begins_at=now + order.start_s,
         duration_s=order.duration_s,
         every_s=order.every_s,

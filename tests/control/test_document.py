@@ -127,6 +127,8 @@ def test_a_group_is_described_as_it_is_read() -> None:
 def test_orders_are_described_as_they_are_read(name: str) -> None:
     kind = EFFECTS[name]
     own = {one.name: one.default for one in parameters(kind)}
+    if name == "bend":  # or nothing would change
+        own["status"] = 500
     order = {"effect": name, **own, "share": 0.5, "device": "601-*"}
 
     FaultRules().add(order, 0.0)

@@ -1,5 +1,6 @@
 """Requests and log streams under orders; what each leaves in the journal."""
 
+import json
 import select
 import socket
 import time
@@ -185,3 +186,74 @@ def test_what_is_no_request_is_noted(
     assert (entry.status, entry.method, entry.is_unmatched) == (status, "", True)
     assert kept in entry.body.decode()
     assert b"secret1" not in entry.body
+
+
+def test_an_answer_is_bent_and_the_journal_tells_what_it_was(
+    bitaxe: RunningFleet,
+) -> None:
+    route = "/api/system/info"
+    bitaxe.faults.add("bend", id="text", known="text difficulties")
+    bitaxe.faults.add("bend", id="more", route=route, set={"new": None}, status=203)
+    bitaxe.faults.add("bend", id="no", null="nothing like it")
+
+    answer = httpx.get(f"{bitaxe.url}{route}")
+
+    assert answer.status_code == 203
+    assert isinstance(answer.json()["bestDiff"], str)
+    assert answer.json()["new"] is None
+    entry = noted(bitaxe)
+    assert (entry.status, entry.fault) == (203, "text")
+    told = entry.to_json()["bent"]
+    assert (told["faults"], told["status"]) == (["text", "more"], 200)
+    assert told["bytes"] < len(answer.content)
+    assert told["answer"].startswith('{\n\t"power"')
+
+
+def test_a_request_is_done_though_its_answer_is_another(bitaxe: RunningFleet) -> None:
+    bitaxe.faults.add("bend", known="empty PATCH")
+    bitaxe.faults.add("bend", headers={"X-A": "b", "access-control-allow-origin": ""})
+
+    answer = httpx.patch(f"{bitaxe.url}/api/system", json={"rotation": 180})
+
+    assert (answer.content, answer.headers["content-type"]) == (b"", "text/html")
+    assert answer.headers["x-a"] == "b"
+    assert "access-control-allow-origin" not in answer.headers
+    assert bitaxe.info()["rotation"] == 180
+
+
+def test_only_answers_that_have_changed_count(bitaxe: RunningFleet) -> None:
+    bitaxe.faults.add("bend", id="lost", known="html 404", count=1)
+
+    with httpx.Client(base_url=bitaxe.url) as client:
+        kinds = [
+            client.get(path).headers["content-type"]
+            for path in ("/api/system/info", "/api/nothing", "/api/nothing")
+        ]
+
+    assert kinds == ["application/json", "text/html", "application/json"]
+    assert [entry.fault for entry in bitaxe.journal] == [None, "lost", None]
+
+
+def test_nothing_is_known_of_a_type_and_a_body_where_there_is_none(
+    bitaxe: RunningFleet,
+) -> None:
+    bitaxe.faults.add("bend", status=204, headers={"content-type": ""})
+
+    with httpx.Client(base_url=bitaxe.url) as client:
+        answers = [client.get("/") for _ in range(2)]
+
+    assert [one.status_code for one in answers] == [204, 204]
+    assert "content-type" not in answers[0].headers
+
+
+def test_messages_of_the_live_stream_are_bent() -> None:
+    with running(firmware="2.15.0", warm_up_s=0) as bitaxe:
+        bitaxe.faults.add("bend", id="odd", null="temp", convert={"version": "whole"})
+
+        with follow(bitaxe, "/api/ws/live") as stream:
+            told = json.loads(stream.recv(timeout=10))
+
+        assert told["data"]["temp"] is None
+        assert told["data"]["version"] == "v2.15.0"
+        entry = noted(bitaxe)
+        assert (entry.fault, entry.bent.status, entry.status) == ("odd", 101, 101)

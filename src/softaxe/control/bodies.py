@@ -591,7 +591,14 @@ class Parameter(Struct, frozen=True):
 
     name: str
     help: str
-    default: float | str
+    kind: Annotated[
+        Literal["number", "text", "names", "table"],
+        about("What it takes; names are a text or a list of texts."),
+    ]
+    default: Annotated[
+        float | str | tuple[str, ...] | dict[str, Any] | None,
+        about("What it is when it is left out."),
+    ]
     range: tuple[float, ...] | None
     choices: tuple[str, ...]
     unit: str | None
@@ -623,6 +630,15 @@ class Faults(Struct, frozen=True):
     presets: tuple[Preset, ...]
 
 
+class BentAnswer(Struct, frozen=True):
+    """What a device had said before its answer was bent."""
+
+    faults: Annotated[tuple[str, ...], about("Ids of the rules that have bent it.")]
+    status: Annotated[Count, about("101 of a stream, whose messages were bent.")]
+    bytes: Count
+    answer: Annotated[str, about("Its beginning.")]
+
+
 class JournalEntry(Struct, frozen=True):
     """A request that a client made to a device."""
 
@@ -652,6 +668,9 @@ class JournalEntry(Struct, frozen=True):
     differs: Annotated[
         tuple[str, ...],
         about("How a device of its version would have answered otherwise."),
+    ]
+    bent: Annotated[
+        BentAnswer | None, about("What it was before a fault of effect bend.")
     ]
 
 

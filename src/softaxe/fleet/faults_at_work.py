@@ -230,15 +230,25 @@ class FaultsAtWork:
             request.method,
             request.path,
             self._clock.now,
+            device=member.id,
             connection_count=member.connection_count,
             is_stream=request.is_websocket,
         )
+
+    def give_back(self, member: Member, rule_id: str) -> None:
+        """Do not count a request to which a rule could do nothing."""
+        self._rules.give_back(rule_id, member.id, self._clock.now)
 
     def at_work_on(self, member: Member) -> list[Rule]:
         """The rules that are at work on a device."""
         if not self._rules.rules:
             return []
-        return self._met_by(member).active(self._clock.now)
+        now = self._clock.now
+        return [
+            rule
+            for rule in self._met_by(member).active(now)
+            if not self._rules.is_spent(rule, member.id, now)
+        ]
 
     def planned(self, order: Mapping[str, Any], rule_id: str | None = None) -> Rule:
         """Return the rule that an order would become, or changes make of one.

@@ -529,7 +529,11 @@ class Fleet:
 
     def wrap(self, member: Member, app: App) -> App:
         """Return what is served instead of a device's own app."""
-        faulty = FaultyApp(app, lambda scope: self.faults.http_fault(member, scope))
+        faulty = FaultyApp(
+            app,
+            lambda request: self.faults.http_fault(member, request),
+            lambda rule_id: self.faults.give_back(member, rule_id),
+        )
         return JournaledApp(
             faulty,
             self.journal,

@@ -36,7 +36,7 @@ class Answer:
     body: bytes = b""
     status: int = 200
     content_type: bytes = b"text/html"
-    """What ESP-IDF says when a handler says nothing."""
+    """What ESP-IDF says when a handler says nothing; empty when nothing is said."""
     headers: Headers = ()
     """Headers after type and length, in order, spelt as they go out."""
     is_chunked: bool = False
@@ -90,7 +90,9 @@ def head(answer: Answer, more: Headers = (), *, has_chunks: bool = True) -> byte
         has_chunks: False for a client that knows none: there the body's end is the
             connection's.
     """
-    lines = [_status_line(answer.status), b"Content-Type: " + answer.content_type]
+    lines = [_status_line(answer.status)]
+    if answer.content_type:
+        lines.append(b"Content-Type: " + answer.content_type)
     if not answer.is_chunked:
         lines.append(b"Content-Length: %d" % len(answer.body))
     elif has_chunks:

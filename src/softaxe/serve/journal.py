@@ -17,7 +17,7 @@ from softaxe.catalog.firmware import Firmware
 from softaxe.device.profile import differences
 from softaxe.device.setting_rules import SETTINGS
 from softaxe.serve.answers import Answer
-from softaxe.serve.request import NO_BODY, App, Headers, Reply, Request, reply_of
+from softaxe.serve.request import NO_BODY, App, Bent, Headers, Reply, Request, reply_of
 
 MOST_ENTRIES = 10_000
 MOST_BYTES = 16 << 20
@@ -81,6 +81,8 @@ class Entry(Struct, frozen=True):
     """What the API page asks for and the request does not meet, as it was answered."""
     differs: tuple[str, ...] = ()
     """How a device would have answered otherwise: the page's words, the firmware's."""
+    bent: "BentEntry | None" = None
+    """How a fault has bent the answer."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what the control API tells."""
@@ -104,7 +106,37 @@ class Entry(Struct, frozen=True):
             "fault": self.fault,
             "warnings": list(self.warnings),
             "differs": list(self.differs),
+            "bent": None if self.bent is None else self.bent.to_json(),
         }
+
+
+class BentEntry(Struct, frozen=True):
+    """What a device had said before its answer was bent."""
+
+    faults: tuple[str, ...]
+    """Ids of the rules that have bent it."""
+    status: int
+    size: int
+    answer: bytes
+    """Its beginning."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the control API tells."""
+        return {
+            "faults": list(self.faults),
+            "status": self.status,
+            "bytes": self.size,
+            "answer": self.answer.decode("utf-8", "replace"),
+        }
+
+
+def _bent_entry(bent: Bent | None) -> BentEntry | None:
+    if bent is None:
+        return None
+    said = bent.original or Answer(status=101)
+    beginning = said.body[:KEPT_ANSWER_BYTES]
+    answer = beginning if _is_text(beginning) else b""
+    return BentEntry(bent.rule_ids, said.status, len(said.body), answer)
 
 
 class Exchange(Struct, frozen=True):
@@ -128,6 +160,7 @@ class Exchange(Struct, frozen=True):
     warnings: tuple[str, ...]
     differs: tuple[str, ...]
     """As the entry tells it."""
+    bent: BentEntry | None
     kept_bytes: int
     """About what it takes."""
 
@@ -162,6 +195,7 @@ def _read(note: Note) -> Entry:
         fault=kept.fault,
         warnings=kept.warnings,
         differs=kept.differs,
+        bent=kept.bent,
     )
 
 
@@ -320,7 +354,9 @@ class JournaledApp:
             status, is_unmatched = 101, reply.is_unmatched
         if request.body is not NO_BODY:
             body = without_secrets(bytes(request.body.heard))[:KEPT_BODY_BYTES]
-        texts = len(request.path) + len(request.query) + len(answer) + len(body)
+        bent = _bent_entry(request.bent)
+        texts = 0 if bent is None else len(bent.answer)
+        texts += len(request.path) + len(request.query) + len(answer) + len(body)
         texts += sum(map(len, warnings))
         texts += sum(len(name) + len(value) for name, value in request.headers)
         return Exchange(
@@ -338,6 +374,7 @@ class JournaledApp:
             request.fault,
             warnings,
             differs,
+            bent,
             ENTRY_BYTES + texts,
         )
 

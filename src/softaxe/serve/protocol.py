@@ -278,7 +278,7 @@ class HttpConnection:
         """Take the request that came last, again."""
         request = self._known
         assert request is not None
-        request.fault = None
+        request.fault = request.bent = None
         self._began_at = None
         self._is_1_1, self._is_head_only = True, False
         self._in = _In.DONE

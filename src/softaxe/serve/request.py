@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from softaxe.errors import SoftaxeError
 from softaxe.serve.answers import Answer
@@ -67,6 +67,15 @@ class WebSocket(Protocol):
 
     def abort(self) -> None:
         """End it at once; what was not sent yet is not sent."""
+
+
+class Bent(NamedTuple):
+    """How an answer was bent."""
+
+    rule_ids: tuple[str, ...]
+    """Of the fault rules that did."""
+    original: Answer | None
+    """What the device had said; None for a stream."""
 
 
 class Body:
@@ -146,6 +155,7 @@ class Request:
 
     __slots__ = (
         "access",
+        "bent",
         "body",
         "client",
         "connection",
@@ -187,6 +197,8 @@ class Request:
         """The variable parts of the path, by the router's names for them."""
         self.fault: str | None = None
         """The id of the fault rule that met it."""
+        self.bent: Bent | None = None
+        """How its answer was bent."""
         self.access: tuple[object, bool, bool] | None = None
         """Kept by the access check: who asks the same again is known."""
         self.noted: tuple[object, Any] | None = None

@@ -25,6 +25,7 @@ EffectName = Literal[
     "reset",
     "truncated_json",
     "status",
+    "bend",
     "socket_limit",
     "wifi_loss",
     "silent",
@@ -54,15 +55,46 @@ DeedName = Literal[
     "close_channels",
     "regroup",
 ]
+ConversionName = Literal[
+    "text",
+    "number",
+    "whole",
+    "fraction",
+    "boolean",
+    "flag",
+    "difficulty",
+]
+BreakName = Literal[
+    "text difficulties",
+    "number difficulties",
+    "asicCount in info",
+    "no TLS members",
+    "no averages",
+    "fractions",
+    "whole numbers",
+    "booleans",
+    "flags",
+    "numbers as text",
+    "null readings",
+    "unknown members",
+    "NerdQAxe",
+    "empty PATCH",
+    "text restart",
+    "html 404",
+    "html instead of JSON",
+]
 
 
 class FaultOptions(TypedDict, total=False):
     """What an order of a fault can say."""
 
+    body: str
     bytes_per_s: float
     c: float
     chip: int
     code: int
+    convert: Mapping[str, ConversionName]
+    count: int
     device: str | Sequence[str]
     difficulty: float
     domain: int
@@ -72,24 +104,31 @@ class FaultOptions(TypedDict, total=False):
     fan: int
     firmware: str
     group: str
+    headers: Mapping[str, str]
     how: Literal["refused", "rolled back"]
     id: str
     jitter_ms: float
     keep: float
+    known: BreakName
     late_s: float
     loss_percent: float
     method: str
     ms: float
+    null: str | Sequence[str]
+    only_status: int
     paused: bool
     period_s: float
     probability: float
     reason: str
+    remove: str | Sequence[str]
     route: str
     sensor: Literal["chip", "chip2", "vr", "power", "fan"]
+    set: Mapping[str, object]
     share: float
     sockets: int
     stall_ms: float
     start_s: float
+    status: int
     ths: float
     v: float
     version: str

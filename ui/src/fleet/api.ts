@@ -120,7 +120,9 @@ export interface DeviceHistory {
 export interface Parameter {
   name: string;
   help: string;
-  default: number | string;
+  /** `names` is a text or a list of texts. */
+  kind: "number" | "text" | "names" | "table";
+  default: unknown;
   range: [number, number] | null;
   choices: string[];
   unit: string | null;
@@ -191,6 +193,8 @@ export interface Entry {
   warnings: string[];
   /** How a device would have answered otherwise. */
   differs: string[];
+  /** What the device had said before faults bent its answer. */
+  bent: { faults: string[]; status: number; bytes: number; answer: string } | null;
 }
 
 /** Time that is being skipped. */

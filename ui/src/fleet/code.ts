@@ -84,10 +84,20 @@ function pytestOrder({ order, devices }: DevicesOrder): string {
   return devices.length === 1 ? call : `for device in ${python(devices)}:\n    ${call}`;
 }
 
-const table = (members: Members): string =>
-  `{ ${Object.entries(members)
-    .map(([name, value]) => `${name} = ${JSON.stringify(value)}`)
-    .join(", ")} }`;
+/** A value as TOML has it; null makes the whole of it nothing, as TOML has none. */
+function toml(value: unknown): string | null {
+  if (value === null) return null;
+  if (typeof value !== "object") return JSON.stringify(value);
+  const inner = Object.entries(value).map(([name, one]): [string, string | null] => [name, toml(one)]);
+  if (inner.some(([, text]) => text === null)) return null;
+  if (Array.isArray(value)) return `[${inner.map(([, text]) => text).join(", ")}]`;
+  return `{ ${inner.map(([name, text]) => `${/^[\w-]+$/.test(name) ? name : JSON.stringify(name)} = ${text}`).join(", ")} }`;
+}
+
+const step = (name: string, members: Members): string[] => {
+  const table = toml(members);
+  return table === null ? [] : [`${name} = ${table}`];
+};
 
 /** Why no step does it, by what the path begins with; what is left has no step either. */
 const NO_STEP: [start: string, why: string][] = [
@@ -106,12 +116,8 @@ export function whyNoStep(action: Action): string {
 /** What a scenario's steps for it hold, beside the time. */
 function stepsOf(action: Action): string[] {
   const [kind, name, more] = partsOf(action);
-  if (kind === "faults" && action.method === "POST" && name === undefined) return [`fault = ${table(membersOf(action))}`];
-  if (kind === "faults" && action.method === "PATCH") {
-    const change: Members = { id: name, ...membersOf(action) };
-    // TOML has no null, by which something is no longer ordered.
-    return Object.values(change).includes(null) ? [] : [`change = ${table(change)}`];
-  }
+  if (kind === "faults" && action.method === "POST" && name === undefined) return step("fault", membersOf(action));
+  if (kind === "faults" && action.method === "PATCH") return step("change", { id: name, ...membersOf(action) });
   if (kind === "faults" && action.method === "DELETE") return [`clear = ${JSON.stringify(name ?? "all")}`];
   if (kind === "devices" && more === "restart") return [stepOrder(name ?? "", "restart")];
   if (kind !== "devices" || name !== "orders") return [];

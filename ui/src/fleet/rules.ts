@@ -9,8 +9,10 @@ export type Typed = Record<string, string>;
 /** Members that every rule can have, in the form's order. */
 export const WHOM = ["device", "group", "firmware", "share", "probability"] as const;
 export const WHEN = ["start_s", "duration_s", "every_s"] as const;
-export const OF_REQUESTS = ["route", "method"] as const;
-const NUMBERS = new Set<string>(["share", "probability", ...WHEN]);
+export const OF_REQUESTS = ["route", "method", "count"] as const;
+/** An empty text that is meant, as it is typed. */
+const EMPTY = '""';
+const NUMBERS = new Set<string>(["share", "probability", "count", ...WHEN]);
 /** Told of a rule beside what was ordered. */
 const TOLD = new Set(["begins_at", "ends_at", "changes_at", "active", "matches", "strangers", "devices"]);
 
@@ -23,25 +25,46 @@ function patterns(text: string): string | string[] | undefined {
   return found.length > 1 ? found : found[0];
 }
 
+/** The table that is typed; what is no JSON stays a text, of which the API complains. */
+function table(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
 /** The rule that is typed; what an effect does not know is left out. */
 export function orderOf(effect: Effect, typed: Typed): Order {
-  const numbers = new Set([...NUMBERS, ...effect.parameters.filter((one) => typeof one.default === "number").map((one) => one.name)]);
+  const kinds = new Map<string, string>(effect.parameters.map((one) => [one.name, one.kind]));
   const names = [...effect.parameters.map((one) => one.name), ...WHOM, ...WHEN, ...(effect.of_requests ? OF_REQUESTS : [])];
   const order: Order = { effect: effect.name };
   for (const name of names) {
     const text = String(typed[name] ?? "").trim();
-    const value = name === "device" ? patterns(text) : numbers.has(name) && text ? Number(text) : text;
-    if (value !== undefined && value !== "") order[name] = value;
+    if (!text) continue;
+    const kind = kinds.get(name) ?? (name === "device" ? "names" : NUMBERS.has(name) ? "number" : "text");
+    const value = kind === "names" ? patterns(text) : kind === "table" ? table(text) : kind === "number" ? Number(text) : text === EMPTY ? "" : text;
+    if (value !== undefined) order[name] = value;
   }
   return order;
 }
 
 /** What would be typed for an order. */
 export const typedOf = (order: Order): Typed =>
-  Object.fromEntries(Object.entries(order).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : String(value)]));
+  Object.fromEntries(Object.entries(order).map(([name, value]) => [name, asTyped(value)]));
+
+/** How a form or a sentence has a value: nothing for what was not given, `""` for an empty text. */
+export function asTyped(value: unknown): string {
+  if (Array.isArray(value)) return value.join(", ");
+  if (value === null || value === undefined) return "";
+  if (value === "") return EMPTY;
+  if (typeof value !== "object") return String(value);
+  return Object.keys(value).length ? JSON.stringify(value) : "";
+}
 
 /** What was ordered, of what is told of a rule. */
-export const orderedOf = (rule: Rule): Order => Object.fromEntries(Object.entries(rule).filter(([name]) => !TOLD.has(name)));
+export const orderedOf = (rule: Rule): Order =>
+  Object.fromEntries(Object.entries(rule).filter(([name, value]) => !TOLD.has(name) && asTyped(value)));
 
 /** What makes one order of another; null for what is to be as if it were not ordered. */
 export function changesOf(before: Order, after: Order): Order {
