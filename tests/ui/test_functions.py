@@ -386,6 +386,8 @@ def test_devices_are_found_named_and_sorted() -> None:
 
 def test_what_was_done_is_told_as_code() -> None:
     fault = {"effect": "pool_reject", "reason": 'it\'s "low"', "share": 0.5}
+    bent = {"effect": "bend", "set": {"a.b": [1, {"c": "d"}]}, "null": "temp"}
+    no_toml = {**bent, "set": {"a": [None]}}
     actions = [
         {"method": "POST", "path": "/control/faults", "body": fault, "now": 12.2},
         {"method": "PATCH", "path": "/control/clock", "body": {"speed": 60}, "now": 13},
@@ -410,6 +412,8 @@ def test_what_was_done_is_told_as_code() -> None:
             "body": {"until": 7200},
             "now": 213,
         },
+        {"method": "POST", "path": "/control/faults", "body": bent, "now": 300},
+        {"method": "POST", "path": "/control/faults", "body": no_toml, "now": 301},
     ]
 
     told = asked(
@@ -436,9 +440,12 @@ def test_what_was_done_is_told_as_code() -> None:
         'for device in ["601-1", "601-2"]:',
         '    httpx.post(fleet[device].url + "/api/system/identify").raise_for_status()',
         "fleet.clock.advance(7200 - fleet.clock.now)",
+        'fleet.faults.add("bend", set={"a.b": [1, {"c": "d"}]}, null="temp")',
+        'fleet.faults.add("bend", set={"a": [None]}, null="temp")',
     ]
     read = read_scenario(tomllib.loads(scenario), "copied")
-    assert [step.at_s for step in read.steps] == [0, 120, 188, 193, 200, 200]
+    assert [step.at_s for step in read.steps] == [0, 120, 188, 193, 200, 200, 288]
+    assert read.steps[6].fault == bent
     assert read.steps[3].change == {"id": "two", "paused": True, "device": ["a", "b"]}
     identify = read.steps[5]
     assert identify.request is not None
@@ -450,6 +457,7 @@ def test_what_was_done_is_told_as_code() -> None:
         "new.",
         "# 201s: POST /control/clock/advance: Not a scenario step: time passes by each "
         "step's at.",
+        "# 289s: POST /control/faults: No scenario step does this.",
     ]
     assert read.steps[0].fault == fault
     assert (read.steps[1].device, read.steps[2].clear) == ("601-1", "a b")
@@ -462,11 +470,19 @@ def test_a_fault_is_read_from_a_form_and_told_by_what_changes() -> None:
         "of_requests": True,
         "help": "Answers come late.",
         "parameters": [
-            {"name": "ms", "help": "How late.", "default": 500, "choices": []},
+            {"name": name, "help": "How late.", "kind": kind, "choices": []}
+            for name, kind in (
+                ("ms", "number"),
+                ("set", "table"),
+                ("null", "names"),
+                ("body", "text"),
+            )
         ],
     }
     other = {**effect, "name": "x", "of_requests": False, "help": "", "parameters": []}
     typed = {"ms": "20", "device": "a, b-*,", "share": "0.5", "route": "/api/*"}
+    typed |= {"set": '{"a.b": [1, null]}', "null": "temp, vr*", "body": '""'}
+    typed["count"] = "3"
     rule = {"begins_at": 100, "ends_at": None, "changes_at": 130, "duration_s": 10}
     found = asked(
         "../fleet/rules.ts",
@@ -482,6 +498,9 @@ def test_a_fault_is_read_from_a_form_and_told_by_what_changes() -> None:
                 changes: m.changesOf({{ ...order, id: "x", paused: true }}, {{
                     ...order, device: "a", share: undefined, group: "g" }}),
                 same: m.changesOf(order, order),
+                torn: m.orderOf(effect, {{ set: "{{ no JSON" }}).set,
+                ordered: m.orderedOf({{ id: "x", active: true, set: {{}}, null: [],
+                    body: "", known: null, status: 200 }}),
                 like: ["late ms", "SLOW", "fan"].map((words) =>
                     m.effectsLike([effect, other], presets, words).length),
                 once: m.turns(rule, 0, 200),
@@ -492,11 +511,14 @@ def test_a_fault_is_read_from_a_form_and_told_by_what_changes() -> None:
     )
 
     order = {"effect": "latency", "ms": 20, "share": 0.5, "route": "/api/*"}
-    order["device"] = ["a", "b-*"]
+    order |= {"device": ["a", "b-*"], "null": ["temp", "vr*"], "count": 3}
+    order |= {"set": {"a.b": [1, None]}, "body": ""}
     assert found["order"] == found["again"] == order
     assert found["other"] == {"effect": "x", "every_s": 60}
     assert found["changes"] == {"device": "a", "share": None, "group": "g"}
     assert found["same"] == {}
+    assert found["torn"] == "{ no JSON", "the control API complains of it"
+    assert found["ordered"] == {"id": "x", "body": "", "status": 200}
     assert found["like"] == [1, 1, 0]
     assert found["once"] == [[0.5, 0.55]]
     assert found["often"] == [[0, 0.1], [0.6, 0.7]]
