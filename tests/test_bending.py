@@ -121,7 +121,7 @@ def test_members_of_a_rule_come_on_top_of_a_known_break() -> None:
 @pytest.mark.parametrize(
     ("members", "complaint"),
     [
-        ({}, "set: bend needs at least one of known, set"),
+        ({}, "known: bend needs at least one of it, set"),
         ({"set": [1]}, "set: [1] is no table"),
         ({"set": {"a..b": 1}}, "set: 'a..b' is no path such as bestDiff"),
         ({"set": {"a": 1j}}, "set: {'a': 1j} is not all JSON"),

@@ -375,14 +375,14 @@ class Bend(OnRequests, tag="bend"):
     known: (
         Annotated[
             KnownBreak,
-            about("A known break; has its route and method, unless others are told."),
+            about("A known break, with its route and method."),
         ]
         | None
     ) = None
     set: Annotated[
         Mapping[str, Any],
         about(
-            "JSON values by the members that have them then, or that there are more.",
+            "Values by members, which may be more than there were.",
             read=read_values,
             schema={"type": "object", "additionalProperties": True},
         ),
@@ -397,8 +397,7 @@ class Bend(OnRequests, tag="bend"):
     convert: Annotated[
         Mapping[str, Conversion],
         about(
-            "What becomes of members' values: "
-            f"{', '.join(Conversion)}; text and number read and write numbers.",
+            "What becomes of values: another kind by each member.",
             read=read_conversions,
             schema={
                 "type": "object",
@@ -437,8 +436,8 @@ class Bend(OnRequests, tag="bend"):
             self.route = known.route if self.route == "*" else self.route
             self.method = known.method if self.method == "*" else self.method
         elif not any(changes) and self.body is None and self.status is None:
-            names = "known, set, null, remove, convert, body, headers and status"
-            raise SettingError(f"set: bend needs at least one of {names}")
+            names = "it, set, null, remove, convert, body, headers and status"
+            raise SettingError(f"known: bend needs at least one of {names}")
 
 
 class SocketLimit(OnRequests, tag="socket_limit"):
