@@ -12,7 +12,7 @@ CORE := $(addprefix tests/,api asic bitcoin board catalog device flash screen st
 	test_architecture.py test_faults.py test_scenario.py test_vectors.py)
 TESTS := $(BIN)/pytest -n auto
 
-.PHONY: all run page test check static format types page-types lint bench fuzz docs pictures clean
+.PHONY: all run page test check static format types page-types lint bench fuzz docs site pictures clean
 
 all: $(VENV)/.installed page
 
@@ -63,6 +63,12 @@ docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/boards_table.py
 	$(BIN)/python docs/plots.py
 	$(BIN)/python docs/screens.py
+
+# Links and anchors that lead nowhere fail it.
+site: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --group site
+	$(BIN)/python docs/pages.py build/docs
+	$(BIN)/zensical build --clean --strict
 
 page: $(PAGE)
 
