@@ -167,6 +167,17 @@ def test_labels_tell_ticks_apart(
     assert asked("format.ts", calls) == labels
 
 
+def test_a_paused_device_has_no_rate_whatever_its_mean_is() -> None:
+    rates = asked(
+        "rates.ts",
+        """[false, true].map((miningPaused) => m.currentRate(
+            { hashRate: 900, expectedHashrate: 1070, miningPaused },
+            { chips: { hashing: 1 } }))""",
+    )
+
+    assert rates == [900, 0]
+
+
 def test_labels_of_an_axis_are_not_rounded() -> None:
     labels = asked("quantities.ts", "m.UNITS.celsius.ticks([40, 42.5, 45])")
 
