@@ -408,3 +408,16 @@ def test_a_start_that_takes_too_long_leaves_nothing_behind(
         pass
 
     assert threading.active_count() <= threads
+
+
+def test_something_is_waited_for_in_device_time() -> None:
+    with softaxe.running(speed=0, warm_up_s=0) as bitaxe:
+        info = bitaxe.wait_until(lambda info: info["uptimeSeconds"] >= 30)
+        assert info["uptimeSeconds"] == 30
+        began = bitaxe.clock.now
+        with pytest.raises(AssertionError, match="did not hold within 2500ms"):
+            bitaxe.wait_until(lambda info: False, within="2500ms")
+        assert bitaxe.clock.now - began == pytest.approx(2.5)
+        with pytest.raises(SettingError, match="within: 'soon' is no duration"):
+            bitaxe.wait_until(lambda info: True, within="soon")
+        assert any("stratum" in line for line in bitaxe.log)

@@ -26,7 +26,8 @@ from typing import Any, Protocol, Self, TypeVar, Unpack
 from softaxe.catalog import USUAL_BOARD
 from softaxe.description import read_number
 from softaxe.effects import EFFECTS, Area
-from softaxe.errors import NotThere, SettingError
+from softaxe.errors import NotThere, SettingError, read_as
+from softaxe.expected import seconds_of
 from softaxe.faults import FaultRules
 from softaxe.flash.image import release_bytes
 from softaxe.fleet import miners
@@ -38,7 +39,7 @@ from softaxe.fleet.options import ONE_HOST, FleetOptions
 from softaxe.fleet.parts.whole import Whole, here
 from softaxe.fleet.pool_server import MAX_CONNECTIONS
 from softaxe.json_values import JsonValue
-from softaxe.serve.journal import Entry
+from softaxe.testing.journal import RunningJournal
 from softaxe.testing.options import (
     DeedName,
     EffectName,
@@ -59,7 +60,9 @@ RAY_START_S = 60.0
 """...and for Ray, which takes up to a third of it."""
 STOP_S = 10.0
 """Real seconds for the end of a start that has failed."""
-MOST_POOL_LINES = 1000
+LOOK_S = 1.0
+"""Device time between two looks at what is waited for."""
+MOST_POOL_LINES = MOST_LOG_LINES = 1000
 _LOG = logging.getLogger("softaxe")
 
 
@@ -383,9 +386,32 @@ class RunningFleet:
         return RunningClock(self)
 
     @property
-    def journal(self) -> list[Entry]:
+    def journal(self) -> RunningJournal:
         """Requests that clients made to any device, oldest first."""
-        return list(self.order(lambda whole: whole.journal()))
+        return self.journal_of(self._ids)
+
+    def journal_of(
+        self, devices: Callable[[], list[str]], only: str | None = None
+    ) -> RunningJournal:
+        """Return the requests to some devices."""
+        entries = list(self.order(lambda whole: whole.journal()))
+        return RunningJournal(
+            [one for one in entries if only in {None, one.device}],
+            devices,
+            lambda: self.order(lambda whole: whole.clear_journal()),
+        )
+
+    @property
+    def log(self) -> list[str]:
+        """The last lines of the first device's log."""
+        return self[0].log
+
+    def wait_until(
+        self, holds: Callable[[dict[str, Any]], object], *, within: str = "5m"
+    ) -> dict[str, Any]:
+        """Let device time pass until something holds of the first device."""
+        __tracebackhide__ = True
+        return self[0].wait_until(holds, within=within)
 
     @property
     def pool(self) -> "RunningPool":
@@ -498,9 +524,41 @@ class RunningDevice:
         return self._fleet.clock
 
     @property
-    def journal(self) -> list[Entry]:
+    def journal(self) -> RunningJournal:
         """Requests that clients made to it, oldest first."""
-        return [entry for entry in self._fleet.journal if entry.device == self.id]
+        return self._fleet.journal_of(lambda: [self.id], self.id)
+
+    @property
+    def log(self) -> list[str]:
+        """The last lines of its log, oldest first, without colours."""
+        lines: list[str] = self._ask("device_log", after=0, limit=MOST_LOG_LINES)[
+            "lines"
+        ]
+        return lines
+
+    def wait_until(
+        self, holds: Callable[[dict[str, Any]], object], *, within: str = "5m"
+    ) -> dict[str, Any]:
+        """Let device time pass until something holds, looking once a second.
+
+        Args:
+            holds: Called with what the device answers at /api/system/info.
+            within: Device time, as `90s`, `5m` or `1h30m`.
+
+        Returns:
+            The answer of which it held.
+
+        Raises:
+            AssertionError: It did not hold in that time.
+            SettingError: `within` is no duration.
+        """
+        __tracebackhide__ = True
+        end = self.clock.now + read_as("within", seconds_of, within)
+        while not holds(info := self.info()):
+            if self.clock.now >= end:
+                raise AssertionError(f"{self.id}: it did not hold within {within}")
+            self.clock.advance(min(LOOK_S, max(0.001, end - self.clock.now)))
+        return info
 
 
 class Faults:
