@@ -4,16 +4,16 @@
 
 It only uses the API of a Bitaxe, so it tunes a real one too: expect a few hours there,
 and seconds on `softaxe run --speed 1000`. Work rate counts good hashes only, because
-errors cost energy and earn nothing. Python alone is enough.
+errors cost energy and earn nothing.
 """
 
-import json
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.request import Request, urlopen
+
+import softaxe
 
 SETTLE_S = 120
 """Device seconds between a change and the measurement."""
@@ -56,20 +56,16 @@ class Measurement:
 
 
 class Bitaxe:
-    """The few calls of the API that a tuner needs."""
+    """What a tuner does with a device."""
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+        self.device = softaxe.AxeOS(url)
 
-    def get(self, path: str) -> Any:
-        """GET and decode an answer."""
-        with urlopen(f"{self._url}{path}", timeout=30) as answer:
-            return json.load(answer)
-
-    def patch(self, **members: float) -> None:
-        """Change settings."""
-        body = json.dumps(members).encode()
-        urlopen(Request(f"{self._url}/api/system", body, method="PATCH"), timeout=30)
+    def set(self, setting: Setting) -> None:
+        """Change frequency and voltage, and have the device record often."""
+        self.device.set(
+            frequency=setting.mhz, coreVoltage=setting.millivolts, statsFrequency=5
+        )
 
     def wait(self, seconds: float) -> None:
         """Wait on the device's own clock, which may run faster than ours."""
@@ -83,35 +79,30 @@ class Bitaxe:
 
     def uptime_s(self) -> float:
         """Device time since it was started."""
-        uptime_s: float = self.get("/api/system/info")["uptimeSeconds"]
-        return uptime_s
+        return self.device.info().uptimeSeconds or 0
 
     def measure(self, setting: Setting) -> Measurement:
         """Try a setting: change, settle, and average what the device records."""
-        self.patch(
-            frequency=setting.mhz,
-            coreVoltage=setting.millivolts,
-            statsFrequency=5,
-        )
+        self.set(setting)
         self.wait(SETTLE_S)
         began_ms = self.uptime_s() * 1000
         self.wait(MEASURE_S)
-        columns = "hashrate,errorPercentage,power,asicTemp,vrTemp,timestamp"
-        answer = self.get(f"/api/system/statistics?columns={columns}")
-        place = {label: index for index, label in enumerate(answer["labels"])}
-        rows = [r for r in answer["statistics"] if r[place["timestamp"]] > began_ms]
+        columns = "hashrate", "errorPercentage", "power", "asicTemp", "vrTemp"
+        rows = self.device.statistics(*columns).rows
+        rows = [row for row in rows if (row["timestamp"] or 0) > began_ms]
 
-        def mean(of: Callable[[list[float]], float]) -> float:
+        def mean(of: Callable[[dict[str, Any]], float]) -> float:
             return sum(map(of, rows)) / len(rows)
 
-        hashrate, errors = place["hashrate"], place["errorPercentage"]
         return Measurement(
             setting,
-            good_ths=mean(lambda row: row[hashrate] * (1 - row[errors] / 100)) / 1000,
-            power_w=mean(lambda row: row[place["power"]]),
-            temp_c=mean(lambda row: row[place["asicTemp"]]),
-            vr_temp_c=mean(lambda row: row[place["vrTemp"]]),
-            error_percent=mean(lambda row: row[errors]),
+            good_ths=mean(
+                lambda row: row["hashrate"] * (1 - row["errorPercentage"] / 100) / 1000
+            ),
+            power_w=mean(lambda row: row["power"]),
+            temp_c=mean(lambda row: row["asicTemp"]),
+            vr_temp_c=mean(lambda row: row["vrTemp"]),
+            error_percent=mean(lambda row: row["errorPercentage"]),
         )
 
 
@@ -121,10 +112,9 @@ def tune(bitaxe: Bitaxe, report: Callable[[Measurement], None]) -> Measurement:
     Returns:
         The measurement of the setting that was applied.
     """
-    info = bitaxe.get("/api/system/info")
-    if info["overheat_mode"]:
+    info, options = bitaxe.device.info(), bitaxe.device.asic().voltageOptions or []
+    if info.overheat_mode:
         raise SystemExit("the device has overheated: cool it and clear overheat_mode")
-    options = bitaxe.get("/api/system/asic")["voltageOptions"]
     known: dict[Setting, Measurement] = {}
 
     def try_(setting: Setting) -> Measurement:
@@ -133,7 +123,7 @@ def tune(bitaxe: Bitaxe, report: Callable[[Measurement], None]) -> Measurement:
             report(known[setting])
         return known[setting]
 
-    best = try_(Setting(info["frequency"], info["coreVoltage"]))
+    best = try_(Setting(info.frequency or 0, info.coreVoltage or 0))
     for mhz, millivolts in zip(FREQUENCY_STEPS_MHZ, VOLTAGE_STEPS_MV, strict=True):
         moves = ((0, -1), (1, 0), (-1, 0), (-1, -1), (1, 1), (0, 1))
         is_better = True
@@ -150,7 +140,7 @@ def tune(bitaxe: Bitaxe, report: Callable[[Measurement], None]) -> Measurement:
                 if is_allowed and try_(setting).j_per_th < best.j_per_th:
                     best = try_(setting)
                     is_better = True
-    bitaxe.patch(frequency=best.setting.mhz, coreVoltage=best.setting.millivolts)
+    bitaxe.set(best.setting)
     return best
 
 

@@ -18,6 +18,7 @@ from tests.running import wait_for
 
 from softaxe.catalog import board
 from softaxe.catalog.lottery import draw
+from softaxe.client.info import Asic, Info
 from softaxe.device.steady import best_efficiency, steady_state
 
 pytestmark = pytest.mark.unwatched
@@ -54,10 +55,10 @@ def test_it_comes_within_five_percent_of_the_true_optimum(
         bitaxe = tuner.Bitaxe(url)
         bitaxe.wait(60)
         found = tuner.tune(bitaxe, tried.append)
-        info = bitaxe.get("/api/system/info")
+        info = bitaxe.device.info()
 
-    assert info["frequency"] == found.setting.mhz
-    assert info["coreVoltage"] == found.setting.millivolts
+    assert info.frequency == found.setting.mhz
+    assert info.coreVoltage == found.setting.millivolts
     specimen = draw(GAMMA, seed)
     true = best_efficiency(
         specimen, frequencies_mhz=range(350, 601, 25), voltages_mv=range(1000, 1151, 10)
@@ -81,13 +82,16 @@ def test_on_every_seed_it_finds_what_real_gammas_bear(
     class Settled:
         """A device that is asked when nothing changes any more."""
 
-        def get(self, path: str) -> dict[str, Any]:
-            if path.endswith("asic"):
-                return {"voltageOptions": [1000, 1250]}
-            return {"overheat_mode": 0, "frequency": 525, "coreVoltage": 1150}
+        device: Any
 
-        def patch(self, **members: float) -> None:
-            self.set = members
+        def info(self) -> Info:
+            return Info(overheat_mode=False, frequency=525, coreVoltage=1150)
+
+        def asic(self) -> Asic:
+            return Asic(voltageOptions=[1000, 1250])
+
+        def set(self, setting: Any) -> None:
+            self.applied = setting
 
         def measure(self, setting: Any) -> Any:
             state = steady_state(
@@ -105,13 +109,14 @@ def test_on_every_seed_it_finds_what_real_gammas_bear(
             )
 
     device, tried = Settled(), list[Any]()
+    device.device = device
     found = tuner.tune(device, tried.append)
 
     coarse = best_efficiency(
         specimen, frequencies_mhz=range(450, 651, 50), voltages_mv=range(1000, 1121, 30)
     )
     assert found.j_per_th < 1.01 * coarse.j_per_th
-    assert device.set["coreVoltage"] == found.setting.millivolts
+    assert device.applied == found.setting
     assert len(tried) < 40
     # Real ones were run at 525 to 600 MHz with 1025 to 1100 mV for days: 13 to 16 J/TH.
     assert 450 <= found.setting.mhz <= 650

@@ -3,12 +3,12 @@
 python dashboard.py http://192.168.1.20 http://192.168.1.21
 """
 
-import http.client
-import json
 import sys
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
+
+import softaxe
+from softaxe.client.info import Info
+from softaxe.errors import BadResponse, DeviceError
 
 TIMEOUT_S = 5.0
 HOT_C = 70
@@ -29,33 +29,29 @@ class Miner:
 def read(url: str) -> Miner:
     """Ask one Bitaxe; a problem is told, not raised."""
     try:
-        asked = f"{url}/api/system/info"
-        with urllib.request.urlopen(asked, timeout=TIMEOUT_S) as answer:
-            info = json.load(answer)
-    except urllib.error.HTTPError as error:
-        return Miner(url, problem=f"answers {error.code}")
-    except (OSError, http.client.HTTPException):
-        return Miner(url, problem="does not answer")
-    except ValueError:
+        info = softaxe.AxeOS(url, timeout_s=TIMEOUT_S).info()
+    except BadResponse:
         return Miner(url, problem="answers nonsense")
+    except DeviceError:
+        return Miner(url, problem="does not answer")
     return Miner(
         url,
-        info["hostname"],
-        info["hashRate"],
-        info["power"],
-        info["temp"],
+        info.hostname or "",
+        info.hashRate or 0.0,
+        info.power or 0.0,
+        info.temp or 0.0,
         _problem(info),
     )
 
 
-def _problem(info: dict) -> str:
-    if info["overheat_mode"]:
+def _problem(info: Info) -> str:
+    if info.overheat_mode:
         return "overheated"
-    if info.get("power_fault"):
+    if info.power_fault:
         return "power fault"
-    if info["temp"] > HOT_C:
+    if info.temp is not None and info.temp > HOT_C:
         return "hot"
-    if info["isUsingFallbackStratum"]:
+    if info.isUsingFallbackStratum:
         return "on the fallback pool"
     return ""
 

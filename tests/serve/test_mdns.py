@@ -16,11 +16,11 @@ from zeroconf import (  # type: ignore[attr-defined]
 )
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
+from softaxe.client.discovery import SERVICE, SUBTYPE
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import Group
 from softaxe.fleet.options import FleetOptions
 from softaxe.serve import mdns
-from softaxe.serve.mdns import SERVICE, SUBTYPE
 from softaxe.testing.run import running
 
 QUICK_MS = 100

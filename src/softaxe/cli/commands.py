@@ -6,6 +6,7 @@ import typer
 
 from softaxe import __version__
 from softaxe.cli.chip import run_chip
+from softaxe.cli.device import app as device_app
 from softaxe.cli.image import make_image
 from softaxe.cli.pool import run_pool
 from softaxe.cli.record import run_check, run_clone, run_record
@@ -56,3 +57,4 @@ app.command("schema")(print_schema)
 app.command("pool")(run_pool)
 app.command("chip")(run_chip)
 app.command("check")(run_check)
+app.add_typer(device_app, name="device")

@@ -15,13 +15,12 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from softaxe.client.discovery import SERVICE, SUBTYPE
 from softaxe.device.device import Device
 
 if TYPE_CHECKING:
     from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
-SERVICE = "_http._tcp.local."
-SUBTYPE = f"_axeos._sub.{SERVICE}"
 ASKED_MS = 1000
 """How long a name is asked for. Source: ESP-Miner v2.15.0."""
 HOSTNAME_BYTES = 32
