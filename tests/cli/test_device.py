@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from softaxe.cli import device as command
 from softaxe.cli.commands import app
-from softaxe.client.axeos import AsyncAxeOS
+from softaxe.client.axeos import AsyncAxeOS, AxeOS
 from softaxe.flash.image import release_bytes
 
 
@@ -46,6 +46,7 @@ def test_pools_and_logs_are_printed(axe: Any) -> None:
     assert str(primary["stratumPort"]) in shown.stdout
     assert logs.exit_code == 0
     assert " (" in logs.stdout
+    assert "x1b" not in logs.stdout
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,19 @@ def test_a_setting_that_is_not_kept_has_one_too(
 
     assert done.exit_code == 1
     assert "not kept" in done.stdout
+
+
+def test_the_log_is_followed_until_somebody_has_enough(
+    axe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def some(_: AxeOS) -> Iterator[str]:
+        yield "\x1b[0;32mI (5) main: one\x1b[0m"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AxeOS, "log", some)
+    done = run(axe.url, "logs", "--follow")
+
+    assert (done.exit_code, done.stdout) == (0, "I (5) main: one\n")
 
 
 def test_an_image_is_written(axe: Any, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """`softaxe device URL ...`: any Bitaxe from a terminal, real or virtual."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 FOUND_WANTING = 1
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+"""Around lines of a log. Source: ECMA-48, select graphic rendition."""
 SCAN = "scan"
 OF_FOUND = ("hostname", "ASICModel", "boardVersion", "version")
 """What is printed of a device that was found."""
@@ -81,7 +85,8 @@ def show_info(ctx: typer.Context, json: JsonOption = False) -> None:
 @app.command()
 def watch(ctx: typer.Context) -> None:
     """Show readings as they change, until Ctrl-C."""
-    run_loop(_watch(ctx.obj))
+    with suppress(KeyboardInterrupt):
+        run_loop(_watch(ctx.obj))
 
 
 async def _watch(url: str) -> None:
@@ -240,9 +245,10 @@ def show_logs(
 
     def show() -> None:
         for line in lines:
-            typer.echo(printable(line))
+            typer.echo(printable(COLOURS.sub("", line)))
 
-    _done(show)
+    with suppress(KeyboardInterrupt):
+        _done(show)
 
 
 @app.command(SCAN)
