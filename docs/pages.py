@@ -113,17 +113,31 @@ def cli_page() -> str:
         "What `softaxe COMMAND --help` tells. Any option may be a variable of the "
         "environment, too: the one that stands beside it.\n\n"
     )
-    for name, command in root.commands.items():
-        own = command.context_class(
-            command, info_name=name, parent=context, **command.context_settings
+    return text + "".join(
+        _command(command, f"softaxe {name}", context)
+        for name, command in root.commands.items()
+    )
+
+
+def _command(command: Any, name: str, parent: Any) -> str:
+    """Return a command, and those below it."""
+    own = command.context_class(
+        command, info_name=name.split()[-1], parent=parent, **command.context_settings
+    )
+    usage = " ".join((name, *command.collect_usage_pieces(own)))
+    records = [one.get_help_record(own) for one in command.get_params(own)]
+    rows = ([f"`{_cell(one[0])}`", _cell(_text(one[1]))] for one in records if one)
+    about = re.sub(r"(?<=\S)\n(?=\S)", " ", (command.help or "").strip())
+    text = f"## {name}\n\n{_text(about)}\n\n```\n{usage}\n```\n\n"
+    text += _table(("option", "meaning"), rows) + "\n"
+    from softaxe.cli.device import SCAN  # noqa: PLC0415
+
+    return text + "".join(
+        _command(
+            below, f"{name}{'' if below_name == SCAN else ' URL'} {below_name}", own
         )
-        usage = " ".join(("softaxe", name, *command.collect_usage_pieces(own)))
-        records = [one.get_help_record(own) for one in command.get_params(own)]
-        rows = ([f"`{_cell(one[0])}`", _cell(_text(one[1]))] for one in records if one)
-        about = re.sub(r"(?<=\S)\n(?=\S)", " ", (command.help or "").strip())
-        text += f"## softaxe {name}\n\n{_text(about)}\n\n```\n{usage}\n```\n\n"
-        text += _table(("option", "meaning"), rows) + "\n"
-    return text
+        for below_name, below in getattr(command, "commands", {}).items()
+    )
 
 
 def control_page() -> str:
@@ -235,6 +249,21 @@ PYTHON: Mapping[str, tuple[str, tuple[str, ...]]] = {
             "softaxe.testing.options.FaultOptions",
         ),
     ),
+    "A client": (
+        "What [a client](../client.md) tells by examples.",
+        (
+            "softaxe.client.axeos.AxeOS",
+            "softaxe.client.axeos.AsyncAxeOS",
+            "softaxe.client.info.Info",
+            "softaxe.client.info.Asic",
+            "softaxe.client.members.Pool",
+            "softaxe.client.answers.Statistics",
+            "softaxe.client.answers.Change",
+            "softaxe.client.discovery.Found",
+            "softaxe.client.discovery.scan",
+            "softaxe.client.discovery.discover",
+        ),
+    ),
     "Without sockets": (
         "The pure core: no socket, file, clock or thread; time moves when you say so.",
         (
@@ -248,6 +277,8 @@ PYTHON: Mapping[str, tuple[str, tuple[str, ...]]] = {
 """What the reference of the Python API shows, by part, with a word about each."""
 OFFERED = {
     "softaxe.testing.run.running": "softaxe.running",
+    "softaxe.client.axeos.AxeOS": "softaxe.AxeOS",
+    "softaxe.client.axeos.AsyncAxeOS": "softaxe.AsyncAxeOS",
     "softaxe.simulation.Simulation": "softaxe.Simulation",
     "softaxe.device.device.Device": "softaxe.Device",
     "softaxe.stratum.pool.Pool": "softaxe.Pool",

@@ -152,7 +152,7 @@ def set_members(
         list[str], typer.Argument(help="As frequency=500 coreVoltage=1150.")
     ],
     force: Annotated[
-        bool, typer.Option(help="Send them unchecked, as they are.")
+        bool, typer.Option("--force", help="Send them unchecked, as they are.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
