@@ -22,7 +22,9 @@ FIRST_DATA = 2 * PAGE
 
 FILES = {
     "/index.html.gz": b"\x1f\x8b" + bytes(range(256)) * 9,
-    "/main.0123456789abcdef.js.gz": bytes(i * 7 & 0xFF for i in range(400_000)),
+    "/main.0123456789abcdef.js.gz": (bytes(i * 7 & 0xFF for i in range(256)) * 1563)[
+        :400_000
+    ],
     "/assets/fonts/a.woff2": b"wOF2" * 64,
     "/empty.txt": b"",
     "/one-page.bin": bytes(251),

@@ -1,24 +1,51 @@
 """The page on devices of other firmware versions."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from softaxe.testing import firmware_image
 
+Show = Callable[[str, str], Any]
+"""Of a release, at a place of the page."""
+
+
+@pytest.fixture(scope="module")
+def show(
+    browser: Browser, run_device: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Show]:
+    """Show a device of a release in the page that all tests of it share."""
+    with ExitStack() as stack:
+
+        @cache
+        def shared(release: str) -> tuple[Any, Page, list[str]]:
+            state = tmp_path_factory.mktemp("device")
+            device = run_device(state, speed=20.0, firmware=(release,))
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            stack.callback(page.close)
+            wrong: list[str] = []
+            page.on("pageerror", lambda error: wrong.append(str(error)))
+            return stack.enter_context(device), page, wrong
+
+        @contextmanager
+        def show(release: str, place: str) -> Iterator[tuple[Any, Page]]:
+            device, page, wrong = shared(release)
+            page.goto(f"{device.url}/#/{place}")
+            yield device, page
+            assert wrong == []
+
+        yield show
+
 
 @pytest.mark.parametrize("release", ["2.8.1", "2.10.1", "2.14.2", "2.15.0"])
-def test_every_page_shows_a_device_of_any_version(
-    browser: Browser, run_device: Any, tmp_path: Path, release: str
-) -> None:
-    with run_device(tmp_path, speed=20.0, firmware=(release,)) as device:
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        wrong: list[str] = []
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto(device.url)
+def test_every_page_shows_a_device_of_any_version(show: Show, release: str) -> None:
+    with show(release, "") as (device, page):
         expect(page.get_by_text(f"v{release}")).to_be_visible()
         expect(page.get_by_text("Mining", exact=True)).to_be_visible()
         expect(page.locator(".big")).to_contain_text("TH/s")
@@ -28,16 +55,10 @@ def test_every_page_shows_a_device_of_any_version(
         for name, words in ("settings", "No changes."), ("update", "What is installed"):
             page.goto(f"{device.url}/#/{name}")
             expect(page.get_by_text(words)).to_be_visible()
-        assert wrong == []
-        page.close()
 
 
-def test_mining_is_paused_and_resumed(
-    browser: Browser, run_device: Any, tmp_path: Path
-) -> None:
-    with run_device(tmp_path, speed=20.0, firmware=("2.14.2",)) as device:
-        page = browser.new_page()
-        page.goto(device.url)
+def test_mining_is_paused_and_resumed(show: Show) -> None:
+    with show("2.14.2", "") as (device, page):
         page.get_by_role("button", name="Pause mining").click()
         expect(page.get_by_text("Paused", exact=True)).to_be_visible()
         expect(page.get_by_text("Mining is paused.")).to_be_visible()
@@ -45,16 +66,11 @@ def test_mining_is_paused_and_resumed(
 
         page.get_by_role("button", name="Resume mining").click()
         expect(page.get_by_text("Mining", exact=True)).to_be_visible()
-        page.close()
 
 
-def test_tls_and_stratum_v2_are_chosen_where_pools_have_no_slots(
-    browser: Browser, run_device: Any, tmp_path: Path
-) -> None:
+def test_tls_and_stratum_v2_are_chosen_where_pools_have_no_slots(show: Show) -> None:
     pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-    with run_device(tmp_path, speed=20.0, firmware=("2.14.2",)) as device:
-        page = browser.new_page()
-        page.goto(f"{device.url}/#/settings/pool")
+    with show("2.14.2", "settings/pool") as (device, page):
         first = page.get_by_role("group", name="Primary")
         second = page.get_by_role("group", name="Fallback")
         first.get_by_text("Advanced").click()  # both sides unfold
@@ -70,7 +86,6 @@ def test_tls_and_stratum_v2_are_chosen_where_pools_have_no_slots(
         second.get_by_label("Channel", exact=True).select_option("Standard")
         page.get_by_role("button", name="Save", exact=True).click()
         expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
-        page.close()
 
         info = device.info()
         assert (info["stratumTLS"], info["stratumCert"]) == (2, pem)
@@ -78,12 +93,8 @@ def test_tls_and_stratum_v2_are_chosen_where_pools_have_no_slots(
         assert info["fallbackStratumV2ChannelType"] == "standard"
 
 
-def test_pool_slots_are_filled_chosen_and_cleared(
-    browser: Browser, run_device: Any, tmp_path: Path
-) -> None:
-    with run_device(tmp_path, speed=20.0, firmware=("2.15.0",)) as device:
-        page = browser.new_page()
-        page.goto(f"{device.url}/#/settings/pool")
+def test_pool_slots_are_filled_chosen_and_cleared(show: Show) -> None:
+    with show("2.15.0", "settings/pool") as (device, page):
         expect(page.get_by_text("used with the next connection")).to_be_visible()
         page.get_by_role("button", name="Add pool").click()
         third = page.get_by_role("group", name="Pool 3")
@@ -129,7 +140,7 @@ def test_pool_slots_are_filled_chosen_and_cleared(
         expect(page.get_by_text("Pool 3: Port: 4444 → 5555")).to_be_visible()
         expect(third.get_by_label("Port", exact=True)).to_have_value("5555")
         expect(third.get_by_label("User", exact=True)).to_have_value("me.typed")
-        page.close()
+        third.get_by_role("button", name="Cancel").click()
 
 
 def test_an_unknown_version_is_told_on_a_phone(
