@@ -18,6 +18,7 @@ from softaxe.cli.schema import FileKind, schema_text
 from softaxe.control.operations import OPERATIONS, Operation
 from softaxe.description import Member, Schemas, members
 from softaxe.effects import EFFECTS, PRESETS, OnRequests, help_of, parameters
+from softaxe.expected import Requested
 from softaxe.fleet.groups import Group
 from softaxe.fleet.miners import AnyDeed
 from softaxe.fleet.networks import WifiNetwork
@@ -306,6 +307,7 @@ TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "step": lambda: members_table(Step),
         "request": lambda: members_table(Request),
         "expect": lambda: members_table(Expectation),
+        "requested": lambda: members_table(Requested),
     },
 }
 """Tables by page and by the names between which they stand there."""

@@ -162,7 +162,8 @@ def test_toml(code: str) -> None:
         read(NetworksFile, table)
     elif "step" in table:
         read_scenario({key: table[key] for key in table if key != "group"}, "example")
-        groups_of(given(FleetFile, {"group": table.get("group", [])}), "example")
+        if "group" in table:
+            groups_of(given(FleetFile, {"group": table["group"]}), "example")
     else:
         groups_of(given(FleetFile, table), "example")
 

@@ -108,6 +108,10 @@ def test_a_device_that_does_not_answer_has_no_field() -> None:
         ({"step": [{"settings": {"hostname": DAY}}]}, "settings: {'hostname': date"),
         ({"step": [{"request": {"path": "/", "json": DAY}}]}, "request: json: date"),
         ({"step": [{"expect": {"field": "a", "equals": DAY}}]}, "equals: datetime"),
+        ({"step": [{"restart": True, "within": "1s"}]}, "within: goes with command"),
+        ({"step": [{"command": [""]}]}, "command: '' is no text"),
+        ({"step": [{"command": "ls"}]}, "command: 'ls' is no list"),
+        ({"step": [{"requested": {"exactly": "x"}}]}, "requested: exactly: 'x'"),
         ({"seed": -1, "step": [{"restart": True}]}, "seed: -1"),
     ],
 )

@@ -15,6 +15,7 @@ devices answer. `control.scenario_run` lets it happen.
 """
 
 import json as json_text
+import shlex
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, ClassVar
@@ -36,6 +37,7 @@ from softaxe.expected import (
     Json,
     Method,
     Number,
+    Requested,
     Text,
     as_json,
     holds,
@@ -44,6 +46,9 @@ from softaxe.expected import (
 from softaxe.flash.image import release_image
 
 MOST_STEPS = 1000
+MOST_ARGUMENTS = 100
+LONGEST_COMMAND_S = 86_400.0
+"""Of device time that a program may take that nothing is said of."""
 Infos = Mapping[str, Mapping[str, Any] | None]
 """What devices answer at /api/system/info, by id; None when they do not."""
 _COMPARISONS = COMPARISONS | {"unchanged": "is unchanged"}
@@ -197,6 +202,15 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """What is sent."""
         return self.text if self.json is None else as_json(self.json)
 
+    def in_words(self) -> str:
+        """Return what is asked and what is to come of it."""
+        words = f"{self.method} {self.path}"
+        if self.status is not None:
+            words += f" is answered with {self.status or 'nothing'}"
+        if self.contains is not None:
+            words += f" and {self.contains!r} in it"
+        return words
+
 
 class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing that happens at one moment."""
@@ -209,7 +223,9 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         "restart",
         "update",
         "request",
+        "command",
         "expect",
+        "requested",
     )
     number: Annotated[int, about(inner=True)] = 0
     """Place in the file, from 1."""
@@ -242,7 +258,43 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     request: Annotated[Request | None, about("Ask over HTTP and check the answer.")] = (
         None
     )
+    command: Annotated[
+        tuple[Text, ...],
+        about(
+            "Start a program, with its arguments, and wait for its end; "
+            "with softaxe run --scenario.",
+            length=(0, MOST_ARGUMENTS),
+        ),
+    ] = ()
+    exit_status: Annotated[
+        Annotated[int, about(within=(0, 255))] | None,
+        about("Of the command; 0 when left out."),
+    ] = None
+    is_background: Annotated[
+        bool,
+        TRUE,
+        about(
+            "The steps that follow do not wait for the command's end; it is ended "
+            "with the scenario."
+        ),
+    ] = member(default=False, name="background")
+    within_s: Annotated[
+        Duration | None, about("By when the command must have ended; 24h if left out.")
+    ] = member(default=None, name="within")
     expect: Annotated[Expectation | None, about("Check /api/system/info.")] = None
+    requested: Annotated[
+        Requested | None, about("Check what clients asked of the devices.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        of_command = {
+            "exit_status": self.exit_status is not None,
+            "background": self.is_background,
+            "within": self.within_s is not None,
+        }
+        for name, is_said in of_command.items():
+            if is_said and not self.command:
+                raise SettingError(f"{name}: goes with command")
 
     @property
     def action(self) -> str:
@@ -250,9 +302,24 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return next(name for name in self.one_of if self._has(name))
 
     def _has(self, name: str) -> bool:
-        if name == "restart":
-            return self.is_restart
+        if name in {"restart", "command"}:
+            return bool(self.is_restart if name == "restart" else self.command)
         return getattr(self, name) is not None
+
+    @property
+    def title(self) -> str:
+        """What it is called in reports: always the same for the same step."""
+        if self.expect is not None:
+            words = self.expect.in_words()
+        elif self.requested is not None:
+            words = self.requested.in_words()
+        elif self.request is not None:
+            words = self.request.in_words()
+        elif self.command:
+            words = f"{shlex.join(self.command)} ends with {self.exit_status or 0}"
+        else:
+            words = f"{self.action} can be done"
+        return f"step {self.number}: {words}"
 
     def meets(self, device_id: str) -> bool:
         """True for a device that is meant."""
@@ -271,6 +338,16 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         name="step"
     )
     """By time; of the same moment, in the file's order."""
+
+    @property
+    def has_groups(self) -> bool:
+        """True when it says which devices it is about."""
+        return any(self.groups)
+
+    @property
+    def has_commands(self) -> bool:
+        """True when it starts programs."""
+        return any(step.command for step in self.steps)
 
 
 def read_scenario(data: Mapping[str, Any], name: str) -> Scenario:
@@ -292,4 +369,7 @@ def _placed(step: Step, number: int) -> Step:
         fault = {"device": step.device, **fault}
     if expect is not None and not expect.device:
         expect = replace(expect, device=step.device)
-    return replace(step, number=number, fault=fault, expect=expect)
+    requested = step.requested
+    if requested is not None and not requested.device:
+        requested = replace(requested, device=step.device)
+    return replace(step, number=number, fault=fault, expect=expect, requested=requested)

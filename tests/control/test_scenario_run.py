@@ -1,4 +1,5 @@
 import asyncio
+import tomllib
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -81,7 +82,7 @@ def test_steps_that_cannot_be_done_fail_and_the_rest_goes_on(tmp_path: Path) -> 
     ]
     assert [text for text in told if text not in result.stdout] == []
     mine, shipped = ElementTree.parse(report).getroot()
-    assert (mine.get("tests"), mine.get("failures")) == ("9", "8")
+    assert (mine.get("tests"), mine.get("failures")) == ("8", "7")
     assert (shipped.get("name"), shipped.get("failures")) == ("access-refused", "0")
 
 
@@ -114,13 +115,28 @@ def test_groups_are_checked_before_anything_happens(
 
 
 def test_a_report_is_xml_whatever_a_device_answers() -> None:
-    outcome = Outcome(1.0, "a \x00 & b", is_met=False, found="\x1b[31m \ud800 ü\n")
+    outcome = Outcome(
+        1.0,
+        "a \x00 & b",
+        is_met=False,
+        found="\x1b[31m \ud800 ü\n",
+        title="step 1: a \x00",
+        took_s=0.25,
+        output="\x07",
+    )
 
-    case = ElementTree.fromstring(junit([Report("x", [outcome], 1.0)]))[0][0]
+    suite = ElementTree.fromstring(junit([Report("x", [outcome], 1.0, seed=7)]))[0]
 
-    failure = case.find("failure")
+    case, failure = suite.find("testcase"), suite.find("testcase/failure")
+    assert case is not None
     assert failure is not None
-    assert case.get("name") == "1 s: a \\x00 & b"
+    assert "1 s: a \\x00 & b; found " in (failure.text or "")
+    assert case.findtext("system-out") == "\\x07"
+    seed = suite.find("properties/property")
+    assert seed is not None
+    assert (seed.get("name"), seed.get("value")) == ("seed", "7")
+    assert case.get("name") == "step 1: a \\x00"
+    assert case.get("time") == "0.250"
     assert failure.get("message") == "found \\x1b[31m \\xd800 ü\n"
 
 
@@ -140,3 +156,44 @@ def test_a_scenario_with_a_speed_goes_on_steadily(
     asyncio.run(run_scenario(read_scenario(data, "x"), speed=20))
 
     assert steps == pytest.approx([2.0, 2.0])
+
+
+ASKED = """
+[[step]]
+request = { method = "PATCH", path = "/api/system", json = { frequency = 485 } }
+device = "601-1"
+[[step]]
+at = "1s"
+requested = { method = "PATCH", body = { frequency = { below = 500 } } }
+device = "601-1"
+[[step]]
+at = "1s"
+requested = { device = "any", method = "PATCH", exactly = 1, within = "30s" }
+[[step]]
+at = "10s"
+request = { method = "PATCH", path = "/api/system", json = { frequency = 525 } }
+[[step]]
+at = "11s"
+requested = { method = "PATCH", after = { body = { frequency = 485 } } }
+device = "601-1"
+[[step]]
+at = "11s"
+requested = { method = "DELETE", exactly = 0, within = "1m" }
+"""
+
+
+def test_requests_are_expected_too() -> None:
+    data = {"group": [{"count": 2}], **tomllib.loads(ASKED)}
+
+    outcomes = asyncio.run(run_scenario(read_scenario(data, "x")))
+
+    judged = [one for one in outcomes if "gets" in one.what]
+    assert [(one.title[:7], one.is_met) for one in judged] == [
+        ("step 2:", True),
+        ("step 3:", False),
+        ("step 5:", True),
+        ("step 6:", True),
+    ]
+    assert judged[1].found.startswith('{"any": 2}')
+    assert judged[1].at_s < 12
+    assert judged[3].at_s == pytest.approx(71, abs=1)

@@ -12,6 +12,7 @@ import typer
 
 from softaxe.bitcoin import kernel
 from softaxe.cli.record import serve_recording
+from softaxe.cli.scenario import Playing, read_playing
 from softaxe.cli.serving import (
     serve,
     serve_cluster,
@@ -70,6 +71,7 @@ _OVERRULES = {
 }
 """What is not meant any more by the environment, such as an image's, when the command
 line says the other."""
+_NOT_OF_SCENARIO = frozenset({"workers", "ray"})
 _OF_REPLAY = frozenset({"replay", "host", "port", "log_format"})
 """All that a recording can be told."""
 
@@ -334,6 +336,18 @@ StrictOption = Annotated[
         "overclockEnabled, no spaces in host names ...",
     ),
 ]
+ScenarioOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|NAME",
+        help="Play a scenario on these devices and end with its verdict: 0 for all as "
+        "expected, 1 for not. Nothing is kept, unless you say --state.",
+    ),
+]
+JunitOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write a JUnit report of the scenario."),
+]
 LogLevelOption = Annotated[
     LogLevel, typer.Option(help="Print the device's own log from this level.")
 ]
@@ -382,6 +396,8 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     strict: StrictOption = False,
     log_level: LogLevelOption = LogLevel.ERROR,
     log_format: LogFormatOption = LogFormat.TEXT,
+    scenario: ScenarioOption = None,
+    junit: JunitOption = None,
 ) -> None:
     """Run a Bitaxe, or many: web APIs, mining on a pool."""
     from softaxe.board.radio import NETWORKS  # noqa: PLC0415
@@ -402,6 +418,8 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             fail(f"{_option(name)}: a recording has no use for it")
         serve_recording(replay, host or "127.0.0.1", port)
         return
+    playing = _playing(scenario, junit, control_token, given)
+    ephemeral = ephemeral or (playing is not None and "state" not in given)
     if fleet_file is not None and "config" in given:
         fail(f"--config: {fleet_file} is given, too")
     fleet_file = fleet_file or config
@@ -447,7 +465,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             pool_host=pool_host,
             control=control,
             allow_host=tuple(allow_host or ()),
-            seed=seed,
+            seed=playing.scenario.seed if playing and seed is None else seed,
             speed=speed,
             cpu_percent=cpu_percent,
             cpu_niceness=cpu_niceness,
@@ -480,7 +498,35 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
                 serve_parts(chosen, workers, show_log, where, control_token, prepare)
             )
         else:
-            run_loop(serve(chosen, show_log, where, control_token))
+            _serve_here(chosen, show_log, where, control_token, playing)
+
+
+def _serve_here(
+    options: "FleetOptions",
+    show_log: ShowLog,
+    where: str,
+    token: str,
+    playing: Playing | None,
+) -> None:
+    """Run devices in this process, perhaps until a scenario has been played."""
+    if playing is None:
+        run_loop(serve(options, show_log, where, token))
+    else:
+        run_loop(serve(options, show_log, where, token, playing.play))
+        playing.end()
+
+
+def _playing(
+    scenario: str | None, junit: Path | None, token: str, given: set[str]
+) -> Playing | None:
+    """Return the scenario that is to be played, if there is one."""
+    if scenario is None:
+        if junit is not None:
+            fail("--junit: goes with --scenario")
+        return None
+    for name in sorted(given & _NOT_OF_SCENARIO):
+        fail(f"{_option(name)}: a scenario is played in one process")
+    return read_playing(scenario, junit, token)
 
 
 def _judged(

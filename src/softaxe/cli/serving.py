@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 
 
 async def serve(
-    options: "FleetOptions", show_log: ShowLog, where: str, token: str
+    options: "FleetOptions",
+    show_log: ShowLog,
+    where: str,
+    token: str,
+    play: Callable[["Fleet"], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
     """Run devices until a signal comes, or the control API says so.
 
@@ -43,6 +47,7 @@ async def serve(
         show_log: Takes their log.
         where: Their state is, in words.
         token: Of the control API; empty for none.
+        play: Happens meanwhile; the devices end with it.
     """
     from softaxe.fleet.fleet import Fleet, settle_memory  # noqa: PLC0415
     from softaxe.fleet.parts.whole import here  # noqa: PLC0415
@@ -63,10 +68,16 @@ async def serve(
         settle_memory()
 
     async def watch() -> None:
-        if len(fleet.members) == 1:
+        if play is not None:
+            try:
+                await play(fleet)
+            finally:
+                whole.stop()
+        elif len(fleet.members) == 1:
             await watch_mining(next(iter(fleet.members.values())))
 
-    await _serve(here(fleet), tell, where, token, watch)
+    whole = here(fleet)
+    await _serve(whole, tell, where, token, watch)
 
 
 async def serve_parts(  # noqa: PLR0917 - as `serve`, and what its processes need
@@ -196,6 +207,10 @@ async def _serve(
         finally:
             for one in watching:
                 one.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
+        for one in watching:
+            if not one.cancelled():
+                one.result()
     except FleetStopped:  # Ctrl-C before it had started
         pass
     finally:
