@@ -122,7 +122,10 @@ def cli_page() -> str:
 def _command(command: Any, name: str, parent: Any) -> str:
     """Return a command, and those below it."""
     own = command.context_class(
-        command, info_name=name.split()[-1], parent=parent, **command.context_settings
+        command,
+        info_name=name.rsplit(maxsplit=1)[-1],
+        parent=parent,
+        **command.context_settings,
     )
     usage = " ".join((name, *command.collect_usage_pieces(own)))
     records = [one.get_help_record(own) for one in command.get_params(own)]
