@@ -87,7 +87,7 @@ ORDER = [
 
 
 def test_every_operation_answers_as_described(fleet: RunningFleet) -> None:
-    asked = ASKED | {"{miner}": fleet.pool.miners[0]["id"]}
+    asked = ASKED | {"{miner}": fleet.pool.miners[0]["device"]}
     for name, body in ORDER:  # one after the other: some need what others did
         (row,) = [one for one in OPERATIONS if one.name == name]
         path = row.path

@@ -290,7 +290,8 @@ def test_a_fault_is_edited_paused_and_removed(
     expect(two).to_contain_text("Active")
     page.get_by_role("button", name="Remove two").click()
     expect(two).to_have_count(0)
-    page.get_by_role("button", name="Remove all").click()
+    page.get_by_role("button", name="Remove all…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove all").click()
     expect(page.get_by_text("No faults active.")).to_be_visible()
 
     page.goto(f"{fleet.control_url}/#/faults?device=601-1,402-61")

@@ -217,9 +217,10 @@ async def new_block(fleet: Fleet) -> None:
 
 
 def find(fleet: Fleet, miner_id: str) -> Miner | None:
-    """Return the miner at `address:port`, if it is connected."""
-    server = fleet.pool_server
-    return None if server is None else server.connection(miner_id)
+    """Return the miner at `address:port`, or the device of this id, if connected."""
+    server, member = fleet.pool_server, fleet.members.get(miner_id)
+    name = miner_id if member is None else member.pool_name
+    return None if server is None else server.connection(name)
 
 
 def disconnect(fleet: Fleet, miner: Miner) -> Table:

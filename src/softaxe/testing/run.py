@@ -754,7 +754,7 @@ class RunningPool:
         """Close one miner's connection.
 
         Args:
-            miner_id: Its address and port, as in `miners`.
+            miner_id: Its address and port, as in `miners`, or a device's id.
 
         Raises:
             NotThere: There is no such miner.

@@ -1,6 +1,6 @@
 /** What the page knows of the fleet; asked for every two seconds, and only what is shown. */
 
-import { ask, inWords, type Advance, type History, type Row, type Rows, type Sums } from "./api";
+import { ask, inWords, type Advance, type History, type Ordered, type Row, type Rows, type Rule, type Sums } from "./api";
 import { duration } from "../lib/format";
 import type { Action } from "./code";
 import { rowsPath, updated } from "./rows";
@@ -90,19 +90,25 @@ class FleetState {
     const isDone = await this.run(
       async () => {
         const found = await ask<T>(method, path, body);
-        // A fault can only be taken back by its id.
-        const id = path === "/control/faults" && method === "POST" ? { id: (found as { id: string }).id } : {};
-        made = { method, path, now, ...(body === undefined ? {} : { body: { ...body, ...id } }) };
+        made = { method, path, now, ...(body === undefined ? {} : { body: { ...body, ...this.became(method, path, found) } }) };
         return found;
       },
       (found) => {
-        this.remember(made as Action);
+        const { devices } = (made?.body ?? {}) as { devices?: unknown[] };
+        if (made && devices?.length !== 0) this.remember(made);
+        else made = undefined; // all have refused
         return typeof done === "string" ? done : done(found);
       },
       refused,
     );
     if (made && this.notice) this.last = made;
     return isDone;
+  }
+
+  /** What of an order is known only by its answer: a fault's id, by which it is taken back, and who has not refused. */
+  private became(method: string, path: string, found: unknown): Record<string, unknown> {
+    if (path === "/control/faults" && method === "POST") return { id: (found as Rule).id };
+    return path === "/control/devices/orders" ? { devices: (found as Ordered).done } : {};
   }
 
   /** Let device time pass, and tell meanwhile how far it is. */
@@ -142,6 +148,12 @@ class FleetState {
     this.leaveSoon();
   }
 
+  /** What was done has not done all that was wanted: its notice stays, with its code. */
+  warn(): void {
+    this.isBad = true;
+    this.stay();
+  }
+
   /** Let a notice stay, while somebody reads it or copies from it. */
   stay(): void {
     clearTimeout(this.#leaving);
@@ -175,7 +187,7 @@ class FleetState {
   private needsRows(): boolean {
     const page = this.page.split("/")[0] ?? "";
     if (this.page === "devices") return true;
-    if (!["devices", "faults", "journal"].includes(page)) return false;
+    if (!["devices", "pool", "faults", "journal"].includes(page)) return false;
     if (this.rows.length !== this.sums?.devices) return true;
     return page !== "devices" && performance.now() - this.#rowsAt > NAMES_EVERY_MS;
   }

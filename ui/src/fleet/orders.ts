@@ -16,5 +16,5 @@ export async function orderDevices(order: Order, devices: string[]): Promise<voi
     return first ? `${said} ${texts.refused(Object.keys(refused).length, ...first)}`.trim() : said;
   };
   await fleet.order("POST", "/control/devices/orders", { order, devices }, done);
-  if (Object.keys(refused).length) fleet.say(fleet.notice, true);
+  if (Object.keys(refused).length) fleet.warn();
 }

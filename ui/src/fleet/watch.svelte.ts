@@ -189,7 +189,7 @@ export class Watch {
     const restarts = this.boots
       .filter(({ boot }, index) => index && boot !== this.boots[index - 1]?.boot)
       .map(({ now, uptime }) => ({ now: now - uptime, kind: "restart" as const, label: "" }));
-    const begun = this.active.map((rule) => ({ now: rule.begins_at, kind: "fault" as const, label: texts.added(rule.effect) }));
+    const begun = this.active.map((rule) => ({ now: rule.begins_at, kind: "fault" as const, label: texts.added(this.inWords(rule.effect)) }));
     return [...restarts, ...begun, ...this.seen].map(({ now, kind, label }) => ({ time: totals.zero + now, kind, label }));
   });
 
@@ -197,6 +197,10 @@ export class Watch {
 
   /** The rules at work on it. */
   readonly active = $derived(this.rules.filter((rule) => this.found?.row.faults.includes(rule.id)));
+
+  inWords(effect: string): string {
+    return this.effects.find((one) => one.name === effect)?.help ?? effect;
+  }
 
   readonly problems = $derived.by((): Problem[] => {
     const { found, info } = this;

@@ -907,7 +907,7 @@ const some = (count: number, name: string, one: string, many: string): string =>
 export const orders = {
   done: {
     restart: (count: number, name: string) => some(count, name, "restarts", "restart"),
-    identify: (count: number, name: string) => some(count, name, "says hi, or stops", "say hi, or stop"),
+    identify: (count: number, name: string) => some(count, name, "shows Hi! on its screen, or stops", "show Hi! on their screens, or stop"),
     pause: (count: number, name: string) => some(count, name, "is paused", "are paused"),
     resume: (count: number, name: string) => some(count, name, "mines again", "mine again"),
     press: (count: number, name: string) => some(count, name, "has had its button pressed", "have had their buttons pressed"),
@@ -990,12 +990,14 @@ export const device = {
   noFaults: "No faults active on it.",
   untilRemoved: "until removed",
   more: (time: string) => `for ${time} more`,
+  meets: (devices: string) => `meets ${devices} devices`,
   take: "Remove",
+  takeAll: "Remove for all",
   removeFault: (id: string) => `Remove ${id}`,
   removed: (id: string) => `${id} is removed.`,
   effect: "Effect",
   add: "Add fault",
-  added: (effect: string) => `${effect} is added.`,
+  added: (effect: string) => `Fault added: ${effect}`,
   options: "With options…",
   requests: "Latest requests",
   journal: "Journal",
@@ -1116,7 +1118,9 @@ export const members = {
 /** fleet/Faults.svelte, fleet/FaultForm.svelte */
 export const faults = {
   title: "Faults",
-  removeAll: "Remove all",
+  removeAll: "Remove all…",
+  rule: "fault",
+  sureRemoveAll: (faults: string) => ({ title: `Remove ${faults}?`, more: "Their settings are lost; the journal and what they have done stay.", button: "Remove all" }),
   allRemoved: "All faults are removed.",
   active: "Active faults",
   none: "No faults active.",
@@ -1137,7 +1141,7 @@ export const faults = {
   miner: "miner",
   whom: (part: string, devices: string, group: string, firmware: string, requests: string, probability: string) =>
     [`${part}${devices}${group}${firmware}`, requests, probability].filter(Boolean).join(", "),
-  part: (percent: string) => `${percent} % of `,
+  part: (percent: string) => `about ${percent} % of `,
   allDevices: "all devices",
   devices: (names: string) => `devices ${names}`,
   named: (first: string, more: string) => `${first} and ${more} more`,
@@ -1192,7 +1196,7 @@ export const faults = {
     device: ["Devices", "Name, id, address or MAC; * for any letters; several with commas", "all"],
     group: ["Group", "", "all"],
     firmware: ["Firmware", "As 2.15*", "all"],
-    share: ["Share of them", "0.1 is a tenth, always the same ones", "1"],
+    share: ["Share of them", "0.1 is about a tenth, always the same ones", "1"],
     probability: ["Probability", "Of a device, or of each request, to be met", "1"],
     start_s: ["Begins in", "", "0"],
     duration_s: ["Lasts", "", "until removed"],
@@ -1314,6 +1318,7 @@ export const manage = {
       ? `${ids.length.toLocaleString("en")} devices, ${ids[0]} to ${ids.at(-1)}, are on.`
       : `${ids.join(", ")} ${ids.length > 1 ? "are" : "is"} on.`,
   snapshots: "Snapshots",
+  noSnapshots: "None saved yet.",
   whatSnapshots: "The state of all devices, the pool and the clock, to come back to.",
   name: "Name",
   save: "Save snapshot",
