@@ -39,6 +39,7 @@ LAYERS = {
     "faults": 6,
     "scenario": 6,
     "client": 6,
+    "warp": 7,
     "serve": 7,
     "fleet": 8,
     "control": 9,

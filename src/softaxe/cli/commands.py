@@ -13,6 +13,7 @@ from softaxe.cli.record import run_check, run_clone, run_record
 from softaxe.cli.run import run
 from softaxe.cli.scenario import run_scenario
 from softaxe.cli.schema import print_schema
+from softaxe.cli.warp import run_warp
 
 app = typer.Typer(
     help="A complete Bitaxe in software: real HTTP, Stratum and SHA-256d.",
@@ -52,6 +53,7 @@ app.command("run")(run)
 app.command("record")(run_record)
 app.command("clone")(run_clone)
 app.command("scenario")(run_scenario)
+app.command("warp")(run_warp)
 app.command("image")(make_image)
 app.command("schema")(print_schema)
 app.command("pool")(run_pool)
