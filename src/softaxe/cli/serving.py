@@ -19,7 +19,7 @@ from softaxe.errors import FleetStopped, NotNow
 from softaxe.units import Log, printable
 
 WATCH_S = 10.0
-LOOK_S = 2.0
+LOOK_S = 5.0
 """Real seconds between two looks at what a device does; what lasts for two is told."""
 _NO_PORT = {EACCES, EADDRINUSE, EADDRNOTAVAIL}
 ENOUGH = 0.95
