@@ -1,5 +1,6 @@
 """`softaxe scenario`: faults that happen, and what is expected of them."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -178,7 +179,9 @@ def read_playing(name: str, junit: Path | None, token: str) -> Playing:
 
 
 def environment(fleet: "Fleet", token: str) -> dict[str, str]:
-    """Return what the programs of a scenario are told of its devices."""
+    """Return what the programs of a scenario are told of its devices, and its time."""
+    from softaxe import warp  # noqa: PLC0415
+
     urls = [member.url for member in fleet.members.values()]
     told = {
         "SOFTAXE_CONTROL_URL": fleet.control_url or "",
@@ -186,4 +189,13 @@ def environment(fleet: "Fleet", token: str) -> dict[str, str]:
         "SOFTAXE_DEVICE_URL": urls[0] if urls else "",
         "SOFTAXE_DEVICE_URLS": " ".join(urls),
     }
-    return {name: text for name, text in told.items() if text}
+    given = {name: text for name, text in told.items() if text}
+    if fleet.control_url is None or sys.platform == "win32":
+        return given
+    return warp.environment(
+        fleet.control_url,
+        now_s=fleet.clock.now,
+        is_driving=False,
+        token=token,
+        environ={**os.environ, **given},
+    )
