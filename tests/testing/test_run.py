@@ -421,3 +421,44 @@ def test_something_is_waited_for_in_device_time() -> None:
         with pytest.raises(SettingError, match="within: 'soon' is no duration"):
             bitaxe.wait_until(lambda info: True, within="soon")
         assert any("stratum" in line for line in bitaxe.log)
+
+
+def test_devices_come_back_as_they_were_and_start_over() -> None:
+    with softaxe.running(speed=0, settings={"frequency": 490}) as bitaxe:
+        url = bitaxe.url
+        bitaxe.snapshot()
+        bitaxe.patch(frequency=400)
+        bitaxe.faults.add("fan_dead")
+        bitaxe.clock.advance(600)
+        bitaxe.clock.speed = 2
+        bitaxe.clock.resume()
+        bitaxe.restore()
+
+        assert (bitaxe.clock.now, bitaxe.clock.speed, bitaxe.url) == (15, 1, url)
+        assert bitaxe.info()["frequency"] == 490
+        assert bitaxe.info()["fanrpm"] > 0
+        bitaxe.clock.advance(10)
+        assert bitaxe.pool.info()["connections"] == 1
+        with pytest.raises(NotThere, match="snapshot: there is no 'other'"):
+            bitaxe.restore("other")
+        with pytest.raises(SettingError, match="name"):
+            bitaxe.snapshot("a/b")
+
+        bitaxe.patch(frequency=400)
+        bitaxe.reset()
+        assert bitaxe.clock.now == testing.WARM_UP_S
+        assert bitaxe.info()["frequency"] == 490
+        assert bitaxe.info()["hashRate"] > 500
+        with pytest.raises(NotThere, match="there is no 'start'"):
+            bitaxe.restore()
+
+
+def test_another_loop_than_that_of_asyncio_may_wait_for_it() -> None:
+    async def main() -> str:
+        async with softaxe.running() as bitaxe:
+            return bitaxe.url
+
+    with pytest.raises(StopIteration) as answer:  # nothing asks for asyncio
+        main().send(None)
+
+    assert str(answer.value.value).startswith("http://127.0.0.1:")

@@ -13,6 +13,7 @@ a loop itself (`async with`).
 import asyncio
 import json
 import logging
+import os
 import tempfile
 import threading
 from collections import deque
@@ -24,7 +25,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, Unpack
 
 from softaxe.catalog import USUAL_BOARD
-from softaxe.description import read_number
+from softaxe.description import read, read_number
 from softaxe.effects import EFFECTS, Area
 from softaxe.errors import NotThere, SettingError, read_as
 from softaxe.expected import seconds_of
@@ -47,6 +48,7 @@ from softaxe.testing.options import (
     GroupOptions,
     SharedOptions,
 )
+from softaxe.testing.report import WITHIN_S, ended, live, tell
 from softaxe.units import Level
 
 T = TypeVar("T")
@@ -223,6 +225,8 @@ class RunningFleet:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._pool_lines: deque[str] = deque(maxlen=MOST_POOL_LINES)
+        self._clocks: dict[str, tuple[float, bool]] = {}
+        """Speed and whether time stood still, by snapshots."""
 
     # Life
 
@@ -244,6 +248,7 @@ class RunningFleet:
         except BaseException:
             self._stop(STOP_S)
             raise
+        live[id(self)] = self.told
         return self
 
     def __exit__(
@@ -253,6 +258,8 @@ class RunningFleet:
         traceback: TracebackType | None,
     ) -> None:
         """Stop; ports, threads and files are gone when this returns."""
+        if error is not None and "PYTEST_CURRENT_TEST" in os.environ:
+            ended.append(self.told())  # for the plugin, as nothing is left then
         self._stop()
         if self._error is not None and error is None:
             raise self._error
@@ -265,6 +272,7 @@ class RunningFleet:
 
     def _stop(self, most_s: float | None = None) -> None:
         """Stop the thread; a start that hangs is left alone after `most_s`."""
+        live.pop(id(self), None)
         self._order_stop()
         if self._thread is not None:
             self._thread.join(most_s)
@@ -272,7 +280,9 @@ class RunningFleet:
         self._is_ending = False
 
     async def __aenter__(self) -> Self:
-        """Start, without blocking the caller's loop."""
+        """Start, without blocking the caller's loop where that is asyncio's."""
+        if not _is_in_asyncio():
+            return self.__enter__()
         starting = asyncio.ensure_future(asyncio.to_thread(self.__enter__))
         try:
             return await asyncio.shield(starting)
@@ -288,7 +298,10 @@ class RunningFleet:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop, without blocking the caller's loop."""
+        """Stop, without blocking the caller's loop where that is asyncio's."""
+        if not _is_in_asyncio():
+            self.__exit__(kind, error, traceback)
+            return
         await asyncio.to_thread(self.__exit__, kind, error, traceback)
 
     def _main(self) -> None:
@@ -334,6 +347,71 @@ class RunningFleet:
 
     def _keep_pool_line(self, level: Level, tag: str, text: str) -> None:
         self._pool_lines.append(f"{tag}: {text}")
+
+    # Coming back
+
+    def snapshot(self, name: str = "start") -> None:
+        """Keep the state of devices, pool, faults and clock, for `restore`.
+
+        Args:
+            name: Whatever has it now is replaced.
+
+        Raises:
+            SettingError: It is no name, or there are ten.
+        """
+        from softaxe.control.bodies import NewSnapshot  # noqa: PLC0415 - if asked
+
+        taken: NewSnapshot = read(NewSnapshot, {"name": name})
+
+        async def work(whole: Whole) -> tuple[float, bool]:
+            await whole.take_snapshot(taken.name)
+            clock = whole.look()
+            return clock.speed, clock.is_paused
+
+        self._clocks[name] = self.order(work)
+
+    def restore(self, name: str = "start") -> None:
+        """Put everything back as it was, but for the journal.
+
+        Connections are gone: the devices are at their pools again after some 5 s of
+        device time, and hash all the while.
+
+        Raises:
+            NotThere: There is no such snapshot.
+        """
+
+        async def work(whole: Whole) -> None:
+            if name in self._clocks:  # otherwise the control API has taken it
+                speed, is_paused = self._clocks[name]
+                await whole.set_clock(speed=speed, is_paused=is_paused)
+            await whole.restore(name)
+
+        self.order(work)
+
+    def reset(self) -> None:
+        """Start over, as the devices were handed out; nothing that was stored stays.
+
+        Those without a `port` of their own have another `url` then. Journal and
+        snapshots are empty.
+        """
+
+        async def work(whole: Whole) -> None:
+            await whole.reset()
+            if self._warm_up_s:
+                await whole.advance(seconds=self._warm_up_s)
+
+        self.order(work)
+        self._clocks.clear()
+
+    def told(self) -> str:
+        """What the report of a failed test tells: faults, requests and log."""
+        try:
+            return self.order(
+                lambda whole: tell(whole, list(self._pool_lines)),
+                within_s=WITHIN_S,
+            )
+        except Exception as error:  # noqa: BLE001 - the test's own failure matters more
+            return f"the devices tell nothing: {error!r}"
 
     # Devices
 
@@ -420,17 +498,24 @@ class RunningFleet:
 
     # For the handles
 
-    def order(self, work: Callable[[Whole], Awaitable[T]]) -> T:
+    def order(
+        self, work: Callable[[Whole], Awaitable[T]], *, within_s: float | None = None
+    ) -> T:
         """Wait for something with the whole fleet, wherever it is, in its thread.
 
+        Args:
+            work: What is to be done there.
+            within_s: Real seconds; without an end when left out.
+
         Raises:
+            TimeoutError: It was not done in that time.
             RuntimeError: The devices do not run.
         """
         if self._error is not None:
             raise self._error
         if self._whole is None:
             raise RuntimeError("the devices run only inside `with`")
-        return self._wait(work, self._whole)
+        return self._wait(work, self._whole, within_s)
 
     def call(self, work: Callable[[Fleet], T]) -> T:
         """Do something with a fleet of this process, in its thread."""
@@ -454,7 +539,12 @@ class RunningFleet:
         assert self._fleet is not None
         return self._fleet
 
-    def _wait(self, work: Callable[[Whole], Awaitable[T]], whole: Whole) -> T:
+    def _wait(
+        self,
+        work: Callable[[Whole], Awaitable[T]],
+        whole: Whole,
+        within_s: float | None,
+    ) -> T:
         assert self._loop is not None
 
         async def awaited() -> T:
@@ -462,10 +552,19 @@ class RunningFleet:
 
         waiting = asyncio.run_coroutine_threadsafe(awaited(), self._loop)
         try:
-            return waiting.result()
+            return waiting.result(within_s)
         except BaseException:  # such as a test's time that is over
             waiting.cancel()
             raise
+
+
+def _is_in_asyncio() -> bool:
+    """False under another loop, such as trio's, which has no threads for us."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class RunningDevice:
