@@ -432,8 +432,10 @@ def test_devices_come_back_as_they_were_and_start_over() -> None:
         bitaxe.clock.advance(600)
         bitaxe.clock.speed = 2
         bitaxe.clock.resume()
+        bitaxe.add(board="hex")
         bitaxe.restore()
 
+        assert [device.id for device in bitaxe] == ["601-1"]
         assert (bitaxe.clock.now, bitaxe.clock.speed, bitaxe.url) == (15, 1, url)
         assert bitaxe.info()["frequency"] == 490
         assert bitaxe.info()["fanrpm"] > 0

@@ -234,6 +234,7 @@ class RunningFleet:
         """Start; the devices answer when this returns."""
         self._ready.clear()
         self._error = None
+        self._clocks.clear()
         self._thread = threading.Thread(target=self._main, name="softaxe", daemon=True)
         self._thread.start()
         devices = sum(group.count for group in self._options.groups)
@@ -374,7 +375,8 @@ class RunningFleet:
         """Put everything back as it was, but for the journal.
 
         Connections are gone: the devices are at their pools again after some 5 s of
-        device time, and hash all the while.
+        device time, and hash all the while. Those that were added meanwhile are gone,
+        and one that was removed is back, without a `port` of its own at another `url`.
 
         Raises:
             NotThere: There is no such snapshot.
