@@ -233,7 +233,7 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         default=0.0, name="at"
     )
     device: Annotated[Text, about("Whom it concerns: all, or a pattern of ids.")] = ALL
-    fault: Annotated[dict[str, Any] | None, about("Order a fault.", kept=Fault)] = None
+    fault: Annotated[dict[str, Any] | None, about("Add a fault.", kept=Fault)] = None
     change: Annotated[
         dict[str, Any] | None,
         about("Change the fault of this id, or pause it.", check=_check_change),

@@ -356,7 +356,7 @@ SETTINGS: tuple[Setting, ...] = (
        "Fan speed without automatic control", "%",
        alias=_FANSPEED),
     _s("fan_min_percent", "minfanspeed", "minFanSpeed", 25, _REBOOT,
-       "Least fan speed of the automatic control", "%"),
+       "Minimum fan speed of the automatic control", "%"),
     _s("target_temperature_c", "temptarget", "temptarget", 60, _PASS,
        "Target of the automatic fan control", "°C",
        page=_TARGET),
