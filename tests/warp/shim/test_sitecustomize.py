@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -130,7 +131,12 @@ def test_what_is_waited_for_ends_the_wait() -> None:
 def test_a_wait_drives_a_fleet_that_stands_still() -> None:
     outside = Outside()
     outside.is_paused = True
-    waits = shim.Waits(outside.time(is_driven=True), is_driving=True, real=outside.real)
+    waits = shim.Waits(
+        outside.time(is_driven=True),
+        is_driving=True,
+        real=outside.real,
+        frames=lambda: {threading.get_ident(): None},  # of a program with one thread
+    )
 
     waits.sleep(3600.0)
 

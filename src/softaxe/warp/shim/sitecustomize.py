@@ -415,11 +415,13 @@ class Waits:
         is_driving: Whether the program moves the fleet's time.
     """
 
-    def __init__(self, time, *, is_driving, real=_monotonic):
+    def __init__(
+        self, time, *, is_driving, real=_monotonic, frames=sys._current_frames
+    ):
         self.time = time
         self.is_driving = is_driving
         self.answers = Answers(real)
-        self.turns = Turns(self.answers, real)
+        self.turns = Turns(self.answers, real, frames)
         self._real = real
         self._threads_outside = set()
 
