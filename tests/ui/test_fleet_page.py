@@ -148,6 +148,9 @@ def test_it_sorts_and_filters_and_the_address_says_so(open_fleet: Open) -> None:
         page.get_by_role("button", name="CSV").click()
     lines = list(csv.reader(download.value.path().read_text().splitlines()))
     assert (len(lines), lines[0][0], "MAC" in lines[0]) == (11, "Device", True)
+    mac = lines[1][lines[0].index("MAC")].replace(":", "")
+    page.get_by_role("searchbox").fill(mac.lower())
+    expect(page.get_by_text("1 of 100 shown")).to_be_visible()
     page.get_by_role("searchbox").fill("nobody")
     expect(page.get_by_text("No device matches.")).to_be_visible()
 
@@ -188,6 +191,7 @@ def test_rows_are_selected_and_ordered_by_keys_and_pointer(
     page.get_by_role("button", name="Add fault…").click()
     assert page.url.endswith(f"#/faults?device=601-2%2C601-3%2C{newest.id}")
     page.go_back()
+    expect(chosen).to_have_count(3)
 
     page.locator(f"#row-{newest.id}").click(button="right")
     page.get_by_role("menuitem", name="Delete…").click()
@@ -316,6 +320,7 @@ def test_time_is_at_hand(open_fleet: Open, few: RunningFleet) -> None:
     assert few.clock.now == pytest.approx(before + 60)
     page.get_by_role("button", name="Until…").click()
     until = page.get_by_label("Device time")
+    expect(until).to_be_focused()
     until.fill("soon")
     until.press("Enter")
     expect(page.get_by_text('"soon" is no time such as')).to_be_visible()
@@ -325,8 +330,10 @@ def test_time_is_at_hand(open_fleet: Open, few: RunningFleet) -> None:
     until.fill("360 d")
     until.press("Enter")
     expect(page.get_by_role("progressbar")).to_be_visible()
-    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Enter")
     expect(page.get_by_text("passed: it was stopped")).to_be_visible()
+    expect(page.get_by_role("button", name="Resume time")).to_be_focused()
 
     page.get_by_role("button", name="Resume time").click()
     expect(page.get_by_text("Time runs.")).to_be_visible()

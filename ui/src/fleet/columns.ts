@@ -71,7 +71,7 @@ export const COLUMNS: Column[] = [
   },
   { name: "best", label: texts.best, width: 92, isNumber: true, rank: 20, value: (row) => row.bestDiff, text: (row) => difficultyText(row.bestDiff) },
   { name: "rssi", label: texts.rssi, unit: "dBm", width: 82, isNumber: true, rank: 21, value: (row) => row.rssi, text: (row) => numberText(row.rssi, "dBm") },
-  { name: "uptime", label: texts.uptime, unit: "s", width: 96, isNumber: true, rank: 6.5, value: (row) => row.uptimeSeconds, text: (row) => duration(row.uptimeSeconds) },
+  { name: "uptime", label: texts.uptime, unit: "s", width: 108, isNumber: true, rank: 6.5, value: (row) => row.uptimeSeconds, text: (row) => duration(row.uptimeSeconds) },
   { name: "faults", label: texts.faults, width: 150, rank: 6, value: (row) => row.effects.join(" ") || null, text: (row) => row.effects.join(", ") || NONE },
 ];
 

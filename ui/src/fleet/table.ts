@@ -41,7 +41,8 @@ export function chosen(rows: Row[], view: View): Row[] {
 
 function isFound(row: Row, words: string[]): boolean {
   const { id, hostname, url, macAddr, group, board, family, firmware, state, pool, faults, effects } = row;
-  const text = [id, hostname, url, macAddr, group, board, family, firmware, state, pool, ...faults, ...effects].join(" ").toLowerCase();
+  const macs = `${macAddr} ${macAddr.replaceAll(":", "")} ${macAddr.replaceAll(":", "-")}`;
+  const text = [id, hostname, `${url}/`, macs, group, board, family, firmware, state, pool, ...faults, ...effects].join(" ").toLowerCase();
   return words.every((word) => text.includes(word));
 }
 

@@ -10,6 +10,9 @@ export const view = $state<View>(everything());
 /** How tall rows are; not in the address, because it is the reader's, not of what is shown. */
 export const rows = $state({ isCompact: localStorage.getItem(ROWS_KEPT) === "true" });
 
+/** Where the table was left: what is scrolled away, the row that the keys act on, and the ids that are selected. */
+export const left = { top: 0, active: "", selected: new Set<string>() };
+
 /** Take over what follows `#/devices?`; columns that it does not name are those chosen before. */
 export function take(query: string): void {
   Object.assign(view, fromQuery(query, localStorage.getItem(COLUMNS_KEPT)?.split(" ")));
