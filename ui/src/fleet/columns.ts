@@ -34,7 +34,7 @@ export const COLUMNS: Column[] = [
   { name: "hostname", label: texts.hostname, width: 168, rank: 0, value: (row) => row.hostname },
   { name: "id", label: texts.id, width: 92, rank: 17, value: (row) => row.id, sort: (row) => inOrder(row.id) },
   { name: "url", label: texts.url, width: 142, rank: 15, value: (row) => row.url, sort: (row) => inOrder(row.url), text: (row) => new URL(row.url).host },
-  { name: "macAddr", label: texts.macAddr, width: 140, rank: 23, value: (row) => row.macAddr },
+  { name: "macAddr", label: texts.macAddr, width: 156, rank: 23, value: (row) => row.macAddr },
   { name: "state", label: texts.state, width: 112, rank: 1, value: (row) => row.state },
   { name: "group", label: texts.group, width: 84, rank: 7, value: (row) => row.group },
   { name: "board", label: texts.board, width: 110, rank: 9, value: (row) => row.board, text: (row) => `${row.board} ${row.family}` },
