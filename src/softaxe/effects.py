@@ -689,7 +689,9 @@ def effects_to_json() -> list[dict[str, Any]]:
                     "name": one.name,
                     "help": one.help,
                     "kind": _kind(one),
-                    "default": one.default,
+                    "default": list(one.default)
+                    if isinstance(one.default, tuple)
+                    else one.default,
                     "range": one.limits and list(one.limits),
                     "choices": list(one.choices),
                     "unit": one.unit,
