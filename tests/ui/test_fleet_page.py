@@ -90,7 +90,7 @@ def test_a_thousand_devices_are_one_scroll_away(
     open_fleet: Open, picture: Callable[[Page, str], None]
 ) -> None:
     made = groups(890, 100)
-    warm_up_s = 12 if "SOFTAXE_PICTURES" in os.environ else 0  # only the eye needs it
+    warm_up_s = 90 if "SOFTAXE_PICTURES" in os.environ else 0  # only the eye needs it
     with running(groups=made, control=True, speed=0, warm_up_s=warm_up_s) as thousand:
         page = open_fleet(of=thousand)
         expect(page.get_by_text("1,000 of 1,000 shown")).to_be_visible()
