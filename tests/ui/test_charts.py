@@ -180,6 +180,13 @@ def test_fingers_read_and_zoom(visit: Visit) -> None:
         touch("Start", 0.4)
         page.wait_for_timeout(600)
         touch("Move", 0.5)
+        name = page.get_by_role("img", name=CHART).get_attribute("aria-label")
+        drawn = plot.element_handle()
+        assert name is not None
+        device.clock.advance(MINUTES)
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        expect(page.get_by_role("img", name=CHART)).not_to_have_accessible_name(name)
+        assert drawn.evaluate("plot => plot.isConnected"), "not from under the finger"
         touch("Move", 0.6)
         touch("End")
         expect(out).to_be_visible()
