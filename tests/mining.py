@@ -2,6 +2,7 @@
 
 from softaxe import Device, Pool, Simulation
 from softaxe.catalog import Board
+from softaxe.device.body import ModelBody
 from softaxe.screen.pages import content_of
 
 
@@ -36,3 +37,9 @@ def shown(device: Device) -> tuple[str, ...]:
 def logged(device: Device) -> list[str]:
     """What it has logged since the last look, with levels."""
     return [f"{line.level} {line.text}" for line in device.log.take()]
+
+
+def model_of(device: Device) -> ModelBody:
+    """Its metal, which is a model."""
+    assert isinstance(device.body, ModelBody)
+    return device.body

@@ -3,36 +3,33 @@ import random
 import pytest
 from tests.mining import mining
 
-from softaxe.asic.chip import Chain
 from softaxe.board.ambient import Ambient
 from softaxe.catalog import board
 from softaxe.catalog.lottery import draw
-from softaxe.device.body import Body
+from softaxe.device.body import ModelBody
 from softaxe.device.faults import DeviceFaults, Sensor
 
 
 @pytest.fixture
-def body() -> Body:
+def body() -> ModelBody:
     specimen = draw(board("601"), 1)
-    return Body.of(specimen, Ambient(25.0), 0.0, lambda *_: None)
+    return ModelBody.of(specimen, Ambient(25.0), 0.0, lambda *_: None, random.Random(1))
 
 
-def settle(body: Body, *, seconds: int = 3600) -> float:
+def settle(body: ModelBody, *, seconds: int = 3600) -> float:
     """Let time pass without work; return the chip's temperature."""
-    specimen = draw(board("601"), 1)
-    chain = Chain(specimen.board.chip, silicons=specimen.silicons, rng=random.Random(1))
     rng = random.Random(1)
     for second in range(1, seconds + 1):
-        body.step(chain, float(second), rng)
+        body.step(float(second), rng)
     return body.thermal.chips_c[0]
 
 
-def test_a_body_that_does_nothing_is_as_warm_as_the_air(body: Body) -> None:
+def test_a_body_that_does_nothing_is_as_warm_as_the_air(body: ModelBody) -> None:
     assert settle(body) == pytest.approx(25, abs=0.5)
 
 
 @pytest.mark.unwatched
-def test_ordered_air_goes_before_the_day_s_until_it_is_mended(body: Body) -> None:
+def test_ordered_air_goes_before_the_day_s_until_it_is_mended(body: ModelBody) -> None:
     body.set_faults(DeviceFaults(ambient_c=50.0))
     assert settle(body) == pytest.approx(50, abs=0.5)
 
@@ -41,7 +38,7 @@ def test_ordered_air_goes_before_the_day_s_until_it_is_mended(body: Body) -> Non
     assert settle(body) == pytest.approx(25, abs=0.5)
 
 
-def test_faults_of_the_metal_reach_their_parts(body: Body) -> None:
+def test_faults_of_the_metal_reach_their_parts(body: ModelBody) -> None:
     stuck = {Sensor.CHIP: 99.0}
     body.set_faults(DeviceFaults(sag_v=0.3, stuck_c=stuck, has_regulator_fault=True))
 
@@ -51,7 +48,7 @@ def test_faults_of_the_metal_reach_their_parts(body: Body) -> None:
 
 def test_the_adc_measures_all_domains_in_whole_millivolts() -> None:
     specimen = draw(board("302"), 1)
-    body = Body.of(specimen, Ambient(25.0), 0.0, lambda *_: None)
+    body = ModelBody.of(specimen, Ambient(25.0), 0.0, lambda *_: None, random.Random(1))
     body.power.core_voltage_v = 1.20049
 
     assert body.adc_v == 3.601

@@ -1,6 +1,7 @@
 import re
 
 import pytest
+from tests.mining import model_of
 
 from softaxe import Device
 from softaxe.asic.driver import DriverState
@@ -183,7 +184,7 @@ def test_a_board_that_its_firmware_does_not_know_has_nothing_to_mine_with() -> N
     assert device.is_on_network
     assert device.driver.state is DriverState.FAILED
     assert device.readings == Readings(fan_percent=device.readings.fan_percent)
-    assert not device.body.power.core_voltage_v
+    assert not model_of(device).power.core_voltage_v
 
 
 def test_it_is_whole_again_with_a_firmware_that_does() -> None:

@@ -1,7 +1,7 @@
 """The fan of every release."""
 
 import pytest
-from tests.mining import logged, mining
+from tests.mining import logged, mining, model_of
 
 from softaxe.board.fan import Fan
 from softaxe.catalog import board
@@ -171,7 +171,7 @@ def test_in_2_13_its_speed_stays_what_it_was() -> None:
 
     assert device.readings.fan_percent == percent
     assert device.reset_reason == POWER_ON
-    assert device.chain.is_hashing
+    assert model_of(device).chips.is_hashing
 
 
 def test_from_2_14_it_stops_mining_until_a_restart() -> None:
@@ -194,4 +194,4 @@ def test_from_2_14_it_stops_mining_until_a_restart() -> None:
     device.restart(simulation.now)
     simulation.advance(40)
     assert device.hardware_fault is None
-    assert device.chain.is_hashing
+    assert model_of(device).chips.is_hashing

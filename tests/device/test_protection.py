@@ -2,7 +2,7 @@
 
 import pytest
 from msgspec.structs import replace
-from tests.mining import logged, mining
+from tests.mining import logged, mining, model_of
 
 from softaxe import Device, Pool, Simulation
 from softaxe.catalog import Board, board
@@ -64,7 +64,9 @@ def test_a_board_with_a_tps546_recovers_at_lower_settings(version: str) -> None:
     assert device.power_fault is None
     simulation.advance(120)
     assert device.shares.accepted > accepted
-    assert device.chain.frequency_mhz == pytest.approx(before.frequency_mhz - 100)
+    assert model_of(device).chips.frequency_mhz == pytest.approx(
+        before.frequency_mhz - 100
+    )
 
 
 @pytest.mark.unwatched
@@ -147,7 +149,7 @@ def test_the_regulator_s_heat_alone_is_enough_and_is_waited_for() -> None:
 
 def test_exactly_the_limit_is_not_too_hot() -> None:
     simulation = mining(90, board="601")
-    simulation.device.body.stuck_c = {Sensor.CHIP: 75.0}
+    model_of(simulation.device).stuck_c = {Sensor.CHIP: 75.0}
     simulation.advance(60)
 
     assert not simulation.device.settings.is_overheated
@@ -319,7 +321,7 @@ def test_from_2_14_a_line_that_is_opened_is_closed_again() -> None:
     simulation.advance(400)
 
     assert not device.settings.is_overheated
-    assert device.chain.is_hashing
+    assert model_of(device).chips.is_hashing
 
 
 def test_a_start_that_finds_no_chip_shows_the_overheating() -> None:
@@ -344,7 +346,7 @@ def test_current_and_core_voltage_are_measured_when_asked_or_in_a_pass(
     firmware: str, is_live: bool
 ) -> None:
     device = mining(90, firmware=firmware).device
-    device.body.absent = frozenset({Instrument.POWER})
+    model_of(device).absent = frozenset({Instrument.POWER})
 
     assert (device.current_a == 0) is is_live
     assert (device.core_voltage_actual_v == 0) is is_live

@@ -1,7 +1,7 @@
 """Mining that a user stops, and what a stopped device shows."""
 
 import pytest
-from tests.mining import logged, mining
+from tests.mining import logged, mining, model_of
 
 from softaxe import Device, Pool, Simulation
 from softaxe.device.stopping import StopReason
@@ -43,7 +43,7 @@ def test_a_resumed_device_mines_with_what_was_set_meanwhile() -> None:
     accepted = device.shares.accepted
     device.patch([("frequency", 490), ("coreVoltage", 1100)], simulation.now)
     simulation.advance(5)
-    assert device.body.power.core_voltage_setting_v == 0
+    assert model_of(device).power.core_voltage_setting_v == 0
     device.log.take()
 
     device.set_paused(False, simulation.now)
@@ -82,7 +82,7 @@ def test_who_resumes_while_it_stops_waits_for_both() -> None:
 
     log = logged(device)
     assert log.count("I Mining stopped") == log.count("I Starting mining") == 1
-    assert device.chain.is_hashing
+    assert model_of(device).chips.is_hashing
 
 
 @pytest.mark.unwatched
@@ -95,7 +95,7 @@ def test_a_restart_ends_a_pause() -> None:
     simulation.advance(40)
 
     assert not device.is_paused
-    assert device.chain.is_hashing
+    assert model_of(device).chips.is_hashing
 
 
 def test_a_device_without_wifi_can_be_paused_and_stops_once_it_mines() -> None:
@@ -145,6 +145,6 @@ def test_without_a_pool_mining_stops_until_one_answers() -> None:
     simulation.advance(60)
     assert device.stop_reasons == []
     assert not device.is_using_fallback
-    assert device.chain.is_hashing
+    assert model_of(device).chips.is_hashing
     simulation.advance(60)
     assert device.shares.accepted > 0

@@ -2,6 +2,8 @@
 
 import json
 
+from tests.mining import model_of
+
 from softaxe import Device, Pool, Simulation
 from softaxe.api.views import info_body
 
@@ -76,4 +78,4 @@ def test_a_noisy_line_costs_frames_and_is_counted() -> None:
     assert device.shares.accepted > accepted
     device.chain.receive(b"\x55\xaa\x51\x09\x00\x08\x40\xa8\x02\x30\x1f", device.now)
     assert device.chain.bad_frames == 1
-    assert device.chain.frequency_mhz == 525
+    assert model_of(device).chips.frequency_mhz == 525

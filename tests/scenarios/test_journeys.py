@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from tests.mining import model_of
 
 from softaxe import Device, Pool, Simulation
 from softaxe.api.views import info_body
@@ -29,13 +30,13 @@ def test_a_new_frequency_ramps_and_everything_follows(simulation: Simulation) ->
     device = simulation.device
     simulation.advance(600)
     before = info(device)
-    assert device.chain.frequency_mhz == 525
+    assert model_of(device).chips.frequency_mhz == 525
 
     device.patch([("frequency", 600), ("coreVoltage", 1200)], simulation.now)
     saved = device.events()
     at_once = info(device)
     simulation.advance(2.0)
-    on_the_way = device.chain.frequency_mhz
+    on_the_way = model_of(device).chips.frequency_mhz
     simulation.advance(900)
     after = info(device)
 
@@ -44,7 +45,7 @@ def test_a_new_frequency_ramps_and_everything_follows(simulation: Simulation) ->
     assert at_once["expectedHashrate"] == 1071
     assert 525 < on_the_way < 600
     assert on_the_way % 6.25 == 0
-    assert device.chain.frequency_mhz == 600
+    assert model_of(device).chips.frequency_mhz == 600
     assert after["expectedHashrate"] == 1224
     assert after["hashRate_10m"] == pytest.approx(1224, rel=0.03)
     assert after["power"] > before["power"] + 2
@@ -58,7 +59,7 @@ def test_a_frequency_set_while_the_chip_starts_is_not_forgotten() -> None:
     simulation.device.patch([("frequency", 490)], simulation.now)
     simulation.advance(20)
 
-    assert simulation.device.chain.frequency_mhz == 490
+    assert model_of(simulation.device).chips.frequency_mhz == 490
     assert info(simulation.device)["expectedHashrate"] == pytest.approx(999.6)
 
 

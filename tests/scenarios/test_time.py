@@ -6,6 +6,7 @@ from math import inf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.mining import model_of
 
 from softaxe import Device, Pool, Simulation
 from softaxe.api.views import asic_body, info_body
@@ -98,7 +99,7 @@ def test_energy_is_accounted_for() -> None:
     """What goes in comes out: heat balances power when nothing changes."""
     simulation = Simulation(Device(seed=3), Pool.for_scaled_work(seed=3))
     simulation.advance(900)
-    body, board = simulation.device.body, simulation.device.board
+    body, board = model_of(simulation.device), simulation.device.board
     power = body.power
 
     fan_w = body.board.fan.power_w_at_full * body.fan.airflow**3

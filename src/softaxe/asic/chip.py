@@ -118,6 +118,8 @@ SCALED = WorkMode("scaled", 1 << 32, 1.0)
 REAL = WorkMode("real", 1, 2.0**-20)
 """A CPU is about a million times slower than a chip: with a chip's own units it would
 never report a nonce nor count."""
+METAL = WorkMode("metal", 1, 1.0)
+"""Of chips that are there: nothing is scaled, and nothing searched here."""
 
 
 class Search(Struct, frozen=True):

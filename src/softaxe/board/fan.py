@@ -77,6 +77,9 @@ FAN_CHIPS = {
 class Fan:
     """The board's fans, all commanded alike, and their controller chip."""
 
+    least_percent = 0.0
+    """They may stand still."""
+
     def __init__(self, board: Board) -> None:
         self._curve = board.fan
         self._chip = FAN_CHIPS[board.fan_controller]

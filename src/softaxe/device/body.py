@@ -1,16 +1,22 @@
-"""The metal around the chips, and the air it stands in."""
+"""What a device has of its metal: the parts around the chips, and these behind a wire.
+
+There are two kinds: `ModelBody` is a model of it, and of the air that it stands in;
+`metal.wire_body` is a board that is there.
+"""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from msgspec.structs import replace
 
-from softaxe.asic.chip import Chain
+from softaxe.asic.chip import Chain, Defects, Search, WorkMode
+from softaxe.asic.frames import Reply
 from softaxe.board.ambient import Ambient
 from softaxe.board.fan import Fan
 from softaxe.board.power import PowerStage
-from softaxe.board.regulator import PowerReading, Regulator, regulator_for
+from softaxe.board.regulator import PowerReading, Regulator, Status, regulator_for
 from softaxe.board.sensors import ABSENT_C, STILL, draw_noise, read_temperatures
 from softaxe.board.thermal import Thermal
 from softaxe.catalog import Board
@@ -25,11 +31,153 @@ BODY_PERIOD_S = 1.0
 """How often power, heat and fan are worked out."""
 
 
+class CoreVoltage(Protocol):
+    """What switches and measures the chips' supply."""
+
+    @property
+    def status(self) -> Status:
+        """Its status word; 0 where there is none."""
+
+    def set_core_voltage(self, volts: float) -> None:
+        """Ask for a voltage per domain; 0 means off, where that is possible."""
+
+
+class FanDrive(Protocol):
+    """What turns the fans."""
+
+    @property
+    def least_percent(self) -> float:
+        """The duty that it does not go below."""
+
+    def set_percent(self, percent: float) -> bool:
+        """Command a duty, 0 to 100; tell whether the controller took it."""
+
+
+class Chips(Protocol):
+    """The chips, and what may be known of them without asking them."""
+
+    mode: WorkMode
+    next_wake: float
+
+    @property
+    def replies(self) -> Sized:
+        """Those that `take_replies` would return."""
+
+    @property
+    def bad_frames(self) -> int:
+        """Commands that they have dropped."""
+
+    @property
+    def hashing_count(self) -> int:
+        """How many of them hash."""
+
+    @property
+    def hashrate_hs(self) -> float:
+        """Good hashes per second that they can do now."""
+
+    def step(self, now: float) -> None:
+        """Let everything happen that is due."""
+
+    def set_reset(self, is_low: bool, now: float) -> None:
+        """Pull the reset line, or let it go."""
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take bytes from the driver."""
+
+    def take_replies(self) -> list[tuple[int, Reply]]:
+        """Return and forget replies of chips that are in this process."""
+
+    def answers(self, reply_bytes: int) -> bool:
+        """True when every chip can be read here and now, without bytes."""
+
+    def read(self, register: int, now: float) -> list[tuple[int, int]]:
+        """Return a register's value of each, with its address."""
+
+    def next_hit(self, difficulty: float) -> float:
+        """When they will tell a nonce of a difficulty, of one known to come."""
+
+    def set_mode(self, mode: WorkMode, now: float) -> None:
+        """Let a searched hash stand for something else; jobs are forgotten."""
+
+    def set_scale(self, scale: float, now: float) -> None:
+        """Let it stand for so many of the chip's."""
+
+    def take_search(self, max_nonces: int) -> Search | None:
+        """Return nonces to search outside, when there are any."""
+
+    def finish_search(self, search: Search, found: list[int], now: float) -> None:
+        """Take the nonces found in that."""
+
+    def set_working(self, count: int, now: float) -> None:
+        """Let only the first so many be reached."""
+
+    def set_weakness(self, volts: Sequence[float], now: float) -> None:
+        """Let each need so much more voltage."""
+
+    def set_defects(self, defects: Sequence[Defects], now: float) -> None:
+        """Let something be wrong with each."""
+
+    def jump_counter(self, chip: int, domain: int, hashes: float) -> None:
+        """Let a hash counter jump."""
+
+
+class Body(Protocol):
+    """The metal, as far as protection and device have to do with it."""
+
+    @property
+    def chips(self) -> Chips:
+        """At the other end of the driver's line."""
+
+    @property
+    def regulator(self) -> CoreVoltage:
+        """Of the chips' supply."""
+
+    @property
+    def fan(self) -> FanDrive:
+        """All of them, commanded alike."""
+
+    @property
+    def temperatures_c(self) -> tuple[float, float]:
+        """What the sensors of chip and board show; -1 for a second that is none."""
+
+    @property
+    def power_reading(self) -> PowerReading:
+        """What the board measures of its power; 0 where nothing answers."""
+
+    @property
+    def adc_v(self) -> float:
+        """What the ESP32 measures of the chips' supply, undivided, to a millivolt."""
+
+    @property
+    def fan_rpms(self) -> tuple[int, int]:
+        """Speeds of both fans as the firmware shows them; 0 for one that is none."""
+
+    def boot(
+        self,
+        board: Board,
+        faults: DeviceFaults,
+        *,
+        has_drivers: bool,
+        closes_line: bool,
+    ) -> None:
+        """Be initialised by a firmware that describes the board so."""
+
+    def set_faults(self, faults: DeviceFaults) -> None:
+        """Break what `faults` says of the metal; what it leaves out is whole again."""
+
+    def step(self, now: float, rng: random.Random) -> None:
+        """Let `BODY_PERIOD_S` pass."""
+
+    def switch(self, now: float) -> None:
+        """Let chips have at once the core voltage that was switched on or off."""
+
+
 @dataclass(slots=True)
-class Body:
-    """Power, heat and fan of one device; `step` every `BODY_PERIOD_S`."""
+class ModelBody:
+    """Chips, power, heat and fan of one device; `step` every `BODY_PERIOD_S`."""
 
     board: Board
+    chips: Chain
     power: PowerStage
     regulator: Regulator
     thermal: Thermal
@@ -46,11 +194,19 @@ class Body:
     _noise_c: tuple[float, float] = STILL
 
     @classmethod
-    def of(cls, specimen: Specimen, ambient: Ambient, now: float, log: Log) -> "Body":
-        """Assemble what a board has around its chips, as cold as the air."""
+    def of(
+        cls,
+        specimen: Specimen,
+        ambient: Ambient,
+        now: float,
+        log: Log,
+        rng: random.Random,
+    ) -> "ModelBody":
+        """Assemble what a board has, as cold as the air."""
         power = PowerStage(specimen)
         return cls(
             specimen.board,
+            Chain(specimen.board.chip, silicons=specimen.silicons, rng=rng),
             power,
             regulator_for(specimen.board, power, log=log),
             Thermal(specimen.board, ambient_c=ambient.at(now)),
@@ -146,9 +302,9 @@ class Body:
             return 0, 0
         return self.fan.rpm, self.fan.rpm2
 
-    def step(self, chain: Chain, now: float, rng: random.Random) -> None:
+    def step(self, now: float, rng: random.Random) -> None:
         """Let a period pass with what the chips do, and give them what comes of it."""
-        power, thermal, fan = self.power, self.thermal, self.fan
+        power, thermal, fan, chain = self.power, self.thermal, self.fan, self.chips
         fan.step(BODY_PERIOD_S, rng)
         power.wander(BODY_PERIOD_S, rng)
         airflow = fan.airflow
@@ -173,8 +329,9 @@ class Body:
             core_voltage_v=power.core_voltage_v, temperatures_c=thermal.chips_c, now=now
         )
 
-    def switch(self, chain: Chain, now: float) -> None:
+    def switch(self, now: float) -> None:
         """Let chips have at once the core voltage that was switched on or off."""
+        chain = self.chips
         self.power.step(
             frequency_mhz=chain.frequency_mhz,
             activity=chain.activity,

@@ -6,8 +6,9 @@ fan_controller_task.c from v2.13.
 
 from enum import StrEnum
 
-from softaxe.board.fan import TASK_SAMPLE_S, Fan, FanController, Pid
+from softaxe.board.fan import TASK_SAMPLE_S, FanController, Pid
 from softaxe.catalog.firmware.rows import Rows
+from softaxe.device.body import FanDrive
 from softaxe.device.settings import Settings
 from softaxe.units import NEVER, LazyLog, Level, tick_number
 
@@ -48,7 +49,7 @@ class FanControl:
     """
 
     def __init__(
-        self, settings: Settings, *, rows: Rows, fan: Fan, log: LazyLog
+        self, settings: Settings, *, rows: Rows, fan: FanDrive, log: LazyLog
     ) -> None:
         self.percent = 0.0
         """As commanded."""
@@ -197,7 +198,7 @@ class FanControl:
 
     def set(self, percent: float) -> None:
         """Command a speed, and see whether the controller takes it."""
-        self.percent = float(percent)
+        self.percent = percent = max(float(percent), self._fan.least_percent)
         if self._fan.set_percent(percent):
             return
         match self._rows.fan_failure:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from softaxe.asic.chip import REAL, SCALED, Chain, Search, WorkMode
+from softaxe.asic.chip import METAL, REAL, SCALED, Search, WorkMode
 from softaxe.asic.driver import (
     Driver,
     DriverEvent,
@@ -32,9 +32,9 @@ from softaxe.catalog import Board, checked_board, firmware_for
 from softaxe.catalog import board as board_named
 from softaxe.catalog.firmware import firmware as firmware_named
 from softaxe.catalog.firmware import is_known, nearest
-from softaxe.catalog.lottery import draw
+from softaxe.catalog.lottery import Specimen, draw
 from softaxe.device import pool_slots
-from softaxe.device.body import BODY_PERIOD_S, Body
+from softaxe.device.body import BODY_PERIOD_S, Body, ModelBody
 from softaxe.device.boot import (
     BootStep,
     Milestone,
@@ -134,6 +134,7 @@ class Device(DeviceState):
         ambient_swing_c: By how much the warmest moment of the day is above it.
         networks: Wi-Fi networks in range.
         ipv4: Its address.
+        body: Board and chips that are there; a model of them when None.
         now: Device time at power-on, in seconds.
     """
 
@@ -157,6 +158,7 @@ class Device(DeviceState):
         ambient_swing_c: float = 0.0,
         networks: Sequence[Network] = NETWORKS,
         ipv4: str = "127.0.0.1",
+        body: Body | None = None,
         now: float = 0.0,
     ) -> None:
         release = None if firmware is None else firmware_named(firmware)
@@ -198,7 +200,9 @@ class Device(DeviceState):
         self.share_rate = None if share_rate is None else ShareRate(share_rate)
         self._rng = random.Random(seed)
         """Of all its parts, as one takes 2.5 kB."""
-        self.body = Body.of(specimen, self.ambient, now, self.log)
+        self._is_metal = body is not None
+        self.body: Body = body or self._model(specimen, now)
+        self.chain = self.body.chips
         self._created_at = now
         self._body_ticks = 0
         self._body_due = now
@@ -208,13 +212,12 @@ class Device(DeviceState):
         self.is_saying_hi = self._is_own_pool = False
         self.faults = NO_FAULTS
         """What is wrong with it; see `set_faults`."""
-        self.chain = Chain(
-            self._metal.chip,
-            silicons=specimen.silicons,
-            rng=self._rng,
-        )
-        self.chain.set_mode(REAL if work == "real" else SCALED, now)
         self._boot(now, POWER_ON)
+
+    def _model(self, specimen: Specimen, now: float) -> Body:
+        body = ModelBody.of(specimen, self.ambient, now, self.log, self._rng)
+        body.chips.set_mode(REAL if self.work == "real" else SCALED, now)
+        return body
 
     # Time
 
@@ -662,6 +665,12 @@ class Device(DeviceState):
         self._events.clear()
         return events
 
+    def chips_received(self, data: bytes, now: float) -> None:
+        """Bytes came from chips that are there, in any slices."""
+        self.step(now)
+        self.driver.receive(data, now)
+        self._settle()
+
     # Real work: the search itself happens outside, without holding anything up
 
     def take_search(self, max_nonces: int) -> Search | None:
@@ -729,6 +738,7 @@ class Device(DeviceState):
             logs_results=rows.chip_logs_results,
             log_mark=rows.log_mark,
             needs_all_chips=rows.needs_all_chips,
+            is_line_fixed=self._is_metal,
         )
         self.driver.monitor.set_hashes_per_count(_hashes_per_count(self.chain.mode))
         self.power_management = PowerManagement(
@@ -913,7 +923,7 @@ class Device(DeviceState):
     def _tick_body(self, due: float) -> None:
         self._body_ticks += 1
         self._body_due = self._created_at + self._body_ticks * BODY_PERIOD_S
-        self.body.step(self.chain, due, self._rng)
+        self.body.step(due, self._rng)
         self.power_management.wake(due)
         if self.load is not None:
             self.load.look(
@@ -997,7 +1007,7 @@ class Device(DeviceState):
             self.mining.stop()
         if management.switch.has_switched:
             management.switch.has_switched = False
-            self.body.switch(self.chain, self.now)
+            self.body.switch(self.now)
         if management.must_restart:
             management.must_restart = False
             self._crash_at = self.now
@@ -1169,7 +1179,7 @@ class Device(DeviceState):
             or self.work == "scaled"
             or (self.work == "auto" and is_own_pool)
         )
-        mode = SCALED if is_scaled else REAL
+        mode = METAL if self._is_metal else SCALED if is_scaled else REAL
         if mode.name != self.chain.mode.name:
             self.chain.set_mode(mode, self.now)
             self.driver.monitor.set_hashes_per_count(_hashes_per_count(mode))

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from softaxe.asic.chip import Chain, WorkMode
+from softaxe.asic.chip import WorkMode
 from softaxe.asic.driver import Driver
 from softaxe.board.radio import Radio
 from softaxe.catalog import Board
 from softaxe.catalog.firmware import Firmware
-from softaxe.device.body import Body
+from softaxe.device.body import Body, Chips
 from softaxe.device.boot import SYSTEM_INIT_S
 from softaxe.device.faults import DeviceFaults
 from softaxe.device.hashrate import HashrateAverages
@@ -85,7 +85,7 @@ class DeviceState:
     """Version of the web page; empty when its image cannot be mounted."""
     body: Body
     radio: Radio
-    chain: Chain
+    chain: Chips
     driver: Driver
     power_management: PowerManagement
     mining: Mining
