@@ -30,17 +30,21 @@ def test_a_body_that_does_nothing_is_as_warm_as_the_air(body: ModelBody) -> None
 
 @pytest.mark.unwatched
 def test_ordered_air_goes_before_the_day_s_until_it_is_mended(body: ModelBody) -> None:
-    body.set_faults(DeviceFaults(ambient_c=50.0))
+    body.set_faults(DeviceFaults(ambient_c=50.0), 0.0, counted_s=1.0)
     assert settle(body) == pytest.approx(50, abs=0.5)
 
-    body.set_faults(DeviceFaults())
+    body.set_faults(DeviceFaults(), 0.0, counted_s=1.0)
 
     assert settle(body) == pytest.approx(25, abs=0.5)
 
 
 def test_faults_of_the_metal_reach_their_parts(body: ModelBody) -> None:
     stuck = {Sensor.CHIP: 99.0}
-    body.set_faults(DeviceFaults(sag_v=0.3, stuck_c=stuck, has_regulator_fault=True))
+    body.set_faults(
+        DeviceFaults(sag_v=0.3, stuck_c=stuck, has_regulator_fault=True),
+        0.0,
+        counted_s=1.0,
+    )
 
     assert body.power.sag_v == 0.3
     assert body.stuck_c == stuck

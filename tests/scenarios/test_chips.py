@@ -11,7 +11,7 @@ from softaxe.api.views import info_body
 def started(board: str, seconds: float, *, working: int | None = None) -> Simulation:
     device = Device(board=board, seed=1)
     if working is not None:
-        device.chain.set_working(working, device.now)
+        model_of(device).chips.set_working(working, device.now)
     made = Simulation(device, Pool.for_scaled_work(seed=1))
     made.advance(seconds)
     return made
@@ -48,7 +48,7 @@ def test_without_any_chip_the_page_is_all_that_runs() -> None:
 def test_a_chip_that_dies_keeps_its_rate_but_finds_nothing() -> None:
     simulation = started("801", 120)
     device = simulation.device
-    device.chain.set_working(1, simulation.now)
+    model_of(device).chips.set_working(1, simulation.now)
     simulation.advance(60)
     before = [asic.total_hs for asic in device.asics]
     power_w, accepted = device.readings.power_w, device.shares.accepted

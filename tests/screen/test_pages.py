@@ -1,7 +1,7 @@
 from itertools import pairwise
 
 import pytest
-from tests.mining import mining, shown
+from tests.mining import mining, model_of, shown
 
 from softaxe import Simulation
 from softaxe.device.display import Mark, Page
@@ -123,7 +123,7 @@ def test_what_is_urgent_goes_first() -> None:
     assert shown(device)[0] == "DEVICE OVERHEAT!"
     assert shown(device)[2:] == ("IP Address:", "127.0.0.1")
 
-    device.chain.set_working(0, device.now)
+    model_of(device).chips.set_working(0, device.now)
     device.restart(device.now)
     simulation.advance(30)
     assert shown(device) == ("ASIC STATUS:", "Chip count 0")

@@ -5,13 +5,13 @@ There are two kinds: `ModelBody` is a model of it, and of the air that it stands
 """
 
 import random
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from msgspec.structs import replace
 
-from softaxe.asic.chip import Chain, Defects, Search, WorkMode
+from softaxe.asic.chip import Chain, Search, WorkMode
 from softaxe.asic.frames import Reply
 from softaxe.board.ambient import Ambient
 from softaxe.board.fan import Fan
@@ -21,7 +21,13 @@ from softaxe.board.sensors import ABSENT_C, STILL, draw_noise, read_temperatures
 from softaxe.board.thermal import Thermal
 from softaxe.catalog import Board
 from softaxe.catalog.lottery import Specimen
-from softaxe.device.faults import BLOCKED_FLOW, DeviceFaults, Instrument, Sensor
+from softaxe.device.faults import (
+    BLOCKED_FLOW,
+    NO_FAULTS,
+    DeviceFaults,
+    Instrument,
+    Sensor,
+)
 from softaxe.units import Log
 
 CHIP_PATH_OHM = 0.0018
@@ -108,18 +114,6 @@ class Chips(Protocol):
     def finish_search(self, search: Search, found: list[int], now: float) -> None:
         """Take the nonces found in that."""
 
-    def set_working(self, count: int, now: float) -> None:
-        """Let only the first so many be reached."""
-
-    def set_weakness(self, volts: Sequence[float], now: float) -> None:
-        """Let each need so much more voltage."""
-
-    def set_defects(self, defects: Sequence[Defects], now: float) -> None:
-        """Let something be wrong with each."""
-
-    def jump_counter(self, chip: int, domain: int, hashes: float) -> None:
-        """Let a hash counter jump."""
-
 
 class Body(Protocol):
     """The metal, as far as protection and device have to do with it."""
@@ -162,8 +156,14 @@ class Body(Protocol):
     ) -> None:
         """Be initialised by a firmware that describes the board so."""
 
-    def set_faults(self, faults: DeviceFaults) -> None:
-        """Break what `faults` says of the metal; what it leaves out is whole again."""
+    def set_faults(self, faults: DeviceFaults, now: float, *, counted_s: float) -> None:
+        """Break what `faults` says of the metal; what it leaves out is whole again.
+
+        Args:
+            faults: What is broken.
+            now: Device time.
+            counted_s: Between two looks of the firmware at the hash counters.
+        """
 
     def step(self, now: float, rng: random.Random) -> None:
         """Let `BODY_PERIOD_S` pass."""
@@ -185,6 +185,7 @@ class ModelBody:
     ambient: Ambient
     ordered_ambient_c: float | None = None
     """Of a fault, instead of the day's air."""
+    faults: DeviceFaults = NO_FAULTS
     stuck_c: Mapping[Sensor, float] = field(default_factory=dict)
     """What sensors show that no longer follow, by which."""
     absent: frozenset[Instrument] = frozenset()
@@ -238,8 +239,10 @@ class ModelBody:
     def _absent(self, faults: DeviceFaults) -> frozenset[Instrument]:
         return faults.absent if self.has_drivers else frozenset(Instrument)
 
-    def set_faults(self, faults: DeviceFaults) -> None:
+    def set_faults(self, faults: DeviceFaults, now: float, *, counted_s: float) -> None:
         """Break what `faults` says of the metal; what it leaves out is whole again."""
+        self._set_chip_faults(faults, now, counted_s)
+        self.faults = faults
         self.fan.set_condition(
             dead=faults.dead_fans,
             blocked=faults.blocked_fans,
@@ -252,6 +255,25 @@ class ModelBody:
         self.stuck_c = faults.stuck_c
         self.absent = self._absent(faults)
         self.ordered_ambient_c = faults.ambient_c
+
+    def _set_chip_faults(
+        self, faults: DeviceFaults, now: float, counted_s: float
+    ) -> None:
+        before, chips = self.faults, self.chips
+        numbers = range(1, self.board.asic_count + 1)
+        if faults.weak_chips_v != before.weak_chips_v:
+            weak = [faults.weak_chips_v.get(number, 0.0) for number in numbers]
+            chips.set_weakness(weak, now)
+        if (faults.dead_domains, faults.unstable) != (
+            before.dead_domains,
+            before.unstable,
+        ):
+            chips.set_defects([faults.defects(one) for one in numbers], now)
+        for chip, domain, rate_hs in faults.counter_jumps - before.counter_jumps:
+            chips.jump_counter(chip - 1, domain - 1, rate_hs * counted_s)
+        if faults.first_dead_chip != before.first_dead_chip:
+            dead = faults.first_dead_chip or len(numbers) + 1
+            chips.set_working(min(dead - 1, len(numbers)), now)
 
     @property
     def temperatures_c(self) -> tuple[float, float]:

@@ -560,22 +560,7 @@ class Device(DeviceState):
         """Break what `faults` says from now on; what it leaves out is whole again."""
         self.step(now)
         before, self.faults = self.faults, faults
-        self.body.set_faults(faults)
-        numbers = range(1, self.board.asic_count + 1)
-        if faults.weak_chips_v != before.weak_chips_v:
-            weak = [faults.weak_chips_v.get(number, 0.0) for number in numbers]
-            self.chain.set_weakness(weak, now)
-        if (faults.dead_domains, faults.unstable) != (
-            before.dead_domains,
-            before.unstable,
-        ):
-            self.chain.set_defects([faults.defects(one) for one in numbers], now)
-        for chip, domain, rate_hs in faults.counter_jumps - before.counter_jumps:
-            hashes = rate_hs * self.firmware.rows.hashrate_poll_s
-            self.chain.jump_counter(chip - 1, domain - 1, hashes)
-        if faults.first_dead_chip != before.first_dead_chip:
-            dead = faults.first_dead_chip or len(numbers) + 1
-            self.chain.set_working(min(dead - 1, len(numbers)), now)
+        self.body.set_faults(faults, now, counted_s=self.firmware.rows.hashrate_poll_s)
         if faults.has_no_wifi != before.has_no_wifi:
             self.radio.set_networks(self._in_range, now)
         if faults.reboot_period_s != before.reboot_period_s:
