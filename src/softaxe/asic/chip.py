@@ -304,6 +304,11 @@ class Chain:
         return self._core_voltage_v > 0 and not self._is_reset_low
 
     @property
+    def is_fast(self) -> bool:
+        """True from when the chips were told of the fastest baud rate until reset."""
+        return self._is_host_fast
+
+    @property
     def hashing_count(self) -> int:
         """Chips that have work."""
         return sum(asic.cursor is not None for asic in self._asics)

@@ -163,6 +163,17 @@ class Fan:
         turning = self._turning[1] * self._told[1]
         return self._shown_rpm(self._curve.second_share * turning)
 
+    @property
+    def pulse_rpms(self) -> list[float]:
+        """Speed of every fan as the pulses tell it that the chip counts."""
+        shares = (1.0, self._curve.second_share)[: self._count]
+        return [
+            self._rpm * self._flutter * share * turning * told
+            for share, turning, told in zip(
+                shares, self._turning, self._told, strict=True
+            )
+        ]
+
     def _shown_rpm(self, share: float) -> int:
         return self._chip.shown_rpm(self._rpm * self._flutter * share)
 

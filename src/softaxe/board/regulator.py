@@ -192,7 +192,8 @@ class Tps546:
         present = self._present_faults()
         if present is not ALL_WELL:
             self._faults |= present
-            self._is_overloaded = Status.IOUT_OC in self._faults
+            if Status.IOUT_OC in present:
+                self._is_overloaded = True
         self._apply()
 
     def _present_faults(self) -> Status:
@@ -209,6 +210,10 @@ class Tps546:
         if self._is_too_hot or self._vr_c >= limits.ot_warn_c:
             status |= Status.TEMPERATURE
         return status
+
+    def clear_status(self) -> None:
+        """Forget the bits; what is off stays off, and what is wrong comes back."""
+        self._faults = ALL_WELL
 
     def _clear_faults(self) -> None:
         self._faults = ALL_WELL
@@ -290,6 +295,11 @@ class Ds4432u:
             self._feedback_v = dac_voltage(dac_code(volts))
             if self._closes_line and self.board.has_asic_enable:
                 self._is_enabled = True
+        self._apply()
+
+    def set_code(self, code: int) -> None:
+        """Set the DAC's register; the enable line stays as it is."""
+        self._feedback_v = dac_voltage(code)
         self._apply()
 
     def set_broken(self, is_broken: bool) -> None:
