@@ -99,6 +99,9 @@ def test_regulator_limits_are_those_of_the_reference(
         assert limits.vin_on_v == profile["vin_on"]
         assert limits.vin_off_v == profile["vin_off"]
         assert limits.vin_ov_fault_v == profile["vin_ov_fault"]
+        assert limits.vin_uv_warn_v == profile["vin_uv_warn"]
+        assert limits.vout_scale_loop == profile["scale_loop"]
+        assert limits.phases == 1 + int(profile["stack_config"], 16)
         assert limits.iout_oc_warn_a == profile["iout_oc_warn"]
         assert limits.iout_oc_fault_a == profile["iout_oc_fault"]
         assert limits.ot_warn_c == shared["ot_warn_c"]

@@ -194,6 +194,12 @@ class Regulator(Struct, frozen=True):
     iout_oc_fault_a: float = float("inf")
     ot_warn_c: float = float("inf")
     ot_fault_c: float = float("inf")
+    vin_uv_warn_v: float = 0.0
+    """0 where it is left as it is."""
+    vout_scale_loop: float = 1.0
+    """Share of the output voltage that is fed back."""
+    phases: int = 1
+    """Chips that share the current, stacked."""
 
 
 UNHURRIED_PARTS = 256
