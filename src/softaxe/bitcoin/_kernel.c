@@ -88,25 +88,36 @@ static uint32_t swap(uint32_t x) {
     return x << 24 | (x & 0xff00) << 8 | (x >> 8 & 0xff00) | x >> 24;
 }
 
-/* Take a block into a state, without haste. */
+/* A round: what was a is b in the next one, and so on, so that nothing is moved. */
+#define ROUND(a, b, c, d, e, f, g, h, i)                                               \
+    h += BIG1(e) + CHOOSE(e, f, g) + K[i] + w[i];                                      \
+    d += h;                                                                            \
+    h += BIG0(a) + MAJORITY(a, b, c)
+
+/* Take a block into a state. */
 static void compress(uint32_t state[8], const uint32_t block[16]) {
-    uint32_t w[64], v[8];
+    uint32_t w[64];
+    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
     int i;
 
     memcpy(w, block, HEAD_BYTES);
-    memcpy(v, state, HASH_BYTES);
     for (i = 16; i < 64; i++)
         w[i] = SMALL1(w[i - 2]) + w[i - 7] + SMALL0(w[i - 15]) + w[i - 16];
-    for (i = 0; i < 64; i++) {
-        uint32_t t1 = v[7] + BIG1(v[4]) + CHOOSE(v[4], v[5], v[6]) + K[i] + w[i];
-        uint32_t t2 = BIG0(v[0]) + MAJORITY(v[0], v[1], v[2]);
-        memmove(v + 1, v, 7 * sizeof *v);
-        v[4] += t1;
-        v[0] = t1 + t2;
+    for (i = 0; i < 64; i += 8) {
+        ROUND(a, b, c, d, e, f, g, h, i);
+        ROUND(h, a, b, c, d, e, f, g, i + 1);
+        ROUND(g, h, a, b, c, d, e, f, i + 2);
+        ROUND(f, g, h, a, b, c, d, e, i + 3);
+        ROUND(e, f, g, h, a, b, c, d, i + 4);
+        ROUND(d, e, f, g, h, a, b, c, i + 5);
+        ROUND(c, d, e, f, g, h, a, b, i + 6);
+        ROUND(b, c, d, e, f, g, h, a, i + 7);
     }
-    for (i = 0; i < 8; i++)
-        state[i] += v[i];
+    state[0] += a, state[1] += b, state[2] += c, state[3] += d;
+    state[4] += e, state[5] += f, state[6] += g, state[7] += h;
 }
+#undef ROUND
 
 /* Whether a nonce's hash meets the target. */
 static int is_hit(const struct task *task, uint32_t nonce) {

@@ -81,8 +81,9 @@ TARGET static int search_sha_ni(const struct task *task, uint32_t *nonce,
     const __m128i later6 = _mm_sha256msg1_epu32(pad2, pad3);
     int found = 0, s;
 
-    for (; *count >= STREAMS && found <= MAX_HITS - STREAMS;
-         *nonce += STREAMS, *count -= STREAMS) {
+    while (*count && found <= MAX_HITS - STREAMS) {
+        /* At the end some of the nonces may be too many. */
+        const int wanted = *count < STREAMS ? (int)*count : STREAMS;
         __m128i abef[STREAMS], cdgh[STREAMS];
         __m128i w0[STREAMS], w1[STREAMS], w2[STREAMS], w3[STREAMS];
 
@@ -141,11 +142,12 @@ TARGET static int search_sha_ni(const struct task *task, uint32_t *nonce,
             const __m128i last = _mm_sha256rnds2_epu32(cdgh[s], abef[s], x);
             const uint32_t top = (uint32_t)_mm_cvtsi128_si32(last) + H0[7];
             const uint32_t n = *nonce + (uint32_t)s;
-            if (swap(top) <= task->target[7] && is_hit(task, n))
+            if (swap(top) <= task->target[7] && s < wanted && is_hit(task, n))
                 hits[found++] = n;
         }
+        *nonce += (uint32_t)wanted, *count -= (uint64_t)wanted;
     }
-    return *count < STREAMS ? search_rest(task, nonce, count, hits, found) : found;
+    return found;
 }
 
 #undef STREAMS
