@@ -2,6 +2,7 @@ import json
 from typing import Any
 
 import pytest
+from tests.each import each
 
 from softaxe import cjson
 from softaxe.api import views
@@ -52,7 +53,7 @@ def test_members_become_null_or_are_left_out() -> None:
     assert bend("[1,2,3]", remove=["0", "1"]) == [3]
 
 
-@pytest.mark.parametrize(
+@each(
     ("conversion", "value", "becomes"),
     [
         ("text", 16.5, "16.5"),
@@ -98,7 +99,7 @@ def test_a_message_of_the_live_stream_is_bent_in_its_data() -> None:
     assert bent_json(text, changes(null="temp")) == text.replace("60", "null")
 
 
-@pytest.mark.parametrize("name", KnownBreak)
+@each("name", KnownBreak)
 def test_a_known_break_says_what_it_changes(name: KnownBreak) -> None:
     row = KNOWN[name]
 
@@ -118,7 +119,7 @@ def test_members_of_a_rule_come_on_top_of_a_known_break() -> None:
     assert read(Fault, {"effect": "bend", **order}).route == "/api/*"
 
 
-@pytest.mark.parametrize(
+@each(
     ("members", "complaint"),
     [
         ({}, "known: bend needs at least one of it, set"),

@@ -6,11 +6,12 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.each import each
 
 from softaxe import cjson
 
 
-@pytest.mark.parametrize(
+@each(
     ("printer", "value", "text"),
     [
         (cjson.float7, 11.67, "11.6700001"),
@@ -127,7 +128,7 @@ def nested(depth: int) -> list[object]:
     return value
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "members"),
     [
         (b"{}", []),
@@ -162,7 +163,7 @@ def test_requests_are_read_as_tolerantly_as_cjson(
     assert cjson.parse(body) == members
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         b"",
@@ -219,7 +220,7 @@ def test_what_python_reads_is_read(text: str) -> None:
     cjson.parse(text.encode())
 
 
-@pytest.mark.parametrize("text", ['"', '\\"', "[", '{"a":', "-", "0", '"\\u'])
+@each("text", ['"', '\\"', "[", '{"a":', "-", "0", '"\\u'])
 def test_no_body_takes_long(text: str) -> None:
     body = (text * 10240)[:10240].encode()
 
@@ -235,7 +236,7 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
         return
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "members"),
     [
         (b'{"a":1}"\xe9\\u12', [("a", 1)]),
@@ -250,7 +251,7 @@ def test_what_is_behind_the_first_value_and_odd_codes_are_read_as_cjson_does(
     assert cjson.parse(body) == members
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [b'{"a":1..5}', b'{"a":"\\u12"}', b'{"a":"\\ud800"}', b'{"a":"\xff"}', b'{"a":"b'],
 )

@@ -16,6 +16,7 @@ import promql_parser
 import pytest
 import typer
 import yaml  # type: ignore[import-untyped]
+from tests.each import each
 
 from softaxe.cli.commands import app
 from softaxe.control.operations import OPERATIONS
@@ -162,7 +163,7 @@ QUERIES = [
 VARIABLES = {one["name"]: one for one in DASHBOARD["templating"]["list"]}
 
 
-@pytest.mark.parametrize(("title", "query"), QUERIES)
+@each(("title", "query"), QUERIES)
 def test_a_panel_asks_for_metrics_that_there_are(
     title: str, query: str, metrics: dict[str, set[str]]
 ) -> None:
@@ -324,7 +325,7 @@ def test_what_kubernetes_files_name_is_there() -> None:
     assert endpoint["authorization"]["credentials"] == secret
 
 
-@pytest.mark.parametrize("path", ["/control/ready", "/control/health", "/metrics"])
+@each("path", ["/control/ready", "/control/health", "/metrics"])
 def test_who_watches_asks_for_what_there_is(path: str) -> None:
     folder = DEPLOY / "kubernetes"
     files = [folder / name for name in ("softaxe.yaml", "podmonitor.yaml")]

@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import jsonschema_rs
 import pytest
 from msgspec import Struct, field
+from tests.each import each
 
 from softaxe.description import (
     MOST_SHOWN,
@@ -91,7 +92,7 @@ def test_a_table_becomes_what_it_describes() -> None:
     assert read_member(Wheel, "size", 2) == 2.0
 
 
-@pytest.mark.parametrize(
+@each(
     ("change", "complaint"),
     [
         ({"wheel": []}, "has no [[wheel]]"),
@@ -130,7 +131,7 @@ def test_a_complaint_names_member_value_and_what_is_allowed(
     assert judge.is_valid({**CART, **change}) is ("odd" in complaint)
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "complaint"),
     [
         (5, "5 is no table"),

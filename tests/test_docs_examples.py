@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import typer
+from tests.each import each
 from tests.running import free_ports
 
 import softaxe
@@ -153,9 +154,7 @@ def test_javascript(code: str, tmp_path: Path) -> None:
 # TOML, JSON
 
 
-@pytest.mark.parametrize(
-    "code", [pytest.param(code, id=place) for place, code in blocks("toml").items()]
-)
+@each("code", blocks("toml").values())
 def test_toml(code: str) -> None:
     table = tomllib.loads(code)
     if "network" in table:
@@ -200,41 +199,36 @@ def _joined(code: str) -> str:
     return re.sub(r"'[^']*'", lambda one: one[0].replace("\n", " "), code)
 
 
-SHELL = [
-    (place, words)
-    for place, code in blocks("bash").items()
-    for words in commands(_joined(code))
-]
-"""Every command of every block, with its block's place."""
+SHELL = [words for code in blocks("bash").values() for words in commands(_joined(code))]
+"""Every command of every block."""
 
 
-def of_kind(*names: str) -> list[Any]:
+def of_kind(*names: str) -> list[list[str]]:
     """The commands of these names."""
-    return [
-        pytest.param(words, id=f"{place} {' '.join(words[:3])}")
-        for place, words in SHELL
-        if words[0] in names
-    ]
+    return [words for words in SHELL if words[0] in names]
 
 
-@pytest.mark.parametrize("words", of_kind("softaxe", "uvx"))
-def test_commands_have_what_they_are_given(
-    words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def root() -> Any:
+    """What the command line calls."""
     from softaxe.cli.commands import app  # noqa: PLC0415
 
+    return typer.main.get_command(app)
+
+
+@each("words", of_kind("softaxe", "uvx"))
+def test_commands_have_what_they_are_given(
+    words: list[str], root: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(ROOT)
     name, *arguments = words[words.index("softaxe") + 1 :]
     for number, argument in enumerate(arguments):
         if argument in LATER:
             arguments[number] = str(tmp_path / argument)
             (tmp_path / argument).touch()
-    root: Any = typer.main.get_command(app)
 
-    command = root.commands[name]
-    context = command.make_context(
-        name, arguments
-    )  # complains as the command line does
+    # It complains as the command line does.
+    context = root.commands[name].make_context(name, arguments)
 
     assert context.params
     for argument in arguments:
@@ -242,7 +236,7 @@ def test_commands_have_what_they_are_given(
             assert Path(argument).is_file(), argument
 
 
-@pytest.mark.parametrize("words", of_kind("curl", "patch"))
+@each("words", of_kind("curl", "patch"))
 def test_requests_are_taken(words: list[str]) -> None:
     options = dict(pairwise(words))
     method = options.get("-X", "GET")
@@ -287,7 +281,7 @@ def _operation(method: str, path: str) -> Operation:
     return min(found, key=lambda one: one.path.count("{"))
 
 
-@pytest.mark.parametrize("words", of_kind("python", "docker", "kubectl"))
+@each("words", of_kind("python", "docker", "kubectl"))
 def test_files_are_there(words: list[str]) -> None:
     named = [one for one in words if re.fullmatch(r"[\w./-]+\.(py|yaml|toml)", one)]
 
@@ -299,6 +293,6 @@ def test_nothing_else_is_typed() -> None:
     known = {"curl", "patch", "softaxe", "uvx", "python", "docker", "kubectl"}
     known |= {"pip", "pytest", "node", "ray", "export", "cd", "sudo"}
     known |= {"avahi-browse", "patch()"}
-    heads = {words[0] for _, words in SHELL}
+    heads = {words[0] for words in SHELL}
 
     assert heads - known == set()

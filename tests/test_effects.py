@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from tests.each import each
 
 from softaxe.description import read
 from softaxe.effects import (
@@ -15,7 +16,7 @@ from softaxe.effects import (
 from softaxe.errors import SettingError
 
 
-@pytest.mark.parametrize("name", EFFECTS)
+@each("name", EFFECTS)
 def test_every_effect_takes_its_defaults(name: str) -> None:
     own = {one.name: one.default for one in parameters(EFFECTS[name])}
     told: dict[str, Any] = {}

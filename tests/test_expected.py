@@ -2,6 +2,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from tests.each import each
 
 from softaxe.description import read
 from softaxe.errors import SettingError
@@ -33,14 +34,14 @@ def verdict(
     return tally.verdict(now, ["601-1", "601-2"])
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "seconds"), [("90s", 90), ("1h30m", 5400), ("0.5s", 0.5), ("250ms", 0.25)]
 )
 def test_durations_are_read_as_people_write_them(text: str, seconds: float) -> None:
     assert seconds_of(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "90", "s", "1h 30m", "-1s", "1e9s", 90, "99d"])
+@each("text", ["", "90", "s", "1h 30m", "-1s", "1e9s", 90, "99d"])
 def test_what_is_no_duration_is_refused(text: object) -> None:
     with pytest.raises(SettingError, match=r"is no duration|is over"):
         seconds_of(text)
@@ -49,7 +50,7 @@ def test_what_is_no_duration_is_refused(text: object) -> None:
 FIRST = {"device": "601-1"}
 
 
-@pytest.mark.parametrize(
+@each(
     ("members", "is_met"),
     [
         ({}, True),
@@ -85,14 +86,14 @@ def test_requests_are_like_a_pattern_or_not(
     assert verdict(wanted(**FIRST, **members), Asked(1)) is is_met
 
 
-@pytest.mark.parametrize("body", [b"", b"(4096 bytes or more, no text)", b"[1]"])
+@each("body", [b"", b"(4096 bytes or more, no text)", b"[1]"])
 def test_a_body_that_is_no_table_has_no_members(body: bytes) -> None:
     requested = wanted(**FIRST, body={"frequency": {"below": 500}})
 
     assert verdict(requested, Asked(1, body=body)) is False
 
 
-@pytest.mark.parametrize(
+@each(
     ("count", "verdicts"),
     [
         # After no, one, two and three requests, in time and when it is over.
@@ -186,7 +187,7 @@ def test_it_tells_what_was_wanted_and_what_came_instead() -> None:
     assert tally.found([]) == "no device like '601-1'"
 
 
-@pytest.mark.parametrize(
+@each(
     ("members", "complaint"),
     [
         ({"method": "GO"}, "method: 'GO' is none of GET"),

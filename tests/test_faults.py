@@ -1,4 +1,5 @@
 import pytest
+from tests.each import each
 
 from softaxe.device.faults import DeviceFaults, Sensor, UpdateFault
 from softaxe.effects import EFFECTS
@@ -9,7 +10,7 @@ from softaxe.units import NEVER
 ALL = Whom("601-1", "gammas")
 
 
-@pytest.mark.parametrize(
+@each(
     ("rule", "complaint"),
     [
         ({}, "effect: None is none of ambient, fan_blocked"),
@@ -68,8 +69,8 @@ def test_a_rule_begins_and_ends_in_device_time() -> None:
     assert rules.next_change(115) == NEVER
 
 
-@pytest.mark.parametrize("start", [0.0, 0.1, 12345.678])
-@pytest.mark.parametrize("every", [0.3, 7.0, 60.0])
+@each("start", [0.0, 0.1, 12345.678])
+@each("every", [0.3, 7.0, 60.0])
 def test_a_rule_begins_again_so_often(start: float, every: float) -> None:
     rules = FaultRules()
     order = {"effect": "wifi_loss", "duration_s": every / 3, "every_s": every}

@@ -1,12 +1,13 @@
 import math
 
 import pytest
+from tests.each import each
 
 from softaxe.errors import SettingError
 from softaxe.json_values import double, show, utf8_size, whole
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "cut"),
     [
         (65.9, 65),

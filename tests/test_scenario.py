@@ -2,6 +2,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from tests.each import each
 
 from softaxe.errors import SettingError
 from softaxe.scenario import Expectation, read_scenario
@@ -40,7 +41,7 @@ INFOS: dict[str, dict[str, Any] | None] = {
 }
 
 
-@pytest.mark.parametrize(
+@each(
     ("members", "is_met"),
     [
         ({"field": "temp", "above": 50}, True),
@@ -76,7 +77,7 @@ def test_a_device_that_does_not_answer_has_no_field() -> None:
     assert not expect(field="answers", is_not=True).holds(INFOS, INFOS)
 
 
-@pytest.mark.parametrize(
+@each(
     ("data", "complaint"),
     [
         ({}, "has no [[step]]"),

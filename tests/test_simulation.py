@@ -1,4 +1,5 @@
 import pytest
+from tests.each import each
 
 from softaxe import Device, Pool, Simulation
 from softaxe.bitcoin.coinbase import Output
@@ -90,7 +91,7 @@ PAID = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 
 
 @pytest.mark.unwatched
-@pytest.mark.parametrize(
+@each(
     ("firmware", "no_shares"),
     [("2.8.1", 0), ("2.10.1", 2), ("2.13.2", 2), ("2.15.0", 0)],
 )

@@ -1,16 +1,16 @@
 from typing import Any
 
-import pytest
+from tests.each import each
 
 from softaxe.units import printable, with_suffix
 
 
-@pytest.mark.parametrize("text", ["", "Brücke 21,5 °C", "日本", "a  b\\n"])
+@each("text", ["", "Brücke 21,5 °C", "日本", "a  b\\n"])
 def test_what_can_be_printed_stays(text: str) -> None:
     assert printable(text) == text
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "shown"),
     [
         ("\x1b]52;c;cm0=\x07", "\\x1b]52;c;cm0=\\x07"),

@@ -1,8 +1,8 @@
 from ipaddress import IPv4Address, ip_network
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.each import each
 
 from softaxe.api.access import inet_addr, is_allowed, is_loopback, is_near
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, Profile
@@ -56,7 +56,7 @@ def allowed_by_name(
     )
 
 
-@pytest.mark.parametrize(
+@each(
     "origin",
     [
         "http://192.168.1.9",
@@ -76,7 +76,7 @@ def test_pages_of_local_names_may_ask_from_anywhere(origin: str) -> None:
     assert not allowed_by_name("203.0.113.5", origin=origin, profile=DOCUMENTED)
 
 
-@pytest.mark.parametrize(
+@each(
     "origin",
     [
         "http://192.168.1.5:8080",
@@ -103,7 +103,7 @@ def test_who_has_no_page_needs_a_private_address_as_ever() -> None:
     assert allowed_by_name(LOOPBACK, origin="http://bitaxe.local", profile=DOCUMENTED)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "address"),
     [
         ("192.168.1.9", "192.168.1.9"),
@@ -149,7 +149,7 @@ def test_any_text_is_an_address_or_none(text: str) -> None:
 
 
 class TestFirmwareRule:
-    @pytest.mark.parametrize(
+    @each(
         ("client_ip", "is_expected"),
         [
             ("10.0.0.1", True),
@@ -174,7 +174,7 @@ class TestFirmwareRule:
     ) -> None:
         assert allowed_by_firmware(client_ip) is is_expected
 
-    @pytest.mark.parametrize(
+    @each(
         ("origin", "is_expected"),
         [
             ("http://192.168.1.9", True),
@@ -244,7 +244,7 @@ def test_a_host_name_with_a_dot_makes_no_foreign_page_the_devices_own() -> None:
     assert not allowed("stranger.example")
 
 
-@pytest.mark.parametrize(
+@each(
     "host",
     [
         "bitaxe.fritz.box",
@@ -263,7 +263,7 @@ def test_on_a_network_a_device_answers_to_whatever_its_owner_calls_it(
     assert allowed_by_firmware(PRIVATE, host=host)
 
 
-@pytest.mark.parametrize(
+@each(
     ("client_ip", "is_expected"),
     [
         ("127.0.0.1", True),
@@ -280,7 +280,7 @@ def test_who_is_near_has_a_private_address(
     assert is_near(client_ip) is is_expected
 
 
-@pytest.mark.parametrize(
+@each(
     ("host", "is_expected"),
     [("127.0.0.1", True), ("LOCALHOST", True), ("::1", True), ("0.0.0.0", False)],
 )
@@ -289,7 +289,7 @@ def test_only_this_machine_reaches_loopback(host: str, *, is_expected: bool) -> 
 
 
 class TestDocumentedRule:
-    @pytest.mark.parametrize(
+    @each(
         ("client_ip", "is_expected"),
         [
             ("127.0.0.1", True),
@@ -308,7 +308,7 @@ class TestDocumentedRule:
     ) -> None:
         assert allowed_as_documented(client_ip) is is_expected
 
-    @pytest.mark.parametrize(
+    @each(
         ("origin", "host", "is_expected"),
         [
             ("http://127.0.0.1:8080", "127.0.0.1:8080", True),
@@ -337,7 +337,7 @@ class TestDocumentedRule:
     ) -> None:
         assert allowed_as_documented(origin=origin, host=host) is is_expected
 
-    @pytest.mark.parametrize(
+    @each(
         ("origin", "host", "is_expected"),
         [
             ("http://192.168.1.9:8080", "192.168.1.9:8080", True),
@@ -359,7 +359,7 @@ class TestDocumentedRule:
     ) -> None:
         assert allowed_as_documented(PRIVATE, origin=origin, host=host) is is_expected
 
-    @pytest.mark.parametrize(
+    @each(
         ("host", "is_expected"),
         [
             ("127.0.0.1:8080", True),
@@ -391,9 +391,9 @@ SHARED = (ip_network("100.64.0.0/10"), ip_network("fd00::/8"))
 """Of carriers, which clouds use too, and what IPv6 has for private ones."""
 
 
-@pytest.mark.parametrize("trusts_names", [False, True])
-@pytest.mark.parametrize("profile", [DOCUMENTED, FIRMWARE])
-@pytest.mark.parametrize(
+@each("trusts_names", [False, True])
+@each("profile", [DOCUMENTED, FIRMWARE])
+@each(
     ("client", "origin", "host", "is_expected"),
     [
         ("100.64.0.9", None, None, True),

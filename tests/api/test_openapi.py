@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from tests.documents import complaints_of_generators
+from tests.each import each
 
 from softaxe import Device
 from softaxe.api import openapi
@@ -36,8 +37,8 @@ def test_every_route_of_the_page_is_there() -> None:
     assert "patch" in paths["/api/system"]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("profile", [DOCUMENTED, FIRMWARE])
+@each("version", VERSIONS)
+@each("profile", [DOCUMENTED, FIRMWARE])
 def test_a_version_s_document_has_its_routes_and_members(
     version: str, profile: Profile
 ) -> None:

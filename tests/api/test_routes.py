@@ -1,4 +1,4 @@
-import pytest
+from tests.each import each
 
 from softaxe.api.routes import routes_of
 from softaxe.catalog.firmware import Route, firmware, versions
@@ -13,7 +13,7 @@ def route(version: str, profile: Profile, method: str, path: str) -> Route | Non
     return None
 
 
-@pytest.mark.parametrize("version", versions())
+@each("version", versions())
 def test_a_version_s_routes_come_first_and_in_its_order(version: str) -> None:
     of = firmware(version)
 
@@ -23,7 +23,7 @@ def test_a_version_s_routes_come_first_and_in_its_order(version: str) -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("version", ["2.8", "2.12", "2.15"])
+@each("version", ["2.8", "2.12", "2.15"])
 def test_the_page_s_routes_are_there_on_every_version(version: str) -> None:
     for method, path in (
         ("GET", "/api/system/statistics/dashboard"),

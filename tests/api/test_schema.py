@@ -1,4 +1,5 @@
 import pytest
+from tests.each import each
 
 from softaxe import Device
 from softaxe.api.schema import (
@@ -145,7 +146,7 @@ def test_blocks_and_difficulties_of_the_pool_are_as_exact_as_the_version(
     assert fields["blockFound"].print(fields["blockFound"].get(device)) == "2"
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "profile", "told"),
     [
         ("2.8.1", DOCUMENTED, ['"0.84"', '"0.84"', "0.02"]),

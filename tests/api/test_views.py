@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from tests.each import each
 
 from softaxe import Device, Pool, Simulation, cjson
 from softaxe.api import views
@@ -205,7 +206,7 @@ def test_asic_has_the_board_s_options(device: Device) -> None:
     }
 
 
-@pytest.mark.parametrize(
+@each(
     ("query", "labels"),
     [
         ("columns=power,hashrate", ["hashrate", "power"]),
@@ -323,7 +324,7 @@ def test_the_factory_theme_is_laid_out_as_cjson_does() -> None:
     assert len(json.loads(text)["accentColors"]) == 21
 
 
-@pytest.mark.parametrize(
+@each(
     "colors",
     [
         "[" * 490 + "]" * 490,
@@ -552,7 +553,7 @@ def test_the_oldest_release_tells_the_difficulty_of_its_last_job() -> None:
     assert isinstance(info["fanspeed"], int)
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "board", "temp2_c"),
     [("2.10.1", "601", 0), ("2.10.1", "800", -1), ("2.11.0", "601", -1)],
 )

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from tests.each import each
 
 from softaxe.asic import frames
 from softaxe.asic.chip import (
@@ -191,7 +192,7 @@ def test_a_new_job_ends_the_old_one_at_once() -> None:
         assert all(reply.id_byte & 0xF0 == 48 << 1 for reply in bench.nonces)
 
 
-@pytest.mark.parametrize("version_mask", [0, 0x00C00000, 0x1FFFE000])
+@each("version_mask", [0, 0x00C00000, 0x1FFFE000])
 def test_versions_are_rolled_inside_the_mask_only(version_mask: int) -> None:
     bench = Bench(version_mask=version_mask)
     bench.mine(200)
@@ -491,7 +492,7 @@ def test_a_job_of_the_wrong_length_is_ignored() -> None:
     assert not bench.chain.is_hashing
 
 
-@pytest.mark.parametrize("version", ["601", "401", "202"])
+@each("version", ["601", "401", "202"])
 def test_a_job_id_of_any_value_is_searched(version: str) -> None:
     bench = Bench(chip=board(version).chip, ticket=1)
     bench.chain.set_mode(REAL, 0.0)
@@ -552,7 +553,7 @@ def test_a_chip_recovers_when_its_voltage_comes_back() -> None:
     assert len(bench.nonces) == pytest.approx(expected, abs=4 * expected**0.5)
 
 
-@pytest.mark.parametrize("slice_s", [0.013, 1.0, 60.0])
+@each("slice_s", [0.013, 1.0, 60.0])
 def test_time_may_be_sliced_in_any_way(slice_s: float) -> None:
     exact, sliced = Bench(seed=3), Bench(seed=3)
     for bench in (exact, sliced):
@@ -688,7 +689,7 @@ def test_of_a_chips_defects_each_takes_its_own() -> None:
     assert sum(Defects(loss=0.4, errors=0.1).left_of(shares)) == pytest.approx(0.6)
 
 
-@pytest.mark.parametrize("scale", [2.0**32, 3e9, 7e7, 1e13])
+@each("scale", [2.0**32, 3e9, 7e7, 1e13])
 def test_what_a_hash_stands_for_does_not_change_what_a_chip_tells(scale: float) -> None:
     bench = Bench()
     bench.chain.set_scale(scale, 0.0)
@@ -716,7 +717,7 @@ def test_counters_go_on_when_a_hash_stands_for_more_or_less() -> None:
     assert bench.read(Register.TOTAL, 100.0) == pytest.approx(hashes, rel=0.03)
 
 
-@pytest.mark.parametrize("ticket_bits", [0, 8, 12])
+@each("ticket_bits", [0, 8, 12])
 def test_targets_are_whole_bits_where_the_scale_is_a_power_of_two(
     ticket_bits: int,
 ) -> None:

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.each import each
 
 from softaxe.asic import frames
 from softaxe.asic.driver import (
@@ -131,7 +132,7 @@ def test_without_chips_the_start_fails() -> None:
     assert bench.driver.next_wake == NEVER
 
 
-@pytest.mark.parametrize(
+@each(
     ("id_replies", "failure"),
     [
         (0, "ASIC chain detection failed"),
@@ -348,7 +349,7 @@ def test_a_byte_lost_in_the_enumeration_costs_one_chip() -> None:
     )
 
 
-@pytest.mark.parametrize("name", list(CHIPS))
+@each("name", list(CHIPS))
 def test_a_line_that_stays_slow_is_not_made_fast(name: str) -> None:
     chip = CHIPS[name]
     fast = frames.write_all(*frames.WIRES[chip.name].fastest_baud)

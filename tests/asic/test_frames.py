@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.each import each
 
 from softaxe.asic import frames
 from softaxe.asic.frames import (
@@ -296,7 +297,7 @@ def test_the_chip_skips_rubbish_to_the_next_command() -> None:
     assert reader.bad_frames == 1
 
 
-@pytest.mark.parametrize("length", [0x36, 0x56, 0xFF])
+@each("length", [0x36, 0x56, 0xFF])
 def test_a_job_is_as_long_as_the_chip_expects_whatever_its_length_byte_says(
     length: int, vectors: Vectors
 ) -> None:
@@ -323,7 +324,7 @@ def test_a_job_cut_short_costs_no_more_than_the_next_one(vectors: Vectors) -> No
     assert reader.bad_frames == 1
 
 
-@pytest.mark.parametrize("size", [1, 4096, 100_000])
+@each("size", [1, 4096, 100_000])
 def test_commands_are_taken_from_pieces_of_any_size(size: int) -> None:
     stream = b"".join(frames.write_all(0x14, n) for n in range(3000))
     reader, count = CommandReader(WIRE.job_bytes), 0
@@ -334,7 +335,7 @@ def test_commands_are_taken_from_pieces_of_any_size(size: int) -> None:
     assert reader.bad_frames == 0
 
 
-@pytest.mark.parametrize("frame", [b"\x72\x05\0\0", b"\x51\x05\0\x14", b"\x52\xff\0\0"])
+@each("frame", [b"\x72\x05\0\0", b"\x51\x05\0\x14", b"\x52\xff\0\0"])
 def test_what_is_no_command_of_the_chips_is_skipped_at_once(frame: bytes) -> None:
     wrong = frames.HOST_PREAMBLE + frame + bytes((frames.crc5(frame),))
     reader = CommandReader(WIRE.job_bytes)
@@ -366,9 +367,7 @@ def test_nonces_of_real_chips_say_what_they_are_worth_and_whose_they_are(
             assert reply.nonce >> 25 < core_counts[mined["chip"]]
 
 
-@pytest.mark.parametrize(
-    ("name", "most"), [("BM1366", 0xFF), ("BM1368", 0xFE), ("BM1370", 0xFE)]
-)
+@each(("name", "most"), [("BM1366", 0xFF), ("BM1368", 0xFE), ("BM1370", 0xFE)])
 def test_a_hash_better_than_the_byte_can_tell_is_told_as_the_best(
     name: str, most: int
 ) -> None:

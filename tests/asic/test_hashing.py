@@ -4,6 +4,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.each import each
 
 from softaxe.asic.frames import Register
 from softaxe.asic.hashing import (
@@ -70,7 +71,7 @@ def test_no_nonce_is_handed_out_twice(sizes: list[int], seed: int) -> None:
         assert version != next_version or first + count <= following
 
 
-@pytest.mark.parametrize("cores", [80, 112, 128])
+@each("cores", [80, 112, 128])
 def test_pieces_go_round_the_cores_and_upwards_through_the_versions(cores: int) -> None:
     spans = pieces(cursor(cores=cores, piece=32), 1000)
 
@@ -195,7 +196,7 @@ def test_what_is_no_counter_has_no_value() -> None:
 
 
 @pytest.mark.unwatched
-@pytest.mark.parametrize("mean", [0.01, 0.5, 5.0, 29.0, 31.0, 312.0])
+@each("mean", [0.01, 0.5, 5.0, 29.0, 31.0, 312.0])
 def test_poisson_draws_have_mean_and_variance_alike(mean: float) -> None:
     rng = random.Random(2)
     draws = [poisson(rng, mean) for _ in range(20_000)]
@@ -219,7 +220,7 @@ def lost(silicon: Silicon, margin_v: float) -> float:
     return 1 - sum(domain_shares(silicon, margin_v))
 
 
-@pytest.mark.parametrize(
+@each(
     ("margin_v", "low", "high"),
     [
         (0.3, 0.0, 1e-12),

@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from tests.each import each
 
 from softaxe.bitcoin.address import (
     Network,
@@ -58,7 +59,7 @@ def test_segwit_addresses_of_the_reference(vectors: Vectors) -> None:
         assert script == bytes((opcode, len(program))) + program
 
 
-@pytest.mark.parametrize(
+@each(
     ("address", "script"),
     [  # BIP 350, valid addresses
         (
@@ -76,7 +77,7 @@ def test_segwit_in_capitals_and_of_later_versions(address: str, script: str) -> 
     assert script_for_address(address).hex() == script
 
 
-@pytest.mark.parametrize(
+@each(
     ("address", "reason"),
     [
         ("", "0 bytes, not 25"),
@@ -105,6 +106,6 @@ def test_what_is_no_address_is_refused_with_a_reason(address: str, reason: str) 
         script_for_address(address)
 
 
-@pytest.mark.parametrize("data", [b"", b"\0\0\1", bytes(range(40))])
+@each("data", [b"", b"\0\0\1", bytes(range(40))])
 def test_base58_is_read_as_it_was_written(data: bytes) -> None:
     assert base58_bytes(base58check(data))[:-4] == data

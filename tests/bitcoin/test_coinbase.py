@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-import pytest
+from tests.each import each
 
 from softaxe.bitcoin.address import Network
 from softaxe.bitcoin.coinbase import (
@@ -44,7 +44,7 @@ def test_height_and_text_are_read_from_the_coinbase(vectors: Vectors) -> None:
             assert int(difficulty) == vector["network_difficulty_u64"]
 
 
-@pytest.mark.parametrize("size", [0, 41, 42, 44])
+@each("size", [0, 41, 42, 44])
 def test_a_coinbase_cut_short_is_not_decoded(size: int) -> None:
     coinbase1 = (bytes(41) + b"\x20\x03\x01\x02\x03")[:size]
 
@@ -122,7 +122,7 @@ def test_all_value_counts_and_six_outputs_are_told_of() -> None:
     assert testers.user_sat == 0, "its addresses are written in another way there"
 
 
-@pytest.mark.parametrize("size", range(46))
+@each("size", range(46))
 def test_of_a_coinbase_cut_short_whole_outputs_count(size: int) -> None:
     output = (5).to_bytes(8, "little") + b"\x03\x6a\x01\x61"
     data = (bytes(4) + b"\x03" + output * 3 + bytes(4))[:size]
@@ -154,7 +154,7 @@ def test_proposals_are_signalled_as_in_the_reference(vectors: Vectors) -> None:
             )
 
 
-@pytest.mark.parametrize(
+@each(
     ("user", "network"),
     [
         ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4.a", Network.MAIN),

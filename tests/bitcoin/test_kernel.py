@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from tests.each import each
 
 from softaxe.bitcoin import kernel
 from softaxe.bitcoin.header import nbits_target, sha256d
@@ -162,8 +163,8 @@ class TestSearch:
         assert search(bytes(80), 0, 0, (1 << 256) - 1) == []
 
 
-@pytest.mark.parametrize("name", SEARCHES)
-@pytest.mark.parametrize(
+@each("name", SEARCHES)
+@each(
     ("arguments", "reason"),
     [
         ((bytes(79), 0, 1, 0), "header"),
@@ -224,7 +225,7 @@ def test_a_midstate_is_the_state_after_the_first_block() -> None:
         kernel.midstate(bytes(63))
 
 
-@pytest.mark.parametrize(("state", "tail"), [(31, 12), (32, 11), (33, 13)])
+@each(("state", "tail"), [(31, 12), (32, 11), (33, 13)])
 def test_midstates_and_tails_have_their_sizes(state: int, tail: int) -> None:
     with pytest.raises(ValueError, match="bytes, not"):
         kernel.search_midstate(bytes(state), bytes(tail), 0, 1, 0)

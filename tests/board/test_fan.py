@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from tests.each import each
 
 from softaxe.board.fan import FAN_CHIPS, Fan, FanController
 from softaxe.catalog import board
@@ -67,7 +68,7 @@ def test_a_late_knee_leaves_a_straight_line() -> None:
     assert half.rpm == pytest.approx(full.rpm * 31 / 63, rel=0.02)
 
 
-@pytest.mark.parametrize(
+@each(
     ("controller", "rpm"),
     # What real fans read: single readings, and two ends of a day at full duty.
     [("EMC2101", rpm) for rpm in (6758, 6792, 5217, 3915, 3859, 5471, 8095, 1997)]

@@ -2,6 +2,7 @@ import random
 from itertools import pairwise
 
 import pytest
+from tests.each import each
 
 from softaxe.board.radio import NETWORKS, AuthMode, Network, Radio
 from softaxe.catalog.firmware import firmware
@@ -138,7 +139,7 @@ def test_an_open_network_is_joined_without_a_password() -> None:
     assert made.is_connected
 
 
-@pytest.mark.parametrize(
+@each(
     ("ssid", "password", "text"),
     [
         ("home", "wrong-words", "Incorrect password entered (Error 15, retry #%d)"),
@@ -173,7 +174,7 @@ def test_what_cannot_be_joined_is_told_and_tried_again(
     assert not any(password and password in line for line in lines)
 
 
-@pytest.mark.parametrize(
+@each(
     "mode", [mode for mode in AuthMode if mode not in (AuthMode.OPEN, AuthMode.WPA_PSK)]
 )
 def test_a_safe_namesake_is_joined_though_a_weaker_one_is_nearer(
@@ -286,7 +287,7 @@ def test_the_button_switches_the_access_point() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     ("ssid", "password"), [("", ""), ("home", "wrong-words"), ("home", "secret-words")]
 )
 def test_each_signal_moves_its_own_way_joined_or_not(ssid: str, password: str) -> None:
@@ -351,9 +352,7 @@ def test_2_8_waits_for_an_address_for_ever() -> None:
     assert (made.status_text, made.is_given_up) == ("Connected!", True)
 
 
-@pytest.mark.parametrize(
-    ("version", "is_on"), [("2.8.1", True), ("2.9.0", False), ("2.12.2", False)]
-)
+@each(("version", "is_on"), [("2.8.1", True), ("2.9.0", False), ("2.12.2", False)])
 def test_an_address_ends_an_access_point_switched_on_by_hand(
     version: str, *, is_on: bool
 ) -> None:

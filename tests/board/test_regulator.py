@@ -1,6 +1,7 @@
 import random
 
 import pytest
+from tests.each import each
 
 from softaxe.board.power import PowerStage
 from softaxe.board.regulator import (
@@ -73,7 +74,7 @@ def test_readings_come_in_the_tps546_s_steps() -> None:
     assert reading.power_w == pytest.approx(output_w + 5)
 
 
-@pytest.mark.parametrize(
+@each(
     "reading",
     # Input voltages in V and core currents in A as nine real boards read them.
     [
@@ -86,7 +87,7 @@ def test_a_real_reading_is_one_the_tps546_can_give(reading: float) -> None:
     assert slinear11(reading + reading / 4000) == reading
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "step"),
     [(5.03, 1 / 128), (12.03, 1 / 64), (15.97, 1 / 64), (16.28, 1 / 32)],
 )

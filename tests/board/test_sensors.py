@@ -2,6 +2,7 @@ import random
 from statistics import stdev
 
 import pytest
+from tests.each import each
 
 from softaxe.board.sensors import draw_noise, has_cold_sensor, read_temperatures
 from softaxe.board.thermal import Thermal
@@ -21,7 +22,7 @@ def warm(version: str) -> Thermal:
     return thermal
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "step_c"),
     [("601", 0.125), ("801", 0.125), ("205", 1.0), ("302", 0.0625)],
 )
@@ -43,7 +44,7 @@ def test_a_diode_sees_the_chip_and_a_board_sensor_less_but_for_the_offset() -> N
     assert beside.board_c[0] < beside.chip_c
 
 
-@pytest.mark.parametrize("version", ["302", "303", "701", "702", "801"])
+@each("version", ["302", "303", "701", "702", "801"])
 def test_two_sensors_see_two_chips(version: str) -> None:
     first, second = read_temperatures(board(version), warm(version))
 

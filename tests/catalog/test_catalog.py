@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.each import each
 
 from softaxe.catalog import (
     Board,
@@ -40,7 +41,7 @@ def test_every_board_of_the_reference_is_there_and_no_other(
     assert sorted(row.version for row in boards()) == sorted(versions)
 
 
-@pytest.mark.parametrize("row", boards(), ids=lambda row: row.version)
+@each("row", boards())
 def test_a_board_is_that_of_the_reference(
     row: Any, boards_reference: Reference
 ) -> None:
@@ -111,7 +112,7 @@ def test_regulator_limits_are_those_of_the_reference(
 CHIPS = read_chips(catalog_data())
 
 
-@pytest.mark.parametrize("key", CHIPS)
+@each("key", CHIPS)
 def test_a_chip_is_that_of_the_reference(key: str, boards_reference: Reference) -> None:
     added = boards_reference["newest"]["asics_added"]
     asic = {**boards_reference["asics"], **added}[key]
@@ -175,7 +176,7 @@ def test_a_family_means_a_board_that_the_firmware_knows() -> None:
     assert board("Hex", firmware("2.11")).version == "303"
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "version", "text"),
     [
         ("801", "2.12.0", "does not know 801 (GammaTurbo); 2.12.1 to 2.15.0 do"),
@@ -193,7 +194,7 @@ def test_a_pair_that_does_not_run_says_what_does(
     assert version in str(error.value)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "version"),
     [("601", "2.12.2"), ("650", "2.13.0"), ("603", "2.14.1"), ("800", "2.12.0")],
 )
@@ -254,7 +255,7 @@ def test_an_unknown_board_names_the_known_ones() -> None:
         board("9000")
 
 
-@pytest.mark.parametrize(
+@each(
     ("release", "intervals_ms"),
     # BM1397, one BM1366, six, two BM1370 and six BM1368.
     [

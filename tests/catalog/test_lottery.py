@@ -2,6 +2,7 @@ from math import log
 from statistics import correlation, mean, median, stdev
 
 import pytest
+from tests.each import each
 
 from softaxe.board.fan import speed_share
 from softaxe.catalog import board
@@ -83,7 +84,7 @@ def test_facts_are_not_drawn() -> None:
     assert drawn.max_power_w == GAMMA.max_power_w
 
 
-@pytest.mark.parametrize("seed", range(20))
+@each("seed", range(20))
 def test_domains_share_all_of_the_hashes(seed: int) -> None:
     (silicon,) = draw(GAMMA, seed).silicons
     assert sum(silicon.domain_weights) == pytest.approx(1)

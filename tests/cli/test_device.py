@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.each import each
 from typer.testing import CliRunner, Result
 
 from softaxe.cli import device as command
@@ -49,7 +50,7 @@ def test_pools_and_logs_are_printed(axe: Any) -> None:
     assert "x1b" not in logs.stdout
 
 
-@pytest.mark.parametrize(
+@each(
     ("arguments", "status", "says"),
     [
         (("set", "frequncy=500"), 2, "frequency is one"),

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 from tests.commands import command
+from tests.each import each
 from tests.running import wait_for
 from typer.testing import CliRunner
 
@@ -159,7 +160,7 @@ def test_scaled_work_by_tls_on_a_pool_in_another_process(
     assert info["poolConnectionInfo"] == "IPv4 (TLS Cert)"
 
 
-@pytest.mark.parametrize(
+@each(
     ("options", "complaint"),
     [
         (["--tls", "--cert", "a"], "--cert: goes with --key"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from tests.each import each
 from typer.testing import CliRunner
 
 from softaxe.cli.commands import app
@@ -51,10 +52,9 @@ def validator(kind: FileKind) -> jsonschema_rs.Validator:
     return jsonschema_rs.validator_for(file_schema(kind))
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "path"),
     [(kind, path) for kind, paths in FILES.items() for path in paths],
-    ids=lambda one: getattr(one, "stem", str(one)),
 )
 def test_files_are_as_their_schema_says(kind: FileKind, path: Path) -> None:
     data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -63,7 +63,7 @@ def test_files_are_as_their_schema_says(kind: FileKind, path: Path) -> None:
     READERS[kind](path)
 
 
-@pytest.mark.parametrize("kind", FileKind)
+@each("kind", FileKind)
 def test_examples_name_their_schema(kind: FileKind) -> None:
     example = FILES[kind][0]
 

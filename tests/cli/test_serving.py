@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.each import each
 
 from softaxe import Device
 from softaxe.api.access import Networks
@@ -210,7 +211,7 @@ def test_whoever_runs_one_device_is_told_when_it_stops_mining_and_mines_again(
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     ("settings", "why"),
     [
         (

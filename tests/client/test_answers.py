@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from tests.each import each
 
 from softaxe.client.answers import (
     Statistics,
@@ -15,15 +16,15 @@ from softaxe.errors import BadResponse
 from softaxe.units import with_suffix
 
 
-@pytest.mark.parametrize("gap", ["", " "])
-@pytest.mark.parametrize("value", [0, 12, 1230, 155_970_000, 4_290_000_000_000])
+@each("gap", ["", " "])
+@each("value", [0, 12, 1230, 155_970_000, 4_290_000_000_000])
 def test_difficulties_of_old_versions_are_numbers(value: int, gap: str) -> None:
     told = {"bestDiff": with_suffix(value, gap)}
 
     assert read_answer(Info, told).bestDiff == pytest.approx(value, rel=1e-12)
 
 
-@pytest.mark.parametrize("text", ["", "G", "1.5X", "nan", "inf", "1e999"])
+@each("text", ["", "G", "1.5X", "nan", "inf", "1e999"])
 def test_what_is_no_difficulty_is_complained_about(text: str) -> None:
     assert difficulty_of(text) == text
     with pytest.raises(BadResponse, match=r"no Info: .*\$\.bestDiff"):
@@ -42,7 +43,7 @@ def test_what_is_unknown_or_missing_does_no_harm() -> None:
     assert (info.temp, info.power) == (None, None)
 
 
-@pytest.mark.parametrize("answer", [None, [], "text", {"pools": [{"id": None}]}])
+@each("answer", [None, [], "text", {"pools": [{"id": None}]}])
 def test_another_shape_is_no_answer(answer: Any) -> None:
     with pytest.raises(BadResponse, match="the answer is no Info"):
         read_answer(Info, answer)

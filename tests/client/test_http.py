@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
+from tests.each import each
 
 from softaxe.client import http
 from softaxe.client.axeos import AxeOS
@@ -126,7 +127,7 @@ def test_nobody_there_is_told() -> None:
         AxeOS(f"127.0.0.1:{port}").request("GET", "/a")
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     ["https://device", "http://", "http://device:x", "http://device:99999", "a b"],
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.each import each
 
 from softaxe.api.access import Networks
 from softaxe.control.app import ControlApp
@@ -53,7 +54,7 @@ def test_a_name_is_one_part_and_not_empty(path: str) -> None:
     assert asked("DELETE", path).status == 405
 
 
-@pytest.mark.parametrize(
+@each(
     ("client", "status"),
     [("127.0.0.1", 200), ("192.168.1.5", 200), ("::1", 200), ("8.8.8.8", 403)],
 )
@@ -72,7 +73,7 @@ def test_clients_of_other_networks_can_be_let_in() -> None:
     assert status("8.8.8.8", cloud) == 403
 
 
-@pytest.mark.parametrize(
+@each(
     ("given", "status"),
     [
         (b"Bearer geheim", 200),
@@ -93,7 +94,7 @@ def test_orders_need_the_token(given: bytes, status: int) -> None:
     assert asked("GET", "/metrics", *headers, token=TOKEN).status == status
 
 
-@pytest.mark.parametrize("path", ["/", "/control/health", "/control/ready"])
+@each("path", ["/", "/control/health", "/control/ready"])
 def test_the_page_and_who_watches_a_process_need_none(path: str) -> None:
     assert asked("GET", path, token=TOKEN).status == 200
 
@@ -102,7 +103,7 @@ def test_no_site_shows_the_fleets_page_in_a_frame() -> None:
     assert (b"X-Frame-Options", b"DENY") in asked("GET", "/").headers
 
 
-@pytest.mark.parametrize(
+@each(
     ("host", "status"),
     [
         (b"fleet.example:8100", 200),
@@ -132,8 +133,8 @@ def test_other_sites_gain_nothing_by_an_allowed_name() -> None:
     assert status(b"null") == 403
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/control/health", "/control/ready"])
-@pytest.mark.parametrize(
+@each("path", ["/metrics", "/control/health", "/control/ready"])
+@each(
     ("host", "status"),
     [
         (b"softaxe-0.softaxe.default.svc.cluster.local:8100", 200),

@@ -1,4 +1,5 @@
 import pytest
+from tests.each import each
 
 from softaxe.control import changes
 from softaxe.control.changes import Changes, Row
@@ -44,7 +45,7 @@ def test_devices_come_and_go() -> None:
     assert looks.take([one("a"), one("b"), one("c")], first)["removed"] == []
 
 
-@pytest.mark.parametrize("since", ["", "0", "nonsense", "00000000-1", "-1", "x-²"])
+@each("since", ["", "0", "nonsense", "00000000-1", "-1", "x-²"])
 def test_a_revision_that_is_not_known_is_answered_with_all(since: str) -> None:
     looks = Changes()
     looks.take([one("a")], "0")

@@ -6,6 +6,7 @@ import httpx
 import jsonschema_rs
 import pytest
 from tests.documents import complaints_of_generators
+from tests.each import each
 
 from softaxe.control.document import document
 from softaxe.control.operations import OPERATIONS, TAGS
@@ -123,7 +124,7 @@ def test_a_group_is_described_as_it_is_read() -> None:
     assert list(DOCUMENT["components"]["schemas"]["Group"]["properties"]) == known
 
 
-@pytest.mark.parametrize("name", EFFECTS)
+@each("name", EFFECTS)
 def test_orders_are_described_as_they_are_read(name: str) -> None:
     kind = EFFECTS[name]
     own = {one.name: one.default for one in parameters(kind)}
@@ -143,7 +144,7 @@ def test_orders_are_described_as_they_are_read(name: str) -> None:
 
 
 @pytest.mark.unwatched
-@pytest.mark.parametrize(
+@each(
     ("name", "body"),
     [
         ("add_fault", {"effect": "nothing"}),

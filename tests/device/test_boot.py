@@ -1,6 +1,7 @@
 import re
 
 import pytest
+from tests.each import each
 from tests.mining import model_of
 
 from softaxe import Device
@@ -126,7 +127,7 @@ def test_lines_carry_colours_levels_and_milliseconds() -> None:
     assert [line.boot_ms for line in lines] == sorted(line.boot_ms for line in lines)
 
 
-@pytest.mark.parametrize(
+@each(
     ("board", "wanted"),
     [
         ("205", "EMC2101: Initializing EMC2101 (Temperature offset: 5° C)"),

@@ -1,6 +1,7 @@
 """The fan of every release."""
 
 import pytest
+from tests.each import each
 from tests.mining import logged, mining, model_of
 
 from softaxe.board.fan import Fan
@@ -31,7 +32,7 @@ def control(
     return FanControl(stored, rows=rows, fan=fan, log=log), stored, log, fan
 
 
-@pytest.mark.parametrize("release", LOOPS)
+@each("release", LOOPS)
 def test_up_to_2_12_the_fan_is_a_part_of_the_power_loop(release: str) -> None:
     fan, settings, _, _ = control(release)
     fan.start(0.5)
@@ -42,7 +43,7 @@ def test_up_to_2_12_the_fan_is_a_part_of_the_power_loop(release: str) -> None:
     assert fan.percent == 100  # of the change from 0
 
 
-@pytest.mark.parametrize("release", LOOPS)
+@each("release", LOOPS)
 def test_without_a_temperature_it_goes_at_70_on_its_own_access_point(
     release: str,
 ) -> None:
@@ -54,7 +55,7 @@ def test_without_a_temperature_it_goes_at_70_on_its_own_access_point(
     assert fan.percent == (70 if release in LOOPS[:3] else 100)
 
 
-@pytest.mark.parametrize(
+@each(
     ("release", "at_boot", "live"),
     [("2.9", 25, 25), ("2.10", 40, 40), ("2.12.2", 40, 40), ("2.13", 40, 60)],
 )

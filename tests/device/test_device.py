@@ -2,6 +2,7 @@ import doctest
 from dataclasses import replace
 
 import pytest
+from tests.each import each
 
 from softaxe import Device, Pool, Simulation
 from softaxe.catalog.firmware.rows import LOG_MARK
@@ -345,7 +346,7 @@ def test_firmware_by_usb_helps_a_board_on_which_another_stops() -> None:
 PAGE = {"/version.txt": b"v2.13.1 " + b"x" * 80 + b"\nmore"}
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "shipped", "at_once", "after", "without"),
     [
         ("2.8.1", "", "", "", ""),

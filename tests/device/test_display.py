@@ -1,4 +1,5 @@
 import pytest
+from tests.each import each
 from tests.mining import mining, shown
 
 from softaxe.device.device import Device
@@ -6,7 +7,7 @@ from softaxe.screen.pages import content_of
 
 
 @pytest.mark.unwatched
-@pytest.mark.parametrize(
+@each(
     ("minutes", "after_s", "is_dark"),
     [(-1, 1e6, False), (0, 0, True), (5, 299, False), (5, 301, True)],
 )

@@ -1,10 +1,10 @@
-import pytest
+from tests.each import each
 
 from softaxe.catalog import board
 from softaxe.device.faults import has_part
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "part", "there", "lacking"),
     [
         ("601", "chip", 1, 2),

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from tests.each import each
 
 from softaxe.asic import frames
 from softaxe.asic.driver import Driver, NonceFound
@@ -127,7 +128,7 @@ def test_the_nonce_of_the_reference_becomes_its_share(
     assert expected in bench.lines
 
 
-@pytest.mark.parametrize(
+@each(
     ("release", "line"),
     [
         ("2.8.1", "Ver: 20000004 Nonce 0A029ED1 diff 683.5 of 2097152."),
@@ -226,7 +227,7 @@ def test_a_block_on_order_is_luck_and_leaves_the_network_as_it_is(
     assert bench.mining.block.network_difficulty == max(400, ordered)
 
 
-@pytest.mark.parametrize("release", ["2.8.1", "2.12.2", "2.14.2"])
+@each("release", ["2.8.1", "2.12.2", "2.14.2"])
 def test_the_log_tells_difficulties_below_1(
     vectors: dict[str, Any], release: str
 ) -> None:
@@ -471,7 +472,7 @@ def test_without_outputs_their_sum_is_told_and_a_user_s_old_share_stays(
     assert line in quiet.lines
 
 
-@pytest.mark.parametrize(
+@each(
     ("release", "difficulty", "is_logged"),
     [("2.12.2", 1, False), ("2.13.2", 48005534313578, False), ("2.14.2", None, True)],
 )

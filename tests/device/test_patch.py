@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.each import each
 
 from softaxe import cjson
 from softaxe.api.views import info_body
@@ -49,7 +50,7 @@ def patch(
     return judged(*members, profile=profile, settings=settings).changes
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "changed"),
     [
         ("fanspeed", 50, {"fan_manual_percent": 50}),
@@ -152,7 +153,7 @@ UNMET: list[tuple[str, JsonValue, str, str, object]] = [
 """What the page asks for and a device does not care about."""
 
 
-@pytest.mark.parametrize(("name", "value", "words", "row", "changed"), UNMET)
+@each(("name", "value", "words", "row", "changed"), UNMET)
 def test_what_a_device_takes_beyond_the_page_is_taken_and_told(
     name: str, value: JsonValue, words: str, row: str, changed: object
 ) -> None:
@@ -164,7 +165,7 @@ def test_what_a_device_takes_beyond_the_page_is_taken_and_told(
     assert found.differs == ()
 
 
-@pytest.mark.parametrize(("name", "value", "words", "row", "changed"), UNMET)
+@each(("name", "value", "words", "row", "changed"), UNMET)
 def test_it_is_refused_in_the_same_words_when_strict(
     name: str, value: JsonValue, words: str, row: str, changed: object
 ) -> None:
@@ -175,7 +176,7 @@ def test_it_is_refused_in_the_same_words_when_strict(
     assert refusal.value.differs == (row,)
 
 
-@pytest.mark.parametrize(("name", "value", "words", "row", "changed"), UNMET)
+@each(("name", "value", "words", "row", "changed"), UNMET)
 def test_a_device_has_nothing_to_say_of_it(
     name: str, value: JsonValue, words: str, row: str, changed: object
 ) -> None:
@@ -197,7 +198,7 @@ def test_all_demands_that_are_not_met_are_told_at_once() -> None:
     assert len(found.changes) == 3
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "row"),
     [
         ("fanspeed", 50, "fanspeed_sets_fan"),
@@ -212,7 +213,7 @@ def test_what_only_works_here_is_named(name: str, value: JsonValue, row: str) ->
     assert judged((name, value), profile=STRICT).differs == (row,)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value"),
     [("temptarget", 35), ("manualFanSpeed", 50), ("stratumURL", "2001:db8::1")],
 )
@@ -252,7 +253,7 @@ def test_settings_in_force_are_looked_at_by_the_page() -> None:
     assert unmet(frequency_mhz=512.5, is_overclock_enabled=True) == set()
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "message"),
     [
         ("temptarget", 101, "temptarget: 101 is outside 0..100 °C"),
@@ -380,7 +381,7 @@ def test_a_value_in_force_may_be_sent_back() -> None:
     assert kept == {"frequency_mhz": 500.0}
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "changed"),
     [
         ("fanspeed", 80, {}),
@@ -419,8 +420,8 @@ def test_text_that_is_not_unicode_is_refused() -> None:
             )
 
 
-@pytest.mark.parametrize("profile", [DOCUMENTED, FIRMWARE])
-@pytest.mark.parametrize(
+@each("profile", [DOCUMENTED, FIRMWARE])
+@each(
     ("name", "value"),
     [
         ("stratumTLS", 1),
@@ -460,7 +461,7 @@ def test_urls_in_slots_are_looked_at_where_they_change() -> None:
         judged(("pools", [foreign]), settings=settings, release=release)
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "url", "why"),
     [
         (
@@ -481,7 +482,7 @@ def test_urls_in_slots_are_looked_at_where_they_change() -> None:
         ("2.15.0", "http://a", "no pool is spoken to in http"),
     ],
 )
-@pytest.mark.parametrize("name", ["stratumURL", "fallbackStratumURL"])
+@each("name", ["stratumURL", "fallbackStratumURL"])
 def test_a_url_that_asks_for_what_the_firmware_cannot_do_is_refused(
     name: str, version: str, url: str, why: str
 ) -> None:
@@ -559,7 +560,7 @@ def written(device: Device) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("group", VECTORS)
+@each("group", VECTORS)
 def test_releases_answer_as_in_the_reference(group: str) -> None:
     for version in OF_VECTORS[group]:
         device = Device(firmware=version, profile=FIRMWARE)
@@ -616,7 +617,7 @@ def test_a_stored_number_of_a_flag_is_told_as_it_is() -> None:
     assert device.settings.is_screen_inverted
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "words"),
     [
         ("stratumPort", 70000, "70000 is outside 1..65535; 4464 is stored"),
@@ -643,7 +644,7 @@ def test_what_old_releases_make_of_a_value_is_told(
         judged((name, value), release=old, profile=STRICT)
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "name", "value"),
     [
         ("2.8.1", "rotation", 90),
@@ -717,7 +718,7 @@ CURRENT = "fanspeed"
 
 
 @pytest.mark.unwatched
-@pytest.mark.parametrize("version", versions())
+@each("version", versions())
 def test_every_setting_of_a_release_is_taken_and_told(version: str) -> None:
     device = Device(firmware=version, profile=FIRMWARE)
     device.step(5.0)
@@ -740,7 +741,7 @@ def test_every_setting_of_a_release_is_taken_and_told(version: str) -> None:
         assert (key in info) is not device.firmware.settings[key].is_write_only
 
 
-@pytest.mark.parametrize("version", versions())
+@each("version", versions())
 def test_what_is_sent_is_checked_by_the_release(version: str) -> None:
     release = firmware(version)
     sent = {"frequency": 512.4, "autofanspeed": 1}

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.each import each
 
 from softaxe.device.pool_slots import (
     COMPILED,
@@ -57,7 +58,7 @@ def test_what_is_stored_is_read_again(number: int, slot: PoolSlot) -> None:
     assert from_text(number, to_text(number, slot, PRESETS), PRESETS) == slot
 
 
-@pytest.mark.parametrize("text", [None, "", "{", "[1]", 5, '{"stratumPort":"x"}'])
+@each("text", [None, "", "{", "[1]", 5, '{"stratumPort":"x"}'])
 def test_a_slot_that_cannot_be_read_is_empty(text: object) -> None:
     assert from_text(0, text, {}) == COMPILED
     assert from_text(3, text, {}) == PoolSlot()
@@ -111,13 +112,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("members", "words"), REFUSED)
+@each(("members", "words"), REFUSED)
 def test_the_first_fault_is_named(members: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingError, match="^pool.*" + words.replace(".", "[.]")):
         check_pool(LEAST | members, empty(2))
 
 
-@pytest.mark.parametrize("missing", LEAST)
+@each("missing", LEAST)
 def test_url_port_and_user_are_needed(missing: str) -> None:
     members = {name: value for name, value in LEAST.items() if name != missing}
 
@@ -150,7 +151,7 @@ def test_a_patch_replaces_what_it_lists() -> None:
     assert check_pools([], POOLS) == POOLS
 
 
-@pytest.mark.parametrize(
+@each(
     ("pools", "words"),
     [
         ({}, "pools: an object is no array"),
@@ -170,9 +171,7 @@ def test_one_bad_element_spoils_the_whole(pools: JsonValue, words: str) -> None:
         check_pools(pools, POOLS)
 
 
-@pytest.mark.parametrize(
-    ("sent", "used"), [(1000, 1000), (65536, 0), (100000, 34464), (1e18, 65535)]
-)
+@each(("sent", "used"), [(1000, 1000), (65536, 0), (100000, 34464), (1e18, 65535)])
 def test_sixteen_bits_of_the_suggested_difficulty_count(sent: float, used: int) -> None:
     slot = check_pool({**LEAST, "stratumSuggestedDifficulty": sent}, empty(0))
 

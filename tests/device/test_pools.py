@@ -3,6 +3,7 @@ from itertools import pairwise
 from random import Random
 
 import pytest
+from tests.each import each
 from tests.pool_lines import NOTIFY as JOB
 from tests.pool_lines import SUBSCRIBED as SUBSCRIPTION
 
@@ -117,7 +118,7 @@ def test_three_failures_lead_to_the_fallback_and_back() -> None:
     assert "Switching target due to too many failures (retries: 3)..." in bench.lines
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "profile", "counted"),
     [
         ("2.12.2", DOCUMENTED, 1),
@@ -227,7 +228,7 @@ def test_a_silent_pool_is_given_up_after_three_minutes() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "dialled_after_s", "silence_s", "info"),
     [
         ("2.8.1", 0.0, 600.0, "ipv4 only"),
@@ -260,7 +261,7 @@ def test_every_version_dials_and_waits_for_its_own_time(
 CLOSED = "errno 128: Socket is not connected"
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "lines"),
     [
         (
@@ -440,7 +441,7 @@ def test_before_start_nothing_is_due() -> None:
     assert pools.next_wake == NEVER
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "target"),
     [
         ("pool.example", ("pool.example", 3333)),
@@ -457,7 +458,7 @@ def test_pool_urls_are_understood(url: str, target: tuple[str, int]) -> None:
     assert dial_target(url, 3333) == target
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "url", "why"),
     [
         (
@@ -482,7 +483,7 @@ def test_a_pool_that_wants_more_than_is_spoken_is_not_dialled(
     assert sum(line.startswith(told) for line in bench.lines) == 3
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "info", "trusted"),
     [
         ("2.12.2", "IPv4", None),
@@ -519,8 +520,8 @@ def test_releases_that_know_no_v2_dial_what_another_has_stored(
 USING_TLS = "Using TLS transport"
 
 
-@pytest.mark.parametrize("version", ["2.13.2", "2.14.2", "2.15.0"])
-@pytest.mark.parametrize(
+@each("version", ["2.13.2", "2.14.2", "2.15.0"])
+@each(
     ("changes", "texts", "info", "trusted"),
     [
         ({}, ["TLS disabled, Using TCP transport"], "IPv4", None),
@@ -572,14 +573,14 @@ def test_a_pool_is_reached_by_tls_from_2_13_on(
     assert bench.lines[at + 1 : at + 1 + len(following)] == following
 
 
-@pytest.mark.parametrize(
+@each(
     ("changes", "text"),
     [
         ({"stratum_tls": 3}, "Invalid TLS mode"),
         ({"stratum_tls": 2, "stratum_cert": ""}, "Error: no TLS certificate"),
     ],
 )
-@pytest.mark.parametrize(
+@each(
     ("version", "hosts"),
     [
         ("2.13.2", ["one.example"] * 4),

@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from tests.each import each
 
 from softaxe.catalog import board, boards
 from softaxe.catalog.firmware import firmware, versions
@@ -57,7 +58,7 @@ def test_no_board_comes_with_settings_that_the_page_has_something_against() -> N
         assert not unmet_demands(settings, profile=DOCUMENTED, board=one)
 
 
-@pytest.mark.parametrize(
+@each(
     ("key", "value"),
     [
         ("asicfrequency_f", float("inf")),
@@ -155,7 +156,7 @@ def test_a_release_has_its_own_keys_for_frequency_and_fan() -> None:
     assert by_version["2.11.0"] == by_version["2.15.0"] == (float32(485.3), 60)
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "rows"),
     [
         ("2.9.0", {"asicfrequency": 485, "fanspeed": 40}),
@@ -198,7 +199,7 @@ def test_what_older_releases_lack_is_as_by_default_unless_the_page_promises_it()
     assert seen("2.11.0", FIRMWARE) == (90, True, True)
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "flags"),
     [("2.8.0", (False, True)), ("2.10.1", (False, True)), ("2.11.0", (True, True))],
 )
@@ -253,7 +254,7 @@ def test_slots_are_made_once_of_the_two_pools_that_older_releases_have() -> None
     assert not read("2.14.2", {**stored, **once}).pools
 
 
-@pytest.mark.parametrize(
+@each(
     ("colors", "color"),
     [
         ('{"--primary-color":"#00ff00","--a":"b"}', "#00ff00"),

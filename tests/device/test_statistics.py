@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.each import each
 
 from softaxe import Device
 from softaxe.api.views import info_body
@@ -141,9 +142,7 @@ def test_the_firmwares_32_bits_stop_some_and_hurry_others() -> None:
     assert gaps == {60_000}
 
 
-@pytest.mark.parametrize(
-    ("asked_s", "kept_ms"), VECTORS["stats_frequency_16_bit"].items()
-)
+@each(("asked_s", "kept_ms"), VECTORS["stats_frequency_16_bit"].items())
 def test_16_bits_of_an_interval_are_left(asked_s: str, kept_ms: int) -> None:
     statistics = Statistics(firmware("2.11.0").rows)
     statistics.add(sample(1_000_000))
@@ -156,9 +155,7 @@ def test_16_bits_of_an_interval_are_left(asked_s: str, kept_ms: int) -> None:
     assert is_due(due_ms + 1)
 
 
-@pytest.mark.parametrize(
-    ("version", "is_kept"), [("2.9.0", True), ("2.10.1", False), ("2.12.2", False)]
-)
+@each(("version", "is_kept"), [("2.9.0", True), ("2.10.1", False), ("2.12.2", False)])
 def test_2_9_keeps_what_it_does_not_tell(version: str, *, is_kept: bool) -> None:
     statistics = Statistics(firmware(version).rows)
     statistics.start(20.0)

@@ -2,6 +2,7 @@ from statistics import median
 
 import pytest
 from msgspec.structs import replace
+from tests.each import each
 
 from softaxe.catalog import board, boards
 from softaxe.catalog.lottery import Specimen, draw, typical
@@ -39,7 +40,7 @@ def settled(version: str, seed: int, fan_percent: float | None = None) -> Steady
 
 
 @pytest.mark.unwatched
-@pytest.mark.parametrize("version", sorted({row.usual_version for row in boards()}))
+@each("version", sorted({row.usual_version for row in boards()}))
 def test_nearly_every_device_holds_its_target_and_none_overheats(version: str) -> None:
     states = [settled(version, seed, fan_percent=100) for seed in range(200)]
     hottest_c = [max(state.temp_c, state.temp2_c) for state in states]

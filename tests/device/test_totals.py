@@ -1,4 +1,5 @@
 import pytest
+from tests.each import each
 
 from softaxe import Device, Pool, Simulation
 from softaxe.device.events import SaveSettings
@@ -38,7 +39,7 @@ def test_a_tick_that_comes_early_is_lost() -> None:
     assert totals.hashes == RATE_HS
 
 
-@pytest.mark.parametrize("hashes", [0, 2**63, 2**64 + 2**63 + 2**40])
+@each("hashes", [0, 2**63, 2**64 + 2**63 + 2**40])
 def test_what_is_stored_each_hour_reads_back(hashes: int) -> None:
     high, low = divmod(hashes, 2**64)
     stored = {"total_uptime": 5, "cum_hashes_hi": high, "cum_hashes_lo": low}

@@ -1,4 +1,4 @@
-import pytest
+from tests.each import each
 
 from softaxe.catalog.firmware import firmware
 from softaxe.device.transport import Tls, authority_in, refused, speaks_v2, tls_mode
@@ -8,7 +8,7 @@ NO_TLS = "it asks for TLS, which firmware has from 2.13 on"
 NO_V2 = "it asks for Stratum v2, which firmware has from 2.14 on"
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "whys"),
     [
         ("pool.example", ("", "", "")),
@@ -28,7 +28,7 @@ def test_a_url_may_ask_for_what_a_release_cannot_do(
     assert tuple(refused(url, rows) for rows in (OLD, TLS, NEW)) == whys
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "tls", "modes"),
     [
         ("pool.example", 0, (Tls.OFF, Tls.OFF)),
@@ -47,7 +47,7 @@ def test_what_asks_for_encryption_gets_it(
     assert tuple(tls_mode(url, tls, rows) for rows in (OLD, TLS)) == modes
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "protocol", "speaks"),
     [
         ("stratum+ssl://pool2.example", "SV1", False),

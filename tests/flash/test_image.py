@@ -4,6 +4,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tests.each import each
 
 from softaxe.catalog.firmware import versions
 from softaxe.errors import ImageError, SettingError
@@ -106,7 +107,7 @@ def test_the_first_reason_counts_however_the_image_comes(
         read(bytes(image) + bytes(SLOT_BYTES), chunk_size)
 
 
-@pytest.mark.parametrize(
+@each(
     ("damage", "reason"),
     [
         (lambda i: b"\x7f" + i[1:], "first byte is 0x7F"),
@@ -130,8 +131,8 @@ def test_a_damaged_image_is_refused_with_its_reason(
         read(damage(make_app_image()))
 
 
-@pytest.mark.parametrize("has_digest", [True, False])
-@pytest.mark.parametrize(
+@each("has_digest", [True, False])
+@each(
     ("cut_off", "is_exact"),
     [(1, True), (15, True), (40, True), (1500, True), (2500, False), (3100, False)],
 )
@@ -277,7 +278,7 @@ def test_an_image_may_be_of_no_release() -> None:
     assert described.idf_version == release_image("2.14.2").idf_version
 
 
-@pytest.mark.parametrize("text", ["", "v" * 32, "\u00e4" * 16])
+@each("text", ["", "v" * 32, "\u00e4" * 16])
 def test_a_version_has_to_fit_into_an_image(text: str) -> None:
     with pytest.raises(SettingError, match="bytes"):
         release_bytes(text)

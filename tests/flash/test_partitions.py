@@ -1,6 +1,7 @@
 import hashlib
 
 import pytest
+from tests.each import each
 
 from softaxe.errors import SettingError
 from softaxe.flash.image import AppImage, release_image
@@ -116,7 +117,7 @@ def test_the_factory_slot_holds_a_release() -> None:
     assert (image.idf_version, image.compile_date) == ("v6.0.2", "Aug 20 2026")
 
 
-@pytest.mark.parametrize(
+@each(
     ("key", "value", "complaint", "version"),
     [
         ("ota_0.sha256", "v1", "ota_0: no image", "v2.12.2"),

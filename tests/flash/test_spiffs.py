@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.each import each
 
 from softaxe.errors import ImageError
 from softaxe.flash.spiffs import AXEOS, Geometry, read_spiffs, write_spiffs
@@ -73,7 +74,7 @@ def test_page_numbers_follow_the_meta_bytes_at_an_odd_offset() -> None:
     assert read_spiffs(bytes(image), SMALL) == {"/version.txt": b"v2.12"}
 
 
-@pytest.mark.parametrize(
+@each(
     "geometry",
     [
         SMALL,
@@ -103,7 +104,7 @@ def test_a_full_page_is_read_quickly(make_www_image: Make) -> None:
     assert time.process_time() - started < 0.1
 
 
-@pytest.mark.parametrize(
+@each(
     ("image", "reason"),
     [
         (b"", "0 bytes"),
@@ -252,7 +253,7 @@ def test_bytes_of_another_length_are_refused(data: bytes) -> None:
         read_spiffs(data)
 
 
-@pytest.mark.parametrize(
+@each(
     "files",
     [
         {"/index.html": b"<p>"},

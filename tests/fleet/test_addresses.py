@@ -2,6 +2,7 @@ import resource
 from itertools import islice
 
 import pytest
+from tests.each import each
 
 from softaxe.errors import SettingError
 from softaxe.fleet import addresses
@@ -38,7 +39,7 @@ def test_a_gap_is_filled() -> None:
     assert next(plan.places(taken)) == ("127.0.0.3", 80)
 
 
-@pytest.mark.parametrize(
+@each(
     ("plan", "complaint"),
     [
         (AddressPlan("127.255.255.254", 80), "127.255.255.254 leaves too few"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from tests.each import each
 
 from softaxe.catalog.firmware import firmware
 from softaxe.device.profile import DOCUMENTED, FIRMWARE, STRICT, Profile
@@ -116,7 +117,7 @@ def test_a_pool_of_ones_own_takes_the_built_in_ones_place() -> None:
     assert device.defaults == {}
 
 
-@pytest.mark.parametrize(
+@each(
     ("table", "complaint"),
     [
         ([], "is no table"),
@@ -144,7 +145,7 @@ def test_what_is_not_allowed_is_told_by_name(table: object, complaint: str) -> N
     assert complaint in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@each(
     ("group", "complaint"),
     [
         (Group(settings={"frequencies": 1}), "frequencies is no setting"),
@@ -163,7 +164,7 @@ def test_settings_obey_the_devices_own_rules(group: Group, complaint: str) -> No
     assert complaint in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "target"),
     [
         ("pool.example", ("pool.example", 3333)),
@@ -178,7 +179,7 @@ def test_pools_are_read_as_people_write_them(
     assert parse_pool(text) == target
 
 
-@pytest.mark.parametrize("text", ["", "a b", "http://pool", "stratum+udp://pool:1"])
+@each("text", ["", "a b", "http://pool", "stratum+udp://pool:1"])
 def test_what_is_no_pool_is_refused(text: str) -> None:
     with pytest.raises(SettingError, match=r"names no host|stratum\+tcp://HOST:PORT"):
         parse_pool(text)
@@ -268,7 +269,7 @@ def settled(version: str, **table: Any) -> Settings:
     return Settings.from_nvs(stored, options.board, of, presets=presets)
 
 
-@pytest.mark.parametrize("version", ["2.8.1", "2.10.1", "2.12.2", "2.14.2", "2.15.0"])
+@each("version", ["2.8.1", "2.10.1", "2.12.2", "2.14.2", "2.15.0"])
 def test_on_every_firmware_the_built_in_pool_is_found_or_one_s_own(
     version: str,
 ) -> None:
@@ -296,7 +297,7 @@ def test_settings_have_the_names_of_any_firmware() -> None:
         settled("2.9.0", settings={"colour": 1})
 
 
-@pytest.mark.parametrize(
+@each(
     ("table", "said"),
     [
         ({"share_rate": 20, "work": "real"}, "share_rate: a hash of real work is"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from tests.each import each
 from typer.testing import CliRunner
 
 from softaxe.cli.commands import app
@@ -270,7 +271,7 @@ def test_brackets_are_shown_as_they_came() -> None:
     assert "info: [b]odd │ not there │ [null]" in found
 
 
-@pytest.mark.parametrize("url", ["https://10.0.0.5", "http://", "http://x:99999"])
+@each("url", ["https://10.0.0.5", "http://", "http://x:99999"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(SettingError):
         AxeOS(url)

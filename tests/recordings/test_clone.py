@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.each import each
 
 from softaxe.api.views import info_body
 from softaxe.device.device import Device
@@ -56,7 +57,7 @@ def test_a_copy_lives_like_its_original() -> None:
     assert ours["macAddr"] != theirs["macAddr"]
 
 
-@pytest.mark.parametrize("version", ["2.8.1", "2.10.1", "2.13.2", "2.15.0"])
+@each("version", ["2.8.1", "2.10.1", "2.13.2", "2.15.0"])
 def test_a_copy_runs_what_its_original_runs(version: str) -> None:
     device = Device(board="601", seed=1, firmware=version, settings={"temptarget": 55})
     device.step(60.0)
@@ -128,14 +129,14 @@ def test_what_is_no_bitaxe_is_told() -> None:
         copy_of({"boardVersion": "601", "hashRate": "x"})
 
 
-@pytest.mark.parametrize("answer", [None, [1], "x", {}, {"boardVersion": 601}])
+@each("answer", [None, [1], "x", {}, {"boardVersion": 601}])
 def test_what_is_no_bitaxe_is_not_copied(answer: object) -> None:
     with pytest.raises(BadResponse, match="is it a Bitaxe"):
         copy_of(answer)
 
 
-@pytest.mark.parametrize("name", ["hashRate", "temp", "coreVoltage", "fanspeed"])
-@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 10**400])
+@each("name", ["hashRate", "temp", "coreVoltage", "fanspeed"])
+@each("value", [math.inf, -math.inf, math.nan, 10**400])
 def test_what_no_device_can_have_is_not_copied(name: str, value: float) -> None:
     with pytest.raises(BadResponse, match=f"{name}: no device has so much"):
         copy_of(info_after(120, 1) | {name: value})

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from tests.each import each
 
 from softaxe.errors import SettingError
 from softaxe.recordings.record import (
@@ -107,7 +108,7 @@ def sent(text: str) -> str:
 LOGIN = '{"id": 3, "method": "mining.authorize", "params": ['
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         sent(f'{LOGIN}"me", "POOLPW"]}}'),
@@ -126,7 +127,7 @@ def test_the_pool_password_is_taken_out_of_the_log(line: str) -> None:
     assert found.endswith("\x1b[0m\n")
 
 
-@pytest.mark.parametrize("size", range(60, 85))
+@each("size", range(60, 85))
 def test_a_line_that_is_cut_off_keeps_no_password(size: int) -> None:
     line = f'tx: {LOGIN}"someuser", "POOLPASSWORD"]}}'[:size]
 
@@ -194,7 +195,7 @@ def test_short_names_are_replaced_as_whole_words() -> None:
     assert found == "I (1) connect: ABC, SSID: network-1, user user1"
 
 
-@pytest.mark.parametrize(
+@each(
     "private",
     [
         "Bitaxe_BBF0",
@@ -224,7 +225,7 @@ def test_addresses_are_found_in_every_spelling(private: str) -> None:
     assert found.endswith(", really")
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "I (12345) asic_result: ID: 6f1, ASIC nr: 0, ver: 20000000 Nonce 160014AB",
@@ -240,7 +241,7 @@ def test_what_is_not_private_stays(text: str) -> None:
     assert log(text, standins) == text
 
 
-@pytest.mark.parametrize(
+@each(
     "script",
     [
         "1600144c0b3d6cba3a4f7a7ad1bb1d6b5e0ff0d2bbf7f5",
@@ -279,7 +280,7 @@ def test_a_recording_is_read_as_it_was_written() -> None:
     assert "192.168" not in lines[0]
 
 
-@pytest.mark.parametrize(
+@each(
     ("lines", "complaint"),
     [
         (["{"], "line 1 is no JSON"),
@@ -298,7 +299,7 @@ def test_what_is_no_recording_is_told(lines: list[str], complaint: str) -> None:
     assert complaint in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@each(
     ("members", "complaint"),
     [
         ('"at": 1e999', "at: inf is no number of 0.."),
@@ -336,7 +337,7 @@ def test_entries_come_in_the_order_of_their_moments() -> None:
     assert [entry.at_s for entry in read_recording(lines, "x")] == [1.5, 2]
 
 
-@pytest.mark.parametrize("mac", ["A", "ab", 'a\\"\\"', "10:F5:12:33:BB:F0"])
+@each("mac", ["A", "ab", 'a\\"\\"', "10:F5:12:33:BB:F0"])
 def test_a_mac_of_any_shape_gets_a_standin(mac: str) -> None:
     found = json.loads(clean(f'{{"macAddr":"{mac}"}}'))["macAddr"]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from tests.each import each
 from tests.mining import mining
 
 from softaxe.api.views import asic_body, info_body
@@ -40,7 +41,7 @@ def settled(specimen: Specimen) -> SteadyState:
     )
 
 
-@pytest.mark.parametrize("version", TYPICAL)
+@each("version", TYPICAL)
 def test_the_usual_board_settles_as_such_boards_do(
     version: str, boards_reference: dict[str, Any]
 ) -> None:
@@ -101,7 +102,7 @@ def test_after_half_an_hour_a_board_is_where_its_metal_settles(
     assert info["sharesRejected"] <= 2  # on the way when a block came
 
 
-@pytest.mark.parametrize("row", boards(), ids=lambda row: row.version)
+@each("row", boards())
 def test_every_board_mines_and_says_what_it_is(row: Board) -> None:
     device = mining(60, board=row).device
     info, asic = json.loads(info_body(device)), json.loads(asic_body(device))
@@ -136,7 +137,7 @@ def test_a_board_of_one_s_own_is_a_row() -> None:
     assert device.hashrate.one_minute_hs > 3.0e12
 
 
-@pytest.mark.parametrize("version", ["205", "303", "601"])
+@each("version", ["205", "303", "601"])
 def test_the_table_in_the_docs_is_what_comes_out(version: str) -> None:
     path = DOCS / "boards_table.py"
     spec = importlib.util.spec_from_file_location("boards_table", path)

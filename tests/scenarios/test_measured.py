@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import mean, median, stdev
 
 import pytest
+from tests.each import each
 
 from softaxe import Device, Pool, Simulation
 from softaxe.api.views import info_body
@@ -127,7 +128,7 @@ def test_with_a_factor_of_the_device_s_own_power_is_within_three_percent() -> No
     assert mean(map(abs, own)) < 0.02
 
 
-@pytest.mark.parametrize(
+@each(
     ("mhz", "millivolts", "measured", "apart"),
     [
         (525, 1000, 0.70, 0.10),
@@ -212,7 +213,7 @@ def test_a_supra_s_cliff_is_sudden_and_stays_at_one_half() -> None:
     assert usual[1250] > 0.995
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "setting", "temp_c", "power_w"),
     [
         ("204", (485, 1200), 46, 11.66),

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median, stdev
 
 import pytest
+from tests.each import each
 from tests.mining import mining
 
 from softaxe.board.fan import FAN_CHIPS, speed_share
@@ -65,7 +66,7 @@ def test_every_chip_temperature_read_is_a_step_of_its_sensor() -> None:
     assert all(float(row["vr_temp_c"]).is_integer() for row in diodes)
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "percent", "rpm"),
     [
         ("601", 100, 5471),
@@ -94,7 +95,7 @@ def above_chip_k(state: SteadyState) -> float:
     return state.power.vr_temp_c - state.temp_c
 
 
-@pytest.mark.parametrize(
+@each(
     ("device", "mhz", "millivolts", "fan_percent", "read_k"),
     [
         ("G1", 525, 1045, None, -7),

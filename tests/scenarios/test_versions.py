@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from tests.each import each
 
 from softaxe import Device, Pool, Simulation
 from softaxe.device.profile import FIRMWARE, differences
@@ -228,7 +229,7 @@ def body_of(server: Server, path: str) -> bytes:
     return answer.body
 
 
-@pytest.mark.parametrize("tag", COLUMNS)
+@each("tag", COLUMNS)
 def test_info_has_every_member_in_its_order_and_kind(
     servers: Mapping[str, Server], tag: str
 ) -> None:
@@ -250,7 +251,7 @@ def test_info_has_every_member_in_its_order_and_kind(
     assert answer == laid_out(info, is_compact=COLUMNS[tag]["json_layout"] == "compact")
 
 
-@pytest.mark.parametrize("tag", COLUMNS)
+@each("tag", COLUMNS)
 def test_asic_and_statistics_have_theirs(
     servers: Mapping[str, Server], tag: str
 ) -> None:
@@ -277,7 +278,7 @@ def test_asic_and_statistics_have_theirs(
     )
 
 
-@pytest.mark.parametrize("tag", COLUMNS)
+@each("tag", COLUMNS)
 def test_every_route_answers_with_its_status_type_and_headers_to_whom_it_may(
     servers: Mapping[str, Server], tag: str
 ) -> None:
@@ -311,7 +312,7 @@ def test_every_route_answers_with_its_status_type_and_headers_to_whom_it_may(
             assert open_to_all.status == found.status, key
 
 
-@pytest.mark.parametrize("tag", COLUMNS)
+@each("tag", COLUMNS)
 def test_a_route_of_another_version_is_unknown(
     servers: Mapping[str, Server], tag: str
 ) -> None:
@@ -334,7 +335,7 @@ def test_a_route_of_another_version_is_unknown(
         assert found.status == (302 if is_page else unknown), (method, path)
 
 
-@pytest.mark.parametrize("tag", COLUMNS)
+@each("tag", COLUMNS)
 def test_the_journal_marks_an_answer_where_the_version_would_give_another(
     tag: str,
 ) -> None:
@@ -388,7 +389,7 @@ PAGE_PATCH = {
 """Every key of the API page, with a value that it allows."""
 
 
-@pytest.mark.parametrize("tag", COLUMNS)
+@each("tag", COLUMNS)
 def test_every_key_of_the_page_holds_on_every_version(tag: str) -> None:
     device = Device(firmware=tag, seed=1)
     device.step(10.0)

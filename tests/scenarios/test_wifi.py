@@ -2,6 +2,7 @@
 
 import httpx
 import pytest
+from tests.each import each
 from tests.mining import mining
 
 from softaxe import Device
@@ -80,8 +81,8 @@ def test_a_lost_network_takes_the_device_away_and_gives_it_back() -> None:
     assert device.ipv4 == device.ipv6 == ""
 
 
-@pytest.mark.parametrize("profile", [DOCUMENTED, FIRMWARE])
-@pytest.mark.parametrize("size", [31, 32])
+@each("profile", [DOCUMENTED, FIRMWARE])
+@each("size", [31, 32])
 def test_a_name_of_32_bytes_is_too_long_for_the_firmware(
     size: int, profile: Profile
 ) -> None:

@@ -1,6 +1,7 @@
 from itertools import pairwise
 
 import pytest
+from tests.each import each
 from tests.mining import mining, model_of, shown
 
 from softaxe import Simulation
@@ -164,7 +165,7 @@ def test_durations_leave_out_what_is_zero_in_front() -> None:
     assert duration(93_784) == "1d 2h 3m 4s"
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "panel", "names"),
     [
         ("2.8.1", "SSD1306 (128x32)", "URLS STATS URLS STATS"),

@@ -2,6 +2,7 @@ import io
 
 import pytest
 from PIL import Image
+from tests.each import each
 from tests.mining import mining
 
 from softaxe.screen.font import CELL_WIDTH, HEIGHT, LETTERS
@@ -36,8 +37,8 @@ def test_four_lines_fill_the_small_panel() -> None:
     assert [read(image, top) for top in (0, 8, 16, 24)] == list(content.lines)
 
 
-@pytest.mark.parametrize("panel", PANELS.values(), ids=str)
-@pytest.mark.parametrize("picture", [None, *Picture])
+@each("panel", PANELS.values())
+@each("picture", [None, *Picture])
 def test_every_page_has_room_on_every_panel_however_it_hangs(
     panel: Panel, picture: Picture | None
 ) -> None:
@@ -130,7 +131,7 @@ def test_without_a_display_there_is_no_panel() -> None:
     assert panel_of(mining(26, display="NONE").device) is None
 
 
-@pytest.mark.parametrize("scale", [1, 2, 3, 8])
+@each("scale", [1, 2, 3, 8])
 def test_the_png_is_as_large_as_asked_for(scale: int) -> None:
     image = draw_content(Content(("#",)), 128, 32, 0.0)
     decoded = Image.open(io.BytesIO(png(image, scale)))

@@ -2,11 +2,12 @@ import socket
 from typing import NoReturn
 
 import pytest
+from tests.each import each
 
 from softaxe.serve.addresses import address_of, found_at, ipv4_of
 
 
-@pytest.mark.parametrize(
+@each(
     ("host", "address"),
     [("127.0.0.5", "127.0.0.5"), ("localhost", "127.0.0.1"), ("::1", None)],
 )

@@ -1,4 +1,5 @@
 import pytest
+from tests.each import each
 
 from softaxe.serve.answers import (
     CHUNK_BYTES,
@@ -21,7 +22,7 @@ def test_a_head_is_spelt_as_given_and_in_its_order() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("status", "line"),
     [
         (401, b"HTTP/1.1 401 Unauthorized"),

@@ -3,6 +3,7 @@ import json
 import weakref
 
 import pytest
+from tests.each import each
 
 from softaxe.catalog.firmware import firmware
 from softaxe.serve import journal as module
@@ -17,7 +18,7 @@ from softaxe.serve.journal import (
 from softaxe.serve.request import Body, Reply, Request, read_body, reply_of
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         b'{"wifiPass": "secret1", "x": 1}',
@@ -40,7 +41,7 @@ def test_secrets_are_taken_out(body: bytes) -> None:
     assert b"***" in without_secrets(body)
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         b'{"wifiPass": "secret1", broken',
@@ -62,7 +63,7 @@ def test_of_what_may_hold_a_secret_only_the_length_is_kept(body: bytes) -> None:
     assert without_secrets(body).decode() == told
 
 
-@pytest.mark.parametrize(
+@each(
     ("query", "kept"),
     [
         ("wifiPass=S", "wifiPass=***"),
@@ -76,9 +77,7 @@ def test_queries_keep_no_secrets(query: str, kept: str) -> None:
     assert query_without_secrets(query) == kept
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b'{"frequency": 525}', b"[1]", b"not json", b'"x"', b"[" * 5000]
-)
+@each("body", [b"", b'{"frequency": 525}', b"[1]", b"not json", b'"x"', b"[" * 5000])
 def test_the_rest_stays_as_it_came(body: bytes) -> None:
     assert without_secrets(body) == body
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests.each import each
 
 from softaxe.device.events import CloseReason, ConnectPool, Link
 from softaxe.fleet.certificates import Certificate, make, server_context
@@ -114,7 +115,7 @@ def test_a_closed_port_is_unreachable_in_words() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "stratum+tcp://a", "x" * 300])
+@each("host", ["no-such-host.invalid", "stratum+tcp://a", "x" * 300])
 def test_a_name_without_address_is_unresolved(host: str) -> None:
     async def main() -> None:
         bench = Bench()
@@ -281,7 +282,7 @@ def test_known_authorities_are_those_of_the_system(
 NOT_TRUSTED = "the certificate is not trusted: "
 
 
-@pytest.mark.parametrize(
+@each(
     ("shown", "trusted", "why"),
     [
         (OWN, "", f"{NOT_TRUSTED}self-signed certificate"),

@@ -4,6 +4,7 @@ import base64
 import struct
 
 import pytest
+from tests.each import each
 
 from softaxe.serve import protocol as module
 from softaxe.serve.answers import CONNECTION_CLOSE, Answer
@@ -61,7 +62,7 @@ def test_a_request_comes_with_all_that_was_sent() -> None:
     assert (request.client, request.is_websocket) == ("10.0.0.2", False)
 
 
-@pytest.mark.parametrize(
+@each(
     ("target", "path", "query"),
     [
         (b"http://a:80/b?c", "/b", "c"),
@@ -77,7 +78,7 @@ def test_targets_of_other_forms_are_understood(
     assert (request.path, request.query) == (path, query)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
+@each("size", [1, 2, 3, 5, 1000])
 def test_how_bytes_are_cut_does_not_matter(size: int) -> None:
     stream = (
         GET
@@ -144,8 +145,8 @@ def test_what_is_not_wanted_is_not_read_for_ever(
     assert isinstance(late.next_event(), Refused)
 
 
-@pytest.mark.parametrize("upgrade", [b"h2c", b"H2C, websocket", b"TLS/1.0"])
-@pytest.mark.parametrize("is_chunked", [True, False])
+@each("upgrade", [b"h2c", b"H2C, websocket", b"TLS/1.0"])
+@each("is_chunked", [True, False])
 def test_an_offer_of_another_protocol_keeps_its_body(
     upgrade: bytes, *, is_chunked: bool
 ) -> None:
@@ -174,7 +175,7 @@ def test_an_offer_of_another_protocol_keeps_its_body(
     assert isinstance(http.next_event(), Request)
 
 
-@pytest.mark.parametrize(
+@each(
     "data",
     [
         b"nonsense\r\n\r\n",
@@ -292,7 +293,7 @@ def test_an_answer_is_spelt_as_given() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("head", "is_last", "has_body"),
     [
         (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", False, True),
@@ -302,7 +303,7 @@ def test_an_answer_is_spelt_as_given() -> None:
         (b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", True, True),
     ],
 )
-@pytest.mark.parametrize("is_chunked", [True, False])
+@each("is_chunked", [True, False])
 def test_who_asks_decides_how_the_answer_ends(
     head: bytes, *, is_last: bool, has_body: bool, is_chunked: bool
 ) -> None:
@@ -429,7 +430,7 @@ def test_a_websocket_may_be_refused_with_an_answer() -> None:
     assert http.next_event() is None
 
 
-@pytest.mark.parametrize(
+@each(
     ("data", "status"),
     [
         (handshake(Sec_WebSocket_Key=""), 400),

@@ -1,6 +1,7 @@
 import random
 
 import pytest
+from tests.each import each
 
 from softaxe.serve.share_load import (
     EDGES_S,
@@ -28,7 +29,7 @@ def test_quantiles_are_those_of_the_answers_to_a_bin() -> None:
     assert load.sum_s == pytest.approx(sum(times))
 
 
-@pytest.mark.parametrize("took_s", [0.0, 1e-9, EDGES_S[-1], 5000.0])
+@each("took_s", [0.0, 1e-9, EDGES_S[-1], 5000.0])
 def test_what_is_beyond_all_bins_counts_as_well(took_s: float) -> None:
     load = ShareLoad()
 

@@ -1,6 +1,6 @@
 import re
 
-import pytest
+from tests.each import each
 
 from softaxe.serve.answers import Answer
 from softaxe.serve.static_files import (
@@ -48,7 +48,7 @@ def test_files_inside_the_firmware_have_a_length_and_whole_names() -> None:
     assert (flashed.body, flashed.is_chunked) == (b"cut", True)
 
 
-@pytest.mark.parametrize("target", ["/", "/foo/", "/foo/bar/", "/?q=/"])
+@each("target", ["/", "/foo/", "/foo/bar/", "/?q=/"])
 def test_a_target_that_ends_in_a_slash_is_the_index(target: str) -> None:
     answer = file_answer(PAGES, target)
 
@@ -66,7 +66,7 @@ def test_a_named_file_may_be_cached() -> None:
     assert headers_of("/version.txt") == {"Cache-Control": "max-age=2592000"}
 
 
-@pytest.mark.parametrize(
+@each(
     ("target", "content_type"),
     [
         ("/index.html", b"text/html"),
@@ -82,7 +82,7 @@ def test_the_name_tells_the_content_type(target: str, content_type: bytes) -> No
     assert (answer.status, answer.content_type) == (200, content_type)
 
 
-@pytest.mark.parametrize(
+@each(
     ("target", "content_type"),
     [
         ("/settings", b"text/plain"),

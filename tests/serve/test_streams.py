@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.each import each
 from websockets.sync.client import connect
 
 from softaxe import Device, Pool, Simulation
@@ -138,7 +139,7 @@ def _no_naps(monkeypatch: pytest.MonkeyPatch) -> None:
 # Who is let in
 
 
-@pytest.mark.parametrize(
+@each(
     ("release", "profile", "expected"),
     [
         ("2.9.0", FIRMWARE, "raw"),

@@ -4,6 +4,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.each import each
 
 from softaxe.bitcoin.header import merkle_root, nbits_difficulty, sha256d
 from softaxe.stratum.chain import (
@@ -120,7 +121,7 @@ def test_slices_of_time_and_seed_decide_nothing_else(slice_s: float) -> None:
     assert other.template != whole.template
 
 
-@pytest.mark.parametrize("difficulty", [1e-9, 2.0**-20, 1.0, 34_103.0, 1.46e14])
+@each("difficulty", [1e-9, 2.0**-20, 1.0, 34_103.0, 1.46e14])
 def test_network_difficulty_is_what_the_header_can_express(difficulty: float) -> None:
     chain = make_chain(network_difficulty=difficulty)
 
@@ -131,7 +132,7 @@ def test_network_difficulty_is_what_the_header_can_express(difficulty: float) ->
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("height", "subsidy"),
     [
         (0, 5_000_000_000),

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from tests.each import each
 from tests.stratum.test_pool import EASY, USER, Miner, MinersJob
 
 from softaxe import Device, Pool, Simulation
@@ -137,7 +138,7 @@ TRANSCRIPTS = {
 }
 
 
-@pytest.mark.parametrize("name", DIALECTS)
+@each("name", DIALECTS)
 def test_a_miner_is_set_up_as_at_the_real_pool(name: str) -> None:
     miner = Miner(pool_of(name))
 
@@ -252,7 +253,7 @@ REFUSALS: dict[str, dict[str, list[str]]] = {
 }
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "wrong"), [(name, wrong) for name in REFUSALS for wrong in REFUSALS[name]]
 )
 def test_what_is_wrong_is_refused_in_the_pool_s_words(name: str, wrong: str) -> None:
@@ -338,7 +339,7 @@ STRANGERS: dict[str, tuple[list[str], bool]] = {
 """The reply to a user that is no address, and whether jobs come."""
 
 
-@pytest.mark.parametrize("name", STRANGERS)
+@each("name", STRANGERS)
 def test_who_is_no_address_is_answered_as_at_the_real_pool(name: str) -> None:
     reply, gets_jobs = STRANGERS[name]
     miner = Miner(pool_of(name))
@@ -369,7 +370,7 @@ def test_ckpool_hangs_up_on_a_wrong_user_after_two_minutes() -> None:
     assert miner.connection.wants_close
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "heard", "is_closed"),
     [
         (
@@ -394,7 +395,7 @@ def test_a_share_before_all_else(name: str, heard: list[str], is_closed: bool) -
     assert miner.connection.wants_close is is_closed
 
 
-@pytest.mark.parametrize("name", sorted(set(DIALECTS) - {"softaxe"}))
+@each("name", sorted(set(DIALECTS) - {"softaxe"}))
 def test_others_hang_up_on_what_is_no_json(name: str) -> None:
     connection = pool_of(name).connect(0.0)
 
@@ -431,7 +432,7 @@ def test_ckpool_clamps_a_suggestion_and_hears_none_before_the_user() -> None:
     assert ask(miner, 5, "mining.suggest_difficulty", 0.02) == []
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "told"),
     [
         ("softaxe", [1024 / 16**n for n in range(1, 7)]),
@@ -493,7 +494,7 @@ def test_shares_of_an_older_easier_job_after_the_difficulty_has_grown(
 IN_THE_MASK = 0x30000000
 
 
-@pytest.mark.parametrize(
+@each(
     ("rolled", "bits", "taken"),
     [
         (0x30002000, 0x00002000, {"xor", "or"}),
@@ -501,9 +502,8 @@ IN_THE_MASK = 0x30000000
         (0x30002000, 0x10002000, {"or", "masked"}),
         (0x20002000, 0x00002000, {"masked"}),
     ],
-    ids=["kept, XORed", "cleared, XORed", "kept, as it is", "cleared, as it is"],
 )
-@pytest.mark.parametrize("formula", SHARE_VERSIONS)
+@each("formula", SHARE_VERSIONS)
 def test_which_shares_a_formula_takes_where_the_job_has_bits_inside_the_mask(
     rolled: int, bits: int, taken: set[str], formula: str
 ) -> None:
@@ -516,9 +516,7 @@ def test_which_shares_a_formula_takes_where_the_job_has_bits_inside_the_mask(
     assert answer == expected
 
 
-@pytest.mark.parametrize(
-    ("formula", "takes"), [("xor", True), ("or", True), ("masked", False)]
-)
+@each(("formula", "takes"), [("xor", True), ("or", True), ("masked", False)])
 def test_a_bitaxe_where_the_job_has_bits_inside_the_mask(
     formula: str, takes: bool
 ) -> None:
@@ -552,7 +550,7 @@ def test_our_device_mines_on_every_dialect(name: str, release: str) -> None:
 
 
 @pytest.mark.unwatched
-@pytest.mark.parametrize("name", DIALECTS)
+@each("name", DIALECTS)
 def test_our_device_reads_every_dialect_s_refusals(name: str) -> None:
     pool = Pool.for_scaled_work(seed=1, dialect=dialect_of(name))
     device = Device(seed=1)

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.each import each
 
 from softaxe.catalog.firmware import firmware
 from softaxe.catalog.firmware.rows import Rows
@@ -126,7 +127,7 @@ def test_lines_of_the_newest_firmware_s_tests_are_read_as_it_reads_them(
                 check_newer(parse(line, NEWEST), vector)
 
 
-@pytest.mark.parametrize(
+@each(
     ("line", "by_2_14", "by_2_15"),
     [
         (
@@ -263,7 +264,7 @@ def test_strings_are_escaped_where_the_firmware_forgets_to() -> None:
     assert line.endswith(r'"params": ["a\"b", "c\\d"]}')
 
 
-@pytest.mark.parametrize(
+@each(
     ("line", "reason"),
     [
         (b"", "not JSON"),
@@ -288,7 +289,7 @@ def _method(name: str, params: str) -> bytes:
     return f'{{"method":"mining.{name}","params":{params}}}'.encode()
 
 
-@pytest.mark.parametrize(
+@each(
     ("line", "old", "new"),
     [
         (
@@ -341,8 +342,8 @@ def test_a_difficulty_below_0_wraps_or_from_2_14_on_takes_any_nonce() -> None:
     assert parse(line, NEWEST) == SetDifficulty(0)
 
 
-@pytest.mark.parametrize("rows", [ROWS, NEWEST])
-@pytest.mark.parametrize(
+@each("rows", [ROWS, NEWEST])
+@each(
     ("line", "read"),
     [
         (b'{"id":2,"result":[[],"00",4.0]}', Subscribed(b"\0", 4)),
@@ -369,7 +370,7 @@ def test_a_line_is_what_cjson_makes_of_it(
     assert parse(line, rows) == read
 
 
-@pytest.mark.parametrize(
+@each(
     ("line", "reason"),
     [
         (b'{"id":2,"result":null,"error":null}', "result has no extranonce"),

@@ -10,6 +10,7 @@ from struct import pack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.each import each
 
 from softaxe.bitcoin import kernel
 from softaxe.bitcoin.header import difficulty_of, nbits_difficulty, sha256d, target_for
@@ -307,7 +308,7 @@ def test_a_mask_without_common_bits_grants_no_rolling() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@each(
     "params",
     [
         [],
@@ -326,7 +327,7 @@ def test_a_malformed_configure_is_an_error(params: list[object]) -> None:
     assert error == [20, "Malformed request", None]
 
 
-@pytest.mark.parametrize("name", ["", "x" * 129, "two\nlines", "\x1b[0m"])
+@each("name", ["", "x" * 129, "two\nlines", "\x1b[0m"])
 def test_a_bad_worker_name_is_not_authorized(name: str) -> None:
     miner = Miner(make_pool())
 
@@ -451,7 +452,7 @@ def test_a_mined_share_is_accepted_and_counted() -> None:
     assert worker.rejected == {}
 
 
-@pytest.mark.parametrize("version_bits", [0x2000, 0x10000000, 0x1FFFE000])
+@each("version_bits", [0x2000, 0x10000000, 0x1FFFE000])
 def test_a_share_with_rolled_version_is_accepted(version_bits: int) -> None:
     miner = make_miner()
 
@@ -560,9 +561,7 @@ def test_who_has_not_introduced_himself_cannot_submit() -> None:
     assert miner.pool.workers[USER].rejected == {}
 
 
-@pytest.mark.parametrize(
-    "change", [{3: 0}, {4: None}, {2: "zz"}, {1: ["1"]}, {5: 0}, {0: 5}]
-)
+@each("change", [{3: 0}, {4: None}, {2: "zz"}, {1: ["1"]}, {5: 0}, {0: 5}])
 def test_a_malformed_share_is_refused(change: dict[int, object]) -> None:
     miner = make_miner()
     share = miner.mine()
@@ -643,7 +642,7 @@ def test_a_suggestion_before_the_first_job_is_kept() -> None:
     assert len(miner.jobs) == 1
 
 
-@pytest.mark.parametrize("wanted", [0, -1, True, "1000", None, []])
+@each("wanted", [0, -1, True, "1000", None, []])
 def test_a_difficulty_that_is_none_is_an_error(wanted: object) -> None:
     miner = make_miner()
 
@@ -803,7 +802,7 @@ def test_a_new_job_comes_every_thirty_seconds_and_the_clock_runs() -> None:
     assert [job.id for job in miner.jobs] == ["1", "2", "3"]
 
 
-@pytest.mark.parametrize("slice_s", [0.3, 5.0, 47.0])
+@each("slice_s", [0.3, 5.0, 47.0])
 def test_slices_of_time_change_nothing(slice_s: float) -> None:
     whole = make_miner(make_pool(block_interval_s=100.0))
     sliced = make_miner(make_pool(block_interval_s=100.0))
@@ -839,7 +838,7 @@ def test_lines_may_come_in_any_slices() -> None:
     assert sliced.connection.data_to_send() == whole.connection.data_to_send()
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         b"hello",

@@ -3,6 +3,7 @@ from struct import pack
 
 import pytest
 from msgspec.structs import replace
+from tests.each import each
 
 from softaxe.bitcoin import kernel
 from softaxe.bitcoin.coinbase import decode_coinbase
@@ -137,7 +138,7 @@ def test_coinbase_tells_height_and_tag_and_pays_everything() -> None:
     assert coinbase2[4:-4] == output
 
 
-@pytest.mark.parametrize("height", [1, 127, 128, 32_767, 32_768, 931_409, 1 << 24])
+@each("height", [1, 127, 128, 32_767, 32_768, 931_409, 1 << 24])
 def test_height_is_a_positive_script_number(height: int) -> None:
     job = make_job(template=replace(TEMPLATE, height=height))
     params = json.loads(job.notify_params(is_clean=True))
@@ -160,8 +161,8 @@ def test_two_jobs_of_one_template_have_different_coinbases() -> None:
     assert caught.value.reason == LOW_DIFFICULTY_SHARE
 
 
-@pytest.mark.parametrize("version_bits", [0, 0x2000, VERSION_MASK])
-@pytest.mark.parametrize("ntime", [NTIME, NTIME + 7200])
+@each("version_bits", [0, 0x2000, VERSION_MASK])
+@each("ntime", [NTIME, NTIME + 7200])
 def test_a_mined_share_is_taken(version_bits: int, ntime: int) -> None:
     job = make_job()
 
@@ -226,7 +227,7 @@ def test_version_bits_outside_the_mask_are_refused() -> None:
     assert caught.value.reason == BITS_OUTSIDE_MASK
 
 
-@pytest.mark.parametrize("ntime", [0, NTIME - 1, NTIME + 7201, 0xFFFFFFFF])
+@each("ntime", [0, NTIME - 1, NTIME + 7201, 0xFFFFFFFF])
 def test_time_before_the_template_or_far_ahead_is_refused(ntime: int) -> None:
     job = make_job()
     [share] = mine(job, ntime=ntime)
@@ -235,7 +236,7 @@ def test_time_before_the_template_or_far_ahead_is_refused(ntime: int) -> None:
         check(job, share)
 
 
-@pytest.mark.parametrize(
+@each(
     "changes",
     [
         {"nonce": ""},
@@ -299,7 +300,7 @@ def test_word_reads_big_endian_hex() -> None:
     assert word("0a029ed1") == 0x0A029ED1
 
 
-@pytest.mark.parametrize("user", ["", "bitaxe", "nobody.rig", "replace-this.bitaxe"])
+@each("user", ["", "bitaxe", "nobody.rig", "replace-this.bitaxe"])
 def test_a_name_that_is_no_address_pays_anyone(user: str) -> None:
     assert payout_script(user) == ANYONE_CAN_SPEND
 

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.each import each
 from tests.pool_lines import NOTIFY, SUBSCRIBED
 
 from softaxe.catalog.firmware import firmware
@@ -109,7 +110,7 @@ def test_the_password_is_never_logged() -> None:
     assert any('"bc1qexample.bitaxe", "*****"]' in line for line in bench.lines)
 
 
-@pytest.mark.parametrize(
+@each(
     ("suggested", "extranonce", "ids_and_methods", "first_share"),
     [
         (1000, False, [(4, "suggest_difficulty")], 5),
@@ -169,7 +170,7 @@ def test_answers_to_low_ids_are_setup_and_to_high_ones_shares() -> None:
     assert bench.says(refused) == [SetupRejected("Job not found")]
 
 
-@pytest.mark.parametrize("version", ["2.8.1", "2.12.2", "2.13.2", "2.14.2", "2.15.0"])
+@each("version", ["2.8.1", "2.12.2", "2.13.2", "2.14.2", "2.15.0"])
 def test_where_submits_are_tracked_their_answers_and_no_others_are_shares_s(
     version: str,
 ) -> None:
@@ -230,10 +231,8 @@ def test_a_notify_may_come_before_the_authorize_answer() -> None:
     assert event.network_difficulty == pytest.approx(49549703178592.68)
 
 
-@pytest.mark.parametrize(("answer", "reason"), REFUSALS)
-@pytest.mark.parametrize(
-    ("version", "tag"), [("2.12.2", "stratum_task"), ("2.15.0", "stratum_v1_task")]
-)
+@each(("answer", "reason"), REFUSALS)
+@each(("version", "tag"), [("2.12.2", "stratum_task"), ("2.15.0", "stratum_v1_task")])
 def test_without_an_extranonce_there_is_nothing_to_mine(
     version: str, tag: str, answer: dict[str, Any], reason: str
 ) -> None:
@@ -247,10 +246,10 @@ def test_without_an_extranonce_there_is_nothing_to_mine(
     assert len(bench.says(NOTIFY)) == 1
 
 
-@pytest.mark.parametrize(("answer", "_reason"), REFUSALS)
-@pytest.mark.parametrize("before", [None, ExtranonceSet(b"old", 4)])
+@each("answer", [answer for answer, _ in REFUSALS])
+@each("before", [None, ExtranonceSet(b"old", 4)])
 def test_the_firmware_goes_on_with_the_extranonce_that_it_had(
-    answer: dict[str, Any], before: ExtranonceSet | None, _reason: str
+    answer: dict[str, Any], before: ExtranonceSet | None
 ) -> None:
     bench = Bench(must_subscribe=False, before=before)
 
@@ -326,7 +325,7 @@ def test_a_fractional_difficulty_is_kept_exactly() -> None:
     assert bench.lines[-1] == "I stratum_task: Set pool difficulty: 0"
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "line"),
     [
         ("2.8.1", "Set stratum difficulty: 0.5"),
@@ -402,7 +401,7 @@ OPENING = "configure 1, subscribe 2, authorize 3"
 SUGGESTED = "suggest_difficulty 4 [1000]"
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "suggested", "setup"),
     [
         ("2.8.1", 0, f"{OPENING}, {SUGGESTED}"),
@@ -451,7 +450,7 @@ def test_every_version_sets_up_in_its_own_order(
     assert (": " in sent[0]) is (version in ("2.8.1", "2.9.0"))
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "early", "unknown"),
     [
         ("2.8.1", SetupAccepted(), ShareAccepted()),
@@ -476,7 +475,7 @@ def test_every_version_tells_answers_to_shares_in_its_own_way(
     assert bench.says(accepted(last + 1)) == ([] if unknown is None else [unknown])
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "timed", "line"),
     [
         ("2.8.1", (None, 0.25, 0.125), None),
@@ -544,7 +543,7 @@ def test_what_else_a_pool_says_is_answered_from_some_version_on() -> None:
         assert is_logged is (version in ("2.14.2", "2.15.0"))
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "lines"),
     [
         ("2.8.1", ["Set stratum difficulty: 100"]),
@@ -570,9 +569,7 @@ def test_every_version_logs_difficulties_in_its_own_words(
     assert first.pool_difficulty == (8192 if version == "2.8.1" else 0)
 
 
-@pytest.mark.parametrize(
-    ("version", "size"), [("2.8.1", None), ("2.9.0", 40), ("2.10.1", 32)]
-)
+@each(("version", "size"), [("2.8.1", None), ("2.9.0", 40), ("2.10.1", 32)])
 def test_an_extranonce_of_the_pool_s_is_taken_from_2_9_on_and_cut_from_2_10_on(
     version: str, size: int | None
 ) -> None:
@@ -582,7 +579,7 @@ def test_an_extranonce_of_the_pool_s_is_taken_from_2_9_on_and_cut_from_2_10_on(
     assert events == ([] if size is None else [ExtranonceSet(b"\xaa", size)])
 
 
-@pytest.mark.parametrize(
+@each(
     ("answer", "reason"),
     [
         ({"error": {"code": 22, "message": "duplicate share"}}, "duplicate share"),
@@ -591,7 +588,7 @@ def test_an_extranonce_of_the_pool_s_is_taken_from_2_9_on_and_cut_from_2_10_on(
         ({"error": {"code": 22}, "result": False}, "unknown"),
     ],
 )
-@pytest.mark.parametrize("version", ["2.14.2", "2.15.0"])
+@each("version", ["2.14.2", "2.15.0"])
 def test_from_2_14_on_an_error_is_a_refusal_however_it_is_spelt(
     version: str, answer: dict[str, Any], reason: str
 ) -> None:

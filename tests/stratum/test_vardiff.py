@@ -3,6 +3,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from tests.each import each
 
 from softaxe.stratum.vardiff import (
     LOWEST_DIFFICULTY,
@@ -70,8 +71,8 @@ def test_a_gamma_stays_at_what_it_suggests_for_a_day(seed: int) -> None:
     assert asked == [SUGGESTED]
 
 
-@pytest.mark.parametrize("hashrate_hs", [1e5, 1e6, 1e9, 1e12])
-@pytest.mark.parametrize("difficulty", [2.0**-22, 0.001, 1000.0])
+@each("hashrate_hs", [1e5, 1e6, 1e9, 1e12])
+@each("difficulty", [2.0**-22, 0.001, 1000.0])
 def test_any_miner_soon_sends_shares_at_about_the_wanted_rate(
     hashrate_hs: float, difficulty: float
 ) -> None:
@@ -179,7 +180,7 @@ def test_a_window_that_comes_at_once_gives_a_finite_difficulty() -> None:
     assert vardiff.difficulty == 34_103.0
 
 
-@pytest.mark.parametrize(
+@each(
     ("rounding", "found"),
     [
         ("doublings", 64.0),

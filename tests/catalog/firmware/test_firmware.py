@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.each import each
 
 from softaxe.catalog.firmware import (
     DEFAULT_VERSION,
@@ -20,7 +21,7 @@ REFERENCE: dict[str, Any] = json.loads(DATA.read_text("utf-8"))
 COLUMNS = [column["id"] for column in REFERENCE["versions"]]
 
 
-@pytest.mark.parametrize("tag", COLUMNS)
+@each("tag", COLUMNS)
 def test_members_are_those_of_the_reference_in_their_order(tag: str) -> None:
     found = firmware(tag)
 
@@ -32,7 +33,7 @@ def test_members_are_those_of_the_reference_in_their_order(tag: str) -> None:
     assert [one.name for one in found.statistics] == labels
 
 
-@pytest.mark.parametrize("tag", COLUMNS)
+@each("tag", COLUMNS)
 def test_routes_settings_and_boards_are_those_of_the_reference(tag: str) -> None:
     found = firmware(tag)
 
@@ -61,7 +62,7 @@ def test_every_release_of_the_reference_can_be_named() -> None:
     assert len(families()) == len(COLUMNS)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "release"),
     [
         ("2.14.1", "2.14.1"),
@@ -78,13 +79,13 @@ def test_a_release_is_named_with_or_without_v_and_a_family_is_its_last(
     assert firmware(name) is firmware(release)
 
 
-@pytest.mark.parametrize("name", ["2.7.0", "2", "", "2.14.9", "latest", "2.12.2-beta"])
+@each("name", ["2.7.0", "2", "", "2.14.9", "latest", "2.12.2-beta"])
 def test_another_name_is_refused_with_all_there_are(name: str) -> None:
     with pytest.raises(SettingError, match=r"is none of 2\.8\.0, .*, 2\.15\.0$"):
         firmware(name)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "release"),
     [
         ("v2.14.2", "2.14.2"),
@@ -126,7 +127,7 @@ WHERE_VERSIONS_COME_FROM = {
 }
 
 
-@pytest.mark.parametrize("tag", COLUMNS)
+@each("tag", COLUMNS)
 def test_updates_and_pages_are_those_of_the_reference(tag: str) -> None:
     found, rows = firmware(tag), REFERENCE["profile_rows"]
     types = {one.path: one.content_type for one in found.routes}

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.each import each
 
 from softaxe.catalog.firmware.rows import LOG_MARK, ROWS, release, rows_of
 
@@ -72,7 +73,7 @@ SAME = {
 """Rows that change with the reference's, by its names for them."""
 
 
-@pytest.mark.parametrize("name", SAME)
+@each("name", SAME)
 def test_a_row_changes_where_the_reference_s_does(name: str) -> None:
     reference = REFERENCE["profile_rows"][SAME[name]]
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.each import each
 
 from softaxe.errors import SettingError
 from softaxe.fleet.groups import Group, member_options
@@ -35,7 +36,7 @@ def ids(options: FleetOptions) -> list[str]:
     return [one.id for one in made(options)]
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 10])
+@each("count", [1, 2, 3, 10])
 def test_every_device_keeps_its_seed_board_and_address(count: int) -> None:
     (whole,) = divided(OPTIONS, 1)
     parts = divided(OPTIONS, count)
@@ -76,7 +77,7 @@ def test_a_part_is_named_by_its_first_device_and_its_last() -> None:
     assert in_words(()) == ""
 
 
-@pytest.mark.parametrize("number", range(1, 11))
+@each("number", range(1, 11))
 def test_the_others_stay_what_they_are_without_one(number: int) -> None:
     (whole,) = divided(OPTIONS, 1)
 

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import pytest
+from tests.each import each
 
 from softaxe.fleet.parts import merge
 
 
-@pytest.mark.parametrize(
+@each(
     ("first", "limit", "wanted"),
     [(0, 9, "abcde"), (1, 2, "bc"), (0, 0, ""), (3, 1, "d"), (4, 9, "e"), (7, 2, "")],
 )

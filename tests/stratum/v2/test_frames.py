@@ -1,4 +1,5 @@
 import pytest
+from tests.each import each
 from tests.stratum.v2.wires import linked
 
 from softaxe.stratum.v2.frames import CHANNEL_BIT, Frame, FrameError
@@ -48,7 +49,7 @@ def test_a_frame_may_be_so_long_and_no_longer(most: int) -> None:
         list(theirs.feed(ours.seal(Frame(1, bytes(most + 1)))[:22]))
 
 
-@pytest.mark.parametrize("at", [0, 21, 22, -1])
+@each("at", [0, 21, 22, -1])
 def test_one_bit_altered_ends_the_link(at: int) -> None:
     ours, theirs = linked()
     good, bad = ours.seal(Frame(1, b"good")), bytearray(ours.seal(Frame(1, b"bad")))

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.each import each
 
 from softaxe.errors import StratumError
 from softaxe.stratum.v2 import messages
@@ -87,12 +88,12 @@ ALL: list[Message] = [
 ]
 
 
-@pytest.mark.parametrize("name", PLAIN)
+@each("name", PLAIN)
 def test_a_message_is_spelled_as_the_firmware_does(name: str) -> None:
     assert bytes(messages.frame(SAID[name])).hex() == PLAIN[name]
 
 
-@pytest.mark.parametrize("message", ALL, ids=lambda one: type(one).__name__)
+@each("message", ALL)
 def test_a_message_is_read_as_it_was_written(message: Message) -> None:
     kind, frame = type(message), messages.frame(message)
 
@@ -103,7 +104,7 @@ def test_a_message_is_read_as_it_was_written(message: Message) -> None:
     assert messages.read(Frame(frame.kind, frame.payload + b"more"), kind) is not None
 
 
-@pytest.mark.parametrize("message", ALL, ids=lambda one: type(one).__name__)
+@each("message", ALL)
 def test_a_message_that_is_cut_short_is_none(message: Message) -> None:
     frame = messages.frame(message)
     # A group was not named in earlier days of the protocol.

@@ -9,6 +9,7 @@ import pytest
 from btclib_secp256k1 import ellswift, ssa, xonly
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from msgspec.structs import replace
+from tests.each import each
 
 from softaxe.stratum.v2.noise import (
     ANSWER_BYTES,
@@ -169,7 +170,7 @@ def test_an_answer_is_what_the_description_says_line_by_line() -> None:
         assert ChaCha20Poly1305(receive).decrypt(nonce, sealed, None) == b"here"
 
 
-@pytest.mark.parametrize("at", [0, 64, 143, 144, 233])
+@each("at", [0, 64, 143, 144, 233])
 def test_one_bit_of_the_answer_altered_ends_the_handshake(at: int) -> None:
     ends = Ends()
     answer = bytearray(ends.answer()[0])
@@ -247,7 +248,7 @@ def test_a_key_is_spelled_as_pools_do() -> None:
     assert read_authority(text) == key
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "is_usable"),
     [
         ("9bXiEd8boQVhq7WddEcERUL5tyyJVFYdU8th3HfbNXK3Yw6GRXh", True),

@@ -3,6 +3,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from tests.each import each
 from tests.stratum.v2.wires import Miner, ScriptedPool
 
 from softaxe.bitcoin.header import DIFFICULTY_1_TARGET
@@ -73,7 +74,7 @@ def mining(*, version: str = "2.15", is_extended: bool = True) -> ScriptedPool:
     return pool
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "is_extended", "opening"),
     [
         ("2.14", True, "OpenExtendedMiningChannel user u, v2.14 (min extranonce 6)"),
@@ -160,7 +161,7 @@ def test_a_key_may_be_required_from_2_15_on(version: str, refuses: bool) -> None
     assert bool(miner.session.data_to_send()) is not refuses
 
 
-@pytest.mark.parametrize(
+@each(
     ("said", "info"),
     [
         ([SetupConnectionError(0, "no")], "SV2: Pool rejected config"),
@@ -273,7 +274,7 @@ def test_a_merkle_path_of_twenty_is_the_longest() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "target", "told", "used"),
     [
         ("2.14", DIFFICULTY_1_TARGET * 2 // 3, 1.0, 1.5),
@@ -372,7 +373,7 @@ def test_a_refusal_has_the_pools_code() -> None:
     assert "W Share rejected: stale-share" in pool.miner.lines
 
 
-@pytest.mark.parametrize(
+@each(
     "message",
     [
         Reconnect("other.example", 1),
@@ -381,7 +382,6 @@ def test_a_refusal_has_the_pools_code() -> None:
         SetExtranoncePrefix(1, b"\1"),
         UpdateChannelError(1, "no"),
     ],
-    ids=lambda one: type(one).__name__,
 )
 def test_what_the_firmware_has_no_use_for_is_called_unknown(message: Message) -> None:
     pool = mining()
