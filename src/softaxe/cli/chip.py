@@ -1,21 +1,29 @@
-"""`softaxe chip`: a board's chips behind a pseudo-terminal."""
+"""`softaxe chip`: a board's chips behind a pseudo-terminal, or a board behind two."""
 
 import asyncio
 import os
 import secrets
-from typing import Annotated
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from softaxe import __version__
 from softaxe.bitcoin import kernel
+from softaxe.catalog import Board
 from softaxe.catalog import board as board_named
 from softaxe.cli.terminal import fail, run_loop, stop_on_signals
 from softaxe.device.identity import MAX_SEED
 from softaxe.errors import SoftaxeError
+from softaxe.metal.raw import Dialect
+
+if TYPE_CHECKING:
+    from softaxe.metal.usb_board import UsbBoard
 
 
 def run_chip(
+    *,
     board: Annotated[
         str, typer.Option(help="Board version or family whose chips are offered.")
     ] = "601",
@@ -25,6 +33,28 @@ def run_chip(
             "--pty", help="On a pseudo-terminal, which is the only way there is."
         ),
     ] = True,
+    usb: Annotated[
+        bool,
+        typer.Option(
+            "--usb",
+            help="The whole board with firmware bitaxe-raw, as two pseudo-terminals: "
+            "its control port, for power, fan and sensors, and that of the chips.",
+        ),
+    ] = False,
+    dialect: Annotated[
+        Dialect,
+        typer.Option(
+            help="With --usb: how the firmware answers, and dies: v0 is bitaxe-raw, vb "
+            "its branch for the Bonanza, v1 RHAP-D."
+        ),
+    ] = Dialect.V1,
+    link: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --usb: a folder for links `control` and `data` to the two, "
+            "which outlive an unplugging."
+        ),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -44,30 +74,74 @@ def run_chip(
     """Offer a board's chips to a BM13xx host program; every hash is real."""
     if not pty or not hasattr(os, "openpty"):
         fail("--pty: this system has no pseudo-terminals")
+    try:
+        row = board_named(board)
+    except SoftaxeError as error:
+        fail(error)
+    if not usb and (link is not None or dialect is not Dialect.V1):
+        fail("--link and --dialect: they belong to --usb")
+    chosen = secrets.randbelow(MAX_SEED) if seed is None else seed
+    if usb:
+        run_loop(_offer_board(row, chosen, ease_bits, dialect, link))
+    else:
+        run_loop(_offer_chips(row, chosen, ease_bits))
+
+
+async def _offer_chips(row: Board, seed: int, ease_bits: int) -> None:
     from softaxe.metal.serial_chain import (  # noqa: PLC0415
         SerialChain,
         SerialOptions,
     )
 
+    stopped = asyncio.Event()
+    stop_on_signals(stopped.set)
+    chain = SerialChain(SerialOptions(row, seed=seed, ease_bits=ease_bits))
+    typer.echo(f"softaxe {__version__}")
+    typer.echo(f"  terminal {chain.path}")
+    typer.echo(f"  chips    {row.asic_count} x {row.chip.name}, 115200 baud 8N1")
+    _tell_rest(seed)
+    typer.echo("Ctrl-C stops it.")
     try:
-        row = board_named(board)
-    except SoftaxeError as error:
-        fail(error)
+        await chain.run(stopped)
+    finally:
+        chain.close()
 
-    async def main() -> None:
-        stopped = asyncio.Event()
-        stop_on_signals(stopped.set)
-        chosen = secrets.randbelow(MAX_SEED) if seed is None else seed
-        chain = SerialChain(SerialOptions(row, seed=chosen, ease_bits=ease_bits))
-        typer.echo(f"softaxe {__version__}")
-        typer.echo(f"  terminal {chain.path}")
-        typer.echo(f"  chips    {row.asic_count} x {row.chip.name}, 115200 baud 8N1")
-        typer.echo(f"  seed     {chosen}")
-        typer.echo(f"  kernel   {kernel.chosen_variant()}")
-        typer.echo("Ctrl-C stops it.")
-        try:
-            await chain.run(stopped)
-        finally:
-            chain.close()
 
-    run_loop(main())
+async def _offer_board(
+    row: Board, seed: int, ease_bits: int, dialect: Dialect, link: Path | None
+) -> None:
+    from softaxe.metal.usb_board import UsbBoard, UsbOptions  # noqa: PLC0415
+
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+    stop_on_signals(stopped.set)
+    options = UsbOptions(row, seed, ease_bits, dialect, link)
+    board = UsbBoard(options)
+    loop.add_signal_handler(signal.SIGUSR1, board.turn_plug)
+    loop.add_signal_handler(signal.SIGUSR2, board.press_reset)
+    typer.echo(f"softaxe {__version__}: experimental")
+    _tell_ports(board, link)
+    board.on_change = lambda: _tell_ports(board, link)
+    typer.echo(f"  board    {row.version}, {row.asic_count} x {row.chip.name}")
+    typer.echo(f"  firmware bitaxe-raw, answers {dialect}")
+    _tell_rest(seed)
+    typer.echo(
+        f"kill -USR1 {os.getpid()} pulls its plug or puts it back, -USR2 presses"
+    )
+    typer.echo("its reset button. Ctrl-C stops it.")
+    try:
+        await board.run(stopped)
+    finally:
+        board.close()
+
+
+def _tell_ports(board: "UsbBoard", link: Path | None) -> None:
+    if not board.paths:
+        typer.echo("  unplugged")
+    for name, path in board.paths.items():
+        linked = "" if link is None else f", {link / name}"
+        typer.echo(f"  {name:<8} {path}{linked}")
+
+
+def _tell_rest(seed: int) -> None:
+    typer.echo(f"  seed     {seed}")
+    typer.echo(f"  kernel   {kernel.chosen_variant()}")

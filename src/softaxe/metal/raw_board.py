@@ -176,7 +176,8 @@ class RawBoard:
         self.is_panicked = False
         """The firmware stands still, until the reset button is pressed."""
         self.is_reset_low = True
-        self._has_cable = True
+        self.has_cable = True
+        """The USB plug is in."""
         self._is_deaf = False
         """It does not hear the control port, though it runs."""
         self._is_loader = False
@@ -287,7 +288,7 @@ class RawBoard:
     def unplug(self, now: float) -> None:
         """Pull the USB plug; the board has its power from another."""
         self.step(now)
-        self._has_cable = False
+        self.has_cable = False
         self._forget_bytes()
         if self.dialect is Dialect.V0:
             self._is_deaf = True
@@ -295,7 +296,7 @@ class RawBoard:
     def plug(self, now: float) -> None:
         """Put the USB plug in again."""
         self.step(now)
-        self._has_cable = True
+        self.has_cable = True
 
     def press_reset(self, now: float) -> None:
         """Start the firmware anew, as its button does; power and fan stay as they are.
@@ -313,7 +314,7 @@ class RawBoard:
     def is_plugged(self) -> bool:
         """True while the ports are there."""
         is_there = not self._is_loader and self._booted_at == NEVER
-        return self._has_cable and is_there
+        return self.has_cable and is_there
 
     # Inside
 

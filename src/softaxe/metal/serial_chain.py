@@ -1,20 +1,19 @@
 """The emulated chain on a pseudo-terminal: any BM13xx host program can open it."""
 
 import asyncio
-import errno
-import os
 import random
-import select
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
-from softaxe.asic.chip import Chain, WorkMode
+from softaxe.asic.chip import Chain, Search, WorkMode
 from softaxe.catalog import Board
 from softaxe.catalog.lottery import draw
 from softaxe.fleet.clock import Clock
 from softaxe.fleet.search_thread import yield_to_others
+from softaxe.metal.terminal import Terminal
 
-READ_BYTES = 4096
 CHIP_C = 50.0
 """Temperature of the chips, which nothing heats or cools here."""
 POLL_S = 0.05
@@ -45,13 +44,12 @@ class SerialChain:
         board = options.board
         self.is_in_use = False
         """True from the opening of the terminal until the chips are reset after it."""
-        self._mode = WorkMode("real", 1, 2.0**-options.ease_bits)
         self._chain = Chain(
             board.chip,
             silicons=draw(board, options.seed).silicons,
             rng=random.Random(options.seed),
         )
-        self._chain.set_mode(self._mode, 0.0)
+        self._chain.set_mode(real_mode(options.ease_bits), 0.0)
         self._chain.set_operating_point(
             core_voltage_v=board.default_core_voltage_mv / 1000,
             temperatures_c=[CHIP_C] * board.asic_count,
@@ -59,15 +57,9 @@ class SerialChain:
         )
         self._clock = Clock()
         self._wake = asyncio.Event()
-        self._executor = ThreadPoolExecutor(
-            1, thread_name_prefix="search", initializer=yield_to_others
-        )
-        self._master, slave = os.openpty()
-        self.path = os.ttyname(slave)
+        self._terminal = Terminal()
+        self.path = self._terminal.path
         """What the host program opens."""
-        _set_raw(slave)
-        os.close(slave)
-        os.set_blocking(self._master, False)
 
     @property
     def bad_frames(self) -> int:
@@ -76,102 +68,103 @@ class SerialChain:
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Serve whoever opens the terminal, until `stopped`."""
-        searching = asyncio.ensure_future(self._search_or_end(stopped))
+        searching = asyncio.ensure_future(
+            search_for(self._chain, self._clock.advance, self._wake.set, stopped)
+        )
         try:
             while not stopped.is_set():
-                if self._is_open():
+                if self._terminal.is_open:
                     self.is_in_use = True
                     self._chain.set_reset(False, self._clock.advance())
                     await self._serve(stopped)
                     self._chain.set_reset(True, self._clock.advance())
                     self.is_in_use = False
-                await _sleep(stopped, POLL_S)
+                await sleep(stopped, POLL_S)
         finally:
             stopped.set()
             await searching
 
     def close(self) -> None:
         """Take the terminal away."""
-        self._executor.shutdown(cancel_futures=True)
-        os.close(self._master)
-
-    def _is_open(self) -> bool:
-        poll = select.poll()
-        poll.register(self._master, select.POLLIN)
-        return not any(event & select.POLLHUP for _, event in poll.poll(0))
+        self._terminal.close()
 
     async def _serve(self, stopped: asyncio.Event) -> None:
         """Carry bytes until the other side closes the terminal."""
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._master, self._wake.set)
+        loop, terminal = asyncio.get_running_loop(), self._terminal
+        loop.add_reader(terminal.fd, self._wake.set)
         try:
             while not stopped.is_set():
                 self._wake.clear()
-                data = self._read()
+                data = terminal.read()
                 if data is None:
                     return
                 now = self._clock.advance()
                 self._chain.receive(data, now)
                 self._chain.step(now)
-                self._write(self._chain.data_to_host())
+                terminal.write(self._chain.data_to_host())
                 if data:
                     await asyncio.sleep(0)  # a host may write without a pause
                 else:
-                    await _sleep(self._wake, self._nap_s(), stopped)
+                    await sleep(self._wake, self._nap_s(), stopped)
         finally:
-            loop.remove_reader(self._master)
+            loop.remove_reader(terminal.fd)
 
     def _nap_s(self) -> float:
         delay = self._clock.real_delay(self._chain.next_wake)
         return min(delay, LONGEST_SLEEP_S)
 
-    def _read(self) -> bytes | None:
-        """What is there; None when the other side has closed."""
-        try:
-            return os.read(self._master, READ_BYTES)
-        except BlockingIOError:
-            return b""
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise
-            return None
 
-    def _write(self, data: bytes) -> None:
-        try:
-            if data:
-                os.write(self._master, data)
-        except BlockingIOError:
-            pass  # nobody reads: a serial line loses what does not fit
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise
+def real_mode(ease_bits: int) -> WorkMode:
+    """Every hash is one; nonces are told that are so many bits easier than asked."""
+    return WorkMode("real", 1, 2.0**-ease_bits)
 
-    async def _search(self, stopped: asyncio.Event) -> None:
-        loop = asyncio.get_running_loop()
+
+class Searched(Protocol):
+    """Who has real work to search."""
+
+    def take_search(self, max_nonces: int) -> Search | None:
+        """Return nonces nobody searched yet, when real work waits."""
+
+    def finish_search(self, search: Search, found: list[int], now: float) -> None:
+        """Report what a search found."""
+
+
+async def search_for(
+    chips: Searched,
+    clock: Callable[[], float],
+    on_found: Callable[[], object],
+    stopped: asyncio.Event,
+) -> None:
+    """Search their work in a thread of least priority, until `stopped`.
+
+    Whatever ends it sets `stopped`: chips that no longer search are of no use.
+
+    Args:
+        chips: Whose.
+        clock: The present.
+        on_found: Called after nonces were told.
+        stopped: Asked, and set.
+    """
+    loop = asyncio.get_running_loop()
+    executor = ThreadPoolExecutor(
+        1, thread_name_prefix="search", initializer=yield_to_others
+    )
+    try:
         while not stopped.is_set():
-            search = self._chain.take_search(SEARCH_NONCES)
+            search = chips.take_search(SEARCH_NONCES)
             if search is None:
-                await _sleep(stopped, POLL_S)
+                await sleep(stopped, POLL_S)
                 continue
-            found = await loop.run_in_executor(self._executor, search.run)
-            self._chain.finish_search(search, found, self._clock.advance())
+            found = await loop.run_in_executor(executor, search.run)
+            chips.finish_search(search, found, clock())
             if found:
-                self._wake.set()
-
-    async def _search_or_end(self, stopped: asyncio.Event) -> None:
-        try:
-            await self._search(stopped)
-        finally:  # chips that no longer search are of no use to anybody
-            stopped.set()
+                on_found()
+    finally:
+        stopped.set()
+        executor.shutdown(cancel_futures=True)
 
 
-def _set_raw(terminal: int) -> None:
-    import tty  # noqa: PLC0415 - there is none on Windows
-
-    tty.setraw(terminal)
-
-
-async def _sleep(event: asyncio.Event, seconds: float, *others: asyncio.Event) -> None:
+async def sleep(event: asyncio.Event, seconds: float, *others: asyncio.Event) -> None:
     """Sleep until `event` or one of the others is set, `seconds` at most."""
     waits = [asyncio.ensure_future(each.wait()) for each in (event, *others)]
     try:
