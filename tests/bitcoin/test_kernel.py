@@ -225,6 +225,14 @@ def test_a_midstate_is_the_state_after_the_first_block() -> None:
         kernel.midstate(bytes(63))
 
 
+def test_bytes_of_any_length_are_hashed_twice() -> None:
+    data = random.Random(1).randbytes(1000)
+    for size in [*range(200), 1000]:
+        assert kernel.sha256d(data[:size]) == kernel.sha256d_python(data[:size])
+    with pytest.raises(TypeError):
+        kernel.sha256d("text")  # type: ignore[arg-type]
+
+
 @each(("state", "tail"), [(31, 12), (32, 11), (33, 13)])
 def test_midstates_and_tails_have_their_sizes(state: int, tail: int) -> None:
     with pytest.raises(ValueError, match="bytes, not"):

@@ -150,6 +150,31 @@ TARGET static int search_sha_ni(const struct task *task, uint32_t *nonce,
     return found;
 }
 
+/* One block, for which all else waits. */
+TARGET static void compress_sha_ni(uint32_t state[8], const uint32_t block[16]) {
+    const __m128i abef = WORDS(state[5], state[4], state[1], state[0]);
+    const __m128i cdgh = WORDS(state[7], state[6], state[3], state[2]);
+    __m128i x = abef, y = cdgh, w[4];
+    uint32_t words[8];
+    int i;
+
+    for (i = 0; i < 4; i++)
+        w[i] = _mm_loadu_si128((const __m128i *)(block + 4 * i));
+    for (i = 0; i < 16; i++) {
+        const __m128i keyed = _mm_add_epi32(w[0], CONSTANTS(i));
+        const __m128i far = _mm_add_epi32(_mm_sha256msg1_epu32(w[0], w[1]),
+                                          _mm_alignr_epi8(w[3], w[2], 4));
+        y = _mm_sha256rnds2_epu32(y, x, keyed);
+        x = _mm_sha256rnds2_epu32(x, y, _mm_shuffle_epi32(keyed, 0x0e));
+        w[0] = w[1], w[1] = w[2], w[2] = w[3];
+        w[3] = _mm_sha256msg2_epu32(far, w[2]);
+    }
+    _mm_storeu_si128((__m128i *)words, _mm_add_epi32(x, abef));
+    _mm_storeu_si128((__m128i *)(words + 4), _mm_add_epi32(y, cdgh));
+    state[0] = words[3], state[1] = words[2], state[4] = words[1], state[5] = words[0];
+    state[2] = words[7], state[3] = words[6], state[6] = words[5], state[7] = words[4];
+}
+
 #undef STREAMS
 #undef TARGET
 #undef EACH

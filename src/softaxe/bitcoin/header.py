@@ -6,10 +6,11 @@ ESP-Miner v2.12.2, components/stratum/mining.c and utils.c.
 """
 
 from collections.abc import Sequence
-from hashlib import sha256
 from struct import Struct
 
 import msgspec
+
+from softaxe.bitcoin import kernel
 
 DIFFICULTY_1_TARGET = 0xFFFF << 208
 MAX_TARGET = (1 << 256) - 1
@@ -19,11 +20,8 @@ HASHES_PER_DIFFICULTY = 2**32
 NONCE_AT = 76
 """Where a header's nonce begins."""
 _HEADER = Struct("<I32s32sIII")
-
-
-def sha256d(data: bytes) -> bytes:
-    """Hash twice with SHA-256."""
-    return sha256(sha256(data).digest()).digest()
+sha256d = kernel.sha256d
+"""Hash bytes twice with SHA-256."""
 
 
 def coinbase_transaction(
@@ -44,7 +42,7 @@ def merkle_root(coinbase_hash: bytes, branch: Sequence[bytes]) -> bytes:
     """Fold the branch into the coinbase's hash, first entry first."""
     root = coinbase_hash
     for sibling in branch:
-        root = sha256(sha256(root + sibling).digest()).digest()
+        root = sha256d(root + sibling)
     return root
 
 

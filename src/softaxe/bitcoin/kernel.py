@@ -38,6 +38,17 @@ _KNOWN = _KNOWN_HEADER, _KNOWN_NONCE - 20, 41, 0xFFFF << 208
 _EASY = _KNOWN_HEADER, 0, 1 << 10, 1 << 252
 """One nonce in 16 meets the target: some in every lane of every variant."""
 
+
+def sha256d_python(data: bytes) -> bytes:
+    """SHA-256 twice with `hashlib`; see `sha256d`."""
+    return sha256(sha256(data).digest()).digest()
+
+
+sha256d = sha256d_python if _kernel is None else _kernel.sha256d
+"""Hash bytes twice with SHA-256.
+
+In C for what is short, of which `hashlib` makes two objects first."""
+
 Search = Callable[[bytes, int, int, int], list[int]]
 MidstateSearch = Callable[[bytes, bytes, int, int, int], list[int]]
 
