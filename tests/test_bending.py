@@ -59,6 +59,9 @@ def test_members_become_null_or_are_left_out() -> None:
         ("text", 16.5, "16.5"),
         ("text", True, "true"),
         ("text", [1], [1]),
+        ("number", f"{'9' * 300}E", f"{'9' * 300}E"),
+        ("fraction", 10**400, 10**400),
+        ("difficulty", 10**400, 10**400),
         ("number", "4.29G", 4290000000),
         ("number", "12.5", 12.5),
         ("number", "12 apples", "12 apples"),
@@ -155,3 +158,22 @@ def test_numbers_of_any_size_are_bent() -> None:
     for one in Conversion:
         bend(text, convert={"*": one})
     assert cjson.document(bend(text, convert={"b": "whole"})["b"]) == "1e+300"
+
+
+def test_what_is_set_stays_as_it_was_ordered_whatever_becomes_of_it_there() -> None:
+    ordered = changes(set={"new": {"x": 1}, "new.x": 2}, remove="new.y")
+
+    for _ in range(2):
+        assert json.loads(bent_json("{}", ordered)) == {"new": {"x": 2}}
+    assert ordered.set["new"] == {"x": 1}
+
+
+def test_an_answer_that_would_be_too_long_or_is_too_deep_stays() -> None:
+    many = ["x" * 1000] * 4
+    order = {"*": many, "*.*": many, "*.*.*": many, "*.*.*.*": many}
+
+    assert bent_json(INFO, changes(set=order)) == INFO
+    deep = "[" * 5000 + "]" * 5000
+    assert bent_json(deep, changes(set={"a": 1})) == deep
+    with pytest.raises(SettingError, match="set: a: is nested more than 20 deep"):
+        changes(set={"a": json.loads("[" * 21 + "]" * 21)})

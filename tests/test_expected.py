@@ -1,3 +1,4 @@
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -6,7 +7,7 @@ from tests.each import each
 
 from softaxe.description import read
 from softaxe.errors import SettingError
-from softaxe.expected import Requested, Tally, seconds_of
+from softaxe.expected import Requested, Tally, inner, seconds_of
 
 
 @dataclass(frozen=True)
@@ -209,3 +210,23 @@ def test_what_is_not_allowed_is_told(members: dict[str, Any], complaint: str) ->
         wanted(**members)
 
     assert str(caught.value).startswith(complaint)
+
+
+@pytest.mark.parametrize("place", ["²", "٣", "9" * 5000, "-1", "7"])
+def test_what_is_no_place_in_a_list_leads_nowhere(place: str) -> None:
+    assert inner({"a": [1, 2]}, f"a.{place}") is None
+    assert inner({place: 1}, place) == 1
+
+
+def test_a_body_that_nobody_can_read_is_not_the_one() -> None:
+    deep = b"[" * 5000 + b"]" * 5000
+
+    assert not wanted(body={"a": 1}).is_met_by(Asked(1, body=deep))
+    with pytest.raises(SettingError, match="is nested more than 20 deep"):
+        wanted(body={"a": json.loads("[" * 21 + "]" * 21)})
+
+
+def test_what_is_told_is_short() -> None:
+    tally = Tally(wanted(device="x" * 9000), since=0, since_s=0)
+
+    assert len(tally.found(["601-1"])) < 400

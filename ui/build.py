@@ -20,7 +20,8 @@ def main(task: str = "build") -> None:
     """Do one of the tasks above."""
     if task == "has-node":
         sys.exit(not has_node())
-    if task == "build":
+    # An sdist has the page, but not what made it.
+    if task == "build" or not (UI / "node_modules").exists():
         npm("ci", "--no-audit", "--no-fund")
     npm("run", task)
 

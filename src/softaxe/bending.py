@@ -18,7 +18,7 @@ from msgspec import Struct
 from softaxe import cjson
 from softaxe.description import shown
 from softaxe.errors import SettingError, read_as
-from softaxe.json_values import JsonValue, is_number
+from softaxe.json_values import JsonValue, check_depth, double, is_number
 from softaxe.units import SUFFIXES, with_suffix
 
 MOST_PATHS = 100
@@ -27,7 +27,7 @@ MOST_TEXT = 16_384
 """Characters of a body, and of the JSON of all values that are set."""
 MOST_HEADERS = 20
 MOST_BENT_BYTES = 1 << 20
-"""A body that is longer stays as it is."""
+"""A body that is longer, or would become so, stays as it is."""
 NO_BODY_STATUSES = frozenset({204, 304})
 MADE_HEADERS = frozenset({"content-length", "transfer-encoding", "connection"})
 """What these say has to be true, or the next answer cannot be read."""
@@ -314,6 +314,10 @@ def _first(one: Any, other: Any) -> Any:
 # Bending
 
 
+class _TooLong(Exception):
+    """More was put into an answer than it may have."""
+
+
 def bent_json(text: str, changes: Changes) -> str:
     """Return JSON with members bent; what is none, or has none of them, as it is.
 
@@ -328,23 +332,28 @@ def bent_json(text: str, changes: Changes) -> str:
     is_compact = "\n" not in text
     before = cjson.document(value, is_compact=is_compact)
     is_message = isinstance(value, dict) and value.keys() == {"event", "data"}
-    _bend(value["data"] if is_message else value, changes)
+    try:
+        _bend(value["data"] if is_message else value, changes)
+    except _TooLong:
+        return text
     after = cjson.document(value, is_compact=is_compact)
-    return text if after == before else after
+    return text if after == before or len(after) > MOST_BENT_BYTES else after
 
 
 def _bend(value: Any, changes: Changes) -> None:
     for path, conversion in changes.convert.items():
         for inside, key in _places(value, path):
             inside[key] = _converted(inside[key], conversion)
+    left = MOST_BENT_BYTES
     for path, given in changes.set.items():
+        text = json.dumps(given)
         above, _, name = path.rpartition(".")
         for inside in _insides(value, above):
-            if isinstance(inside, dict) and not set(name) & set("*?["):
-                inside[name] = given  # it may be one more
-            else:
-                for key in _keys(inside, name):
-                    inside[key] = given
+            is_name = isinstance(inside, dict) and not set(name) & set("*?[")
+            for key in [name] if is_name else _keys(inside, name):  # it may be one more
+                if (left := left - len(text)) < 0:
+                    raise _TooLong
+                inside[key] = json.loads(text)  # what follows may change it there
     for path in changes.null:
         for inside, key in _places(value, path):
             inside[key] = None
@@ -399,13 +408,13 @@ def _converted(value: Any, conversion: Conversion) -> Any:
             return _read_difficulty(value)
         case Conversion.WHOLE if isinstance(value, float) and isfinite(value):
             return int(value)
-        case Conversion.FRACTION if is_number(value) and float(value).is_integer():
+        case Conversion.FRACTION if is_number(value) and double(value).is_integer():
             return value + 0.5
         case Conversion.BOOLEAN if is_number(value):
             return bool(value)
         case Conversion.FLAG if isinstance(value, bool):
             return int(value)
-        case Conversion.DIFFICULTY if is_number(value):
+        case Conversion.DIFFICULTY if is_number(value) and isfinite(double(value)):
             return with_suffix(value)
     return value
 
@@ -416,6 +425,8 @@ def _read_difficulty(text: str) -> JsonValue:
         return text
     power = SUFFIXES.index(found[2]) + 1 if found[2] else 0
     number = float(found[1]) * 1000**power
+    if not isfinite(number):
+        return text
     return int(number) if number == int(number) else number
 
 
@@ -465,6 +476,8 @@ def read_values(value: object) -> dict[str, JsonValue]:
         raise SettingError(f"{shown(value)} is not all JSON") from error
     if size > MOST_TEXT:
         raise SettingError(f"{size} bytes of JSON are more than {MOST_TEXT}")
+    for path, one in values.items():
+        read_as(path, check_depth, one)
     return values
 
 

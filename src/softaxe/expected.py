@@ -22,6 +22,7 @@ from msgspec import field as member
 
 from softaxe.description import Schemas, about, read, shown
 from softaxe.errors import SettingError, read_as
+from softaxe.json_values import check_depth
 
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = r"(\d+(?:\.\d+)?)(ms|s|m|h|d)"
@@ -33,6 +34,7 @@ MOST_COUNT = 1_000_000
 METHODS = ("GET", "POST", "PATCH", "OPTIONS", "PUT", "DELETE")
 ALL = "all"
 ANY = "any"
+MOST_PLACE_DIGITS = 9
 NEAR = 3
 """So many requests are told that were like the expected ones, but not quite."""
 COMPARISONS = {
@@ -43,6 +45,11 @@ COMPARISONS = {
     "contains": "contains {}",
 }
 """In words, with the value."""
+
+
+def in_short(text: str) -> str:
+    """Return the beginning of what was found."""
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def seconds_of(value: object) -> float:
@@ -65,8 +72,9 @@ def as_json(value: object) -> str:
     """Return a value as JSON.
 
     Raises:
-        SettingError: It holds what JSON has not.
+        SettingError: It holds what JSON has not, or is nested too deeply.
     """
+    check_depth(value)
     try:
         return json_text.dumps(value)
     except (TypeError, ValueError) as error:  # nor a number of thousands of digits
@@ -109,8 +117,11 @@ def inner(value: object, path: str) -> Any:
     """Return what dots lead to in tables and lists; None when nothing is there."""
     found: Any = value
     for name in path.split("."):
-        if isinstance(found, list) and name.isdigit() and int(name) < len(found):
-            found = found[int(name)]
+        if isinstance(found, list):
+            is_place = name.isascii() and name.isdigit()
+            if not is_place or len(name) > MOST_PLACE_DIGITS:
+                return None
+            found = found[int(name)] if int(name) < len(found) else None
         elif isinstance(found, Mapping):
             found = found.get(name)
         else:
@@ -263,11 +274,12 @@ class RequestLike(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             return True
         try:
             body = json_text.loads(entry.body)
-        except (ValueError, RecursionError):
+            return all(
+                holds(one.comparison, inner(body, one.path), one.value)
+                for one in self.body
+            )
+        except (ValueError, RecursionError):  # no JSON, or nobody's so deep
             return False
-        return all(
-            holds(one.comparison, inner(body, one.path), one.value) for one in self.body
-        )
 
     def line(self) -> str:
         """Return it in words."""
@@ -411,14 +423,14 @@ class Tally:
     def found(self, devices: Iterable[str]) -> str:
         """Return what was seen, in short."""
         counts = self._of(devices)
-        if not counts:
-            return f"no device like {self.wanted.device!r}"
         text = json_text.dumps(counts)
+        if not counts:
+            return in_short(f"no device like {self.wanted.device!r}")
         if self.lost:
             text += f"; the journal had no room for {self.lost} requests"
         if self._near:
             text += f"; not counted: {'; '.join(self._near)}"
-        return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+        return in_short(text)
 
     def _of(self, devices: Iterable[str]) -> dict[str, int]:
         if self.wanted.device == ANY:

@@ -7,6 +7,8 @@ from softaxe.errors import SettingError
 
 JsonValue = str | int | float | bool | None | list[Any] | dict[str, Any]
 INT_LIMIT = 2**31
+MOST_DEPTH = 20
+"""Levels of a JSON value that somebody orders."""
 MAX_SHOWN = 80
 """Characters of a refused value that an error quotes."""
 
@@ -22,6 +24,21 @@ def utf8_size(text: str, name: str, shown: str) -> int:
 def is_number(value: object) -> bool:
     """Tell whether a JSON value is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def check_depth(value: object) -> None:
+    """Complain of a JSON value of too many levels, which no later step could bear.
+
+    Raises:
+        SettingError: It has more than `MOST_DEPTH`.
+    """
+    level: list[Any] = [value]
+    for _ in range(MOST_DEPTH):
+        tables = [one.values() for one in level if isinstance(one, dict)]
+        lists = [one for one in level if isinstance(one, list)]
+        level = [inner for one in (*tables, *lists) for inner in one]
+    if any(isinstance(one, dict | list) for one in level):
+        raise SettingError(f"is nested more than {MOST_DEPTH} deep")
 
 
 def double(value: float) -> float:

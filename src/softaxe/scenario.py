@@ -41,6 +41,7 @@ from softaxe.expected import (
     Text,
     as_json,
     holds,
+    in_short,
     inner,
 )
 from softaxe.flash.image import release_image
@@ -152,9 +153,8 @@ class Expectation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             id_: self._read(info) for id_, info in infos.items() if self.meets(id_)
         }
         if not shown:
-            return f"no device like {self.device!r}"
-        text = json_text.dumps(shown)
-        return text if len(text) <= 300 else f"{text[:300]}..."
+            return in_short(f"no device like {self.device!r}")
+        return in_short(json_text.dumps(shown))
 
     def in_words(self) -> str:
         """Return the expectation as a sentence."""

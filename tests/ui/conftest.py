@@ -113,7 +113,10 @@ def _check_home(url: str, home: str, faults: list[str]) -> None:
 @pytest.fixture
 def check_access() -> Callable[[Page], None]:
     """Check a page with axe-core: nothing serious or critical."""
-    script = (ROOT / "ui/node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+    axe = ROOT / "ui/node_modules/axe-core/axe.min.js"
+    if not axe.exists():
+        pytest.skip("needs what `make page` installs")
+    script = axe.read_text(encoding="utf-8")
 
     def check(page: Page) -> None:
         page.evaluate(script)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -50,6 +51,41 @@ class Outside:
         time = shim.FleetTime(self, is_driven=is_driven, real=self.real)
         time.now()
         return time
+
+
+class Answering(sitecustomize.Fleet):
+    """A fleet whose control port answers so, whoever asks."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__("127.0.0.1", 8100)
+        self._answer = answer
+
+    def _connected(self) -> Any:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            theirs.sendall(self._answer)
+        return ours
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\n\r\n{}",
+        b"HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"now": NaN}',
+        b"HTTP/1.1 500 No\r\nContent-Length: 14\r\n\r\n" + b'{"error": "x"}',
+    ],
+)
+def test_who_is_no_fleet_is_told_so(
+    answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sitecustomize, "_sleep", lambda _seconds: None)
+
+    with pytest.raises(sitecustomize.Gone):
+        Answering(answer).clock()
 
 
 def test_a_program_that_works_is_as_fast_as_outside_and_comes_up_when_it_waits() -> (

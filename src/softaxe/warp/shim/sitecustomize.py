@@ -27,7 +27,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from math import inf
+from math import inf, isfinite
 from threading import RLock, get_ident
 from types import ModuleType
 
@@ -67,6 +67,7 @@ GUARD_S = 5.0
 UNREACHABLE = 3
 """Status of a program whose fleet is gone."""
 TRIES = 5
+MOST_ANSWER_BYTES = 1 << 20
 
 _monotonic = time.monotonic
 _sleep = time.sleep
@@ -96,11 +97,11 @@ class Fleet:
 
     def clock(self) -> dict[str, Any]:
         """Return what is told of its clock."""
-        return self.ask("GET", "/control/clock")
+        return _clock_of(self.ask("GET", "/control/clock"))
 
     def advance(self, until: float) -> dict[str, Any]:
         """Let its time go to a moment; return what is told of its clock then."""
-        return self.ask("POST", "/control/clock/advance", {"until": until})
+        return _clock_of(self.ask("POST", "/control/clock/advance", {"until": until}))
 
     def ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         """Return an answer; all that is asked here may be asked twice.
@@ -126,7 +127,7 @@ class Fleet:
                 link.sendall(request)
                 status, answer = _answer_from(link)
                 is_whole = True
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RecursionError) as error:
                 reason = error
                 _sleep(0.1 * attempt)
                 continue
@@ -165,21 +166,41 @@ class Fleet:
 def _answer_from(link: socket.SocketType) -> tuple[int, dict[str, Any]]:
     data = b""
     while b"\r\n\r\n" not in data:
-        data += _some(link)
+        data += _some(link, data)
     head, _, body = data.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     fields = dict(line.lower().split(":", 1) for line in lines)
-    length = int(fields["content-length"])
+    length = int(fields.get("content-length", "none"))
     while len(body) < length:
-        body += _some(link)
-    return int(first.split()[1]), json.loads(body)
+        body += _some(link, body)
+    answer = json.loads(body)
+    if not isinstance(answer, dict):
+        raise ValueError("its answer is no JSON object")
+    return int([*first.split(), "", "none"][1]), answer
 
 
-def _some(link: socket.SocketType) -> bytes:
+def _some(link: socket.SocketType, before: bytes) -> bytes:
     data = link.recv(65536)
     if not data:
         raise OSError("it has hung up")
+    if len(before) + len(data) > MOST_ANSWER_BYTES:
+        raise OSError(f"its answer has over {MOST_ANSWER_BYTES} bytes")
     return data
+
+
+def _clock_of(said: dict[str, Any]) -> dict[str, Any]:
+    """Return what is told of a clock.
+
+    Raises:
+        Gone: It is none.
+    """
+    numbers = (said.get("now"), said.get("speed"))
+    for number in numbers:
+        if type(number) not in (int, float) or not isfinite(number):  # type: ignore[arg-type]
+            raise Gone(f"this is no clock of a fleet: {str(said)[:200]}")
+    if "paused" not in said:
+        raise Gone(f"this is no clock of a fleet: {str(said)[:200]}")
+    return said
 
 
 class FleetTime:
