@@ -16,6 +16,7 @@ import promql_parser
 import pytest
 import typer
 import yaml  # type: ignore[import-untyped]
+from click.testing import CliRunner
 from tests.each import each
 
 from softaxe.cli.commands import app
@@ -96,14 +97,13 @@ def test_the_health_check_is_passed_when_the_devices_are_up() -> None:
 
 
 def test_the_compose_file_is_as_its_schema_says() -> None:
-    schema = ["--builtin-schema", "vendor.compose-spec"]
-    command = [sys.executable, "-m", "check_jsonschema", *schema]
+    from check_jsonschema import main  # noqa: PLC0415
 
-    result = subprocess.run(
-        [*command, DEPLOY / "compose.yaml"], capture_output=True, text=True, check=False
-    )
+    arguments = ["--builtin-schema", "vendor.compose-spec", f"{DEPLOY}/compose.yaml"]
 
-    assert result.returncode == 0, result.stdout + result.stderr
+    result = CliRunner().invoke(main, arguments)
+
+    assert result.exit_code == 0, result.output
 
 
 def test_the_compose_file_names_what_there_is() -> None:

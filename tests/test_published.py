@@ -4,12 +4,13 @@ import re
 import runpy
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+from click.testing import CliRunner
+from tests.each import each
 
 pytestmark = pytest.mark.unwatched
 
@@ -61,7 +62,7 @@ def test_the_sdist_has_all_that_its_tests_need() -> None:
     assert {name.partition("/")[0] for name in tracked} - others <= set(listed)
 
 
-@pytest.mark.parametrize(
+@each(
     ("schema", "files"),
     [
         ("github-workflows", "workflows/*.yml"),
@@ -73,15 +74,15 @@ def test_the_sdist_has_all_that_its_tests_need() -> None:
 def test_files_of_the_repository_are_as_their_schemas_say(
     schema: str, files: str
 ) -> None:
-    command = ["-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
-    found = sorted(GITHUB.glob(files))
+    from check_jsonschema import main  # noqa: PLC0415
 
-    result = subprocess.run(
-        [sys.executable, *command, *found], capture_output=True, text=True, check=False
-    )
+    found = sorted(map(str, GITHUB.glob(files)))
+    arguments = ["--builtin-schema", f"vendor.{schema}", *found]
+
+    result = CliRunner().invoke(main, arguments)
 
     assert found
-    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.exit_code == 0, result.output
 
 
 def test_every_python_that_is_promised_is_tried() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.each import each
 
 from softaxe.control.operations import OPERATIONS
 from softaxe.testing.run import RunningFleet, running
@@ -429,7 +430,7 @@ def test_prometheus_reads_the_metrics(api: httpx.Client) -> None:
     assert "softaxe_shares_accepted" in families
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "path", "body", "complaint"),
     [
         ("POST", "/control/devices", {"board": "9"}, "board: '9' is none of"),
@@ -495,7 +496,7 @@ def test_a_device_is_removed_once_however_many_want_it(api: httpx.Client) -> Non
         api.delete(f"/control/devices/{device['id']}")
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "body", "name"),
     [
         ("faults", r'{"effect": "fan_dead", "id": "\ud800", "share": 0.5}', "id"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.each import each
 from tests.running import until
 from websockets import InvalidStatus, Origin
 from websockets.sync.client import connect
@@ -72,7 +73,7 @@ def test_headers_come_as_the_firmware_sends_them(bitaxe: Any) -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "path"),
     [
         ("GET", "/api/"),
@@ -96,7 +97,7 @@ def test_unknown_api_routes_are_a_json_404(bitaxe: Any, method: str, path: str) 
     assert b"Access-Control-Allow-Origin: *" in answer
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "start"),
     [
         ("/api/ws/live", b"HTTP/1.1 404 Not Found\r\nContent-Type: application/json"),
@@ -159,9 +160,7 @@ def test_other_methods_elsewhere_are_refused(bitaxe: Any) -> None:
     assert bitaxe.client.options("/").status_code == 405
 
 
-@pytest.mark.parametrize(
-    "path", ["/api/system", "/api/system/restart", "/api/system/identify"]
-)
+@each("path", ["/api/system", "/api/system/restart", "/api/system/identify"])
 def test_preflights_are_answered(bitaxe: Any, path: str) -> None:
     answer = bitaxe.client.options(path)
 
@@ -259,7 +258,7 @@ def test_an_accepted_patch_answers_an_empty_object(bitaxe: Any) -> None:
 
 
 @pytest.mark.unwatched
-@pytest.mark.parametrize(
+@each(
     ("body", "status"),
     [
         (b"", 400),
@@ -559,7 +558,7 @@ def test_endless_headers_are_refused(bitaxe: Any) -> None:
     assert bitaxe.info()["hostname"] == "bitaxe-f369"
 
 
-@pytest.mark.parametrize(
+@each(
     "request_bytes",
     [
         b"GET /api/system/info HTTP/1.0\r\n\r\n",
@@ -584,7 +583,7 @@ def test_odd_requests_do_no_harm(bitaxe: Any, request_bytes: bytes) -> None:
 
 
 @pytest.mark.unwatched
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         b'{"hostname":"\\ud800"}',
