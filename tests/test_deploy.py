@@ -97,7 +97,7 @@ def test_the_health_check_is_passed_when_the_devices_are_up() -> None:
 
 
 def test_the_compose_file_is_as_its_schema_says() -> None:
-    from check_jsonschema import main  # noqa: PLC0415
+    from check_jsonschema import main  # type: ignore[import-untyped]  # noqa: PLC0415
 
     arguments = ["--builtin-schema", "vendor.compose-spec", f"{DEPLOY}/compose.yaml"]
 

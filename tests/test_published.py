@@ -74,7 +74,7 @@ def test_the_sdist_has_all_that_its_tests_need() -> None:
 def test_files_of_the_repository_are_as_their_schemas_say(
     schema: str, files: str
 ) -> None:
-    from check_jsonschema import main  # noqa: PLC0415
+    from check_jsonschema import main  # type: ignore[import-untyped]  # noqa: PLC0415
 
     found = sorted(map(str, GITHUB.glob(files)))
     arguments = ["--builtin-schema", f"vendor.{schema}", *found]
