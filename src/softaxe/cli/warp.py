@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,10 +17,15 @@ import typer
 from softaxe import warp
 from softaxe.cli.terminal import fail, warn
 from softaxe.errors import DeviceUnreachable, SettingError
+from softaxe.warp.native import LOOK_S, Page, is_idle, library
 from softaxe.warp.shim.sitecustomize import Fleet, Gone, Refused
 
 UNSEEN_S = 5.0
 """Real seconds after which it is said that nothing has entered the fleet's time."""
+DRIVE_S = 0.01
+"""Real seconds between two looks at who waits, while the program moves the time."""
+ENDING_S = 5.0
+"""Real seconds that a program has to end, once its fleet is gone."""
 NOT_FOUND, NOT_RUN = 127, 126
 """As shells have it."""
 FORWARDED = [
@@ -56,13 +62,13 @@ def run_warp(
         ),
     ] = False,
 ) -> None:
-    """Run a Python program in a fleet's time: its hours take minutes."""
+    """Run a program in a fleet's time: its hours take minutes."""
     if sys.platform == "win32":
         fail("warp: Windows is not supported; WSL is")
     try:
         fleet = Fleet(*warp.address_of(control), control_token)
         with closing(fleet), _state_of(fleet, drive=drive) as clock:
-            status = _run(command, control, control_token, clock)
+            status = _run(command, fleet, control, control_token, clock)
     except SettingError as error:
         fail(f"--{error}")
     except Refused as error:
@@ -87,25 +93,46 @@ def _state_of(fleet: Fleet, *, drive: bool) -> Iterator[dict[str, Any]]:
         fleet.ask("PATCH", path, {"paused": False})
 
 
-def _run(command: list[str], control: str, token: str, clock: dict[str, Any]) -> int:
+def _run(
+    command: list[str], fleet: Fleet, control: str, token: str, clock: dict[str, Any]
+) -> int:
     """Run a program to its end; return its status, as shells have it."""
+    is_driving = clock["paused"]
     with tempfile.TemporaryDirectory(prefix="softaxe-warp-") as folder:
         seen = Path(folder) / "seen"
+        page = None
+        if (code := library()) is not None:
+            page = Page(
+                Path(folder),
+                code,
+                now_s=clock["now"],
+                epoch_s=time.time() - clock["now"],
+                real_s=time.monotonic(),
+                is_driven=is_driving,
+            )
         environ = warp.environment(
             control,
             now_s=clock["now"],
-            is_driving=clock["paused"],
+            is_driving=is_driving,
             token=token,
             seen=seen,
+            page=page,
         )
+
+        def tell_unseen() -> None:
+            if not (seen.exists() or (page and page.is_entered)):
+                warn(f"{command[0]}: is in real time, {_why_unseen(page)}")
+
         try:
             running: list[subprocess.Popen[bytes]] = []
             with _forwarding(running):
                 process = subprocess.Popen(command, env=environ)
                 running.append(process)
-                telling = Timer(UNSEEN_S, _tell_unseen, (command, seen))
+                telling = Timer(UNSEEN_S, tell_unseen)
                 telling.daemon = True
                 telling.start()
+                if page is not None:
+                    _tell_time(process, fleet, page, is_driving=is_driving)
                 status = process.wait()
         except FileNotFoundError as error:
             warn(f"{command[0]}: {error.strerror}")
@@ -115,16 +142,42 @@ def _run(command: list[str], control: str, token: str, clock: dict[str, Any]) ->
             return NOT_RUN
         if telling.is_alive():
             telling.cancel()
-            _tell_unseen(command, seen)
+            tell_unseen()
     return status if status >= 0 else 128 - status
 
 
-def _tell_unseen(command: list[str], seen: Path) -> None:
-    if not seen.exists():
-        warn(
-            f"{command[0]}: is in real time, as no Python has entered the fleet's; "
-            "Python must be let use PYTHONPATH (no -I, -E or -S)"
+def _tell_time(
+    process: "subprocess.Popen[bytes]", fleet: Fleet, page: Page, *, is_driving: bool
+) -> None:
+    """Tell programs that are not Python the fleet's time; let it go while all wait."""
+    wished: float | None = None
+    try:
+        while process.poll() is None:
+            time.sleep(DRIVE_S if is_driving else LOOK_S)
+            clock = fleet.clock()
+            if is_driving:
+                before, wished = wished, page.take_wish()
+                if wished is not None and wished == before and is_idle(process.pid):
+                    clock = fleet.advance(max(wished, clock["now"]))
+            page.tell(clock["now"], time.monotonic())
+    except Gone:
+        process.terminate()
+        try:
+            process.wait(ENDING_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        raise
+
+
+def _why_unseen(page: Page | None) -> str:
+    if page is None:
+        return (
+            "as no Python has entered the fleet's; other programs enter it on Linux, "
+            "where softaxe was built with a C compiler"
         )
+    return (
+        "as it does not call the system's libc: no static program does, and none of Go"
+    )
 
 
 @contextmanager

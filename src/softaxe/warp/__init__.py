@@ -1,11 +1,12 @@
 """Other people's programs in a fleet's time.
 
     env = softaxe.warp.environment(
-        "http://127.0.0.1:8100", now_s=0.0, is_paused=False, environ=os.environ
+        "http://127.0.0.1:8100", now_s=0.0, is_driving=False, environ=os.environ
     )
     subprocess.run(["python", "tuner.py"], env=env)
 
-`shim/sitecustomize.py` is what the program finds then, and where the time is bent.
+`shim/sitecustomize.py` is what a Python program finds then, and where its time is bent;
+`native.py` is for others.
 """
 
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from softaxe.errors import SettingError
+from softaxe.warp.native import Page
 from softaxe.warp.shim.sitecustomize import WHERE
 
 SHIM = Path(__file__).with_name("shim")
@@ -28,9 +30,10 @@ def environment(
     is_driving: bool,
     token: str = "",
     seen: Path | None = None,
+    page: Page | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> dict[str, str]:
-    """Return the environment that puts a Python program, and its children, in time.
+    """Return the environment that puts a program, and its children, in time.
 
     Args:
         control_url: Of the fleet.
@@ -38,7 +41,9 @@ def environment(
         is_driving: Whether the fleet stands still and goes on when the program waits,
             as fast as it can; otherwise the program follows the fleet's clock.
         token: Of the control port.
-        seen: A file that is made by the first program that has entered.
+        seen: A file that is made by the first Python program that has entered.
+        page: Where the fleet's time is told to programs that are not Python; those stay
+            in real time without one.
         environ: What the program has otherwise.
 
     Raises:
@@ -50,8 +55,8 @@ def environment(
         "port": port,
         "token": token,
         "drive": is_driving,
-        "epoch_s": time.time() - now_s,
-        "monotonic_s": time.monotonic() - now_s,
+        "epoch_s": page.epoch_s if page else time.time() - now_s,
+        "monotonic_s": page.monotonic_s if page else time.monotonic() - now_s,
         "seen": "" if seen is None else str(seen),
     }
     places = [str(SHIM)]
@@ -62,6 +67,7 @@ def environment(
     ]
     return {
         **environ,
+        **(page.environment(environ) if page else {}),
         WHERE: json.dumps(told),
         "PYTHONPATH": os.pathsep.join(places),
     }

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 WHERE = "SOFTAXE_WARP"
 """The variable with what `softaxe.warp.environment` tells, as JSON."""
+LEAVE = 0x50F7A4E
+"""A clock that there is not; `_follow.c` leaves the program alone when it is asked."""
 FRESH_S = 0.005
 """Real seconds for which an answer of the fleet's clock is good."""
 MOMENT_S = 0.001
@@ -1032,6 +1034,9 @@ def enter(told):
     Args:
         told: What `softaxe.warp.environment` wrote.
     """
+    if "SOFTAXE_WARP_CLOCK" in os.environ:
+        with suppress(OSError):  # a Python that is static has not loaded it
+            time.clock_gettime(LEAVE)
     fleet = _Lasting(told["host"], told["port"], told["token"])
     atexit.register(fleet.close)
     fleet_time = FleetTime(fleet, is_driven=told["drive"])
