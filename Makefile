@@ -88,7 +88,7 @@ $(VENV)/.created:
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	touch $@
 
-$(VENV)/.installed: $(VENV)/.created pyproject.toml setup.py $(wildcard src/softaxe/bitcoin/_kernel*.[ch]) | $(PAGE)
+$(VENV)/.installed: $(VENV)/.created pyproject.toml setup.py $(wildcard src/softaxe/*/_*.[ch]) | $(PAGE)
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
