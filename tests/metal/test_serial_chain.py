@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from softaxe.asic import frames
+from softaxe.asic.chip import REAL
 from softaxe.asic.driver import Driver, DriverEvent, DriverReady, NonceFound
 from softaxe.bitcoin.header import Work, difficulty_of, sha256d
 from softaxe.catalog import board
@@ -105,6 +106,13 @@ def test_a_host_program_finds_the_chips_and_mines(version: str) -> None:
         # A chip looks at bits: 255.996 is as good to it as 256.
         assert difficulty_of(sha256d(header)) >= 255.99 / 2**EASE_BITS
         assert chain.bad_frames == 0
+
+
+def test_scaled_work_comes_as_fast_as_a_chip_does_it() -> None:
+    mode = SerialOptions(board("601"), ease_bits=4, is_scaled=True).mode
+
+    assert (mode.scale, mode.resolution, mode.is_real) == (2**32, 1 / 16, False)
+    assert SerialOptions(board("601"), ease_bits=20).mode == REAL
 
 
 def test_closing_the_terminal_resets_the_chips() -> None:

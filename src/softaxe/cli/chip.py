@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import signal
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,6 @@ import typer
 
 from softaxe import __version__
 from softaxe.bitcoin import kernel
-from softaxe.catalog import Board
 from softaxe.catalog import board as board_named
 from softaxe.cli.terminal import fail, run_loop, stop_on_signals
 from softaxe.device.identity import MAX_SEED
@@ -19,7 +19,15 @@ from softaxe.errors import SoftaxeError
 from softaxe.metal.raw import Dialect
 
 if TYPE_CHECKING:
-    from softaxe.metal.usb_board import UsbBoard
+    from softaxe.metal.serial_chain import SerialOptions
+    from softaxe.metal.usb_board import UsbBoard, UsbOptions
+
+
+class ChipWork(StrEnum):
+    """What is searched of what the chips hash."""
+
+    REAL = "real"
+    SCALED = "scaled"
 
 
 def run_chip(
@@ -61,6 +69,14 @@ def run_chip(
             min=0, max=MAX_SEED - 1, help="Of all chance; by default a new one."
         ),
     ] = None,
+    work: Annotated[
+        ChipWork,
+        typer.Option(
+            help="What is hashed: real, every hash, as fast as a CPU does; scaled, one "
+            "for 2^32 of the chips, so that hash rate and counters are theirs, at a "
+            "CPU's ease, and nonces easier by these 32 bits."
+        ),
+    ] = ChipWork.REAL,
     ease_bits: Annotated[
         int,
         typer.Option(
@@ -71,7 +87,7 @@ def run_chip(
         ),
     ] = 0,
 ) -> None:
-    """Offer a board's chips to a BM13xx host program; every hash is real."""
+    """Offer a board's chips, or a whole board, to a BM13xx host program."""
     if not pty or not hasattr(os, "openpty"):
         fail("--pty: this system has no pseudo-terminals")
     try:
@@ -81,25 +97,29 @@ def run_chip(
     if not usb and (link is not None or dialect is not Dialect.V1):
         fail("--link and --dialect: they belong to --usb")
     chosen = secrets.randbelow(MAX_SEED) if seed is None else seed
-    if usb:
-        run_loop(_offer_board(row, chosen, ease_bits, dialect, link))
-    else:
-        run_loop(_offer_chips(row, chosen, ease_bits))
+    from softaxe.metal.serial_chain import SerialOptions  # noqa: PLC0415
 
-
-async def _offer_chips(row: Board, seed: int, ease_bits: int) -> None:
-    from softaxe.metal.serial_chain import (  # noqa: PLC0415
-        SerialChain,
-        SerialOptions,
+    chips = SerialOptions(
+        row, seed=chosen, ease_bits=ease_bits, is_scaled=work is ChipWork.SCALED
     )
+    if usb:
+        from softaxe.metal.usb_board import UsbOptions  # noqa: PLC0415
 
-    stopped = asyncio.Event()
+        run_loop(_offer_board(UsbOptions(chips, dialect=dialect, link=link)))
+    else:
+        run_loop(_offer_chips(chips))
+
+
+async def _offer_chips(options: "SerialOptions") -> None:
+    from softaxe.metal.serial_chain import SerialChain  # noqa: PLC0415
+
+    stopped, row = asyncio.Event(), options.board
     stop_on_signals(stopped.set)
-    chain = SerialChain(SerialOptions(row, seed=seed, ease_bits=ease_bits))
+    chain = SerialChain(options)
     typer.echo(f"softaxe {__version__}")
     typer.echo(f"  terminal {chain.path}")
     typer.echo(f"  chips    {row.asic_count} x {row.chip.name}, 115200 baud 8N1")
-    _tell_rest(seed)
+    _tell_rest(options.seed)
     typer.echo("Ctrl-C stops it.")
     try:
         await chain.run(stopped)
@@ -107,14 +127,12 @@ async def _offer_chips(row: Board, seed: int, ease_bits: int) -> None:
         chain.close()
 
 
-async def _offer_board(
-    row: Board, seed: int, ease_bits: int, dialect: Dialect, link: Path | None
-) -> None:
-    from softaxe.metal.usb_board import UsbBoard, UsbOptions  # noqa: PLC0415
+async def _offer_board(options: "UsbOptions") -> None:
+    from softaxe.metal.usb_board import UsbBoard  # noqa: PLC0415
 
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     stop_on_signals(stopped.set)
-    options = UsbOptions(row, seed, ease_bits, dialect, link)
+    row, link = options.chips.board, options.link
     board = UsbBoard(options)
     loop.add_signal_handler(signal.SIGUSR1, board.turn_plug)
     loop.add_signal_handler(signal.SIGUSR2, board.press_reset)
@@ -122,8 +140,8 @@ async def _offer_board(
     _tell_ports(board, link)
     board.on_change = lambda: _tell_ports(board, link)
     typer.echo(f"  board    {row.version}, {row.asic_count} x {row.chip.name}")
-    typer.echo(f"  firmware bitaxe-raw, answers {dialect}")
-    _tell_rest(seed)
+    typer.echo(f"  firmware bitaxe-raw, answers {options.dialect}")
+    _tell_rest(options.chips.seed)
     typer.echo(
         f"kill -USR1 {os.getpid()} pulls its plug or puts it back, -USR2 presses"
     )

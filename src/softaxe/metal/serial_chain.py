@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from softaxe.asic.chip import Chain, Search, WorkMode
+from msgspec.structs import replace
+
+from softaxe.asic.chip import REAL, SCALED, Chain, Search, WorkMode
 from softaxe.catalog import Board
 from softaxe.catalog.lottery import draw
 from softaxe.fleet.clock import Clock
@@ -29,12 +31,22 @@ class SerialOptions:
     board: Board
     seed: int = 0
     ease_bits: int = 0
+    """By which nonces may be easier than the host asks."""
+    is_scaled: bool = False
+    """One hash of 2**32 is searched, so that rates are a chip's; nonces are easier by
+    these 32 bits, too."""
+
+    @property
+    def mode(self) -> WorkMode:
+        """What a hash of the chips stands for."""
+        usual = SCALED if self.is_scaled else REAL
+        return replace(usual, resolution=2.0**-self.ease_bits)
 
 
 class SerialChain:
     """A board's chips behind a pseudo-terminal, powered and out of reset.
 
-    Every hash is real. When the other side closes the terminal, the chips are reset.
+    When the other side closes the terminal, the chips are reset.
 
     Args:
         options: What to offer.
@@ -49,7 +61,7 @@ class SerialChain:
             silicons=draw(board, options.seed).silicons,
             rng=random.Random(options.seed),
         )
-        self._chain.set_mode(real_mode(options.ease_bits), 0.0)
+        self._chain.set_mode(options.mode, 0.0)
         self._chain.set_operating_point(
             core_voltage_v=board.default_core_voltage_mv / 1000,
             temperatures_c=[CHIP_C] * board.asic_count,
@@ -112,11 +124,6 @@ class SerialChain:
     def _nap_s(self) -> float:
         delay = self._clock.real_delay(self._chain.next_wake)
         return min(delay, LONGEST_SLEEP_S)
-
-
-def real_mode(ease_bits: int) -> WorkMode:
-    """Every hash is one; nonces are told that are so many bits easier than asked."""
-    return WorkMode("real", 1, 2.0**-ease_bits)
 
 
 class Searched(Protocol):

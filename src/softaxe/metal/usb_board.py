@@ -11,14 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from softaxe.catalog import Board
 from softaxe.errors import SettingError
 from softaxe.metal.raw import Dialect
 from softaxe.metal.raw_board import RawBoard
 from softaxe.metal.serial_chain import (
     LONGEST_SLEEP_S,
     POLL_S,
-    real_mode,
+    SerialOptions,
     search_for,
     sleep,
 )
@@ -32,15 +31,13 @@ CONTROL, DATA = "control", "data"
 class UsbOptions:
     """What `softaxe chip --usb` was asked for; the CLI documents each."""
 
-    board: Board
-    seed: int = 0
-    ease_bits: int = 0
+    chips: SerialOptions
     dialect: Dialect = Dialect.V1
     link: Path | None = None
 
 
 class UsbBoard:
-    """A board that is plugged in; every hash is real.
+    """A board that is plugged in.
 
     Args:
         options: What to offer.
@@ -51,10 +48,10 @@ class UsbBoard:
 
     def __init__(self, options: UsbOptions) -> None:
         self.raw = RawBoard(
-            options.board,
-            seed=options.seed,
+            options.chips.board,
+            seed=options.chips.seed,
             dialect=options.dialect,
-            mode=real_mode(options.ease_bits),
+            mode=options.chips.mode,
             now=time.monotonic(),
         )
         """The board, for faults, and for looks at what it does."""
