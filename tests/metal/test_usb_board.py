@@ -15,7 +15,6 @@ from softaxe.asic import frames
 from softaxe.bitcoin.header import Work
 from softaxe.catalog import board
 from softaxe.errors import SettingError
-from softaxe.metal.serial_chain import SerialOptions
 from softaxe.metal.usb_board import UsbBoard, UsbOptions
 
 serial = pytest.importorskip("serial")
@@ -94,8 +93,7 @@ def ask(port: Any, request: bytes, count: int) -> bytes:
 
 def test_a_host_powers_the_chips_and_mines(tmp_path: Path) -> None:
     options = UsbOptions(
-        SerialOptions(board("601"), is_scaled=True, ease_bits=EASE_BITS),
-        link=tmp_path / "by-id",
+        board("601"), ease_bits=EASE_BITS, is_scaled=True, link=tmp_path / "by-id"
     )
     with (
         offered(options) as running,
@@ -120,7 +118,7 @@ def test_a_host_powers_the_chips_and_mines(tmp_path: Path) -> None:
 
 def test_links_outlive_a_pulled_plug_and_a_reset(tmp_path: Path) -> None:
     control = tmp_path / "control"
-    with offered(UsbOptions(SerialOptions(board("601")), link=tmp_path)) as running:
+    with offered(UsbOptions(board("601"), link=tmp_path)) as running:
         with serial.Serial(str(control), timeout=PATIENCE_S) as port:
             assert ask(port, GET_RESET, 5)
             running.order(running.usb.turn_plug)
@@ -142,6 +140,6 @@ def test_a_file_in_the_place_of_a_link_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "control").write_text("mine", encoding="utf-8")
 
     with pytest.raises(SettingError, match=r"link: .*control is there and no link"):
-        UsbBoard(UsbOptions(SerialOptions(board("601")), link=tmp_path))
+        UsbBoard(UsbOptions(board("601"), link=tmp_path))
 
     assert (tmp_path / "control").read_text(encoding="utf-8") == "mine"

@@ -97,17 +97,17 @@ def run_chip(
     if not usb and (link is not None or dialect is not Dialect.V1):
         fail("--link and --dialect: they belong to --usb")
     chosen = secrets.randbelow(MAX_SEED) if seed is None else seed
-    from softaxe.metal.serial_chain import SerialOptions  # noqa: PLC0415
+    from softaxe.metal.usb_board import UsbOptions  # noqa: PLC0415
 
-    chips = SerialOptions(
-        row, seed=chosen, ease_bits=ease_bits, is_scaled=work is ChipWork.SCALED
+    options = UsbOptions(
+        row,
+        seed=chosen,
+        ease_bits=ease_bits,
+        is_scaled=work is ChipWork.SCALED,
+        dialect=dialect,
+        link=link,
     )
-    if usb:
-        from softaxe.metal.usb_board import UsbOptions  # noqa: PLC0415
-
-        run_loop(_offer_board(UsbOptions(chips, dialect=dialect, link=link)))
-    else:
-        run_loop(_offer_chips(chips))
+    run_loop(_offer_board(options) if usb else _offer_chips(options))
 
 
 async def _offer_chips(options: "SerialOptions") -> None:
@@ -132,7 +132,7 @@ async def _offer_board(options: "UsbOptions") -> None:
 
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     stop_on_signals(stopped.set)
-    row, link = options.chips.board, options.link
+    row, link = options.board, options.link
     board = UsbBoard(options)
     loop.add_signal_handler(signal.SIGUSR1, board.turn_plug)
     loop.add_signal_handler(signal.SIGUSR2, board.press_reset)
@@ -141,7 +141,7 @@ async def _offer_board(options: "UsbOptions") -> None:
     board.on_change = lambda: _tell_ports(board, link)
     typer.echo(f"  board    {row.version}, {row.asic_count} x {row.chip.name}")
     typer.echo(f"  firmware bitaxe-raw, answers {options.dialect}")
-    _tell_rest(options.chips.seed)
+    _tell_rest(options.seed)
     typer.echo(
         f"kill -USR1 {os.getpid()} pulls its plug or puts it back, -USR2 presses"
     )

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -32,7 +32,7 @@ class SerialOptions:
     seed: int = 0
     ease_bits: int = 0
     """By which nonces may be easier than the host asks."""
-    is_scaled: bool = False
+    is_scaled: bool = field(default=False, kw_only=True)
     """One hash of 2**32 is searched, so that rates are a chip's; nonces are easier by
     these 32 bits, too."""
 

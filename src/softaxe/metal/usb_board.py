@@ -28,10 +28,9 @@ CONTROL, DATA = "control", "data"
 
 
 @dataclass(frozen=True, slots=True)
-class UsbOptions:
+class UsbOptions(SerialOptions):
     """What `softaxe chip --usb` was asked for; the CLI documents each."""
 
-    chips: SerialOptions
     dialect: Dialect = Dialect.V1
     link: Path | None = None
 
@@ -48,10 +47,10 @@ class UsbBoard:
 
     def __init__(self, options: UsbOptions) -> None:
         self.raw = RawBoard(
-            options.chips.board,
-            seed=options.chips.seed,
+            options.board,
+            seed=options.seed,
             dialect=options.dialect,
-            mode=options.chips.mode,
+            mode=options.mode,
             now=time.monotonic(),
         )
         """The board, for faults, and for looks at what it does."""
