@@ -154,12 +154,13 @@ def _tell_time(
     try:
         while process.poll() is None:
             time.sleep(DRIVE_S if is_driving else LOOK_S)
+            asked_s = time.monotonic()
             clock = fleet.clock()
             if is_driving:
                 before, wished = wished, page.take_wish()
                 if wished is not None and wished == before and is_idle(process.pid):
                     clock = fleet.advance(max(wished, clock["now"]))
-            page.tell(clock["now"], time.monotonic())
+            page.tell(clock["now"], asked_s)
     except Gone:
         process.terminate()
         try:

@@ -79,20 +79,6 @@ int sem_clockwait(sem_t *, clockid_t, const struct timespec *);
 int epoll_pwait2(int, struct epoll_event *, int, const struct timespec *,
                  const sigset_t *);
 
-__attribute__((constructor)) static void enter(void)
-{
-    const char *path = getenv("SOFTAXE_WARP_CLOCK");
-    int file = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
-    if (file < 0)
-        return;
-    void *found = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    close(file);
-    if (found == MAP_FAILED)
-        return;
-    page = found;
-    page->is_entered = is_in = 1;
-}
-
 static void end(void)
 {
     static const char said[] = "softaxe: the fleet's time has ended\n";
@@ -158,6 +144,33 @@ static int64_t fleet_now(void)
     return now_by(&at);
 }
 
+static void end_if_left(const struct page *at)
+{
+    if (kill(at->teller, 0) != 0 && errno == ESRCH)
+        end();
+}
+
+__attribute__((constructor)) static void enter(void)
+{
+    const char *path = getenv("SOFTAXE_WARP_CLOCK");
+    int file = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    if (file < 0)
+        return;
+    void *found = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    if (found == MAP_FAILED)
+        return;
+    page = found;
+    /* Who has started this one may have driven the time since it was told. */
+    int64_t began = real_ns(CLOCK_MONOTONIC);
+    struct timespec moment = {0, 1000000};
+    for (struct page at = told(); at.is_driven && at.real_ns < began; at = told()) {
+        end_if_left(&at);
+        REAL(nanosleep)(&moment, NULL);
+    }
+    page->is_entered = is_in = 1;
+}
+
 /* A wait until a moment of the fleet's time. `answer_ns`: of real time that is left
  * before nobody but the time is thought to end it. */
 struct wait {
@@ -193,8 +206,7 @@ static int64_t next_ns(struct wait *wait)
     }
     if (ns < SHORTEST_NS)
         ns = SHORTEST_NS;
-    if (kill(at.teller, 0) != 0 && errno == ESRCH)
-        end();
+    end_if_left(&at);
     wait->answer_ns -= ns;
     return ns;
 }

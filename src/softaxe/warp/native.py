@@ -83,7 +83,7 @@ class Page:
 
         Args:
             now_s: The fleet's time, in its seconds.
-            real_s: What the monotonic clock tells.
+            real_s: What the monotonic clock told before that was asked.
         """
         if now_s < self._before_s - BACK_S:
             self._shift_s += self._before_s - now_s
