@@ -70,3 +70,9 @@ def test_changes_are_kept_lost_or_not_to_be_seen() -> None:
     found = changes(sent, info, late=["hostname"])
 
     assert [one.is_kept for one in found] == [True, None, False, None]
+
+
+def test_a_number_of_any_size_is_compared() -> None:
+    (found,) = changes({"fanspeed": 10**400}, Info(fanspeed=50.0), late=[])
+
+    assert found.is_kept is False

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
 
 import softaxe
 from softaxe.catalog.firmware import families, firmware
@@ -208,3 +211,48 @@ def test_an_answer_of_another_shape_names_the_member(
 
     with pytest.raises(BadResponse, match=r"system/info: .*\$\.power"):
         softaxe.AxeOS(newest.url).info()
+
+
+def followed(
+    messages: list[str | bytes], answer: Response | None = None, *, is_log: bool = False
+) -> list[Any]:
+    """Return what is made of messages of a stream, or of another answer to its wish."""
+
+    async def send(socket: ServerConnection) -> None:
+        for message in messages:
+            await socket.send(message)
+
+    def look(_socket: ServerConnection, request: Request) -> Response | None:
+        if request.path == "/api/system/info":
+            return Response(200, "OK", Headers(), b'{"version": "v2.15.0"}')
+        return answer
+
+    async def follow() -> list[Any]:
+        async with serve(send, "127.0.0.1", 0, process_request=look) as server:
+            host, port = server.sockets[0].getsockname()
+            device = softaxe.AsyncAxeOS(f"http://{host}:{port}")
+            found = device.log() if is_log else device.live()
+            return [one async for one in found]
+
+    return asyncio.run(follow())
+
+
+@pytest.mark.parametrize("place", ["ws://192.0.2.1/", "ws://[", "http://a/", "x"])
+def test_nobody_leads_a_client_elsewhere(place: str) -> None:
+    headers = Headers({"Location": place, "Content-Length": "0"})
+
+    with pytest.raises(BadResponse, match="/api/ws/live: "):
+        followed([], Response(302, "Found", headers))
+
+
+@pytest.mark.parametrize(
+    "message", [b'{"data": {"a": ' + b"[" * 5000 + b"]" * 5000 + b"}}", b"\xff", "5"]
+)
+def test_a_message_that_is_none_ends_the_stream(message: str | bytes) -> None:
+    with pytest.raises(BadResponse, match="/api/ws/live: "):
+        followed([message])
+
+
+def test_bytes_of_the_log_that_are_no_text_end_it() -> None:
+    with pytest.raises(BadResponse, match=r"/api/ws: .*utf-8"):
+        followed([b"\xff"], is_log=True)

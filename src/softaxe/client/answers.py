@@ -10,6 +10,7 @@ from msgspec import Struct
 from softaxe.client.info import Asic, Info
 from softaxe.client.members import Pool
 from softaxe.errors import BadResponse
+from softaxe.json_values import double
 from softaxe.units import SUFFIXES
 
 T = TypeVar("T", bound=Struct)
@@ -138,5 +139,7 @@ def changes(sent: Mapping[str, Any], info: Info, late: Iterable[str]) -> list[Ch
 
 def _is_same(sent: object, told: object) -> bool:
     if isinstance(sent, int | float) and isinstance(told, int | float):
-        return math.isclose(sent, told, rel_tol=1e-6)  # single precision
+        return math.isclose(
+            double(sent), double(told), rel_tol=1e-6
+        )  # single precision
     return sent == told

@@ -66,6 +66,7 @@ RESTART_S = 90.0
 """Real seconds that a device may take to restart; one takes ten."""
 LOOK_S = 0.1
 """Between two questions whether it has."""
+_MEMBERS = frozenset(Info.__struct_fields__)
 SHORT_S = 2.0
 """For the answer to such a question."""
 MOST_IMAGE_BYTES = 16 << 20
@@ -310,9 +311,11 @@ class AsyncAxeOS:
         async with self._socket(LIVE) as socket:
             async for message in socket:
                 try:
-                    told |= _Update.of(message).data
-                except (msgspec.MsgspecError, ValueError) as error:
+                    new = _Update.of(message).data
+                except (msgspec.MsgspecError, ValueError, RecursionError) as error:
                     raise BadResponse(f"{self.url}{LIVE}: {error}") from error
+                # Others would be kept for ever, however many came.
+                told |= {name: new[name] for name in new.keys() & _MEMBERS}
                 yield read_answer(Info, told)
 
     async def _read(self, kind: type[T], path: str) -> T:
@@ -391,6 +394,9 @@ class AsyncAxeOS:
         try:
             async with connect(
                 address,
+                # No device can lead a client to anybody else.
+                host=self._address.host,
+                port=self._address.port,
                 proxy=None,
                 compression=None,
                 open_timeout=self._timeout_s,
@@ -406,7 +412,7 @@ class AsyncAxeOS:
             raise DeviceUnreachable(f"{address}: {error}") from error
         except TimeoutError as error:
             raise DeviceTimeout(f"{address}: {error}") from error
-        except (WebSocketException, EOFError) as error:
+        except (WebSocketException, EOFError, ValueError, LookupError) as error:
             raise BadResponse(f"{address}: {error}") from error
         except OSError as error:
             raise DeviceUnreachable(f"{address}: {error}") from error
