@@ -1,7 +1,5 @@
 """The emulated board against what is known of its firmwares' answers and deaths."""
 
-from random import Random
-
 import pytest
 
 from softaxe.asic import frames
@@ -400,23 +398,6 @@ def test_a_dead_bus_takes_the_firmware_with_it_until_it_is_whole() -> None:
     raw.set_faults()
     assert wait(raw, PATIENCE_S) == "0500010000"  # it had waited
     assert not raw.chain.is_on
-
-
-def test_no_bytes_of_a_host_stop_more_than_the_firmware() -> None:
-    rng = Random(18)
-    for seed in range(300):
-        raw = RawBoard(board("601"), seed=seed, dialect=list(Dialect)[seed % 3])
-        for _ in range(20):
-            data = bytearray(rng.randbytes(rng.randrange(1, 80)))
-            data[:6] = bytes((len(data), 0, 1, 0, rng.choice(range(4, 11)), data[-1]))
-            data[5] &= 0x73
-            if rng.random() < 0.5:
-                data[6:7] = bytes((rng.choice(list(raw.parts)),))
-            raw.control_received(bytes(data), raw.now)
-            raw.data_received(bytes(data), raw.now)
-            raw.step(raw.now + rng.choice((0.0, 0.001, 0.1)))
-        assert raw.next_wake > raw.now
-        assert all(len(packet) <= 64 for packet in raw.control_to_host())
 
 
 def test_many_small_steps_are_one_long_one() -> None:
