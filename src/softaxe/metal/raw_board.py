@@ -113,11 +113,11 @@ class WireFaults(Struct, frozen=True):
 NO_WIRE_FAULTS = WireFaults()
 
 
-class UnreadableError(Exception):
+class _UnreadableError(Exception):
     """A request makes no sense."""
 
 
-class NotAcknowledgedError(Exception):
+class _NotAcknowledgedError(Exception):
     """No part says that it is there; the text is the firmware's."""
 
 
@@ -434,9 +434,9 @@ class RawBoard:
                 case _:
                     self._obey(command, data)
                     return
-        except UnreadableError:
+        except _UnreadableError:
             self._answer(self._refusal(NOBODY, INVALID), took_s)
-        except NotAcknowledgedError as error:
+        except _NotAcknowledgedError as error:
             self._answer(self._refusal(number, str(error)), took_s)
         else:
             self._answer(self._success(number, told), took_s)
@@ -445,15 +445,15 @@ class RawBoard:
         """Return the answer, and how long the bus was taken."""
         if command == SET_SPEED:
             if len(data) != 4 or not (speed_hz := int.from_bytes(data, "little")):
-                raise UnreadableError
+                raise _UnreadableError
             self._i2c_hz = speed_hz
             return data, 0.0
         if len(data) < LEAST_DATA.get(command, MOST_REQUEST_BYTES):
-            raise UnreadableError
+            raise _UnreadableError
         address = data[0]
         part = self.parts.get(address)
         if part is None or not part.answers or address in self._faults.silent:
-            raise NotAcknowledgedError(NAK_TEXTS[command])
+            raise _NotAcknowledgedError(NAK_TEXTS[command])
         count = 0
         if command == WRITE:
             part.write(data[1:])
@@ -472,7 +472,7 @@ class RawBoard:
 
     def _gpio(self, pin: int, data: bytes) -> bytes:
         if pin not in RESET_PINS[self.dialect] or data not in (b"", b"\0", b"\1"):
-            raise UnreadableError
+            raise _UnreadableError
         if data:
             self._set_reset(is_low=data == b"\0")
             self._collect()
@@ -480,13 +480,13 @@ class RawBoard:
 
     def _adc(self, command: int) -> bytes:
         if command != READ_VDD:
-            raise UnreadableError
+            raise _UnreadableError
         code = round(self.body.adc_v / ADC_FULL_V * ADC_STEPS)
         return min(code, ADC_STEPS).to_bytes(2, "little")
 
     def _led(self, command: int, data: bytes) -> bytes:
         if command != SET_COLOR or len(data) != 3:
-            raise UnreadableError
+            raise _UnreadableError
         self.color = (data[0], data[1], data[2])
         return data
 
