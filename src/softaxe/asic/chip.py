@@ -448,17 +448,14 @@ class Chain:
         Args:
             difficulty: Of a searched hash; 0 for any.
         """
-        target = target_for(difficulty)
-        return min(
-            (
-                asic.as_of + (place - asic.progress) / asic.rate
-                for asic in self._asics
-                if asic.rate
-                for place, _, hash_ in asic.hits
-                if hash_ <= target
-            ),
-            default=NEVER,
-        )
+        target, first = target_for(difficulty), NEVER
+        for asic in self._asics:
+            for place, _, hash_ in asic.hits if asic.rate else ():
+                if hash_ <= target:  # later ones of this chip come later
+                    at = asic.as_of + (place - asic.progress) / asic.rate
+                    first = min(first, at)
+                    break
+        return first
 
     def answers(self, reply_bytes: int) -> bool:
         """True when every chip would answer a read now, with as many bytes."""
@@ -671,17 +668,18 @@ class Chain:
         self._search_ahead(asic)
 
     def _search_ahead(self, asic: _Asic) -> None:
-        size = min(ceil(asic.rate * self._ahead_s), MOST_AHEAD)
-        asic.batch = 0
-        while asic.cursor is not None and asic.batch < size:
-            span = asic.cursor.take(size - asic.batch)
+        size, batch = min(ceil(asic.rate * self._ahead_s), MOST_AHEAD), 0
+        cursor, target = asic.cursor, asic.target
+        while cursor is not None and batch < size:
+            span = cursor.take(size - batch)
             if span is None:
                 break
-            for nonce in span.search(asic.target):
-                place = asic.batch + nonce - span.first_nonce + 1
+            for nonce in span.head.search(span.first_nonce, span.count, target):
+                place = batch + nonce - span.first_nonce + 1
                 reply, hash_ = self._reply(asic, nonce, asic.job_id, span)
                 asic.hits.append((place, reply, hash_))
-            asic.batch += span.count
+            batch += span.count
+        asic.batch = batch
 
     def _reply(
         self, asic: _Asic, nonce: int, job_id: int, span: Span

@@ -46,8 +46,8 @@ def domain_shares(silicon: Silicon, margin_v: float) -> Sequence[float]:
         silicon: Of the chip.
         margin_v: Volts above `Silicon.half_voltage_v`.
     """
-    width, weakest_v = silicon.margin_width_v, max(silicon.domain_half_voltages_v)
-    if margin_v - weakest_v > AMPLE_WIDTHS * width:
+    width = silicon.margin_width_v
+    if margin_v - max(silicon.domain_half_voltages_v) > AMPLE_WIDTHS * width:
         return silicon.domain_weights
     return [
         weight * 2.0 ** -exp(min((half_v - margin_v) / width, MOST_WIDTHS))

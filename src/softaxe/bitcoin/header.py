@@ -6,6 +6,7 @@ ESP-Miner v2.12.2, components/stratum/mining.c and utils.c.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from struct import Struct
 
 import msgspec
@@ -17,6 +18,8 @@ MAX_TARGET = (1 << 256) - 1
 _DIFFICULTY_1 = float(DIFFICULTY_1_TARGET)
 HASHES_PER_DIFFICULTY = 2**32
 """That a share of difficulty 1 takes, to 0.002 %."""
+KNOWN_TARGETS = 256
+"""Pools ask again and again for a few difficulties."""
 NONCE_AT = 76
 """Where a header's nonce begins."""
 _HEADER = Struct("<I32s32sIII")
@@ -68,6 +71,7 @@ def difficulty_of(hash_: bytes) -> float:
     return _DIFFICULTY_1 / value if value else float("inf")
 
 
+@lru_cache(KNOWN_TARGETS)
 def target_for(difficulty: float) -> int:
     """Largest target whose hashes have at least this difficulty, which is finite.
 

@@ -29,8 +29,12 @@ class Thermal:
         cooling = board.cooling
         self._vr_share = cooling.vr_airflow_exponent / cooling.airflow_exponent
         # Still air bounds the paths into it: without a fan, convection is left.
+        self._cooling = cooling
         self._still = cooling.still_air_k_per_w / cooling.sink_to_air_k_per_w
         self._chip_s = cooling.chip_j_per_k * cooling.chip_to_sink_k_per_w
+        self._kept_over_s, self._kept = 0.0, 1.0
+        """The latest seconds of a step, and what they leave of how far a chip is from
+        where it goes, over its sink."""
         count, spread = board.asic_count, cooling.chip_spread
         self._is_alone = count == 1
         self._spread = [
@@ -75,29 +79,27 @@ class Thermal:
             airflow: Relative to the usual fan at full speed.
             ambient_c: Air, in degrees Celsius.
         """
-        cooling = self._board.cooling
+        cooling = self._cooling
         self._ambient_c = ambient_c
         flow = airflow if airflow > MIN_AIRFLOW else MIN_AIRFLOW
         thinning = flow**-cooling.airflow_exponent
         thinning = min(thinning, self._still)
         to_air = cooling.sink_to_air_k_per_w * thinning
-        sink_end_c = ambient_c + core_power_w * to_air
+        end_c = sink_end_c = ambient_c + core_power_w * to_air
         sink_s = cooling.sink_j_per_k * to_air
-        self.sink_c = _approach(self.sink_c, sink_end_c, dt_s, sink_s)
+        self.sink_c = end_c + (self.sink_c - end_c) * exp(-dt_s / sink_s)
 
         chip_w = core_power_w / self._board.asic_count
-        over_end_k = chip_w * cooling.chip_to_sink_k_per_w
-        self._over_sink_k = _approach(self._over_sink_k, over_end_k, dt_s, self._chip_s)
+        end_k = chip_w * cooling.chip_to_sink_k_per_w
+        if dt_s != self._kept_over_s:
+            self._kept_over_s, self._kept = dt_s, exp(-dt_s / self._chip_s)
+        self._over_sink_k = end_k + (self._over_sink_k - end_k) * self._kept
 
         vr_to_air = cooling.vr_to_air_k_per_w * thinning**self._vr_share
-        vr_end_c = (
+        end_c = (
             ambient_c
             + cooling.vr_coupling * (sink_end_c - ambient_c)
             + regulator_heat_w * vr_to_air
         )
         vr_s = cooling.vr_j_per_k * vr_to_air
-        self.vr_c = _approach(self.vr_c, vr_end_c, dt_s, vr_s)
-
-
-def _approach(value: float, end: float, dt_s: float, time_constant_s: float) -> float:
-    return end + (value - end) * exp(-dt_s / time_constant_s)
+        self.vr_c = end_c + (self.vr_c - end_c) * exp(-dt_s / vr_s)

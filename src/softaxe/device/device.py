@@ -971,9 +971,9 @@ class Device(DeviceState):
                 driver.hear(chain.take_replies(), self.now)
             elif not driver.happened and not pools.happened:
                 break
-            for driver_event in driver.events():
+            for driver_event in driver.events() if driver.happened else ():
                 self._take_driver_event(driver_event)
-            for session_event in pools.events():
+            for session_event in pools.events() if pools.happened else ():
                 self._take_session_event(session_event)
         if pools.requests:
             self._events.extend(pools.requests)

@@ -7,7 +7,6 @@ the texts and all numbers: ESP-Miner power_management_task.c.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from msgspec import Struct
@@ -49,8 +48,7 @@ SAFE_MODE_TEXT = (
 )
 
 
-@dataclass(slots=True)
-class Readings:
+class Readings(Struct):
     """What the last pass read; the API shows these."""
 
     power_w: float = 0.0

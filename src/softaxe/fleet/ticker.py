@@ -205,16 +205,13 @@ class Ticker:
     def _due(self, member: Member) -> float:
         """When a device is to be stepped next."""
         device = member.device
-        due = max(device.next_wake, self._earliest(member))
-        if self._lag_s < LONGEST_LAG_S or member.is_read:
+        lag = min(LONGEST_LAG_S, max(1, len(self._members)) * LAG_PER_DEVICE_S)
+        due = max(device.next_wake, self._earliest(member, lag))
+        if lag < LONGEST_LAG_S or member.is_read:
             return due
         return max(due, min(device.next_word, device.now + ROUTINE_S))
 
-    @property
-    def _lag_s(self) -> float:
-        return min(LONGEST_LAG_S, max(1, len(self._members)) * LAG_PER_DEVICE_S)
-
-    def _earliest(self, member: Member) -> float:
+    def _earliest(self, member: Member, lag: float) -> float:
         """When a device may be stepped again that has just been.
 
         The devices of a large fleet come by once a second, each at a moment of its own:
@@ -222,7 +219,6 @@ class Ticker:
         Nobody notices: the steps happen in their order and at their moments, and who
         asks gets the present.
         """
-        lag = self._lag_s
         turn = math.floor(self._clock.now / lag - member.phase) + 1
         return (turn + member.phase) * lag
 

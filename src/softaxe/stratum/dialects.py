@@ -233,6 +233,10 @@ class Dialect(Struct, frozen=True, kw_only=True):
 
     def json(self, value: object) -> str:
         """Return a value as it goes over the wire."""
+        if value is True:  # these two are every answer to a share
+            return "true"
+        if type(value) is int:
+            return str(value)
         return _encoder(self.separators)(value)
 
     def error(self, reason: str, *, is_ordered: bool = False) -> Error:
