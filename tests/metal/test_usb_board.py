@@ -1,15 +1,11 @@
 """The emulated board on two pseudo-terminals, from outside over pyserial."""
 
-import asyncio
 import os
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.metal.offered import PATIENCE_S, offered, until
 
 from softaxe.asic import frames
 from softaxe.bitcoin.header import Work
@@ -22,7 +18,6 @@ pytestmark = pytest.mark.skipif(
     not hasattr(os, "openpty"), reason="no pseudo-terminals on this system"
 )
 
-PATIENCE_S = 60
 EASE_BITS = 5
 GET_RESET = bytes.fromhex("060007000600")
 POWER_ON = (
@@ -35,54 +30,6 @@ POWER_ON = (
     "07000700060001",
 )
 WORK = Work(0x20000000, bytes(32), bytes(range(32)), 1_700_000_000, 0x1705AE3A)
-
-
-class Running:
-    """A board that serves its ports in a thread."""
-
-    def __init__(self, usb: UsbBoard, loop: asyncio.AbstractEventLoop) -> None:
-        self.usb = usb
-        self._loop = loop
-
-    def order(self, what: Callable[[], None]) -> None:
-        self._loop.call_soon_threadsafe(what)
-
-
-@contextmanager
-def offered(options: UsbOptions) -> Iterator[Running]:
-    ready = threading.Event()
-    made: list[tuple[Running, asyncio.Event, asyncio.AbstractEventLoop]] = []
-
-    async def serve() -> None:
-        usb, stopped, loop = (
-            UsbBoard(options),
-            asyncio.Event(),
-            asyncio.get_event_loop(),
-        )
-        made.append((Running(usb, loop), stopped, loop))
-        ready.set()
-        try:
-            await usb.run(stopped)
-        finally:
-            usb.close()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    assert ready.wait(PATIENCE_S)
-    running, stopped, loop = made[0]
-    try:
-        yield running
-    finally:
-        loop.call_soon_threadsafe(stopped.set)
-        thread.join(PATIENCE_S)
-        assert not thread.is_alive()
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def ask(port: Any, request: bytes, count: int) -> bytes:

@@ -8,6 +8,7 @@ from softaxe import __version__
 from softaxe.cli.chip import run_chip
 from softaxe.cli.device import app as device_app
 from softaxe.cli.image import make_image
+from softaxe.cli.metal import app as metal_app
 from softaxe.cli.pool import run_pool
 from softaxe.cli.record import run_check, run_clone, run_record
 from softaxe.cli.run import run
@@ -60,3 +61,4 @@ app.command("pool")(run_pool)
 app.command("chip")(run_chip)
 app.command("check")(run_check)
 app.add_typer(device_app, name="device")
+app.add_typer(metal_app, name="metal")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softaxe.bitcoin import kernel
+from softaxe.cli.metal import check_metal, serve_metal
 from softaxe.cli.record import serve_recording
 from softaxe.cli.scenario import Playing, read_playing
 from softaxe.cli.serving import (
@@ -135,6 +136,23 @@ PoolHostOption = Annotated[
 ]
 WorkersOption = Annotated[
     int, typer.Option(min=1, max=256, help="Spread the devices over processes.")
+]
+MetalOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHERE",
+        help="Be the firmware of a real board that has bitaxe-raw, on USB "
+        "(experimental, see docs/metal.md): auto, its USB serial number, or the paths "
+        "of its control and data port with a comma between.",
+    ),
+]
+ForceOption = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="With --metal: take a board that nobody has tried, or that softaxe cannot "
+        "switch off.",
+    ),
 ]
 RayOption = Annotated[
     str | None,
@@ -394,6 +412,8 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
     mdns: MdnsOption = None,
     profile: ProfileOption = ProfileName.DOCUMENTED,
     strict: StrictOption = False,
+    metal: MetalOption = None,
+    force: ForceOption = False,
     log_level: LogLevelOption = LogLevel.ERROR,
     log_format: LogFormatOption = LogFormat.TEXT,
     scenario: ScenarioOption = None,
@@ -418,6 +438,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
             fail(f"{_option(name)}: a recording has no use for it")
         serve_recording(replay, host or "127.0.0.1", port)
         return
+    check_metal(metal, given)
     playing = _playing(scenario, junit, control_token, given)
     ephemeral = ephemeral or (playing is not None and "state" not in given)
     if fleet_file is not None and "config" in given:
@@ -474,7 +495,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         options = _judged(options, fleet_file, given)
     except SoftaxeError as error:
         fail(error)
-    if kernel.chosen_variant() == kernel.PYTHON:
+    if metal is None and kernel.chosen_variant() == kernel.PYTHON:
         warn("no C kernel was built; searching with the slower Python one")
     warn_of_open_control(options, control_token)
     folder = (
@@ -485,20 +506,43 @@ def run(  # noqa: PLR0917 - Typer reads the options from the arguments
         where = "forgotten at the end" if ephemeral else directory
         is_many = sum(group.count for group in chosen.groups) > 1
         show_log = ShowLog(log_level, is_many=is_many)
-        if ray is not None:
-            chosen_workers = workers if "workers" in given else None
-            run_loop(
-                serve_cluster(
-                    chosen, ray, chosen_workers, show_log, where, control_token
-                )
+        if metal is not None:
+            is_told = "board" in given
+            serve_metal(
+                chosen, metal, show_log, where, is_told=is_told, is_forced=force
             )
-        elif workers > 1:
-            prepare = partial(print_as, log_format)
-            run_loop(
-                serve_parts(chosen, workers, show_log, where, control_token, prepare)
-            )
-        else:
-            _serve_here(chosen, show_log, where, control_token, playing)
+            return
+        _serve_somewhere(
+            chosen,
+            show_log,
+            where,
+            control_token,
+            playing,
+            ray=ray,
+            workers=workers if "workers" in given else None,
+            log_format=log_format,
+        )
+
+
+def _serve_somewhere(
+    options: "FleetOptions",
+    show_log: ShowLog,
+    where: str,
+    token: str,
+    playing: Playing | None,
+    *,
+    ray: str | None,
+    workers: int | None,
+    log_format: LogFormat,
+) -> None:
+    """Run devices on a cluster, in processes, or here."""
+    if ray is not None:
+        run_loop(serve_cluster(options, ray, workers, show_log, where, token))
+    elif workers is not None and workers > 1:
+        prepare = partial(print_as, log_format)
+        run_loop(serve_parts(options, workers, show_log, where, token, prepare))
+    else:
+        _serve_here(options, show_log, where, token, playing)
 
 
 def _serve_here(

@@ -373,7 +373,8 @@ def _tell_device(member: "Member") -> None:
     _tell_access(member)
     if (name := member.local_name) is not None:
         typer.echo(f"  name     {printable(name)}, by mDNS")
-    if device.radio.is_ap_enabled and not device.radio.is_connected:
+    is_away = device.radio.is_ap_enabled and not device.radio.is_connected
+    if is_away and member.options.body is None:  # which has only just been switched on
         name = device.radio.ap_name
         typer.echo(f"  wi-fi    none: you have joined its access point {name}")
     pool = member.pool_text
@@ -423,6 +424,8 @@ def _tell_fleet(fleet: "Fleet") -> None:
 
 def _work_text(options: "MemberOptions", *, is_own: bool) -> str:
     work = options.work
+    if options.body is not None:
+        return "metal: what the chips find is real, and nothing is searched here"
     if options.share_rate is not None:
         rate = f"{options.share_rate:g} shares a minute"
         return f"scaled: about {rate}, whatever difficulty the pool asks for"

@@ -256,6 +256,8 @@ class Fleet:
             for number, options in enumerate(plan):
                 # Spread over a second, as nobody's thousand devices beat in time.
                 power_on_s = began - ON_NETWORK_S - number / len(plan)
+                if self.options.body is not None:
+                    power_on_s = began  # a real one takes its time
                 member = await self._switch_on(
                     options, places, power_on_s=power_on_s, is_later=is_later
                 )
@@ -333,6 +335,7 @@ class Fleet:
                     port=port,
                     advertised=self.options.advertise,
                     networks_let_in=self.options.networks,
+                    body=self.options.body,
                 ),
                 self,
                 power_on_s=power_on_s,

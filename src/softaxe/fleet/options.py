@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from softaxe.api.access import Networks
 from softaxe.description import about, given, read_member, shown
+from softaxe.device.body import Body
 from softaxe.effects import Fault
 from softaxe.errors import SettingError, read_as
 from softaxe.faults import FaultRules
@@ -118,6 +119,8 @@ class FleetOptions:
     what a seed brings."""
     faults: tuple[Mapping[str, Any], ...] = ()
     """Rules from the beginning on."""
+    body: Body | None = None
+    """Of the only device, whose board is there."""
     control_url: str = ""
     """Where the control API was opened, for those who look from a device's page."""
     is_part: bool = False

@@ -103,6 +103,11 @@ class ControlLine:
         """Requests in a row without a good answer."""
 
     @property
+    def now(self) -> float:
+        """When it was called last."""
+        return self._now
+
+    @property
     def is_probed(self) -> bool:
         """Whether the board has told its dialect."""
         return self.dialect is not None

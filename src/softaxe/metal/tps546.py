@@ -37,6 +37,8 @@ RELATIVE = 0x80
 """In VOUT_MODE: limits around the output voltage are shares of it."""
 MODE_BITS = 0x60
 OFF, ON = 0x00, 0x80
+BY_COMMAND = b"\x1b"
+"""On and off by OPERATION alone, at once."""
 SLINEAR11_BITS = 10
 MAX_ULINEAR16 = 0xFFFF
 
@@ -218,6 +220,10 @@ class Tps546:
         """Switch the output off, at once."""
         yield from _write(Setting(Command.OPERATION, bytes([OFF])))
 
+    def obey(self) -> Script[None]:
+        """Let it follow commands alone: as shipped, its pin may have it on."""
+        yield from _write(Setting(Command.ON_OFF_CONFIG, BY_COMMAND))
+
     def set_vout(self, volts: float) -> Script[None]:
         """Set the output voltage, and read back that it was taken.
 
@@ -261,7 +267,7 @@ class Tps546:
         limits, c = self._limits, Command
         is_stacked = limits.phases > 1
         yield Setting(c.ON_OFF_CONFIG, b"\x1f")
-        yield Setting(c.ON_OFF_CONFIG, b"\x1b", tolerance=0)
+        yield Setting(c.ON_OFF_CONFIG, BY_COMMAND, tolerance=0)
         yield Setting(c.STACK_CONFIG, b"\x01\0" if is_stacked else b"\0\0")
         yield Setting(c.SYNC_CONFIG, b"\xd0" if is_stacked else b"\x10")
         yield Setting(c.PHASE, b"\xff" if is_stacked else b"\0")

@@ -17,6 +17,7 @@ from softaxe.asic.chip import REAL
 from softaxe.board.radio import NETWORKS, Network
 from softaxe.catalog import Board
 from softaxe.catalog.firmware import Firmware
+from softaxe.device.body import Body
 from softaxe.device.boot import ON_NETWORK_S
 from softaxe.device.device import Device, WorkChoice
 from softaxe.device.events import (
@@ -219,6 +220,8 @@ class MemberOptions:
     """Release in its factory slot; None for the one that is stored."""
     profile: Profile = DOCUMENTED
     is_scan_quick: bool = False
+    body: Body | None = None
+    """A board that is there; a model of one when None."""
     is_announced: bool | None = None
     """By mDNS; None for firmware that does it, at an address that others reach."""
 
@@ -348,6 +351,7 @@ class Member:
             ambient_swing_c=options.ambient_swing_c,
             networks=options.networks,
             ipv4=ipv4_of(options.host, options.advertised),
+            body=options.body,
             now=now,
         )
         asked, rows, why = options.overrides, device.firmware.rows, ""
@@ -590,6 +594,12 @@ class Member:
             await self._listener.close()
         for link in Link:
             self._close_link(link)
+
+    def chips_received(self, data: bytes) -> None:
+        """Let the device have what chips that are there have sent."""
+        self.device.chips_received(data, self._fleet.clock.advance())
+        self.dispatch()
+        self._fleet.wake(self)
 
     def step(self, now: float) -> None:
         """Step the device and carry its events out."""

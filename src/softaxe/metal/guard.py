@@ -1,0 +1,120 @@
+"""The guard: a process of its own that cuts a board's power when softaxe is gone.
+
+`python -m softaxe.metal.guard PATH BOARD PARENT` holds the control port open, says `r`
+on its standard output and nothing on the port, and listens to its standard input: a dot
+a second means that softaxe is alive and looks after the board; a `q` that the board is
+off, or gone, and nobody is needed any more. After `SILENCE_S` without a word it ends
+softaxe, if that still is its parent; then, and at the end of the input, it switches the
+board off, until the board shows that it is off or is gone.
+"""
+
+import os
+import select
+import signal
+import sys
+import time
+import tty
+from enum import Enum, auto
+
+from softaxe.catalog import board as board_named
+from softaxe.metal.control_line import ControlLine
+from softaxe.metal.instruments import Instruments
+from softaxe.metal.raw import LineError
+
+SILENCE_S = 5.0
+READY, ALIVE, OVER = b"r", b".", b"q"
+READ_BYTES = 4096
+AGAIN_S = 1.0
+OFF_V = 0.3
+"""Below this there is no core voltage."""
+
+
+def main(path: str, board: str, parent: int) -> None:
+    """Guard a board until it is known to be off.
+
+    Args:
+        path: Of the control port.
+        board: Version.
+        parent: Process id of softaxe.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    control = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    os.write(sys.stdout.fileno(), READY)
+    match _watch(sys.stdin.fileno()):
+        case End.OVER:
+            return
+        case End.SILENT:
+            _say(f"softaxe was silent for {SILENCE_S:g} s: core voltage is being cut")
+            if os.getppid() == parent:  # it must not meddle any more
+                os.kill(parent, signal.SIGKILL)
+        case End.GONE:
+            _say("softaxe is gone: core voltage is being cut")
+    tty.setraw(control)
+    while (told := _cut(control, board)) is not None:
+        _say(f"the core voltage may still be on: {told}")
+        time.sleep(AGAIN_S)
+    _say("the core voltage is off")
+
+
+class End(Enum):
+    """How softaxe has left its guard."""
+
+    OVER = auto()
+    SILENT = auto()
+    """It is stopped, or stuck."""
+    GONE = auto()
+
+
+def _watch(commands: int) -> End:
+    """Wait until softaxe is gone; tell how."""
+    while True:
+        ready, _, _ = select.select([commands], [], [], SILENCE_S)
+        if not ready:
+            return End.SILENT
+        words = os.read(commands, READ_BYTES)
+        if not words:
+            return End.GONE
+        if OVER in words:
+            return End.OVER
+
+
+def _cut(control: int, board: str) -> str | None:
+    """Switch the board off; return what speaks against that, None when it is off.
+
+    Raises:
+        OSError: The board is gone.
+    """
+    line = ControlLine()
+    outcomes: list[tuple[float, str] | LineError] = []
+    line.plugged(time.monotonic())
+    line.cut(Instruments(board_named(board)).off(), outcomes.append)
+    while not outcomes:
+        line.step(time.monotonic())
+        for packet in line.packets():
+            os.write(control, packet)
+        wait_s = max(0.0, min(AGAIN_S, line.next_wake - time.monotonic()))
+        ready, _, _ = select.select([control], [], [], wait_s)
+        if ready:
+            data = os.read(control, READ_BYTES)
+            if not data:
+                raise OSError("the control port has closed")
+            line.received(data, time.monotonic())
+    (outcome,) = outcomes
+    if isinstance(outcome, LineError):
+        return str(outcome)
+    core_v, failures = outcome
+    return None if core_v < OFF_V else failures or f"it is {core_v:.3f} V"
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"softaxe guard: {text}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    except OSError as gone:
+        _say(f"the board is gone: {gone}")
+        sys.exit(3)

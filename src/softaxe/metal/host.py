@@ -1,0 +1,289 @@
+"""A board at this machine's ports, carried: bytes, time, a guard, and its end.
+
+`MetalHost` finds the board, brings it up, and then carries for as long as it runs what
+`WireBody` and a `Member` have to say to it. Nothing here knows what the bytes mean.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO
+
+from softaxe.catalog import Board
+from softaxe.errors import SoftaxeError
+from softaxe.metal.control_line import ControlLine
+from softaxe.metal.guard import ALIVE, OVER, READY
+from softaxe.metal.ports import BoardPorts, FoundBoard, Place
+from softaxe.metal.recognise import (
+    ANY_CHIP_V,
+    board_of,
+    check_dialect,
+    chip_question,
+)
+from softaxe.metal.wire_body import State, WireBody
+from softaxe.serve.member import Member
+from softaxe.units import Level
+
+LOOK_S = 1.0
+BRING_UP_S = 15.0
+"""Until a board must be up, or is told not to be."""
+GUARD_END_S = 1.0
+"""That a guard is waited for, which takes longer if it cannot switch the board off."""
+END_S = 5.0
+"""In which a board must have shown at the end that it is off."""
+LEAST_NAP_S = 0.0005
+POLL_S = 0.01
+RAMP_S, WAKE_S = 0.5, 0.3
+"""Until a core voltage is there, and a chip answers."""
+MOST_HEARD_BYTES = 1024
+TAG = "metal"
+Guard = subprocess.Popen[bytes]
+
+
+class MetalError(SoftaxeError):
+    """A board cannot be used; the text says why."""
+
+
+class MetalHost:
+    """Carries one board; call `start`, then `run` with its device, then `close`.
+
+    Args:
+        board: What it is.
+        place: Where.
+        warn: Takes what a person must read at once.
+    """
+
+    def __init__(
+        self, board: Board, place: Place, *, warn: Callable[[str], None]
+    ) -> None:
+        self.line = ControlLine()
+        self.found: FoundBoard | None = None
+        self._board = board
+        self._warn = warn
+        self._woken = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self.body = WireBody(board, self.line, tell=self._tell, on_work=self._woken.set)
+        self.body.set_guarded(is_guarded=False)
+        self._ports = BoardPorts(place, self)
+        self._member: Member | None = None
+        self._guard: Guard | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._heard = bytearray()
+        """Of the chips, before there is a device."""
+        self._look_at = 0.0
+        self._is_deaf = self._is_guarded = False
+
+    async def start(self) -> None:
+        """Find the board and bring it up: off, cool, and known.
+
+        Raises:
+            NotThere: There is none.
+            MetalError: It is not the one, or does not do as it is told.
+        """
+        await self._ports.open()
+        self._tasks.append(asyncio.create_task(self._ports.run(self._stopped)))
+        self._tasks.append(asyncio.create_task(self._carry()))
+        await self._until(lambda: self.is_ready or self.body.cut_reason, BRING_UP_S)
+        self._check()
+        check_dialect(self._board, self.line.dialect)
+        if not self.is_ready:
+            raise MetalError(f"--metal: {self.body.cut_reason or self._silence()}")
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the board is up, and guarded."""
+        return self._is_guarded and self.body.state is State.OFF
+
+    def _silence(self) -> str:
+        if self.line.needs_reset:
+            return "the board does not answer: press its reset button"
+        return f"the board is not up after {BRING_UP_S:g} s"
+
+    async def recognise(self) -> Board:
+        """Ask the chip what it is, which takes its core voltage for a moment.
+
+        Raises:
+            SettingError: It does not say, or is of a board that is not known.
+        """
+        self._heard.clear()
+        self.body.set_core_voltage(ANY_CHIP_V)
+        await asyncio.sleep(RAMP_S)
+        self.body.chips.set_reset(is_low=False, now=0.0)
+        await asyncio.sleep(WAKE_S)
+        self.body.chips.receive(chip_question(), now=0.0)
+        await asyncio.sleep(WAKE_S)
+        self._check()
+        return board_of(bytes(self._heard))
+
+    async def serve(self, member: Member) -> None:
+        """Be the board of a device, whose body is `body`, until something fails."""
+        self._member = member
+        while True:
+            self._check()
+            await asyncio.sleep(LOOK_S)
+
+    async def close(self) -> None:
+        """Switch the board off, and see that it is.
+
+        Where it does not show that, the guard goes on.
+        """
+        if self._ports.is_open and not self.body.cut_reason:
+            self.body.cut("softaxe ends", Level.INFO)
+        await self._until(lambda: self.body.is_off or not self._ports.is_open, END_S)
+        self._stopped.set()
+        self._woken.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._ports.close()
+        self._dismiss(is_off=self.body.is_off)
+
+    @property
+    def guard_pid(self) -> int | None:
+        """Of the process that cuts the power when this one is gone."""
+        return None if self._guard is None else self._guard.pid
+
+    # What the ports tell
+
+    def plugged(self, board: FoundBoard) -> None:
+        """Both ports are open."""
+        self.found = board
+        now = time.monotonic()
+        self.line.plugged(now)
+        self.body.arm(now)
+        self._post_guard(board.control_path)
+        self._woken.set()
+
+    def unplugged(self, why: str) -> None:
+        """One of them is gone."""
+        self.body.unplugged(time.monotonic())
+        self.line.unplugged()
+        self._dismiss(is_off=True)  # it could do no more
+        self._woken.set()
+
+    def control_received(self, data: bytes) -> None:
+        """Bytes of the control channel have come."""
+        self.line.received(data, time.monotonic())
+        self._woken.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the chips have come."""
+        if self._member is None:
+            self._heard += data[: MOST_HEARD_BYTES - len(self._heard)]
+        else:
+            self._member.chips_received(data)
+            self._woken.set()
+
+    # Carrying
+
+    async def _carry(self) -> None:
+        while True:
+            self._round(time.monotonic())
+            due = min(self._look_at, self.line.next_wake)
+            nap_s = max(LEAST_NAP_S, due - time.monotonic())
+            self._woken.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(nap_s):
+                    await self._woken.wait()
+
+    def _round(self, now: float) -> None:
+        if self._look_at <= now:
+            self._look_at = now + LOOK_S
+            self.body.look(now)
+            self._feed_guard()
+            self._mind_deafness()
+        self.line.step(now)
+        for packet in self.line.packets():
+            self._ports.write_control(packet)
+        if data := self.body.chips.data_to_chips():
+            self._ports.write_data(data)
+
+    def _mind_deafness(self) -> None:
+        if self.line.needs_reset and not self._is_deaf:
+            self._tell(Level.ERROR, "the board does not answer: press its reset button")
+        self._is_deaf = self.line.needs_reset
+
+    # The guard
+
+    def _post_guard(self, path: str) -> None:
+        """Have a process that cuts the power when this one is gone."""
+        self._guard = guard = subprocess.Popen(
+            [
+                *(sys.executable, "-P", "-m", "softaxe.metal.guard"),
+                *(path, self._board.version, str(os.getpid())),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+        loop = asyncio.get_running_loop()
+        loop.add_reader(_pipe(guard.stdout), self._hear_guard, guard)
+
+    def _hear_guard(self, guard: Guard) -> None:
+        if _pipe(guard.stdout).read(1) == READY:
+            self._set_guarded(is_guarded=True)
+            if self._member is not None:
+                self._tasks.append(asyncio.create_task(self._rejoin(self._member)))
+        else:  # it has died
+            self._dismiss(is_off=False)
+
+    async def _rejoin(self, member: Member) -> None:
+        """Start the device anew once a board is up that was gone."""
+        await self._until(lambda: self.is_ready, BRING_UP_S)
+        if self.is_ready:
+            member.order("restart")
+
+    def _set_guarded(self, *, is_guarded: bool) -> None:
+        self._is_guarded = is_guarded
+        self.body.set_guarded(is_guarded=is_guarded)
+
+    def _feed_guard(self) -> None:
+        if self._guard is not None:
+            with suppress(BrokenPipeError):
+                _pipe(self._guard.stdin).write(ALIVE)
+
+    def _dismiss(self, *, is_off: bool) -> None:
+        """Let the guard go, which cuts the power unless the board is off."""
+        guard, self._guard = self._guard, None
+        self._set_guarded(is_guarded=False)
+        if guard is None:
+            return
+        stdin, stdout = _pipe(guard.stdin), _pipe(guard.stdout)
+        asyncio.get_running_loop().remove_reader(stdout)
+        with suppress(BrokenPipeError):
+            if is_off:
+                stdin.write(OVER)
+        stdin.close()
+        stdout.close()
+        with suppress(subprocess.TimeoutExpired):
+            guard.wait(GUARD_END_S)
+
+    # Words
+
+    def _tell(self, level: Level, text: str) -> None:
+        if level is not Level.INFO:
+            self._warn(f"{TAG}: {text}")
+        if self._member is not None:
+            self._member.device.log(level, TAG, text)
+
+    async def _until(self, is_so: Callable[[], object], patience_s: float) -> None:
+        """Wait until something is so, but not for ever."""
+        end = time.monotonic() + patience_s
+        while not is_so() and time.monotonic() < end:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(POLL_S)
+
+    def _check(self) -> None:
+        """Let what has failed in the background be known."""
+        for task in self._tasks:
+            if task.done():
+                task.result()
+
+
+def _pipe(end: IO[bytes] | None) -> IO[bytes]:
+    assert end is not None
+    return end
