@@ -12,7 +12,6 @@
  * the CPU has them.
  */
 #ifndef KERNEL_WITHOUT_PYTHON
-#define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #endif
 #include <stdint.h>
@@ -268,22 +267,34 @@ static PyObject *kernel_variants(PyObject *self, PyObject *nothing) {
     return names;
 }
 
-static PyObject *kernel_midstate(PyObject *self, PyObject *args) {
-    const char *head;
+/* Of an object of bytes. The `y#` of argument formats would bind a module that is built
+ * with Python 3.13 to 3.13. */
+static const uint8_t *bytes_of(PyObject *object, Py_ssize_t wanted) {
+    char *bytes;
     Py_ssize_t size;
+
+    if (PyBytes_AsStringAndSize(object, &bytes, &size) < 0)
+        return NULL;
+    return size == wanted ? (const uint8_t *)bytes : NULL;
+}
+
+static PyObject *kernel_midstate(PyObject *self, PyObject *args) {
+    PyObject *given;
+    const uint8_t *head;
     uint32_t state[8], w[16];
     uint8_t bytes[HASH_BYTES];
     int i;
 
     (void)self;
-    if (!PyArg_ParseTuple(args, "y#", &head, &size))
+    if (!PyArg_ParseTuple(args, "S", &given))
         return NULL;
-    if (size != HEAD_BYTES) {
+    head = bytes_of(given, HEAD_BYTES);
+    if (head == NULL) {
         PyErr_SetString(PyExc_ValueError, "head: 64 bytes");
         return NULL;
     }
     for (i = 0; i < 16; i++)
-        w[i] = load_be((const uint8_t *)head + 4 * i);
+        w[i] = load_be(head + 4 * i);
     memcpy(state, H0, sizeof state);
     compress_fast(state, w);
     store_be(bytes, state);
@@ -327,8 +338,9 @@ static PyObject *kernel_sha256d(PyObject *self, PyObject *data) {
 }
 
 static PyObject *kernel_search(PyObject *self, PyObject *args) {
-    const char *name, *midstate, *tail, *target_le;
-    Py_ssize_t midstate_size, tail_size, target_size;
+    const char *name;
+    PyObject *given[3];
+    const uint8_t *midstate, *tail, *target_le;
     unsigned long long first, total;
     uint32_t hits[MAX_HITS], nonce;
     struct task task;
@@ -338,11 +350,13 @@ static PyObject *kernel_search(PyObject *self, PyObject *args) {
     int i;
 
     (void)self;
-    if (!PyArg_ParseTuple(args, "sy#y#KKy#", &name, &midstate, &midstate_size, &tail,
-                          &tail_size, &first, &total, &target_le, &target_size))
+    if (!PyArg_ParseTuple(args, "sSSKKS", &name, &given[0], &given[1], &first, &total,
+                          &given[2]))
         return NULL;
-    if (midstate_size != HASH_BYTES || tail_size != TAIL_BYTES ||
-        target_size != HASH_BYTES) {
+    midstate = bytes_of(given[0], HASH_BYTES);
+    tail = bytes_of(given[1], TAIL_BYTES);
+    target_le = bytes_of(given[2], HASH_BYTES);
+    if (midstate == NULL || tail == NULL || target_le == NULL) {
         PyErr_SetString(PyExc_ValueError,
                         "midstate: 32 bytes; tail: 12 bytes; target_le: 32 bytes");
         return NULL;
@@ -353,11 +367,11 @@ static PyObject *kernel_search(PyObject *self, PyObject *args) {
         return NULL;
     }
     for (i = 0; i < 8; i++) {
-        task.midstate[i] = load_be((const uint8_t *)midstate + 4 * i);
-        task.target[i] = load_le((const uint8_t *)target_le + 4 * i);
+        task.midstate[i] = load_be(midstate + 4 * i);
+        task.target[i] = load_le(target_le + 4 * i);
     }
     for (i = 0; i < 3; i++)
-        task.tail[i] = load_be((const uint8_t *)tail + 4 * i);
+        task.tail[i] = load_be(tail + 4 * i);
     list = PyList_New(0);
     nonce = (uint32_t)first;
     left = total;
