@@ -9,9 +9,11 @@ from tests.metal.wired import Wired
 from softaxe.api.views import info_body
 from softaxe.asic.driver import DriverState
 from softaxe.device.faults import DeviceFaults, Instrument, Sensor
+from softaxe.device.logbook import LEVELS
 from softaxe.metal.raw import Dialect
 from softaxe.metal.raw_board import WireFaults
 from softaxe.metal.wire_body import State
+from softaxe.units import Level
 
 NOTHING_ELSE = WireFaults()
 FAN, DIODE, REGULATOR = frozenset({1}), Sensor.CHIP, Sensor.REGULATOR
@@ -19,7 +21,9 @@ FAN, DIODE, REGULATOR = frozenset({1}), Sensor.CHIP, Sensor.REGULATOR
 
 def test_it_mines_and_shows_what_the_board_measures() -> None:
     wired = Wired(dialect=Dialect.V0)
-    device = wired.mine(300)
+    device = wired.mine(0)
+    device.log.levels = LEVELS
+    wired.advance(300)
 
     assert device.driver.state is DriverState.READY
     assert device.shares.accepted > 15
@@ -34,6 +38,8 @@ def test_it_mines_and_shows_what_the_board_measures() -> None:
     info = json.loads(info_body(device))
     assert (info["coreVoltage"], info["temp"]) == (1150, device.readings.temp_c)
     assert wired.told == []
+    errors = [line.text for line in device.log.take() if line.level is Level.ERROR]
+    assert errors == []
 
 
 def test_settings_reach_the_board_in_small_steps() -> None:

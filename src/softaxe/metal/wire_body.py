@@ -179,6 +179,8 @@ class WireBody:
         self._core_v = 0.0
         """As ordered from the regulator, per domain."""
         self._wanted_v = 0.0
+        self._on_at = NEVER
+        """When it was switched on; a look from before says nothing of that."""
         self._percent = FULL_FAN_PERCENT
         self._is_setting_v = self._is_setting_fan = self._is_looking = False
         self._has_booted = False
@@ -294,7 +296,10 @@ class WireBody:
         """The regulator's status word; off once the board may not go on."""
         if self.cut_reason or self.state is State.GONE:
             return Status.OFF
-        return self._seen.status if self._seen else ALL_WELL
+        seen = self._seen
+        if seen is None or (self._wanted_v and seen.at < self._on_at):
+            return ALL_WELL
+        return seen.status
 
     def boot(
         self,
@@ -524,6 +529,8 @@ class WireBody:
         return not is_cut and self.state is not State.GONE
 
     def _note_v(self, volts: float) -> None:
+        if not self._core_v or not volts:
+            self._on_at = self._line.now if volts else NEVER
         self._core_v = volts
         self._judge.core_voltage_set(volts, self._line.now)
 
