@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from softaxe.cli.commands import app
 from softaxe.control.scenario_run import shipped_names
+from softaxe.warp.native import library
 
 
 def test_sixteen_come_with_softaxe() -> None:
@@ -96,7 +97,7 @@ WITH_CLIENT = """
 requested = { method = "PATCH", body = { frequency = { below = 500 } }, within = "1h" }
 [[step]]
 background = true
-command = ["sh", "-c", "sleep 1000"]
+command = ["sh", "-c", "sleep 1000000"]
 [[step]]
 command = [PYTHON, "-c", CLIENT]
 exit_status = 4
@@ -107,12 +108,16 @@ command = ["no-such-program"]
 [[step]]
 at = "5s"
 expect = { field = "frequency", equals = 490, within = "1m" }
+[[step]]
+command = ["sleep", "SLEEP_S"]
+within = "40m"
 """
 
 
 def test_a_program_takes_part_on_the_devices_of_run(tmp_path: Path) -> None:
     path, report = tmp_path / "mine.toml", tmp_path / "report.xml"
     text = WITH_CLIENT.replace("PYTHON", json.dumps(sys.executable))
+    text = text.replace("SLEEP_S", "600" if library() else "0.1")
     path.write_text(text.replace("CLIENT]", json.dumps(CLIENT) + "]"))
     arguments = ["--scenario", str(path), "--junit", str(report)]
     arguments += ["--count", "2", "--port-base", "0", "--control", "127.0.0.1:0"]
@@ -127,10 +132,10 @@ def test_a_program_takes_part_on_the_devices_of_run(tmp_path: Path) -> None:
         "step 5: no-such-program ends with 0"
     ]
     assert sorted(str(case.get("name"))[:7] for case in cases) == [
-        f"step {number}:" for number in (1, 3, 4, 5, 6)
+        f"step {number}:" for number in (1, 3, 4, 5, 6, 7)
     ]
     assert "speed 1000" in report.read_text()
-    assert "4 as expected, 1 not" in found.output
+    assert "5 as expected, 1 not" in found.output
     assert alone.exit_code == 2
     assert "softaxe run --scenario plays it" in alone.stderr
 

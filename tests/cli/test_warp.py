@@ -48,7 +48,7 @@ def test_a_fleet_is_driven_meanwhile_and_the_status_is_the_programs(
     assert warp("--control", url, "--", "there-is-none")[0] == 127
     status, _ = warp("--control", url, "--", "sh", "-c", "kill -TERM $$")
     assert status == 128 + signal.SIGTERM
-    monkeypatch.setattr("softaxe.cli.warp.library", lambda: None)
+    monkeypatch.setattr("softaxe.warp.native.library", lambda: None)
     status, said = warp("--control", url, "--", "true")
     assert status == 0
     assert "true: is in real time, as no Python" in said

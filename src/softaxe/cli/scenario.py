@@ -1,8 +1,12 @@
 """`softaxe scenario`: faults that happen, and what is expected of them."""
 
+import asyncio
 import os
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from softaxe.control.scenario_run import Outcome, Report, Run
     from softaxe.fleet.fleet import Fleet
     from softaxe.scenario import Scenario
+    from softaxe.warp.native import Page
 
 
 def run_scenario(
@@ -139,14 +144,15 @@ class Playing:
 
         self._began = time.monotonic()
         self._seed = fleet.options.seed or 0
-        self._run = Run(
-            self.scenario,
-            fleet,
-            tell=tell_outcome,
-            environment=lambda: environment(fleet, self._token),
-        )
-        typer.echo(f"{self.scenario.name}: {printable(self.scenario.description)}")
-        await self._run.play()
+        with _time_of(fleet) if self.scenario.has_commands else nullcontext() as page:
+            self._run = Run(
+                self.scenario,
+                fleet,
+                tell=tell_outcome,
+                environment=lambda: environment(fleet, self._token, page),
+            )
+            typer.echo(f"{self.scenario.name}: {printable(self.scenario.description)}")
+            await self._run.play()
         self._is_whole = True
 
     def end(self) -> NoReturn:
@@ -178,7 +184,30 @@ def read_playing(name: str, junit: Path | None, token: str) -> Playing:
     return Playing(scenario, junit, token)
 
 
-def environment(fleet: "Fleet", token: str) -> dict[str, str]:
+@contextmanager
+def _time_of(fleet: "Fleet") -> "Iterator[Page | None]":
+    """Tell a fleet's time to programs that are not Python, meanwhile."""
+    from softaxe.warp.native import LOOK_S, page_in  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="softaxe-warp-") as folder:
+        page = page_in(Path(folder), fleet.clock.now)
+        if page is None:
+            yield None
+            return
+
+        async def tell() -> None:
+            while True:
+                page.tell(fleet.clock.now, time.monotonic())
+                await asyncio.sleep(LOOK_S)
+
+        telling = asyncio.create_task(tell())
+        try:
+            yield page
+        finally:
+            telling.cancel()
+
+
+def environment(fleet: "Fleet", token: str, page: "Page | None") -> dict[str, str]:
     """Return what the programs of a scenario are told of its devices, and its time."""
     from softaxe import warp  # noqa: PLC0415
 
@@ -197,5 +226,6 @@ def environment(fleet: "Fleet", token: str) -> dict[str, str]:
         now_s=fleet.clock.now,
         is_driving=False,
         token=token,
+        page=page,
         environ={**os.environ, **given},
     )

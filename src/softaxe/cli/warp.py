@@ -17,7 +17,7 @@ import typer
 from softaxe import warp
 from softaxe.cli.terminal import fail, warn
 from softaxe.errors import DeviceUnreachable, SettingError
-from softaxe.warp.native import LOOK_S, Page, is_idle, library
+from softaxe.warp.native import LOOK_S, Page, is_idle, page_in
 from softaxe.warp.shim.sitecustomize import Fleet, Gone, Refused
 
 UNSEEN_S = 5.0
@@ -100,16 +100,7 @@ def _run(
     is_driving = clock["paused"]
     with tempfile.TemporaryDirectory(prefix="softaxe-warp-") as folder:
         seen = Path(folder) / "seen"
-        page = None
-        if (code := library()) is not None:
-            page = Page(
-                Path(folder),
-                code,
-                now_s=clock["now"],
-                epoch_s=time.time() - clock["now"],
-                real_s=time.monotonic(),
-                is_driven=is_driving,
-            )
+        page = page_in(Path(folder), clock["now"], is_driven=is_driving)
         environ = warp.environment(
             control,
             now_s=clock["now"],

@@ -10,6 +10,7 @@ import mmap
 import os
 import struct
 import sys
+import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from math import inf
@@ -31,6 +32,27 @@ def library() -> Path | None:
     """Return what is put before a program's libc; None where it was not built."""
     found = find_spec("softaxe.warp._follow") if sys.platform == "linux" else None
     return None if found is None or found.origin is None else Path(found.origin)
+
+
+def page_in(folder: Path, now_s: float, *, is_driven: bool = False) -> "Page | None":
+    """Make what tells a fleet's time; None where the library was not built.
+
+    Args:
+        folder: For its files.
+        now_s: The fleet's time at present, in its seconds.
+        is_driven: See `Page`.
+    """
+    code = library()
+    if code is None:
+        return None
+    return Page(
+        folder,
+        code,
+        now_s=now_s,
+        epoch_s=time.time() - now_s,
+        real_s=time.monotonic(),
+        is_driven=is_driven,
+    )
 
 
 class Page:
