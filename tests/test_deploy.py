@@ -24,6 +24,8 @@ from softaxe.control.operations import OPERATIONS
 from softaxe.fleet.options import FleetOptions, read_fleet_file
 from softaxe.testing.run import running
 
+pytestmark = pytest.mark.unwatched
+
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")

@@ -34,6 +34,8 @@ from softaxe.fleet.options import FleetFile
 from softaxe.scenario import read_scenario
 from softaxe.testing import MakeDevices, RunningFleet
 
+pytestmark = pytest.mark.unwatched
+
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "dashboard"
 FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1``` *$", re.DOTALL | re.MULTILINE)

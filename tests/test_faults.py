@@ -145,6 +145,7 @@ def test_rules_add_up() -> None:
     )
 
 
+@pytest.mark.unwatched
 def test_devices_are_meant_by_pattern_group_and_share() -> None:
     rules = FaultRules()
     rules.add({"id": "a", "effect": "fan_dead", "device": "601-*"}, 0.0)

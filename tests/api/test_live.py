@@ -11,6 +11,8 @@ from softaxe.api.live import PERIOD_S, Live
 from softaxe.api.schema import info_fields
 from softaxe.device.mining import BlockInfo
 
+pytestmark = pytest.mark.unwatched
+
 
 def mining(release: str, seconds: float = 20) -> Simulation:
     """A device that mines on a pool."""

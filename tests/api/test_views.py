@@ -145,6 +145,7 @@ def test_info_is_laid_out_as_the_page_shows_it(device: Device) -> None:
     assert '\t"hashrateMonitor":\t{\n\t\t"asics":\t[{\n\t\t\t\t"total":\t' in text
 
 
+@pytest.mark.unwatched
 def test_types_are_the_firmware_s(device: Device) -> None:
     answer = read(views.info_body(device))
 
@@ -206,6 +207,7 @@ def test_asic_has_the_board_s_options(device: Device) -> None:
     }
 
 
+@pytest.mark.unwatched
 @each(
     ("query", "labels"),
     [
@@ -324,6 +326,7 @@ def test_the_factory_theme_is_laid_out_as_cjson_does() -> None:
     assert len(json.loads(text)["accentColors"]) == 21
 
 
+@pytest.mark.unwatched
 @each(
     "colors",
     [
@@ -449,6 +452,7 @@ def test_an_answer_with_a_difficulty_below_1_is_known_to_differ() -> None:
     assert list(views.info_that_differs(device)) == ["small_difficulties_told"]
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("protocol", ["SV1", "SV2"])
 def test_the_status_tells_of_shares_without_an_answer(protocol: str) -> None:
     settings = {"stratumprot": protocol}

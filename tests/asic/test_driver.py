@@ -600,6 +600,7 @@ def test_slicing_time_changes_nothing_on_the_wire(
     assert exact.driver.monitor.asics == sliced.driver.monitor.asics
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize(
     ("name", "asic_count"),
     [("BM1397", 1), ("BM1366", 6), ("BM1368", 6), ("BM1370", 2), ("BM1373", 2)],

@@ -324,6 +324,7 @@ def test_a_job_cut_short_costs_no_more_than_the_next_one(vectors: Vectors) -> No
     assert reader.bad_frames == 1
 
 
+@pytest.mark.unwatched
 @each("size", [1, 4096, 100_000])
 def test_commands_are_taken_from_pieces_of_any_size(size: int) -> None:
     stream = b"".join(frames.write_all(0x14, n) for n in range(3000))

@@ -107,6 +107,7 @@ def reference(header: bytes, first: int, count: int, target: int) -> list[int]:
 
 
 class TestSearch:
+    @pytest.mark.unwatched
     def test_the_genesis_block_is_found(self, search: kernel.Search) -> None:
         target = nbits_target(0x1D00FFFF)
 

@@ -12,6 +12,8 @@ from softaxe.board.thermal import Thermal
 from softaxe.catalog import board
 from softaxe.catalog.lottery import typical
 
+pytestmark = pytest.mark.unwatched
+
 BOARD = board("601")
 
 

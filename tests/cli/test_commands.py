@@ -1,3 +1,4 @@
+import pytest
 from typer.testing import CliRunner
 
 from softaxe import __version__
@@ -10,6 +11,7 @@ def test_the_version_is_answered_beside_other_options_too() -> None:
     assert (result.exit_code, result.output) == (0, f"softaxe {__version__}\n")
 
 
+@pytest.mark.unwatched
 def test_help_is_asked_for_shortly_too() -> None:
     for words in ([], ["run"], ["scenario"]):
         asked = CliRunner().invoke(app, [*words, "-h"])

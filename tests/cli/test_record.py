@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.commands import command, end_of, read_until
 from tests.running import wait_for
 from typer.testing import CliRunner
@@ -27,6 +28,7 @@ def test_a_command_writes_a_copy_that_a_fleet_can_have(tmp_path: Path) -> None:
     assert (info["boardVersion"], info["frequency"]) == ("402", 485)
 
 
+@pytest.mark.unwatched
 def test_a_command_makes_a_copy_that_lives() -> None:
     with (
         running(settings={"frequency": 490}) as bitaxe,
@@ -50,6 +52,7 @@ def test_the_command_is_content_with_softaxe(bitaxe: Any) -> None:
     assert result.output.endswith(", 0 differ\n")
 
 
+@pytest.mark.unwatched
 def test_a_program_reads_what_differs(bitaxe: Any) -> None:
     few = CliRunner().invoke(app, ["check", bitaxe.url, "--json"])
     all_of_it = CliRunner().invoke(app, ["check", bitaxe.url, "--json", "--all"])

@@ -22,6 +22,7 @@ from softaxe.serve.storage import Storage
 Ports = Callable[..., int]
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -227,6 +228,7 @@ def test_what_a_fleet_file_says_is_refused_by_the_variable_s_name(
     assert not served
 
 
+@pytest.mark.unwatched
 def test_the_help_tells_the_variables() -> None:
     wide = {"COLUMNS": "240"}
     for command_name in ("run", "pool", "record", "scenario"):
@@ -300,6 +302,7 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.unwatched
 def test_a_second_process_on_one_state_is_refused(
     tmp_path: Path, free_ports: Ports
 ) -> None:
@@ -361,6 +364,7 @@ def speakers(output: str) -> set[str]:
     return {line.split()[0] for line in lines}
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize(
     ("text", "arguments", "complaint"),
     [
@@ -432,6 +436,7 @@ def test_ctrl_c_while_devices_come_up_is_no_error(
     assert (process.returncode, errors) == (0, "")
 
 
+@pytest.mark.unwatched
 def test_a_fleet_ends_in_the_middle_of_a_long_advance(
     tmp_path: Path, free_ports: Ports
 ) -> None:

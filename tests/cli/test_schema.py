@@ -20,6 +20,8 @@ from softaxe.fleet.networks import NetworksFile, read_networks
 from softaxe.fleet.options import FleetFile, FleetOptions, read_fleet_file
 from softaxe.scenario import read_scenario
 
+pytestmark = pytest.mark.unwatched
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHIPPED = Path(str(files("softaxe"))) / "scenarios"
 FILES = {

@@ -127,6 +127,7 @@ def test_lines_carry_colours_levels_and_milliseconds() -> None:
     assert [line.boot_ms for line in lines] == sorted(line.boot_ms for line in lines)
 
 
+@pytest.mark.unwatched
 @each(
     ("board", "wanted"),
     [

@@ -62,6 +62,7 @@ def test_other_pages_wake_the_display() -> None:
     assert content_of(device, device.now + 61).is_dark
 
 
+@pytest.mark.unwatched
 def test_nobody_sees_a_dark_display_say_hi() -> None:
     device = mining(300, displayTimeout=1).device
     device.identify(device.now)

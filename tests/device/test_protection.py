@@ -93,6 +93,7 @@ def test_a_board_that_cannot_switch_on_again_stays_off_until_a_restart(
     assert device.shares.accepted > 0
 
 
+@pytest.mark.unwatched
 def test_a_board_that_cannot_switch_off_cools_in_reset_and_goes_on() -> None:
     simulation = mining(90, board="204")
     device = simulation.device
@@ -268,6 +269,7 @@ def test_the_least_fan_speed_waits_for_a_restart() -> None:
     assert device.readings.fan_percent >= 80
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize(("version", "after_mhz"), [("601", 425), ("402", 390)])
 def test_from_2_14_overheating_stops_mining_and_starts_it_at_less(
     version: str, after_mhz: int
@@ -387,6 +389,7 @@ def test_an_old_release_writes_the_least_and_restarts(version: str) -> None:
     assert not device.settings.is_overheated
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize(("version", "mhz"), [("2.11.0", 425), ("2.12.0", 400)])
 def test_a_bm1397_takes_a_new_frequency_at_once_from_2_12_on(
     version: str, mhz: int

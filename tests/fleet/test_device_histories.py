@@ -6,6 +6,8 @@ from softaxe.fleet import device_histories
 from softaxe.fleet.fleet import Fleet
 from softaxe.testing.run import running
 
+pytestmark = pytest.mark.unwatched
+
 
 def test_each_device_has_a_point_a_minute_from_when_it_came() -> None:
     with running(speed=0) as fleet:

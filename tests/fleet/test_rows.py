@@ -8,8 +8,9 @@ from softaxe.fleet.rows import row, state_of, sums
 from softaxe.stratum.ledger import Unanswered
 from softaxe.testing.run import running
 
+pytestmark = pytest.mark.unwatched
 
-@pytest.mark.unwatched
+
 def test_a_switched_off_device_adds_nothing_to_the_sum() -> None:
     with running(count=2, speed=0) as fleet:
         fleet.clock.advance(60)

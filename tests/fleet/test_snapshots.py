@@ -9,6 +9,8 @@ from softaxe.device.profile import STRICT
 from softaxe.errors import SettingError
 from softaxe.testing.run import RunningFleet, running
 
+pytestmark = pytest.mark.unwatched
+
 Make = Callable[..., bytes]
 
 

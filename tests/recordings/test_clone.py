@@ -57,6 +57,7 @@ def test_a_copy_lives_like_its_original() -> None:
     assert ours["macAddr"] != theirs["macAddr"]
 
 
+@pytest.mark.unwatched
 @each("version", ["2.8.1", "2.10.1", "2.13.2", "2.15.0"])
 def test_a_copy_runs_what_its_original_runs(version: str) -> None:
     device = Device(board="601", seed=1, firmware=version, settings={"temptarget": 55})

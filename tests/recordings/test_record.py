@@ -355,6 +355,7 @@ def test_a_device_of_many_names_is_hidden_in_bounded_time_and_memory() -> None:
     assert not standins.is_full
 
 
+@pytest.mark.unwatched
 def test_what_has_a_standin_keeps_it_however_many_there_are() -> None:
     standins = Standins()
     many = [f"10.0.{n >> 8}.{n & 255}" for n in range(300)]

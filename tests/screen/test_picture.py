@@ -89,6 +89,7 @@ def test_a_qr_code_stands_beside_the_lines() -> None:
     assert finder == [False] * 7 + [True]  # a dark edge on a lit ground
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("name", PANELS)
 def test_every_panel_has_its_size_however_it_is_turned(name: str) -> None:
     for degrees in (0, 90, 180, 270):

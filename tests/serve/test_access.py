@@ -8,6 +8,8 @@ from softaxe.device.profile import FIRMWARE
 from softaxe.serve.access import is_client_allowed
 from softaxe.serve.request import Request
 
+pytestmark = pytest.mark.unwatched
+
 
 def test_the_firmware_profile_refuses_loopback_but_not_the_scan(
     run_device: Any, tmp_path: Path

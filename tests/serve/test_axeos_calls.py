@@ -18,6 +18,8 @@ from websockets.sync.client import connect
 
 from softaxe.testing.run import running
 
+pytestmark = pytest.mark.unwatched
+
 JSON = {"Content-Type": "application/json", "Accept": "application/json, text/plain"}
 BROWSER = {"User-Agent": "Mozilla/5.0", "Accept-Language": "en"}
 PREFLIGHT = {
@@ -314,7 +316,6 @@ def test_a_swarm_page_reads_and_changes_other_devices(page: Any) -> None:
     page.client.post("/api/system/identify", content="{}", headers=JSON)
 
 
-@pytest.mark.unwatched
 def test_a_firmware_upload_is_answered_before_the_restart(
     own_page: Any, make_app_image: Any
 ) -> None:
@@ -330,7 +331,6 @@ def test_a_firmware_upload_is_answered_before_the_restart(
     assert own_page.info()["version"] == "v2.13.0"
 
 
-@pytest.mark.unwatched
 def test_uploads_are_raw_bytes_and_their_answers_text(
     own_page: Any, make_www_image: Any
 ) -> None:
@@ -356,7 +356,6 @@ def test_restart_is_a_post_of_an_empty_object_and_it_comes_back(page: Any) -> No
     assert page.info()["resetReason"] == "Software reset via esp_restart"
 
 
-@pytest.mark.unwatched
 def test_the_swarm_page_finds_the_other_devices() -> None:
     try:
         with running(count=3, host="127.0.0.2", port=80):

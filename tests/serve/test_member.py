@@ -184,6 +184,7 @@ def _full(*_: Any) -> None:
     raise StorageError("disk full")
 
 
+@pytest.mark.unwatched
 def test_a_new_device_is_set_up_over_http_and_stays_so(
     tmp_path: Path, run_device: Any
 ) -> None:

@@ -50,6 +50,7 @@ def test_info_has_every_member_in_the_firmware_s_order(bitaxe: Any) -> None:
     assert has_cors(answer)
 
 
+@pytest.mark.unwatched
 def test_passwords_are_in_no_answer(bitaxe: Any) -> None:
     bitaxe.patch(wifiPass="geheimes-wort", stratumPassword="geheim2")
 
@@ -73,6 +74,7 @@ def test_headers_come_as_the_firmware_sends_them(bitaxe: Any) -> None:
     ]
 
 
+@pytest.mark.unwatched
 @each(
     ("method", "path"),
     [
@@ -97,6 +99,7 @@ def test_unknown_api_routes_are_a_json_404(bitaxe: Any, method: str, path: str) 
     assert b"Access-Control-Allow-Origin: *" in answer
 
 
+@pytest.mark.unwatched
 @each(
     ("path", "start"),
     [
@@ -155,11 +158,13 @@ def test_unknown_pages_lead_to_the_start_page(bitaxe: Any) -> None:
         assert answer.endswith(b"Redirect to the captive portal")
 
 
+@pytest.mark.unwatched
 def test_other_methods_elsewhere_are_refused(bitaxe: Any) -> None:
     assert bitaxe.client.post("/x").status_code == 405
     assert bitaxe.client.options("/").status_code == 405
 
 
+@pytest.mark.unwatched
 @each("path", ["/api/system", "/api/system/restart", "/api/system/identify"])
 def test_preflights_are_answered(bitaxe: Any, path: str) -> None:
     answer = bitaxe.client.options(path)
@@ -169,6 +174,7 @@ def test_preflights_are_answered(bitaxe: Any, path: str) -> None:
     assert has_cors(answer)
 
 
+@pytest.mark.unwatched
 def test_the_start_page_is_an_axeos_page(bitaxe: Any) -> None:
     answer = bitaxe.client.get("/")
 
@@ -238,6 +244,7 @@ def test_of_a_long_theme_only_the_beginning_is_read(bitaxe: Any) -> None:
     assert bitaxe.client.get("/api/theme").json()["colorScheme"] == "light"
 
 
+@pytest.mark.unwatched
 def test_a_refused_patch_names_field_value_and_range_and_stores_nothing(
     bitaxe: Any,
 ) -> None:
@@ -249,6 +256,7 @@ def test_a_refused_patch_names_field_value_and_range_and_stores_nothing(
     assert bitaxe.info()["hostname"] == "bitaxe-f369"
 
 
+@pytest.mark.unwatched
 def test_an_accepted_patch_answers_an_empty_object(bitaxe: Any) -> None:
     answer = bitaxe.patch(hostname="rig")
 
@@ -383,6 +391,7 @@ def test_a_scan_ends_when_time_stops_or_jumps(run_device: Any, tmp_path: Path) -
             assert scan.result(timeout=5).status_code == 200
 
 
+@pytest.mark.unwatched
 def test_a_page_may_be_shown_in_a_frame_as_by_home_assistant(bitaxe: Any) -> None:
     for path in ("/", "/recovery"):
         answer = bitaxe.client.get(path)
@@ -416,6 +425,7 @@ def test_the_log_streams_to_websockets(bitaxe: Any) -> None:
     assert any("stratum" in line or "bm1370" in line for line in lines)
 
 
+@pytest.mark.unwatched
 def test_an_eleventh_websocket_is_refused_before_the_upgrade(bitaxe: Any) -> None:
     url = f"ws://127.0.0.1:{bitaxe.member.port}/api/ws"
     request = (
@@ -502,6 +512,7 @@ def test_who_asked_before_a_reset_is_not_answered_after_it() -> None:
     assert asyncio.run(ask()) is None
 
 
+@pytest.mark.unwatched
 def test_a_change_saved_by_another_s_commit_still_learns_that_it_failed(
     bitaxe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -517,6 +528,7 @@ def test_a_change_saved_by_another_s_commit_still_learns_that_it_failed(
     assert bitaxe.info()["hostname"] == "bitaxe-f369"
 
 
+@pytest.mark.unwatched
 def test_a_www_image_is_served_by_the_firmware_s_rules(
     run_device: Any, tmp_path: Path, make_www_image: Make
 ) -> None:
@@ -558,6 +570,7 @@ def test_endless_headers_are_refused(bitaxe: Any) -> None:
     assert bitaxe.info()["hostname"] == "bitaxe-f369"
 
 
+@pytest.mark.unwatched
 @each(
     "request_bytes",
     [
@@ -618,6 +631,7 @@ PAGE_PATCHES: list[dict[str, object]] = [
 """Every example of a PATCH on the API page."""
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("members", PAGE_PATCHES)
 def test_every_example_of_the_page_is_taken_by_a_fresh_device(
     bitaxe: Any, members: dict[str, object]
@@ -685,6 +699,7 @@ def test_every_example_of_the_page_in_its_order(
     assert info["version"] == info["axeOSVersion"] == "v2.12.1"
 
 
+@pytest.mark.unwatched
 def test_what_the_page_asks_otherwise_is_taken_and_told(bitaxe: Any) -> None:
     answer = bitaxe.patch(frequency=512.5, hostname="My Bitaxe", fanspeed="50")
 
@@ -811,6 +826,7 @@ def test_a_difficulty_below_1_is_marked(run_device: Any, tmp_path: Path) -> None
         assert (entry.path, entry.differs) == ("/api/system/info", (row,))
 
 
+@pytest.mark.unwatched
 def test_nothing_is_marked_where_the_firmware_is_the_model(old_firmware: Any) -> None:
     for method, path, content, _ in MARKED:
         if path != "/restart" and "content" not in content:
@@ -821,6 +837,7 @@ def test_nothing_is_marked_where_the_firmware_is_the_model(old_firmware: Any) ->
     assert [one for one in entries if one.differs or one.warnings] == []
 
 
+@pytest.mark.unwatched
 def test_theme_members_are_found_as_cjson_finds_them(bitaxe: Any) -> None:
     body = b'{"COLORSCHEME": "light", "colorScheme": "dark"}'
 
@@ -907,6 +924,7 @@ def test_a_new_host_name_holds_at_once_and_leads_there(
         assert device.patch(hostname="axe 2").json().keys() == {"warnings"}
 
 
+@pytest.mark.unwatched
 def test_the_pool_in_use_is_the_connected_one_whatever_is_stored(
     run_device: Any, tmp_path: Path
 ) -> None:

@@ -34,6 +34,7 @@ def test_an_update_is_answered_however_slow_the_disk(
         assert device.client.post("/api/system/OTA", content=image).status_code == 200
 
 
+@pytest.mark.unwatched
 def test_firmware_is_installed_and_runs_after_the_restart(
     run_device: Any, tmp_path: Path, make_app_image: Make
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_bad_firmware_gets_the_firmware_s_texts_in_its_profile(
     assert (short.status_code, short.text) == (500, "Validation / Activation Error")
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize(
     ("method", "path", "wanted"),
     [

@@ -15,6 +15,8 @@ from softaxe.stratum.chain import (
     subsidy_sat,
 )
 
+pytestmark = pytest.mark.unwatched
+
 START_TIME = 1_768_000_000
 
 
@@ -68,7 +70,6 @@ def test_new_transactions_change_the_template_every_thirty_seconds() -> None:
     assert chain.next_wake == 60.0
 
 
-@pytest.mark.unwatched
 def test_blocks_of_others_link_and_come_about_every_ten_minutes() -> None:
     chain = make_chain()
 
@@ -97,7 +98,6 @@ def test_a_block_takes_the_waiting_transactions_along() -> None:
     assert template.ntime == START_TIME + 3000
 
 
-@pytest.mark.unwatched
 def test_transactions_that_wait_forever_do_not_pile_up() -> None:
     chain = make_chain(block_interval_s=1e9)
 

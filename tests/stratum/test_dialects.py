@@ -253,6 +253,7 @@ REFUSALS: dict[str, dict[str, list[str]]] = {
 }
 
 
+@pytest.mark.unwatched
 @each(
     ("name", "wrong"), [(name, wrong) for name in REFUSALS for wrong in REFUSALS[name]]
 )
@@ -516,6 +517,7 @@ def test_which_shares_a_formula_takes_where_the_job_has_bits_inside_the_mask(
     assert answer == expected
 
 
+@pytest.mark.unwatched
 @each(("formula", "takes"), [("xor", True), ("or", True), ("masked", False)])
 def test_a_bitaxe_where_the_job_has_bits_inside_the_mask(
     formula: str, takes: bool

@@ -682,6 +682,7 @@ def test_a_flood_of_shares_raises_the_difficulty() -> None:
     assert miner.submit(miner.mine(), now=13.0) is True
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize(
     ("make", "floor"),
     [

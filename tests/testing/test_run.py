@@ -65,6 +65,7 @@ def test_nothing_is_left_behind(
         fleet.info()
 
 
+@pytest.mark.unwatched
 def test_many_devices_each_with_its_own_handle() -> None:
     with softaxe.running(count=2, board=["601", "hex"], speed=0) as fleet:
         gamma, other = fleet
@@ -233,6 +234,7 @@ def test_times_that_cannot_be_are_told_at_once() -> None:
         assert bitaxe.clock.now == before + 1
 
 
+@pytest.mark.unwatched
 def test_the_pool_serves_and_misbehaves() -> None:
     with softaxe.running(count=2, speed=0) as fleet:
         fleet.clock.advance(120)

@@ -17,6 +17,8 @@ from softaxe.device.profile import ROWS
 from softaxe.fleet.parts.processes import STILL_S
 from softaxe.serve.storage import Storage
 
+pytestmark = pytest.mark.unwatched
+
 
 def test_why_a_part_cannot_start_is_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.3", 0)) as taken:

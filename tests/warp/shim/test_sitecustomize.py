@@ -326,6 +326,7 @@ print(json.dumps(told))
 """
 
 
+@pytest.mark.unwatched
 def test_a_tuner_of_hours_drives_a_paused_fleet(
     fleet: RunningFleet, tmp_path: Path
 ) -> None:
