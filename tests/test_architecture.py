@@ -73,6 +73,14 @@ IMPURE = {
 DOCUMENTATION_WRITER = SOURCE / "api" / "docs.py"
 PURE_RECORDINGS = {SOURCE / "recordings" / name for name in ("record.py", "clone.py")}
 """The half of the room that knows no device on a network."""
+IMPURE_METAL = {
+    SOURCE / "metal" / f"{name}.py"
+    for name in (
+        *("guard", "host", "ports", "probe"),
+        *("serial_chain", "terminal", "usb_board"),
+    )
+}
+"""What has to do with ports and processes; the rest of the room is pure."""
 LIBRARY_OF = {"PIL": "pillow"}
 """Where the name of a library is not that of its package."""
 
@@ -189,6 +197,8 @@ def _is_pure(path: Path) -> bool:
     is_room = (
         layer_name(path) == "client" or LAYERS[layer_name(path)] >= LAYERS["serve"]
     )
+    if layer_name(path) == "metal":
+        return path not in IMPURE_METAL
     return path in PURE_RECORDINGS or not (is_room or path == DOCUMENTATION_WRITER)
 
 

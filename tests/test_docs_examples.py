@@ -230,7 +230,10 @@ def test_commands_have_what_they_are_given(
             (tmp_path / argument).touch()
 
     # It complains as the command line does.
-    context = root.commands[name].make_context(name, arguments)
+    command = root.commands[name]
+    if name == "metal":  # nothing of its own comes before what it shall do
+        command = command.commands[arguments.pop(0)]
+    context = command.make_context(name, arguments)
 
     assert context.params
     for argument in arguments:

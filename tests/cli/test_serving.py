@@ -60,7 +60,7 @@ def member_with(device: Device) -> Any:
         local_name=None,
         pool_text="built-in 127.0.0.1:3333",
         networks=(),
-        options=SimpleNamespace(work="auto", share_rate=None),
+        options=SimpleNamespace(work="auto", share_rate=None, body=None),
     )
 
 

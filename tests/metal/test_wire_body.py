@@ -38,6 +38,8 @@ def test_it_mines_and_shows_what_the_board_measures() -> None:
     info = json.loads(info_body(device))
     assert (info["coreVoltage"], info["temp"]) == (1150, device.readings.temp_c)
     assert wired.told == []
+    assert device.hashing_count == 1
+    assert device.chips_hs == device.hashrate.current_hs
     errors = [line.text for line in device.log.take() if line.level is Level.ERROR]
     assert errors == []
 

@@ -378,7 +378,7 @@ def status(device: Device) -> dict[str, object]:
         "unansweredSeconds": unanswered_s,
         "chips": {
             "answering": device.driver.detected_count,
-            "hashing": device.chain.hashing_count,
+            "hashing": device.hashing_count,
             "badReplies": device.driver.bad_frames,
             "badCommands": device.chain.bad_frames,
         },

@@ -74,12 +74,12 @@ class Chips(Protocol):
         """Commands that they have dropped."""
 
     @property
-    def hashing_count(self) -> int:
-        """How many of them hash."""
+    def hashing_count(self) -> int | None:
+        """How many of them hash; None when nobody knows."""
 
     @property
-    def hashrate_hs(self) -> float:
-        """Good hashes per second that they can do now."""
+    def hashrate_hs(self) -> float | None:
+        """Good hashes per second that they can do now; None when nobody knows."""
 
     def step(self, now: float) -> None:
         """Let everything happen that is due."""

@@ -221,6 +221,20 @@ class DeviceState:
         return self.readings.core_voltage_v
 
     @property
+    def chips_hs(self) -> float:
+        """Good hashes per second that the chips do; as measured, of real ones."""
+        known_hs = self.chain.hashrate_hs
+        return self.hashrate.current_hs if known_hs is None else known_hs
+
+    @property
+    def hashing_count(self) -> int:
+        """Chips that hash; all that answer, of real ones that are measured to."""
+        known = self.chain.hashing_count
+        if known is not None:
+            return known
+        return self.driver.detected_count if self.hashrate.current_hs > 0 else 0
+
+    @property
     def expected_hashrate_hs(self) -> float:
         """What the frequency should give."""
         if self.firmware.rows.expected_hashrate == "stored":

@@ -22,7 +22,7 @@ def hashing_hs(device: Device) -> float:
     A device shows what it has last measured when its chips are off, and an immense rate
     when a counter has run over; fidelity is for the device, not for sums of many.
     """
-    told_hs, can_hs = device.hashrate.current_hs, device.chain.hashrate_hs
+    told_hs, can_hs = device.hashrate.current_hs, device.chips_hs
     return told_hs if told_hs <= BELIEVED * can_hs else can_hs
 
 

@@ -62,7 +62,7 @@ def state_of(member: Member) -> State:
         return "paused"
     is_young = device.uptime_s < STARTING_S
     # Not by its reading: a counter of real work may stand still from poll to poll.
-    if device.chain.hashrate_hs <= 0 or device.pools.session is None:
+    if device.chips_hs <= 0 or device.pools.session is None:
         return "starting" if is_young else "idle"
     return _mining_state(device, is_young=is_young)
 
@@ -75,7 +75,7 @@ def _mining_state(device: Device, *, is_young: bool) -> State:
         return "rejecting"
     if is_young:
         return "mining" if device.hashrate.one_minute_hs > 0 else "starting"
-    is_slow = device.chain.hashrate_hs < SLOW * device.expected_hashrate_hs
+    is_slow = device.chips_hs < SLOW * device.expected_hashrate_hs
     return "slow" if is_slow else "mining"
 
 

@@ -73,9 +73,9 @@ class WireChips:
         self.next_wake = NEVER
         self.replies: Sequence[tuple[int, Reply]] = ()
         """None: theirs come as bytes."""
-        self.bad_frames = self.hashing_count = 0
-        self.hashrate_hs = 0.0
-        """Nobody knows."""
+        self.bad_frames = 0
+        self.hashing_count: int | None = None
+        self.hashrate_hs: float | None = None
         self.out = bytearray()
         """For the port."""
         self._set_reset = set_reset
