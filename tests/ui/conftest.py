@@ -5,12 +5,13 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Request, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 PICTURES = os.environ.get("SOFTAXE_PICTURES")
@@ -19,13 +20,12 @@ WIDE = {"width": 1280, "height": 900}
 PATIENCE_MS = 60_000
 CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser")
 """The first is Chromium without its own windows, for a quarter of the time."""
-
 expect.set_options(timeout=PATIENCE_MS)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the tests of a file.
+    """One Chromium for the tests of this folder.
 
     Not for all: while it is there, Playwright's event loop counts as running in this
     thread, and other folders' tests could run none of their own.
@@ -42,6 +42,14 @@ def browser() -> Iterator[Browser]:
         )
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="package")
+def tab(browser: Browser) -> Iterator[Page]:
+    """The page that one test after the other has: another costs twice what it shows."""
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
 
 
 @pytest.fixture(scope="session")
@@ -79,35 +87,73 @@ def bitaxe(run_device: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open a page of any device; what goes wrong in the browser fails the test."""
-    contexts, faults = [], []
+def visit(browser: Browser, tab: Page) -> Iterator[Callable[..., Page]]:
+    """Open a page of any device; what goes wrong in the browser fails the test.
 
-    def open_it(url: str, name: str = "dashboard", **options: Any) -> Page:
-        context = browser.new_context(**{"viewport": WIDE, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("request", lambda request: _check_home(request.url, url, faults))
-        page.goto(f"{url}/#/{name}")
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
-        return page
+    The first is `tab`, as if it were new, unless it is to be `alone`, for what could
+    not be taken back, or of a kind of its own. Any further one is another browser's.
+    """
+    with ExitStack() as stack:
+        faults: list[str] = []
+        homes: list[str] = []
 
-    yield open_it
-    for context in contexts:
-        context.close()
+        def open_it(
+            url: str, name: str = "dashboard", *, alone: bool = False, **options: Any
+        ) -> Page:
+            if homes or alone or not options.keys() <= {"viewport", "color_scheme"}:
+                context = browser.new_context(**{"viewport": WIDE, **options})
+                stack.callback(context.close)
+                page = context.new_page()
+            else:
+                page = tab
+                page.set_viewport_size(options.get("viewport", WIDE))
+                page.emulate_media(color_scheme=options.get("color_scheme", "light"))
+                stack.callback(_forget, tab, url)
+            homes.append(url)
+            stack.enter_context(_watched(page, url, faults))
+            page.goto(f"{url}/#/{name}")
+            expect(page.get_by_role("heading", level=1)).to_be_visible()
+            return page
+
+        yield open_it
     assert faults == []
+
+
+@contextmanager
+def _watched(page: Page, home: str, faults: list[str]) -> Iterator[None]:
+    """Note what goes wrong there meanwhile, and what is asked of others."""
+
+    def note_error(error: Error) -> None:
+        faults.append(str(error))
+
+    def note_request(request: Request) -> None:
+        if not request.url.startswith((home, "data:", "blob:")):
+            faults.append(f"asks {request.url}")
+
+    page.on("pageerror", note_error)
+    page.on("request", note_request)
+    yield
+    page.remove_listener("pageerror", note_error)
+    page.remove_listener("request", note_request)
+
+
+def _forget(page: Page, home: str) -> None:
+    """Leave nothing of a test in the page that the next one has."""
+    page.unroute_all()
+    page.context.set_offline(False)
+    page.goto("about:blank")  # which has nothing to write down when it is left
+    page.mouse.move(0, 0)
+    browser = page.context.new_cdp_session(page)
+    everything = {"origin": home, "storageTypes": "all"}
+    browser.send("Storage.clearDataForOrigin", everything)
+    browser.send("Network.clearBrowserCache")  # ports are taken again
+    browser.detach()
 
 
 @pytest.fixture
 def open_page(visit: Callable[..., Page], bitaxe: Any) -> Callable[..., Page]:
     """Open a page of the device."""
     return partial(visit, bitaxe.url)
-
-
-def _check_home(url: str, home: str, faults: list[str]) -> None:
-    if not url.startswith((home, "data:", "blob:")):
-        faults.append(f"asks {url}")
 
 
 @pytest.fixture

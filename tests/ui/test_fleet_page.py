@@ -45,36 +45,18 @@ def few() -> Iterator[RunningFleet]:
 
 
 @pytest.fixture
-def open_fleet(browser: Browser, fleet: RunningFleet) -> Iterator[Open]:
-    contexts, faults = [], []
-
+def open_fleet(visit: Open, fleet: RunningFleet) -> Iterator[Open]:
     def open_it(
         name: str = "devices", of: RunningFleet = fleet, **options: object
     ) -> Page:
         wide = {"width": 1360, "height": 1000}
-        context = browser.new_context(**{"viewport": wide, **options})  # type: ignore[arg-type]
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on(
-            "request",
-            lambda request: (
-                None
-                if request.url.startswith((of.control_url, "data:"))
-                else faults.append(request.url)
-            ),
-        )
-        page.goto(f"{of.control_url}/#/{name}")
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        page = visit(of.control_url, name, **{"viewport": wide, **options})
         count = re.compile(f"^{len(of):,} devices?$")
         expect(page.get_by_text(count)).to_be_visible()
         return page
 
     yield open_it
-    for context in contexts:
-        context.close()
     fleet.faults.clear()
-    assert faults == []
 
 
 def first_names(page: Page, count: int = 3) -> list[str]:
@@ -111,7 +93,6 @@ def test_a_thousand_devices_are_one_scroll_away(
         assert first_names(page) != before
         height = page.evaluate("document.documentElement.scrollHeight")
         assert height == 1000, "the page itself does not scroll"
-        page.close()
 
 
 def test_it_sorts_and_filters_and_the_address_says_so(open_fleet: Open) -> None:

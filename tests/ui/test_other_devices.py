@@ -1,32 +1,28 @@
 """The page on devices that are not a mining Gamma."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
-
-def opened(browser: Browser, url: str) -> Page:
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.goto(url)
-    return page
+Visit = Callable[..., Page]
 
 
 def test_a_new_device_says_that_it_has_no_wifi(
-    browser: Browser, run_device: Any, tmp_path: Path
+    run_device: Any, tmp_path: Path, visit: Visit
 ) -> None:
     with run_device(tmp_path, is_first_boot=True) as device:
-        page = opened(browser, device.url)
+        page = visit(device.url)
         expect(page.get_by_text("No Wi-Fi.")).to_be_visible()
         expect(page.get_by_text("Not mining")).to_be_visible()
-        page.close()
 
 
 def test_the_fallback_pool_is_told_in_words(
-    browser: Browser, run_device: Any, tmp_path: Path
+    run_device: Any, tmp_path: Path, visit: Visit
 ) -> None:
     with run_device(tmp_path, speed=20.0) as device:
-        page = opened(browser, device.url)
+        page = visit(device.url)
         expect(page.get_by_text("(primary)")).to_be_visible()
         expect(page.get_by_text("(fallback)")).to_have_count(0)
         page.get_by_role("button", name="Switch to the fallback pool").click()
@@ -35,21 +31,19 @@ def test_the_fallback_pool_is_told_in_words(
         asked.get_by_role("button", name="Switch and restart").click()
         expect(page.get_by_text("(fallback)")).to_be_visible()
         expect(page.get_by_text("Fallback pool in use")).to_be_visible()
-        page.close()
 
 
 def test_another_device_at_the_address_is_shown_as_what_it_is(
-    browser: Browser, run_device: Any, tmp_path: Path
+    run_device: Any, tmp_path: Path, visit: Visit
 ) -> None:
     with run_device(tmp_path / "one", speed=20.0) as device:
-        page = opened(browser, device.url)
+        page = visit(device.url)
         expect(page.get_by_text("1 × BM1370")).to_be_visible()
         port = int(device.url.rpartition(":")[2])
     with run_device(tmp_path / "two", board="hex", speed=20.0, port=port):
         expect(page.get_by_text("6 × BM1366")).to_be_visible(timeout=30_000)
         expect(page.get_by_text("Chip 6")).to_be_visible()  # each has its own bars
         expect(page.get_by_text("Bitaxe Hex 303")).to_be_visible()
-        page.close()
 
 
 def test_a_form_that_could_not_be_read_forgets_that_it_could_not(

@@ -367,13 +367,13 @@ def test_the_devices_refusal_stands_at_its_field(open_page: Open) -> None:
     expect(page.get_by_label("Temperature target", exact=True)).to_be_focused()
 
 
-def test_a_pool_that_answers_no_share_is_told(open_page: Open) -> None:
+def test_a_pool_that_answers_no_share_is_told(open_page: Open, bitaxe: Any) -> None:
     page = open_page("dashboard")
+    told = {"unansweredShares": 251, "unansweredSeconds": 3000}
 
     def unanswered(route: Route) -> None:
-        answer = route.fetch()
-        told = {"unansweredShares": 251, "unansweredSeconds": 3000}
-        route.fulfill(response=answer, json=answer.json() | told)
+        answer = bitaxe.client.get("/softaxe/status.json").json()
+        route.fulfill(json=answer | told)
 
     page.route("**/softaxe/status.json", unanswered)
 
@@ -409,6 +409,7 @@ def test_changes_of_others_are_told_and_unsaved_ones_guarded(
     page.on("dialog", leave)
     page.reload()
     assert asked == ["beforeunload"]
+    page.remove_listener("dialog", leave)
     bitaxe.patch(stratumPort=before)
 
 
@@ -459,7 +460,7 @@ def test_identify_shows_the_answer(open_page: Open) -> None:
 
 
 def test_a_restart_is_waited_for(open_page: Open, bitaxe: Any, seen: Seen) -> None:
-    page = open_page("settings")
+    page = open_page("settings", alone=True)
     expect(page.get_by_text("Mining", exact=True)).to_be_visible()
 
     texts = seen(page)
@@ -487,7 +488,7 @@ def test_a_lost_device_is_told_and_regained(open_page: Open) -> None:
 
 
 def test_refused_shares_are_explained_and_the_pools_page_is_linked(
-    open_page: Open,
+    open_page: Open, bitaxe: Any
 ) -> None:
     page = open_page("settings")
     reasons = [
@@ -503,8 +504,7 @@ def test_refused_shares_are_explained_and_the_pools_page_is_linked(
     }
 
     def tell(route: Route) -> None:
-        answer = route.fetch()
-        route.fulfill(response=answer, json=answer.json() | told)
+        route.fulfill(json=bitaxe.info() | told)
 
     page.route("**/api/system/info", tell)
     page.get_by_label("Pages").get_by_role("link", name="Dashboard").click()
@@ -586,7 +586,7 @@ def test_the_log_in_the_page_is_bounded(open_page: Open) -> None:
         for number in range(3000):
             socket.send(f"\x1b[0;32mI ({number}) tag: line {number}\x1b[0m\n")
 
-    page = open_page("dashboard")
+    page = open_page("dashboard", alone=True)
     page.route_web_socket("**/api/ws", flood)
 
     page.get_by_role("link", name="Logs").click()

@@ -128,7 +128,7 @@ def test_a_firmware_image_is_installed(
     visit: Callable[..., Page], make_app_image: Callable[..., bytes], seen: Seen
 ) -> None:
     with running(speed=20) as device:
-        page = visit(device.url, "update")
+        page = visit(device.url, "update", alone=True)
         factory = page.get_by_role("row", name=re.compile("factory.*running"))
         expect(factory).to_be_visible()
 
@@ -218,7 +218,7 @@ def test_a_www_image_replaces_this_page(
 ) -> None:
     other = {"/index.html": b"<title>Another page</title>", "/version.txt": b"v9"}
     with running(speed=20) as device:
-        page = visit(device.url, "update")
+        page = visit(device.url, "update", alone=True)
 
         texts = seen(page)
         choose(page, "Web page", "www.bin", make_www_image(other))
