@@ -19,6 +19,7 @@ from softaxe.fleet.groups import Group
 from softaxe.fleet.options import FleetOptions
 from softaxe.metal.raw import Dialect
 from softaxe.metal.raw_board import NO_WIRE_FAULTS
+from softaxe.metal.registers import Ssd1306
 from softaxe.metal.usb_board import UsbBoard, UsbOptions
 from softaxe.metal.wire_body import State
 
@@ -112,6 +113,10 @@ async def test_a_device_lives_on_a_board_whose_plug_is_pulled_and_put_back(
             driver = member.device.driver
             await until(lambda: not usb.raw.is_reset_low)
             assert usb.raw.body.power.core_voltage_v > 1.1
+            display = usb.raw.parts[0x3C]
+            assert isinstance(display, Ssd1306)
+            assert display.is_on
+            await until(lambda: any(display.picture))
 
             usb.turn_plug()
             await until(lambda: host.body.state is State.GONE)

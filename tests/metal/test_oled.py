@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from softaxe.metal.oled import PAGES, WIDTH, Ssd1306
+from softaxe.metal.oled import PAGES, WIDTH, Ssd1306, picture_of
 from softaxe.metal.raw import FailureKind, LineError, Request, Script
 
 
@@ -85,3 +85,13 @@ def test_it_goes_dark_when_told() -> None:
     (off,) = Ssd1306().switch_off()
     assert isinstance(off, Request)
     assert off.data.hex(" ") == "3c 00 ae"
+
+
+def test_dots_become_columns_of_eight() -> None:
+    rows = bytearray(WIDTH * PAGES)
+    rows[17 * WIDTH // 8 + 1] = 0b0100_0000  # column 9 of line 17
+
+    picture = picture_of(bytes(rows))
+
+    assert picture[2 * WIDTH + 9] == 0b10
+    assert sum(picture) == 0b10

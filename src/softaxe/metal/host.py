@@ -17,6 +17,7 @@ from softaxe.catalog import Board
 from softaxe.errors import SoftaxeError
 from softaxe.metal.control_line import ControlLine
 from softaxe.metal.guard import ALIVE, OVER, READY
+from softaxe.metal.oled import PAGES, WIDTH, picture_of
 from softaxe.metal.ports import BoardPorts, FoundBoard, Place
 from softaxe.metal.recognise import (
     ANY_CHIP_V,
@@ -25,6 +26,7 @@ from softaxe.metal.recognise import (
     chip_question,
 )
 from softaxe.metal.wire_body import State, WireBody
+from softaxe.screen.picture import Panel, draw, panel_of
 from softaxe.serve.member import Member
 from softaxe.units import Level
 
@@ -41,6 +43,8 @@ RAMP_S, WAKE_S = 0.5, 0.3
 """Until a core voltage is there, and a chip answers."""
 MOST_HEARD_BYTES = 1024
 TAG = "metal"
+PANEL = Panel(WIDTH, 8 * PAGES)
+"""The only one that softaxe has a driver for."""
 Guard = subprocess.Popen[bytes]
 
 
@@ -196,6 +200,7 @@ class MetalHost:
             self.body.look(now)
             self._feed_guard()
             self._mind_deafness()
+            self._show()
         self.line.step(now)
         for packet in self.line.packets():
             self._ports.write_control(packet)
@@ -206,6 +211,15 @@ class MetalHost:
         if self.line.needs_reset and not self._is_deaf:
             self._tell(Level.ERROR, "the board does not answer: press its reset button")
         self._is_deaf = self.line.needs_reset
+
+    def _show(self) -> None:
+        """Let the board's display show what the device's does."""
+        if self._member is None:
+            return
+        device = self._member.device
+        panel = panel_of(device)
+        if panel == PANEL:
+            self.body.show(picture_of(draw(device, panel, device.now).tobytes()))
 
     # The guard
 

@@ -65,6 +65,24 @@ class Ssd1306:
         self._shown = bytearray(picture)
 
 
+def picture_of(rows: bytes) -> bytes:
+    """Turn dots into what `show` takes.
+
+    Args:
+        rows: Line by line from the top, eight dots in a byte, the leftmost in its
+            highest bit.
+    """
+    return bytes(
+        sum(_is_lit(rows, column, 8 * page + dot) << dot for dot in range(8))
+        for page in range(PAGES)
+        for column in range(WIDTH)
+    )
+
+
+def _is_lit(rows: bytes, column: int, line: int) -> int:
+    return rows[(line * WIDTH + column) >> 3] >> (7 - column % 8) & 1
+
+
 def _changed(old: bytearray | None, row: bytes) -> range:
     """Columns from the first to the last that differ."""
     if old is None:

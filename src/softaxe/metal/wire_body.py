@@ -24,6 +24,7 @@ from softaxe.device.faults import NO_FAULTS, DeviceFaults
 from softaxe.metal import raw
 from softaxe.metal.control_line import ControlLine
 from softaxe.metal.instruments import Instruments
+from softaxe.metal.oled import Ssd1306
 from softaxe.metal.raw import LineError, Script, T
 from softaxe.metal.safety import (
     LEAST_FAN_PERCENT,
@@ -43,6 +44,7 @@ CUT_AGAIN_S = 1.0
 """Between attempts to cut what is not known to be off."""
 OFF_V = 0.3
 """Below this there is no core voltage."""
+NAK = raw.FailureKind.NAK
 MAY_PASS = {raw.FailureKind.NO_ANSWER, raw.FailureKind.GARBLED}
 """Failures after which a look is worth a second try."""
 NOTHING = PowerReading(0.0, 0.0, 0.0, 0.0, 0.0)
@@ -174,6 +176,8 @@ class WireBody:
         self._tell = tell
         self._on_work = on_work
         self._instruments = Instruments(board)
+        self._oled = Ssd1306()
+        self._has_display = self._is_showing = False
         self._judge = Judge(board)
         self._now = 0.0
         self._core_v = 0.0
@@ -211,6 +215,7 @@ class WireBody:
         if outcome is None:
             self._note_fan(FULL_FAN_PERCENT)
             self.state = State.OFF
+            self._start(self._oled.switch_on(), self._has_shown)
             self._follow_orders()
         elif outcome.kind is raw.FailureKind.UNPLUGGED:
             self.state = State.GONE
@@ -239,6 +244,16 @@ class WireBody:
         """Whether the board is known to have no core voltage."""
         is_cut_off = self.state is State.CUT and self._is_cut_off
         return is_cut_off or self.state is State.OFF
+
+    def show(self, picture: bytes) -> None:
+        """Let its display show a picture (`oled.Ssd1306.show`), when it has one."""
+        if self._has_display and not self._is_showing:
+            self._is_showing = True
+            self._start(self._oled.show(picture), self._has_shown)
+
+    def _has_shown(self, outcome: LineError | None) -> None:
+        self._is_showing = False
+        self._has_display = outcome is None or outcome.kind is not NAK
 
     # What device and protection see
 
