@@ -7,51 +7,111 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import import_module
-from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import typer
+import yaml  # type: ignore[import-untyped]
 from tests.each import each
-from tests.running import free_ports
+from tests.terminal import Terminal
 
 import softaxe
-from softaxe.catalog.firmware import firmware, versions
-from softaxe.control.operations import OPERATIONS, Operation
 from softaxe.description import given, read
 from softaxe.effects import Fault
 from softaxe.fleet.groups import groups_of
 from softaxe.fleet.networks import NetworksFile
 from softaxe.fleet.options import FleetFile
 from softaxe.scenario import read_scenario
-from softaxe.testing import MakeDevices, RunningFleet
+from softaxe.testing import MakeDevices, RunningFleet, firmware_image
 
 pytestmark = pytest.mark.unwatched
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "dashboard"
-FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1``` *$", re.DOTALL | re.MULTILINE)
+COMMENT = re.compile(r"<!-- not run: (.+) -->$")
+NAMED = re.compile(r"`(\w[\w.]*\.(?:py|mjs))`,")
+LATER = {"pool.pem"}
+"""Files that other commands make."""
+FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1``` *$", re.DOTALL | re.MULTILINE)
 
 
-def blocks(language: str) -> dict[str, str]:
-    """Every block of a language by its page and line; what is said twice, once."""
-    found: dict[str, str] = {}
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
-        text = page.read_text(encoding="utf-8")
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What stands between two fences of a page."""
+
+    page: str
+    line: int
+    language: str
+    code: str
+    name: str
+    """Of the file that it is, as the words before it say; or nothing."""
+    why_not_run: str
+    """What a comment before it says."""
+
+    @property
+    def place(self) -> str:
+        """Where to find it."""
+        return f"{self.page}:{self.line}"
+
+
+def all_blocks() -> Iterator[Block]:
+    """Every block of README and docs; what is said twice, once."""
+    seen = set()
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
+        text = path.read_text(encoding="utf-8")
+        page = path.relative_to(ROOT).as_posix()
         for match in FENCE.finditer(text):
-            line = text.count("\n", 0, match.start()) + 1
-            place = f"{page.relative_to(ROOT).as_posix()}:{line}"
-            if match[2] == language:
-                found.setdefault(dedent(match[3]), place)
-    return {place: code for code, place in found.items()}
+            code = dedent(match[3])
+            if (page, code) not in seen:
+                seen.add((page, code))
+                before = text[: match.start()].rstrip().rpartition("\n\n")[2]
+                comment = COMMENT.search(before)
+                named = NAMED.match(before)
+                line = text.count("\n", 0, match.start()) + 1
+                yield Block(
+                    page,
+                    line,
+                    match[2],
+                    code,
+                    named[1] if named else "",
+                    comment[1] if comment else "",
+                )
+
+
+BLOCKS = [*all_blocks()]
+SHELLS = ("bash", "sh", "console", "shell")
+
+
+def blocks(*languages: str) -> list[Block]:
+    """Those of some languages; what pages share, once."""
+    found: dict[str, Block] = {}
+    for one in BLOCKS:
+        if one.language in languages:
+            found.setdefault(one.code, one)
+    return [*found.values()]
+
+
+def typed_on(page: str) -> str:
+    """All that a page has a reader type."""
+    return "".join(
+        one.code for one in BLOCKS if one.page == page and one.language in SHELLS
+    )
+
+
+def test_every_block_is_of_a_language_that_is_run_or_read() -> None:
+    known = {*SHELLS, "python", "js", "toml", "json", "yaml", ""}
+
+    assert {
+        one.place: one.language for one in BLOCKS if one.language not in known
+    } == {}
 
 
 # Python
@@ -65,14 +125,16 @@ def bitaxe(bitaxe_factory: MakeDevices) -> RunningFleet:
 
 def examples() -> Iterator[Any]:
     """Every Python block, or every test of one that has tests."""
-    for place, code in blocks("python").items():
+    for block in blocks("python"):
+        if f"python {block.name} " in typed_on(block.page):
+            continue  # the terminal runs it
         tests = [
             one.name
-            for one in ast.parse(code).body
+            for one in ast.parse(block.code).body
             if isinstance(one, ast.FunctionDef) and one.name.startswith("test_")
         ]
         for name in tests or [""]:
-            yield pytest.param(code, name, id=f"{place} {name}".strip())
+            yield pytest.param(block.code, name, id=f"{block.place} {name}".strip())
 
 
 @pytest.mark.parametrize(("code", "name"), [*examples()])
@@ -127,38 +189,12 @@ def _called(test: Any, request: pytest.FixtureRequest) -> None:
         test(**fixtures, **({name: value} if name else {}))
 
 
-# JavaScript
-
-
-@pytest.mark.parametrize(
-    "code", [pytest.param(code, id=place) for place, code in blocks("js").items()]
-)
-def test_javascript(code: str, tmp_path: Path) -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("there is no Node.js")
-    script = tmp_path / "example.mjs"
-    script.write_text(code, encoding="utf-8")
-
-    with softaxe.running(control=True, port=free_ports()) as bitaxe:
-        result = subprocess.run(
-            [node, script],
-            env={"DEVICE": bitaxe.url, "CONTROL": bitaxe.control_url},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    assert result.returncode == 0, result.stdout + result.stderr
-
-
 # TOML, JSON
 
 
-@each("code", blocks("toml").values())
-def test_toml(code: str) -> None:
-    table = tomllib.loads(code)
+@each("block", blocks("toml"))
+def test_toml(block: Block) -> None:
+    table = tomllib.loads(block.code)
     if "network" in table:
         read(NetworksFile, table)
     elif "step" in table:
@@ -170,7 +206,7 @@ def test_toml(code: str) -> None:
 
 
 def test_orders_of_faults_in_json() -> None:
-    rules = [json.loads(code) for code in blocks("json").values()]
+    rules = [json.loads(block.code) for block in blocks("json")]
 
     assert rules
     for rule in rules:
@@ -179,8 +215,67 @@ def test_orders_of_faults_in_json() -> None:
 
 # Shell
 
-LATER = {"mine.jsonl", "pool.pem"}
-"""Files that other commands make, of a real device or a pool."""
+BESIDE = {
+    "docs/fleet.md": "softaxe run --count 3 --port-base 8080 --ephemeral --seed 1",
+    "docs/pools.md": "softaxe pool --sv2 --seed 7 --port 3333",
+}
+"""What a page says to have in another terminal, if it is not a Bitaxe."""
+BITAXE = "softaxe run --ephemeral --seed 1 --speed 10"
+AFTERWARDS = """
+curl -X POST http://127.0.0.1:8080/api/system/restart
+curl -X POST http://127.0.0.1:8100/control/clock/advance -d '{"seconds": 60}'
+curl http://127.0.0.1:8080/api/system/info | jq -e '.hashRate > 0 and .apEnabled == 0'
+"""
+"""The tour of the README has not harmed the device."""
+
+
+def scripts(text: str) -> Iterator[str]:
+    """What the jobs of a CI's file run."""
+    found = yaml.safe_load(text)
+    for step in found if isinstance(found, list) else found.values():
+        told = step.get("run") or step["script"]
+        yield told if isinstance(told, str) else "\n".join(told)
+
+
+def typed() -> dict[str, dict[str, str]]:
+    """By page, the blocks that are run, by their places."""
+    pages: dict[str, dict[str, str]] = {}
+    for one in BLOCKS:
+        if one.language in SHELLS and not one.why_not_run:
+            pages.setdefault(one.page, {})[one.place] = one.code
+        elif one.language == "yaml":
+            pages[one.place] = {one.place: "\n".join(scripts(one.code))}
+    return pages
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32" or not all(map(shutil.which, ("bash", "curl", "jq"))),
+    reason="there is no bash, curl or jq",
+)
+@pytest.mark.parametrize("page", typed())
+def test_what_a_page_has_one_type_works(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pasted = typed()[page]
+    text = "".join(pasted.values())
+    if "node " in text and shutil.which("node") is None:
+        pytest.skip("there is no Node.js")
+    terminal = Terminal(tmp_path, ROOT, monkeypatch)
+    for one in BLOCKS:
+        if one.page == page and one.name:
+            code = terminal.here(one.code)
+            (tmp_path / one.name).write_text(code, encoding="utf-8")
+    (tmp_path / "esp-miner.bin").write_bytes(firmware_image("2.12.3"))
+    try:
+        if not re.search("&$", text, re.MULTILINE) and re.search(
+            r"127\.0\.0\.1|http://192", text
+        ):
+            terminal.start(BESIDE.get(page, BITAXE))
+        if page == "README.md":
+            pasted["afterwards"] = AFTERWARDS
+        terminal.paste(pasted, reading_s=1.0 if "$M" in text else 0.0)
+    finally:
+        terminal.close()
 
 
 def commands(code: str) -> Iterator[list[str]]:
@@ -201,8 +296,13 @@ def _joined(code: str) -> str:
     return re.sub(r"'[^']*'", lambda one: one[0].replace("\n", " "), code)
 
 
-SHELL = [words for code in blocks("bash").values() for words in commands(_joined(code))]
-"""Every command of every block."""
+SHELL = [
+    words
+    for block in BLOCKS
+    if block.language in SHELLS and block.why_not_run
+    for words in commands(_joined(block.code))
+]
+"""Every command that is not run."""
 
 
 def of_kind(*names: str) -> list[list[str]]:
@@ -241,51 +341,6 @@ def test_commands_have_what_they_are_given(
             assert Path(argument).is_file(), argument
 
 
-@each("words", of_kind("curl", "patch"))
-def test_requests_are_taken(words: list[str]) -> None:
-    options = dict(pairwise(words))
-    method = options.get("-X", "GET")
-    body = options.get("-d")
-    if words[0] == "patch":
-        _is_patch(words[1])
-        return
-    url = next(one for one in words if re.search(r"^http:|^\$[A-Z]/", one))
-    target = urlsplit(re.sub(r"^\$[A-Z]", "http://x", url))
-    if target.path.startswith("/control") or target.path == "/metrics":
-        operation = _operation(method, target.path)
-        query = {name: values[0] for name, values in parse_qs(target.query).items()}
-        assert set(query) <= set(operation.query.__struct_fields__)
-        if operation.body is not None:
-            assert body is not None
-            read(operation.body, json.loads(body))
-    elif target.path.startswith("/api"):
-        assert any(
-            (route.method, route.path) == (method, target.path)
-            for version in versions()
-            for route in firmware(version).routes
-        )
-        if method == "PATCH" and body != "$1":
-            _is_patch(str(body))
-    else:
-        assert target.path.startswith("/softaxe/")
-
-
-def _is_patch(body: str) -> None:
-    groups_of({"group": [{"settings": json.loads(body)}]}, "example")
-
-
-def _operation(method: str, path: str) -> Operation:
-    """The operation that a request means, the one without names in its path first."""
-    found = [
-        one
-        for one in OPERATIONS
-        if one.method == method
-        and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", one.path), path)
-    ]
-    assert found, f"{method} {path}"
-    return min(found, key=lambda one: one.path.count("{"))
-
-
 @each("words", of_kind("python", "docker", "kubectl"))
 def test_files_are_there(words: list[str]) -> None:
     named = [one for one in words if re.fullmatch(r"[\w./-]+\.(py|yaml|toml)", one)]
@@ -293,11 +348,10 @@ def test_files_are_there(words: list[str]) -> None:
     assert all((ROOT / one).is_file() for one in named)
 
 
-def test_nothing_else_is_typed() -> None:
+def test_nothing_else_is_left_unrun() -> None:
     """A command that no test above looks at has to be looked at."""
-    known = {"curl", "patch", "softaxe", "uvx", "python", "docker", "kubectl"}
-    known |= {"pip", "pytest", "node", "ray", "export", "cd", "sudo"}
-    known |= {"avahi-browse", "patch()"}
+    known = {"curl", "softaxe", "uvx", "python", "docker", "kubectl"}
+    known |= {"pip", "ray", "export", "avahi-browse"}
     heads = {words[0] for words in SHELL}
 
     assert heads - known == set()

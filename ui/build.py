@@ -36,7 +36,7 @@ def npm(*arguments: str) -> None:
         command = [str(package / "bin" / "node"), str(package / NPM)]
         environment["PATH"] = f"{package / 'bin'}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(
-        [*command, "--loglevel=error", *arguments],
+        [*command, "--loglevel=error", "--no-update-notifier", *arguments],
         cwd=UI,
         env=environment,
         check=True,
