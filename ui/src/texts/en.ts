@@ -137,6 +137,7 @@ export const app = {
   titles: { dashboard: "Dashboard", settings: "Settings", update: "Update", logs: "Logs", screen: "Screen" },
   work: {
     scaled: ["Scaled work", "Each searched hash stands for 2³² hashes of the chip. Only the built-in pool accepts this."],
+    metal: ["Real chips", "Hashes and readings are those of a board on USB."],
     real: ["Real work", "Every hash counted here was computed. Any pool may check the shares."],
   } as Record<string, [string, string]>,
   restarting: "Restarting",
@@ -157,6 +158,7 @@ export const app = {
   hideHint: "For screenshots: hides users, addresses, names and networks",
   softaxe: (version: string) => `This is softaxe${version}`,
   model: ", a Bitaxe in software. API, pool link and searched nonces are real; chip, power and heat are a model.",
+  metal: ", the firmware of a real board. Only its Wi-Fi is a model.",
   fleet: "Fleet",
   api: "API",
   recovery: "Recovery",
