@@ -42,10 +42,18 @@ SLOWEST = "tests/fleet/parts/test_cluster.py"
 BY_THE_FILE = (
     "tests/ui/",
     "tests/bitcoin/test_kernel.py",
-    "tests/control/test_api.py",
+    "tests/cli/test_device.py",
+    "tests/client/test_axeos.py",
+    "tests/control/",
     SLOWEST,
     "tests/fleet/parts/test_processes.py",
+    "tests/fleet/test_miners.py",
+    "tests/scenarios/test_versions.py",
+    "tests/serve/test_axeos_calls.py",
+    "tests/serve/test_http_faults.py",
     "tests/test_architecture.py",
+    "tests/test_deploy.py",
+    "tests/warp/",
 )
 FIRST = ("tests/testing/", "tests/test_examples.py", "tests/test_tuner.py")
 """One such test alone takes ten seconds, which the others should not wait for."""
@@ -132,8 +140,11 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Twice the cores and one: a test often waits for a browser or a second."""
-    return 2 * (os.cpu_count() or 1) + 1
+    """Twice the cores: a test often waits for a browser or a second.
+
+    One more would take as long to import and collect all tests as it would save.
+    """
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -240,13 +240,19 @@ def test_the_help_tells_the_variables() -> None:
         assert options
 
 
-def test_run_says_what_runs_and_ends_cleanly(tmp_path: Path, free_ports: Ports) -> None:
+def test_run_says_what_runs_and_keeps_its_state_to_itself_and_ends_cleanly(
+    tmp_path: Path, free_ports: Ports
+) -> None:
     port = free_ports()
     with command("run", "--port", str(port), "--state", str(tmp_path)) as process:
         info = wait_for(f"http://127.0.0.1:{port}/api/system/info")
+        twice = ["run", "--port", "0", "--state", str(tmp_path)]
+        second = CliRunner().invoke(app, twice)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)
 
+    assert second.exit_code == 2
+    assert f"{tmp_path} is in use by another softaxe" in second.stderr
     assert process.returncode == 0
     assert errors == ""
     assert f"address  http://127.0.0.1:{port}" in output
@@ -300,20 +306,6 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
         result.stderr
         == f"softaxe: --port: 127.0.0.1 port {port}: Address already in use\n"
     )
-
-
-@pytest.mark.unwatched
-def test_a_second_process_on_one_state_is_refused(
-    tmp_path: Path, free_ports: Ports
-) -> None:
-    port = free_ports()
-    with command("run", "--port", str(port), "--state", str(tmp_path)):
-        wait_for(f"http://127.0.0.1:{port}/api/system/info")
-        arguments = ["run", "--port", "0", "--state", str(tmp_path)]
-        second = CliRunner().invoke(app, arguments)
-
-    assert second.exit_code == 2
-    assert f"{tmp_path} is in use by another softaxe" in second.stderr
 
 
 def test_a_log_names_devices_and_no_passwords_and_ends_on_sigterm(
@@ -470,25 +462,6 @@ def test_the_command_says_it_in_a_line(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert result.output.startswith("softaxe: --www: ")
     assert "Traceback" not in result.output
-
-
-def test_a_fault_that_meets_nobody_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "fleet.toml"
-    path.write_text(
-        "[[group]]\n[[fault]]\neffect = 'fan_dead'\ndevice = '602-*'\n"
-        "[[fault]]\neffect = 'fan_dead'\ndevice = '601-1'\nid = 'met'\n"
-        "[[fault]]\neffect = 'latency'\nfirmware = '2.15*'\nid = 'new'\n"
-    )
-    arguments = ("--ephemeral", "--port", "0", "--control", "none")
-    with command("run", str(path), *arguments) as process:
-        read_until(process, lambda text: "Ctrl-C" in text)
-        process.terminate()
-        _, errors = end_of(process)
-
-    assert errors.splitlines() == [
-        "softaxe: fault fault-1 (fan_dead): it meets no device so far",
-        "softaxe: fault new (latency): it meets no device so far",
-    ]
 
 
 def test_a_start_afresh_forgets_settings_but_is_the_same_device(tmp_path: Path) -> None:

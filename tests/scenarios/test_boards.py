@@ -17,7 +17,7 @@ from softaxe.catalog.lottery import Specimen, draw, typical
 from softaxe.device.steady import SteadyState, steady_state
 
 DOCS = Path(__file__).parents[2] / "docs"
-HALF_HOUR_S = 1800
+TWENTY_MINUTES_S = 1200
 TYPICAL = {
     "102": "Max",
     "205": "Ultra (INA260 boards)",
@@ -65,12 +65,12 @@ def test_the_usual_board_settles_as_such_boards_do(
 
 
 @pytest.mark.parametrize("version", TYPICAL)
-def test_after_half_an_hour_a_board_is_where_its_metal_settles(
+def test_after_twenty_minutes_a_board_is_where_its_metal_settles(
     version: str, boards_reference: dict[str, Any]
 ) -> None:
     estimates = boards_reference["estimates"]["per_family_estimates"]
     theirs = estimates[TYPICAL[version]]
-    simulation = mining(HALF_HOUR_S - 300, board=version)
+    simulation = mining(TWENTY_MINUTES_S - 300, board=version)
     device, reads = simulation.device, []
     for _ in range(30):
         simulation.advance(10)
