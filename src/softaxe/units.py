@@ -28,14 +28,14 @@ class Level(StrEnum):
 class Log(Protocol):
     """Where a component of the device writes its log lines."""
 
-    def __call__(self, level: Level, tag: str, text: str) -> None:
+    def __call__(self, level: Level, tag: str, text: str, /) -> None:
         """Write one line; `tag` is the firmware's tag, `text` has no line end."""
 
 
 class LazyLog(Protocol):
     """A `Log` for lines that come so often that only those are made which are read."""
 
-    def __call__(self, level: Level, tag: str, text: str, **values: object) -> None:
+    def __call__(self, level: Level, tag: str, text: str, /, **values: object) -> None:
         """Write one line, whose text the values fill in as `str.format` does."""
 
 

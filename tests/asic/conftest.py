@@ -57,7 +57,7 @@ class WiredChain:
         """Applied to what the chips say."""
         self._set_power(1.144)
 
-    def _log(self, level: Level, tag: str, text: str, **values: object) -> None:
+    def _log(self, level: Level, tag: str, text: str, /, **values: object) -> None:
         self.lines.append(f"{level} {tag}: {text.format(**values)}")
 
     def _set_power(self, volts: float) -> None:

@@ -55,7 +55,7 @@ class Bench:
         self.events: list[DriverEvent] = []
         self.now = 0.0
 
-    def log(self, level: Level, tag: str, text: str, **values: object) -> None:
+    def log(self, level: Level, tag: str, text: str, /, **values: object) -> None:
         self.lines.append(f"{level} {tag}: {text.format(**values)}")
 
     def take(self) -> None:

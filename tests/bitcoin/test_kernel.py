@@ -226,6 +226,28 @@ def test_a_midstate_is_the_state_after_the_first_block() -> None:
         kernel.midstate(bytes(63))
 
 
+@each("variant", [kernel.chosen_variant(), kernel.PYTHON])
+def test_several_ranges_are_searched_as_one_after_the_other(
+    variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, target = random.Random(2), 1 << 250
+    ranges = [
+        (rng.randbytes(80), first, count)
+        for first, count in [(0, 128), (7, 0), (5, 1), (2**32 - 20, 100), (1 << 31, 67)]
+    ]
+    monkeypatch.setattr(kernel, "chosen_variant", lambda: variant)
+    found = kernel.search_each(ranges, target)
+    assert found == [
+        (place, nonce, sha256d(header[:76] + nonce.to_bytes(4)))
+        for place, (header, first, count) in enumerate(ranges)
+        for nonce in kernel.search_python(header, first, count, target)
+    ]
+    assert {place for place, _, _ in found} >= {0, 3}
+    for header in (bytes(79), bytes(81)):
+        with pytest.raises(ValueError, match="bytes, not 80"):
+            kernel.search_each([*ranges, (header, 0, 1)], target)
+
+
 def test_bytes_of_any_length_are_hashed_twice() -> None:
     data = random.Random(1).randbytes(1000)
     for size in [*range(200), 1000]:

@@ -10,7 +10,7 @@ from softaxe.catalog import board
 from softaxe.units import Level
 
 
-def silent(level: Level, tag: str, text: str, **values: object) -> None:
+def silent(level: Level, tag: str, text: str, /, **values: object) -> None:
     pass
 
 
@@ -36,7 +36,8 @@ def test_the_controller_follows_the_firmware_pass_by_pass(
 def test_the_controller_tells_its_start_up_and_every_pass() -> None:
     lines: list[str] = []
     controller = FanController(
-        25, log=lambda level, tag, text, **values: lines.append(text.format(**values))
+        25,
+        log=lambda level, tag, text, /, **values: lines.append(text.format(**values)),
     )
 
     for _ in range(21):

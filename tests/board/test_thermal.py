@@ -29,7 +29,7 @@ class Bench:
         activity: float = 1.0,
         seed: int = 1,
     ) -> None:
-        def silent(level: object, tag: str, text: str, **values: object) -> None:
+        def silent(level: object, tag: str, text: str, /, **values: object) -> None:
             pass
 
         self.power = PowerStage(typical(BOARD))

@@ -18,7 +18,7 @@ LOOPS = ("2.8.1", "2.9.0", "2.10.1", "2.11.0", "2.12.2")
 
 
 class Log(list[str]):
-    def __call__(self, level: Level, tag: str, text: str, **values: object) -> None:
+    def __call__(self, level: Level, tag: str, text: str, /, **values: object) -> None:
         self.append(f"{level} {text.format(**values)}")
 
 

@@ -62,7 +62,7 @@ class Bench:
             small_core=5,
         )
 
-    def log(self, level: Level, tag: str, text: str, **values: object) -> None:
+    def log(self, level: Level, tag: str, text: str, /, **values: object) -> None:
         self.lines.append(f"{level} {tag}: {text.format(**values) if values else text}")
 
     def send_work(self, work: Work) -> int:

@@ -66,7 +66,7 @@ class Host:
         self.driver = Driver(
             row.chip,
             asic_count=row.asic_count,
-            log=lambda level, tag, text, **values: self.lines.append(
+            log=lambda level, tag, text, /, **values: self.lines.append(
                 f"{level} {tag}: {text.format(**values)}"
             ),
             is_line_fixed=True,

@@ -36,6 +36,7 @@ from softaxe.asic.hashing import (
     Span,
     domain_shares,
     error_share,
+    search_spans,
 )
 from softaxe.asic.pll import CRYSTAL_MHZ, Pll
 from softaxe.bitcoin.header import target_for
@@ -529,7 +530,8 @@ class Chain:
         asic = self._all_asics[search.asic_index]
         asic.count(search.span.count * self._counts_per_search)
         for nonce in found:
-            reply, _ = self._reply(asic, nonce, search.job_id, search.span)
+            span, hash_ = search.span, search.span.hash(nonce)
+            reply = self._reply(asic, nonce, search.job_id, span, hash_)
             self.replies.append(reply)
 
     # Commands
@@ -669,36 +671,37 @@ class Chain:
 
     def _search_ahead(self, asic: _Asic) -> None:
         size, batch = min(ceil(asic.rate * self._ahead_s), MOST_AHEAD), 0
-        cursor, target = asic.cursor, asic.target
+        spans: list[Span] = []
+        starts: list[int] = []
+        cursor = asic.cursor
         while cursor is not None and batch < size:
             span = cursor.take(size - batch)
             if span is None:
                 break
-            for nonce in span.head.search(span.first_nonce, span.count, target):
-                place = batch + nonce - span.first_nonce + 1
-                reply, hash_ = self._reply(asic, nonce, asic.job_id, span)
-                asic.hits.append((place, reply, hash_))
+            spans.append(span)
+            starts.append(batch)
             batch += span.count
         asic.batch = batch
+        for number, nonce, hash_ in search_spans(spans, asic.target):
+            span = spans[number]
+            place = starts[number] + nonce - span.first_nonce + 1
+            reply = self._reply(asic, nonce, asic.job_id, span, hash_)
+            asic.hits.append((place, reply, hash_))
 
     def _reply(
-        self, asic: _Asic, nonce: int, job_id: int, span: Span
-    ) -> tuple[tuple[int, NonceReply], int]:
-        """Make what a chip tells of a nonce; also return its hash.
-
-        That is not known of a midstate, and 0, which is as good as may be.
-        """
+        self, asic: _Asic, nonce: int, job_id: int, span: Span, hash_: int
+    ) -> tuple[int, NonceReply]:
+        """Make what a chip tells of a nonce with this `Span.hash`."""
         wire, size = self._wire, self._reply_bytes(asic)
         told = nonce
         if self._rng.random() < asic.errors:
             told ^= self._rng.randrange(1, FREE_NONCES)  # an undervolted chip's rubbish
         if not isinstance(span.head, Header):  # a midstate
-            return (size, NonceReply(told, job_id | span.field, 0, 0)), 0
-        hash_ = span.head.hash(nonce)
+            return size, NonceReply(told, job_id | span.field, 0, 0)
         excess = max(0, HASH_BITS - hash_.bit_length() - asic.zero_bits)
         excess_byte, id_byte = wire.result(job_id, span.field, excess)
         field = span.field if asic.is_rolling else 0  # a short reply has no room
-        return (size, NonceReply(told, id_byte, field, excess_byte)), hash_
+        return size, NonceReply(told, id_byte, field, excess_byte)
 
     # State
 

@@ -26,6 +26,9 @@ ADDRESS_SHIFT = 17
 """A nonce's bits 24 to 17 name the chip, those below are free. Source: as above."""
 VERSION_FIELD_MASK = 0xFFFF
 COUNTER_MASK = (1 << 32) - 1
+ERROR_COUNT, TOTAL = int(Register.ERROR_COUNT), int(Register.TOTAL)
+DOMAIN_0 = int(Register.DOMAIN_0)
+"""By themselves, as Python 3.11 takes long to look up an enum's member."""
 AMPLE_WIDTHS = 10.0
 """With so much more than it needs, in widths of its curve, a domain loses nothing: less
 than one hash in 30,000."""
@@ -176,6 +179,37 @@ class Span(Struct, frozen=True):
     def search(self, target: int) -> list[int]:
         """Search them all."""
         return self.head.search(self.first_nonce, self.count, target)
+
+    def hash(self, nonce: int) -> int:
+        """The hash of one, as `Header.hash`; 0 where a midstate is all that is known.
+
+        That is as good as may be.
+        """
+        return self.head.hash(nonce) if isinstance(self.head, Header) else 0
+
+
+def search_spans(spans: Sequence[Span], target: int) -> list[tuple[int, int, int]]:
+    """Search spans of one work.
+
+    Returns:
+        The place of the span, the nonce and its `Span.hash` of each that meets the
+        target, in the order searched.
+    """
+    ranges = [
+        (span.head.header, span.first_nonce, span.count)
+        for span in spans
+        if isinstance(span.head, Header)
+    ]
+    if len(ranges) < len(spans):
+        return [
+            (place, nonce, span.hash(nonce))
+            for place, span in enumerate(spans)
+            for nonce in span.search(target)
+        ]
+    return [
+        (place, nonce, int.from_bytes(hash_, "little"))
+        for place, nonce, hash_ in kernel.search_each(ranges, target)
+    ]
 
 
 class NonceCursor:
@@ -339,7 +373,7 @@ class HashCounters:
 
     def rate(self, now: float, rng: Random | None) -> float:
         """Counts per second since this was last asked; 0 the first time."""
-        total = self.read(Register.TOTAL, rng) or 0
+        total = self.read(TOTAL, rng) or 0
         counts, seconds = total - self._rated[0] & COUNTER_MASK, now - self._rated[1]
         is_first = self._rated[1] < 0
         self._rated = total, now
@@ -355,15 +389,15 @@ class HashCounters:
         Returns:
             Its value, or None when it is no counter of this chip.
         """
-        if register == Register.ERROR_COUNT:
+        if register == ERROR_COUNT:
             self._errors.count(rng)
             return self._errors.value
         self._divide()
-        if register == Register.TOTAL:
+        if register == TOTAL:
             for domain in self._domains:
                 domain.count(rng)
-            return sum(domain.value for domain in self._domains) & COUNTER_MASK
-        if 0 <= (index := register - Register.DOMAIN_0) < len(self._domains):
+            return sum([domain.value for domain in self._domains]) & COUNTER_MASK
+        if 0 <= (index := register - DOMAIN_0) < len(self._domains):
             self._domains[index].count(rng)
             return self._domains[index].value
         return None

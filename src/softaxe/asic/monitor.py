@@ -21,6 +21,9 @@ HASH_RATE_UNIT = 2.0**-12
 """Unit of the BM1397's hash rate register, in counts per second."""
 HASH_RATE_FLAG = 1 << 31
 HASH_RATE_INVALID = 0x007FFFFF
+HASH_RATE, ERROR_COUNT = int(Register.HASH_RATE), int(Register.ERROR_COUNT)
+TOTAL, DOMAIN_0 = int(Register.TOTAL), int(Register.DOMAIN_0)
+"""By themselves, as Python 3.11 takes long to look up an enum's member."""
 
 
 @dataclass(slots=True)
@@ -62,10 +65,10 @@ class HashrateMonitor:
         self.hashes_per_count = float(COUNTER_MODULUS)
         self.next_wake = NEVER
         self._requests = [read_all(register) for register in polled]
-        self._asked: list[tuple[Register, ...]] = [(register,) for register in polled]
+        self._asked: list[tuple[int, ...]] = [(int(register),) for register in polled]
         if period_s < PERIOD_S:
             self._requests = [b"".join(self._requests)]
-            self._asked = [tuple(polled)]
+            self._asked = [tuple(map(int, polled))]
         self._period_s = period_s
         count = len(self._requests)
         self._offsets_s = [index * REQUEST_S for index in range(count)]
@@ -93,7 +96,7 @@ class HashrateMonitor:
         self.total_hs = self.error_hs = 0.0
 
     @property
-    def asked(self) -> Sequence[Register]:
+    def asked(self) -> Sequence[int]:
         """Registers that the next `step` requests; none where it adds up."""
         place = self._place
         return self._asked[place] if place < len(self._asked) else ()
@@ -125,7 +128,7 @@ class HashrateMonitor:
     def note(self, register: int, value: int, asic_number: int, now: float) -> None:
         """Take the value of a register that is polled."""
         asic = self.asics[asic_number]
-        if register == Register.HASH_RATE:
+        if register == HASH_RATE:
             if not value & HASH_RATE_FLAG and value != HASH_RATE_INVALID:
                 hashes_per_s = value * HASH_RATE_UNIT * self.hashes_per_count
                 asic.total_hs = float32(hashes_per_s / GIGA) * GIGA
@@ -135,18 +138,18 @@ class HashrateMonitor:
         arrival_ms = round(now * 1000)
         last = asic.readings.get(register)
         asic.readings[register] = (value, arrival_ms)
-        if register == Register.ERROR_COUNT:
+        if register == ERROR_COUNT:
             asic.error_count = value
         if last is None:
             return
         counts = (value - last[0]) % COUNTER_MODULUS
         rate_hs = self._rate_hs(counts, arrival_ms - last[1])
-        if register == Register.TOTAL:
+        if register == TOTAL:
             asic.total_hs = rate_hs
-        elif register == Register.ERROR_COUNT:
+        elif register == ERROR_COUNT:
             asic.error_hs = rate_hs
         else:
-            asic.domains_hs[register - Register.DOMAIN_0] = rate_hs
+            asic.domains_hs[register - DOMAIN_0] = rate_hs
 
     def _rate_hs(self, counts: int, duration_ms: int) -> float:
         if duration_ms <= 0:

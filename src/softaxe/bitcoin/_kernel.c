@@ -21,6 +21,7 @@
 #define HEAD_BYTES 64
 #define TAIL_BYTES 12
 #define HASH_BYTES 32
+#define HEADER_BYTES 80
 #define HEADER_BITS 640u
 #define HASH_BITS 256u
 #define PADDING 0x80000000u
@@ -394,6 +395,80 @@ static PyObject *kernel_search(PyObject *self, PyObject *args) {
     return list;
 }
 
+/* Add what a search of one range finds: its index, nonce and hash. */
+static int add_hits(PyObject *list, Py_ssize_t index, searcher *search,
+                    const uint8_t target_le[HASH_BYTES], const char *head,
+                    uint32_t nonce, uint64_t left) {
+    uint8_t header[HEADER_BYTES], hash[HASH_BYTES];
+    uint32_t hits[MAX_HITS], w[16];
+    struct task task;
+    int i;
+
+    memcpy(header, head, sizeof header);
+    for (i = 0; i < 16; i++)
+        w[i] = load_be(header + 4 * i);
+    for (i = 0; i < 3; i++)
+        task.tail[i] = load_be(header + HEAD_BYTES + 4 * i);
+    for (i = 0; i < 8; i++)
+        task.target[i] = load_le(target_le + 4 * i);
+    memcpy(task.midstate, H0, sizeof task.midstate);
+    compress_fast(task.midstate, w);
+    while (left) {
+        const int found = search(&task, &nonce, &left, hits);
+        for (i = 0; i < found; i++) {
+            PyObject *hit;
+            int failed;
+            header[76] = (uint8_t)(hits[i] >> 24), header[77] = (uint8_t)(hits[i] >> 16);
+            header[78] = (uint8_t)(hits[i] >> 8), header[79] = (uint8_t)hits[i];
+            sha256(hash, header, sizeof header);
+            sha256(hash, hash, sizeof hash);
+            hit = Py_BuildValue("nky#", index, (unsigned long)hits[i], hash,
+                                (Py_ssize_t)sizeof hash);
+            failed = hit == NULL || PyList_Append(list, hit) < 0;
+            Py_XDECREF(hit);
+            if (failed)
+                return -1;
+        }
+    }
+    return 0;
+}
+
+static PyObject *kernel_search_each(PyObject *self, PyObject *args) {
+    const char *name, *target_le;
+    Py_ssize_t target_size, count, index;
+    PyObject *ranges, *list;
+    searcher *search;
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "sOy#", &name, &ranges, &target_le, &target_size))
+        return NULL;
+    search = searcher_named(name);
+    if (search == NULL || target_size != HASH_BYTES) {
+        PyErr_SetString(PyExc_ValueError, "variant: on this CPU; target_le: 32 bytes");
+        return NULL;
+    }
+    count = PyList_Size(ranges);
+    list = count < 0 ? NULL : PyList_New(0);
+    for (index = 0; list != NULL && index < count; index++) {
+        PyObject *range = PyList_GetItem(ranges, index);
+        const char *head;
+        Py_ssize_t size;
+        unsigned int first;
+        unsigned long long left;
+        if (range == NULL ||
+            !PyArg_ParseTuple(range, "y#IK", &head, &size, &first, &left)) {
+            Py_CLEAR(list);
+        } else if (size != HEADER_BYTES) {
+            PyErr_SetString(PyExc_ValueError, "header: 80 bytes");
+            Py_CLEAR(list);
+        } else if (add_hits(list, index, search, (const uint8_t *)target_le, head,
+                            first, left) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
 static PyObject *kernel_cpu_s(PyObject *self, PyObject *args) {
     const char *name;
     unsigned long long count;
@@ -446,6 +521,9 @@ static PyMethodDef methods[] = {
     {"sha256d", kernel_sha256d, METH_O, "sha256d(data) -> hash"},
     {"search", kernel_search, METH_VARARGS,
      "search(variant, midstate, tail, first_nonce, count, target_le) -> nonces"},
+    {"search_each", kernel_search_each, METH_VARARGS,
+     "search_each(variant, [(header, first_nonce, count), ...], target_le)\n"
+     "-> [(index, nonce, hash), ...]"},
     {"cpu_s", kernel_cpu_s, METH_VARARGS,
      "cpu_s(variant, count) -> CPU seconds that a search takes"},
     {"add", kernel_add, METH_VARARGS,

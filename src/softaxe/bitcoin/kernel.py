@@ -180,6 +180,34 @@ def search(header: bytes, first_nonce: int, count: int, target: int) -> list[int
     return VARIANTS[chosen_variant()](header, first_nonce, count, target)
 
 
+def search_each(
+    ranges: list[tuple[bytes, int, int]], target: int
+) -> list[tuple[int, int, bytes]]:
+    """Search several short ranges at once.
+
+    Args:
+        ranges: Of each the header, the first nonce and how many, as for `search`.
+        target: What to meet.
+
+    Returns:
+        The place of the range, the nonce and the hash of each that meets the target, in
+        the order searched.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+    for header, first_nonce, count in ranges:
+        _check(len(header), first_nonce, count, target)
+    variant = chosen_variant()
+    if _kernel is not None and variant != PYTHON:
+        return _kernel.search_each(variant, ranges, target.to_bytes(32, "little"))
+    return [
+        (place, nonce, sha256d(header[:_NONCE_AT] + nonce.to_bytes(4)))
+        for place, (header, first_nonce, count) in enumerate(ranges)
+        for nonce in search(header, first_nonce, count, target)
+    ]
+
+
 def search_midstate(
     midstate: bytes, tail: bytes, first_nonce: int, count: int, target: int
 ) -> list[int]:

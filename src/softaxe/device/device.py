@@ -978,7 +978,8 @@ class Device(DeviceState):
         if pools.requests:
             self._events.extend(pools.requests)
             pools.requests.clear()
-        if self.is_on_network is not self._is_reachable:
+        is_there = self._is_reachable and self._has_server and self.radio.is_in_reach
+        if not is_there and self.is_on_network is not self._is_reachable:
             self._is_reachable = not self._is_reachable
             self._events.append(CameUp() if self._is_reachable else WentDown())
         if self.power_management.has_news:

@@ -201,8 +201,8 @@ class Logbook:
         text = self.ring.after(position).decode("utf-8", "replace")
         return _COLOUR.sub("", text).splitlines()[-lines:], self.ring.written
 
-    def __call__(self, level: Level, tag: str, text: str, **values: object) -> None:
-        """Write one line; satisfies `softaxe.units.Log`."""
+    def __call__(self, level: Level, tag: str, text: str, /, **values: object) -> None:
+        """Write one line; satisfies `softaxe.units.LazyLog`."""
         is_taken = level in self.levels
         if not is_taken and self.ring is None and not self._last.maxlen:
             return

@@ -29,7 +29,10 @@ ROUTINE_S = 5.0
 """So long a device of a large fleet goes without a turn while nothing of it concerns
 anybody else: what a turn costs is to get at a device's memory, more than its steps."""
 TICK_S = 0.005
-"""Shortest sleep of the ticker."""
+"""Shortest sleep of the ticker..."""
+LAG_PER_TICK = 50
+"""...unless devices have longer between two turns: so many rounds then, as a round
+through few of them costs more than they do."""
 ROUND_S = 0.04
 """Real seconds that a round through the devices may take, with what comes of it. A
 fleet that cannot keep up moves in smaller slices: it lives more slowly, and answers."""
@@ -205,11 +208,15 @@ class Ticker:
     def _due(self, member: Member) -> float:
         """When a device is to be stepped next."""
         device = member.device
-        lag = min(LONGEST_LAG_S, max(1, len(self._members)) * LAG_PER_DEVICE_S)
+        lag = self._lag_s
         due = max(device.next_wake, self._earliest(member, lag))
         if lag < LONGEST_LAG_S or member.is_read:
             return due
         return max(due, min(device.next_word, device.now + ROUTINE_S))
+
+    @property
+    def _lag_s(self) -> float:
+        return min(LONGEST_LAG_S, max(1, len(self._members)) * LAG_PER_DEVICE_S)
 
     def _earliest(self, member: Member, lag: float) -> float:
         """When a device may be stepped again that has just been.
@@ -231,11 +238,11 @@ class Ticker:
             await asyncio.sleep(0)
             return
         self._woken.clear()
-        try:
-            async with asyncio.timeout(max(TICK_S, min(delay_s, LONGEST_SLEEP_S))):
-                await self._woken.wait()
-        except TimeoutError:
-            pass
+        tick_s = max(TICK_S, self._lag_s / LAG_PER_TICK)
+        sleep_s = max(tick_s, min(delay_s, LONGEST_SLEEP_S))
+        alarm = asyncio.get_running_loop().call_later(sleep_s, self._woken.set)
+        await self._woken.wait()
+        alarm.cancel()
 
     async def _round(self) -> None:
         """Move the time, and let happen what is due; then only may it go on.
