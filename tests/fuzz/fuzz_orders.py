@@ -38,6 +38,7 @@ CORPUS = [
     b"GET /control/journal?after=5&method=get&status=200&warned=true&limit=1\n",
     b"GET /control/devices/%ff/log?after=9007199254740993&limit=\xd9\xa3\n",
     b"GET /control/fleet\n",
+    b'POST /control/snapshots\n{"\\name": "a"}',
     b'PATCH /control/clock\n{"speed": ' + b"[" * 900 + b"]" * 900 + b"}",
 ]
 RUNS = 200

@@ -25,6 +25,7 @@ from softaxe.description import members, read
 from softaxe.errors import NotNow, NotThere, SettingError, StorageError
 from softaxe.serve.answers import Answer
 from softaxe.serve.request import BodyCutOff, BodyTooLong, Request, read_body
+from softaxe.units import printable
 
 Q = TypeVar("Q", bound=Struct)
 BODY_LIMIT_BYTES = 64 << 10
@@ -297,7 +298,8 @@ async def members_of(request: Request) -> dict[str, Any]:
 
 
 def _error(status: int, text: str) -> Answer:
-    return json_answer({"error": text}, status=status)
+    # Names that others have made up stand in it, perhaps with a line's end.
+    return json_answer({"error": printable(text)}, status=status)
 
 
 UNTRUSTED = replace(
