@@ -397,7 +397,7 @@ static PyObject *kernel_search(PyObject *self, PyObject *args) {
 
 /* Add what a search of one range finds: its index, nonce and hash. */
 static int add_hits(PyObject *list, Py_ssize_t index, searcher *search,
-                    const uint8_t target_le[HASH_BYTES], const char *head,
+                    const uint8_t target_le[HASH_BYTES], const uint8_t *head,
                     uint32_t nonce, uint64_t left) {
     uint8_t header[HEADER_BYTES], hash[HASH_BYTES];
     uint32_t hits[MAX_HITS], w[16];
@@ -422,8 +422,9 @@ static int add_hits(PyObject *list, Py_ssize_t index, searcher *search,
             header[78] = (uint8_t)(hits[i] >> 8), header[79] = (uint8_t)hits[i];
             sha256(hash, header, sizeof header);
             sha256(hash, hash, sizeof hash);
-            hit = Py_BuildValue("nky#", index, (unsigned long)hits[i], hash,
-                                (Py_ssize_t)sizeof hash);
+            hit = Py_BuildValue(
+                "nkN", index, (unsigned long)hits[i],
+                PyBytes_FromStringAndSize((const char *)hash, sizeof hash));
             failed = hit == NULL || PyList_Append(list, hit) < 0;
             Py_XDECREF(hit);
             if (failed)
@@ -434,16 +435,18 @@ static int add_hits(PyObject *list, Py_ssize_t index, searcher *search,
 }
 
 static PyObject *kernel_search_each(PyObject *self, PyObject *args) {
-    const char *name, *target_le;
-    Py_ssize_t target_size, count, index;
-    PyObject *ranges, *list;
+    const char *name;
+    Py_ssize_t count, index;
+    PyObject *ranges, *given, *list;
+    const uint8_t *target_le;
     searcher *search;
 
     (void)self;
-    if (!PyArg_ParseTuple(args, "sOy#", &name, &ranges, &target_le, &target_size))
+    if (!PyArg_ParseTuple(args, "sOS", &name, &ranges, &given))
         return NULL;
+    target_le = bytes_of(given, HASH_BYTES);
     search = searcher_named(name);
-    if (search == NULL || target_size != HASH_BYTES) {
+    if (search == NULL || target_le == NULL) {
         PyErr_SetString(PyExc_ValueError, "variant: on this CPU; target_le: 32 bytes");
         return NULL;
     }
@@ -451,18 +454,16 @@ static PyObject *kernel_search_each(PyObject *self, PyObject *args) {
     list = count < 0 ? NULL : PyList_New(0);
     for (index = 0; list != NULL && index < count; index++) {
         PyObject *range = PyList_GetItem(ranges, index);
-        const char *head;
-        Py_ssize_t size;
+        const uint8_t *head;
         unsigned int first;
         unsigned long long left;
         if (range == NULL ||
-            !PyArg_ParseTuple(range, "y#IK", &head, &size, &first, &left)) {
+            !PyArg_ParseTuple(range, "SIK", &given, &first, &left)) {
             Py_CLEAR(list);
-        } else if (size != HEADER_BYTES) {
+        } else if ((head = bytes_of(given, HEADER_BYTES)) == NULL) {
             PyErr_SetString(PyExc_ValueError, "header: 80 bytes");
             Py_CLEAR(list);
-        } else if (add_hits(list, index, search, (const uint8_t *)target_le, head,
-                            first, left) < 0) {
+        } else if (add_hits(list, index, search, target_le, head, first, left) < 0) {
             Py_CLEAR(list);
         }
     }
