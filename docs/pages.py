@@ -24,6 +24,8 @@ PLACES = {
 """Where pages of the source's top are on the site; those of docs/ keep their places."""
 FENCE = re.compile(r"^( *)(```+)([^\n]*)\n(.*?)^\1\2 *$\n?", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
+FILE_NAMED = re.compile(r"\[(?:[\w./]+/)?\w+\.md\](?=\(([^)\s#]+\.md)[)#])")
+"""A link whose text is the name of the page's file, as is usual in the source."""
 HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 
 
@@ -86,7 +88,11 @@ def with_links(text: str, source: str) -> str:
         there = relpath(to, PurePosixPath(_place(source)).parent)
         return f"{before}{there}{hash_sign}{anchor}{after}"
 
-    return LINK.sub(moved, text)
+    def titled(match: re.Match[str]) -> str:
+        page = ROOT / _target(source, match[1])
+        return f"[{HEADING.findall(page.read_text(encoding='utf-8'))[0]}]"
+
+    return LINK.sub(moved, FILE_NAMED.sub(titled, text))
 
 
 def _target(source: str, target: str) -> str:

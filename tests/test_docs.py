@@ -60,6 +60,9 @@ def test_links_lead_on_the_site_to_its_pages_and_else_to_the_source(
         f"[c]({pages.SOURCE}/blob/main/examples/tuner.py)"
     )
     assert pages.with_links("[a](docs/fleet.md)", "README.md") == "[a](fleet.md)"
+    assert pages.with_links("[docs/fleet.md](docs/fleet.md#control)", "README.md") == (
+        "[Fleets](fleet.md#control)"
+    )
     assert pages.with_links("[a](../faults.md#x)", "docs/start/owner.md") == (
         "[a](../faults.md#x)"
     )
