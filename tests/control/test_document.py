@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import httpx
@@ -17,7 +18,6 @@ from softaxe.faults import FaultRules
 from softaxe.fleet.groups import read_group
 from softaxe.testing.run import RunningFleet, running
 
-DOCUMENT = document("http://127.0.0.1:8100")
 ASKED = {
     "{id}": "601-1",
     "{name}": "before",
@@ -32,15 +32,21 @@ def fleet() -> Iterator[RunningFleet]:
         yield made
 
 
+@cache
+def whole() -> dict[str, Any]:
+    """The document of a control port."""
+    return document("http://127.0.0.1:8100")
+
+
 def complaints(schema: dict[str, Any], value: object) -> list[str]:
-    whole = {**schema, "components": DOCUMENT["components"]}
-    validator = jsonschema_rs.validator_for(whole)
+    alone = {**schema, "components": whole()["components"]}
+    validator = jsonschema_rs.validator_for(alone)
     return [str(error) for error in validator.iter_errors(value)]
 
 
 def described(name: str) -> dict[str, Any]:
     (row,) = [one for one in OPERATIONS if one.name == name]
-    operation: dict[str, Any] = DOCUMENT["paths"][row.path][row.method.lower()]
+    operation: dict[str, Any] = whole()["paths"][row.path][row.method.lower()]
     return operation
 
 
@@ -61,8 +67,8 @@ def test_every_operation_has_its_part_words_and_names() -> None:
 
 
 def test_generators_of_clients_can_use_it() -> None:
-    assert list(complaints_of_generators(DOCUMENT)) == []
-    assert DOCUMENT["info"]["title"] == "softaxe control API"
+    assert list(complaints_of_generators(whole())) == []
+    assert whole()["info"]["title"] == "softaxe control API"
 
 
 ORDER = [
@@ -112,7 +118,7 @@ def test_refusals_are_as_described(fleet: RunningFleet) -> None:
     url = f"{fleet.control_url}/control/devices/601-999"
     answer = httpx.get(url)
 
-    schema = DOCUMENT["components"]["schemas"]["Refusal"]
+    schema = whole()["components"]["schemas"]["Refusal"]
     assert complaints(schema, answer.json()) == []
 
 
@@ -121,7 +127,7 @@ def test_a_group_is_described_as_it_is_read() -> None:
         read_group({"nothing": 1})
 
     known = str(caught.value).partition(" none of ")[2].split(", ")
-    assert list(DOCUMENT["components"]["schemas"]["Group"]["properties"]) == known
+    assert list(whole()["components"]["schemas"]["Group"]["properties"]) == known
 
 
 @each("name", EFFECTS)
@@ -135,7 +141,7 @@ def test_orders_are_described_as_they_are_read(name: str) -> None:
     FaultRules().add(order, 0.0)
     assert complaints(body_of("add_fault"), order) == []
 
-    schema = DOCUMENT["components"]["schemas"][kind.__name__]
+    schema = whole()["components"]["schemas"][kind.__name__]
     with pytest.raises(SettingError) as caught:
         FaultRules().add({**order, "nothing": 1}, 0.0)
     known = str(caught.value).partition(" takes ")[2].split(", ")
@@ -170,6 +176,6 @@ def test_what_is_refused_is_described_as_such(
 
 
 def test_the_document_is_plain_json() -> None:
-    assert json.loads(json.dumps(DOCUMENT)) == json.loads(
-        json.dumps(DOCUMENT, allow_nan=False)
+    assert json.loads(json.dumps(whole())) == json.loads(
+        json.dumps(whole(), allow_nan=False)
     )

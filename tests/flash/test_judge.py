@@ -16,9 +16,6 @@ from softaxe.flash.image import (
     release_image,
 )
 
-bin_image = pytest.importorskip("esptool.bin_image")
-esptool = pytest.importorskip("esptool")
-
 Make = Callable[..., bytes]
 
 
@@ -34,6 +31,9 @@ def ours(image: bytes) -> AppImage | None:
 
 def theirs(image: bytes, folder: Path) -> Any:
     """What esptool makes of it; None when it finds something wrong."""
+    # Only who runs these tests imports it: that takes as long as a hundred of them.
+    bin_image = pytest.importorskip("esptool.bin_image")
+    esptool = pytest.importorskip("esptool")
     path = folder / "image.bin"
     path.write_bytes(image)
     try:
