@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.commands import command, end_of, read_until
+from tests.each import each
 from tests.running import until, wait_for
 from typer.testing import CliRunner
 
@@ -23,7 +24,7 @@ Ports = Callable[..., int]
 
 
 @pytest.mark.unwatched
-@pytest.mark.parametrize(
+@each(
     ("arguments", "complaint"),
     [
         (["--ephemeral", "--state", "here"], "--ephemeral: forgets its state"),
@@ -357,7 +358,7 @@ def speakers(output: str) -> set[str]:
 
 
 @pytest.mark.unwatched
-@pytest.mark.parametrize(
+@each(
     ("text", "arguments", "complaint"),
     [
         ("[[group]]\nboard = '9'", [], "group 1: board: '9' is none of"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.each import each
 
 from softaxe.errors import ImageError
 from softaxe.flash.image import (
@@ -46,8 +47,8 @@ def theirs(image: bytes, folder: Path) -> Any:
     return read if is_right else None
 
 
-@pytest.mark.parametrize("segments", [(512,), (1024, 2048), (300, 4, 64, 8192, 16)])
-@pytest.mark.parametrize("has_digest", [True, False])
+@each("segments", [(512,), (1024, 2048), (300, 4, 64, 8192, 16)])
+@each("has_digest", [True, False])
 def test_what_we_accept_esptool_accepts(
     make_app_image: Make, tmp_path: Path, segments: tuple[int, ...], has_digest: bool
 ) -> None:
@@ -81,7 +82,7 @@ def test_what_is_damaged_both_refuse(make_app_image: Make, tmp_path: Path) -> No
         assert theirs(bytes(damaged), tmp_path) is None
 
 
-@pytest.mark.parametrize("missing", [1, 16, 32, 33, 100, 600])
+@each("missing", [1, 16, 32, 33, 100, 600])
 def test_what_is_cut_off_both_refuse(
     make_app_image: Make, tmp_path: Path, missing: int
 ) -> None:

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from tests.each import each
 
 from softaxe.board.radio import AuthMode, Network
 from softaxe.errors import SettingError
@@ -39,7 +40,7 @@ def test_networks_are_read(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "reason"),
     [
         ("[[network]]\n", "network 1: ssid: '' is no name of 1 to 32 bytes"),

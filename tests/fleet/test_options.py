@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from tests.each import each
 
 from softaxe.errors import SettingError
 from softaxe.fleet.options import FleetOptions, read_fleet_file
@@ -66,7 +67,7 @@ def test_a_groups_own_board_goes_before_those_of_all(
     assert options.groups[0].boards == ("204",)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "complaint"),
     [
         ("", "has no [[group]]"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.each import each
 
 from softaxe.errors import NotThere, SettingError
 from softaxe.fleet.fleet import Fleet
@@ -86,7 +87,7 @@ def test_the_load_is_that_of_one_moment(tmp_path: Path) -> None:
     with_fleet(tmp_path, ask)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "complaint"),
     [
         ("device", "device: there is no '601-1'"),
