@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -92,12 +94,15 @@ def test_who_works_is_not_idle() -> None:
 
 PROGRAM = r"""
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -119,8 +124,9 @@ static void *signaller(void *none)
     return none;
 }
 
-int main(void)
+int main(int count, char **given)
 {
+    (void)count;
     double began = of(CLOCK_MONOTONIC), day = of(CLOCK_REALTIME), last = began;
 #define TOLD(what) \
     printf("%s %.3f\n", what, of(CLOCK_MONOTONIC) - last), last = of(CLOCK_MONOTONIC)
@@ -146,9 +152,23 @@ int main(void)
     pthread_create(&thread, NULL, signaller, NULL);
     moment.tv_sec = of(CLOCK_REALTIME) + 600;
     pthread_cond_timedwait(&cond, &mutex, &moment), TOLD("signal");
+    struct sockaddr_in there = {AF_INET, htons(atoi(given[1])),
+                                {htonl(INADDR_LOOPBACK)}};
+    struct pollfd server = {socket(AF_INET, SOCK_STREAM, 0), POLLIN};
+    if (connect(server.fd, (void *)&there, sizeof there) != 0 ||
+        write(server.fd, "?", 1) != 1)
+        return 1;
+    printf("answers %d\n", poll(&server, 1, 5000)), TOLD("answer");
     printf("all %.3f\nday %.3f\n", last - began, of(CLOCK_REALTIME) - day);
 }
 """
+
+
+def answer_late(listener: socket.socket) -> None:
+    with listener, listener.accept()[0] as one:
+        one.recv(1)
+        time.sleep(0.2)
+        one.sendall(b"!")
 
 
 @needs_library
@@ -162,8 +182,10 @@ def test_every_wait_ends_with_the_fleets_time_through_speeds_and_a_pause(
     code = library()
     assert code is not None
     page = make_page(tmp_path, code=code)
+    listener = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=answer_late, args=(listener,), daemon=True).start()
     running = subprocess.Popen(
-        [program],
+        [program, str(listener.getsockname()[1])],
         env={**os.environ, **page.environment(os.environ)},
         stdout=subprocess.PIPE,
         text=True,
@@ -189,6 +211,8 @@ def test_every_wait_ends_with_the_fleets_time_through_speeds_and_a_pause(
     for name in ("until", "sem", "cond"):  # of whole seconds
         assert 59 <= float(took.pop(name)) < 120, name
     assert 50 <= float(took.pop("signal")) < 120
+    assert took.pop("answers") == "1", "its timeout is not shorter than it was"
+    assert float(took.pop("answer")) < 5
     assert float(took.pop("all")) <= now_s, "never ahead"
     assert float(took.pop("day")) <= now_s
     assert not took
