@@ -364,6 +364,36 @@ def test_a_script_that_is_wrong_ends_alone() -> None:
     with pytest.raises(KeyError):
         line.received(good(packet, b"\x12\x34", V1), 1.1)
     line.received(good(sent(line, 1.1), b"\1", V1), 1.2)
+    assert ends[0].kind is FailureKind.BROKEN
+    assert ends[1:] == [[b"\1"]]
+
+
+def test_dropped_scripts_leave_the_line_to_the_next() -> None:
+    line, ends = probed(), list[Any]()
+    line.start(ask(READ), ends.append)
+    line.start(ask(READ), ends.append)
+    packet = sent(line, 1.0)
+
+    line.drop()
+    line.start(ask(PIN), ends.append)
+
+    assert [end.kind for end in ends] == [FailureKind.CUT] * 2
+    line.received(good(packet, b"\x12\x34", V1), 1.01)
+    line.received(good(sent(line, 1.02), b"\1", V1), 1.03)
+    assert ends[2:] == [[b"\1"]]
+
+
+def test_a_probe_that_is_dropped_is_made_again() -> None:
+    line, ends = ControlLine(), list[Any]()
+    line.plugged(0.0)
+    packet = sent(line, 0.1)
+
+    line.drop()
+    line.start(ask(PIN), ends.append)
+    line.received(good(packet, b"\1", V1), 0.15)
+    line.received(good(sent(line, 0.2), b"\1", V1), 0.25)
+    line.received(good(sent(line, 0.25), b"\1", V1), 0.3)
+
     assert ends == [[b"\1"]]
 
 

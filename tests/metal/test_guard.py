@@ -16,6 +16,7 @@ pytest.importorskip("serialx")
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "openpty"), reason="no pseudo-terminals on this system"
 )
+GUARD = (sys.executable, "-m", "softaxe.metal.guard")
 RUN = (sys.executable, "-m", "softaxe", "run", "--board", "601", "--port", "0")
 
 
@@ -51,3 +52,23 @@ def test_the_core_voltage_is_cut_however_softaxe_ends(
         until(lambda: running.usb.raw.is_reset_low)
         until(lambda: told.encode() in Path(errors.name).read_bytes())
         assert running.usb.raw.body.fan.airflow > 0
+
+
+def test_a_guard_cuts_though_nobody_can_read_what_it_says(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)  # as when the terminal is closed
+    options = UsbOptions(board("601"), link=tmp_path, is_scaled=True)
+    with offered(options) as running:
+        power = running.usb.raw.body.power
+        assert power.core_voltage_v > 0
+        guard = subprocess.Popen(
+            [*GUARD, tmp_path / "control", "601", "1"],
+            stdin=subprocess.DEVNULL,
+            stdout=write,
+            stderr=write,
+        )
+        os.close(write)
+
+        guard.wait(PATIENCE_S)
+
+        assert power.core_voltage_v == 0

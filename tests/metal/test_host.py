@@ -1,6 +1,7 @@
 """A board at this machine's ports, from its being found to its being let go."""
 
 import asyncio
+import errno
 import os
 import signal
 import time
@@ -17,7 +18,8 @@ from softaxe.errors import NotThere
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import Group
 from softaxe.fleet.options import FleetOptions
-from softaxe.metal.raw import Dialect
+from softaxe.metal import raw
+from softaxe.metal.raw import Dialect, Script
 from softaxe.metal.raw_board import NO_WIRE_FAULTS
 from softaxe.metal.registers import Ssd1306
 from softaxe.metal.usb_board import UsbBoard, UsbOptions
@@ -60,6 +62,7 @@ async def on_usb(
     *,
     version: str = "601",
     dialect: Dialect = Dialect.V1,
+    warn: Callable[[str], None] | None = None,
 ) -> AsyncIterator[tuple[UsbBoard, MetalHost]]:
     """An emulated board, and a host that has not begun."""
     row, stopped = board(version), asyncio.Event()
@@ -68,7 +71,7 @@ async def on_usb(
     )
     serving = asyncio.create_task(usb.run(stopped))
     where = place(f"{folder}/control,{folder}/data")
-    host = MetalHost(board("601"), where, warn=told.append)
+    host = MetalHost(board("601"), where, warn=warn or told.append)
     try:
         yield usb, host
     finally:
@@ -151,6 +154,45 @@ async def test_a_guard_that_dies_takes_the_voltage_with_it(tmp_path: Path) -> No
         assert told[0] == "metal: core voltage cut: nobody guards the board"
         host.body.set_core_voltage(1.15)
         assert "metal: stays off: nobody guards the board" in told[-1]
+
+
+@in_loop
+async def test_a_guard_that_is_stopped_is_none(tmp_path: Path) -> None:
+    told: list[str] = []
+    async with on_usb(tmp_path, told) as (usb, host):
+        await host.start()
+        host.body.set_core_voltage(1.15)
+        await until(lambda: usb.raw.body.power.core_voltage_v > 1.1)
+        assert host.guard_pid is not None
+        stopped = host.guard_pid
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            await until(lambda: usb.raw.body.power.core_voltage_v == 0)
+            assert told[0] == "metal: core voltage cut: nobody guards the board"
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+
+
+@in_loop
+async def test_a_defect_of_softaxe_switches_the_board_off(tmp_path: Path) -> None:
+    def full(text: str) -> None:
+        raise OSError(errno.ENOSPC, text)  # of a log on a disk, say
+
+    async with on_usb(tmp_path, [], warn=full) as (usb, host):
+        await host.start()
+        host.body.set_core_voltage(1.15)
+        await until(lambda: usb.raw.body.power.core_voltage_v > 1.1)
+
+        def wrong() -> Script[None]:
+            yield raw.PROBE
+            raise KeyError("wrong")
+
+        host.line.start(wrong(), lambda _: None)
+
+        await until(lambda: usb.raw.body.power.core_voltage_v == 0)
+        assert host.body.cut_reason == "softaxe fails: KeyError('wrong')"
+        with pytest.raises(KeyError):
+            await host.recognise()
 
 
 @pytest.mark.parametrize(

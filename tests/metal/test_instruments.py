@@ -28,24 +28,24 @@ def test_every_board_is_armed_switched_on_looked_at_and_off(version: str) -> Non
     row, instruments = wired.raw.board, Instruments(wired.raw.board)
     core_v = row.default_core_voltage_mv / 1000
 
-    def live() -> Script[Survey]:
+    def live() -> Script[tuple[Survey, tuple[float, str]]]:
         yield from instruments.arm()
         yield from instruments.set_core(core_v)
         yield from instruments.switch_on()
         yield 3.0
-        return (yield from instruments.survey())
+        survey = yield from instruments.survey()
+        return survey, (yield from instruments.off())
 
-    survey = done(wired, live())
+    lived = done(wired, live())
 
-    assert isinstance(survey, Survey)
+    assert not isinstance(lived, LineError)
+    survey, off = lived
     assert survey.core_v == pytest.approx(core_v, rel=0.05)
     assert len(survey.chips_c) == row.sensor_count
     assert len(survey.rpms) == row.fan_count
     assert min(survey.rpms) > 1000
     assert survey.input_v == pytest.approx(row.nominal_voltage_v, rel=0.1)
     assert survey.status == Status(0)
-    off = done(wired, instruments.off())
-    assert not isinstance(off, LineError)
     assert off[1] == ""
     if row.has_tps546:
         assert off[0] < 0.1

@@ -125,10 +125,39 @@ def test_a_diode_is_not_asked_while_its_chip_is_in_reset() -> None:
 
 def test_a_fan_has_time_to_spin_up() -> None:
     judge = running()
+    judge.fan_set(0.0, -1.0)
     judge.fan_set(100.0, 0.0)
 
     assert looks(judge, int(SPIN_UP_S), rpms=(0,)) is None
     assert looks(judge, int(SPIN_UP_S) + MISSES + 1, rpms=(0,)) == "fan 1 stands still"
+
+
+def test_a_fan_that_stands_still_is_seen_though_its_duty_changes_all_the_time() -> None:
+    judge, said = running(), list[str | None]()
+    for second in range(MISSES + 1):
+        judge.fan_set(55.0 + second, float(second))
+        said.append(judge.look(replace(WELL, at=float(second), rpms=(0,))))
+
+    assert said[MISSES - 1] == "fan 1 stands still"
+
+
+def test_orders_of_voltage_after_voltage_hide_nothing() -> None:
+    judge = running()
+    judge.core_voltage_set(1.2, 0.0)
+
+    said = judge.look(replace(WELL, at=0.1, current_a=26.0))
+
+    assert said == "the core takes 26.0 A"
+
+
+def test_a_core_that_has_voltage_though_it_was_switched_off_is_cut() -> None:
+    judge = running()
+    judge.core_voltage_set(0.0, 0.0)
+
+    why = "the core has 1.148 V though it is switched off"
+    assert judge.look(WELL) == why
+    assert judge.look(replace(WELL, core_v=0.1)) is None
+    assert Judge(board("401")).look(WELL) is None, "which cannot be switched off"
 
 
 def test_nobody_looking_is_a_reason_only_while_there_is_voltage() -> None:
@@ -139,7 +168,7 @@ def test_nobody_looking_is_a_reason_only_while_there_is_voltage() -> None:
     assert judge.too_old(OLDEST_S + 0.1) == "nothing is known of the board since 5.1 s"
     judge.core_voltage_set(0.0, 0.0)
     assert judge.too_old(1000.0) is None
-    assert judge.look(replace(WELL, chips_c=(200.0,))) is None
+    assert judge.look(replace(WELL, core_v=0.0, chips_c=(200.0,))) is None
 
 
 def test_a_board_has_no_voltage_but_those_that_its_page_offers() -> None:

@@ -205,6 +205,64 @@ def test_a_restart_brings_the_board_up_anew() -> None:
     assert device.hashrate.current_hs > 1e12
 
 
+@pytest.mark.parametrize("moment_s", [0.002, 0.02, 0.07])
+def test_a_restart_amid_a_change_of_voltage(moment_s: float) -> None:
+    wired = Wired()
+    wired.arm()
+    wired.body.set_core_voltage(1.25)
+    wired.advance(moment_s)
+
+    wired.body.arm(wired.now)
+    wired.advance(0.5)
+
+    assert wired.body.state is State.OFF
+    assert wired.raw.body.power.core_voltage_v == 0
+
+
+SHOWN_V = WireFaults(stuck={(0x24, 0x8B): (0x24D).to_bytes(2, "little")})
+
+
+def test_a_regulator_that_stays_on_is_told_of_until_it_is_off() -> None:
+    wired = Wired()
+    wired.mine(15)
+    wired.break_it(wire=SHOWN_V)
+
+    wired.body.set_core_voltage(0)
+    wired.advance(3)
+
+    assert wired.body.cut_reason.endswith(
+        "the core has 1.150 V though it was switched off"
+    )
+    assert not wired.body.is_off
+    assert "may still be on, pull the power plug: it is 1.150 V" in wired.told[-1]
+    wired.break_it()
+    wired.advance(2)
+    assert wired.body.is_off
+
+
+def test_a_voltage_that_comes_back_is_taken_away_again() -> None:
+    wired = Wired()
+    wired.arm()
+    wired.body.cut("a test")
+    wired.advance(1)
+    assert wired.body.is_off
+    wired.raw.parts[0x24].write(b"\x01\x80")
+    assert wired.raw.body.power.core_voltage_v > 0.5
+
+    wired.advance(1.2)
+
+    assert wired.raw.body.power.core_voltage_v == 0
+
+
+def test_a_board_that_is_on_though_it_was_switched_off_is_not_brought_up() -> None:
+    wired = Wired()
+    wired.break_it(wire=SHOWN_V)
+
+    wired.arm()
+
+    assert "brought up: the core has 1.150 V" in wired.body.cut_reason
+
+
 def test_a_dialect_that_cannot_tell_a_byte_from_an_error_is_not_tried() -> None:
     wired = Wired(dialect=Dialect.VB)
     wired.arm()

@@ -12,7 +12,7 @@ bytes first: they may have waited longer than the deadline.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from softaxe.metal import raw
@@ -151,15 +151,32 @@ class ControlLine:
 
         Its requests are sent even to a board that has not told its dialect.
         """
-        stopped = [self._job, *self._queue] if self._job else list(self._queue)
-        self._queue.clear()
+        stopped = self._take_all()
         self._job, self._resume_at = _Job(script, on_end, is_urgent=True), self._now
+        self._is_hasty = True
+        self._close(stopped)
+
+    def drop(self) -> None:
+        """Close all scripts; they end with an error `CUT`."""
+        stopped = self._take_all()
+        if self._is_plugged and not self.is_probed:
+            self._probe_at = self._now  # its probe may have been one of them
+        self._close(stopped)
+
+    def _take_all(self) -> list[_Job]:
+        """Have no scripts any more; what is in flight, nobody is told of."""
+        taken = [self._job, *self._queue] if self._job else list(self._queue)
+        self._queue.clear()
+        self._job, self._resume_at = None, NEVER
         if self._is_sent:
             self._is_orphan = True
         else:
             self._asked = self._refused = None
-        self._is_hasty = True
-        for job in stopped:
+        return taken
+
+    @staticmethod
+    def _close(jobs: Iterable[_Job]) -> None:
+        for job in jobs:
             job.script.close()
             text = "gave way to a script that could not wait"
             job.on_end(LineError(FailureKind.CUT, text))
@@ -259,6 +276,9 @@ class ControlLine:
             job.on_end(end.value)
         except LineError as error:
             job.on_end(error)
+        except Exception as error:
+            job.on_end(LineError(FailureKind.BROKEN, f"softaxe fails: {error!r}"))
+            raise
         else:
             self._job = job
             if isinstance(wish, Request):

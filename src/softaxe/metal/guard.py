@@ -2,31 +2,34 @@
 
 `python -m softaxe.metal.guard PATH BOARD PARENT` holds the control port open, says `r`
 on its standard output and nothing on the port, and listens to its standard input: a dot
-a second means that softaxe is alive and looks after the board; a `q` that the board is
-off, or gone, and nobody is needed any more. After `SILENCE_S` without a word it ends
-softaxe, if that still is its parent; then, and at the end of the input, it switches the
-board off, until the board shows that it is off or is gone.
+a second means that softaxe is alive and looks after the board, and is answered by
+another `r`; a `q` that the board is off, and nobody is needed any more; an `x` that
+softaxe has lost the board, to which there may still be a way. After `SILENCE_S` without
+a word it ends softaxe, if that still is its parent; then, after an `x`, and at the end
+of the input, it switches the board off, until the board shows that it is off or is
+gone. Nothing else ends it: neither signals, nor that nobody reads what it says.
 """
 
 import os
 import select
 import signal
 import sys
+import termios
 import time
 import tty
+from contextlib import suppress
 from enum import Enum, auto
 
 from softaxe.catalog import board as board_named
 from softaxe.metal.control_line import ControlLine
 from softaxe.metal.instruments import Instruments
 from softaxe.metal.raw import LineError
+from softaxe.metal.safety import OFF_V
 
 SILENCE_S = 5.0
-READY, ALIVE, OVER = b"r", b".", b"q"
+READY, ALIVE, OVER, LOST = b"r", b".", b"q", b"x"
 READ_BYTES = 4096
 AGAIN_S = 1.0
-OFF_V = 0.3
-"""Below this there is no core voltage."""
 
 
 def main(path: str, board: str, parent: int) -> None:
@@ -40,19 +43,22 @@ def main(path: str, board: str, parent: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     control = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-    os.write(sys.stdout.fileno(), READY)
-    match _watch(sys.stdin.fileno()):
+    instruments = Instruments(board_named(board))  # files may be gone when it counts
+    match _watch(sys.stdin.fileno(), sys.stdout.fileno()):
         case End.OVER:
             return
         case End.SILENT:
-            _say(f"softaxe was silent for {SILENCE_S:g} s: core voltage is being cut")
             if os.getppid() == parent:  # it must not meddle any more
                 os.kill(parent, signal.SIGKILL)
+            _say(f"softaxe was silent for {SILENCE_S:g} s: core voltage is being cut")
         case End.GONE:
             _say("softaxe is gone: core voltage is being cut")
-    tty.setraw(control)
-    while (told := _cut(control, board)) is not None:
-        _say(f"the core voltage may still be on: {told}")
+        case End.LOST:
+            pass  # softaxe has said so
+    with suppress(termios.error):  # told of one that is gone; so is the next write
+        tty.setraw(control)
+    while (told := _cut(control, instruments)) is not None:
+        _say(f"the core voltage may still be on, pull the power plug: {told}")
         time.sleep(AGAIN_S)
     _say("the core voltage is off")
 
@@ -64,22 +70,28 @@ class End(Enum):
     SILENT = auto()
     """It is stopped, or stuck."""
     GONE = auto()
+    LOST = auto()
+    """It is there, but the board is not, as far as it knows."""
 
 
-def _watch(commands: int) -> End:
+def _watch(commands: int, answers: int) -> End:
     """Wait until softaxe is gone; tell how."""
     while True:
+        with suppress(OSError):  # the end of the commands tells that it is gone
+            os.write(answers, READY)
         ready, _, _ = select.select([commands], [], [], SILENCE_S)
         if not ready:
             return End.SILENT
         words = os.read(commands, READ_BYTES)
         if not words:
             return End.GONE
+        if LOST in words:
+            return End.LOST
         if OVER in words:
             return End.OVER
 
 
-def _cut(control: int, board: str) -> str | None:
+def _cut(control: int, instruments: Instruments) -> str | None:
     """Switch the board off; return what speaks against that, None when it is off.
 
     Raises:
@@ -88,14 +100,17 @@ def _cut(control: int, board: str) -> str | None:
     line = ControlLine()
     outcomes: list[tuple[float, str] | LineError] = []
     line.plugged(time.monotonic())
-    line.cut(Instruments(board_named(board)).off(), outcomes.append)
+    line.cut(instruments.off(), outcomes.append)
     while not outcomes:
         line.step(time.monotonic())
         for packet in line.packets():
-            os.write(control, packet)
+            with suppress(BlockingIOError):  # lost, as any may be, and sent again
+                os.write(control, packet)
         wait_s = max(0.0, min(AGAIN_S, line.next_wake - time.monotonic()))
         ready, _, _ = select.select([control], [], [], wait_s)
-        if ready:
+        if not ready:
+            continue
+        with suppress(BlockingIOError):  # softaxe, as it goes, may have read it
             data = os.read(control, READ_BYTES)
             if not data:
                 raise OSError("the control port has closed")
@@ -108,8 +123,11 @@ def _cut(control: int, board: str) -> str | None:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"softaxe guard: {text}\n")
-    sys.stderr.flush()
+    """Tell it if somebody is there to read it; the terminal may be closed long ago."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.write(f"softaxe guard: {text}\n")
+            sys.stderr.flush()
 
 
 if __name__ == "__main__":

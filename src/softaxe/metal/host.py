@@ -11,12 +11,13 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import IO
 
 from softaxe.catalog import Board
 from softaxe.errors import SoftaxeError
 from softaxe.metal.control_line import ControlLine
-from softaxe.metal.guard import ALIVE, OVER, READY
+from softaxe.metal.guard import ALIVE, LOST, OVER, READ_BYTES, SILENCE_S
 from softaxe.metal.oled import PAGES, WIDTH, picture_of
 from softaxe.metal.ports import BoardPorts, FoundBoard, Place
 from softaxe.metal.recognise import (
@@ -75,11 +76,15 @@ class MetalHost:
         self._ports = BoardPorts(place, self)
         self._member: Member | None = None
         self._guard: Guard | None = None
+        self._dismissed: list[Guard] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._heard = bytearray()
         """Of the chips, before there is a device."""
         self._look_at = 0.0
+        self._guard_heard_at = 0.0
         self._is_deaf = self._is_guarded = False
+        self._failure: Exception | None = None
+        """A defect of this program, after which the board stays off."""
 
     async def start(self) -> None:
         """Find the board and bring it up: off, cool, and known.
@@ -116,11 +121,12 @@ class MetalHost:
         self._heard.clear()
         self.body.set_core_voltage(ANY_CHIP_V)
         await asyncio.sleep(RAMP_S)
+        self._check_on()
         self.body.chips.set_reset(is_low=False, now=0.0)
         await asyncio.sleep(WAKE_S)
         self.body.chips.receive(chip_question(), now=0.0)
         await asyncio.sleep(WAKE_S)
-        self._check()
+        self._check_on()
         return board_of(bytes(self._heard))
 
     async def serve(self, member: Member) -> None:
@@ -143,8 +149,10 @@ class MetalHost:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._ports.close()
-        self._dismiss(is_off=self.body.is_off)
+        self._dismiss(OVER if self.body.is_off else b"")
+        self._await_dismissed()
+        with suppress(TimeoutError):  # a port that takes nothing
+            await asyncio.wait_for(self._ports.close(), GUARD_END_S)
 
     @property
     def guard_pid(self) -> int | None:
@@ -166,12 +174,13 @@ class MetalHost:
         """One of them is gone."""
         self.body.unplugged(time.monotonic())
         self.line.unplugged()
-        self._dismiss(is_off=True)  # it could do no more
+        self._dismiss(LOST)  # its own way to the board may still be there
+        self._await_dismissed()  # two would disturb each other
         self._woken.set()
 
     def control_received(self, data: bytes) -> None:
         """Bytes of the control channel have come."""
-        self.line.received(data, time.monotonic())
+        self._try(lambda: self.line.received(data, time.monotonic()))
         self._woken.set()
 
     def data_received(self, data: bytes) -> None:
@@ -179,14 +188,14 @@ class MetalHost:
         if self._member is None:
             self._heard += data[: MOST_HEARD_BYTES - len(self._heard)]
         else:
-            self._member.chips_received(data)
+            self._try(partial(self._member.chips_received, data))
             self._woken.set()
 
     # Carrying
 
     async def _carry(self) -> None:
         while True:
-            self._round(time.monotonic())
+            self._try(lambda: self._round(time.monotonic()))
             due = min(self._look_at, self.line.next_wake)
             nap_s = max(LEAST_NAP_S, due - time.monotonic())
             self._woken.clear()
@@ -194,11 +203,19 @@ class MetalHost:
                 async with asyncio.timeout(nap_s):
                     await self._woken.wait()
 
+    def _try(self, work: Callable[[], None]) -> None:
+        """Do it; a defect in it must not keep the board from being switched off."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - `_check` raises it
+            self._failure = self._failure or error
+            self.body.cut(f"softaxe fails: {error!r}")
+
     def _round(self, now: float) -> None:
         if self._look_at <= now:
             self._look_at = now + LOOK_S
+            self._feed_guard(now)
             self.body.look(now)
-            self._feed_guard()
             self._mind_deafness()
             self._show()
         self.line.step(now)
@@ -225,6 +242,7 @@ class MetalHost:
 
     def _post_guard(self, path: str) -> None:
         """Have a process that cuts the power when this one is gone."""
+        self._guard_heard_at = time.monotonic()
         self._guard = guard = subprocess.Popen(
             [
                 *(sys.executable, "-P", "-m", "softaxe.metal.guard"),
@@ -235,16 +253,19 @@ class MetalHost:
             bufsize=0,
             start_new_session=True,
         )
+        os.set_blocking(_pipe(guard.stdin).fileno(), False)
         loop = asyncio.get_running_loop()
         loop.add_reader(_pipe(guard.stdout), self._hear_guard, guard)
 
     def _hear_guard(self, guard: Guard) -> None:
-        if _pipe(guard.stdout).read(1) == READY:
+        if not _pipe(guard.stdout).read(READ_BYTES):  # it has died
+            self._dismiss()
+            return
+        self._guard_heard_at = time.monotonic()
+        if not self._is_guarded:
             self._set_guarded(is_guarded=True)
             if self._member is not None:
                 self._tasks.append(asyncio.create_task(self._rejoin(self._member)))
-        else:  # it has died
-            self._dismiss(is_off=False)
 
     async def _rejoin(self, member: Member) -> None:
         """Start the device anew once a board is up that was gone."""
@@ -256,32 +277,40 @@ class MetalHost:
         self._is_guarded = is_guarded
         self.body.set_guarded(is_guarded=is_guarded)
 
-    def _feed_guard(self) -> None:
-        if self._guard is not None:
-            with suppress(BrokenPipeError):
-                _pipe(self._guard.stdin).write(ALIVE)
+    def _feed_guard(self, now: float) -> None:
+        if self._guard is None:
+            return
+        with suppress(OSError):  # what it does not answer is seen below
+            _pipe(self._guard.stdin).write(ALIVE)
+        if self._is_guarded and now - self._guard_heard_at > SILENCE_S:
+            self._dismiss()
 
-    def _dismiss(self, *, is_off: bool) -> None:
-        """Let the guard go, which cuts the power unless the board is off."""
+    def _dismiss(self, word: bytes = b"") -> None:
+        """Let the guard go, which cuts the power unless it is told that it is off."""
         guard, self._guard = self._guard, None
         self._set_guarded(is_guarded=False)
         if guard is None:
             return
         stdin, stdout = _pipe(guard.stdin), _pipe(guard.stdout)
         asyncio.get_running_loop().remove_reader(stdout)
-        with suppress(BrokenPipeError):
-            if is_off:
-                stdin.write(OVER)
+        with suppress(OSError):
+            stdin.write(word)
         stdin.close()
         stdout.close()
-        with suppress(subprocess.TimeoutExpired):
-            guard.wait(GUARD_END_S)
+        self._dismissed.append(guard)
+
+    def _await_dismissed(self) -> None:
+        """Give guards that were let go the time that a cut takes."""
+        for guard in self._dismissed:
+            with suppress(subprocess.TimeoutExpired):
+                guard.wait(GUARD_END_S)
 
     # Words
 
     def _tell(self, level: Level, text: str) -> None:
         if level is not Level.INFO:
-            self._warn(f"{TAG}: {text}")
+            with suppress(OSError):  # the terminal may be closed, the disk full
+                self._warn(f"{TAG}: {text}")
         if self._member is not None:
             self._member.device.log(level, TAG, text)
 
@@ -293,9 +322,16 @@ class MetalHost:
 
     def _check(self) -> None:
         """Let what has failed in the background be known."""
+        if self._failure is not None:
+            raise self._failure
         for task in self._tasks:
             if task.done():
                 task.result()
+
+    def _check_on(self) -> None:
+        self._check()
+        if self.body.cut_reason:
+            raise MetalError(f"--metal: {self.body.cut_reason}")
 
 
 def _pipe(end: IO[bytes] | None) -> IO[bytes]:

@@ -9,7 +9,7 @@ from softaxe.board.regulator import ALL_WELL, Status, dac_voltage
 from softaxe.catalog import Board
 from softaxe.metal import parts, raw
 from softaxe.metal.raw import LineError, Script
-from softaxe.metal.safety import Survey
+from softaxe.metal.safety import OFF_V, Survey
 from softaxe.metal.tps546 import Tps546
 
 I2C_HZ = 100_000
@@ -59,6 +59,7 @@ class Instruments:
         else:
             yield from parts.identify_ina260()
         yield from self.survey()
+        yield from self.expect_off()
 
     def turn_fan(self, percent: float) -> Script[None]:
         """Turn all fans with a duty, 0 to 100."""
@@ -84,6 +85,20 @@ class Instruments:
             yield from self._regulator.obey()
         else:
             yield from parts.set_ds4432u(self._board, dac_voltage(LOWEST_CODE))
+
+    def expect_off(self) -> Script[None]:
+        """See that there is no core voltage; a DS4432U always leaves some.
+
+        Raises:
+            LineError: There is.
+        """
+        if not self._board.has_tps546:
+            return
+        yield SETTLE_S
+        core_v, _ = yield from self.core()
+        if core_v >= OFF_V:
+            text = f"the core has {core_v:.3f} V though it was switched off"
+            raise LineError(raw.FailureKind.WRONG_PART, text)
 
     def core(self) -> Script[tuple[float, Status]]:
         """Read the core voltage per domain, and what the regulator thinks of it."""

@@ -104,6 +104,8 @@ class FailureKind(StrEnum):
     """Its script had to give way to one that could not wait."""
     UNSAFE = "unsafe"
     """Not sent, as its answer could not be told from an error."""
+    BROKEN = "broken"
+    """The script raised what no script should: a defect of this program."""
     WRONG_PART = "wrong part"
     """The part answers, but is not the one, or not as, the board should have it."""
 

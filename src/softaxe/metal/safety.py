@@ -38,6 +38,8 @@ MOST_OFF_V, MOST_OFF_SHARE = 0.05, 0.03
 """By how much the core voltage may differ from what it was set to."""
 LEAST_FAN_PERCENT = 50.0
 """While there is core voltage: the last duty outlives the program that set it."""
+OFF_V = 0.3
+"""Below this there is no core voltage."""
 STEP_V = 0.025
 """Most that the core voltage changes between two looks at what came of it."""
 
@@ -74,7 +76,7 @@ class Judge:
         is_coarse = STEPS_C[board.temp_sensor] >= COARSE_STEP_C
         self._stuck_s = STUCK_S["coarse" if is_coarse else "fine"]
         self._core_v = 0.0
-        self._set_at = 0.0
+        self._switched_at = 0.0
         self._is_reset_low = True
         self._released_at = 0.0
         self._percent = 0.0
@@ -90,7 +92,8 @@ class Judge:
             self._misses.clear()
             self._same.clear()
             self._looked_at = now  # what was known before is no excuse, and no crime
-        self._core_v, self._set_at = volts, now
+            self._switched_at = now
+        self._core_v = volts
 
     def reset_set(self, now: float, *, is_low: bool) -> None:
         """The chips are held in reset, or let go."""
@@ -100,8 +103,9 @@ class Judge:
 
     def fan_set(self, percent: float, now: float) -> None:
         """The fans have another duty."""
-        if percent != self._percent:
-            self._percent, self._turned_at = percent, now
+        if self._percent < TURNING_PERCENT <= percent:
+            self._turned_at = now  # a fan that turns has no excuse for standing still
+        self._percent = percent
 
     @property
     def is_powered(self) -> bool:
@@ -118,7 +122,7 @@ class Judge:
     def look(self, survey: Survey) -> str | None:
         """Judge a look; return why the board may not go on."""
         if not self.is_powered:
-            return None
+            return self._comes_on(survey)
         self._looked_at = survey.at
         fatal = next(self._fatal(survey), None)
         if fatal:
@@ -130,6 +134,12 @@ class Judge:
                 return wrong[what]
         return None
 
+    def _comes_on(self, survey: Survey) -> str | None:
+        """Tell of a voltage that nobody has ordered; a DS4432U always has one."""
+        if not self._board.has_tps546 or survey.core_v < OFF_V:
+            return None
+        return f"the core has {survey.core_v:.3f} V though it is switched off"
+
     def _fatal(self, survey: Survey) -> Iterator[str]:
         """Yield what is dangerous at once."""
         limits = self._board.regulator
@@ -138,7 +148,7 @@ class Judge:
                 yield f"chip sensor {number} shows {chip_c:.1f} °C"
         if survey.vr_c is not None and VR_LIMIT_C <= survey.vr_c <= 200:
             yield f"the voltage regulator is at {survey.vr_c:.0f} °C"
-        if survey.at - self._set_at < SETTLED_S:
+        if survey.at - self._switched_at < SETTLED_S:
             return
         if survey.current_a > limits.iout_oc_warn_a:
             yield f"the core takes {survey.current_a:.1f} A"
@@ -159,7 +169,8 @@ class Judge:
             for number, rpm in enumerate(survey.rpms, 1):
                 if rpm <= 0:
                     yield f"fan {number}", f"fan {number} stands still"
-        if survey.at - self._set_at >= SETTLED_S and not self.is_near(survey.core_v):
+        has_settled = survey.at - self._switched_at >= SETTLED_S
+        if has_settled and not self.is_near(survey.core_v):
             text = f"the core voltage is {survey.core_v:.3f} V"
             yield "voltage", f"{text} instead of {self._core_v:.3f} V"
 

@@ -28,6 +28,7 @@ from softaxe.metal.oled import Ssd1306
 from softaxe.metal.raw import LineError, Script, T
 from softaxe.metal.safety import (
     LEAST_FAN_PERCENT,
+    OFF_V,
     OLDEST_S,
     STEP_V,
     Judge,
@@ -42,8 +43,8 @@ SOFT_START_S = 0.05
 STEP_PAUSE_S = 0.005
 CUT_AGAIN_S = 1.0
 """Between attempts to cut what is not known to be off."""
-OFF_V = 0.3
-"""Below this there is no core voltage."""
+LONGEST_CUT_S = 5.0
+"""For which an attempt is waited, with three tries of everything unanswered."""
 NAK = raw.FailureKind.NAK
 MAY_PASS = {raw.FailureKind.NO_ANSWER, raw.FailureKind.GARBLED}
 """Failures after which a look is worth a second try."""
@@ -202,6 +203,7 @@ class WireBody:
             self._cut_again()
             return
         self.state = State.BEING_ARMED
+        self._line.drop()  # nothing that was ordered before comes after it
         self.survey = None
         self._note_v(0.0)
         self._wanted_v = 0.0
@@ -215,6 +217,7 @@ class WireBody:
         if outcome is None:
             self._note_fan(FULL_FAN_PERCENT)
             self.state = State.OFF
+            self._last_words.clear()
             self._start(self._oled.switch_on(), self._has_shown)
             self._follow_orders()
         elif outcome.kind is raw.FailureKind.UNPLUGGED:
@@ -402,6 +405,7 @@ class WireBody:
             wanted_v, before_v = self._wanted_v, self._core_v
             if not wanted_v:
                 yield from self._instruments.switch_off()
+                yield from self._instruments.expect_off()
                 self._note_v(0.0)
                 self.state = State.OFF
                 continue
@@ -479,14 +483,13 @@ class WireBody:
         elif self._matters(outcome):
             self._failure = str(outcome)
             self._say(Level.WARNING, f"a look at the board failed: {outcome}")
-        survey = outcome if isinstance(outcome, Survey) else None
-        if self.state is not State.ON:
+        if not self.is_off and self.state is not State.ON:
             return
-        if survey is None:
+        if isinstance(outcome, Survey):
+            why = self._judge.look(outcome)
+        else:
             why = self._judge.too_old(self._now)
             why = why and f"{why}: {self._failure}"
-        else:
-            why = self._judge.look(survey)
         if why:
             self.cut(why)
 
@@ -499,28 +502,30 @@ class WireBody:
             reason: Why, for a person.
             level: How bad that is.
         """
-        if not self.cut_reason:
-            self.cut_reason = reason
-            self._say(level, f"core voltage cut: {reason}")
+        is_first, self.cut_reason = not self.cut_reason, self.cut_reason or reason
         self.state = State.CUT
         self._wanted_v = 0.0
         self.chips.out.clear()
         self._cut_again()
+        if is_first:
+            self._say(level, f"core voltage cut: {reason}")
 
     def _cut_again(self) -> None:
         self._is_cut_off = False
-        self._cut_at = NEVER
+        self._cut_at = self._line.now + LONGEST_CUT_S
         self._line.cut(self._instruments.off(), self._has_cut)
         self._on_work()
 
     def _has_cut(self, outcome: tuple[float, str] | LineError) -> None:
         if isinstance(outcome, LineError):
+            if outcome.kind is raw.FailureKind.CUT:
+                return  # by another attempt
             told = str(outcome)
         else:
             core_v, failures = outcome
             told = failures or f"it is {core_v:.3f} V"
             if core_v < OFF_V:
-                self._is_cut_off = True
+                self._is_cut_off, self._cut_at = True, NEVER
                 self._note_v(0.0)
                 but = f", but: {failures}" if failures else ""
                 text = f"the core voltage is off ({core_v:.3f} V){but}"
