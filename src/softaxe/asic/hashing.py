@@ -195,6 +195,8 @@ def search_spans(spans: Sequence[Span], target: int) -> list[tuple[int, int, int
         The place of the span, the nonce and its `Span.hash` of each that meets the
         target, in the order searched.
     """
+    if not spans:
+        return []
     ranges = [
         (span.head.header, span.first_nonce, span.count)
         for span in spans
