@@ -143,6 +143,21 @@ def test_a_job_is_read_back_from_its_packet(vectors: Vectors) -> None:
     assert frames.read_job(data) == (24, work)
 
 
+def test_jobs_of_real_hosts_are_read_and_written(captures: dict[str, Any]) -> None:
+    sent = [one["job"] for one in captures["mined"] + captures["streams"]]
+    sent += [job for trip in captures["round_trips"] for job in trip["jobs"]]
+    for text in sent:
+        packet = bytes.fromhex(text)
+        ((header, data),) = CommandReader(WIRE.job_bytes).feed(packet)
+        again = frames.job(*frames.read_job(data))
+
+        assert header == frames.JOB_HEADER
+        assert again[4:-2] == data
+        # ESP-Miner's are the same to the last byte; others write another length.
+        assert (again == packet) == (packet[3] == 0x56)
+    assert len(sent) == 15
+
+
 def test_chip_id_replies(vectors: Vectors) -> None:
     for name, frame in vectors["asic"]["chip_id_replies"].items():
         is_newer = name in ("BM1372", "BM1373")
@@ -265,6 +280,63 @@ def test_lost_bytes_cost_the_replies_they_belong_to_and_few_others(chunk: int) -
     assert reader.bad_frames == pytest.approx(lost, rel=0.05)
 
 
+def real_stream(captures: dict[str, Any]) -> list[bytes]:
+    """Replies of four machines, one after the other."""
+    return [
+        bytes.fromhex(text)
+        for stream in captures["streams"]
+        for text in stream["replies"]
+    ]
+
+
+@each("chunk", [1, 7, 11, 1024])
+def test_every_reply_of_real_chips_is_taken(
+    chunk: int, captures: dict[str, Any]
+) -> None:
+    replies = real_stream(captures)
+    stream = b"".join(replies)[5:]  # the host opens in the middle
+    reader, bodies = ReplyReader(REPLY_BYTES), list[bytes]()
+    for at in range(0, len(stream), chunk):
+        bodies += reader.feed(stream[at : at + chunk])
+
+    assert bodies == [reply[2:] for reply in replies[1:]]
+    assert reader.bad_frames == 1
+    again = [frames.reply_frame(REPLY_BYTES, frames.read_reply(one)) for one in bodies]
+    assert again == replies[1:]
+
+
+@each("chunk", [1, 7, 11, 1024])
+def test_bytes_lost_among_replies_of_real_chips_cost_no_other_reply(
+    chunk: int, captures: dict[str, Any]
+) -> None:
+    replies, rng = real_stream(captures), random.Random(5)
+    for _ in range(10):
+        stream, whole = bytearray(), list[bytes]()
+        for reply in replies:
+            left = bytes(byte for byte in reply if rng.random() >= 0.01)
+            stream += left
+            if left == reply:
+                whole.append(reply[2:])
+        reader, bodies = ReplyReader(REPLY_BYTES), list[bytes]()
+        for at in range(0, len(stream), chunk):
+            bodies += reader.feed(bytes(stream[at : at + chunk]))
+
+        assert len(whole) < len(replies)
+        assert bodies == whole
+
+
+def test_a_real_host_s_reads_give_every_whole_reply_behind_a_broken_one(
+    captures: dict[str, Any],
+) -> None:
+    reader, counts = ReplyReader(REPLY_BYTES), []
+    for read in captures["broken_stream"]["reads"]:
+        counts.append(len(reader.feed(bytes.fromhex(read))))
+
+    assert counts == [1, 1, 0, 1, 1]
+    assert reader.bad_frames == 1
+    assert reader.is_waiting
+
+
 def test_a_reply_with_a_wrong_crc_is_counted_and_the_next_is_taken() -> None:
     bad = bytearray(frames.nonce_reply(REPLY_BYTES, 1, 2, 3))
     bad[-1] ^= 1
@@ -351,21 +423,29 @@ def test_nonces_of_real_chips_say_what_they_are_worth_and_whose_they_are(
     captures: dict[str, Any],
 ) -> None:
     core_counts = {name: chip.core_count for name, chip in CHIPS.items()}
-    for mined in captures["mined"]:
+    streams, count = captures["streams"], 0
+    trips = [
+        {"chip": trip["chip"], "job": trip["jobs"][-1], "nonces": [trip["nonce"]]}
+        for trip in captures["round_trips"]
+    ]
+    for mined in captures["mined"] + streams + trips:
         wire = frames.WIRES[mined["chip"]]
         ((_, data),) = CommandReader(wire.job_bytes).feed(bytes.fromhex(mined["job"]))
         job_id, work = frames.read_job(data)
-        for text in mined["nonces"]:
+        for text in mined.get("nonces") or mined["replies"]:
             (body,) = ReplyReader(wire.reply_bytes).feed(bytes.fromhex(text))
             reply = frames.read_reply(body)
-
-            assert isinstance(reply, NonceReply)
+            if isinstance(reply, RegisterReply):
+                assert mined in streams
+                continue
+            count += 1
             version = work.version | reply.version_field << frames.VERSION_SHIFT
             header = work.header(version=version)[:76] + reply.nonce.to_bytes(4)
             zero_bits = 256 - int.from_bytes(sha256d(header), "little").bit_length()
             result = wire.result(job_id, reply.version_field, zero_bits - 40)
             assert (reply.excess_byte, reply.id_byte) == result
             assert reply.nonce >> 25 < core_counts[mined["chip"]]
+    assert count == 68
 
 
 @each(("name", "most"), [("BM1366", 0xFF), ("BM1368", 0xFE), ("BM1370", 0xFE)])

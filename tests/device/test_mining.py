@@ -1,4 +1,3 @@
-import json
 from typing import Any
 
 import pytest
@@ -7,11 +6,11 @@ from tests.each import each
 
 from softaxe.asic import frames
 from softaxe.asic.driver import Driver, NonceFound
-from softaxe.bitcoin.header import Work, nbits_difficulty
+from softaxe.bitcoin.header import Work, nbits_difficulty, sha256d
 from softaxe.catalog import board
 from softaxe.catalog.firmware import firmware
 from softaxe.device.mining import SCALED_JOB_S, BlockInfo, Mining, Payee, Share
-from softaxe.stratum.messages import Notify, parse, swap_words
+from softaxe.stratum.messages import Notify, swap_words
 from softaxe.units import NEVER, Level
 
 INTERVAL_S = 0.5
@@ -163,38 +162,46 @@ def test_every_release_words_a_result_its_own_way(
     assert f"I asic_result: {line}" in bench.lines
 
 
-def test_a_captured_job_goes_to_the_chip_and_comes_back_as_the_share_that_was_accepted(
-    bench: Bench, captures: dict[str, Any]
+def test_a_real_block_and_what_a_chip_found_before_it_are_worth_what_its_host_logged(
+    vectors: dict[str, Any], captures: dict[str, Any]
 ) -> None:
-    trip = captures["round_trip"]
-    line = json.dumps({"id": None, "method": "mining.notify", "params": trip["notify"]})
-    notify = parse(line.encode(), firmware().rows)
-    assert isinstance(notify, Notify)
-    extranonce1 = bytes.fromhex(trip["extranonce1"])
-    bench.mining.set_extranonce(extranonce1, trip["extranonce2_size"])
-    driver = Driver(board("601").chip, asic_count=1, log=bench.log)
-    bench.take(notify, difficulty=trip["pool_difficulty"])
-    bench.run(0x17 + 1)  # the job had this extranonce2
-
-    assert frames.job(0x68, bench.sent[-1]).hex() == trip["job"]
-    driver.set_version_mask(0x1FFFE000)  # from here on replies have versions
-    driver.receive(bytes.fromhex(trip["nonce"]), 0.0)
-    (found,) = driver.events()
-    assert isinstance(found, NonceFound)
-    assert (found.job_id, found.core, found.small_core) == (0x68, 38, 2)
-    slot = 24 * len(bench.sent) % 128
-    checked = bench.mining.check(replace(found, job_id=slot))
-
-    assert checked is not None
-    assert checked.difficulty == pytest.approx(trip["difficulty"], abs=0.05)
-    submit = trip["submit"]
-    assert checked.share == Share(
-        submit["job_id"],
-        bytes.fromhex(submit["extranonce2"]),
-        int(submit["ntime"], 16),
-        int(submit["nonce"], 16),
-        int(submit["version_bits"], 16),
+    block, bench = captures["block"], Bench(vectors, release="2.14.0")
+    bench.mining.start(0.0)
+    notify = replace(
+        bench.notify,
+        prevhash=swap_words(bytes.fromhex(block["prevhash"])),
+        merkle_root=bytes.fromhex(block["merkle_root"])[::-1],
+        is_v2=True,  # a job that is one header; its pool's coinbase is not known
+        version=int(block["version"], 16),
+        ntime=int(block["ntime"], 16),
+        nbits=int(block["nbits"], 16),
     )
+    driver = Driver(board("207").chip, asic_count=1, log=bench.log)
+    driver.set_version_mask(0x1FFFE000)  # from here on replies have versions
+    bench.take(notify)
+    bench.run(1)
+    (work,) = bench.sent
+    hashes, found = [], []
+    for nonce, version, difficulty in block["results"]:
+        field = (int(version, 16) ^ work.version) >> frames.VERSION_SHIFT
+        _, id_byte = frames.WIRES["BM1366"].result(24, field, 0)
+        order = int.from_bytes(nonce.to_bytes(4), "little")
+        driver.receive(frames.nonce_reply(11, order, id_byte, field), 0.0)
+        (told,) = driver.events()
+        assert isinstance(told, NonceFound)
+
+        checked = bench.mining.check(told)
+
+        assert checked is not None
+        assert checked.difficulty == pytest.approx(difficulty, rel=1e-12)
+        assert told.core < board("207").chip.core_count
+        header = work.header(nonce=told.nonce, version=checked.version)
+        hashes.append(sha256d(header)[::-1].hex())
+        found.append(checked.is_block)
+        bench.mining.count(checked)
+    assert found == [one == block["hash"] for one in hashes]
+    assert sum(found) == bench.mining.blocks_found == 1
+    assert bench.mining.best_difficulty == 125_538_251_293_054
 
 
 def test_below_the_pool_s_difficulty_a_nonce_only_counts_as_best(bench: Bench) -> None:

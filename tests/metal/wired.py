@@ -23,9 +23,11 @@ class Wired:
         dialect: Dialect = Dialect.V1,
         seed: int = 1,
         ambient_c: float = 25.0,
+        raw: RawBoard | None = None,
     ) -> None:
         row = board_named(board)
-        self.raw = RawBoard(row, seed=seed, dialect=dialect, ambient_c=ambient_c)
+        made = raw or RawBoard(row, seed=seed, dialect=dialect, ambient_c=ambient_c)
+        self.raw = made
         self.line = ControlLine()
         self.told: list[str] = []
         self.body = WireBody(row, self.line, tell=self._tell, on_work=lambda: None)
@@ -59,11 +61,12 @@ class Wired:
         while self.body.state is State.BEING_ARMED and self.now < end:
             self.advance(0.01)
 
-    def mine(self, seconds: float = 60) -> Device:
-        """Be its brain, and let time pass."""
+    def mine(self, seconds: float = 60, *, pool: Pool | None = None) -> Device:
+        """Be its brain, on a pool of one's own or another, and let time pass."""
         self.arm()
         device = Device(self._row, seed=self._seed, body=self.body, now=self.now)
-        self.mining = Simulation(device, Pool.for_scaled_work(seed=self._seed))
+        own = pool or Pool.for_scaled_work(seed=self._seed)
+        self.mining = Simulation(device, own, is_own_pool=pool is None)
         self.mining.now = self.now
         self.advance(seconds)
         return device
