@@ -114,6 +114,8 @@ def test_a_table_becomes_what_it_describes() -> None:
         ({"by": "somebody"}, "by: 'somebody' is no text of 1 to 5 characters"),
         ({"motor": "x"}, "has not one of horse, motor"),
         ({"number": 1}, "number is none of wheel, horse, motor, colour, kind, load"),
+        ({"wheels": 1}, "; did you mean wheel?"),
+        ({"colour": "bleu"}, "'bleu' is none of red, blue; did you mean blue?"),
         ({"horse": 5}, "horse: 5 is no text"),
     ],
 )
@@ -137,6 +139,8 @@ def test_a_complaint_names_member_value_and_what_is_allowed(
         (5, "5 is no table"),
         ({}, "is: None is none of cat, dog"),
         ({"is": "cow"}, "is: 'cow' is none of cat, dog"),
+        ({"is": "cats"}, "; did you mean cat?"),
+        ({"is": "cat", "live": 1}, "; did you mean lives?"),
         ({"is": "dog", "lives": 1}, "lives: dog takes is, age"),
         ({"is": "cat", "age": 100}, "age: 100 is outside 0..99"),
     ],

@@ -232,6 +232,16 @@ def shown(value: object) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
+def _near(written: object, known: Iterable[str]) -> str:
+    """Return what was probably meant, for the end of a complaint; or nothing."""
+    from difflib import get_close_matches  # noqa: PLC0415 - few write what is wrong
+
+    if not isinstance(written, str) or len(written) > MOST_SHOWN:
+        return ""
+    found = get_close_matches(written, known, n=1)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
 def _given(kind: type[Struct], value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise SettingError(f"{shown(value)} is no table of names and values")
@@ -245,10 +255,11 @@ def _given(kind: type[Struct], value: object) -> dict[str, Any]:
             said = name[:MOST_SHOWN]
             listed = ", ".join(one for row in known for one in (row.name, *row.also))
             if tag_field is not None:
-                raise SettingError(f"{said}: {tag} takes {tag_field}, {listed}")
+                near = _near(said, names)
+                raise SettingError(f"{said}: {tag} takes {tag_field}, {listed}{near}")
             if not listed:
                 raise SettingError(f"{said}: nothing is taken")
-            raise SettingError(f"{said} is none of {listed}")
+            raise SettingError(f"{said} is none of {listed}{_near(said, names)}")
     chosen = [name for name in _one_of(kind) if name in rest]
     if _one_of(kind) and len(chosen) != 1:
         raise SettingError(f"has not one of {', '.join(_one_of(kind))}")
@@ -388,8 +399,9 @@ def _read_choice(kind: inspect.Type, value: object) -> Any:
     for one in _choices(kind):
         if one == value and isinstance(one, bool) == isinstance(value, bool):
             return kind.cls(one) if isinstance(kind, inspect.EnumType) else one
-    allowed = ", ".join(map(str, _choices(kind)))
-    raise SettingError(f"{shown(value)} is none of {allowed}")
+    allowed = [str(one) for one in _choices(kind)]
+    near = _near(value, allowed)
+    raise SettingError(f"{shown(value)} is none of {', '.join(allowed)}{near}")
 
 
 def _read_dict(kind: inspect.DictType, value: object) -> dict[str, Any]:
@@ -410,8 +422,9 @@ def _read_tagged(kind: inspect.UnionType, value: object) -> Any:
     for one in structs:
         if one.tag == tag:
             return one.cls(**_given(one.cls, value))
-    known = ", ".join(str(one.tag) for one in structs)
-    raise SettingError(f"{tag_field}: {shown(tag)} is none of {known}")
+    known = [str(one.tag) for one in structs]
+    said = f"{shown(tag)} is none of {', '.join(known)}{_near(tag, known)}"
+    raise SettingError(f"{tag_field}: {said}")
 
 
 # JSON schema

@@ -255,9 +255,7 @@ def show_logs(
 def look_for_devices(
     network: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[CIDR]", help="As 192.168.1.0/24; else this machine's."
-        ),
+        typer.Argument(metavar="CIDR", help="As 192.168.1.0/24; else this machine's."),
     ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Of the devices.")] = 80,
     mdns: Annotated[

@@ -52,7 +52,7 @@ def probe(
     where: Annotated[
         str,
         typer.Argument(
-            metavar="[WHERE]",
+            metavar="WHERE",
             help="auto, a USB serial number, or the paths of control and data port "
             "with a comma between.",
         ),

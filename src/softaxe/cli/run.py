@@ -88,7 +88,7 @@ class Work(StrEnum):
 FleetFile = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[FLEET.TOML]", help="Groups of devices to run; see docs/fleet.md."
+        metavar="FLEET.TOML", help="Groups of devices to run; see docs/fleet.md."
     ),
 ]
 ConfigOption = Annotated[

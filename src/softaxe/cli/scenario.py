@@ -28,7 +28,7 @@ def run_scenario(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FILE|NAME]...",
+            metavar="FILE|NAME",
             help="Scenario files, or names of those that come with softaxe.",
         ),
     ] = None,

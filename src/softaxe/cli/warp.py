@@ -39,7 +39,7 @@ def run_warp(
     command: Annotated[
         list[str],
         typer.Argument(
-            metavar="COMMAND...", help="The program and its arguments, after `--`."
+            metavar="COMMAND", help="The program and its arguments, after `--`."
         ),
     ],
     control: Annotated[

@@ -64,7 +64,9 @@ def test_parts_may_have_ports_of_one_address() -> None:
 
 @pytest.mark.parametrize("count", [0, 11])
 def test_more_parts_than_devices_are_refused(count: int) -> None:
-    with pytest.raises(SettingError, match=f"--workers: {count} is outside 1..10"):
+    with pytest.raises(
+        SettingError, match=f"--workers: {count} is outside 1..10 for 10 devices"
+    ):
         divided(OPTIONS, count)
 
 

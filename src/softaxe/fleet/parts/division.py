@@ -23,7 +23,8 @@ def divided(options: FleetOptions, count: int) -> list[FleetOptions]:
     devices = sum(group.count for group in options.groups)
     if not 1 <= count <= min(devices, MOST_WORKERS):
         most = min(devices, MOST_WORKERS)
-        raise SettingError(f"--workers: {count} is outside 1..{most}")
+        why = f" for {devices} devices" if devices < MOST_WORKERS else ""
+        raise SettingError(f"--workers: {count} is outside 1..{most}{why}")
     plan = AddressPlan(options.first_host, options.port, options.port_base)
     places = list(islice(plan.places(()), devices))
     groups = numbered(options.groups)
