@@ -8,48 +8,77 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Dialog, Page, Route, WebSocketRoute, expect
+from playwright.sync_api import (
+    Dialog,
+    Page,
+    Route,
+    ViewportSize,
+    WebSocketRoute,
+    expect,
+)
+
+from softaxe.testing.run import running
 
 PAGES = ("Dashboard", "Settings", "Update", "Logs", "Screen")
 PICTURES = os.environ.get("SOFTAXE_PICTURES")
 """Pictures are worth the wait for a quarter of an hour of samples."""
-PHONE = {"width": 360, "height": 780}
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+OF_COLOURS = ("color-contrast", "link-in-text-block")
+"""All rules of axe-core that look at colours, but for one that asks more than AA."""
+PHONE: ViewportSize = {"width": 360, "height": 780}
 Open = Callable[..., Page]
 Seen = Callable[[Page], list[str]]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_is_accessible(
-    open_page: Open, check_access: Callable[[Page], None], scheme: str
-) -> None:
-    page = open_page(color_scheme=scheme)
-    expect(page.get_by_text("Mining", exact=True)).to_be_visible()
-
-    for title in PAGES:
-        page.get_by_label("Pages").get_by_role("link", name=title).click()
-        expect(page.get_by_role("heading", level=1)).to_have_text(title)
-        part = "" if title == "Dashboard" else f" · {title}"
-        expect(page).to_have_title(
-            re.compile(rf"^1\.\d\d TH/s · \d\d °C · bitaxe[^·]*{part}$")
-        )
-        check_access(page)
-
-
-def test_every_page_fits_a_phone(
-    open_page: Open,
+def test_every_page_is_accessible_in_any_light_and_fits_a_phone(
+    visit: Callable[..., Page],
     picture: Callable[[Page, str], None],
-    check_access: Callable[[Page], None],
+    check_access: Callable[..., None],
 ) -> None:
-    page = open_page(viewport=PHONE)
-    expect(page.get_by_text("Mining", exact=True)).to_be_visible()
-    picture(page, "dashboard-phone")
+    with running(speed=0) as device:
+        device.clock.advance(60)
+        page = visit(device.url)
+        expect(page.get_by_text("Mining", exact=True)).to_be_visible()
 
-    for title in PAGES:
-        page.get_by_label("Pages").get_by_role("link", name=title).click()
-        expect(page.get_by_role("heading", level=1)).to_have_text(title)
-        width = page.evaluate("document.documentElement.scrollWidth")
-        assert width == PHONE["width"], title
-        check_access(page)
+        for title in PAGES:
+            page.get_by_label("Pages").get_by_role("link", name=title).click()
+            expect(page.get_by_role("heading", level=1)).to_have_text(title)
+            part = "" if title == "Dashboard" else f" · {title}"
+            expect(page).to_have_title(
+                re.compile(rf"^1\.\d\d TH/s · \d\d °C · bitaxe[^·]*{part}$")
+            )
+            if title == "Logs":
+                leave_a_line_of_each_colour(page)
+            check_access(page)
+            page.emulate_media(color_scheme="dark")
+            expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+            check_access(page, *OF_COLOURS)  # in which nothing else is different
+            page.emulate_media(color_scheme="light")
+
+            page.set_viewport_size(PHONE)
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width == PHONE["width"], title
+            check_access(page)
+            if title == "Dashboard":
+                picture(page, "dashboard-phone")
+            page.set_viewport_size(WIDE)
+
+
+def ask_now(page: Page) -> None:
+    """Have the page ask its device, as it does whenever somebody comes back to it."""
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def leave_a_line_of_each_colour(page: Page) -> None:
+    """Not hundreds of them, each of which would be checked."""
+    colours = """[...new Set([...document.querySelectorAll(".log b")]
+        .map((tag) => tag.style.color))].sort()"""
+    expect(page.get_by_role("log")).to_contain_text("asic_result")
+    all_there_are = page.evaluate(colours)
+    page.get_by_placeholder("Filter").fill("init")
+    expect(page.get_by_role("log")).not_to_contain_text("asic_result")
+    assert page.evaluate(colours) == all_there_are
+    assert len(all_there_are) == 4
 
 
 def test_the_dashboard_tells_what_the_device_says(open_page: Open, bitaxe: Any) -> None:
@@ -59,6 +88,7 @@ def test_the_dashboard_tells_what_the_device_says(open_page: Open, bitaxe: Any) 
     expect(readings).to_contain_text(re.compile(r"Hash rate\s*\d\.\d\d TH/s"))
     expect(readings).to_contain_text("J/TH")
     expect(readings).to_contain_text(re.compile(r"Shares\s*\d+ accepted"))
+    ask_now(page)
     for title in ("Hash rate", "Temperature", "Power", "Fan"):
         chart = page.get_by_role("img", name=re.compile(f"^{title}: .* now .*between"))
         expect(chart).to_be_visible()
@@ -92,9 +122,7 @@ def test_charts_survive_a_reload(
     assert page.evaluate(stored) >= 1
 
     bitaxe.patch(statsFrequency=5)
-    until_s = bitaxe.info()["uptimeSeconds"] + (960 if PICTURES else 40)
-    while bitaxe.info()["uptimeSeconds"] < until_s:
-        page.wait_for_timeout(100)
+    bitaxe.advance(960 if PICTURES else 40)
     other = open_page()  # a browser that has nothing but the device's samples
     expect(other.get_by_role("img", name=chart)).to_be_visible()
     picture(other, "dashboard")
@@ -376,6 +404,7 @@ def test_a_pool_that_answers_no_share_is_told(open_page: Open, bitaxe: Any) -> N
         route.fulfill(json=answer | told)
 
     page.route("**/softaxe/status.json", unanswered)
+    ask_now(page)
 
     expect(page.get_by_role("alert")).to_contain_text("The pool answers no shares.")
     expect(page.get_by_text("Shares unanswered", exact=True)).to_be_visible()
@@ -394,7 +423,7 @@ def test_changes_of_others_are_told_and_unsaved_ones_guarded(
     typed = target.input_value()
 
     bitaxe.patch(stratumPort=3344)
-    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    ask_now(page)
 
     told = page.get_by_text(re.compile("^Primary pool: Port: .* → 3344$"))
     expect(told).to_be_visible()
@@ -469,6 +498,7 @@ def test_a_restart_is_waited_for(open_page: Open, bitaxe: Any, seen: Seen) -> No
     expect(page.get_by_text(re.compile("back after [0-9]+ s"))).to_be_visible()
     assert any("waits until it is back" in text for text in texts)
     assert bitaxe.info()["resetReason"] == "Software reset via esp_restart"
+    bitaxe.advance(30)
 
 
 def test_a_lost_device_is_told_and_regained(open_page: Open) -> None:
@@ -476,7 +506,7 @@ def test_a_lost_device_is_told_and_regained(open_page: Open) -> None:
     expect(page.get_by_text("Mining", exact=True)).to_be_visible()
 
     page.context.set_offline(True)
-    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    ask_now(page)
     expect(page.get_by_text("The device does not answer.")).to_be_visible()
     expect(page.get_by_text("No answer")).to_be_visible()
     expect(page.locator(".view")).to_have_class(re.compile("stale"))
@@ -507,6 +537,7 @@ def test_refused_shares_are_explained_and_the_pools_page_is_linked(
         route.fulfill(json=bitaxe.info() | told)
 
     page.route("**/api/system/info", tell)
+    ask_now(page)
     page.get_by_label("Pages").get_by_role("link", name="Dashboard").click()
 
     expect(page.get_by_label("Readings")).to_contain_text("4 rejected, 10 %")
@@ -583,8 +614,10 @@ def test_logs_are_live_filtered_and_paused(
 
 def test_the_log_in_the_page_is_bounded(open_page: Open) -> None:
     def flood(socket: WebSocketRoute) -> None:
-        for number in range(3000):
-            socket.send(f"\x1b[0;32mI ({number}) tag: line {number}\x1b[0m\n")
+        for first in range(0, 3000, 100):
+            numbers = range(first, first + 100)
+            lines = [f"\x1b[0;32mI ({n}) tag: line {n}\x1b[0m\n" for n in numbers]
+            socket.send("".join(lines))
 
     page = open_page("dashboard", alone=True)
     page.route_web_socket("**/api/ws", flood)
@@ -608,6 +641,7 @@ def test_the_log_goes_on_after_a_restart_that_told_nobody(
     while bitaxe.member.device.booted_at == booted_at or not bitaxe.member.is_open:
         time.sleep(0.01)
     page.get_by_role("button", name="Clear").click()
+    bitaxe.advance(15)
 
     expect(log).to_contain_text("asic_result")
 
@@ -625,7 +659,7 @@ def test_a_scroll_of_the_log_that_is_told_late_is_no_error(open_page: Open) -> N
 
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_screen_is_shown(
-    open_page: Open, picture: Callable[[Page, str], None], width: int
+    open_page: Open, bitaxe: Any, picture: Callable[[Page, str], None], width: int
 ) -> None:
     page = open_page("screen", viewport={"width": width, "height": 900})
 
@@ -639,6 +673,7 @@ def test_the_screen_is_shown(
         }"""
     )
     first = shown.get_attribute("src")
+    bitaxe.advance(10)
     expect(shown).not_to_have_attribute("src", first or "")  # it is live
     picture(page, "screen")
     expect(page.get_by_role("listitem")).to_have_count(6)
