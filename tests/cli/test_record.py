@@ -22,6 +22,7 @@ def test_a_command_writes_a_copy_that_a_fleet_can_have(tmp_path: Path) -> None:
 
     assert done.exit_code == 0, done.output
     assert "402 supra" in done.output.lower()
+    assert "still warms up" in done.output
     groups = tomllib.loads(path.read_text())["group"]
     with running(groups=groups) as copy:
         info = copy.info()

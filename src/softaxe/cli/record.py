@@ -95,6 +95,7 @@ def run_clone(  # noqa: PLR0917 - Typer reads the options from the arguments
                 "settings": copy.settings,
                 "readings": copy.readings,
                 "leftOut": copy.left_out,
+                "isWarm": copy.is_warm,
             }
         )
     else:
@@ -120,6 +121,7 @@ def run_clone(  # noqa: PLR0917 - Typer reads the options from the arguments
 
 def _tell_copy(copy: "Copy") -> None:
     from softaxe.catalog.firmware import is_known  # noqa: PLC0415
+    from softaxe.recordings.clone import WARM_S  # noqa: PLC0415
 
     count = len(copy.settings)
     release = copy.release.tag
@@ -129,6 +131,11 @@ def _tell_copy(copy: "Copy") -> None:
         typer.echo(
             f"  {reading.name:10} {reading.theirs:10.2f}  copy {reading.ours:10.2f} "
             f"{reading.unit}"
+        )
+    if not copy.is_warm:
+        typer.echo(
+            f"  it is up for {copy.uptime_s:.0f} s and still warms up: clone it anew "
+            f"after {WARM_S / 60:.0f} minutes"
         )
     if not copy.readings:
         typer.echo("  it does not hash, so nothing tells its body")

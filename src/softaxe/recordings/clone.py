@@ -35,6 +35,11 @@ NOT_COPIED = (
 as the owner, nor know the owner's network; and it has not the owner's page."""
 
 
+WARM_S = 900.0
+"""After so long a Bitaxe's temperatures stand still. An estimate; docs/physics.md has
+a plot."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One quantity of the device, and of its copy."""
@@ -60,6 +65,13 @@ class Copy:
     """How well they agree; empty when the device does not hash."""
     left_out: tuple[str, ...]
     """Settings that the device has and the copy cannot have."""
+    uptime_s: float = WARM_S
+    """Of the device, as it tells it."""
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether the device's readings are those of its body and air at rest."""
+        return self.uptime_s >= WARM_S
 
     @property
     def release(self) -> Firmware:
@@ -96,6 +108,7 @@ def copy_of(info: object, *, specimens: int = SPECIMENS) -> Copy:
         settings,
         tuple(_readings(info, state)),
         left_out,
+        _number(info, "uptimeSeconds"),
     )
 
 
