@@ -1,3 +1,4 @@
+import os
 import sys
 from types import SimpleNamespace
 
@@ -30,3 +31,17 @@ def test_ctrl_c_while_it_loads_leaves_no_traceback(
         main()
 
     assert ended.value.code == 130
+
+
+def test_a_standard_file_that_was_closed_is_there_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commands = SimpleNamespace(app=lambda prog_name: None)
+    monkeypatch.setitem(sys.modules, "softaxe.cli.commands", commands)
+    monkeypatch.setattr(sys, "stderr", None)
+
+    main()
+
+    with sys.stderr as opened:
+        opened.write("lost")
+    assert opened.name == os.devnull

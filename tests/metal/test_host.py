@@ -20,7 +20,7 @@ from softaxe.fleet.groups import Group
 from softaxe.fleet.options import FleetOptions
 from softaxe.metal import raw
 from softaxe.metal.raw import Dialect, Script
-from softaxe.metal.raw_board import NO_WIRE_FAULTS
+from softaxe.metal.raw_board import NO_WIRE_FAULTS, WireFaults
 from softaxe.metal.registers import Ssd1306
 from softaxe.metal.usb_board import UsbBoard, UsbOptions
 from softaxe.metal.wire_body import State
@@ -197,7 +197,10 @@ async def test_a_defect_of_softaxe_switches_the_board_off(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("silent", "why"),
-    [(0x24, "brought up: I2C write 01 00 to 24"), (0x4C, "brought up: I2C write 4c")],
+    [
+        (0x24, "brought up as a 601: I2C write 01 00 to 24"),
+        (0x4C, "brought up as a 601: I2C write 4c"),
+    ],
 )
 @in_loop
 async def test_a_board_without_its_parts_is_refused(
@@ -211,6 +214,21 @@ async def test_a_board_without_its_parts_is_refused(
             await host.start()
 
         usb.raw.set_faults()
+
+
+@in_loop
+async def test_ports_at_which_nothing_answers_keep_no_guard(tmp_path: Path) -> None:
+    async with on_usb(tmp_path, []) as (usb, host):
+        usb.raw.set_faults(wire=WireFaults(lost_requests=1.0))
+        with pytest.raises(MetalError, match="/control: press its reset button"):
+            await host.start()
+        guard = host.guard_pid
+        assert guard is not None
+
+        await host.close()
+
+        with pytest.raises(ProcessLookupError):
+            os.kill(guard, 0)
 
 
 @in_loop

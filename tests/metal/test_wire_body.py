@@ -260,7 +260,7 @@ def test_a_board_that_is_on_though_it_was_switched_off_is_not_brought_up() -> No
 
     wired.arm()
 
-    assert "brought up: the core has 1.150 V" in wired.body.cut_reason
+    assert "up as a 601: the core has 1.150 V" in wired.body.cut_reason
 
 
 def test_a_dialect_that_cannot_tell_a_byte_from_an_error_is_not_tried() -> None:

@@ -37,6 +37,8 @@ LOST_AFTER = 5
 the next script."""
 LATE_REQUESTS = 8
 """Given up, whose answers are still known when they come."""
+SHOWN_BYTES = 16
+"""Of bytes that make no sense, to a person."""
 MAX_RECEIVED_BYTES = 512
 """Kept of what comes to one request; an answer has 64 at most."""
 
@@ -361,7 +363,8 @@ class ControlLine:
         self._late.append((self._id, asked))
         self._failures += 1
         if data:
-            text = f"{asked}: {data.hex(' ')} is no answer to it"
+            shown = data[:SHOWN_BYTES].hex(" ") + " ..." * (len(data) > SHOWN_BYTES)
+            text = f"{asked}: {shown} is no answer to it"
             error = LineError(FailureKind.GARBLED, text, data)
         else:
             text = f"{asked}: no answer within {asked.timeout_s} s"

@@ -57,8 +57,14 @@ def main(path: str, board: str, parent: int) -> None:
             pass  # softaxe has said so
     with suppress(termios.error):  # told of one that is gone; so is the next write
         tty.setraw(control)
-    while (told := _cut(control, instruments)) is not None:
-        _say(f"the core voltage may still be on, pull the power plug: {told}")
+    is_told = False
+    while (why := _cut(control, instruments)) is not None:
+        if not is_told:
+            _say(
+                f"the core voltage may still be on, pull the power plug: {why}; "
+                f"it is tried again until it is off, kill -9 {os.getpid()} ends that"
+            )
+        is_told = True
         time.sleep(AGAIN_S)
     _say("the core voltage is off")
 

@@ -40,8 +40,10 @@ END_S = 5.0
 """In which a board must have shown at the end that it is off."""
 LEAST_NAP_S = 0.0005
 POLL_S = 0.01
-RAMP_S, WAKE_S = 0.5, 0.3
-"""Until a core voltage is there, and a chip answers."""
+RAMP_S, WAKE_S = 5.0, 0.3
+"""In which a core voltage must be there; until a chip answers."""
+QUESTIONS = 5
+"""To a chip that does not answer."""
 MOST_HEARD_BYTES = 1024
 TAG = "metal"
 PANEL = Panel(WIDTH, 8 * PAGES)
@@ -82,7 +84,7 @@ class MetalHost:
         """Of the chips, before there is a device."""
         self._look_at = 0.0
         self._guard_heard_at = 0.0
-        self._is_deaf = self._is_guarded = False
+        self._is_deaf = self._is_guarded = self._has_answered = False
         self._failure: Exception | None = None
         """A defect of this program, after which the board stays off."""
 
@@ -98,6 +100,12 @@ class MetalHost:
         self._tasks.append(asyncio.create_task(self._carry()))
         await self._until(lambda: self.is_ready or self.body.cut_reason, BRING_UP_S)
         self._check()
+        if self.found is not None and not self._has_answered:
+            raise MetalError(
+                f"--metal: nothing answers as a board at {self.found.control_path}: "
+                "press its reset button, see that it has bitaxe-raw or RHAP-D, and "
+                "give the control port first"
+            )
         check_dialect(self._board, self.line.dialect)
         if not self.is_ready:
             raise MetalError(f"--metal: {self.body.cut_reason or self._silence()}")
@@ -120,13 +128,15 @@ class MetalHost:
         """
         self._heard.clear()
         self.body.set_core_voltage(ANY_CHIP_V)
-        await asyncio.sleep(RAMP_S)
+        await self._until(lambda: self.body.has_voltage or self._is_failed, RAMP_S)
         self._check_on()
         self.body.chips.set_reset(is_low=False, now=0.0)
-        await asyncio.sleep(WAKE_S)
-        self.body.chips.receive(chip_question(), now=0.0)
-        await asyncio.sleep(WAKE_S)
-        self._check_on()
+        for _ in range(QUESTIONS):
+            await asyncio.sleep(WAKE_S)
+            self._check_on()
+            if self._heard:
+                break
+            self.body.chips.receive(chip_question(), now=0.0)
         return board_of(bytes(self._heard))
 
     async def serve(self, member: Member) -> None:
@@ -149,7 +159,9 @@ class MetalHost:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._dismiss(OVER if self.body.is_off else b"")
+        # Without any answer there may be no board, but what a guard would disturb.
+        is_over = self.body.is_off or not self._has_answered
+        self._dismiss(OVER if is_over else b"")
         self._await_dismissed()
         with suppress(TimeoutError):  # a port that takes nothing
             await asyncio.wait_for(self._ports.close(), GUARD_END_S)
@@ -219,6 +231,7 @@ class MetalHost:
             self._mind_deafness()
             self._show()
         self.line.step(now)
+        self._has_answered = self._has_answered or self.line.is_probed
         for packet in self.line.packets():
             self._ports.write_control(packet)
         if data := self.body.chips.data_to_chips():
@@ -327,6 +340,10 @@ class MetalHost:
         for task in self._tasks:
             if task.done():
                 task.result()
+
+    @property
+    def _is_failed(self) -> bool:
+        return self._failure is not None or bool(self.body.cut_reason)
 
     def _check_on(self) -> None:
         self._check()

@@ -223,7 +223,8 @@ class WireBody:
         elif outcome.kind is raw.FailureKind.UNPLUGGED:
             self.state = State.GONE
         elif outcome.kind is not raw.FailureKind.CUT:
-            self.cut(f"the board cannot be brought up: {outcome}")
+            name = self._board.version
+            self.cut(f"the board cannot be brought up as a {name}: {outcome}")
 
     def unplugged(self, now: float) -> None:
         """Its ports are gone, and with them every way to switch it off."""
@@ -247,6 +248,11 @@ class WireBody:
         """Whether the board is known to have no core voltage."""
         is_cut_off = self.state is State.CUT and self._is_cut_off
         return is_cut_off or self.state is State.OFF
+
+    @property
+    def has_voltage(self) -> bool:
+        """Whether the core has the voltage that was ordered."""
+        return self.state is State.ON and self._core_v == self._wanted_v
 
     def show(self, picture: bytes) -> None:
         """Let its display show a picture (`oled.Ssd1306.show`), when it has one."""
