@@ -43,7 +43,9 @@ def test_what_is_unknown_or_missing_does_no_harm() -> None:
     assert (info.temp, info.power) == (None, None)
 
 
-@each("answer", [None, [], "text", {"pools": [{"id": None}]}])
+@each(
+    "answer", [None, [], "text", {"pools": [{"id": None}]}, {"\ud800": 1, "pools": 5}]
+)
 def test_another_shape_is_no_answer(answer: Any) -> None:
     with pytest.raises(BadResponse, match="the answer is no Info"):
         read_answer(Info, answer)

@@ -48,7 +48,7 @@ def read_answer(kind: type[T], value: object) -> T:
         value = {name: _as_new(name, one) for name, one in value.items()}
     try:
         return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeError) as error:  # half a character
         raise BadResponse(f"the answer is no {kind.__name__}: {error}") from error
 
 
