@@ -49,7 +49,11 @@ class Running:
         try:
             self.fleet = Fleet(self._options)
             self._loop = asyncio.get_running_loop()
-            await self.fleet.start()
+            try:
+                await self.fleet.start()
+            except BaseException:
+                await self.fleet.close()
+                raise
         except BaseException as error:  # noqa: BLE001 - handed to the test
             self._error = error
             self._ready.set()
