@@ -217,6 +217,23 @@ async def test_a_board_without_its_parts_is_refused(
 
 
 @in_loop
+async def test_who_ends_while_the_board_is_gone_is_told_that_it_goes_on(
+    tmp_path: Path,
+) -> None:
+    told: list[str] = []
+    async with on_usb(tmp_path, told) as (usb, host):
+        await host.start()
+        host.body.set_core_voltage(1.15)
+        await until(lambda: host.body.has_voltage)
+        usb.turn_plug()
+        await until(lambda: host.body.state is State.GONE)
+        with pytest.raises(MetalError, match="the board is gone"):
+            await host.recognise()
+    assert "softaxe ends, and the core voltage may still be on" in told[-1]
+    assert usb.raw.body.power.core_voltage_v > 1
+
+
+@in_loop
 async def test_ports_at_which_nothing_answers_keep_no_guard(tmp_path: Path) -> None:
     async with on_usb(tmp_path, []) as (usb, host):
         usb.raw.set_faults(wire=WireFaults(lost_requests=1.0))

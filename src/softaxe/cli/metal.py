@@ -139,11 +139,10 @@ async def _serve(
     (named,) = group.boards
     board = board_named(named)
     warn(UNTRIED)
-    if is_told:
-        if told := check_board(board, is_forced=is_forced):
-            warn(told)
-    else:
+    if not is_told:
         board = await _recognised(board, place)
+    if told := check_board(board, is_forced=is_forced):
+        warn(told)
     host = _host(board, place)
     try:
         await host.start()

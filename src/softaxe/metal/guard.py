@@ -54,7 +54,29 @@ def main(path: str, board: str, parent: int) -> None:
         case End.GONE:
             _say("softaxe is gone: core voltage is being cut")
         case End.LOST:
-            pass  # softaxe has said so
+            with suppress(OSError):  # it is gone, as softaxe has said
+                _switch_off(control, instruments)
+            return
+    _switch_off(control, instruments)
+
+
+class End(Enum):
+    """How softaxe has left its guard."""
+
+    OVER = auto()
+    SILENT = auto()
+    """It is stopped, or stuck."""
+    GONE = auto()
+    LOST = auto()
+    """It is there, but the board is not, as far as it knows."""
+
+
+def _switch_off(control: int, instruments: Instruments) -> None:
+    """Switch the board off, until it shows that it is.
+
+    Raises:
+        OSError: The board is gone.
+    """
     with suppress(termios.error):  # told of one that is gone; so is the next write
         tty.setraw(control)
     is_told = False
@@ -67,17 +89,6 @@ def main(path: str, board: str, parent: int) -> None:
         is_told = True
         time.sleep(AGAIN_S)
     _say("the core voltage is off")
-
-
-class End(Enum):
-    """How softaxe has left its guard."""
-
-    OVER = auto()
-    SILENT = auto()
-    """It is stopped, or stuck."""
-    GONE = auto()
-    LOST = auto()
-    """It is there, but the board is not, as far as it knows."""
 
 
 def _watch(commands: int, answers: int) -> End:

@@ -159,6 +159,9 @@ class MetalHost:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._has_answered and not self.body.is_off:
+            text = "softaxe ends, and the core voltage may still be on: pull the plug"
+            self._tell(Level.ERROR, f"{text} of the board's power supply")
         # Without any answer there may be no board, but what a guard would disturb.
         is_over = self.body.is_off or not self._has_answered
         self._dismiss(OVER if is_over else b"")
@@ -347,6 +350,8 @@ class MetalHost:
 
     def _check_on(self) -> None:
         self._check()
+        if not self._ports.is_open:
+            raise MetalError("--metal: the board is gone")
         if self.body.cut_reason:
             raise MetalError(f"--metal: {self.body.cut_reason}")
 
