@@ -17,6 +17,7 @@ def test_one(bitaxe):
 def test_every_family(bitaxe_fleet):
     models = {device.info()["ASICModel"] for device in bitaxe_fleet}
     assert models == {"BM1397", "BM1366", "BM1368", "BM1370"}
+    assert all(device.info()["hashRate"] > 0 for device in bitaxe_fleet)
     bitaxe_fleet.clock.advance(60)
 
 def test_a_pool(bitaxe_pool):

@@ -37,6 +37,7 @@ from softaxe.fleet.event_loop import new_event_loop
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import read_group
 from softaxe.fleet.options import ONE_HOST, FleetOptions
+from softaxe.fleet.parts import merge
 from softaxe.fleet.parts.whole import Whole, here
 from softaxe.fleet.pool_server import MAX_CONNECTIONS
 from softaxe.json_values import JsonValue
@@ -53,7 +54,9 @@ from softaxe.units import Level
 
 T = TypeVar("T")
 WARM_UP_S = 15.0
-"""Device time after which a device hashes and shows it."""
+"""Device time after which a device hashes and shows it..."""
+SLOW_START_S = 5
+"""...and so much more for those with many chips, or slow ones."""
 START_S = 60.0
 """Real seconds after which a start has failed..."""
 START_S_PER_DEVICE = 0.3
@@ -337,8 +340,7 @@ class RunningFleet:
                 listener = await open_control(whole)
             self.control_url = "" if listener is None else listener.url
             await whole.start()
-            if self._warm_up_s:
-                await whole.advance(seconds=self._warm_up_s)
+            await self._warm_up(whole)
             self._ready.set()
             await whole.run()
         finally:
@@ -390,6 +392,18 @@ class RunningFleet:
 
         self.order(work)
 
+    async def _warm_up(self, whole: Whole) -> None:
+        """Let pass what the devices need to be mining when they are handed out."""
+        if self._warm_up_s:
+            await whole.advance(seconds=self._warm_up_s)
+        if self._warm_up_s != WARM_UP_S:
+            return  # so it was wished
+        for _ in range(SLOW_START_S):
+            total = merge.totals(await whole.ask("totals"))
+            if total["mining"] + total["problems"] == total["devices"]:
+                return
+            await whole.advance(seconds=1.0)
+
     def reset(self) -> None:
         """Start over, as the devices were handed out; nothing that was stored stays.
 
@@ -399,8 +413,7 @@ class RunningFleet:
 
         async def work(whole: Whole) -> None:
             await whole.reset()
-            if self._warm_up_s:
-                await whole.advance(seconds=self._warm_up_s)
+            await self._warm_up(whole)
 
         self.order(work)
         self._clocks.clear()
