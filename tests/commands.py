@@ -57,6 +57,6 @@ def ended(*arguments: str) -> "subprocess.CompletedProcess[str]":
         [sys.executable, "-m", "softaxe", *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )

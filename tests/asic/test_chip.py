@@ -514,7 +514,6 @@ def test_a_job_without_midstates_is_ignored() -> None:
     assert not bench.chain.is_hashing
 
 
-@pytest.mark.unwatched
 def test_an_undervolted_chip_reports_rubbish_and_counts_errors() -> None:
     bench = Bench(volts=WEAK_V)
     job = bench.send_job(24, 0.0)

@@ -53,7 +53,6 @@ def test_the_command_is_content_with_softaxe(bitaxe: Any) -> None:
     assert result.output.endswith(", 0 differ\n")
 
 
-@pytest.mark.unwatched
 def test_a_program_reads_what_differs(bitaxe: Any) -> None:
     few = CliRunner().invoke(app, ["check", bitaxe.url, "--json"])
     all_of_it = CliRunner().invoke(app, ["check", bitaxe.url, "--json", "--all"])

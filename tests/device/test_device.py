@@ -22,8 +22,6 @@ from softaxe.flash.partitions import Flash
 from softaxe.json_values import JsonValue
 from softaxe.units import Level
 
-pytestmark = pytest.mark.unwatched
-
 
 def on_network(seed: int = 0) -> Device:
     device = Device(seed=seed)
@@ -36,6 +34,7 @@ def image(version: str) -> AppImage:
     return AppImage(version, "esp-miner", "v5.5.1", "", "", 4096, "ab" * 32)
 
 
+@pytest.mark.unwatched
 def test_the_example_in_the_docstring_holds() -> None:
     assert doctest.testmod(module).failed == 0
 

@@ -6,8 +6,6 @@ from softaxe import Device, Pool, Simulation
 from softaxe.device.share_rate import LEAST_SCALE, ShareRate
 from softaxe.stratum.pool import PoolFaults
 
-pytestmark = pytest.mark.unwatched
-
 BOARD_HS = 1.0e12
 
 

@@ -6,8 +6,6 @@ from tests.mining import logged, mining, model_of
 from softaxe import Device, Pool, Simulation
 from softaxe.device.stopping import StopReason
 
-pytestmark = pytest.mark.unwatched
-
 
 def test_a_pause_ramps_down_and_takes_the_power() -> None:
     simulation = mining(90, firmware="2.14")
@@ -36,6 +34,7 @@ def test_a_pause_ramps_down_and_takes_the_power() -> None:
     assert device.power_fault is None
 
 
+@pytest.mark.unwatched
 def test_a_resumed_device_mines_with_what_was_set_meanwhile() -> None:
     simulation = mining(90, firmware="2.15")
     device = simulation.device
@@ -86,6 +85,7 @@ def test_who_resumes_while_it_stops_waits_for_both() -> None:
     assert model_of(device).chips.is_hashing
 
 
+@pytest.mark.unwatched
 def test_a_restart_ends_a_pause() -> None:
     simulation = mining(90, firmware="2.14")
     device = simulation.device

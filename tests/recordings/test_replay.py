@@ -133,7 +133,6 @@ def asking(method: str, path: str, body: bytes = b"") -> Request:
     return Request(method, f"/api/system{path}", client="127.0.0.1", body=source)
 
 
-@pytest.mark.unwatched
 @pytest.mark.parametrize("number", range(len(RELEASES)), ids=RELEASES)
 def test_each_release_is_recorded_and_played_as_what_it_is(
     releases: RunningFleet, number: int

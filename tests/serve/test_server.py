@@ -570,7 +570,6 @@ def test_endless_headers_are_refused(bitaxe: Any) -> None:
     assert bitaxe.info()["hostname"] == "bitaxe-f369"
 
 
-@pytest.mark.unwatched
 @each(
     "request_bytes",
     [

@@ -110,7 +110,6 @@ def test_a_bad_firmware_gets_the_firmware_s_texts_in_its_profile(
     assert (short.status_code, short.text) == (500, "Validation / Activation Error")
 
 
-@pytest.mark.unwatched
 @pytest.mark.parametrize(
     ("method", "path", "wanted"),
     [

@@ -253,7 +253,6 @@ REFUSALS: dict[str, dict[str, list[str]]] = {
 }
 
 
-@pytest.mark.unwatched
 @each(
     ("name", "wrong"), [(name, wrong) for name in REFUSALS for wrong in REFUSALS[name]]
 )

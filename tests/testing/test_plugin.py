@@ -4,8 +4,6 @@ import pytest
 
 from softaxe.testing.run import MakeDevices, running
 
-pytestmark = pytest.mark.unwatched
-
 TESTS = """
 import json, urllib.request
 

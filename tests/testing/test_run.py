@@ -234,7 +234,6 @@ def test_times_that_cannot_be_are_told_at_once() -> None:
         assert bitaxe.clock.now == before + 1
 
 
-@pytest.mark.unwatched
 def test_the_pool_serves_and_misbehaves() -> None:
     with softaxe.running(count=2, speed=0) as fleet:
         fleet.clock.advance(120)
