@@ -240,6 +240,24 @@ def test_a_regulator_that_stays_on_is_told_of_until_it_is_off() -> None:
     assert wired.body.is_off
 
 
+def test_a_fan_that_was_out_of_reach_at_a_cut_is_turned_up_later() -> None:
+    wired = Wired()
+    device = wired.mine(15)
+    wired.break_it(wire=WireFaults(silent=frozenset({0x4C})))
+    wired.body.cut("a test")
+    wired.advance(3)
+    assert wired.body.is_off
+    assert any("is off (0.000 V), but: I2C write 4c 3f" in one for one in wired.told)
+    slow_rpm = wired.raw.body.fan_rpms[0]
+
+    wired.break_it()
+    wired.advance(8)
+
+    assert wired.raw.body.fan_rpms[0] > 1.2 * slow_rpm
+    assert wired.body.is_off
+    assert device.readings.fan_percent == 100
+
+
 def test_a_voltage_that_comes_back_is_taken_away_again() -> None:
     wired = Wired()
     wired.arm()

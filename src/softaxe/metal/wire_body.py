@@ -200,6 +200,7 @@ class WireBody:
         """Bring the board up from whatever it does: off, cool, known, with limits."""
         self._now = now
         if self.state is State.CUT:
+            self._is_cut_off = False
             self._cut_again()
             return
         self.state = State.BEING_ARMED
@@ -510,6 +511,7 @@ class WireBody:
         """
         is_first, self.cut_reason = not self.cut_reason, self.cut_reason or reason
         self.state = State.CUT
+        self._is_cut_off = False
         self._wanted_v = 0.0
         self.chips.out.clear()
         self._cut_again()
@@ -517,7 +519,6 @@ class WireBody:
             self._say(level, f"core voltage cut: {reason}")
 
     def _cut_again(self) -> None:
-        self._is_cut_off = False
         self._cut_at = self._line.now + LONGEST_CUT_S
         self._line.cut(self._instruments.off(), self._has_cut)
         self._on_work()
@@ -531,13 +532,14 @@ class WireBody:
             core_v, failures = outcome
             told = failures or f"it is {core_v:.3f} V"
             if core_v < OFF_V:
-                self._is_cut_off, self._cut_at = True, NEVER
+                self._is_cut_off = True
+                self._cut_at = self._line.now + CUT_AGAIN_S if failures else NEVER
                 self._note_v(0.0)
                 but = f", but: {failures}" if failures else ""
                 text = f"the core voltage is off ({core_v:.3f} V){but}"
                 self._say(Level.WARNING, text)
                 return
-        self._cut_at = self._line.now + CUT_AGAIN_S
+        self._is_cut_off, self._cut_at = False, self._line.now + CUT_AGAIN_S
         text = f"the core voltage may still be on, pull the power plug: {told}"
         self._say(Level.ERROR, text)
 
