@@ -39,8 +39,9 @@ What they run has its own tests, one file for each module, and those are watched
 """
 SLOWEST = "tests/fleet/parts/test_cluster.py"
 """Machines start, die and start again there, one after the other, for a minute."""
+TOGETHER = ("tests/ui/test_fleet", "tests/ui/")
+"""Beginnings of names: they have a Chromium together, which costs a second to start."""
 BY_THE_FILE = (
-    "tests/ui/",
     "tests/bitcoin/test_kernel.py",
     "tests/cli/test_device.py",
     "tests/client/test_axeos.py",
@@ -61,6 +62,9 @@ FIRST = ("tests/testing/", "tests/test_examples.py", "tests/test_tuner.py")
 
 def dealt_as(nodeid: str) -> str:
     """Return what all tests have in common that one process runs together."""
+    for beginning in TOGETHER:
+        if nodeid.startswith(beginning):
+            return beginning
     file, _, _ = nodeid.partition("::")
     return file if file.startswith(BY_THE_FILE) else nodeid.partition("[")[0]
 
@@ -124,7 +128,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def place(item: pytest.Item) -> tuple[bool, bool, int]:
         name = item.nodeid
-        is_late = not name.startswith((*BY_THE_FILE, *FIRST))
+        is_late = not name.startswith((*TOGETHER, *BY_THE_FILE, *FIRST))
         return not name.startswith(SLOWEST), is_late, -cases[dealt_as(name)]
 
     items.sort(key=place)

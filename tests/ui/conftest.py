@@ -139,7 +139,10 @@ def _watched(page: Page, home: str, faults: list[str]) -> Iterator[None]:
 
 
 def _forget(page: Page, home: str) -> None:
-    """Leave nothing of a test in the page that the next one has."""
+    """Leave nothing of a test in the page that the next one has.
+
+    But for files in the cache, which have names that tell what is in them.
+    """
     page.unroute_all()
     page.context.set_offline(False)
     page.goto("about:blank")  # which has nothing to write down when it is left
@@ -147,7 +150,6 @@ def _forget(page: Page, home: str) -> None:
     browser = page.context.new_cdp_session(page)
     everything = {"origin": home, "storageTypes": "all"}
     browser.send("Storage.clearDataForOrigin", everything)
-    browser.send("Network.clearBrowserCache")  # ports are taken again
     browser.detach()
 
 
