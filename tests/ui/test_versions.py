@@ -26,8 +26,10 @@ def device_of(
         @cache
         def shared(release: str) -> Any:
             state = tmp_path_factory.mktemp("device")
-            device = run_device(state, speed=20.0, firmware=(release,))
-            return stack.enter_context(device)
+            options = {"speed": 5.0, "firmware": (release,)}
+            device = stack.enter_context(run_device(state, **options))
+            device.advance(30)  # it mines
+            return device
 
         yield shared
 
