@@ -79,6 +79,8 @@ async def on_usb(
         stopped.set()
         await serving
         usb.close()
+        for guard in host.dismissed:
+            guard.wait(PATIENCE_S)
 
 
 @in_loop

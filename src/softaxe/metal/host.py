@@ -78,7 +78,7 @@ class MetalHost:
         self._ports = BoardPorts(place, self)
         self._member: Member | None = None
         self._guard: Guard | None = None
-        self._dismissed: list[Guard] = []
+        self.dismissed: list[Guard] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._heard = bytearray()
         """Of the chips, before there is a device."""
@@ -313,11 +313,11 @@ class MetalHost:
             stdin.write(word)
         stdin.close()
         stdout.close()
-        self._dismissed.append(guard)
+        self.dismissed.append(guard)
 
     def _await_dismissed(self) -> None:
         """Give guards that were let go the time that a cut takes."""
-        for guard in self._dismissed:
+        for guard in self.dismissed:
             with suppress(subprocess.TimeoutExpired):
                 guard.wait(GUARD_END_S)
 
