@@ -99,6 +99,10 @@ def unwatched() -> Iterator[None]:
             coverage.start()
 
 
+NOT_HERE = ("__main__", ".cluster", "._follow")
+"""Modules that run, need Ray, or are no Python's but other programs'."""
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Watch how softaxe is imported, but not how thousands of tests come to be.
