@@ -114,7 +114,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     deals = session.config.pluginmanager.has_plugin("dsession")
     if Coverage.current() and worker == "gw0" and not deals:
         for module in walk_packages(softaxe.__path__, "softaxe."):
-            if not module.name.endswith(("__main__", ".cluster")):  # it needs Ray
+            if not module.name.endswith(NOT_HERE):
                 importlib.import_module(module.name)
     with unwatched():
         return (yield)
