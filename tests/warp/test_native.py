@@ -92,6 +92,8 @@ def test_who_works_is_not_idle() -> None:
         sleeper.wait()
 
 
+LATE_S = 1000.0
+"""Of the fleet: two real seconds of a busy machine, where real waits would take 60."""
 PROGRAM = r"""
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -198,7 +200,7 @@ def test_every_wait_ends_with_the_fleets_time_through_speeds_and_a_pause(
             speed = 0.0 if 8 <= looks < 20 else 600.0 if looks % 20 < 15 else 1800.0
             now_s += speed * LOOK_S
             page.tell(now_s, time.monotonic())
-            assert now_s < 6000, "a wait does not end"
+            assert now_s < 100 * LATE_S, "a wait does not end"
     finally:
         running.kill()
     assert running.stdout is not None
@@ -207,10 +209,10 @@ def test_every_wait_ends_with_the_fleets_time_through_speeds_and_a_pause(
 
     assert page.is_entered
     for name in ("sleep", "poll", "select", "epoll", "futex"):
-        assert 60 <= float(took.pop(name)) < 120, name
+        assert 60 <= float(took.pop(name)) < LATE_S, name
     for name in ("until", "sem", "cond"):  # of whole seconds
-        assert 59 <= float(took.pop(name)) < 120, name
-    assert 50 <= float(took.pop("signal")) < 120
+        assert 59 <= float(took.pop(name)) < LATE_S, name
+    assert 50 <= float(took.pop("signal")) < LATE_S
     assert took.pop("answers") == "1", "its timeout is not shorter than it was"
     assert float(took.pop("answer")) < 5
     assert float(took.pop("all")) <= now_s, "never ahead"
