@@ -17,8 +17,8 @@ from typing import Any
 
 from softaxe.metal import raw
 from softaxe.metal.raw import Dialect, FailureKind, LineError, Request, Script, T
+from softaxe.units import NEVER
 
-NEVER = float("inf")
 QUIET_S = 0.03
 """Silence after which what has come is all: an answer is one USB packet. Also what is
 waited for when a board is plugged in, and after a bad answer."""

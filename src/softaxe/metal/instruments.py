@@ -9,14 +9,13 @@ from softaxe.board.regulator import ALL_WELL, Status, dac_voltage
 from softaxe.catalog import Board
 from softaxe.metal import parts, raw
 from softaxe.metal.raw import LineError, Script
-from softaxe.metal.safety import OFF_V, Survey
+from softaxe.metal.safety import FULL_FAN_PERCENT, OFF_V, Survey
 from softaxe.metal.tps546 import Tps546
 
 I2C_HZ = 100_000
 OT_FAULT_C = 120.0
 """Where the regulator switches itself off when nobody else does; it is shipped with
 145 °C. A choice: above whatever `safety` lets happen."""
-FULL_FAN_PERCENT = 100.0
 OFF_TRIES = 3
 SETTLE_S = 0.02
 """From switching off to a voltage that has fallen."""

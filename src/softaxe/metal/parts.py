@@ -23,6 +23,7 @@ from softaxe.metal.raw import (
     Script,
     i2c_write,
     i2c_write_read,
+    signed,
 )
 
 EMC2101 = 0x4C
@@ -184,7 +185,7 @@ def read_temperatures(board: Board) -> Script[Temperatures]:
     second_c = None
     match board.temp_sensor:
         case "EMC2101 internal":
-            first_c: float | None = _signed((yield from _read(EMC2101, 0x00)), 8)
+            first_c: float | None = signed((yield from _read(EMC2101, 0x00)), 8)
         case "EMC2101 diode":
             first_c = yield from _read_emc2101_diode()
         case "EMC2103 diode":
@@ -221,7 +222,7 @@ def identify_ina260() -> Script[None]:
 
 def read_ina260() -> Script[InputReading]:
     """Measure the input: three requests."""
-    current = _signed((yield from _read_word(INA260, 0x01)), 16)
+    current = signed((yield from _read_word(INA260, 0x01)), 16)
     voltage = yield from _read_word(INA260, 0x02)
     power = yield from _read_word(INA260, 0x03)
     return InputReading(
@@ -270,17 +271,17 @@ def _read_emc2101_diode() -> Script[float | None]:
     eighths = (high << 8 | (yield from _read(EMC2101, 0x10))) >> 5
     if eighths in (OPEN_DIODE, SHORTED_DIODE):
         return None
-    return _signed(eighths, 11) / 8
+    return signed(eighths, 11) / 8
 
 
 def _read_emc2103_diode(register: int) -> Script[float | None]:
     high = yield from _read(EMC2103, register)
     both = high << 8 | (yield from _read(EMC2103, register + 1))
-    return None if both == BROKEN_DIODE else _signed(both >> 5, 11) / 8
+    return None if both == BROKEN_DIODE else signed(both >> 5, 11) / 8
 
 
 def _read_tmp1075(address: int) -> Script[float]:
-    return _signed((yield from _read_word(address, 0x00)) >> 4, 12) / 16
+    return signed((yield from _read_word(address, 0x00)) >> 4, 12) / 16
 
 
 def _read_tach(address: int, register: int, clock: int) -> Script[int]:
@@ -307,10 +308,6 @@ def _read_word(address: int, register: int) -> Script[int]:
 
 def _write(address: int, register: int, value: int) -> Script[None]:
     yield i2c_write(address, bytes([register, value]))
-
-
-def _signed(value: int, bits: int) -> int:
-    return value - ((value >> bits - 1) << bits)
 
 
 def _wrong(address: int, text: str) -> LineError:

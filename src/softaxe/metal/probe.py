@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from softaxe.catalog import Board
 from softaxe.catalog import board as board_named
 from softaxe.errors import NotThere
-from softaxe.metal import parts, raw
+from softaxe.metal import oled, parts, raw
 from softaxe.metal.control_line import ControlLine
 from softaxe.metal.ports import BoardPorts, FoundBoard, Place
 from softaxe.metal.raw import LineError, Script
@@ -15,7 +15,6 @@ from softaxe.metal.tps546 import Tps546
 
 ANSWER_S = 5.0
 """Until all must be read."""
-DISPLAY = 0x3C
 Findings = dict[str, str]
 
 
@@ -98,7 +97,7 @@ def _questions() -> Iterator[tuple[str, Callable[[], Script[str]]]]:
     yield "TMP1075 at 4a, 4b", lambda: _sensors(hexa)
     yield "INA260 at 40", _meter
     yield "DS4432U at 48", lambda: _there(raw.i2c_write_read(parts.DS4432U, b"\xf8", 1))
-    yield "display at 3c", lambda: _there(raw.i2c_read(DISPLAY, 1))
+    yield "display at 3c", lambda: _there(raw.i2c_read(oled.ADDRESS, 1))
 
 
 def _reset_line() -> Script[str]:

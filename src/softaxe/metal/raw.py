@@ -340,3 +340,8 @@ def _refusal(data: bytes, request_id: int, dialect: Dialect | None) -> Refusal |
     if dialect is Dialect.VB:  # which knows no other, and counts good answers alike
         is_text = is_text and text == VB_TEXT
     return Refusal(text, length) if is_text else None
+
+
+def signed(value: int, bits: int) -> int:
+    """Read so many bits as two's complement."""
+    return value - ((value >> bits - 1) << bits)

@@ -36,8 +36,8 @@ SETTLED_S = 0.5
 """From switching on to readings that hold. Source: mujina."""
 MOST_OFF_V, MOST_OFF_SHARE = 0.05, 0.03
 """By how much the core voltage may differ from what it was set to."""
-LEAST_FAN_PERCENT = 50.0
-"""While there is core voltage: the last duty outlives the program that set it."""
+FULL_FAN_PERCENT, LEAST_FAN_PERCENT = 100.0, 50.0
+"""The least while there is core voltage: the last duty outlives who set it."""
 OFF_V = 0.3
 """Below this there is no core voltage."""
 STEP_V = 0.025

@@ -21,6 +21,7 @@ from softaxe.metal.raw import (
     Script,
     i2c_write,
     i2c_write_read,
+    signed,
 )
 
 ADDRESS = 0x24
@@ -129,7 +130,7 @@ def slinear11(value: float) -> bytes:
 def from_slinear11(data: bytes) -> float:
     """Read a number of five bits of exponent and eleven of mantissa, both signed."""
     word = int.from_bytes(data, "little")
-    return ldexp(_signed(word & 0x7FF, 11), _signed(word >> 11, 5))
+    return ldexp(signed(word & 0x7FF, 11), signed(word >> 11, 5))
 
 
 def ulinear16(value: float, exponent: int) -> bytes:
@@ -184,7 +185,7 @@ class Tps546:
             yield IDENTIFY_PAUSE_S
         if found[0] != 6 or found[1:] not in NAMES:
             raise _wrong(f"device id {found.hex(' ')} is that of no TPS546D24")
-        exponent = _signed(mode & 0x1F, 5)
+        exponent = signed(mode & 0x1F, 5)
         self._is_configured = False
         if mode & MODE_BITS or not mode & RELATIVE or exponent not in EXPONENTS:
             raise _wrong(f"VOUT_MODE {mode:02x} is not linear with relative limits")
@@ -337,10 +338,6 @@ def _read(command: Command, count: int) -> Script[bytes]:
 def _write(setting: Setting) -> Script[None]:
     length = bytes([len(setting.data)]) if setting.is_block else b""
     yield i2c_write(ADDRESS, bytes([setting.command]) + length + setting.data)
-
-
-def _signed(value: int, bits: int) -> int:
-    return value - ((value >> bits - 1) << bits)
 
 
 def _wrong(text: str) -> LineError:

@@ -27,6 +27,7 @@ from softaxe.metal.instruments import Instruments
 from softaxe.metal.oled import Ssd1306
 from softaxe.metal.raw import LineError, Script, T
 from softaxe.metal.safety import (
+    FULL_FAN_PERCENT,
     LEAST_FAN_PERCENT,
     OFF_V,
     OLDEST_S,
@@ -37,7 +38,6 @@ from softaxe.metal.safety import (
 )
 from softaxe.units import NEVER, Level
 
-FULL_FAN_PERCENT = 100.0
 SOFT_START_S = 0.05
 """From switching on to the first look at what came of it."""
 STEP_PAUSE_S = 0.005
