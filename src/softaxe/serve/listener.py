@@ -715,10 +715,19 @@ class Listener:
         if len(self.connections) >= bounds.connections:
             if not bounds.makes_room:
                 self.waiting[connection] = None
-                connection.wait()
+                self.loop.call_soon(self._hold, connection)
                 return
             self._make_room(keeps_websockets=bounds.keeps_websockets)
         self.connections.add(connection)
+
+    def _hold(self, connection: HttpServerProtocol) -> None:
+        """Read nothing of who waits.
+
+        Not in `connection_made`: Python 3.11.2's own event loop begins to read after
+        it, even if it has paused that.
+        """
+        if connection in self.waiting:
+            connection.wait()
 
     def _make_room(self, *, keeps_websockets: bool) -> None:
         def use(one: HttpServerProtocol) -> tuple[bool, float]:
