@@ -10,7 +10,7 @@ from tests.metal.offered import offered
 from softaxe.catalog import board
 from softaxe.errors import NotThere
 from softaxe.metal.raw import Dialect
-from softaxe.metal.raw_board import RawBoard
+from softaxe.metal.raw_board import RawBoard, WireFaults
 from softaxe.metal.registers import TPS546_ADDRESS, Tps546Registers
 from softaxe.metal.usb_board import UsbOptions
 
@@ -44,6 +44,17 @@ def test_it_reads_all_that_is_known_and_changes_nothing(tmp_path: Path) -> None:
     assert found["answers"] == "v0"
     assert found["reset line"] == "low: the chips are held"
     assert found["TPS546 at 24"].startswith("TPS546D24A: input 5.2")
+    assert found["EMC2101 at 4c"].startswith("EMC2101: 0 rpm")
+    assert found["INA260 at 40"] == "nothing answers"
+
+
+def test_an_answer_that_is_lost_is_asked_for_again(tmp_path: Path) -> None:
+    where = place(f"{tmp_path}/control,{tmp_path}/data")
+    with offered(UsbOptions(board("601"), link=tmp_path)) as usb:
+        usb.usb.raw.set_faults(wire=WireFaults(lost_answers=0.2))
+        found = asyncio.run(look_around(where))
+
+    assert "no answer" not in " ".join(found.values())
     assert found["EMC2101 at 4c"].startswith("EMC2101: 0 rpm")
     assert found["INA260 at 40"] == "nothing answers"
 

@@ -13,8 +13,10 @@ from softaxe.metal.ports import BoardPorts, FoundBoard, Place
 from softaxe.metal.raw import LineError, Script
 from softaxe.metal.tps546 import Tps546
 
-ANSWER_S = 5.0
+ANSWER_S = 10.0
 """Until all must be read."""
+TRIES = 3
+"""To hear an answer: a busy machine may come too late for one."""
 Findings = dict[str, str]
 
 
@@ -79,11 +81,36 @@ def _read_all() -> Script[Findings]:
     found: Findings = {}
     for name, script in _questions():
         try:
-            found[name] = yield from script()
+            found[name] = yield from _patiently(script())
         except LineError as error:
             is_absent = error.kind is raw.FailureKind.NAK
             found[name] = "nothing answers" if is_absent else str(error)
     return found
+
+
+def _patiently(script: Script[str]) -> Script[str]:
+    """Ask again for what was not heard; to read twice does no harm."""
+    try:
+        request = next(script)
+        while True:
+            try:
+                answer = yield from _ask(request)
+            except LineError as error:
+                request = script.throw(error)
+            else:
+                request = script.send(answer)
+    except StopIteration as end:
+        return str(end.value)
+
+
+def _ask(request: raw.Request | float) -> Script[bytes]:
+    for _ in range(TRIES - 1):
+        try:
+            return (yield request)
+        except LineError as error:
+            if error.kind not in {raw.FailureKind.NO_ANSWER, raw.FailureKind.GARBLED}:
+                raise
+    return (yield request)
 
 
 def _questions() -> Iterator[tuple[str, Callable[[], Script[str]]]]:
