@@ -39,19 +39,18 @@ def string(value: str) -> str:
 def number(value: float) -> str:
     """Print a number: whole ones in 32 bits as such, else up to 17 digits."""
     if _INT_MIN <= value <= _INT_MAX:
-        if type(value) is int:
-            return str(value)
-        if value == int(value):
-            return str(int(value))
-    try:
-        value = float(value)
-    except OverflowError:
-        return "null"
-    if not isfinite(value):
-        return "null"
+        if value == (whole := int(value)):
+            return str(whole)
+    else:
+        try:
+            value = float(value)
+        except OverflowError:
+            return "null"
+        if not isfinite(value):
+            return "null"
     text = f"{value:.15g}"
     again = float(text)
-    if abs(again - value) > _EPSILON * max(abs(again), abs(value)):
+    if again != value and (abs(again - value) > _EPSILON * max(abs(again), abs(value))):
         text = f"{value:.17g}"
     return text
 
@@ -66,22 +65,24 @@ def integer(value: float) -> str:
 def float7(value: float) -> str:
     """Print a single-precision number rounded to seven decimals."""
     try:
-        scaled: float = _unpack(_pack(value))[0] * _DECIMALS
+        (single,) = _unpack(_pack(value))
     except OverflowError:
         return "null"
+    scaled = single * _DECIMALS
     if -_EXACT < scaled < _EXACT:
         # Half away from zero. So few digits print as `number` would print them.
-        rounded = int(scaled + 0.5) if scaled >= 0 else int(scaled - 0.5)
-        return f"{rounded / _DECIMALS:.15g}"
+        half = 0.5 if scaled >= 0 else -0.5
+        return f"{int(scaled + half) / _DECIMALS:.15g}"
     return number(scaled / _DECIMALS)
 
 
 def float_raw(value: float) -> str:
     """Print a single-precision number with all its digits."""
     try:
-        return number(_unpack(_pack(value))[0])
+        (single,) = _unpack(_pack(value))
     except OverflowError:
         return "null"
+    return number(single)
 
 
 def boolean01(value: bool) -> str:

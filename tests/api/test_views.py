@@ -11,7 +11,8 @@ from softaxe import Device, Pool, Simulation, cjson
 from softaxe.api import views
 from softaxe.api.schema import info_fields, offered_columns
 from softaxe.catalog import board
-from softaxe.catalog.firmware import firmware
+from softaxe.catalog.firmware import firmware, versions
+from softaxe.device.events import SaveSettings
 from softaxe.device.faults import NO_FAULTS, DeviceFaults
 from softaxe.device.memory import Heap
 from softaxe.device.mining import BlockInfo
@@ -20,6 +21,7 @@ from softaxe.device.protection import Readings, Reduction
 from softaxe.device.settings import Settings
 from softaxe.device.state import AsicReading
 from softaxe.device.statistics import RejectedReason, ShareCounters
+from softaxe.json_values import JsonValue
 from softaxe.units import float32
 
 DATA = Path(__file__).parents[1] / "data"
@@ -173,6 +175,57 @@ def test_a_new_device_has_no_block_and_no_chips() -> None:
     assert answer["apEnabled"] == 1
     assert answer["wifiRSSI"] == -90
     assert answer["sharesRejectedReasons"] == []
+
+
+@each("release", ["2.9.0", "2.12.2", "2.15.0"])
+def test_what_is_kept_of_info_is_what_would_be_printed_anew(release: str) -> None:
+    device = Device(seed=1, firmware=release, www={"/version.txt": b"100% mine"})
+    simulation = Simulation(device, Pool.for_scaled_work(seed=1))
+    info, bodies = views.Info(), []
+
+    def told() -> bytes:
+        body = info.body(device)
+        assert body == views.info_body(device)
+        bodies.append(body)
+        return body
+
+    def patch(name: str, value: JsonValue) -> None:
+        device.patch([(name, value)], device.now)
+
+    told()
+    simulation.advance(20)
+    assert told() == told()
+    patch("hostname", "a-100-percent-miner")
+    assert b"a-100-percent-miner" in told()
+    patch("autofanspeed", 0)
+    patch("stratumUser", "100%s")
+    assert b"100%s" in told()
+    device.set_faults(DeviceFaults(www_version="100%d"), device.now)
+    told()
+    device.set_faults(NO_FAULTS, device.now)
+    told()
+    simulation.advance(40)
+    told()
+    patch("rotation", 180)
+    requests = [one for one in device.events() if isinstance(one, SaveSettings)]
+    told()
+    device.settings_not_saved(requests[-1])
+    told()
+    device.restart(device.now)
+    simulation.advance(3)
+    told()
+    assert len(set(bodies)) > 6
+
+
+def test_what_is_told_of_one_object_reads_that_alone(device: Device) -> None:
+    fields = {field for one in versions() for field in info_fields(firmware(one))}
+
+    still = [field for field in fields if field.of]
+
+    assert len({field.name for field in still}) > 50
+    for field in still:
+        alone: Any = SimpleNamespace(**{field.of: getattr(device, field.of)})
+        assert field.get(alone) == field.get(device)
 
 
 def test_secrets_are_in_no_view(device: Device) -> None:

@@ -129,25 +129,40 @@ def _pool_value(value: object) -> str:
 
 
 def _monitor(rows: Rows) -> cjson.Printer:
-    """Print hashrateMonitor."""
+    """Print hashrateMonitor, in a template for each of its objects."""
     number = cjson.float7 if rows.monitor == "rounded" else cjson.float_raw
     is_compact = rows.is_compact
+    is_last = rows.monitor == "raw, domains last"
+    total, domains, errors = (
+        ("total", "%(total)s"),
+        ("domains", "%(domains)s"),
+        ("errorCount", "%(errors)s"),
+    )
+    chip = cjson.members(
+        (total, errors, domains) if is_last else (total, domains, errors),
+        depth=4,
+        is_compact=is_compact,
+    )
+    bare = cjson.members((total, errors), depth=4, is_compact=is_compact)
+    whole = cjson.members((("asics", "%s"),), depth=2, is_compact=is_compact)
+    has_bare = rows.monitor == "raw"
 
     def rate(rate_hs: float) -> str:
         return number(rate_hs / GIGA)
 
-    def chip(asic: AsicReading) -> str:
-        domains = cjson.array(map(rate, asic.domains_hs), is_compact=is_compact)
-        members = [("total", rate(asic.total_hs)), ("domains", domains)]
-        if not asic.domains_hs and rows.monitor == "raw":
-            del members[1]
-        at = 1 if rows.monitor == "raw, domains last" else len(members)
-        members.insert(at, ("errorCount", cjson.number(asic.error_count)))
-        return cjson.members(members, depth=4, is_compact=is_compact)
-
     def text(asics: Iterable[AsicReading] | None) -> str:
-        chips = cjson.array(map(chip, asics or ()), is_compact=is_compact)
-        return cjson.members((("asics", chips),), depth=2, is_compact=is_compact)
+        chips = [
+            (chip if asic.domains_hs or not has_bare else bare)
+            % {
+                "total": rate(asic.total_hs),
+                "domains": cjson.array(
+                    map(rate, asic.domains_hs), is_compact=is_compact
+                ),
+                "errors": cjson.number(asic.error_count),
+            }
+            for asic in asics or ()
+        ]
+        return whole % cjson.array(chips, is_compact=is_compact)
 
     return text
 
@@ -174,6 +189,9 @@ class Told(Struct, frozen=True):
     """Where the kind does not say how it is printed."""
     of_what: str = ""
     """What an array or object holds, in words."""
+    of: str = ""
+    """The attribute of a device of which alone it tells: an object that never changes,
+    but is replaced."""
 
 
 DIFFICULTIES = frozenset(
@@ -196,6 +214,8 @@ class Field(Struct, frozen=True):
     is_live: bool
     """It is part of `/api/ws/live`, too."""
     of_what: str
+    of: str
+    """As of `Told`: while that is the same object, so is what is told."""
 
     @property
     def kind_in_words(self) -> str:
@@ -216,9 +236,10 @@ _INFO = (
           "Second sensor; -1 without one", "°C"),
     Told("vrTemp", lambda d: d.readings.vr_temp_c,
           "Voltage regulator temperature", "°C"),
-    Told("maxPower", lambda d: d.board.max_power_w, "Most the board takes", "W"),
+    Told("maxPower", lambda d: d.board.max_power_w, "Most the board takes", "W",
+         of="board"),
     Told("nominalVoltage", lambda d: d.board.nominal_voltage_v,
-          "Input voltage the board is made for", "V"),
+          "Input voltage the board is made for", "V", of="board"),
     Told("hashRate", lambda d: d.hashrate.current_hs / GIGA,
           "Hash rate of the last poll", "GH/s"),
     Told("hashRate_1m", lambda d: d.hashrate.one_minute_hs / GIGA,
@@ -256,16 +277,16 @@ _INFO = (
     Told("maxAllocHeap", lambda d: d.heap.largest_block,
           "Largest free block of internal memory", "bytes"),
     Told("coreVoltage", lambda d: d.settings.core_voltage_mv,
-          "Core voltage as set", "mV"),
+          "Core voltage as set", "mV", of="settings"),
     Told("coreVoltageActual", lambda d: d.core_voltage_actual_v * MILLI,
           "Core voltage as measured", "mV"),
     Told("frequency", lambda d: d.settings.frequency_mhz,
-          "Frequency as set", "MHz"),
-    Told("ssid", lambda d: d.settings.ssid, "Wi-Fi network"),
-    Told("macAddr", lambda d: d.identity.mac_text, "MAC address"),
-    Told("hostname", lambda d: d.settings.hostname, "Host name"),
+          "Frequency as set", "MHz", of="settings"),
+    Told("ssid", lambda d: d.settings.ssid, "Wi-Fi network", of="settings"),
+    Told("macAddr", lambda d: d.identity.mac_text, "MAC address", of="identity"),
+    Told("hostname", lambda d: d.settings.hostname, "Host name", of="settings"),
     Told("fullHostname", lambda d: f"{d.settings.hostname}.local",
-          "Host name on the local network"),
+          "Host name on the local network", of="settings"),
     Told("mdnsHostname", lambda d: d.mdns_hostname,
           "Host name as announced, once there is an address"),
     Told("ipv4", lambda d: d.ipv4, "IPv4 address; empty before the first"),
@@ -290,69 +311,72 @@ _INFO = (
     Told("totalHashes", lambda d: d.totals.hashes, "Hashes ever computed"),
     Told("totalLog2Work", lambda d: d.totals.log2_work,
           "Their logarithm to base 2; 0 for none"),
-    Told("asicCount", lambda d: d.board.asic_count, "Chips"),
+    Told("asicCount", lambda d: d.board.asic_count, "Chips", of="board"),
     Told("smallCoreCount", lambda d: d.board.chip.small_core_count,
-          "Small cores of a chip"),
-    Told("ASICModel", lambda d: d.board.chip.name, "Chip"),
-    Told("stratumURL", lambda d: d.settings.stratum_url, "Primary pool's host"),
+          "Small cores of a chip", of="board"),
+    Told("ASICModel", lambda d: d.board.chip.name, "Chip", of="board"),
+    Told("stratumURL", lambda d: d.settings.stratum_url, "Primary pool's host",
+         of="settings"),
     Told("stratumPort", lambda d: d.settings.stratum_port,
-          "Primary pool's port"),
+          "Primary pool's port", of="settings"),
     Told("stratumUser", lambda d: d.settings.stratum_user,
-          "User at the primary pool"),
+          "User at the primary pool", of="settings"),
     Told("stratumSuggestedDifficulty",
-         lambda d: d.settings.stratum_suggested_difficulty, "Difficulty suggested"),
+         lambda d: d.settings.stratum_suggested_difficulty, "Difficulty suggested",
+         of="settings"),
     Told("stratumExtranonceSubscribe",
          lambda d: d.settings.stratum_extranonce_subscribe,
-          "Whether new extranonces are asked for"),
+          "Whether new extranonces are asked for", of="settings"),
     Told("stratumTLS", lambda d: d.settings.stratum_tls,
-          "TLS to the primary pool: 0 none, 1 known authorities, 2 stratumCert"),
+          "TLS to the primary pool: 0 none, 1 known authorities, 2 stratumCert",
+         of="settings"),
     Told("stratumCert", lambda d: d.settings.stratum_cert,
-          "Certificate of the primary pool"),
+          "Certificate of the primary pool", of="settings"),
     Told("stratumDecodeCoinbase", lambda d: d.settings.stratum_decode_coinbase,
-          "Whether the primary pool's coinbase is read"),
+          "Whether the primary pool's coinbase is read", of="settings"),
     Told("stratumProtocol", lambda d: d.settings.stratum_protocol,
-          "`SV1` or `SV2`"),
+          "`SV1` or `SV2`", of="settings"),
     Told("stratumV2AuthorityPubkey",
          lambda d: d.settings.stratum_v2_authority_pubkey,
-          "Authority's key of the primary pool"),
+          "Authority's key of the primary pool", of="settings"),
     Told("stratumV2ChannelType", lambda d: d.settings.stratum_v2_channel_type,
-          "`extended` or `standard`"),
+          "`extended` or `standard`", of="settings"),
     Told("fallbackStratumURL", lambda d: d.settings.fallback_stratum_url,
-          "Fallback pool's host"),
+          "Fallback pool's host", of="settings"),
     Told("fallbackStratumPort", lambda d: d.settings.fallback_stratum_port,
-          "Fallback pool's port"),
+          "Fallback pool's port", of="settings"),
     Told("fallbackStratumUser", lambda d: d.settings.fallback_stratum_user,
-          "User at the fallback pool"),
+          "User at the fallback pool", of="settings"),
     Told("fallbackStratumSuggestedDifficulty",
          lambda d: d.settings.fallback_stratum_suggested_difficulty,
-          "Difficulty suggested to the fallback pool"),
+          "Difficulty suggested to the fallback pool", of="settings"),
     Told("fallbackStratumExtranonceSubscribe",
          lambda d: d.settings.fallback_stratum_extranonce_subscribe,
-          "Whether the fallback pool is asked for new extranonces"),
+          "Whether the fallback pool is asked for new extranonces", of="settings"),
     Told("fallbackStratumTLS", lambda d: d.settings.fallback_stratum_tls,
-          "TLS to the fallback pool, as stratumTLS"),
+          "TLS to the fallback pool, as stratumTLS", of="settings"),
     Told("fallbackStratumCert", lambda d: d.settings.fallback_stratum_cert,
-          "Certificate of the fallback pool"),
+          "Certificate of the fallback pool", of="settings"),
     Told("fallbackStratumDecodeCoinbase",
          lambda d: d.settings.fallback_stratum_decode_coinbase,
-          "Whether the fallback pool's coinbase is read"),
+          "Whether the fallback pool's coinbase is read", of="settings"),
     Told("fallbackStratumProtocol", lambda d: d.settings.fallback_stratum_protocol,
-          "`SV1` or `SV2`"),
+          "`SV1` or `SV2`", of="settings"),
     Told("fallbackStratumV2AuthorityPubkey",
          lambda d: d.settings.fallback_stratum_v2_authority_pubkey,
-          "Authority's key of the fallback pool"),
+          "Authority's key of the fallback pool", of="settings"),
     Told("fallbackStratumV2ChannelType",
          lambda d: d.settings.fallback_stratum_v2_channel_type,
-          "`extended` or `standard`"),
+          "`extended` or `standard`", of="settings"),
     Told("primaryPoolIndex", lambda d: d.settings_at_boot.primary_pool_index,
-          "Which of `pools` is the primary one, as at boot"),
+          "Which of `pools` is the primary one, as at boot", of="settings_at_boot"),
     Told("secondaryPoolIndex", lambda d: d.settings_at_boot.secondary_pool_index,
-          "Which of `pools` is the fallback, as at boot"),
+          "Which of `pools` is the fallback, as at boot", of="settings_at_boot"),
     Told("useFallbackStratum", lambda d: d.settings_at_boot.use_fallback_stratum,
-          "Whether it started on the fallback pool, as at boot"),
+          "Whether it started on the fallback pool, as at boot", of="settings_at_boot"),
     Told("pools", lambda d: d.settings.pools, "Pools to choose from",
          printer_of=_pools,
-         of_what="array of {id, " + ", ".join(NAMES.values()) + "}"),
+         of_what="array of {id, " + ", ".join(NAMES.values()) + "}", of="settings"),
     Told("responseTime", lambda d: round(d.response_time_ms, 3),
           "The pool's last response time", "ms"),
     Told("responseShareBatch", lambda d: d.pools.response_batch,
@@ -360,51 +384,53 @@ _INFO = (
     Told("workReceived", lambda d: d.work_received,
           "Jobs of the pool since boot or failover"),
     Told("version", lambda d: d.version, "Firmware version"),
-    Told("axeOSVersion", lambda d: d.axeos_version, "Web page version"),
+    Told("axeOSVersion", lambda d: d.axeos_version, "Web page version",
+         of="axeos_version"),
     Told("idfVersion", lambda d: d.idf_version, "ESP-IDF version"),
-    Told("boardVersion", lambda d: d.board.version, "Board version"),
-    Told("resetReason", lambda d: d.reset_reason, "Why the device last reset"),
+    Told("boardVersion", lambda d: d.board.version, "Board version", of="board"),
+    Told("resetReason", lambda d: d.reset_reason, "Why the device last reset",
+         of="reset_reason"),
     Told("useCustomWWW", lambda d: d.settings.use_custom_www,
-          "Whether the page of the www partition is shown"),
+          "Whether the page of the www partition is shown", of="settings"),
     Told("partitions", lambda d: d.partitions,
           "The application partitions as they were at boot",
          printer_of=_array_of(_partition),
          of_what="array of {label, isCurrent, isFactory, version, compileDate, "
-         "compileTime, usagePercent}"),
+         "compileTime, usagePercent}", of="partitions"),
     Told("runningPartition", lambda d: d.running_partition,
           "Partition the firmware runs from"),
     Told("overheat_mode", lambda d: d.tells_overheat,
           "Whether the overheat protection acted"),
     Told("overclockEnabled", lambda d: d.settings.is_overclock_enabled,
-          "Whether values outside the options are allowed"),
-    Told("display", lambda d: d.settings.display, "Kind of display"),
+          "Whether values outside the options are allowed", of="settings"),
+    Told("display", lambda d: d.settings.display, "Kind of display", of="settings"),
     Told("rotation", lambda d: d.settings.rotation_degrees,
-          "Screen rotation", "degrees"),
+          "Screen rotation", "degrees", of="settings"),
     Told("flipscreen", lambda d: d.settings.is_screen_flipped,
-          "Whether the screen is upside down"),
+          "Whether the screen is upside down", of="settings"),
     Told("invertscreen", lambda d: d.settings.is_screen_inverted,
-          "Whether the screen is inverted"),
+          "Whether the screen is inverted", of="settings"),
     Told("displayTimeout", lambda d: d.settings.display_timeout_min,
-          "-1 always on, 0 always off", "min"),
+          "-1 always on, 0 always off", "min", of="settings"),
     Told("autofanspeed", lambda d: d.settings.is_fan_automatic,
-          "Whether temperature controls the fan"),
+          "Whether temperature controls the fan", of="settings"),
     Told("fanspeed", lambda d: d.readings.fan_percent,
           "Fan speed commanded now", "%"),
     Told("manualFanSpeed", lambda d: d.settings.fan_manual_percent,
-          "Fan speed without automatic control", "%"),
+          "Fan speed without automatic control", "%", of="settings"),
     Told("minFanSpeed", lambda d: d.settings.fan_min_percent,
-          "Least automatic fan speed", "%"),
+          "Least automatic fan speed", "%", of="settings"),
     Told("temptarget", lambda d: d.settings.target_temperature_c,
-          "Target of the fan control", "°C"),
+          "Target of the fan control", "°C", of="settings"),
     Told("fanrpm", lambda d: d.readings.fan_rpm, "Fan speed", "rpm"),
     Told("fan2rpm", lambda d: d.readings.fan2_rpm,
           "Second fan; 0 without one", "rpm"),
     Told("statsLimit", lambda d: d.statistics_limit,
           "Most rows of the statistics; 0 is off"),
     Told("statsDuration", lambda d: d.settings.statistics_duration,
-          "Time that the statistics reach back", "h"),
+          "Time that the statistics reach back", "h", of="settings"),
     Told("statsFrequency", lambda d: d.settings.statistics_interval_s,
-          "Statistics interval; 0 is off", "s"),
+          "Statistics interval; 0 is off", "s", of="settings"),
     Told("blockFound", lambda d: d.blocks_found,
           "Blocks found since boot; up to 2.12 whether there was one"),
     Told("showNewBlock", lambda d: d.shows_block,
@@ -422,21 +448,22 @@ _INFO = (
     Told("actualFrequency", lambda d: d.actual_frequency_mhz,
           "Clock of the chips at present; 50 while mining is stopped", "MHz"),
     Told("blockHeight", lambda d: d.block and d.block.height,
-          "Block being mined, once known"),
+          "Block being mined, once known", of="block"),
     Told("scriptsig", lambda d: d.block and d.block.scriptsig,
-          "Text in that block's coinbase"),
+          "Text in that block's coinbase", of="block"),
     Told("networkDifficulty", lambda d: d.block and d.block.network_difficulty,
-          "Difficulty of a block"),
+          "Difficulty of a block", of="block"),
     Told("coinbaseOutputs", lambda d: d.block and d.block.outputs,
           "Whom the block pays, the first six",
-         printer_of=_array_of(_output), of_what="array of {value, address}"),
+         printer_of=_array_of(_output), of_what="array of {value, address}",
+         of="block"),
     Told("coinbaseValueTotalSatoshis", lambda d: d.block and d.block.total_sat,
-          "What the block pays", "sat"),
+          "What the block pays", "sat", of="block"),
     Told("coinbaseValueUserSatoshis", lambda d: d.block and d.block.user_sat,
-          "What it pays to the address in the user's name", "sat"),
+          "What it pays to the address in the user's name", "sat", of="block"),
     Told("blockSignals", lambda d: d.block and d.block.signals,
           "Proposals that the block's maker signals for: `BIP-54`, `BIP-110`",
-         printer_of=_list_of(cjson.string), of_what="array of string"),
+         printer_of=_list_of(cjson.string), of_what="array of string", of="block"),
     Told("hashrateMonitor", lambda d: d.asics or None,
           "Counters of every chip: `asics`, an array of {total, domains, errorCount}",
          printer_of=_monitor),
@@ -488,9 +515,9 @@ def _fields(
 
 
 def _field(member: Member, told: Told, firmware: Firmware) -> Field:
-    get, flag = told.get, _FLAGS.get(member.name)
+    get, of, flag = told.get, told.of, _FLAGS.get(member.name)
     if flag is not None and firmware.rows.flags_are_raw:
-        get = partial(_raw_flag, flag, told.get)
+        get, of = partial(_raw_flag, flag, told.get), ""
     return Field(
         member.name,
         member.kind,
@@ -501,6 +528,7 @@ def _field(member: Member, told: Told, firmware: Firmware) -> Field:
         member.is_optional,
         member.is_live,
         told.of_what,
+        of,
     )
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
+from operator import is_
 from urllib.parse import unquote
 
 from softaxe import cjson
@@ -27,27 +28,58 @@ from softaxe.flash.image import SLOT_BYTES
 from softaxe.flash.partitions import APP_SLOTS
 
 
-def _writer(rows: tuple[Field, ...], *, is_compact: bool) -> Callable[[Device], bytes]:
-    """Compile a table into one template and the functions that fill it."""
-    template, tabs, colon = ("{", "", ":") if is_compact else ("{\n", "\t", ":\t")
-    between = "," if is_compact else ",\n"
-    cells: list[tuple[cjson.Printer, Callable[[Device], object]]] = []
-    for row in rows:
-        printer = row.print
-        start = f'{between if cells else ""}{tabs}"{row.name}"{colon}'
-        if row.is_optional:
-            template += "%s"
-            printer = partial(_optional_text, start, printer)
-        else:
-            template += f"{start}%s"
-        cells.append((printer, row.get))
-    template += "}" if is_compact else "\n}"
+class _Writer:
+    """A table compiled into what prints it.
 
-    def write(device: Device) -> bytes:
-        values = tuple([printer(get(device)) for printer, get in cells])
+    What is told of an object that never changes stands in the template; the rest fills
+    it.
+
+    Args:
+        rows: The table.
+        is_compact: Without white space.
+    """
+
+    def __init__(self, rows: tuple[Field, ...], *, is_compact: bool) -> None:
+        self._is_compact = is_compact
+        self._rows = rows
+        self._starts = _starts(rows, is_compact=is_compact)
+        self._cells: list[tuple[cjson.Printer, Callable[[Device], object]]] = [
+            (partial(_optional_text, start, row.print), row.get)
+            if row.is_optional
+            else (row.print, row.get)
+            for row, start in zip(rows, self._starts, strict=True)
+            if not row.of
+        ]
+        self._sources = tuple(sorted({row.of for row in rows if row.of}))
+
+    def sources(self, device: Device) -> list[object]:
+        """Return the objects of which a template tells."""
+        return [getattr(device, name) for name in self._sources]
+
+    def template(self, device: Device) -> str:
+        """Print what is told of the sources; the rest has its places."""
+        text = "{" if self._is_compact else "{\n"
+        for row, start in zip(self._rows, self._starts, strict=True):
+            if not row.of:
+                text += "%s" if row.is_optional else f"{start}%s"
+            elif (value := row.get(device)) is not None or not row.is_optional:
+                text += f"{start}{row.print(value)}".replace("%", "%%")
+        return text + ("}" if self._is_compact else "\n}")
+
+    def body(self, device: Device, template: str) -> bytes:
+        """Fill a template of the device's sources."""
+        values = tuple([printer(get(device)) for printer, get in self._cells])
         return (template % values).encode("utf-8", "surrogateescape")
 
-    return write
+
+def _starts(rows: tuple[Field, ...], *, is_compact: bool) -> list[str]:
+    """Return what stands before the value of each member; the first is never absent."""
+    between, colon = (",", ":") if is_compact else (",\n\t", ":\t")
+    first = "" if is_compact else "\t"
+    return [
+        f'{between if number else first}"{row.name}"{colon}'
+        for number, row in enumerate(rows)
+    ]
 
 
 def _optional_text(start: str, printer: cjson.Printer, value: object) -> str:
@@ -55,23 +87,48 @@ def _optional_text(start: str, printer: cjson.Printer, value: object) -> str:
 
 
 @cache
-def _info_writer(firmware: Firmware) -> Callable[[Device], bytes]:
-    return _writer(info_fields(firmware), is_compact=firmware.rows.is_compact)
+def _info_writer(firmware: Firmware) -> _Writer:
+    return _Writer(info_fields(firmware), is_compact=firmware.rows.is_compact)
 
 
 @cache
-def _asic_writer(firmware: Firmware) -> Callable[[Device], bytes]:
-    return _writer(asic_fields(firmware), is_compact=firmware.rows.is_compact)
+def _asic_writer(firmware: Firmware) -> _Writer:
+    return _Writer(asic_fields(firmware), is_compact=firmware.rows.is_compact)
+
+
+class Info:
+    """Prints the answer of `/api/system/info` of one device again and again.
+
+    Two thirds of it are settings and what a boot decides: they are printed anew only
+    when one of the objects that have them is another.
+    """
+
+    __slots__ = ("_sources", "_template", "_writer")
+
+    def __init__(self) -> None:
+        self._writer: _Writer | None = None
+        self._sources: list[object] = []
+        self._template = ""
+
+    def body(self, device: Device) -> bytes:
+        """Print it."""
+        writer = _info_writer(device.firmware)
+        sources = writer.sources(device)
+        if writer is not self._writer or not all(map(is_, sources, self._sources)):
+            self._writer, self._sources = writer, sources
+            self._template = writer.template(device)
+        return writer.body(device, self._template)
 
 
 def info_body(device: Device) -> bytes:
     """Print the answer of `/api/system/info`."""
-    return _info_writer(device.firmware)(device)
+    return Info().body(device)
 
 
 def asic_body(device: Device) -> bytes:
     """Print the answer of `/api/system/asic`."""
-    return _asic_writer(device.firmware)(device)
+    writer = _asic_writer(device.firmware)
+    return writer.body(device, writer.template(device))
 
 
 def statistics_body(device: Device, query: str) -> bytes:

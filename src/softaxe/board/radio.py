@@ -190,6 +190,8 @@ class Radio:
         """How far each signal is from its mean at present."""
         self._heard_dbm = NO_SIGNAL_DBM
         """Last level of a network that has gone, which takes a while to be noticed."""
+        self._joined_dbm: int | None = None
+        """Level of the network that is joined; None until somebody asks."""
         self._stage = _Stage.OFF
         self._stage_due = NEVER
         self._outcome: Reason | None = None
@@ -207,8 +209,12 @@ class Radio:
         """Signal strength; -90 without a connection."""
         if not self.is_connected:
             return NO_SIGNAL_DBM
-        network = self._mine()
-        return self._heard_dbm if network is None else self._level_dbm(network)
+        if self._joined_dbm is None:
+            mine = self._mine()
+            self._joined_dbm = (
+                self._heard_dbm if mine is None else self._level_dbm(mine)
+            )
+        return self._joined_dbm
 
     def start(self, now: float) -> None:
         """Switch the radio on and begin to join."""
@@ -234,6 +240,7 @@ class Radio:
         self.step(now)
         self._heard_dbm = self.rssi_dbm
         self._networks = tuple(networks)
+        self._joined_dbm = None
         if self._stage is _Stage.JOINED and self._mine() is None:
             self._go(_Stage.LOSING, now + BEACON_TIMEOUT_S)
         elif self._stage is _Stage.LOSING and self._mine() is not None:
@@ -273,6 +280,7 @@ class Radio:
             + self._rng.gauss(0.0, WANDER_DB)
             for network in self._networks
         }
+        self._joined_dbm = None
         self._periods += 1
         self._wander_due = self._started_at + (self._periods + 1) * RSSI_PERIOD_S
         self._schedule()

@@ -186,7 +186,8 @@ class Server:
         self._changing = asyncio.Lock()
         self._scanning = asyncio.Lock()
         self._streams = Streams(host)
-        self._info: tuple[object, Answer] = (None, EMPTY)
+        self._info = views.Info()
+        self._info_told: tuple[object, Answer] = (None, EMPTY)
         self._routes: tuple[Firmware | None, Routes] = (None, Routes({}, ()))
         self._life = token_hex(4)
         """Tells boots of this device from those of an earlier process."""
@@ -231,11 +232,11 @@ class Server:
         """GET /api/system/info."""
         device = self.host.sync()
         key = (device, device.revision, int(device.uptime_s))
-        if self._info[0] != key:
-            body = views.info_body(device)
+        if self._info_told[0] != key:
+            body = self._info.body(device)
             answer = Answer(body, content_type=JSON, headers=FULL_CORS)
-            self._info = key, answer.differing(*views.info_that_differs(device))
-        return self._info[1]
+            self._info_told = key, answer.differing(*views.info_that_differs(device))
+        return self._info_told[1]
 
     def statistics(self, request: Request) -> Answer:
         """GET /api/system/statistics."""
