@@ -311,7 +311,8 @@ class Device(DeviceState):
             self.pools.next_wake,
             self.statistics.next_wake,
         )
-        read_at = self.driver.poll(self.chain, before)
+        # What else is due at this moment comes after the driver.
+        read_at = self.driver.poll(self.chain, max(before, nextafter(due, NEVER)))
         if read_at >= due:
             self.log.now = self.now = read_at
         else:
