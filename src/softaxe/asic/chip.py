@@ -264,6 +264,7 @@ class Chain:
         self.next_wake = NEVER
         self._chip = chip
         self._wire = frames.WIRES[chip.name]
+        self._counted = frozenset(map(int, self._wire.polled))
         self._cores = min(chip.core_count, CORES)
         self._rng = rng
         self._reader = frames.CommandReader(self._wire.job_bytes)
@@ -466,16 +467,20 @@ class Chain:
             and all(self._reply_bytes(asic) == reply_bytes for asic in self._asics)
         )
 
-    def read(self, register: int, now: float) -> list[tuple[int, int]]:
-        """Read a register of every chip: `receive` and its replies without the bytes.
+    def read(self, registers: Sequence[int], now: float) -> list[RegisterReply]:
+        """Read registers of every chip: `receive` and its replies without the bytes.
 
         Nothing else may be due before `now`.
 
         Returns:
-            The value and the address of each.
+            The replies, all to the first register first.
         """
+        for asic in self._asics:
+            asic.go_on(now, self._counts_per_search)
         found = [
-            (self._read(asic, register, now), asic.address or 0) for asic in self._asics
+            RegisterReply(self._read(asic, register, now), asic.address or 0, register)
+            for register in registers
+            for asic in self._asics
         ]
         self._schedule()
         return found
@@ -576,21 +581,21 @@ class Chain:
         if register == Register.CHIP_ID:
             value = frames.chip_id_value(self._wire, self._chip.chip_id, address)
         else:
+            asic.go_on(now, self._counts_per_search)
             value = self._read(asic, register, now)
         self.replies.append((size, RegisterReply(value, address, register)))
 
     def _read(self, asic: _Asic, register: int, now: float) -> int:
-        asic.go_on(now, self._counts_per_search)
         # Real hashes are counted one by one; those that scaled work stands for are not
         # there to be counted, and a chip's counters scatter.
-        rng = None if self.mode.is_real else self._rng
-        if register == Register.HASH_RATE:
-            rate = asic.counters.rate(now, rng) * COUNTS_PER_S
-            return round(rate) if rate < HASH_RATE_INVALID else HASH_RATE_INVALID
-        if register in self._wire.polled:
+        rng = None if self.mode.scale == 1 else self._rng
+        if register in self._counted:
             count = asic.counters.read(register, rng)
             if count is not None:
                 return count
+        if register == Register.HASH_RATE:
+            rate = asic.counters.rate(now, rng) * COUNTS_PER_S
+            return round(rate) if rate < HASH_RATE_INVALID else HASH_RATE_INVALID
         value = asic.registers.get(register, self._wire.reset_values.get(register, 0))
         if register == Register.PLL0:
             is_locked = bool(value & frames.PLL_ENABLED)

@@ -126,8 +126,8 @@ class Counters(Protocol):
     def answers(self, reply_bytes: int) -> bool:
         """True when every chip would answer now, with as many bytes."""
 
-    def read(self, register: int, now: float) -> list[tuple[int, int]]:
-        """Return the register's value and the address of each."""
+    def read(self, registers: Sequence[int], now: float) -> list[RegisterReply]:
+        """Return the registers of each, all of the first one first."""
 
 
 class Driver:
@@ -361,12 +361,11 @@ class Driver:
         interval, count = self._address_interval, len(monitor.asics)
         while (due := monitor.next_wake) < limit and (asked := monitor.asked):
             at = due
-            for register in asked:
-                for value, address in chips.read(register, at):
-                    if (number := address // interval) < count:
-                        monitor.note(register, value, number, at)
-                    else:
-                        self._take(RegisterReply(value, address, register), at)
+            for reply in chips.read(asked, at):
+                if (number := reply.address // interval) < count:
+                    monitor.asics[number].note(reply.register, reply.value, at)
+                else:
+                    self._take(reply, at)
             monitor.step()
         if at > -NEVER:
             reader.flush()

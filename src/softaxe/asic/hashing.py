@@ -354,15 +354,14 @@ class HashCounters:
             errors: Of the chip.
             shares: One per domain, in any unit: counts are divided in proportion.
         """
-        if shares != self._shares:
-            self._divide()
+        if shares is not self._shares and shares != self._shares:
+            if self._undivided:
+                self._divide()
             self._shares = shares
         self._undivided += counts
         self._errors.expected += errors
 
     def _divide(self) -> None:
-        if not self._undivided:
-            return
         each = self._undivided / sum(self._shares)
         for domain, share in zip(self._domains, self._shares, strict=True):
             domain.expected += each * share
@@ -394,11 +393,15 @@ class HashCounters:
         if register == ERROR_COUNT:
             self._errors.count(rng)
             return self._errors.value
-        self._divide()
+        if self._undivided:
+            self._divide()
         if register == TOTAL:
+            total = 0
             for domain in self._domains:
-                domain.count(rng)
-            return sum([domain.value for domain in self._domains]) & COUNTER_MASK
+                if domain.expected > domain.counted:
+                    domain.count(rng)
+                total += domain.value
+            return total & COUNTER_MASK
         if 0 <= (index := register - DOMAIN_0) < len(self._domains):
             self._domains[index].count(rng)
             return self._domains[index].value

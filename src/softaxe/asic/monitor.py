@@ -7,6 +7,8 @@ of two readings over the time between their arrivals. Source: hashrate_monitor_t
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from softaxe.asic.frames import Register, RegisterReply, read_all
 from softaxe.units import NEVER, float32
 
@@ -26,17 +28,70 @@ TOTAL, DOMAIN_0 = int(Register.TOTAL), int(Register.DOMAIN_0)
 """By themselves, as Python 3.11 takes long to look up an enum's member."""
 
 
+class _Reading(Struct, frozen=True):
+    value: int
+    arrival_ms: int
+    counts: int
+    """Since the reading before."""
+    duration_ms: int
+    """Since that; 0 of the first."""
+
+
 @dataclass(slots=True)
 class AsicMeasurement:
-    """What is known of one chip."""
+    """What is known of one chip; a rate is worked out for who asks."""
 
-    domains_hs: list[float]
-    total_hs: float = 0.0
-    error_hs: float = 0.0
-    error_count: int = 0
-    """The error register as last read."""
-    readings: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """Last value and its arrival in milliseconds, by register."""
+    domains: int
+    hashes_per_count: float
+    readings: dict[int, _Reading] = field(default_factory=dict)
+    """The last by register."""
+    told_hs: float | None = None
+    """By the register of a chip that has one for its rate."""
+
+    @property
+    def total_hs(self) -> float:
+        """All domains together."""
+        return self._rate_hs(TOTAL) if self.told_hs is None else self.told_hs
+
+    @property
+    def domains_hs(self) -> list[float]:
+        """Each domain; a rate that the chip itself tells is the first one's."""
+        rates_hs = [self._rate_hs(DOMAIN_0 + index) for index in range(self.domains)]
+        if self.told_hs is not None:
+            rates_hs[:1] = [self.told_hs] * bool(rates_hs)
+        return rates_hs
+
+    @property
+    def error_hs(self) -> float:
+        """What came out wrong."""
+        return self._rate_hs(ERROR_COUNT)
+
+    @property
+    def error_count(self) -> int:
+        """The error register as last read."""
+        reading = self.readings.get(ERROR_COUNT)
+        return 0 if reading is None else reading.value
+
+    def note(self, register: int, value: int, now: float) -> None:
+        """Take the value of a register that is polled."""
+        if register == HASH_RATE:
+            if not value & HASH_RATE_FLAG and value != HASH_RATE_INVALID:
+                hashes_per_s = value * HASH_RATE_UNIT * self.hashes_per_count
+                self.told_hs = float32(hashes_per_s / GIGA) * GIGA
+            return
+        arrival_ms, last = round(now * 1000), self.readings.get(register)
+        counts = duration_ms = 0
+        if last is not None:
+            counts = (value - last.value) % COUNTER_MODULUS
+            duration_ms = arrival_ms - last.arrival_ms
+        self.readings[register] = _Reading(value, arrival_ms, counts, duration_ms)
+
+    def _rate_hs(self, register: int) -> float:
+        reading = self.readings.get(register)
+        if reading is None or reading.duration_ms <= 0:
+            return 0.0
+        counts_per_s = float32(reading.counts / float32(reading.duration_ms / 1000))
+        return float32(counts_per_s * self.hashes_per_count / GIGA) * GIGA
 
 
 class HashrateMonitor:
@@ -59,10 +114,10 @@ class HashrateMonitor:
         polled: Sequence[Register],
         period_s: float = PERIOD_S,
     ) -> None:
-        self.asics = [AsicMeasurement([0.0] * domains) for _ in range(asic_count)]
-        self.total_hs = 0.0
-        self.error_hs = 0.0
         self.hashes_per_count = float(COUNTER_MODULUS)
+        self._asic_count = asic_count
+        self._domains = domains
+        self.forget()
         self.next_wake = NEVER
         self._requests = [read_all(register) for register in polled]
         self._asked: list[tuple[int, ...]] = [(int(register),) for register in polled]
@@ -75,7 +130,6 @@ class HashrateMonitor:
         self._offsets_s.append(count * REQUEST_S + REPLY_WAIT_S)
         """When the requests of a poll go out and, last, when it is summed up."""
         self._polled = frozenset(polled)
-        self._domains = domains
         self._started_at = 0.0
         self._polls = 0
         self._place = 0
@@ -92,7 +146,8 @@ class HashrateMonitor:
 
     def forget(self) -> None:
         """Measure anew: a first reading tells no rate."""
-        self.asics = [AsicMeasurement([0.0] * self._domains) for _ in self.asics]
+        domains, hashes = self._domains, self.hashes_per_count
+        self.asics = [AsicMeasurement(domains, hashes) for _ in range(self._asic_count)]
         self.total_hs = self.error_hs = 0.0
 
     @property
@@ -122,40 +177,8 @@ class HashrateMonitor:
         """Take a counter's value; False when nobody knows the register."""
         if reply.register not in self._polled:
             return False
-        self.note(reply.register, reply.value, asic_number, now)
+        self.asics[asic_number].note(reply.register, reply.value, now)
         return True
-
-    def note(self, register: int, value: int, asic_number: int, now: float) -> None:
-        """Take the value of a register that is polled."""
-        asic = self.asics[asic_number]
-        if register == HASH_RATE:
-            if not value & HASH_RATE_FLAG and value != HASH_RATE_INVALID:
-                hashes_per_s = value * HASH_RATE_UNIT * self.hashes_per_count
-                asic.total_hs = float32(hashes_per_s / GIGA) * GIGA
-                if asic.domains_hs:
-                    asic.domains_hs[0] = asic.total_hs
-            return
-        arrival_ms = round(now * 1000)
-        last = asic.readings.get(register)
-        asic.readings[register] = (value, arrival_ms)
-        if register == ERROR_COUNT:
-            asic.error_count = value
-        if last is None:
-            return
-        counts = (value - last[0]) % COUNTER_MODULUS
-        rate_hs = self._rate_hs(counts, arrival_ms - last[1])
-        if register == TOTAL:
-            asic.total_hs = rate_hs
-        elif register == ERROR_COUNT:
-            asic.error_hs = rate_hs
-        else:
-            asic.domains_hs[register - DOMAIN_0] = rate_hs
-
-    def _rate_hs(self, counts: int, duration_ms: int) -> float:
-        if duration_ms <= 0:
-            return 0.0
-        counts_per_s = float32(counts / float32(duration_ms / 1000))
-        return float32(counts_per_s * self.hashes_per_count / GIGA) * GIGA
 
 
 def _sum(rates_hs: Iterable[float]) -> float:

@@ -5,14 +5,14 @@ There are two kinds: `ModelBody` is a model of it, and of the air that it stands
 """
 
 import random
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from msgspec.structs import replace
 
 from softaxe.asic.chip import Chain, Search, WorkMode
-from softaxe.asic.frames import Reply
+from softaxe.asic.frames import RegisterReply, Reply
 from softaxe.board.ambient import Ambient
 from softaxe.board.fan import Fan
 from softaxe.board.power import PowerStage
@@ -96,8 +96,8 @@ class Chips(Protocol):
     def answers(self, reply_bytes: int) -> bool:
         """True when every chip can be read here and now, without bytes."""
 
-    def read(self, register: int, now: float) -> list[tuple[int, int]]:
-        """Return a register's value of each, with its address."""
+    def read(self, registers: Sequence[int], now: float) -> list[RegisterReply]:
+        """Return registers of each, all of the first one first."""
 
     def next_hit(self, difficulty: float) -> float:
         """When they will tell a nonce of a difficulty, of one known to come."""

@@ -16,7 +16,7 @@ from math import isnan
 from msgspec.structs import replace
 
 from softaxe.asic.chip import METAL, Search, WorkMode
-from softaxe.asic.frames import Reply
+from softaxe.asic.frames import RegisterReply, Reply
 from softaxe.board.regulator import ALL_WELL, PowerReading, Status
 from softaxe.board.sensors import ABSENT_C
 from softaxe.catalog import Board
@@ -116,7 +116,7 @@ class WireChips:
 
     # What only a model is asked for
 
-    def read(self, register: int, now: float) -> list[tuple[int, int]]:
+    def read(self, registers: Sequence[int], now: float) -> list[RegisterReply]:
         """Return nothing: they cannot be read without bytes."""
         return []
 
