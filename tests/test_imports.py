@@ -46,3 +46,9 @@ def test_every_public_name_is_there_when_it_is_asked_for() -> None:
         assert name in dir(softaxe)
     with pytest.raises(AttributeError, match="has no attribute 'Miner'"):
         softaxe.Miner  # noqa: B018
+
+
+def test_the_processes_of_a_divided_fleet_do_without_the_command_line() -> None:
+    loaded = loaded_by("import softaxe.cli.log_lines, softaxe.fleet.parts.processes")
+
+    assert not loaded & {"typer", "rich"}

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace as replaced
 
+from softaxe.cli.log_lines import ShowLog
 from softaxe.cli.serving import serve, watch_mining
-from softaxe.cli.terminal import JsonOption, ShowLog, fail, print_json, run_loop, warn
+from softaxe.cli.terminal import JsonOption, fail, print_json, run_loop, warn
 from softaxe.errors import SoftaxeError
 
 if TYPE_CHECKING:

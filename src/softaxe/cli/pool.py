@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softaxe.cli.log_lines import LogFormat, print_pool_log
 from softaxe.cli.run import (
     CONTROL,
     AllowHostOption,
@@ -15,14 +16,7 @@ from softaxe.cli.run import (
     ControlTokenOption,
 )
 from softaxe.cli.serving import serve_pool, warn_of_open_control
-from softaxe.cli.terminal import (
-    LogFormat,
-    LogFormatOption,
-    fail,
-    folder_that_ends,
-    print_pool_log,
-    run_loop,
-)
+from softaxe.cli.terminal import LogFormatOption, fail, folder_that_ends, run_loop
 from softaxe.device.identity import MAX_SEED
 from softaxe.errors import SettingError, read_as
 from softaxe.stratum.dialects import (

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softaxe import __version__
+from softaxe.cli.log_lines import LogLevel, ShowLog
 from softaxe.cli.serving import serve
 from softaxe.cli.terminal import (
     PROFILES,
     JsonOption,
-    LogLevel,
     ProfileName,
-    ShowLog,
     fail,
     folder_that_ends,
     print_json,

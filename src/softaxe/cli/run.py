@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softaxe.bitcoin import kernel
+from softaxe.cli.log_lines import LogFormat, LogLevel, ShowLog, print_as
 from softaxe.cli.metal import check_metal, serve_metal
 from softaxe.cli.record import serve_recording
 from softaxe.cli.scenario import Playing, read_playing
@@ -22,14 +23,10 @@ from softaxe.cli.serving import (
 )
 from softaxe.cli.terminal import (
     PROFILES,
-    LogFormat,
     LogFormatOption,
-    LogLevel,
     ProfileName,
-    ShowLog,
     fail,
     folder_that_ends,
-    print_as,
     run_loop,
     warn,
 )

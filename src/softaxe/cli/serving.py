@@ -14,7 +14,8 @@ import typer
 from softaxe import __version__
 from softaxe.api.access import is_allowed, is_loopback
 from softaxe.bitcoin import kernel
-from softaxe.cli.terminal import ShowLog, show_progress, stop_on_signals, warn
+from softaxe.cli.log_lines import ShowLog
+from softaxe.cli.terminal import show_progress, stop_on_signals, warn
 from softaxe.errors import FleetStopped, NotNow
 from softaxe.units import Log, printable
 
