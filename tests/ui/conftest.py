@@ -81,7 +81,7 @@ def bitaxe(run_device: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     The faster it lives, the more there is to draw while a test looks.
     """
     with run_device(tmp_path_factory.mktemp("device"), speed=2.0) as device:
-        device.advance(30)  # it mines
+        device.advance(45)  # it mines, at terahashes a second
         yield device
 
 
@@ -109,7 +109,8 @@ def visit(browser: Browser, tab: Page) -> Iterator[Callable[..., Page]]:
                 page.set_viewport_size(options.get("viewport", WIDE))
                 scheme = options.get("color_scheme", "light")
                 page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-                stack.callback(_forget, tab, url)
+                _forget(page, url)
+                stack.callback(_let_go, page)
             homes.append(url)
             stack.enter_context(_watched(page, url, faults))
             page.goto(f"{url}/#/{name}")
@@ -128,7 +129,8 @@ def _watched(page: Page, home: str, faults: list[str]) -> Iterator[None]:
         faults.append(str(error))
 
     def note_request(request: Request) -> None:
-        if not request.url.startswith((home, "data:", "blob:")):
+        is_there = page.url.startswith(home)  # and what was there before has gone
+        if is_there and not request.url.startswith((home, "data:", "blob:")):
             faults.append(f"asks {request.url}")
 
     page.on("pageerror", note_error)
@@ -138,15 +140,21 @@ def _watched(page: Page, home: str, faults: list[str]) -> Iterator[None]:
     page.remove_listener("request", note_request)
 
 
-def _forget(page: Page, home: str) -> None:
-    """Leave nothing of a test in the page that the next one has.
-
-    But for files in the cache, which have names that tell what is in them.
-    """
+def _let_go(page: Page) -> None:
+    """Take back what a test has done to the page's ways out."""
     page.unroute_all()
     page.context.set_offline(False)
-    page.goto("about:blank")  # which has nothing to write down when it is left
     page.mouse.move(0, 0)
+
+
+def _forget(page: Page, home: str) -> None:
+    """Leave nothing in the page that an earlier test had there.
+
+    But for files in the cache, which have names that tell what is in them. What is
+    open of another home may write down what it likes when it is left.
+    """
+    if page.url.startswith(home):
+        page.goto("about:blank")
     browser = page.context.new_cdp_session(page)
     everything = {"origin": home, "storageTypes": "all"}
     browser.send("Storage.clearDataForOrigin", everything)
@@ -161,19 +169,24 @@ def open_page(visit: Callable[..., Page], bitaxe: Any) -> Callable[..., Page]:
 
 @pytest.fixture
 def check_access() -> Callable[..., None]:
-    """Check a page with axe-core, or by these of its rules: nothing grave is found."""
+    """Check a page with axe-core, or by these of its rules: nothing grave is found.
+
+    Or only `within` some part, where all around it is what another test checks.
+    """
     axe = ROOT / "ui/node_modules/axe-core/axe.min.js"
     if not axe.exists():
         pytest.skip("needs what `make page` installs")
     script = axe.read_text(encoding="utf-8")
 
-    def check(page: Page, *rules: str) -> None:
+    def check(page: Page, *rules: str, within: str = "html") -> None:
         if page.evaluate("typeof axe") == "undefined":
             page.evaluate(script)
         options: dict[str, object] = {"resultTypes": ["violations"], "preload": False}
         if rules:
             options["runOnly"] = {"type": "rule", "values": rules}
-        found = page.evaluate("options => axe.run(options)", options)
+        else:
+            options["rules"] = {"region": {"enabled": False}}  # dear, and never grave
+        found = page.evaluate("asked => axe.run(...asked)", [[within], options])
         grave = [
             (one["id"], [node["html"] for node in one["nodes"]])
             for one in found["violations"]

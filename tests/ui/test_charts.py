@@ -217,6 +217,7 @@ def test_any_statistics_are_chosen_and_marks_tell_what_happened(visit: Visit) ->
             page.keyboard.press("End")
             expect(tip(page)).to_contain_text(text)
 
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         expect(page.get_by_text("attic").first).to_be_visible()
         at_end("Settings: frequency 525 MHz → 575 MHz")
         device[0].restart()
@@ -225,9 +226,9 @@ def test_any_statistics_are_chosen_and_marks_tell_what_happened(visit: Visit) ->
         expect(page.get_by_role("img", name=lines)).to_be_visible()
         page.get_by_role("button", name="5 min", exact=True).click()
         chart.focus()
-        page.keyboard.press("Home")
+        page.keyboard.press("End")
         for _ in range(200):
-            page.keyboard.press("ArrowRight")
+            page.keyboard.press("ArrowLeft")
             if "Restart" in tip(page).inner_text():
                 break
         expect(tip(page)).to_contain_text("Restart: Software reset")

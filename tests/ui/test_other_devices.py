@@ -41,6 +41,7 @@ def test_another_device_at_the_address_is_shown_as_what_it_is(
         expect(page.get_by_text("1 × BM1370")).to_be_visible()
         port = int(device.url.rpartition(":")[2])
     with run_device(tmp_path / "two", board="hex", speed=20.0, port=port):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         expect(page.get_by_text("6 × BM1366")).to_be_visible(timeout=30_000)
         expect(page.get_by_text("Chip 6")).to_be_visible()  # each has its own bars
         expect(page.get_by_text("Bitaxe Hex 303")).to_be_visible()

@@ -88,6 +88,7 @@ def test_the_dashboard_tells_what_the_device_says(open_page: Open, bitaxe: Any) 
     expect(readings).to_contain_text(re.compile(r"Hash rate\s*\d\.\d\d TH/s"))
     expect(readings).to_contain_text("J/TH")
     expect(readings).to_contain_text(re.compile(r"Shares\s*\d+ accepted"))
+    bitaxe.advance(1)
     ask_now(page)
     for title in ("Hash rate", "Temperature", "Power", "Fan"):
         chart = page.get_by_role("img", name=re.compile(f"^{title}: .* now .*between"))
@@ -642,6 +643,7 @@ def test_the_log_goes_on_after_a_restart_that_told_nobody(
         time.sleep(0.01)
     page.get_by_role("button", name="Clear").click()
     bitaxe.advance(15)
+    ask_now(page)
 
     expect(log).to_contain_text("asic_result")
 

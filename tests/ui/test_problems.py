@@ -12,8 +12,9 @@ from softaxe.testing.options import EffectName
 from softaxe.testing.run import RunningFleet, running
 
 MINUTES = 60
+ALERT = "[role=alert]"
 Visit = Callable[..., Page]
-Check = Callable[[Page], None]
+Check = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +98,7 @@ def test_what_is_wrong_is_said(
     states = {"Fallback pool in use.": "Mining", "Hash errors.": "Too slow"}
     state = states.get(title, "Not mining")
     expect(page.get_by_text(state, exact=True)).to_be_visible()
-    check_access(page)
+    check_access(page, within=ALERT)
 
 
 @pytest.mark.parametrize("effect", ["regulator_fault", "chip_dead", "fan_dead"])
@@ -133,7 +134,7 @@ def test_a_found_block_is_celebrated_until_that_is_dismissed(
         page = visit(device.url)
         news = page.get_by_role("region", name="Block found!")
         expect(news).to_contain_text(re.compile(r"At height [\d,]+, 3 min ago\."))
-        check_access(page)
+        check_access(page, within="main")
         there = f"{device.control_url}/#/devices/601-1"
         fleet = page.get_by_role("link", name="Fleet", exact=True)
         expect(fleet).to_have_attribute("href", there)
@@ -196,7 +197,7 @@ def test_a_restart_in_the_cool_down_leaves_a_mark_to_clear(
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("runs at its old frequency")
     expect(page.get_by_text("Mining", exact=True)).to_be_visible()
-    check_access(page)
+    check_access(page, within=ALERT)
 
     alert.get_by_role("link", name="Cooling settings").click()
     page.get_by_label("Overheat mode", exact=True).click()
@@ -218,7 +219,7 @@ def test_what_overheating_has_cost_is_told_until_it_is_changed(
     expect(alert).to_contain_text("from 525 to 425 MHz")
     expect(alert).to_contain_text("from 1150 to 1050 mV")
     expect(alert).to_contain_text("The fan speed is manual")
-    check_access(page)
+    check_access(page, within=ALERT)
 
     gamma[0].patch(frequency=490)
     page.reload()

@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,15 +23,15 @@ def card(page: Page, kind: str) -> Locator:
     return page.locator("section", has=page.get_by_role("heading", name=kind))
 
 
-def look(page: Page, kind: str, content: bytes, name: str = "image.bin") -> Locator:
+def look(page: Page, kind: str, image: FilePayload | Path) -> Locator:
     """Choose a file; return where the page says what it is."""
-    image = FilePayload(name=name, mimeType="application/octet-stream", buffer=content)
     card(page, kind).locator("input").set_input_files(image)
     return card(page, kind).locator(".about")
 
 
 def choose(page: Page, kind: str, name: str, content: bytes) -> None:
-    look(page, kind, content, name)
+    kind_of_file = "application/octet-stream"
+    look(page, kind, FilePayload(name=name, mimeType=kind_of_file, buffer=content))
     card(page, kind).locator("button[type=submit]").click()
 
 
@@ -57,6 +58,7 @@ def test_an_image_is_told_before_it_is_sent(
     make_app_image: Callable[..., bytes],
     make_www_image: Callable[..., bytes],
     picture: Callable[[Page, str], None],
+    tmp_path: Path,
 ) -> None:
     app = make_app_image(version="v2.13.9")
     www = make_www_image({"/index.html": b"<p>", "/version.txt": b"v9.1\n"})
@@ -87,8 +89,10 @@ def test_an_image_is_told_before_it_is_sent(
     page = open_page("update")
 
     for kind, files in images.items():
-        for words, content in files.items():
-            expect(look(page, kind, content)).to_contain_text(words)
+        for number, (words, content) in enumerate(files.items()):
+            image = tmp_path / f"{kind}-{number}.bin"
+            image.write_bytes(content)
+            expect(look(page, kind, image)).to_contain_text(words)
             is_fine = device_takes(content, kind)
             name = "Install" if is_fine else "Send it all the same"
             expect(card(page, kind).get_by_role("button", name=name)).to_be_enabled()

@@ -28,7 +28,7 @@ def device_of(
             state = tmp_path_factory.mktemp("device")
             options = {"speed": 5.0, "firmware": (release,)}
             device = stack.enter_context(run_device(state, **options))
-            device.advance(30)  # it mines
+            device.advance(45)  # it mines, at terahashes a second
             return device
 
         yield shared
