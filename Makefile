@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 PAGE := src/softaxe/serve/static/page/index.html
+UI := ui/build.py ui/index.html ui/fleet.html ui/package-lock.json ui/vite.config.ts \
+	$(wildcard ui/src/*.* ui/src/*/*.*)
+CHECKED := ui/node_modules/.checked
 
 CORE := $(addprefix tests/,api asic bitcoin board catalog device flash screen stratum \
 	test_architecture.py test_faults.py test_scenario.py test_vectors.py)
@@ -38,9 +41,12 @@ format:
 types:
 	$(BIN)/mypy
 
-page-types: | $(VENV)/.created
+page-types: $(CHECKED)
+
+$(CHECKED): $(UI) ui/package.json ui/tsconfig.json ui/svelte.config.js ui/check-texts.mjs | $(VENV)/.created
 	$(NODE)
 	$(BIN)/python ui/build.py check
+	touch $@
 
 # The first time compiles them: once, not in every process.
 tests/__pycache__:
@@ -74,7 +80,7 @@ site: $(VENV)/.installed
 
 page: $(PAGE)
 
-$(PAGE): ui/build.py ui/index.html ui/fleet.html ui/package-lock.json ui/vite.config.ts $(wildcard ui/src/*.* ui/src/*/*.*) | $(VENV)/.created
+$(PAGE): $(UI) | $(VENV)/.created
 	$(NODE)
 	$(BIN)/python ui/build.py
 

@@ -130,6 +130,7 @@ def test_a_group_is_described_as_it_is_read() -> None:
     assert list(whole()["components"]["schemas"]["Group"]["properties"]) == known
 
 
+@pytest.mark.unwatched
 @each("name", EFFECTS)
 def test_orders_are_described_as_they_are_read(name: str) -> None:
     kind = EFFECTS[name]

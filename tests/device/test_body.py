@@ -24,6 +24,7 @@ def settle(body: ModelBody, *, seconds: int = 3600) -> float:
     return body.thermal.chips_c[0]
 
 
+@pytest.mark.unwatched
 def test_a_body_that_does_nothing_is_as_warm_as_the_air(body: ModelBody) -> None:
     assert settle(body) == pytest.approx(25, abs=0.5)
 

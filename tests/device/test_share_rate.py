@@ -73,6 +73,7 @@ def test_shares_come_as_often_as_wished_and_the_board_stays_what_it_is(
     assert device.pools.pool_difficulty == pytest.approx(1.071e12 * 60 / 50 / 2**32)
 
 
+@pytest.mark.unwatched
 def test_a_pool_that_asks_for_more_later_gets_as_many_shares() -> None:
     device, simulation = mined(50.0, 1e-6, seconds=30.0)
     before = device.shares.accepted

@@ -123,6 +123,7 @@ def jobs_before(trip: Trip) -> int:
     return (number - own) % 16
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("which", [GAMMA, SUPRA])
 def test_a_real_round_trip_is_the_same_to_the_byte(
     which: int, captures: dict[str, Any]

@@ -158,6 +158,7 @@ async def test_a_guard_that_dies_takes_the_voltage_with_it(tmp_path: Path) -> No
         assert "metal: stays off: nobody guards the board" in told[-1]
 
 
+@pytest.mark.unwatched
 @in_loop
 async def test_a_guard_that_is_stopped_is_none(tmp_path: Path) -> None:
     told: list[str] = []

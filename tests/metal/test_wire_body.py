@@ -19,6 +19,7 @@ NOTHING_ELSE = WireFaults()
 FAN, DIODE, REGULATOR = frozenset({1}), Sensor.CHIP, Sensor.REGULATOR
 
 
+@pytest.mark.unwatched
 def test_it_mines_and_shows_what_the_board_measures() -> None:
     wired = Wired(dialect=Dialect.V0)
     device = wired.mine(0)
@@ -158,6 +159,7 @@ def test_a_regulator_that_does_not_answer_is_told_of_until_it_is_off() -> None:
     assert wired.raw.body.power.core_voltage_v == 0
 
 
+@pytest.mark.unwatched
 def test_lost_and_extra_bytes_cost_frames_and_nothing_else() -> None:
     wired = Wired()
     device = wired.mine(60)
@@ -171,6 +173,7 @@ def test_lost_and_extra_bytes_cost_frames_and_nothing_else() -> None:
     assert wired.body.state is State.ON
 
 
+@pytest.mark.unwatched
 def test_a_plug_that_was_pulled_and_put_back() -> None:
     wired = Wired()
     device = wired.mine(30)
@@ -192,6 +195,7 @@ def test_a_plug_that_was_pulled_and_put_back() -> None:
     assert device.hashrate.current_hs > 1e12
 
 
+@pytest.mark.unwatched
 def test_a_restart_brings_the_board_up_anew() -> None:
     wired = Wired()
     device = wired.mine(30)

@@ -650,6 +650,7 @@ def test_closing_resets_who_was_forgotten() -> None:
     assert serve(answering, work) == b"reset"
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("presence", [Presence.SILENT, Presence.CLOSED])
 def test_who_is_let_in_as_the_port_goes_is_not_left_with_a_socket_of_nobody(
     presence: Presence,
