@@ -43,19 +43,13 @@ def test_real_shares_convince_a_pool_in_another_process(
     tmp_path: Path, free_ports: Ports
 ) -> None:
     pool_port, port = free_ports(), free_ports()
-    pool = ("pool", "--port", str(pool_port), "--difficulty", "0.0003")
+    pool = ("pool", "--port", str(pool_port), "--difficulty", "0.00003")
     with command(*pool) as pool_process:
         assert pool_process.stdout is not None
         arguments = (
             *("run", "--port", str(port), "--state", str(tmp_path), "--speed", "10"),
-            *(
-                "--pool",
-                f"127.0.0.1:{pool_port}",
-                "--user",
-                "me",
-                "--cpu-percent",
-                "90",
-            ),
+            *("--pool", f"127.0.0.1:{pool_port}", "--user", "me"),
+            *("--cpu-percent", "30"),
         )
         with command(*arguments) as process:
             url = f"http://127.0.0.1:{port}/api/system"

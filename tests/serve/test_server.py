@@ -483,6 +483,7 @@ def test_nothing_is_answered_between_a_reset_and_the_port_s_end(
                 answer = device.client.get("/api/system/info", timeout=0.5)
             except httpx.HTTPError:
                 seen.append(None)
+                time.sleep(0.005)
                 continue
             info = answer.json()
             seen.append(info["uptimeSeconds"])
