@@ -9,7 +9,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from softaxe.client.axeos import AsyncAxeOS
 from softaxe.client.info import Info
 from softaxe.errors import DeviceError, SettingError
 
@@ -125,6 +124,9 @@ async def _ask_one(address: str, port: int, timeout_s: float) -> Found | None:
 
 async def ask(url: str, timeout_s: float = PATIENCE_S) -> Found | None:
     """Ask whoever listens there what he is; None for one that is no Bitaxe."""
+    # A fleet announces its devices by the names above, and asks nobody.
+    from softaxe.client.axeos import AsyncAxeOS  # noqa: PLC0415
+
     try:
         info = await AsyncAxeOS(url, timeout_s=timeout_s).info()
     except DeviceError:
