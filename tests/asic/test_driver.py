@@ -2,6 +2,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.each import each
 
 from softaxe.asic import frames
@@ -583,6 +584,35 @@ def test_chips_behind_a_dead_one_that_comes_back_wait_for_a_reset(
     wired.mine(1)
     assert wired.driver.detected_count == 2
     assert wired.chain.activity == 1
+
+
+def test_a_job_told_without_bytes_is_searched_as_one_in_bytes(
+    make_wired_chain: Callable[..., Any],
+) -> None:
+    told, sent = make_wired_chain(seed=5), make_wired_chain(seed=5)
+    for wired in (told, sent):
+        wired.start()
+        for ntime in (1, 2):
+            wired.driver.send_work(replace(WORK, ntime=ntime))
+            if wired is told:
+                wired.driver.tell(wired.chain, wired.now)
+            wired.exchange()
+            wired.advance(wired.now + 5)
+
+    assert told.happened(NonceFound)
+    assert told.events == sent.events
+    assert len(told.to_chip) == len(sent.to_chip) - 2
+
+
+def test_a_job_comes_as_bytes_while_the_chips_wait_for_the_end_of_a_frame(
+    make_wired_chain: Callable[..., Any],
+) -> None:
+    wired = make_wired_chain()
+    wired.start()
+    wired.chain.receive(b"\x55\xaa", wired.now)
+
+    assert not wired.chain.take_work(1, WORK, wired.now)
+    assert not wired.chain.is_hashing
 
 
 @pytest.mark.parametrize("slice_s", [0.007, 0.1])

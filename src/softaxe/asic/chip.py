@@ -39,7 +39,7 @@ from softaxe.asic.hashing import (
     search_spans,
 )
 from softaxe.asic.pll import CRYSTAL_MHZ, Pll
-from softaxe.bitcoin.header import target_for
+from softaxe.bitcoin.header import Work, target_for
 from softaxe.catalog import Chip, Silicon
 from softaxe.units import NEVER
 
@@ -444,6 +444,21 @@ class Chain:
                 self._take_command(header, body, now)
         self._schedule()
 
+    def take_work(self, job_id: int, work: Work, now: float) -> bool:
+        """Take a job: `receive` without the bytes.
+
+        Returns:
+            False, and nothing happens, where it must come as bytes.
+        """
+        if self._wire.takes_midstates or self._reader.is_waiting:
+            return False
+        if self.next_wake <= now:
+            self.step(now)
+        if self.is_on:
+            self._begin_job(job_id, _rolled(work), now)
+            self._schedule()
+        return True
+
     def next_hit(self, difficulty: float) -> float:
         """When a nonce is told that is so good, or may be, of those found so far.
 
@@ -612,10 +627,19 @@ class Chain:
     # Work
 
     def _take_job(self, body: bytes, now: float) -> None:
-        given = self._read_job(body)
-        if given is None:
-            return
-        job_id, heads = given
+        if self._wire.takes_midstates:
+            job_id, midstates, tail = frames.read_midstate_job(body)
+            if midstates:
+                given = Midstates(midstates, tail)
+                self._begin_job(job_id, lambda asic: given, now)
+        else:
+            job_id, work = frames.read_job(body)
+            self._begin_job(job_id, _rolled(work), now)
+
+    def _begin_job(
+        self, job_id: int, heads: Callable[[_Asic], Heads], now: float
+    ) -> None:
+        """Let every chip search the heads that it has in a job."""
         least_s, most_s = SEARCH_AHEAD_S
         usual_s = JOB_SLACK * (now - self._job_at)
         # One job may be cut short by a new block; several in a row are the usual.
@@ -654,17 +678,6 @@ class Chain:
             first = first // stride * self._addresses_each
         first = min(first, ADDRESSES - self._addresses_each)
         return range(first, first + self._addresses_each)
-
-    def _read_job(self, body: bytes) -> tuple[int, Callable[[_Asic], Heads]] | None:
-        """Return a job's id and what each chip searches; None when that is nothing."""
-        if self._wire.takes_midstates:
-            job_id, midstates, tail = frames.read_midstate_job(body)
-            if not midstates:
-                return None
-            given = Midstates(midstates, tail)
-            return job_id, lambda asic: given
-        job_id, work = frames.read_job(body)
-        return job_id, lambda asic: RolledVersions(work, asic.version_field_mask)
 
     def _step_asic(self, asic: _Asic, due: float) -> None:
         if asic.hits:
@@ -759,6 +772,10 @@ class Chain:
             self.next_wake = asics[0].next_wake
         else:
             self.next_wake = min([asic.next_wake for asic in asics], default=NEVER)
+
+
+def _rolled(work: Work) -> Callable[[_Asic], Heads]:
+    return lambda asic: RolledVersions(work, asic.version_field_mask)
 
 
 def _thermometer(asic: _Asic) -> int:

@@ -120,8 +120,21 @@ DriverEvent = (
 )
 
 
-class Counters(Protocol):
-    """Chips in the same process, whose registers can be read without a wire."""
+class Job(Struct, frozen=True):
+    """A header for chips that roll versions, until it is bytes."""
+
+    job_id: int
+    work: Work
+
+
+class Chips(Protocol):
+    """Chips in the same process, which need no bytes."""
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take bytes."""
+
+    def take_work(self, job_id: int, work: Work, now: float) -> bool:
+        """Take a job; False, and nothing happens, where it must come as bytes."""
 
     def answers(self, reply_bytes: int) -> bool:
         """True when every chip would answer now, with as many bytes."""
@@ -187,8 +200,8 @@ class Driver:
             period_s=poll_s,
         )
         self._reader = frames.ReplyReader(self._wire.reply_bytes)
-        self.out: list[bytes] = []
-        """Frames for the chips; `data_to_chip` takes them."""
+        self.out: list[bytes | Job] = []
+        """Frames for the chips; `data_to_chip` or `tell` takes them."""
         self.happened: list[DriverEvent] = []
         """What `events` takes."""
         self._phase = _Phase.NONE
@@ -265,14 +278,13 @@ class Driver:
 
     def send_work(self, work: Work) -> int:
         """Send one work; return the job id that its nonces will carry."""
-        self._job_id = (self._job_id + self._chip.job_id_step) % JOB_IDS
+        self._job_id = job_id = (self._job_id + self._chip.job_id_step) % JOB_IDS
         if self._wire.takes_midstates:
-            self._works[self._job_id] = work
-            job = frames.midstate_job(self._job_id, work, _midstates(work))
+            self._works[job_id] = work
+            self.out.append(frames.midstate_job(job_id, work, _midstates(work)))
         else:
-            job = frames.job(self._job_id, work)
-        self.out.append(job)
-        return self._job_id
+            self.out.append(Job(job_id, work))
+        return job_id
 
     def receive(self, data: bytes, now: float) -> None:
         """Bytes came from the chips."""
@@ -337,7 +349,7 @@ class Driver:
                 self._step_monitor()
             self._schedule()
 
-    def poll(self, chips: Counters, before: float) -> float:
+    def poll(self, chips: Chips, before: float) -> float:
         """Read counters over a wire that damages nothing: `step` without the bytes.
 
         Several reads follow each other by a millisecond, and nothing else happens then.
@@ -382,9 +394,24 @@ class Driver:
         """Return and forget the bytes to send."""
         if not self.out:
             return b""
-        data = b"".join(self.out)
+        data = b"".join(
+            frames.job(one.job_id, one.work) if isinstance(one, Job) else one
+            for one in self.out
+        )
         self.out.clear()
         return data
+
+    def tell(self, chips: Chips, now: float) -> None:
+        """Send what there is over a wire that damages nothing: a job without bytes."""
+        first = self.out[0]
+        if (
+            isinstance(first, Job)
+            and len(self.out) == 1
+            and chips.take_work(first.job_id, first.work, now)
+        ):
+            self.out.clear()
+        else:
+            chips.receive(self.data_to_chip(), now)
 
     def events(self) -> list[DriverEvent]:
         """Return and forget what happened."""

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from softaxe.asic.chip import Chain, Search, WorkMode
 from softaxe.asic.frames import RegisterReply, Reply
+from softaxe.bitcoin.header import Work
 from softaxe.board.ambient import Ambient
 from softaxe.board.fan import Fan
 from softaxe.board.power import PowerStage
@@ -89,6 +90,9 @@ class Chips(Protocol):
 
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes from the driver."""
+
+    def take_work(self, job_id: int, work: Work, now: float) -> bool:
+        """Take a job; False, and nothing happens, where it must come as bytes."""
 
     def take_replies(self) -> list[tuple[int, Reply]]:
         """Return and forget replies of chips that are in this process."""

@@ -967,7 +967,7 @@ class Device(DeviceState):
             if driver.is_reset_low is not self._is_reset_low:
                 self._copy_reset_line()
             if driver.out:
-                chain.receive(driver.data_to_chip(), self.now)
+                driver.tell(chain, self.now)
             if chain.replies:
                 driver.hear(chain.take_replies(), self.now)
             elif not driver.happened and not pools.happened:

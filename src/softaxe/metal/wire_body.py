@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from softaxe.asic.chip import METAL, Search, WorkMode
 from softaxe.asic.frames import RegisterReply, Reply
+from softaxe.bitcoin.header import Work
 from softaxe.board.regulator import ALL_WELL, PowerReading, Status
 from softaxe.board.sensors import ABSENT_C
 from softaxe.catalog import Board
@@ -98,6 +99,10 @@ class WireChips:
         """Take bytes from the driver."""
         self.out += data
         self._on_work()
+
+    def take_work(self, job_id: int, work: Work, now: float) -> bool:
+        """Tell that they take bytes."""
+        return False
 
     def step(self, now: float) -> None:
         """Do nothing: they live by themselves."""
