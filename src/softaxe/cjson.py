@@ -6,7 +6,6 @@ Clients see every digit, so the rules are kept to the byte: see cJSON 1.7.
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from json.encoder import encode_basestring
 from math import isfinite
 from struct import Struct
@@ -157,10 +156,10 @@ class _Object(dict[str, JsonValue]):
     """An object in which the first of equal names counts."""
 
     def __init__(self, pairs: list[tuple[str, JsonValue]]) -> None:
-        super().__init__()
+        super().__init__(pairs)
         self.pairs = pairs
-        for name, value in pairs:
-            self.setdefault(name, value)
+        if len(self) < len(pairs):
+            self.update(reversed(pairs))
 
 
 def _integer(text: str) -> float:
@@ -234,8 +233,15 @@ def parse(body: bytes) -> list[tuple[str, JsonValue]]:
         ValueError: It is not JSON; says where.
     """
     if body.isascii() and b"\0" not in body and b"\\u" not in body:
-        with suppress(ValueError, RecursionError):  # then it may be cJSON's alone
+        try:
             return _members(body.decode())
+        except (ValueError, RecursionError):
+            return _parse_own(body)
+    return _parse_own(body)
+
+
+def _parse_own(body: bytes) -> list[tuple[str, JsonValue]]:
+    """Read what may be cJSON's alone."""
     raw = body.removeprefix(b"\xef\xbb\xbf").partition(b"\0")[0]
     text = _TOKEN.sub(_standard, raw.decode("utf-8", "surrogateescape"))
     try:

@@ -9,7 +9,7 @@ block's hash are undone here and nowhere else.
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Reversible, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -200,12 +200,9 @@ def parse(line: bytes, rows: Rows) -> Message:
     return _parse_result(root, rows)
 
 
-def _members(pairs: Iterable[tuple[str, JsonValue]]) -> dict[str, Any]:
+def _members(pairs: Reversible[tuple[str, JsonValue]]) -> dict[str, Any]:
     """Return members as cJSON finds them: without case, the first of equals."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        found.setdefault(name.lower(), value)
-    return found
+    return {name.lower(): value for name, value in reversed(pairs)}
 
 
 def _parse_method(method: str, root: Mapping[str, Any], rows: Rows) -> Message:
