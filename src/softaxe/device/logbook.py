@@ -203,30 +203,31 @@ class Logbook:
 
     def __call__(self, level: Level, tag: str, text: str, /, **values: object) -> None:
         """Write one line; satisfies `softaxe.units.LazyLog`."""
-        is_taken = level in self.levels
-        if not is_taken and self.ring is None and not self._last.maxlen:
+        is_taken, ring = level in self.levels, self.ring
+        if not is_taken and ring is None and not self._last.maxlen:
             return
         if self._tags:
             tag = self._tags.get(tag, tag)
+        if ring is not None and values:  # it keeps bytes
+            text, values = text.format(**values), {}
         boot_ms = round((self.now - self.booted_at) * 1000)
         line = LogLine(boot_ms, level, tag, text, values)
         characters = len(text) + VALUE_CHARACTERS * len(values)
-        if self.ring is None and self._limit.lets_pass(characters, self.now):
-            self._add(line, is_taken=is_taken)
+        if self._limit.lets_pass(characters, self.now):
+            self._write(line, is_taken=is_taken)
             return
         for words in self._limit.lines(level, tag, line.text, self.now):
-            line = LogLine(boot_ms, *words)
-            self._add(line, is_taken=is_taken)
-            if self.ring is not None:
-                printed = line.coloured.encode("utf-8", "replace")
-                self.ring.write(printed, self.now, self.ring_bytes)
+            self._write(LogLine(boot_ms, *words), is_taken=is_taken)
 
-    def _add(self, line: LogLine, *, is_taken: bool) -> None:
+    def _write(self, line: LogLine, *, is_taken: bool) -> None:
         if is_taken:
             self._lines.append(line)
         if self.ring is None:
             self._last.append(line)
             self._count += 1
+        else:
+            printed = line.coloured.encode("utf-8", "replace")
+            self.ring.write(printed, self.now, self.ring_bytes)
 
     def take(self) -> list[LogLine]:
         """Return the lines written since the last call, oldest first."""
