@@ -364,7 +364,8 @@ class Driver:
         monitor, reader, limit = self.monitor, self._reader, min(before, self._due)
         at = -NEVER
         if (
-            self.out
+            not monitor.asked
+            or self.out
             or reader.is_waiting
             or self.state is not DriverState.READY
             or not chips.answers(reader.reply_bytes)

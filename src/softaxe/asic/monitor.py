@@ -169,8 +169,8 @@ class HashrateMonitor:
         self.next_wake = poll_at + self._offsets_s[self._place]
         if place < len(self._requests):
             return self._requests[place]
-        self.total_hs = _sum(asic.total_hs for asic in self.asics)
-        self.error_hs = _sum(asic.error_hs for asic in self.asics)
+        self.total_hs = _sum([asic.total_hs for asic in self.asics])
+        self.error_hs = _sum([asic.error_hs for asic in self.asics])
         return None
 
     def take(self, reply: RegisterReply, asic_number: int, now: float) -> bool:

@@ -215,7 +215,7 @@ class Device(DeviceState):
         self._boot(now, POWER_ON)
 
     def _model(self, specimen: Specimen, now: float) -> Body:
-        body = ModelBody.of(specimen, self.ambient, now, self.log, self._rng)
+        body = ModelBody.of(specimen, self.ambient, now, self.log.write, self._rng)
         body.chips.set_mode(REAL if self.work == "real" else SCALED, now)
         return body
 
@@ -710,7 +710,7 @@ class Device(DeviceState):
             ipv4=self.identity.ipv4,
             rows=self.firmware.rows,
             rng=self._rng,
-            log=self.log,
+            log=self.log.write,
         )
         self._counts_nonces = rows.hashrate_source == "nonces"
         self._forgets_counters = rows.forgets_counters
@@ -718,7 +718,7 @@ class Device(DeviceState):
         self.driver = Driver(
             self.board.chip,
             asic_count=self.board.asic_count,
-            log=self.log,
+            log=self.log.write,
             poll_s=rows.hashrate_poll_s,
             has_counters=not self._counts_nonces,
             logs_results=rows.chip_logs_results,
@@ -733,7 +733,7 @@ class Device(DeviceState):
             board=self.board,
             body=self.body,
             driver=self.driver,
-            log=self.log,
+            log=self.log.write,
         )
         self.mining = Mining(
             interval_ms=self.board.job_interval_ms(
@@ -744,11 +744,11 @@ class Device(DeviceState):
             best_difficulty=self.settings.best_difficulty,
             tells_small=self.profile.small_difficulties_told,
             rows=rows,
-            log=self.log,
+            log=self.log.write,
         )
         self.mining.set_scale(self.chain.mode.scale)
         self.totals.boot(is_counting=rows.keeps_totals)
-        self.scoreboard.boot(self.nvs if rows.has_scoreboard else {}, self.log)
+        self.scoreboard.boot(self.nvs if rows.has_scoreboard else {}, self.log.write)
         self.pools = Pools(
             self.settings,
             board=self.board,
@@ -756,7 +756,7 @@ class Device(DeviceState):
             rows=self.firmware.rows,
             profile=self.profile,
             rng=self._rng,
-            log=self.log,
+            log=self.log.write,
         )
         self.hashrate = HashrateAverages(rows.hashrate_averages)
         self.statistics = Statistics(
@@ -1091,7 +1091,7 @@ class Device(DeviceState):
             share.nonce,
             share.version_bits,
         )
-        if rows := self.scoreboard.offer(entry, self.log):
+        if rows := self.scoreboard.offer(entry, self.log.write):
             self._write_nvs(rows)
 
     def _submit(self, checked: Checked) -> None:

@@ -36,6 +36,9 @@ class _State(Enum):
     """Started in vain; tried again once there has been another reason to stop."""
 
 
+_WITHOUT_POWER = _State.STOPPED, _State.FAILED
+
+
 class MiningSwitch:
     """Takes the chips' power and gives it back.
 
@@ -71,7 +74,7 @@ class MiningSwitch:
     @property
     def is_stopped(self) -> bool:
         """The chips have no power, for a reason or because they did not start."""
-        return self._state in (_State.STOPPED, _State.FAILED)
+        return self._state in _WITHOUT_POWER
 
     @property
     def is_busy(self) -> bool:
