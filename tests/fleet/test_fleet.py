@@ -3,12 +3,15 @@ import errno
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.running import running as run_device
 
 from softaxe.device.identity import Identity
 from softaxe.errors import FleetStopped
+from softaxe.fleet import clock
+from softaxe.fleet.clock import SLICE_S, STOOD_S
 from softaxe.fleet.fleet import Fleet
 from softaxe.fleet.groups import Group
 from softaxe.fleet.options import FleetOptions
@@ -81,6 +84,33 @@ def test_progress_is_told_from_the_start_to_the_end(tmp_path: Path) -> None:
     asyncio.run(live())
     up = [("starting", 0, 20), ("starting", 16, 20), ("starting", 20, 20)]
     assert told == [*up, ("ending", 0, 20), ("ending", 20, 20)]
+
+
+def test_time_begins_when_all_devices_are_there_however_long_they_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, told, opened = [0.0], list[float](), Member.open
+
+    async def slow_open(member: Member) -> None:
+        await opened(member)
+        real[0] += 2 * STOOD_S
+        fleet.clock.advance()  # somebody looks at it
+
+    async def live() -> None:
+        await fleet.start()
+        assert fleet.clock.advance() == 0.0
+        real[0] += SLICE_S / 2
+        assert fleet.clock.advance() == SLICE_S / 2
+        await fleet.reset()
+        assert fleet.clock.advance() == 0.0
+        await fleet.close()
+
+    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: real[0]))
+    monkeypatch.setattr(Member, "open", slow_open)
+    options = FleetOptions(state=tmp_path, groups=(Group(count=2),), port_base=0)
+    fleet = Fleet(options, show_stop=told.append)
+    asyncio.run(live())
+    assert told == []
 
 
 def test_devices_share_the_memory_for_what_they_log(

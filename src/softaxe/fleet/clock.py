@@ -2,7 +2,8 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, MutableSequence
+from collections.abc import Callable, Iterator, MutableSequence
+from contextlib import contextmanager
 from math import inf
 
 SLICE_S = 0.25
@@ -84,7 +85,7 @@ class Clock:
         tell_lost: Callable[[float], None] = lambda stood_s: None,
     ) -> None:
         self.is_held = False
-        """True while somebody else moves the time."""
+        """True while somebody else moves the time, or nobody does."""
         self.slice_s = SLICE_S
         self.horizon = inf
         """Device time that is not passed."""
@@ -173,6 +174,16 @@ class Clock:
             looks.append((self._went_real_s, self._went_s))
         if self._went_real_s - looks[0][0] > LOOK_BACK_S and len(looks) > 1:
             looks.popleft()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let it not go by itself; real time that passes meanwhile is not made up."""
+        self.is_held = True
+        try:
+            yield
+        finally:
+            self.move(self.now)
+            self.is_held = False
 
     def move(self, now: float) -> None:
         """Jump to `now` on somebody's order; real time that passed is not made up."""

@@ -7,7 +7,16 @@ wrong, what is kept to come back to, and real work have places of their own too.
 import asyncio
 import errno
 import gc
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -179,7 +188,7 @@ class Fleet:
     async def start(
         self, *, groups: Sequence[Group] = (), rules: FaultRules | None = None
     ) -> None:
-        """Create the devices and open their ports.
+        """Create the devices and open their ports; then their time begins.
 
         Args:
             groups: What has become of those of the options, when they are not the ones.
@@ -191,13 +200,14 @@ class Fleet:
             SettingError: An option is not allowed.
             FleetStopped: It was told to end meanwhile; no device is there.
         """
-        if self.options.has_pool:
-            await self._start_pool(has_plain=self.options.pool.place is None)
-        await self.add(*(groups or self.options.groups))
-        if rules is None:
-            await self.faults.start_over(self.options.faults)
-        else:
-            await self.faults.replace(rules)
+        with self.clock.held():
+            if self.options.has_pool:
+                await self._start_pool(has_plain=self.options.pool.place is None)
+            await self.add(*(groups or self.options.groups))
+            if rules is None:
+                await self.faults.start_over(self.options.faults)
+            else:
+                await self.faults.replace(rules)
         self.is_ready = True
 
     async def add(
@@ -406,13 +416,20 @@ class Fleet:
 
     # Coming back
 
+    @asynccontextmanager
+    async def _standing_still(self) -> AsyncGenerator[None, None]:
+        """Let neither time pass nor anybody come or go."""
+        async with self.ticker.bending, self._changing:
+            with self.clock.held():
+                yield
+
     async def take_snapshot(self, name: str) -> Snapshot:
         """Take the state of devices, pool, faults and clock; `snapshots` may keep it.
 
         Raises:
             SettingError: There are too many.
         """
-        async with self.ticker.bending, self._changing:
+        async with self._standing_still():
             return await self.snapshots.take(
                 name,
                 self.clock.now,
@@ -428,7 +445,7 @@ class Fleet:
             KeyError: There is no such snapshot.
         """
         snapshot = self.snapshots[name]
-        async with self.ticker.bending, self._changing:
+        async with self._standing_still():
             for member in list(self.members.values()):
                 kept = snapshot.devices.get(member.id)
                 # There may be another of the same name.
@@ -477,7 +494,7 @@ class Fleet:
         Raises:
             FleetStopped: The fleet ends.
         """
-        async with self.ticker.bending, self._changing:
+        async with self._standing_still():
             await self._end(list(self.members.values()), self._remove)
             await self.saver.commit()
             await asyncio.to_thread(self.storage.forget, self._known)

@@ -147,21 +147,19 @@ class Ticker:
 
     async def _pass_until(self, end: float) -> None:
         clock, now = self._clock, self._clock.now
-        clock.is_held = True
         try:
-            while now < end:
-                if self.is_stopping:
-                    raise FleetStopped(f"the fleet ends, {end - now:g} s early")
-                due = max(now + SHORTEST_SLICE_S, self._next_wake())
-                now = min(end, now + SLICE_S, due)
-                clock.move(now)
-                await self._step_due(now)
-                await self._settle()
-            await self._catch_up(end)
-            await self.wait_for_ports()
+            with clock.held():
+                while now < end:
+                    if self.is_stopping:
+                        raise FleetStopped(f"the fleet ends, {end - now:g} s early")
+                    due = max(now + SHORTEST_SLICE_S, self._next_wake())
+                    now = min(end, now + SLICE_S, due)
+                    clock.move(now)
+                    await self._step_due(now)
+                    await self._settle()
+                await self._catch_up(end)
+                await self.wait_for_ports()
         finally:
-            clock.move(clock.now)  # what passed meanwhile is not made up
-            clock.is_held = False
             self._woken.set()
 
     async def _catch_up(self, now: float) -> None:

@@ -140,6 +140,21 @@ def test_nothing_is_asked_of_anybody_while_one_stands_still(tmp_path: Path) -> N
     live(tmp_path, work)
 
 
+def test_time_does_not_go_before_all_are_there(tmp_path: Path) -> None:
+    async def work(whole: Whole, first: FakePart, second: FakePart) -> None:
+        await whole.start()
+        await asyncio.sleep(0.01)
+        assert whole.look().now == first.until == 0.0
+        running = asyncio.ensure_future(whole.run())
+        async with asyncio.timeout(10):
+            while whole.look().now == 0.0:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.01)
+        whole.stop()
+        await running
+
+    live(tmp_path, work)
+
+
 def test_all_have_answered_before_it_is_told_what_went_wrong(tmp_path: Path) -> None:
     async def work(whole: Whole, first: FakePart, second: FakePart) -> None:
         first.fault = SettingError("no")

@@ -101,6 +101,7 @@ class Whole:
         """
         if self._is_divided:
             self._held.enter_context(self._ground())
+            self.clock.is_held = True  # until all are there
         stopped = asyncio.ensure_future(self._stopped.wait())
         starts = [asyncio.ensure_future(part.start()) for part in self.parts]
         try:
@@ -152,7 +153,8 @@ class Whole:
         stopped = asyncio.ensure_future(self._stopped.wait())
         ends = [asyncio.ensure_future(part.run()) for part in self.parts]
         if self._is_divided:
-            self.clock.move(self.clock.now)  # it starts now that all are there
+            self.clock.move(self.clock.now)
+            self.clock.is_held = False
             ends.append(asyncio.ensure_future(self._keep_time()))
         try:
             await asyncio.wait({stopped, *ends}, return_when=asyncio.FIRST_COMPLETED)
