@@ -4,12 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.metal.offered import PATIENCE_S, offered, until
 
 from softaxe.catalog import board
+from softaxe.metal.instruments import Instruments
+from softaxe.metal.raw import FailureKind, LineError
 from softaxe.metal.usb_board import UsbOptions
 
 pytest.importorskip("serialx")
@@ -72,3 +75,73 @@ def test_a_guard_cuts_though_nobody_can_read_what_it_says(tmp_path: Path) -> Non
         guard.wait(PATIENCE_S)
 
         assert power.core_voltage_v == 0
+
+
+def test_what_softaxe_says_last_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from softaxe.metal import guard  # noqa: PLC0415 - not where there are no terminals
+
+    handled: list[int] = []
+    monkeypatch.setattr(signal, "signal", lambda number, _: handled.append(number))
+    monkeypatch.setattr(guard, "SILENCE_S", 0.05)
+    nobody = os.getppid() + 1
+
+    def guarded(words: bytes, *, is_there: bool = False) -> str:
+        """What it tells when softaxe leaves it with these words."""
+        read, write = os.pipe()
+        with os.fdopen(read) as commands, os.fdopen(write, "wb", 0) as softaxe:
+            monkeypatch.setattr(sys, "stdin", commands)
+            softaxe.write(words)
+            if not is_there:
+                softaxe.close()
+            guard.main(f"{tmp_path}/control", "601", nobody)
+        out, errors = capfd.readouterr()
+        assert out.encode().replace(guard.READY, b"") == b""
+        return errors
+
+    with offered(UsbOptions(board("601"), link=tmp_path, is_scaled=True)) as running:
+        power = running.usb.raw.body.power
+        assert guarded(guard.ALIVE + guard.OVER) == ""
+        assert power.core_voltage_v > 0
+
+        assert guarded(guard.LOST) == "softaxe guard: the core voltage is off\n"
+        assert power.core_voltage_v == 0
+        assert "softaxe is gone" in guarded(b"")
+        assert "softaxe was silent" in guarded(guard.ALIVE, is_there=True)
+
+    assert {signal.SIGINT, signal.SIGTERM} < set(handled)
+    with pytest.raises(OSError, match="control"):
+        guarded(b"")
+
+
+def test_a_cut_that_does_not_show_is_told_once_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from softaxe.metal import guard  # noqa: PLC0415
+
+    class Line:
+        """Answers at once."""
+
+        found = iter(
+            [LineError(FailureKind.NO_ANSWER, "no answer"), (0.4, ""), (0.0, "")]
+        )
+        next_wake = 0.0
+
+        def plugged(self, now: float) -> None:
+            """There it is."""
+
+        def cut(self, _: object, done: Callable[[object], None]) -> None:
+            done(next(self.found))
+
+    monkeypatch.setattr(guard, "ControlLine", Line)
+    monkeypatch.setattr(guard, "AGAIN_S", 0.0)
+    instruments = Instruments(board("601"))
+
+    with open(os.devnull, "r+b", 0) as control:
+        guard._switch_off(control.fileno(), instruments)
+
+    told = capfd.readouterr().err.splitlines()
+    assert len(told) == 2
+    assert "the core voltage may still be on, pull the power plug: no answer" in told[0]
+    assert told[1] == "softaxe guard: the core voltage is off"

@@ -77,6 +77,7 @@ def test_a_voltage_that_the_board_does_not_offer_is_refused() -> None:
     assert wired.told == ["E 1.400 V is refused: 1 to 1.25 V are allowed"]
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize(
     ("faults", "wire", "within_s", "why"),
     [
