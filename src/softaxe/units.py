@@ -89,4 +89,5 @@ def tick_number(now: float, *, first_at: float, period_s: float) -> int:
 
     Tick n is at `first_at + n * period_s`; a millionth of a period counts as none.
     """
-    return max(0, ceil((now - first_at) / period_s - 1e-6))
+    number = ceil((now - first_at) / period_s - 1e-6)
+    return number if number > 0 else 0

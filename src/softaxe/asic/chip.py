@@ -717,7 +717,8 @@ class Chain:
             told ^= self._rng.randrange(1, FREE_NONCES)  # an undervolted chip's rubbish
         if not isinstance(span.head, Header):  # a midstate
             return size, NonceReply(told, job_id | span.field, 0, 0)
-        excess = max(0, HASH_BITS - hash_.bit_length() - asic.zero_bits)
+        zero_bits = HASH_BITS - hash_.bit_length()
+        excess = zero_bits - asic.zero_bits if zero_bits > asic.zero_bits else 0
         excess_byte, id_byte = wire.result(job_id, span.field, excess)
         field = span.field if asic.is_rolling else 0  # a short reply has no room
         return size, NonceReply(told, id_byte, field, excess_byte)

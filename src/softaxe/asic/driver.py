@@ -361,7 +361,8 @@ class Driver:
         Returns:
             When it has read last; before its `next_wake` if nothing can be read so.
         """
-        monitor, reader, limit = self.monitor, self._reader, min(before, self._due)
+        monitor, reader = self.monitor, self._reader
+        limit = before if before < self._due else self._due
         at = -NEVER
         if (
             not monitor.asked

@@ -151,7 +151,8 @@ class Wire(msgspec.Struct, frozen=True):
             version_field & self.small_core_mask
         )
         most = 0xFF >> low_bits - 3
-        word = min(excess, most) << low_bits + 5 | job_and_core
+        told = excess if excess < most else most
+        word = told << low_bits + 5 | job_and_core
         return word >> 8, word & 0xFF
 
     @property

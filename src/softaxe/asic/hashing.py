@@ -71,7 +71,8 @@ def error_share(silicon: Silicon, margin_v: float) -> float:
         margin_v: Volts above `Silicon.half_voltage_v`.
     """
     short_v = silicon.error_margin_v - margin_v
-    more = 1 + exp(min(-short_v / silicon.error_width_v, 700.0))
+    power = -short_v / silicon.error_width_v
+    more = 1 + exp(power if power < 700.0 else 700.0)
     return silicon.error_floor + silicon.error_ceiling / more
 
 
@@ -274,7 +275,7 @@ class NonceCursor:
         """Return the next nonces, or None when all were handed out."""
         if not self._left and not self._go_on():
             return None
-        count = min(max_count, self._left)
+        count = self._left if self._left < max_count else max_count
         first_nonce = self._next_nonce
         self._next_nonce += count
         self._left -= count
@@ -303,10 +304,11 @@ class NonceCursor:
         return True
 
     def _begin(self, field: int) -> None:
-        start = self._block * self._piece
+        start, piece = self._block * self._piece, self._piece
+        left = self._size - start
         self._field = field
         self._head = self._heads.head(field)
-        self._left = min(self._piece, self._size - start)
+        self._left = piece if piece < left else left
         self._next_nonce = self._core << CORE_SHIFT | self._base + start
 
 
@@ -411,7 +413,8 @@ class HashCounters:
 def poisson(rng: Random, mean: float) -> int:
     """Draw how many chance events happen when `mean` are expected."""
     if mean >= NORMAL_MEAN:
-        return max(0, round(rng.gauss(mean, sqrt(mean))))
+        drawn = round(rng.gauss(mean, sqrt(mean)))
+        return drawn if drawn > 0 else 0
     limit, product, events = exp(-mean), rng.random(), 0
     while product > limit:
         product *= rng.random()

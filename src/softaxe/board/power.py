@@ -75,13 +75,13 @@ class PowerStage:
             self._switching, temperatures_c, strict=True
         ):
             heat_k = celsius - REFERENCE_C
-            heat_k = min(heat_k, MOST_HEAT_K)
+            heat_k = heat_k if heat_k < MOST_HEAT_K else MOST_HEAT_K
             switching_f += farads * exp(per_k * heat_k)
         hertz = frequency_mhz * 1e6 * activity
         # Chips of one domain are in parallel, domains in series.
         current_a = self.core_current_a = switching_f * hertz * volts / self._domains
         drop_v = supply.core_path_ohm * current_a
-        self.core_voltage_v = core_v = max(0.0, volts - drop_v)
+        core_v = self.core_voltage_v = volts - drop_v if volts > drop_v else 0.0
         self.core_power_w = core_power_w = core_v * self._domains * current_a
         per_ampere_v = supply.loss_v + supply.loss_ohm * current_a
         idle_w = supply.loss_w if volts else 0.0
@@ -102,7 +102,8 @@ class PowerStage:
 
     def _loaded_input_v(self, power_w: float) -> float:
         supply_v = self._supply.open_circuit_v + self._wander_v
-        open_v = max(0.1, supply_v - self.sag_v)
+        open_v = supply_v - self.sag_v
+        open_v = open_v if open_v > 0.1 else 0.1
         ohm = self._supply.resistance_ohm
         square = open_v * open_v - 4 * ohm * power_w
         return (open_v + sqrt(square)) / 2 if square > 0 else open_v / 2

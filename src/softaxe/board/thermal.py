@@ -83,7 +83,7 @@ class Thermal:
         self._ambient_c = ambient_c
         flow = airflow if airflow > MIN_AIRFLOW else MIN_AIRFLOW
         thinning = flow**-cooling.airflow_exponent
-        thinning = min(thinning, self._still)
+        thinning = thinning if thinning < self._still else self._still
         to_air = cooling.sink_to_air_k_per_w * thinning
         end_c = sink_end_c = ambient_c + core_power_w * to_air
         sink_s = cooling.sink_j_per_k * to_air

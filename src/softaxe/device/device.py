@@ -224,16 +224,16 @@ class Device(DeviceState):
     def step(self, now: float) -> None:
         """Let everything that is due up to `now` happen, in its order."""
         while (due := self.next_wake) <= now:
-            self.log.now = self.now = max(self.now, due)
+            self.log.now = self.now = due if due > self.now else self.now
             self._step_due(due, now)
             self._settle()
-        self.log.now = self.now = max(self.now, now)
+        self.log.now = self.now = now if now > self.now else self.now
 
     def step_to_output(self, before: float) -> None:
         """Step until there is something to carry out, but not to `before`."""
         last = nextafter(before, -NEVER)
         while (due := self.next_wake) < before:
-            self.log.now = self.now = max(self.now, due)
+            self.log.now = self.now = due if due > self.now else self.now
             self._step_due(due, last)
             self._settle()
             if self._events or self.pools.has_data:
@@ -311,8 +311,9 @@ class Device(DeviceState):
             self.pools.next_wake,
             self.statistics.next_wake,
         )
-        # What else is due at this moment comes after the driver.
-        read_at = self.driver.poll(self.chain, max(before, nextafter(due, NEVER)))
+        if before <= due:  # what else is due at this moment comes after the driver
+            before = nextafter(due, NEVER)
+        read_at = self.driver.poll(self.chain, before)
         if read_at >= due:
             self.log.now = self.now = read_at
         else:

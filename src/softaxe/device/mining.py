@@ -416,7 +416,8 @@ class Mining:
     def _rate(self, checked: Checked) -> bool:
         difficulty, network_difficulty = checked.difficulty, checked.network_difficulty
         whole = whole_difficulty(difficulty)
-        self.exact_session_difficulty = max(self.exact_session_difficulty, difficulty)
+        best = self.exact_session_difficulty
+        self.exact_session_difficulty = difficulty if difficulty > best else best
         if checked.is_block:
             self.blocks_found += 1
             self.shows_block = True
@@ -557,4 +558,4 @@ def _in_words(output: Output) -> str:
 
 def whole_difficulty(difficulty: float) -> int:
     """Cut a difficulty to what the firmware stores of it: 64 bits."""
-    return int(min(difficulty, MAX_U64))
+    return int(difficulty) if difficulty < MAX_U64 else MAX_U64

@@ -804,7 +804,8 @@ class Pools:
         self._schedule()
 
     def _schedule(self) -> None:
-        self.next_wake = min(self._main_due, self._heartbeat_due)
+        due, heartbeat_due = self._main_due, self._heartbeat_due
+        self.next_wake = due if due < heartbeat_due else heartbeat_due
 
     def _say(self, text: str) -> None:
         self._log(Level.INFO, self._rows.pool_tag, text)

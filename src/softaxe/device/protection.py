@@ -481,7 +481,8 @@ class PowerManagement:
         self._schedule()
 
     def _schedule(self) -> None:
-        self.next_wake = min(self._due, self.fan.next_wake)
+        due, fan_due = self._due, self.fan.next_wake
+        self.next_wake = due if due < fan_due else fan_due
 
     def _say(self, text: str) -> None:
         self._log(Level.INFO, TAG, text)

@@ -160,7 +160,8 @@ class WorkerStatistics:
         """Count an accepted share."""
         self.accepted += 1
         self.accepted_difficulty += asked_difficulty
-        self.best_difficulty = max(self.best_difficulty, share.difficulty)
+        best, difficulty = self.best_difficulty, share.difficulty
+        self.best_difficulty = difficulty if difficulty > best else best
         self.blocks_found += share.is_block
         self._recent_difficulty = self._faded(now) + asked_difficulty
         self._recent_at = now
