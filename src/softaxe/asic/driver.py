@@ -751,7 +751,9 @@ class Driver:
         self._schedule()
 
     def _schedule(self) -> None:
-        self.next_wake = min(self._due, self._read_due, self.monitor.next_wake)
+        due, poll_due = self._due, self.monitor.next_wake
+        due = due if due < poll_due else poll_due
+        self.next_wake = due if due < self._read_due else self._read_due
 
     def _say(self, tag: str, text: str) -> None:
         self._log(Level.INFO, tag, text)

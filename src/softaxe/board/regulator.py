@@ -246,7 +246,8 @@ class Tps546:
         power, board = self._power, self.board
         domains = board.voltage_domains
         output_v = _quantise(power.core_voltage_v * domains, VOUT_STEP_V)
-        current_a = max(0.0, slinear11(power.core_current_a + self._noise_a))
+        measured_a = slinear11(power.core_current_a + self._noise_a)
+        current_a = measured_a if measured_a > 0.0 else 0.0
         return PowerReading(
             output_v * current_a + board.power_offset_w,
             slinear11(power.input_voltage_v),

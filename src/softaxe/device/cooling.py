@@ -122,7 +122,7 @@ class FanControl:
         if self._first_at <= now:
             number = tick_number(now, first_at=self._first_at, period_s=TASK_SAMPLE_S)
             due = self._first_at + number * TASK_SAMPLE_S
-            self.next_wake = min(self.next_wake, due)
+            self.next_wake = due if due < self.next_wake else self.next_wake
 
     def step(
         self,
@@ -198,7 +198,8 @@ class FanControl:
 
     def set(self, percent: float) -> None:
         """Command a speed, and see whether the controller takes it."""
-        self.percent = percent = max(float(percent), self._fan.least_percent)
+        least = self._fan.least_percent
+        self.percent = percent = float(percent if percent > least else least)
         if self._fan.set_percent(percent):
             return
         match self._rows.fan_failure:

@@ -65,6 +65,11 @@ class Readings(Struct):
     fan_rpm: int = 0
     fan2_rpm: int = 0
 
+    @property
+    def hottest_c(self) -> float:
+        """Of what the sensors show."""
+        return self.temp_c if self.temp_c > self.temp2_c else self.temp2_c
+
 
 class Reduction(Struct, frozen=True):
     """What the recovery from overheating took away."""
@@ -171,7 +176,7 @@ class PowerManagement:
         if self._phase is _Phase.RUNNING and self._is_quick and self._first_at <= now:
             number = tick_number(now, first_at=self._first_at, period_s=QUICK_PERIOD_S)
             due = self._first_at + number * QUICK_PERIOD_S
-            self._due = min(self._due, due)
+            self._due = due if due < self._due else self._due
         self.fan.wake(now)
         self._schedule()
 
@@ -193,7 +198,7 @@ class PowerManagement:
         reasons = self.switch.reasons
         self.fan.step(
             settings,
-            max(self.readings.temp_c, self.readings.temp2_c),
+            self.readings.hottest_c,
             now,
             is_paused=StopReason.PAUSE in reasons,
             has_no_pool=StopReason.NO_POOL in reasons,
@@ -275,7 +280,7 @@ class PowerManagement:
             self._overheat(now)
             return
         if not self.fan.has_task:
-            hottest_c = max(self.readings.temp_c, self.readings.temp2_c)
+            hottest_c = self.readings.hottest_c
             self.fan.run(settings, hottest_c, is_ap_enabled=is_ap_enabled)
             self.readings.fan_percent = self.fan.percent
             self.must_restart = self.fan.must_restart

@@ -553,8 +553,10 @@ class Pool:
     @property
     def next_wake(self) -> float:
         """When to step next."""
-        late = self._late[0][0] if self._late else NEVER
-        return min(self.chain.next_wake, self._silence_due, self._tell_due, late)
+        due, silence_due = self.chain.next_wake, self._silence_due
+        due = due if due < silence_due else silence_due
+        due = due if due < self._tell_due else self._tell_due
+        return min(due, self._late[0][0]) if self._late else due
 
     def connect(self, now: float, name: str = "") -> "PoolConnection":
         """Take up a miner.
