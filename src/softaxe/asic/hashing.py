@@ -234,6 +234,8 @@ class NonceCursor:
     __slots__ = (
         "_base",
         "_block",
+        "_block_at",
+        "_block_count",
         "_blocks_left",
         "_core",
         "_cores",
@@ -265,7 +267,7 @@ class NonceCursor:
         self._piece = piece
         self._cores = cores
         self._blocks_left = ceil(self._size / piece)
-        self._block = rng.randrange(max(1, min(self._size, sweep) // piece))
+        self._set_block(rng.randrange(max(1, min(self._size, sweep) // piece)))
         self._rounds_left = cores
         self._core = self._first_core = rng.randrange(cores)
         self._first_field = heads.first(rng)
@@ -299,17 +301,22 @@ class NonceCursor:
                 self._rounds_left = self._blocks_left = 1  # asked again, it is the same
                 return False
             self._rounds_left = self._cores
-            self._block = (self._block + 1) % ceil(self._size / self._piece)
+            self._set_block((self._block + 1) % ceil(self._size / self._piece))
         self._core = self._first_core = (self._first_core + 1) % self._cores
         return True
 
+    def _set_block(self, block: int) -> None:
+        """Take the pieces at this place of every core's nonces next."""
+        start = block * self._piece
+        self._block = block
+        self._block_at = self._base + start
+        self._block_count = min(self._piece, self._size - start)
+
     def _begin(self, field: int) -> None:
-        start, piece = self._block * self._piece, self._piece
-        left = self._size - start
         self._field = field
         self._head = self._heads.head(field)
-        self._left = piece if piece < left else left
-        self._next_nonce = self._core << CORE_SHIFT | self._base + start
+        self._left = self._block_count
+        self._next_nonce = self._core << CORE_SHIFT | self._block_at
 
 
 @dataclass(slots=True)

@@ -196,8 +196,10 @@ def search_each(
     Raises:
         ValueError: An argument is out of range.
     """
+    _check(HEADER_BYTES, 0, 0, target)
     for header, first_nonce, count in ranges:
-        _check(len(header), first_nonce, count, target)
+        if len(header) != HEADER_BYTES or first_nonce >> 32 or count >> 32:
+            _check(len(header), first_nonce, count, target)
     variant = chosen_variant()
     if _kernel is not None and variant != PYTHON:
         return _kernel.search_each(variant, ranges, target.to_bytes(32, "little"))
