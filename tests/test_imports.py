@@ -49,6 +49,6 @@ def test_every_public_name_is_there_when_it_is_asked_for() -> None:
 
 
 def test_the_processes_of_a_divided_fleet_do_without_the_command_line() -> None:
-    loaded = loaded_by("import softaxe.cli.log_lines, softaxe.fleet.parts.processes")
+    loaded = loaded_by("import softaxe.cli.log_lines")
 
     assert not loaded & {"typer", "rich"}
