@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
-WORK_S = 0.004
-"""How long work goes on without a look at the sockets."""
+WORK_S = 0.002
+"""How long work goes on without a look at the sockets: who asks a busy fleet waits for
+that, for what pools and miners have sent, and for whoever has asked before."""
 
 
 class Turns:
