@@ -49,7 +49,7 @@ What they run has its own tests, one file for each module, and those are watched
 """
 SLOWEST = "tests/fleet/parts/test_cluster.py"
 """Machines start, die and start again there, one after the other, for a minute."""
-TOGETHER = ("tests/ui/test_fleet", "tests/ui/")
+TOGETHER = ("tests/ui/test_fleet", "tests/ui/test_p", "tests/ui/")
 """Beginnings of names: they have a Chromium together, which costs a second to start."""
 BY_THE_FILE = (
     "tests/bitcoin/test_kernel.py",

@@ -14,7 +14,7 @@ Visit = Callable[..., Page]
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[RunningFleet]:
-    with running(count=3, control=True, speed=0, warm_up_s=150) as made:
+    with running(count=3, control=True, speed=0, warm_up_s=60) as made:
         yield made
 
 
