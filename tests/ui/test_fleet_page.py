@@ -518,12 +518,13 @@ def test_it_fits_a_phone_and_the_dark(
     picture(page, "fleet-phone")
 
 
-def test_on_a_phone_every_page_begins_with_itself(
+def test_on_a_phone_devices_are_cards_and_every_page_begins_with_itself(
     open_fleet: Open, fleet: RunningFleet, check_access: Callable[..., None]
 ) -> None:
     httpx.get(f"{fleet[7].url}/api/system/info")
     page = open_fleet(viewport=PHONE)
     expect(page.locator("main li").first).to_be_in_viewport()
+    look_through_cards(page)
 
     page.goto(f"{fleet.control_url}/#/journal")
     row = page.get_by_role("button", name="GET /api/system/info").first
@@ -538,8 +539,8 @@ def test_on_a_phone_every_page_begins_with_itself(
     fleet.clock.speed = 1
 
 
-def test_on_a_phone_devices_are_cards(open_fleet: Open) -> None:
-    page = open_fleet(viewport=PHONE)
+def look_through_cards(page: Page) -> None:
+    """As which a phone shows the devices."""
     cards = page.locator("main li")
     expect(cards.first).to_contain_text("H/s")
     assert cards.count() < 60, "only what is seen is drawn"

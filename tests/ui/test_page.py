@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import (
     Dialog,
     Page,
@@ -392,23 +391,6 @@ def test_a_strict_device_takes_no_such_value(
         expect(page.get_by_role("button", name="Save", exact=True)).to_be_disabled()
 
 
-def test_a_pool_that_answers_no_share_is_told(open_page: Open, bitaxe: Any) -> None:
-    page = open_page("dashboard")
-    told = {"unansweredShares": 251, "unansweredSeconds": 3000}
-
-    def unanswered(route: Route) -> None:
-        answer = bitaxe.client.get("/softaxe/status.json").json()
-        route.fulfill(json=answer | told)
-
-    page.route("**/softaxe/status.json", unanswered)
-    ask_now(page)
-
-    expect(page.get_by_role("alert")).to_contain_text("The pool answers no shares.")
-    expect(page.get_by_text("Shares unanswered", exact=True)).to_be_visible()
-    row = page.get_by_text("251 shares without an answer for 50 min", exact=True)
-    expect(row).to_be_visible()
-
-
 def test_changes_of_others_are_told_and_unsaved_ones_guarded(
     open_page: Open, bitaxe: Any
 ) -> None:
@@ -510,7 +492,7 @@ def test_a_lost_device_is_told_and_regained(open_page: Open) -> None:
     expect(page.locator(".view")).not_to_have_class(re.compile("stale"))
 
 
-def test_refused_shares_are_explained_and_the_pools_page_is_linked(
+def test_refused_and_unanswered_shares_are_explained_and_the_pools_page_is_linked(
     open_page: Open, bitaxe: Any
 ) -> None:
     page = open_page("settings")
@@ -540,6 +522,20 @@ def test_refused_shares_are_explained_and_the_pools_page_is_linked(
     link = page.get_by_role("link", name="Statistics at web.public-pool.io")
     expect(link).to_have_attribute("href", "https://web.public-pool.io/#/app/bc1qme")
     expect(link).to_have_attribute("rel", "noreferrer")
+
+    def unanswered(route: Route) -> None:
+        answer = bitaxe.client.get("/softaxe/status.json").json()
+        told = {"unansweredShares": 251, "unansweredSeconds": 3000}
+        route.fulfill(json=answer | told)
+
+    page.unroute("**/api/system/info", tell)
+    page.route("**/softaxe/status.json", unanswered)
+    ask_now(page)
+
+    expect(page.get_by_role("alert")).to_contain_text("The pool answers no shares.")
+    expect(page.get_by_text("Shares unanswered", exact=True)).to_be_visible()
+    row = page.get_by_text("251 shares without an answer for 50 min", exact=True)
+    expect(row).to_be_visible()
 
 
 def test_names_and_addresses_are_hidden_for_a_screenshot(

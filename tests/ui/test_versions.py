@@ -57,7 +57,9 @@ def test_every_page_shows_a_device_of_any_version(show: Show, release: str) -> N
         expect(page.get_by_text(words)).to_be_visible()
 
 
-def test_mining_is_paused_and_resumed(show: Show) -> None:
+def test_mining_is_paused_and_tls_and_stratum_v2_chosen_for_pools_without_slots(
+    show: Show,
+) -> None:
     device, page = show("2.14.2", "")
     page.get_by_role("button", name="Pause mining").click()
     expect(page.get_by_text("Paused", exact=True)).to_be_visible()
@@ -67,10 +69,8 @@ def test_mining_is_paused_and_resumed(show: Show) -> None:
     page.get_by_role("button", name="Resume mining").click()
     expect(page.get_by_text("Mining", exact=True)).to_be_visible()
 
-
-def test_tls_and_stratum_v2_are_chosen_where_pools_have_no_slots(show: Show) -> None:
     pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-    device, page = show("2.14.2", "settings/pool")
+    page.goto(f"{device.url}/#/settings/pool")
     first = page.get_by_role("group", name="Primary")
     second = page.get_by_role("group", name="Fallback")
     first.get_by_text("Advanced").click()  # both sides unfold
