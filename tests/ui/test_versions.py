@@ -1,5 +1,6 @@
 """The page on devices of other firmware versions."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -148,7 +149,10 @@ def test_an_unknown_version_is_told_on_a_phone(
 ) -> None:
     with run_device(tmp_path, speed=20.0, firmware=("2.14.2",)) as device:
         image = firmware_image("v2.16.0-rc1")
+        booted_at = device.member.device.booted_at
         httpx.post(f"{device.url}/api/system/OTA", content=image)
+        while device.member.device.booted_at == booted_at or not device.member.is_open:
+            time.sleep(0.01)
         page = visit(device.url, "update", viewport={"width": 390, "height": 844})
         expect(page.get_by_text("speaks as v2.15.0")).to_be_visible()
         expect(page.get_by_text("Web page: part of the firmware.")).to_be_visible()
