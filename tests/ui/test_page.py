@@ -327,6 +327,7 @@ def test_the_page_refuses_what_the_device_refuses(open_page: Open, bitaxe: Any) 
     ]
     assert len(numbers) >= 8
     folds = page.locator("details:not([open]) > summary")
+    expect(folds.first).to_be_visible()  # the settings are there
     while folds.count():
         folds.first.click()
     page.get_by_label("Automatic fan control", exact=True).click()
