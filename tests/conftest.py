@@ -49,8 +49,19 @@ What they run has its own tests, one file for each module, and those are watched
 """
 SLOWEST = "tests/fleet/parts/test_cluster.py"
 """Machines start, die and start again there, one after the other, for a minute."""
-TOGETHER = ("tests/ui/test_fleet", "tests/ui/test_p", "tests/ui/")
-"""Beginnings of names: they have a Chromium together, which costs a second to start."""
+TOGETHER = (
+    (
+        "tests/ui/test_fleet",
+        "tests/ui/test_other_devices.py",
+        "tests/ui/test_problems.py",
+    ),
+    ("tests/ui/",),
+)
+"""Beginnings of names: they have a Chromium together, which costs a second to start.
+
+They wait as often as they work; two such chains, as long as each other, leave two
+processes for tests that only work.
+"""
 BY_THE_FILE = (
     "tests/bitcoin/test_kernel.py",
     "tests/cli/test_device.py",
@@ -66,15 +77,20 @@ BY_THE_FILE = (
     "tests/test_deploy.py",
     "tests/warp/",
 )
-FIRST = ("tests/testing/", "tests/test_examples.py", "tests/test_tuner.py")
+FIRST = (
+    "tests/serve/test_third_parties.py",
+    "tests/test_examples.py",
+    "tests/test_tuner.py",
+    "tests/testing/",
+)
 """One such test alone takes ten seconds, which the others should not wait for."""
 
 
 def dealt_as(nodeid: str) -> str:
     """Return what all tests have in common that one process runs together."""
-    for beginning in TOGETHER:
-        if nodeid.startswith(beginning):
-            return beginning
+    for beginnings in TOGETHER:
+        if nodeid.startswith(beginnings):
+            return beginnings[0]
     file, _, _ = nodeid.partition("::")
     return file if file.startswith(BY_THE_FILE) else nodeid.partition("[")[0]
 
@@ -143,7 +159,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def place(item: pytest.Item) -> tuple[bool, bool, int]:
         name = item.nodeid
-        is_late = not name.startswith((*TOGETHER, *BY_THE_FILE, *FIRST))
+        is_late = not name.startswith(("tests/ui/", *BY_THE_FILE, *FIRST))
         return not name.startswith(SLOWEST), is_late, -cases[dealt_as(name)]
 
     items.sort(key=place)
