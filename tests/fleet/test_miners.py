@@ -147,8 +147,13 @@ class V2Miner:
 
 
 def urls_of(api: httpx.Client) -> tuple[str, str]:
-    first, second = api.get("/control/pool").json()["urls"]
-    return first, second
+    """Where it speaks v1 and v2."""
+    urls = api.get("/control/pool").json()["urls"]
+    plain, second = (
+        next(url for url in urls if url.startswith(f"{scheme}://"))
+        for scheme in ("stratum+tcp", "stratum2+tcp")
+    )
+    return plain, second
 
 
 @pytest.fixture
