@@ -138,6 +138,10 @@ def test_devices_and_shares_of_them_are_the_same_however_divided(
                 order = api.post("/control/faults", json=rule).json()
                 rows = api.get("/control/devices").json()["devices"]
                 api.delete("/control/faults")
+            for row in rows:
+                if row["hostname"].startswith("kept"):  # another test's
+                    end = row["macAddr"].replace(":", "")[-4:].lower()
+                    row["hostname"] = f"bitaxe-{end}"
             found.append([[row[k] for k in ALIKE] for row in rows])
             found[-1].append([order["matches"]])
 
@@ -204,10 +208,12 @@ def test_an_advance_ends_on_all_machines_when_its_client_has_gone(
     now = api.post("/control/clock/advance", json={"until": 0}).json()["now"]
     assert before < now < before + 1e6
     last = api.get("/control/journal").json()["last"]
-    for device in fleet.running:
-        httpx.get(f"{device.url}/api/system/asic")
+    urls = [one.url for one in fleet.running if NET in one.url]  # and not by a name
+    for url in urls:
+        httpx.get(f"{url}/api/system/asic")
     entries = api.get("/control/journal", params={"after": last}).json()["entries"]
-    assert [entry["now"] for entry in entries] == 4 * [now]
+    assert [entry["now"] for entry in entries] == len(urls) * [now]
+    assert len(urls) >= 2
     api.patch("/control/clock", json={"paused": False})
 
 
