@@ -8,6 +8,7 @@ import httpx
 import pytest
 from tests.running import until
 
+from softaxe.device.device import Device
 from softaxe.device.faults import DeviceFaults, UpdateFault
 from softaxe.errors import StorageError
 from softaxe.flash.image import release_bytes
@@ -98,10 +99,10 @@ def test_a_bad_firmware_is_a_400_with_the_reason_and_changes_nothing(
 
 
 def test_a_bad_firmware_gets_the_firmware_s_texts_in_its_profile(
-    old_firmware: Any, make_app_image: Make
+    old_firmware: Any, make_app_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     post = old_firmware.client.post
-    old_firmware.member.device.check_update_allowed = lambda: None
+    monkeypatch.setattr(Device, "check_update_allowed", lambda self: None)
 
     wrong = post("/api/system/OTA", content=b"MZ" * 50)
     short = post("/api/system/OTA", content=make_app_image()[:-1])
@@ -188,9 +189,9 @@ def test_a_bad_www_image_is_refused_with_the_reason(
 
 
 def test_the_firmware_profile_stores_a_bad_www_image_and_goes_into_recovery(
-    old_firmware: Any,
+    old_firmware: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old_firmware.member.device.check_update_allowed = lambda: None
+    monkeypatch.setattr(Device, "check_update_allowed", lambda self: None)
 
     answer = old_firmware.client.post("/api/system/OTAWWW", content=b"short")
 

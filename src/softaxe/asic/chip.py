@@ -7,7 +7,6 @@ how chips answer, captures (`frames.WIRES`).
 """
 
 import random
-from collections import deque
 from collections.abc import Callable, Sequence
 from math import ceil, frexp, ldexp
 
@@ -205,7 +204,7 @@ class _Asic:
         self.as_of = 0.0
         self.progress = 0.0
         self.batch = 0
-        self.hits: deque[tuple[int, tuple[int, Reply], int]] = deque()
+        self.hits: list[tuple[int, tuple[int, Reply], int]] = []
         """Each with its number in the batch, the length of its reply and its hash."""
 
     @property
@@ -264,7 +263,7 @@ class Chain:
         self.next_wake = NEVER
         self._chip = chip
         self._wire = frames.WIRES[chip.name]
-        self._counted = frozenset(map(int, self._wire.polled))
+        self._counted = frames.numbers(self._wire.polled)
         self._cores = min(chip.core_count, CORES)
         self._rng = rng
         self._reader = frames.CommandReader(self._wire.job_bytes)
@@ -682,7 +681,7 @@ class Chain:
 
     def _step_asic(self, asic: _Asic, due: float) -> None:
         if asic.hits:
-            self.replies.append(asic.hits.popleft()[1])
+            self.replies.append(asic.hits.pop(0)[1])
             return
         asic.go_on(due, self._counts_per_search)
         asic.progress = max(0.0, asic.progress - asic.batch)

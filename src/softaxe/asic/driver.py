@@ -4,7 +4,6 @@ Reset, enumeration, initialisation, frequency ramps, jobs and results, as a stat
 machine with deadlines. Source of sequence, times and texts: ESP-Miner components/asic.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from math import floor
@@ -161,6 +160,48 @@ class Driver:
         log_mark: Ends the log line of the line's highest rate.
     """
 
+    __slots__ = (
+        "_address_interval",
+        "_asic_count",
+        "_bad_before",
+        "_chip",
+        "_due",
+        "_has_used_uart",
+        "_id_replies",
+        "_is_line_fixed",
+        "_is_logged_ramp",
+        "_is_recovery",
+        "_items",
+        "_job_id",
+        "_last_nonce",
+        "_log",
+        "_log_mark",
+        "_logs_results",
+        "_needs_all_chips",
+        "_nonce_interval",
+        "_phase",
+        "_ramp",
+        "_read_due",
+        "_read_since",
+        "_reader",
+        "_startup",
+        "_strangers",
+        "_tag",
+        "_target_mhz",
+        "_wire",
+        "_works",
+        "detected_count",
+        "failure",
+        "frequency_mhz",
+        "happened",
+        "is_reset_low",
+        "monitor",
+        "next_wake",
+        "out",
+        "pll_mhz",
+        "state",
+    )
+
     def __init__(
         self,
         chip: Chip,
@@ -206,7 +247,7 @@ class Driver:
         """What `events` takes."""
         self._phase = _Phase.NONE
         self._due = NEVER
-        self._ramp: deque[float] = deque()
+        self._ramp: list[float] = []
         self._target_mhz = 0.0
         self._is_logged_ramp = False
         self._has_used_uart = False
@@ -214,8 +255,8 @@ class Driver:
         self._id_replies: list[bytes] = []
         self._strangers = 0
         self._bad_before = 0
-        self._startup: deque[StartupStep] = deque()
-        self._items: deque[bytes | float | Step] = deque()
+        self._startup: list[StartupStep] = []
+        self._items: list[bytes | float | Step] = []
         self._address_interval = self._nonce_interval = ADDRESSES
         self._job_id = 0
         self._works: dict[int, Work] = {}
@@ -457,7 +498,7 @@ class Driver:
     def _begin_startup(self, now: float) -> None:
         self._say("asic_init", "Detecting ASIC chips...")
         self._say("asic", f"Initializing {self._asic_count}x {self._chip.name}")
-        self._startup = deque(STARTUP[self._chip.name])
+        self._startup = list(STARTUP[self._chip.name])
         if self._is_line_fixed and Step.FASTEST_BAUD in self._startup:
             self._startup.remove(Step.FASTEST_BAUD)
         self._items.clear()
@@ -469,9 +510,9 @@ class Driver:
         """Send until something takes time."""
         while self._items or self._startup:
             if not self._items:
-                self._items.extend(self._startup_items(self._startup.popleft()))
+                self._items.extend(self._startup_items(self._startup.pop(0)))
                 continue
-            item = self._items.popleft()
+            item = self._items.pop(0)
             if isinstance(item, bytes):
                 self.out.append(item)
             elif isinstance(item, float):
@@ -629,7 +670,7 @@ class Driver:
     # Frequency
 
     def _begin_ramp(self, now: float) -> None:
-        self._ramp = deque(ramp_steps(self.frequency_mhz, self._target_mhz))
+        self._ramp = ramp_steps(self.frequency_mhz, self._target_mhz)
         difference = abs(self._target_mhz - self.frequency_mhz)
         self._is_logged_ramp = difference >= RAMP_STEP_MHZ
         if self._is_logged_ramp:
@@ -643,7 +684,7 @@ class Driver:
 
     def _step_ramp(self, now: float) -> None:
         if self._ramp:
-            self._write_frequency(self._ramp.popleft())
+            self._write_frequency(self._ramp.pop(0))
             if self._is_logged_ramp:
                 step_s = RAMP_STEP_S + self._wire.pll_write_s
                 self._go(_Phase.RAMPING, now + step_s)

@@ -8,7 +8,7 @@ its low five bits are a CRC. Source: ESP-Miner components/asic.
 from binascii import crc_hqx
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import ceil
 from struct import Struct
 
@@ -220,6 +220,12 @@ WIRES = {
 """By chip name. Source: ESP-Miner components/asic; of what it does not look at,
 captures of BM1366, BM1368 and BM1370 in MoellerDi ESP-Miner and mujina; the BM1373
 is taken to be like them."""
+
+
+@cache
+def numbers(registers: tuple[Register, ...]) -> frozenset[int]:
+    """Return their numbers, in one set for all chips that share it."""
+    return frozenset(map(int, registers))
 
 
 def _crc5_step(crc: int, byte: int, bits: int = 8) -> int:

@@ -6,10 +6,11 @@ of two readings over the time between their arrivals. Source: hashrate_monitor_t
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from msgspec import Struct
 
-from softaxe.asic.frames import Register, RegisterReply, read_all
+from softaxe.asic.frames import Register, RegisterReply, numbers, read_all
 from softaxe.units import NEVER, float32
 
 PERIOD_S = 5.0
@@ -94,6 +95,24 @@ class AsicMeasurement:
         return float32(counts_per_s * self.hashes_per_count / GIGA) * GIGA
 
 
+@cache
+def _plan(
+    polled: tuple[Register, ...], *, is_at_once: bool
+) -> tuple[tuple[bytes, ...], tuple[tuple[int, ...], ...], tuple[float, ...]]:
+    """Return what a poll consists of, once for all monitors that poll alike.
+
+    Returns:
+        Its requests; the registers that each asks for; and when they go out and, last,
+        when it is summed up, in seconds from its beginning.
+    """
+    asked = (tuple(polled),) if is_at_once else tuple((one,) for one in polled)
+    requests = tuple(b"".join(map(read_all, registers)) for registers in asked)
+    offsets_s = [index * REQUEST_S for index in range(len(asked))]
+    offsets_s.append(len(asked) * REQUEST_S + REPLY_WAIT_S)
+    numbered = tuple(tuple(map(int, registers)) for registers in asked)
+    return requests, numbered, tuple(offsets_s)
+
+
 class HashrateMonitor:
     """Polls the counters and works out the rates.
 
@@ -111,7 +130,7 @@ class HashrateMonitor:
         asic_count: int,
         *,
         domains: int,
-        polled: Sequence[Register],
+        polled: tuple[Register, ...],
         period_s: float = PERIOD_S,
     ) -> None:
         self.hashes_per_count = float(COUNTER_MODULUS)
@@ -119,17 +138,10 @@ class HashrateMonitor:
         self._domains = domains
         self.forget()
         self.next_wake = NEVER
-        self._requests = [read_all(register) for register in polled]
-        self._asked: list[tuple[int, ...]] = [(int(register),) for register in polled]
-        if period_s < PERIOD_S:
-            self._requests = [b"".join(self._requests)]
-            self._asked = [tuple(map(int, polled))]
         self._period_s = period_s
-        count = len(self._requests)
-        self._offsets_s = [index * REQUEST_S for index in range(count)]
-        self._offsets_s.append(count * REQUEST_S + REPLY_WAIT_S)
-        """When the requests of a poll go out and, last, when it is summed up."""
-        self._polled = frozenset(polled)
+        plan = _plan(polled, is_at_once=period_s < PERIOD_S)
+        self._requests, self._asked, self._offsets_s = plan
+        self._polled = numbers(polled)
         self._started_at = 0.0
         self._polls = 0
         self._place = 0

@@ -148,6 +148,39 @@ class Radio:
         log: For the connection's lines.
     """
 
+    __slots__ = (
+        "_client_until",
+        "_heard_dbm",
+        "_home_dbm",
+        "_hostname",
+        "_ipv4",
+        "_joined_dbm",
+        "_log",
+        "_networks",
+        "_outcome",
+        "_password",
+        "_periods",
+        "_retries",
+        "_rng",
+        "_rows",
+        "_ssid",
+        "_stage",
+        "_stage_due",
+        "_started_at",
+        "_wander_db",
+        "_wander_due",
+        "ap_name",
+        "has_had_lease",
+        "is_ap_back",
+        "is_ap_enabled",
+        "is_connected",
+        "is_given_up",
+        "is_in_reach",
+        "next_wake",
+        "status_text",
+        "trouble",
+    )
+
     def __init__(
         self,
         ssid: str,

@@ -138,6 +138,72 @@ class Device(DeviceState):
         now: Device time at power-on, in seconds.
     """
 
+    __slots__ = (
+        "_body_due",
+        "_body_ticks",
+        "_boot_due",
+        "_boot_steps",
+        "_counts_nonces",
+        "_crash_at",
+        "_created_at",
+        "_events",
+        "_forgets_counters",
+        "_has_server",
+        "_has_started_asic",
+        "_has_started_mining",
+        "_identify_until",
+        "_is_metal",
+        "_is_own_pool",
+        "_is_reachable",
+        "_is_reset_low",
+        "_metal",
+        "_networks",
+        "_nonce_rate",
+        "_presets",
+        "_profile",
+        "_restart_at",
+        "_restarts_counter",
+        "_rng",
+        "ambient",
+        "axeos_version",
+        "board",
+        "body",
+        "booted_at",
+        "chain",
+        "display",
+        "driver",
+        "faults",
+        "firmware",
+        "flash",
+        "found_block",
+        "hashrate",
+        "identity",
+        "is_paused",
+        "is_saying_hi",
+        "load",
+        "log",
+        "memory",
+        "mining",
+        "next_wake",
+        "now",
+        "nvs",
+        "partitions",
+        "pools",
+        "power_management",
+        "profile",
+        "radio",
+        "reset_reason",
+        "revision",
+        "scoreboard",
+        "settings",
+        "settings_at_boot",
+        "share_rate",
+        "statistics",
+        "totals",
+        "work",
+        "www",
+    )
+
     next_wake: float
     """When to call `step` next."""
 
@@ -777,7 +843,7 @@ class Device(DeviceState):
         self.is_saying_hi = False
         self._identify_until = NEVER
         self._restart_at = NEVER
-        self._boot_steps: deque[BootStep] = deque(
+        self._boot_steps: list[BootStep] = list(
             boot_steps(
                 self.board,
                 self.settings,
@@ -857,7 +923,7 @@ class Device(DeviceState):
 
     def _step_boot(self) -> None:
         now = self._boot_due
-        _, action = self._boot_steps.popleft()
+        _, action = self._boot_steps.pop(0)
         if action is Milestone.RADIO:
             self.radio.start(now)
         elif action is Milestone.POWER_MANAGEMENT:

@@ -152,9 +152,10 @@ class Logbook:
         ring."""
         self.ring_bytes = RING_BYTES
         """So much is kept; less where many devices share a memory."""
-        self._lines: deque[LogLine] = deque(maxlen=KEPT_LINES)
-        self._last: deque[LogLine] = deque(maxlen=LAST_LINES)
-        """For the page of releases that have no ring."""
+        self._lines: deque[LogLine] | None = None
+        """For `take`; None while there are none, as an empty one takes 0.7 kB."""
+        self._last: deque[LogLine] | None = deque(maxlen=LAST_LINES)
+        """For the page of releases that have no ring; None to keep none."""
         self._count = 0
         """Of the lines that there was somewhere to keep, since the first."""
         self._limit = LogLimit()
@@ -179,8 +180,9 @@ class Logbook:
 
     def keep(self, lines: int) -> None:
         """Keep so many of the last lines in releases that keep none themselves."""
-        if lines != self._last.maxlen:
-            self._last = deque(self._last, maxlen=lines)
+        kept = deque[LogLine](maxlen=0) if self._last is None else self._last
+        if lines != kept.maxlen:
+            self._last = deque(kept, maxlen=lines) if lines else None
 
     def last(self, lines: int) -> str:
         """Return so many of the last lines, the oldest first, without colours."""
@@ -193,10 +195,10 @@ class Logbook:
         first; none has colours.
         """
         if self.ring is None:
-            new = self._count - position
-            if not 0 <= new <= len(self._last):
-                new = len(self._last)
-            kept = list(self._last)[len(self._last) - min(new, lines) :]
+            kept, new = list(self._last or ()), self._count - position
+            if not 0 <= new <= len(kept):
+                new = len(kept)
+            kept = kept[len(kept) - min(new, lines) :]
             return [line.plain for line in kept], self._count
         text = self.ring.after(position).decode("utf-8", "replace")
         return _COLOUR.sub("", text).splitlines()[-lines:], self.ring.written
@@ -208,7 +210,7 @@ class Logbook:
         the object.
         """
         is_taken, ring = level in self.levels, self.ring
-        if not is_taken and ring is None and not self._last.maxlen:
+        if not is_taken and ring is None and self._last is None:
             return
         if self._tags:
             tag = self._tags.get(tag, tag)
@@ -227,18 +229,18 @@ class Logbook:
 
     def _add(self, line: LogLine, *, is_taken: bool) -> None:
         if is_taken:
+            if self._lines is None:
+                self._lines = deque(maxlen=KEPT_LINES)
             self._lines.append(line)
         if self.ring is None:
-            self._last.append(line)
             self._count += 1
+            if self._last is not None:
+                self._last.append(line)
         else:
             printed = line.coloured.encode("utf-8", "replace")
             self.ring.write(printed, self.now, self.ring_bytes)
 
     def take(self) -> list[LogLine]:
         """Return the lines written since the last call, oldest first."""
-        if not self._lines:
-            return []
-        lines = list(self._lines)
-        self._lines.clear()
-        return lines
+        lines, self._lines = self._lines or (), None
+        return list(lines)

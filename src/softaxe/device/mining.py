@@ -7,7 +7,6 @@ ESP-Miner mining.c, create_jobs_task.c and asic_result_task.c.
 """
 
 import re
-from collections import deque
 from typing import Protocol
 
 from msgspec import Struct
@@ -150,6 +149,42 @@ class WorkTaker(Protocol):
 class Mining:
     """Job creation, the chip's job slots and the check of every nonce."""
 
+    __slots__ = (
+        "_chip_tag",
+        "_clock_synced_at",
+        "_coinbase",
+        "_counter",
+        "_extranonce1",
+        "_extranonce2_size",
+        "_includes_equal",
+        "_interval_ms",
+        "_is_started",
+        "_is_starved",
+        "_job_s",
+        "_log",
+        "_pool_difficulty",
+        "_pool_tag",
+        "_queue",
+        "_queue_size",
+        "_queued_jobs",
+        "_result_line",
+        "_scale",
+        "_slots",
+        "_small_result_line",
+        "_tells_small",
+        "_template",
+        "_version_mask",
+        "best_difficulty",
+        "block",
+        "blocks_found",
+        "exact_session_difficulty",
+        "has_cleaned",
+        "next_wake",
+        "sent_difficulty",
+        "sent_scale",
+        "shows_block",
+    )
+
     def __init__(
         self,
         *,
@@ -192,7 +227,7 @@ class Mining:
         self._log = log
         self._template: _Template | None = None
         self._counter = 0
-        self._queue: deque[_QueuedJob] = deque()
+        self._queue: list[_QueuedJob] = []
         self._slots: dict[int, _SentJob] = {}
         self._is_started = False
         self._is_starved = True
@@ -327,7 +362,7 @@ class Mining:
             self._is_starved = True
             self.next_wake = NEVER
             return
-        job = self._queue.popleft()
+        job = self._queue.pop(0)
         self._refill()
         if self._version_mask is None:
             self._set_version_mask(job.template.version_mask, driver)

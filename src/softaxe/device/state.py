@@ -55,6 +55,8 @@ class AppPartition(Struct, frozen=True):
 class DeviceState:
     """The parts of a device, and what follows from them; nothing here changes any."""
 
+    __slots__ = ()
+
     board: Board
     firmware: Firmware
     """The release that runs, or the known one nearest to it."""

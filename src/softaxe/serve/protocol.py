@@ -10,7 +10,6 @@ The owner calls `receive` for bytes, then `next_event` until there is none, `ans
 """
 
 import re
-from collections import deque
 from enum import Enum, auto
 
 from httptools import (
@@ -120,6 +119,41 @@ class HttpConnection:
         header_bytes: Most that headers may have, if that is less than the head may.
     """
 
+    __slots__ = (
+        "_at",
+        "_began_at",
+        "_buffer",
+        "_connection",
+        "_drained_bytes",
+        "_drains_until",
+        "_events",
+        "_expects_continue",
+        "_header_bytes",
+        "_headers",
+        "_heard_at",
+        "_in",
+        "_is_1_1",
+        "_is_chunked",
+        "_is_complete",
+        "_is_head_only",
+        "_is_head_over",
+        "_known",
+        "_known_head",
+        "_left",
+        "_method",
+        "_other_bytes",
+        "_parser",
+        "_pieces",
+        "_sends_chunks",
+        "_tail",
+        "_target",
+        "_websocket",
+        "client",
+        "is_answering",
+        "is_begun",
+        "is_last",
+    )
+
     def __init__(
         self,
         client: str,
@@ -140,7 +174,7 @@ class HttpConnection:
         self._buffer = b""
         self._at = 0
         """Where in the buffer begins what was not parsed."""
-        self._events: deque[Event] = deque()
+        self._events: list[Event] = []
         self._heard_at = 0.0
         self._began_at: float | None = None
         """When a head began that is not complete."""
@@ -220,7 +254,7 @@ class HttpConnection:
         """Return what the bytes mean; None when there must be more, or an answer."""
         while True:
             if self._events:
-                return self._events.popleft()
+                return self._events.pop(0)
             at = self._at
             if at == len(self._buffer):
                 return None

@@ -8,8 +8,6 @@ that the wire has for shares; who owns the socket tells it when bytes leave, by 
 of its own. It goes by numbers alone: which answers a firmware counts is another matter.
 """
 
-from collections import deque
-
 MOST_WAITING = 1024
 """Shares of one connection that may wait; of more, the oldest are taken for lost."""
 
@@ -51,7 +49,7 @@ class ShareLedger:
     __slots__ = ("_fresh", "_replies", "_waiting")
 
     def __init__(self) -> None:
-        self._fresh: deque[int] = deque(maxlen=MOST_WAITING)
+        self._fresh: list[int] = []
         """Numbers of shares that have not left yet."""
         self._waiting: dict[int, float] = {}
         """When the others left, by number, in that order."""
@@ -65,12 +63,13 @@ class ShareLedger:
     def submitted(self, number: int) -> None:
         """A share is handed in; its answer will carry this number."""
         self._fresh.append(number)
+        del self._fresh[:-MOST_WAITING]
 
     def left(self, at: float) -> int:
         """What was handed in leaves now; return how many shares that are."""
         count = len(self._fresh)
-        while self._fresh:
-            self._waiting[self._fresh.popleft()] = at
+        self._waiting |= dict.fromkeys(self._fresh, at)
+        self._fresh.clear()
         while len(self._waiting) > MOST_WAITING:
             del self._waiting[next(iter(self._waiting))]
         return count

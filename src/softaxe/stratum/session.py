@@ -5,7 +5,6 @@ here: its line is dropped with a log line. Where releases of the firmware differ
 says what one does. Source: ESP-Miner stratum_api.c.
 """
 
-from collections import deque
 from collections.abc import Callable
 from math import exp, inf
 from math import log as ln
@@ -184,6 +183,39 @@ class Session:
         is_wireless: Answers are in the air for a while, too.
     """
 
+    __slots__ = (
+        "_asic_model",
+        "_awaited",
+        "_events",
+        "_firmware_version",
+        "_first_scale",
+        "_is_compact",
+        "_is_wireless",
+        "_known_jobs",
+        "_last_id",
+        "_log",
+        "_most_difficulty",
+        "_must_subscribe",
+        "_out",
+        "_password",
+        "_rows",
+        "_scale_of",
+        "_splitter",
+        "_suggested_difficulty",
+        "_tells_small",
+        "_tracks_shares",
+        "_unsent",
+        "_user",
+        "_wants_extranonce_subscribe",
+        "extranonce",
+        "ledger",
+        "pool_difficulty",
+        "response_time_s",
+        "scale",
+        "unanswered",
+        "version_mask",
+    )
+
     def __init__(
         self,
         *,
@@ -234,7 +266,7 @@ class Session:
         self._last_id = 0
         self._awaited: dict[int, float] = {}
         """When what was sent whose answers are timed, by message id."""
-        self._known_jobs: deque[str] = deque(maxlen=MAX_KNOWN_JOBS)
+        self._known_jobs: list[str] = []
         self._unsent: list[int] = []
         self._out: list[str] = []
         self._events: list[Event] = []
@@ -406,6 +438,7 @@ class Session:
             self._log(Level.WARNING, self._rows.pool_tag, text)
             return True
         self._known_jobs.append(notify.job_id)
+        del self._known_jobs[:-MAX_KNOWN_JOBS]
         return False
 
     def _take_notify(self, notify: Notify, line: str) -> None:

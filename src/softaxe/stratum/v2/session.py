@@ -124,6 +124,42 @@ class Session:
         is_wireless: Answers are in the air for a while, too.
     """
 
+    __slots__ = (
+        "_answer",
+        "_asic_model",
+        "_authority",
+        "_began_at",
+        "_channel_id",
+        "_events",
+        "_extranonce",
+        "_host",
+        "_initiator",
+        "_is_extended",
+        "_is_wireless",
+        "_link",
+        "_log",
+        "_needs_authority",
+        "_out",
+        "_port",
+        "_prevhash",
+        "_resolved",
+        "_rows",
+        "_scale_of",
+        "_sent_at",
+        "_sequence_number",
+        "_state",
+        "_unsent",
+        "_user",
+        "_versions",
+        "_waiting",
+        "ledger",
+        "pool_difficulty",
+        "response_time_s",
+        "scale",
+        "unanswered",
+        "version_mask",
+    )
+
     def __init__(
         self,
         *,
