@@ -1,9 +1,11 @@
 import resource
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from tests.each import each
 
+import softaxe
 from softaxe.errors import SettingError
 from softaxe.fleet import addresses
 from softaxe.fleet.addresses import AddressPlan
@@ -64,6 +66,29 @@ def test_too_few_files_are_told_before_anything_starts(
 
     with pytest.raises(SettingError, match="1000 devices need 6256 open files"):
         addresses.allow_open_files(1000)
+
+
+def test_a_fleet_with_too_few_files_for_its_clients_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (300, 300))
+
+    def refuse(_which: int, limits: tuple[int, int]) -> None:
+        if limits != (300, 300):
+            raise ValueError("not allowed to raise maximum limit")
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+
+    with softaxe.running(count=10, state=tmp_path, speed=0, warm_up_s=0) as fleet:
+        assert len(fleet) == 10
+        fleet.add()
+
+    told = capfd.readouterr().err
+    assert told == (
+        "softaxe: 10 devices have room for 14 clients together, as this system allows "
+        "a process 300 open files; raise it (ulimit -n), or spread them with "
+        "--workers\n"
+    )
 
 
 def test_as_many_files_are_taken_as_miners_of_others_may_need(

@@ -7,8 +7,10 @@ from ipaddress import IPv4Address, ip_address
 from softaxe.errors import SettingError
 
 PORTS = (0, 65535)
+FILES_ALONE = 3
+"""Of a device: its listener, and both ends of its pool connection..."""
 FILES_PER_DEVICE = 6
-"""A listener, both ends of a pool connection, and clients."""
+"""...and with its usual clients."""
 FILES_BESIDE = 256
 MOST_FILES = 65536
 """Taken where the system allows it: nobody knows how many miners of others, or clients,
@@ -74,8 +76,11 @@ class AddressPlan:
         return str(address), port
 
 
-def allow_open_files(device_count: int) -> None:
+def allow_open_files(device_count: int) -> str | None:
     """Raise this process's limit of open files for a fleet, and for who comes to it.
+
+    Returns:
+        What is to be told when not every device has room for its usual clients.
 
     Raises:
         SettingError: The system does not allow what the devices need.
@@ -83,11 +88,11 @@ def allow_open_files(device_count: int) -> None:
     try:
         import resource  # noqa: PLC0415 - Windows has neither it nor such a limit
     except ImportError:
-        return
+        return None
     needed = device_count * FILES_PER_DEVICE + FILES_BESIDE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
-        return
+        return None
     is_bounded = hard != resource.RLIM_INFINITY
     most = min(MOST_FILES, hard) if is_bounded else MOST_FILES
     for wanted in (max(soft, needed, most), max(soft, needed)):
@@ -96,11 +101,16 @@ def allow_open_files(device_count: int) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, allowed))
         except (OSError, ValueError):  # more than a kernel gives to any process
             continue
-        return
-    if device_count * 3 + FILES_BESIDE > hard:
+        return None
+    advice = "raise it (ulimit -n), or spread them with --workers"
+    room = hard - device_count * FILES_ALONE - FILES_BESIDE
+    if room < 0:
         raise SettingError(
             f"{device_count} devices need {needed} open files, this system allows "
-            f"{hard}; raise it (ulimit -n), or spread them with --workers"
+            f"{hard}; {advice}"
         )
-    # Enough without clients; with few of them nobody will notice.
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return (
+        f"{device_count} devices have room for {room} clients together, as this system "
+        f"allows a process {hard} open files; {advice}"
+    )

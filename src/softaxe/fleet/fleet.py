@@ -7,6 +7,7 @@ wrong, what is kept to come back to, and real work have places of their own too.
 import asyncio
 import errno
 import gc
+import sys
 from collections.abc import (
     AsyncGenerator,
     Callable,
@@ -259,7 +260,9 @@ class Fleet:
                 seed_of=seed_of,
             )
         places = self._addresses.places(taken)
-        allow_open_files(len(plan) + len(self.members))
+        shortage = allow_open_files(len(plan) + len(self.members))
+        if shortage is not None and not is_later:
+            sys.stderr.write(f"softaxe: {shortage}\n")
         began = self.clock.now
         added: list[Member] = []
         try:
