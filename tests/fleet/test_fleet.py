@@ -1,5 +1,6 @@
 import asyncio
 import errno
+import gc
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -131,6 +132,42 @@ def test_devices_share_the_memory_for_what_they_log(
     sizes = asyncio.run(live())
     assert len(sizes) == 3
     assert all(900 < size <= 1000 for size in sizes)
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_a_start_that_is_called_off_at_any_moment_leaves_no_port(
+    tmp_path: Path, is_stopped: bool
+) -> None:
+    async def live(turns: int) -> int:
+        """Call a start off after some turns; return how many ports are left."""
+        options = FleetOptions(state=tmp_path, groups=(Group(count=2),), port=0)
+        fleet = Fleet(options)
+        starting = asyncio.ensure_future(fleet.start())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if is_stopped:
+            fleet.stop()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await fleet.close()
+        return sum(listener.presence is not Presence.CLOSED for listener in there)
+
+    there: list[Listener] = []
+    become = Listener.become
+
+    async def noted(self: Listener, presence: Presence) -> None:
+        there.append(self)
+        await become(self, presence)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Listener, "become", noted)
+        for turns in range(60):
+            with closing(asyncio.new_event_loop()) as loop:
+                assert loop.run_until_complete(live(turns)) == 0
+    gc.collect()  # a server that nobody has closed complains
+    assert there
 
 
 def test_a_fleet_that_is_to_end_starts_no_more_devices(tmp_path: Path) -> None:

@@ -362,6 +362,9 @@ class Fleet:
                 # Another process of the fleet may have got the place.
                 if not is_later or error.errno != errno.EADDRINUSE:
                     raise
+            except BaseException:  # called off; nobody else knows of the device yet
+                await member.close()
+                raise
             else:
                 return member
         raise SettingError("there is no address left")

@@ -126,7 +126,7 @@ class PoolServer:
         )
         try:
             await server.start_serving()
-        except OSError:  # two may have bound a port; the first that listens has it
+        except BaseException:  # called off, or another that bound the port listens
             server.close()
             raise
         return server

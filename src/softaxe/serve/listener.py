@@ -634,6 +634,16 @@ class OpenWebSocket:
         self._owner.abort()
 
 
+async def to_its_end(work: Coroutine[object, object, None]) -> None:
+    """Await work that is done also when who waits for it is called off meanwhile."""
+    doing = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.wait([doing])
+        raise
+
+
 async def close_server(server: asyncio.Server) -> None:
     """Stop listening; its connections stay.
 
@@ -802,9 +812,18 @@ class Listener:
         self._unplug()
         for connection in list(self.forgotten):
             connection.remind()
-        self._server = await self.loop.create_server(
-            lambda: HttpServerProtocol(self), sock=sock, backlog=BACKLOG
+        self._server = server = await self.loop.create_server(
+            lambda: HttpServerProtocol(self),
+            sock=sock,
+            backlog=BACKLOG,
+            start_serving=False,  # which may be called off
         )
+        try:
+            await server.start_serving()
+        except OSError:  # another that bound the port listens
+            self._socket, self._server = sock.dup(), None
+            server.close()
+            raise
 
     async def _vanish(self, sock: socket.socket) -> None:
         """Forget every connection, and let nobody in."""

@@ -46,7 +46,13 @@ from softaxe.flash.partitions import Flash
 from softaxe.json_values import JsonValue
 from softaxe.serve.addresses import address_of, found_at, ipv4_of
 from softaxe.serve.intake import Intake
-from softaxe.serve.listener import BOUNDS, Bounds, Listener, Presence
+from softaxe.serve.listener import (
+    BOUNDS,
+    Bounds,
+    Listener,
+    Presence,
+    to_its_end,
+)
 from softaxe.serve.mdns import Announcement, Announcer, announcement
 from softaxe.serve.pool_links import (
     LOOPBACK,
@@ -587,9 +593,15 @@ class Member:
         self._mind_name()
 
     async def close(self) -> None:
-        """Close its port and its connections, for good."""
+        """Close its port and its connections, for good, also when it is called off.
+
+        Nobody may know of the device any more.
+        """
         self._is_ended = True
         self._mind_name(is_here=True)
+        await to_its_end(self._close())
+
+    async def _close(self) -> None:
         async with self._listener_lock:
             await self._listener.close()
         for link in Link:
