@@ -114,10 +114,11 @@ def test_charts_survive_a_reload(
     open_page: Open, bitaxe: Any, picture: Callable[[Page, str], None]
 ) -> None:
     stored = """JSON.parse(Object.entries(localStorage)
-        .find(([key]) => key.includes("history"))[1]).at(-1)[3].length"""
+        .find(([key]) => key.includes("history"))?.[1] ?? "[]").at(-1)?.[3].length"""
     chart = re.compile("^Hash rate: .* now .*between")
     page = open_page()
     expect(page.get_by_text("records no statistics")).to_be_visible()
+    page.wait_for_function(f"{stored} >= 1")
     page.reload()  # what the browser saw is kept when the page goes
     assert page.evaluate(stored) >= 1
 
