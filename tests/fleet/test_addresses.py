@@ -71,10 +71,10 @@ def test_too_few_files_are_told_before_anything_starts(
 def test_a_fleet_with_too_few_files_for_its_clients_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(resource, "getrlimit", lambda _which: (300, 300))
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (295, 295))
 
     def refuse(_which: int, limits: tuple[int, int]) -> None:
-        if limits != (300, 300):
+        if limits != (295, 295):
             raise ValueError("not allowed to raise maximum limit")
 
     monkeypatch.setattr(resource, "setrlimit", refuse)
@@ -85,8 +85,8 @@ def test_a_fleet_with_too_few_files_for_its_clients_says_so(
 
     told = capfd.readouterr().err
     assert told == (
-        "softaxe: 10 devices have room for 14 clients together, as this system allows "
-        "a process 300 open files; raise it (ulimit -n), or spread them with "
+        "softaxe: 10 devices have room for 9 clients together, as this system allows "
+        "a process 295 open files; raise it (ulimit -n), or spread them with "
         "--workers\n"
     )
 

@@ -80,7 +80,7 @@ def allow_open_files(device_count: int) -> str | None:
     """Raise this process's limit of open files for a fleet, and for who comes to it.
 
     Returns:
-        What is to be told when not every device has room for its usual clients.
+        What is to be told when there is no room for a client of each device.
 
     Raises:
         SettingError: The system does not allow what the devices need.
@@ -110,6 +110,8 @@ def allow_open_files(device_count: int) -> str | None:
             f"{hard}; {advice}"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if room >= device_count:
+        return None
     return (
         f"{device_count} devices have room for {room} clients together, as this system "
         f"allows a process {hard} open files; {advice}"
