@@ -16,6 +16,13 @@ from softaxe.testing import firmware_image
 Show = Callable[[str, str], tuple[Any, Page]]
 """A device of a release, and its page at a place."""
 
+UNFOLD_AND_CHOOSE = """select => {
+    select.closest("details").querySelector("summary").click();
+    select.selectedIndex = 1;
+    select.dispatchEvent(new Event("change", { bubbles: true }));
+}"""
+"""In one go: the page is drawn anew before it hears that its owner has unfolded it."""
+
 
 @pytest.fixture(scope="module")
 def device_of(
@@ -74,12 +81,13 @@ def test_mining_is_paused_and_tls_and_stratum_v2_chosen_for_pools_without_slots(
     page.goto(f"{device.url}/#/settings/pool")
     first = page.get_by_role("group", name="Primary")
     second = page.get_by_role("group", name="Fallback")
-    first.get_by_text("Advanced").click()  # both sides unfold
     certificate = first.get_by_label("Certificate", exact=True)
     tls = "Encryption (TLS)"
+    encryption = first.get_by_label(tls, exact=True)
+    encryption.evaluate(UNFOLD_AND_CHOOSE)  # both sides unfold
+    expect(encryption).to_have_value("1")
     expect(certificate).to_have_count(0)
-    words = "On, certificate below"
-    first.get_by_label(tls, exact=True).select_option(words)
+    encryption.select_option("On, certificate below")
     certificate.fill(pem)
     expect(second.get_by_label("Channel", exact=True)).to_have_count(0)
     second.get_by_label("Protocol", exact=True).select_option("Stratum v2")
@@ -111,7 +119,11 @@ def test_pool_slots_are_filled_chosen_and_cleared(show: Show) -> None:
     expect(page.get_by_role("button", name="Edit").first).to_be_disabled()
     third.get_by_label("Port", exact=True).fill("4444")
     third.get_by_text("Advanced").click()
-    third.get_by_label("Suggested difficulty", exact=True).fill("512")
+    difficulty = third.get_by_label("Suggested difficulty", exact=True)
+    difficulty.fill("-1")
+    expect(save).to_be_disabled()
+    difficulty.fill("512")
+    expect(difficulty).to_be_visible()  # nothing folds while its owner types
     save.click()
     expect(page.get_by_text("pool.example:4444")).to_be_visible()
     found = device.info()["pools"][2]
