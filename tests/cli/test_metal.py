@@ -60,6 +60,7 @@ def test_a_board_is_probed(tmp_path: Path) -> None:
     with offered(UsbOptions(board("402"), link=tmp_path)):
         result = CliRunner().invoke(app, ["metal", "probe", "--json", where])
 
+    assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["control"] == f"{tmp_path}/control"
     assert found["TPS546 at 24"].startswith("TPS546D24A")
