@@ -216,26 +216,30 @@ def test_lines_are_answered_in_their_order() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_a_port_that_another_takes_in_the_same_moment_is_left_to_it(
-    monkeypatch: pytest.MonkeyPatch,
+    new_loop: Callable[[], asyncio.AbstractEventLoop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    genuine, bound = asyncio.base_events.Server.start_serving, list[Any]()
+    class Loop:
+        """Lets another listen at a port that has been bound."""
 
-    async def late_once(server: asyncio.base_events.Server) -> None:
-        bound.append(server.sockets[0])
-        if len(bound) == 1:
-            raise OSError(98, "Address already in use")
-        await genuine(server)
-
-    monkeypatch.setattr(asyncio.base_events.Server, "start_serving", late_once)
+        async def create_server(self, *args: Any, **more: Any) -> asyncio.Server:
+            server = await runner.get_loop().create_server(*args, **more)
+            another.listen()
+            return server
 
     async def main() -> None:
         server = PoolServer(Pool.for_scaled_work(seed=1), Clock(), intake=Intake())
-        await server.listen("127.0.0.1", 0, tries=2)
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio, "get_running_loop", Loop)
+            with pytest.raises(OSError, match="in use"):
+                await server.listen("127.0.0.1", port)
+        assert await server.listen("127.0.0.1", port, tries=50) > ("127.0.0.1", port)
         await server.close()
         await asyncio.sleep(0)
 
-    with asyncio.Runner() as runner:
+    with socket.socket() as another, asyncio.Runner(loop_factory=new_loop) as runner:
+        another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        another.bind(("127.0.0.1", 0))
+        port = another.getsockname()[1]
         runner.run(main())
-
-    assert [one.fileno() for one in bound] == [-1, -1]

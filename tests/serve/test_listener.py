@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import pytest
 
+from softaxe.fleet.event_loop import new_event_loop
 from softaxe.serve import listener as module
 from softaxe.serve import protocol
 from softaxe.serve.answers import Answer
@@ -671,3 +672,52 @@ def test_who_is_let_in_as_the_port_goes_is_not_left_with_a_socket_of_nobody(
 
     serve(answering, come_as_it_goes)
     gc.collect()
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, new_event_loop])
+def test_a_port_at_which_another_listens_is_not_served_until_it_is_free(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> list[Presence]:
+        with socket.socket() as another:
+            another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            another.bind(("127.0.0.1", 0))
+            port = another.getsockname()[1]
+            listener = Listener(answering, "127.0.0.1", port)
+            bind = listener._bound
+
+            def bind_in_vain() -> socket.socket:
+                bound = bind()
+                another.listen()
+                return bound
+
+            with monkeypatch.context() as patch:
+                patch.setattr(listener, "_bound", bind_in_vain)
+                with pytest.raises(OSError, match=f"127.0.0.1 port {port}: .* in use"):
+                    await listener.open()
+            met = [listener.presence]
+        await listener.open()
+        met.append(listener.presence)
+        await listener.close()
+        return [*met, listener.presence]
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        met = runner.run(main())
+    assert met == [Presence.SILENT, Presence.SERVED, Presence.CLOSED]
+
+
+def test_a_port_whose_opening_is_called_off_is_closed() -> None:
+    async def main() -> None:
+        listener = Listener(answering, "127.0.0.1", 0)
+        opening = asyncio.ensure_future(listener.open())
+        await asyncio.sleep(0)  # asyncio's own loop waits for a turn until it serves
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        assert opening.cancelled()
+        await listener.close()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", listener.port)
+
+    with asyncio.Runner() as runner:
+        runner.run(main())
+    gc.collect()  # a server that nobody has closed complains

@@ -183,6 +183,8 @@ class Fleet:
         self._addresses = AddressPlan(host, options.port, options.port_base)
         self._changing = asyncio.Lock()
         """Held by whoever changes who there is."""
+        self._is_short_told = False
+        """It was said that open files are too few."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
 
@@ -261,7 +263,8 @@ class Fleet:
             )
         places = self._addresses.places(taken)
         shortage = allow_open_files(len(plan) + len(self.members))
-        if shortage is not None and not is_later:
+        if shortage is not None and not self._is_short_told:
+            self._is_short_told = True
             sys.stderr.write(f"softaxe: {shortage}\n")
         began = self.clock.now
         added: list[Member] = []
@@ -381,8 +384,8 @@ class Fleet:
     async def _remove(self, member: Member) -> None:
         self.members.pop(member.id, None)
         self.ticker.forget(member)
-        await member.close()
         self.real_work.note(member, is_here=False)
+        await member.close()
 
     async def _end(
         self,

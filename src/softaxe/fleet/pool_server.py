@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import errno
 import itertools
+import os
 import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
@@ -126,6 +128,8 @@ class PoolServer:
         )
         try:
             await server.start_serving()
+            if None in server.sockets:  # uvloop tells in no other way
+                raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         except BaseException:  # called off, or another that bound the port listens
             server.close()
             raise

@@ -634,16 +634,6 @@ class OpenWebSocket:
         self._owner.abort()
 
 
-async def to_its_end(work: Coroutine[object, object, None]) -> None:
-    """Await work that is done also when who waits for it is called off meanwhile."""
-    doing = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(doing)
-    except asyncio.CancelledError:
-        await asyncio.wait([doing])
-        raise
-
-
 async def close_server(server: asyncio.Server) -> None:
     """Stop listening; its connections stay.
 
@@ -797,8 +787,7 @@ class Listener:
             sock.bind((self.host, self.port))
         except OSError as error:
             sock.close()
-            text = f"{self.host} port {self.port}: {error.strerror}"
-            raise OSError(error.errno, text) from error
+            raise self._named(error) from error
         sock.setblocking(False)
         self.port = sock.getsockname()[1]
         return sock
@@ -812,18 +801,22 @@ class Listener:
         self._unplug()
         for connection in list(self.forgotten):
             connection.remind()
-        self._server = server = await self.loop.create_server(
+        try:
+            sock.listen(BACKLOG)  # uvloop would not tell that another has the port
+        except OSError as error:
+            raise self._named(error) from error
+        self._server = await self.loop.create_server(
             lambda: HttpServerProtocol(self),
             sock=sock,
             backlog=BACKLOG,
             start_serving=False,  # which may be called off
         )
-        try:
-            await server.start_serving()
-        except OSError:  # another that bound the port listens
-            self._socket, self._server = sock.dup(), None
-            server.close()
-            raise
+        await self._server.start_serving()
+
+    def _named(self, error: OSError) -> OSError:
+        """Return an error that names the address."""
+        text = f"{self.host} port {self.port}: {error.strerror}"
+        return OSError(error.errno, text)
 
     async def _vanish(self, sock: socket.socket) -> None:
         """Forget every connection, and let nobody in."""

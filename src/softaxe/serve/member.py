@@ -46,13 +46,7 @@ from softaxe.flash.partitions import Flash
 from softaxe.json_values import JsonValue
 from softaxe.serve.addresses import address_of, found_at, ipv4_of
 from softaxe.serve.intake import Intake
-from softaxe.serve.listener import (
-    BOUNDS,
-    Bounds,
-    Listener,
-    Presence,
-    to_its_end,
-)
+from softaxe.serve.listener import BOUNDS, Bounds, Listener, Presence
 from softaxe.serve.mdns import Announcement, Announcer, announcement
 from softaxe.serve.pool_links import (
     LOOPBACK,
@@ -599,7 +593,7 @@ class Member:
         """
         self._is_ended = True
         self._mind_name(is_here=True)
-        await to_its_end(self._close())
+        await _to_its_end(self._close())
 
     async def _close(self) -> None:
         async with self._listener_lock:
@@ -962,3 +956,16 @@ async def _save_soon(saver: Saver) -> None:
         await saver.commit()
     except StorageError as error:
         sys.stderr.write(f"softaxe: {error}\n")
+
+
+async def _to_its_end(work: Coroutine[object, object, None]) -> None:
+    """Await work that is done also when who waits for it is called off meanwhile."""
+    doing, called_off = asyncio.ensure_future(work), None
+    while not doing.done():
+        try:
+            await asyncio.wait([doing])
+        except asyncio.CancelledError as error:
+            called_off = error
+    doing.result()
+    if called_off is not None:
+        raise called_off
