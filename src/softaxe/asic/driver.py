@@ -160,7 +160,7 @@ class Driver:
         log_mark: Ends the log line of the line's highest rate.
     """
 
-    # A dict of so many takes 1.3 kB more of each.
+    # With a dict instead, each would take over 1 kB more.
     __slots__ = (
         "_address_interval",
         "_asic_count",

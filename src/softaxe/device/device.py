@@ -138,7 +138,7 @@ class Device(DeviceState):
         now: Device time at power-on, in seconds.
     """
 
-    # A dict of so many takes 1.3 kB more of each.
+    # With a dict instead, each would take over 1 kB more.
     __slots__ = (
         "_body_due",
         "_body_ticks",

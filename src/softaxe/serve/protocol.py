@@ -119,7 +119,7 @@ class HttpConnection:
         header_bytes: Most that headers may have, if that is less than the head may.
     """
 
-    # A dict of so many takes 1.3 kB more of each.
+    # With a dict instead, each would take over 1 kB more.
     __slots__ = (
         "_at",
         "_began_at",
