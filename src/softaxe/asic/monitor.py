@@ -105,7 +105,7 @@ def _plan(
         Its requests; the registers that each asks for; and when they go out and, last,
         when it is summed up, in seconds from its beginning.
     """
-    asked = (tuple(polled),) if is_at_once else tuple((one,) for one in polled)
+    asked = (polled,) if is_at_once else tuple((one,) for one in polled)
     requests = tuple(b"".join(map(read_all, registers)) for registers in asked)
     offsets_s = [index * REQUEST_S for index in range(len(asked))]
     offsets_s.append(len(asked) * REQUEST_S + REPLY_WAIT_S)

@@ -360,14 +360,14 @@ class Fleet:
             )
             try:
                 await member.open()
-            except OSError as error:
+            except BaseException as error:  # also called off: nobody else knows of it
                 await member.close()
                 # Another process of the fleet may have got the place.
-                if not is_later or error.errno != errno.EADDRINUSE:
+                is_taken = (
+                    isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+                )
+                if not (is_later and is_taken):
                     raise
-            except BaseException:  # called off; nobody else knows of the device yet
-                await member.close()
-                raise
             else:
                 return member
         raise SettingError("there is no address left")
